@@ -1,0 +1,51 @@
+# Set-up and the few commands that people type. `make` alone lists them.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+WORKERS ?= 2
+
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export DVC_NO_ANALYTICS := 1
+unexport VIRTUAL_ENV PYTHONHOME
+
+.DEFAULT_GOAL := help
+.PHONY: help setup repro test check lock clean
+
+help:  ## list the targets
+	@sed -n 's/^\([a-z]*\):.*  ## /  make \1\t/p' Makefile | expand -t 18
+
+setup: $(READY)  ## make .venv with the locked packages
+
+repro: $(READY)  ## run the whole study, then print its table and the time of each stage
+	@dvc repro
+	@difflab times
+	@difflab results
+
+test: $(READY)  ## run every test, the whole pipeline in its smallest size included
+	@OMP_NUM_THREADS=1 python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+
+check: $(READY)  ## lint, and see that params.yaml and dvc.yaml are in order
+	@ruff check .
+	@ruff format --check --quiet .
+	@difflab compose --check
+	@dvc stage list --name-only > /dev/null
+
+lock: | $(VENV)/.uv  ## write requirements.lock after a change of the dependencies in pyproject.toml
+	@uv pip compile --quiet --universal --python-version 3.11 --extra dev --generate-hashes --no-emit-index-url \
+	  --no-annotate --custom-compile-command "make lock" pyproject.toml -o requirements.lock
+
+clean:  ## remove what the tools leave behind, but no result and no cache
+	@rm -rf $(VENV) .scratch .pytest_cache .ruff_cache .hypothesis dvc_plots
+
+$(READY): requirements.lock pyproject.toml | $(VENV)/.uv
+	@uv pip sync --quiet --python $(BIN)/python --require-hashes --compile-bytecode requirements.lock
+	@uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@touch $@
+
+$(VENV)/.uv:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo 'difflab needs Python >= 3.11: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)' >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+	@command -v uv > /dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.9'
+	@touch $@

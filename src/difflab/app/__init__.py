@@ -1,0 +1,1 @@
+"""What the command line does: compose parameters, plan a run, show times and results."""

@@ -1,0 +1,166 @@
+"""What a run with given parameters needs: stages, models, archives, accounts, disk. Asks no server."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from difflab.data.archives import data_root
+from difflab.errors import DifflabError
+from difflab.params.hub import HubRef
+from difflab.params.loading import read_pipeline
+
+# Download sizes in GB of the safetensors files of a role, and whether the licence must be accepted with an
+# account. Sizes are rounded from parameter counts and the precision of the published files.
+KNOWN_SIZES = {
+    ("stabilityai/stable-diffusion-3-medium-diffusers", "zoo.vae"): 0.2,
+    ("stabilityai/stable-diffusion-3-medium-diffusers", "zoo.text"): 11.2,
+    ("stabilityai/stable-diffusion-3-medium-diffusers", "zoo.transformer"): 4.2,
+    ("Salesforce/blip2-flan-t5-xl-coco", "zoo.blip2"): 15.8,
+    ("Salesforce/blip2-flan-t5-xl", "zoo.blip2"): 15.8,
+    ("meta-llama/Llama-3.1-8B-Instruct", "zoo.llama"): 16.1,
+}
+GATED = ("stabilityai/stable-diffusion-3", "meta-llama/", "google/gemma")
+INCEPTION_GB = 0.1
+CELEBA_HQ_IMAGES, CELEBA_ADDITION = (
+    30_000,
+    6_000,
+)  # rows of the table; about as many pass a minimum side of 768
+STORED_SAMPLE_MB = 3.2  # upper bound of one 1024 px example in the two caches, two captions
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model that is fetched from the Hub."""
+
+    role: str
+    hub: HubRef
+    cached: bool
+
+    @property
+    def gigabytes(self) -> float | None:
+        return KNOWN_SIZES.get((self.hub.repo_id, self.role))
+
+    @property
+    def gated(self) -> bool:
+        return self.hub.repo_id.startswith(GATED)
+
+
+def plan(params: Any, pipeline: Path = Path("dvc.yaml")) -> str:
+    """The plan as text."""
+    models = list(hub_models(params))
+    parts = [
+        _stages(params, pipeline),
+        _models(params, models),
+        _accounts(models),
+        _archives(params),
+        _disk(params, models),
+    ]
+    return "\n\n".join(filter(None, parts))
+
+
+def hub_models(params: BaseModel) -> Iterator[Model]:
+    """Every role whose `hub` is set."""
+    from difflab.zoo.roles import cached_snapshot
+
+    for role, hub in _hub_refs(params, ""):
+        yield Model(role, hub, cached_snapshot(hub) is not None)
+
+
+def _hub_refs(group: BaseModel, path: str) -> Iterator[tuple[str, HubRef]]:
+    for name in type(group).model_fields:
+        value = getattr(group, name)
+        if isinstance(value, HubRef):
+            yield path, value
+        elif isinstance(value, BaseModel):
+            yield from _hub_refs(value, f"{path}.{name}" if path else name)
+
+
+def count_cells(pipeline: Path) -> tuple[int, int]:
+    """Stages of dvc.yaml, and what they expand to with every matrix item counted."""
+    stages = read_pipeline(str(pipeline))["stages"].values()
+    return len(stages), sum(math.prod(len(v) for v in stage.get("matrix", {}).values()) for stage in stages)
+
+
+def _stages(params: Any, pipeline: Path) -> str:
+    stages, cells = count_cells(pipeline)
+    return (
+        f"profile {params.profile}: {stages} stages of dvc.yaml, {cells} runs with every matrix item counted"
+    )
+
+
+def _models(params: Any, models: list[Model]) -> str:
+    trained = [
+        f"zoo.{name}" for name in type(params.zoo).model_fields if getattr(params.zoo, name).hub is None
+    ]
+    lines = [f"models trained by the pipeline: {', '.join(trained) or 'none'}"]
+    if models:
+        lines.append("models from the Hugging Face Hub:")
+    for model in models:
+        size = f"about {model.gigabytes} GB" if model.gigabytes else "size not known"
+        revision = model.hub.revision or "revision resolved and recorded by the first run"
+        notes = [size, "account and licence needed" if model.gated else "open"]
+        notes.append("in the cache, wholly or in part" if model.cached else "not in the cache")
+        lines.append(f"  {model.role}: {model.hub.repo_id} @ {revision} ({', '.join(notes)})")
+    if params.score.extractor == "inception":
+        lines.append(f"  score: Inception weights of pytorch-fid (about {INCEPTION_GB} GB, open)")
+    return "\n".join(lines)
+
+
+def _accounts(models: list[Model]) -> str:
+    gated = sorted({model.hub.repo_id for model in models if model.gated})
+    if not gated:
+        return "accounts: none needed"
+    from huggingface_hub import get_token
+
+    lines = [f"accounts: a Hugging Face token in HF_TOKEN (present here: {'yes' if get_token() else 'no'})"]
+    return "\n".join(
+        lines + [f"  accept the licence at https://huggingface.co/{repo_id}" for repo_id in gated]
+    )
+
+
+def _archives(params: Any) -> str:
+    lines = ["data:"]
+    for name in ("celeba_hq", "celeba"):
+        archive = getattr(params.data, name)
+        if archive.source == "bundled":
+            found = "built from images inside scikit-learn and scikit-image, nothing to fetch"
+        elif archive.source == "download":
+            found = f"downloaded from {archive.url}"
+        else:
+            found = _look_for(params.data.data_root, archive.path)
+        lines.append(f"  {name}: {found}")
+    return "\n".join(lines)
+
+
+def _look_for(root: str | None, path: str) -> str:
+    try:
+        place = data_root(root) / path
+    except DifflabError as error:
+        return f"{path}: {error}"
+    return f"{place}: {'found' if place.exists() else 'not there, put it there'}"
+
+
+def _disk(params: Any, models: list[Model]) -> str:
+    needs = {}
+    if models:
+        needs["models"] = sum(model.gigabytes or 0 for model in models)
+    if params.data.celeba_hq.source != "bundled":
+        needs["latents and embeddings"] = _examples(params) * _stored_megabytes(params) / 1000
+    if not needs:
+        return "disk: below 1 GB beside the environment"
+    total = sum(needs.values())
+    listed = ", ".join(f"{name} {value:.1f} GB" for name, value in needs.items())
+    return f"disk: about {total:.0f} GB ({listed}), and twice the size of the archives"
+
+
+def _examples(params: Any) -> int:
+    addition = params.prepare.max_celeba_images
+    return (params.split.max_rows or CELEBA_HQ_IMAGES) + (CELEBA_ADDITION if addition is None else addition)
+
+
+def _stored_megabytes(params: Any) -> float:
+    return STORED_SAMPLE_MB * (params.cache.latents.image_size / 1024) ** 2

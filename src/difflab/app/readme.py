@@ -1,0 +1,34 @@
+"""The table of results, from metrics/summary.json."""
+
+from pathlib import Path
+
+from difflab.errors import DifflabError
+from difflab.files import read_json
+
+BEGIN, END = "<!-- results: written by `difflab readme` -->", "<!-- /results -->"
+
+
+def results_table(summary: Path = Path("metrics/summary.json")) -> str:
+    """The table of results as Markdown.
+
+    Raises:
+        DifflabError: there are no results.
+    """
+    from difflab.evaluation.report import results_table
+
+    if not summary.exists():
+        raise DifflabError(f"{summary} is missing: run `dvc repro`")
+    return results_table(read_json(summary))
+
+
+def refreshed(text: str, summary: Path = Path("metrics/summary.json")) -> str:
+    """The text with what stands between the two markers replaced by the table.
+
+    Raises:
+        DifflabError: the markers are missing, or there are no results.
+    """
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise DifflabError(f"README.md lacks the lines '{BEGIN}' and '{END}' around its results")
+    return f"{before}{BEGIN}\n{results_table(summary).strip()}\n{END}{after}"

@@ -1,0 +1,1 @@
+"""Captions: their table, the miniature's sentences, facts, scoring, and the captioning models."""

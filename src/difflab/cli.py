@@ -1,0 +1,95 @@
+"""The command line, `difflab`. Commands import what they need, so that --help is immediate."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from difflab.errors import DifflabError
+
+overrides_option = click.option(
+    "-S",
+    "--set-param",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="As in `dvc exp run -S`: profile=paper, experiment=faces, finetune.steps=100.",
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def cli() -> None:
+    """Diffusion studies as one reproducible DVC pipeline.
+
+    Run them with `dvc repro` or `dvc exp run -S key=value`; these commands help before and after.
+    """
+
+
+@cli.command()
+@overrides_option
+def plan(overrides: tuple[str, ...]) -> None:
+    """Print what a run would download and need, without running it."""
+    from difflab.app import compose
+    from difflab.app.plan import plan
+
+    text = compose.compose(overrides)
+    click.echo(plan(compose.validate(text, "the composed parameters")))
+
+
+@cli.command()
+@overrides_option
+@click.option("--check", is_flag=True, help="Write nothing; fail where params.yaml differs.")
+def compose(overrides: tuple[str, ...], check: bool) -> None:
+    """Write params.yaml from conf/ as `dvc exp run` does."""
+    from difflab.app import compose
+    from difflab.files import write_text
+
+    target = Path("params.yaml")
+    text = compose.compose(overrides)
+    compose.validate(text, "the composed parameters")
+    if not check:
+        write_text(target, text)
+        click.echo(f"wrote {target}")
+    elif diff := compose.difference(text, target.read_text() if target.exists() else ""):
+        raise DifflabError(f"params.yaml is not what conf/ composes: run `difflab compose`\n{diff}")
+
+
+@cli.command()
+def times() -> None:
+    """Print how long each stage took when it last ran on this machine."""
+    from difflab.app.times import times_table
+
+    click.echo(times_table())
+
+
+@cli.command()
+def results() -> None:
+    """Print the table of results."""
+    from difflab.app.readme import results_table
+
+    click.echo(results_table())
+
+
+@cli.command()
+@click.option("--check", is_flag=True, help="Write nothing; fail where README.md is out of date.")
+def readme(check: bool) -> None:
+    """Write the table of results into README.md."""
+    from difflab.app.readme import refreshed
+    from difflab.files import write_text
+
+    target = Path("README.md")
+    text = refreshed(target.read_text())
+    if not check:
+        write_text(target, text)
+        click.echo(f"wrote {target}")
+    elif text != target.read_text():
+        raise DifflabError("README.md does not show metrics/summary.json: run `difflab readme`")
+
+
+def main() -> None:
+    """The console script: an error that a person can act on is one line, without a traceback."""
+    try:
+        cli()
+    except DifflabError as error:
+        click.echo(f"ERROR: {error}", err=True)
+        sys.exit(1)

@@ -1,0 +1,1 @@
+"""Images and their tables: the miniature, official archives, attribute tables, splits, crops, weights."""

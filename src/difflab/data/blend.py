@@ -1,0 +1,271 @@
+"""The miniature's pictures: a tinted, outlined digit over a toned photograph, with true attributes.
+
+Everything random about a picture is one row of uniform numbers (`_DRAWS`), so single pictures and batches
+share one vectorised renderer. Attributes are measured on the rendered mask and background.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+
+from difflab import rng as keyed
+from difflab.data.sources import PHOTO_FILES, digits, photos
+
+PHOTO_NAMES: tuple[str, ...] = tuple(PHOTO_FILES)
+ATTRIBUTES: tuple[str, ...] = (
+    *(f"Digit_{n}" for n in range(10)),
+    *(f"Photo_{name}" for name in PHOTO_NAMES),
+    *("Thick", "Thin", "Slanted_Left", "Slanted_Right", "Large", "Small", "Inverted"),
+    *("Red_Digit", "Yellow_Digit", "Green_Digit", "Blue_Digit"),
+    *("Bright_Background", "Dark_Background", "Smooth_Background"),
+    *("Colourful", "Grey", "Warm_Background", "Cool_Background"),
+)
+"""The 40 columns of the miniature's attribute table.
+
+Thick, Thin: mean stroke width (2 area / perimeter) above 0.125 or below 0.105 of the image side.
+Slanted_Right, Slanted_Left: the strokes lean (second moments) more than 0.14 beyond their digit's usual lean.
+Large, Small: digit height above 0.80 or below 0.64 of the image side.
+Inverted: a dark digit on a lightened photograph. *_Digit: the tint; without one the digit is white, or black.
+Bright_, Dark_Background: mean luma above 0.66 or below 0.18. Smooth_Background: its deviation is below 0.065.
+Colourful, Grey: mean (max - min) of the background's channels above 0.20 or below 0.03.
+Warm_, Cool_Background: mean red - blue above 0.12 or below -0.02.
+"""
+
+_DRAWS = ("zoom", "left", "top", "tone", "inverted", "tint", "scale", "x", "y", "shear", "weight")
+_UPSAMPLE, _MARGIN = 4, 2  # the digit field: 8 + 2 * 2 source pixels, 4 samples each
+_ZOOMED = {"Bricks": 0.45, "Galaxies": 0.5, "Coins": 0.8}  # share of the photograph's short side that is used
+_LIGHT = np.float32([[255, 255, 255], [255, 118, 104], [255, 226, 84], [140, 244, 128], [128, 200, 255]])
+_DARK = np.float32([[14, 14, 18], [150, 6, 20], [14, 14, 18], [0, 88, 34], [12, 34, 150]])  # no dark yellow
+_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+
+
+@dataclass(frozen=True)
+class Composite:
+    """One picture.
+
+    Attributes:
+        image: uint8 [H, W, 3].
+        attributes: all of `ATTRIBUTES`, true of the picture.
+        digit: 0 to 9.
+        photo: one of `PHOTO_NAMES`, or "" for a plain digit.
+    """
+
+    image: np.ndarray
+    attributes: dict[str, bool]
+    digit: int
+    photo: str
+
+
+def compose(digit_index: int, photo_name: str, rng: np.random.Generator, size: int = 32) -> Composite:
+    """Digit `digit_index` (row of `digits()`) over a crop of a photograph: image uint8 [size, size, 3]."""
+    return compose_on_canvas(digit_index, photo_name, rng, width=size, height=size)
+
+
+def compose_on_canvas(
+    digit_index: int, photo_name: str, rng: np.random.Generator, width: int, height: int, offset: int = 0
+) -> Composite:
+    """The picture of `compose` in a square of side min(width, height), `offset` pixels along the longer side.
+
+    The photograph goes on around the square. The attributes describe the square.
+    """
+    draws = rng.random((1, len(_DRAWS)))
+    images, composites = _render(
+        np.array([digit_index]), np.array([PHOTO_NAMES.index(photo_name)]), draws, (height, width), offset
+    )
+    return Composite(images[0], composites[0].attributes, composites[0].digit, photo_name)
+
+
+def plain(digit_index: int, rng: np.random.Generator, size: int = 32) -> Composite:
+    """The plain digit, white on black: shapes and sizes as in `compose`, no photograph, tint, inversion."""
+    return _render(np.array([digit_index]), None, rng.random((1, len(_DRAWS))), (size, size))[1][0]
+
+
+def batch(
+    indices: np.ndarray, seed: int, purpose: str, step: int, size: int = 32, with_photos: bool = True
+) -> tuple[np.ndarray, list[Composite]]:
+    """Fresh pictures for training, one per row of `digits()` in `indices`; photographs are drawn uniformly.
+
+    Returns:
+        images uint8 [n, size, size, 3], and the n composites. The draws are keyed by (seed, purpose, step).
+    """
+    rng = keyed.numpy_rng(seed, purpose, step)
+    indices = np.asarray(indices)
+    chosen = rng.integers(len(PHOTO_NAMES), size=len(indices)) if with_photos else None
+    return _render(indices, chosen, rng.random((len(indices), len(_DRAWS))), (size, size))
+
+
+def _render(indices, photo, draws, canvas, offset=0):
+    """Images uint8 [n, H, W, 3] and composites, from draws [n, len(_DRAWS)] in (0, 1)."""
+    height, width = canvas
+    side = min(canvas)
+    draw = dict(zip(_DRAWS, draws.astype(np.float32).T, strict=True))
+    field = _digit_field(indices, draw, canvas, side, offset)
+    threshold = 0.42 + 0.24 * draw["weight"][:, None, None]
+    mask = _smoothstep(field, threshold - 0.10, threshold + 0.10)
+    halo = _smoothstep(field, threshold - 0.34, threshold - 0.06)[..., None]
+
+    inverted, tint = draw["inverted"] < 0.3, _tints(draw["tint"])
+    if photo is None:
+        inverted, tint = np.zeros_like(inverted), np.zeros_like(tint)
+        background = np.zeros((len(indices), height, width, 3), np.float32)
+    else:
+        background = _background(photo, draw, canvas, side, offset)
+        tone = (0.50 + 0.30 * draw["tone"])[:, None, None, None]
+        flip = inverted[:, None, None, None]
+        background = np.where(flip, 255 - (255 - background) * tone, background * tone)
+        background += halo * 0.6 * (np.where(flip, 255.0, 0.0).astype(np.float32) - background)
+    colour = np.where(inverted[:, None], _DARK[tint], _LIGHT[tint])[:, None, None, :]
+    images = background + mask[..., None] * (colour - background)
+    images = np.rint(np.clip(images, 0, 255)).astype(np.uint8)
+
+    square = (slice(None), slice(offset, offset + side), slice(None))
+    if width > height:
+        square = (slice(None), slice(None), slice(offset, offset + side))
+    table = _attributes(indices, photo, mask[square], background[square] / 255, inverted, tint)
+    return images, _composites(images, table, indices, photo)
+
+
+def _composites(images, table, indices, photo):
+    labels = digits().labels[indices].tolist()
+    names = [""] * len(indices) if photo is None else [PHOTO_NAMES[p] for p in photo]
+    rows = [dict(zip(ATTRIBUTES, row, strict=True)) for row in table.tolist()]
+    return [Composite(*parts) for parts in zip(images, rows, labels, names, strict=True)]
+
+
+def _digit_field(indices, draw, canvas, side, offset):
+    """Stroke strength [n, H, W]: the upsampled digit under scale, shear and shift."""
+    height, width = canvas
+    scale = 0.58 + 0.30 * draw["scale"]  # height of the 8-row digit over the side
+    room = 0.94 - scale
+    centre_x = 0.5 + (draw["x"] - 0.5) * room * 0.9
+    centre_y = 0.5 + (draw["y"] - 0.5) * room
+    shear = 0.5 * (draw["shear"] - 0.5)
+    grid_y = (np.arange(height, dtype=np.float32) + 0.5 - (offset if height > width else 0)) / side
+    grid_x = (np.arange(width, dtype=np.float32) + 0.5 - (offset if width > height else 0)) / side
+    row = (grid_y[None] - centre_y[:, None]) / scale[:, None]
+    column = (grid_x[None] - centre_x[:, None]) / scale[:, None]
+    y = np.broadcast_to(row[:, :, None], (len(indices), height, width))
+    x = column[:, None, :] + shear[:, None, None] * row[:, :, None]
+    fields = _fields()
+    cells = fields.shape[-1]
+    y = np.clip((y + 0.5) * 8 * _UPSAMPLE + _MARGIN * _UPSAMPLE - 0.5, 0, cells - 1.001)
+    x = np.clip((x + 0.5) * 8 * _UPSAMPLE + _MARGIN * _UPSAMPLE - 0.5, 0, cells - 1.001)
+    top, left = y.astype(np.int64), x.astype(np.int64)
+    fy, fx = (y - top).astype(np.float32), (x - left).astype(np.float32)
+    at = indices[:, None, None] * cells * cells + top * cells + left
+    flat = fields.reshape(-1)
+    upper = flat[at] * (1 - fx) + flat[at + 1] * fx
+    lower = flat[at + cells] * (1 - fx) + flat[at + cells + 1] * fx
+    return upper * (1 - fy) + lower * fy
+
+
+@cache
+def _fields() -> np.ndarray:
+    """All digits upsampled by a cubic spline with an empty margin: float32 [1797, 48, 48]."""
+    from scipy import ndimage
+
+    padded = np.pad(digits().images, ((0, 0), (_MARGIN, _MARGIN), (_MARGIN, _MARGIN)))
+    identity = np.eye(padded.shape[1], dtype=np.float32)
+    spline = ndimage.zoom(identity, (_UPSAMPLE, 1), order=3, grid_mode=True, mode="grid-constant")  # [48, 12]
+    return spline @ padded @ spline.T
+
+
+def _background(photo, draw, canvas, side, offset):
+    """A random crop of each photograph, resized with a tent filter: float32 [n, H, W, 3] in 0..255."""
+    bases = _bases(side)
+    cells = bases.shape[1]
+    span = side * (1.15 + 0.35 * draw["zoom"])  # side of the crop in base pixels, at most 1.5 * side = cells
+    step = span / side
+    starts = [(cells - span) * draw[name] for name in ("top", "left")]
+    down, across = (
+        _tent(start, step, length, cells, offset if length > side else 0)
+        for start, length in zip(starts, canvas, strict=True)
+    )
+    rows = down @ bases[photo].reshape(len(photo), cells, cells * 3)  # [n, H, cells * 3]
+    rows = rows.reshape(len(photo), canvas[0], cells, 3).transpose(0, 2, 1, 3)
+    result = across @ np.ascontiguousarray(rows).reshape(len(photo), cells, canvas[0] * 3)
+    return result.reshape(len(photo), canvas[1], canvas[0], 3).transpose(0, 2, 1, 3)
+
+
+def _tent(start, step, length, cells, before):
+    """Resampling weights [n, length, cells] of a tent as wide as the step; reflected outside."""
+    centre = start[:, None] + (np.arange(length, dtype=np.float32) + 0.5 - before) * step[:, None] - 0.5
+    centre = np.abs(centre)
+    centre = (cells - 1) - np.abs((cells - 1) - centre)
+    distance = np.abs(centre[:, :, None] - np.arange(cells, dtype=np.float32))
+    weights = np.maximum(0, 1 - distance / step[:, None, None])
+    return weights / weights.sum(-1, keepdims=True)
+
+
+@cache
+def _bases(side: int) -> np.ndarray:
+    """The used square of every photograph at 1.5 times the picture's side: float32 [12, cells, cells, 3]."""
+    from PIL import Image
+
+    cells = side * 3 // 2
+    squares = []
+    for name, photo in photos().items():
+        height, width, _ = photo.shape
+        used = min(height, width) * _ZOOMED.get(name, 1.0)
+        box = ((width - used) / 2, (height - used) / 2, (width + used) / 2, (height + used) / 2)
+        resized = Image.fromarray(photo).resize((cells, cells), Image.Resampling.LANCZOS, box=box)
+        squares.append(np.asarray(resized, np.float32))
+    return np.stack(squares)
+
+
+def _attributes(indices, photo, mask, background, inverted, tint):
+    """The table bool [n, 40], measured on the square's mask [n, S, S] and background [n, S, S, 3] in 0..1."""
+    labels, side = digits().labels[indices], mask.shape[1]
+    width, lean, height = _shape(mask)
+    lean = lean - _usual_lean()[labels]
+    weight = 1 - mask
+    total = weight.sum((1, 2))
+    luma = background @ _LUMA
+    mean = (luma * weight).sum((1, 2)) / total
+    spread = np.sqrt(np.maximum((luma**2 * weight).sum((1, 2)) / total - mean**2, 0))
+    colour = ((background.max(-1) - background.min(-1)) * weight).sum((1, 2)) / total
+    warmth = ((background[..., 0] - background[..., 2]) * weight).sum((1, 2)) / total
+    none = np.zeros(len(indices), bool)
+    columns = [labels == n for n in range(10)]
+    columns += [none if photo is None else photo == p for p in range(len(PHOTO_NAMES))]
+    columns += [width > 0.125 * side, width < 0.105 * side, lean < -0.14, lean > 0.14]
+    columns += [height > 0.80 * side, height < 0.64 * side, inverted]
+    columns += [tint == 1, (tint == 2) & ~inverted, tint == 3, tint == 4]
+    columns += [mean > 0.66, mean < 0.18, spread < 0.065]
+    columns += [colour > 0.20, colour < 0.03, warmth > 0.12, warmth < -0.02]
+    return np.stack(columns, axis=1)
+
+
+def _shape(mask):
+    """Of each mask [n, H, W]: stroke width, lean (pixels to the right per pixel up) and height."""
+    area = mask.sum((1, 2))
+    down = np.diff(mask, axis=1, append=0)
+    across = np.diff(mask, axis=2, append=0)
+    perimeter = np.sqrt(down**2 + across**2).sum((1, 2))
+    y = np.arange(mask.shape[1], dtype=np.float32)[None]
+    x = np.arange(mask.shape[2], dtype=np.float32)[None]
+    rows, columns = mask.sum(2), mask.sum(1)
+    mean_y, mean_x = (rows * y).sum(1) / area, (columns * x).sum(1) / area
+    dy, dx = y - mean_y[:, None], x - mean_x[:, None]
+    covariance = np.einsum("nhw,nh,nw->n", mask, dy, dx, optimize=True)
+    lean = -covariance / (rows * dy**2).sum(1)
+    return 2 * area / perimeter, lean, (mask.max(2) > 0.5).sum(1)
+
+
+@cache
+def _usual_lean() -> np.ndarray:
+    """The mean lean of each digit's unsheared pictures, float32 [10]: a seven leans by itself."""
+    labels = digits().labels
+    lean = _shape(np.clip(_fields(), 0, 1))[1]
+    return np.array([lean[labels == n].mean() for n in range(10)], np.float32)
+
+
+def _tints(draw):
+    """0 none (40 %), else 1 red, 2 yellow, 3 green, 4 blue (15 % each)."""
+    return np.where(draw < 0.4, 0, 1 + np.minimum(((draw - 0.4) / 0.15).astype(np.int64), 3))
+
+
+def _smoothstep(value, low, high):
+    t = np.clip((value - low) / (high - low), 0, 1)
+    return t * t * (3 - 2 * t)

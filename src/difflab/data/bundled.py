@@ -1,0 +1,62 @@
+"""The miniature data set: which digit and which photograph stand behind each bundled image.
+
+It mirrors CelebA and CelebA-HQ. The "in the wild" set holds every digit once (image n + 1 shows digit n), the
+HQ set 1,500 of them, and a mapping connects the two. Validation and test images therefore show digits that no
+zoo model and no fine-tuning has seen, as long as these train on `training_digits` only.
+"""
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from difflab import rng as keyed
+from difflab.data.blend import ATTRIBUTES, PHOTO_NAMES, Composite, compose
+from difflab.data.sources import Digits, digits, photos
+from difflab.data.split import split_ids
+
+if TYPE_CHECKING:
+    from difflab.params.data import SplitParams
+
+__all__ = ["Digits", "digits", "held_out_digits", "hq_attributes", "hq_digits", "photos", "training_digits"]
+
+HQ_IMAGES = 1_500
+IMAGE_SIZE = 32
+
+
+def photo_of(digit_index: int, seed: int) -> str:
+    """The photograph behind a digit of the data set."""
+    return PHOTO_NAMES[keyed.key(seed, "bundled photo", digit_index) % len(PHOTO_NAMES)]
+
+
+def hq_digits(seed: int) -> np.ndarray:
+    """The digit behind each HQ image, int64 [1500], no digit twice."""
+    order = keyed.numpy_rng(seed, "bundled hq").permutation(len(digits().labels))
+    return order[:HQ_IMAGES]
+
+
+def hq_image(number: int, seed: int) -> Composite:
+    """HQ image `number` (0 to 1,499), uint8 [32, 32, 3]."""
+    digit = int(hq_digits(seed)[number])
+    return compose(digit, photo_of(digit, seed), keyed.numpy_rng(seed, "bundled hq image", digit), IMAGE_SIZE)
+
+
+@cache
+def hq_attributes(seed: int) -> pd.DataFrame:
+    """The HQ attribute table, bool [1500, 40]; row n is HQ image n."""
+    rows = [hq_image(number, seed).attributes for number in range(HQ_IMAGES)]
+    return pd.DataFrame(rows, columns=list(ATTRIBUTES))
+
+
+def training_digits(split: "SplitParams", seed: int) -> np.ndarray:
+    """Digits (rows of `digits()`, ascending) that no validation or test image of the miniature shows."""
+    return np.setdiff1d(np.arange(len(digits().labels)), held_out_digits(split, seed))
+
+
+def held_out_digits(split: "SplitParams", seed: int) -> np.ndarray:
+    """Digits (rows of `digits()`, ascending) behind the miniature's validation and test images."""
+    table = hq_attributes(seed).iloc[: split.max_rows]
+    strata = table[[name for name in split.stratify if name in table]]
+    parts = split_ids(range(len(table)), strata, split.val_fraction, split.test_fraction, split.seed)
+    return np.sort(hq_digits(seed)[parts["val"] + parts["test"]])

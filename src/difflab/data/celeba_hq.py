@@ -1,0 +1,89 @@
+"""CelebA-HQ from the official archive: attributes, split, images."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from difflab import runtime
+from difflab.data import decode, tables
+from difflab.data.archives import Archive
+from difflab.data.samples import LeftOut, Sample, present_files, read_image, refuse_unreadable, sample_ids
+from difflab.data.split import SPLITS, split_ids
+from difflab.errors import DifflabError
+
+if TYPE_CHECKING:
+    from difflab.params.data import PrepareParams, SplitParams
+
+ATTRIBUTES = "CelebAMask-HQ-attribute-anno.txt"
+MAPPING = "CelebA-HQ-to-CelebA-mapping.txt"
+IMAGES = "CelebA-HQ-img/"
+
+
+def read_table(archive: Archive) -> pd.DataFrame:
+    """The attribute table: bool DataFrame by id ("hq-00012") with the columns file, then the attributes."""
+    name = archive.locate(ATTRIBUTES) + ATTRIBUTES
+    with archive.open(name) as stream:
+        table = tables.read_attributes(stream, name)
+    return by_id(table, "hq-{:05d}", name)
+
+
+def by_id(table: pd.DataFrame, form: str, name: str) -> pd.DataFrame:
+    """An attribute table by file -> by id, in id order, the file as the first column."""
+    ids = sample_ids(table.index, form, name)
+    table = table.reset_index().set_index(pd.Index(ids, name="id"))
+    if table.index.has_duplicates:
+        raise DifflabError(f"{name} lists {table.index[table.index.duplicated()][0]} twice: correct the table")
+    return table.sort_index()
+
+
+def read_mapping(archive: Archive) -> dict[int, str]:
+    """HQ number -> file name in CelebA."""
+    name = archive.locate(MAPPING) + MAPPING
+    with archive.open(name) as stream:
+        return tables.read_mapping(stream, name)
+
+
+def split_table(table: pd.DataFrame, settings: "SplitParams") -> pd.Series:
+    """train, val or test for every row, absent images included, so the split never depends on the files."""
+    missing = [name for name in settings.stratify if name not in table]
+    if missing:
+        raise DifflabError(
+            f"split.stratify names {', '.join(missing)}, which the attribute table does not have; "
+            f"it has {', '.join(table.columns[1:])}"
+        )
+    parts = split_ids(
+        table.index.tolist(),
+        table[list(settings.stratify)],
+        settings.val_fraction,
+        settings.test_fraction,
+        settings.seed,
+    )
+    return pd.Series({id: name for name in SPLITS for id in parts[name]}, name="split").reindex(table.index)
+
+
+def frequencies(table: pd.DataFrame, split: pd.Series) -> pd.DataFrame:
+    """The share of rows with each attribute: rows by attribute, columns all, train, val, test."""
+    attributes = table.drop(columns="file")
+    columns = {"all": attributes.mean()} | {name: attributes[split == name].mean() for name in SPLITS}
+    return pd.DataFrame(columns).rename_axis("attribute").reset_index()
+
+
+def samples(archive: Archive, table: pd.DataFrame, settings: "PrepareParams", left: LeftOut) -> Iterator[Sample]:
+    """The images of `table` that are there and can be decoded, in id order; the bytes are the archive's own.
+
+    Raises:
+        DifflabError: images are absent or unreadable and the parameters do not allow it.
+    """
+    folder = archive.locate(ATTRIBUTES) + IMAGES
+    files = present_files(archive, folder, table["file"].tolist(), settings.absent_images, left)
+    ids = dict(zip(table["file"], table.index, strict=True))
+    contents = (read_image(archive, folder + file) for file in files)
+    checked = decode.ordered_map(decode.check, contents, settings.num_workers)
+    paired = zip(files, checked, strict=True)
+    for file, result in runtime.progress(paired, total=len(files), desc="CelebA-HQ", unit="image"):
+        if result.problem:
+            left.unreadable.append(file)
+        else:
+            yield Sample(ids[file], file, result.image, result.width, result.height)
+    refuse_unreadable(left, settings)

@@ -1,0 +1,88 @@
+"""The miniature's archives, in the formats of CelebAMask-HQ and CelebA."""
+
+import io
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from difflab import rng as keyed
+from difflab.data.blend import ATTRIBUTES, Composite, compose_on_canvas
+from difflab.data.bundled import HQ_IMAGES, hq_attributes, hq_digits, hq_image, photo_of
+from difflab.data.sources import digits
+from difflab.files import write_zip
+
+CANVAS = (36, 64)  # smallest and largest side of an image in the wild, pixels
+
+
+def write_celeba_hq(path: Path, seed: int) -> None:
+    """CelebAMask-HQ.zip: attribute table, mapping to CelebA, CelebA-HQ-img/<n>.jpg (32 x 32)."""
+    rows = ((f"{number}.jpg", row) for number, row in enumerate(hq_attributes(seed).to_numpy()))
+    write_zip(
+        path,
+        [
+            ("CelebAMask-HQ/CelebAMask-HQ-attribute-anno.txt", _attribute_table(HQ_IMAGES, rows)),
+            ("CelebAMask-HQ/CelebA-HQ-to-CelebA-mapping.txt", _mapping(hq_digits(seed))),
+            *(
+                (f"CelebAMask-HQ/CelebA-HQ-img/{number}.jpg", _jpeg(hq_image(number, seed).image))
+                for number in range(HQ_IMAGES)
+            ),
+        ],
+    )
+
+
+def write_celeba(path: Path, seed: int) -> None:
+    """CelebA.zip: attribute table, "face" boxes around the digits, img_celeba/NNNNNN.jpg of various sizes."""
+    pictures = [_in_the_wild(digit, seed) for digit in range(len(digits().labels))]
+    rows = ((_file(n), p.attributes.values()) for n, (p, _) in enumerate(pictures))
+    boxes = "".join(
+        f"{_file(n)} {' '.join(f'{value:4d}' for value in box)}\n" for n, (_, box) in enumerate(pictures)
+    )
+    header = f"{len(pictures)}\nimage_id x_1 y_1 width height\n"
+    write_zip(
+        path,
+        [
+            ("CelebA/Anno/list_attr_celeba.txt", _attribute_table(len(pictures), rows)),
+            ("CelebA/Anno/list_bbox_celeba.txt", (header + boxes).encode()),
+            *((f"CelebA/Img/img_celeba/{_file(n)}", _jpeg(p.image)) for n, (p, _) in enumerate(pictures)),
+        ],
+    )
+
+
+def _in_the_wild(digit: int, seed: int) -> tuple[Composite, tuple[int, int, int, int]]:
+    """A picture on a larger canvas, and the box (x, y, width, height) of the middle of its square."""
+    rng = keyed.numpy_rng(seed, "bundled celeba image", digit)
+    width, height = (int(side) for side in rng.integers(CANVAS[0], CANVAS[1] + 1, size=2))
+    side = min(width, height)
+    offset = int(rng.integers(max(width, height) - side + 1))
+    picture = compose_on_canvas(digit, photo_of(digit, seed), rng, width, height, offset)
+    x, y = (offset, 0) if width > height else (0, offset)
+    margin = side // 8
+    return picture, (x + margin, y + margin, side - 2 * margin, side - 2 * margin)
+
+
+def _file(digit: int) -> str:
+    return f"{digit + 1:06d}.jpg"
+
+
+def _attribute_table(count: int, rows: Iterable[tuple[str, Iterable[bool]]]) -> bytes:
+    return "".join(_attribute_lines(count, rows)).encode()
+
+
+def _attribute_lines(count: int, rows: Iterable[tuple[str, Iterable[bool]]]) -> Iterator[str]:
+    yield f"{count}\n{' '.join(ATTRIBUTES)}\n"
+    for file, values in rows:
+        yield f"{file}  {' '.join(' 1' if value else '-1' for value in values)}\n"
+
+
+def _mapping(chosen: np.ndarray) -> bytes:
+    lines = [f"{number:<10d} {digit:<10d}  {_file(digit)}\n" for number, digit in enumerate(chosen.tolist())]
+    return ("idx        orig_idx    orig_file\n" + "".join(lines)).encode()
+
+
+def _jpeg(image: np.ndarray) -> bytes:
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, format="JPEG", quality=95, subsampling=0)
+    return buffer.getvalue()

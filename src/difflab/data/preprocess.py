@@ -1,0 +1,46 @@
+"""Images in and out of the networks: centre crop, resize, range."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import torch
+    from PIL import Image
+
+
+def to_tensor(images: "Sequence[Image.Image | np.ndarray]", size: int) -> "torch.Tensor":
+    """Centre crop to the largest square, resize by PIL's antialiased bicubic filter, scale to [-1, 1].
+
+    Args:
+        images: RGB images, PIL or uint8 [H, W, 3], of any sizes.
+
+    Returns:
+        float32 [n, 3, size, size].
+    """
+    import torch
+    from PIL import Image
+
+    squares = np.empty((len(images), size, size, 3), np.uint8)
+    for row, image in enumerate(images):
+        image = Image.fromarray(image) if isinstance(image, np.ndarray) else image.convert("RGB")
+        squares[row] = np.asarray(_square(image, size))
+    return torch.from_numpy(squares).permute(0, 3, 1, 2).to(torch.float32).div_(127.5).sub_(1).contiguous()
+
+
+def to_uint8(images: "torch.Tensor") -> np.ndarray:
+    """Float [n, 3, H, W] in [-1, 1] (clamped) to uint8 [n, H, W, 3], rounded to the nearest."""
+    scaled = images.detach().float().clamp(-1, 1).add(1).mul(127.5).round()
+    return scaled.permute(0, 2, 3, 1).to("cpu").numpy().astype(np.uint8)
+
+
+def _square(image: "Image.Image", size: int) -> "Image.Image":
+    from PIL import Image
+
+    width, height = image.size
+    side = min(width, height)
+    left, top = (width - side) // 2, (height - side) // 2
+    if (width, height) == (size, size):
+        return image
+    return image.crop((left, top, left + side, top + side)).resize((size, size), Image.Resampling.BICUBIC)

@@ -1,0 +1,63 @@
+"""The real images that ship inside ordinary dependencies: digits and photographs. Nothing is downloaded."""
+
+import gzip
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+
+PHOTO_FILES = {
+    "Astronaut": ("skimage", "data/astronaut.png"),
+    "Bricks": ("skimage", "data/brick.png"),
+    "Cat": ("skimage", "data/chelsea.png"),
+    "Coffee": ("skimage", "data/coffee.png"),
+    "Coins": ("skimage", "data/coins.png"),
+    "Flower": ("sklearn", "datasets/images/flower.jpg"),
+    "Galaxies": ("skimage", "data/hubble_deep_field.jpg"),
+    "Motorcycle": ("skimage", "data/motorcycle_left.png"),
+    "Retina": ("skimage", "data/retina.jpg"),
+    "Rocket": ("skimage", "data/rocket.jpg"),
+    "Temple": ("sklearn", "datasets/images/china.jpg"),
+    "Tissue": ("skimage", "data/ihc.png"),
+}
+
+
+@dataclass(frozen=True)
+class Digits:
+    """Handwritten digits (UCI optical recognition, test part).
+
+    Attributes:
+        images: float32 [1797, 8, 8] in 0..1, light strokes on black.
+        labels: int64 [1797], 0 to 9.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+
+
+@cache
+def digits() -> Digits:
+    """The 1,797 digits of scikit-learn, in its order."""
+    with gzip.open(_file("sklearn", "datasets/data/digits.csv.gz"), "rt") as lines:
+        table = np.array([line.split(",") for line in lines], dtype=np.float32)
+    images = (table[:, :64] / 16).reshape(-1, 8, 8)
+    return Digits(images=images, labels=table[:, 64].astype(np.int64))
+
+
+@cache
+def photos() -> dict[str, np.ndarray]:
+    """The twelve photographs by name, uint8 [H, W, 3]; grey ones have three equal channels."""
+    return {name: _read(package, file) for name, (package, file) in PHOTO_FILES.items()}
+
+
+def _read(package: str, file: str) -> np.ndarray:
+    from PIL import Image
+
+    return np.asarray(Image.open(_file(package, file)).convert("RGB"))
+
+
+def _file(package: str, file: str) -> Path:
+    """A file inside an installed package, found without importing the package (which takes a second)."""
+    return Path(find_spec(package).origin).parent / file

@@ -1,0 +1,1 @@
+"""Rectified flow: the path, its targets, and the densities of sigma in training."""

@@ -1,0 +1,107 @@
+"""pytorch-fid's Inception-v3 features (2,048 dimensions), the extractor of published FID values.
+
+Architecture and resizing are pytorch-fid's own (bilinear to 299 without antialiasing, inside the network);
+the weights are read from a local file and nothing is downloaded. Two rearrangements change the features by
+rounding only and nearly double the speed on a CPU: batch normalisation folded into the convolutions, and
+channels_last.
+"""
+
+import os
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from difflab.errors import DifflabError
+from difflab.files import sha256_file
+
+WEIGHTS = (
+    "pt_inception-2015-12-05-6726825d.pth"  # the suffix is the head of its sha256, as torch.hub writes it
+)
+WEIGHTS_URL = f"https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/{WEIGHTS}"
+
+
+class InceptionExtractor:
+    """Pool-3 features [n, 2048] of images of any size."""
+
+    name = "inception"
+    dim = 2048
+    resize = "bilinear to 299 without antialiasing (pytorch-fid)"
+
+    def __init__(self, folder: Path, device: str = "cpu") -> None:
+        import torch
+
+        from difflab.runtime import resolve_device
+
+        weights = find_weights(folder)
+        self.device = resolve_device(device)
+        network = optimised(build(read_weights(weights)))
+        self.network = network.to(self.device, memory_format=torch.channels_last)
+        self.fingerprint = sha256_file(weights)
+
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        import torch
+
+        pixels = torch.from_numpy(images).to(self.device).permute(0, 3, 1, 2).float() / 255
+        with torch.inference_mode():
+            return self.network(pixels)[0].flatten(1).float().cpu().numpy()
+
+
+def find_weights(folder: Path) -> Path:
+    """The weights file in the role folder, or where pytorch-fid itself keeps it (the torch.hub cache).
+
+    Raises:
+        DifflabError: neither place has one; the line says what to fetch and where to put it.
+    """
+    hub = (
+        Path(os.environ.get("TORCH_HOME", Path.home() / ".cache" / "torch")) / "hub" / "checkpoints" / WEIGHTS
+    )
+    for path in (Path(folder) / "inception.safetensors", Path(folder) / WEIGHTS, hub):
+        if path.is_file():
+            return path
+    raise DifflabError(
+        f"no Inception weights in {folder} or {hub.parent}: download {WEIGHTS_URL} into one of them"
+    )
+
+
+def read_weights(path: Path) -> dict:
+    """A state dict from safetensors, or from the upstream .pth file read as tensors only (no pickled
+    code)."""
+    if path.suffix == ".safetensors":
+        from safetensors.torch import load_file
+
+        return load_file(path)
+    import torch
+
+    return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def build(state: dict):
+    """pytorch-fid's network with the given weights, in evaluation mode."""
+    from pytorch_fid import inception
+
+    with _weights_instead_of_download(inception, state):
+        return inception.InceptionV3([inception.InceptionV3.DEFAULT_BLOCK_INDEX]).eval()
+
+
+def optimised(network):
+    """Fold each batch normalisation into its convolution and switch to channels_last (features equal to
+    1e-5)."""
+    import torch
+    from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+    for module in network.modules():
+        if isinstance(getattr(module, "conv", None), torch.nn.Conv2d) and hasattr(module, "bn"):
+            module.conv = fuse_conv_bn_eval(module.conv, module.bn)
+            module.bn = torch.nn.Identity()
+    return network.to(memory_format=torch.channels_last)
+
+
+@contextmanager
+def _weights_instead_of_download(module, state: dict):
+    original = module.load_state_dict_from_url
+    module.load_state_dict_from_url = lambda *args, **kwargs: state
+    try:
+        yield
+    finally:
+        module.load_state_dict_from_url = original

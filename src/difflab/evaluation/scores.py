@@ -1,0 +1,146 @@
+"""Score every cell of the study in the same way, and sum the seeds up."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from difflab import rng
+from difflab.errors import DifflabError
+from difflab.evaluation import accuracy
+from difflab.evaluation.features import Extractor, extract
+from difflab.evaluation.frechet import check_count, frechet_distance
+from difflab.evaluation.generated import GeneratedImages
+from difflab.evaluation.kid import kernel_distance
+
+if TYPE_CHECKING:
+    from difflab.params.evaluation import ScoreParams
+
+MEASURES = ("fid", "kid", "digit_accuracy", "photo_accuracy")
+PREDICTION_COLUMNS = (
+    "adapter", "captions", "seed", "id", "expected_digit", "digit", "expected_photo", "photo"
+)  # fmt: skip
+
+
+@dataclass
+class Judge:
+    """Everything that all cells are scored against.
+
+    Attributes:
+        reference: features of the real reference images, float32 [n, dim].
+        attributes: the attribute table by sample id; names digits and photographs in the miniature only.
+        seed: the study's seed, for KID's subsets.
+        predictions: one row per image and seed, where the table names digits and the extractor is the tower.
+    """
+
+    reference: np.ndarray
+    extractor: Extractor
+    attributes: pd.DataFrame
+    params: "ScoreParams"
+    seed: int
+
+    def __post_init__(self) -> None:
+        self.predictions: list[pd.DataFrame] = []
+        self.classifies = self.extractor.name == "tower" and accuracy.has_digits(self.attributes)
+
+    def score(self, images: Iterable, ids: Sequence[str], **labels: object) -> dict[str, object]:
+        """One row of the long table: labels, n, distances to the reference and class accuracy.
+
+        Raises:
+            DifflabError: fewer images than `score.min_images`.
+        """
+        what = " ".join(str(v) for v in labels.values() if v != "")
+        check_count(len(ids), self.extractor.dim, min_images=self.params.min_images, what=what)
+        images = list(images)
+        features = extract(images, self.extractor, self.params.batch_size)
+        row = {**labels, "n": len(ids), **self.distances(features)}
+        return row | self._accuracy(images, ids, labels) if self.classifies else row
+
+    def distances(self, features: np.ndarray) -> dict[str, float]:
+        """FID and KID of features [n, dim] to the reference."""
+        params = self.params
+        kid = kernel_distance(
+            features,
+            self.reference,
+            num_subsets=params.kid_subsets,
+            subset_size=params.kid_subset_size,
+            seed=self.seed,
+        )
+        return {"fid": frechet_distance(features, self.reference), "kid": kid}
+
+    def _accuracy(
+        self, images: list, ids: Sequence[str], labels: dict[str, object]
+    ) -> dict[str, float | None]:
+        rows = self.attributes.loc[list(ids)]
+        photo_columns = [f"Photo_{name}" for name in self.extractor.tower.photo_names]
+        expected = accuracy.expected_classes(rows), accuracy.expected_classes(rows, photo_columns)
+        seen = accuracy.classify(images, self.extractor, self.params.batch_size)
+        values = {"id": list(ids), "expected_digit": expected[0], "digit": seen[0]}
+        values |= {"expected_photo": expected[1], "photo": seen[1]}
+        self.predictions.append(pd.DataFrame({**labels, **values})[list(PREDICTION_COLUMNS)])
+        return {
+            "digit_accuracy": accuracy.share_correct(seen[0], expected[0]),
+            "photo_accuracy": accuracy.share_correct(seen[1], expected[1]),
+        }
+
+    def all_predictions(self) -> pd.DataFrame:
+        """The predictions of all scored images; a table without rows where there are no classes."""
+        if self.predictions:
+            return pd.concat(self.predictions, ignore_index=True)
+        return pd.DataFrame({name: pd.Series(dtype="object") for name in PREDICTION_COLUMNS})
+
+
+def score_cell(
+    judge: Judge, generated: GeneratedImages, adapter: str, captions: str
+) -> list[dict[str, object]]:
+    """Rows of one cell, one for each generation seed."""
+    labels = {"adapter": adapter, "captions": captions}
+    return [judge.score(generated.read(s), generated.ids(s), **labels, seed=s) for s in generated.seeds]
+
+
+def same_count(rows: Sequence[dict[str, object]]) -> int:
+    """The number of images that all rows share.
+
+    Raises:
+        DifflabError: the rows differ, and a Frechet distance depends on n.
+    """
+    counts = {row["n"] for row in rows}
+    if len(counts) > 1:
+        raise DifflabError(
+            f"cells have different numbers of images ({sorted(counts)}): FID compares at equal n only"
+        )
+    return counts.pop()
+
+
+def floor_ids(ids: Sequence[str], n: int, seed: int) -> list[str]:
+    """At most n real sample ids for the floor, drawn without replacement, in id order."""
+    if n >= len(ids):
+        return sorted(ids)
+    return sorted(rng.numpy_rng(seed, "floor").choice(sorted(ids), n, replace=False).tolist())
+
+
+def summarise(table: pd.DataFrame) -> dict[str, float]:
+    """Flat metrics of the long table: `<adapter>_<captions>_<measure>` is the mean over seeds, `..._std` its
+    spread.
+
+    The spread is the standard deviation over generation seeds (ddof 1), left out for a single seed: a
+    bootstrap of the images would be biased upwards. The real images' own row gives `floor_fid`, `floor_kid`,
+    `real_digit_accuracy`.
+    """
+    metrics: dict[str, float] = {}
+    measures = [m for m in MEASURES if m in table]
+    cells = table[table.adapter != "real"]
+    for (adapter, captions), rows in cells.groupby(["adapter", "captions"], sort=False):
+        for measure in measures:
+            values = rows[measure].dropna()
+            if len(values):
+                metrics[f"{adapter}_{captions}_{measure}"] = float(values.mean())
+            if len(values) > 1:
+                metrics[f"{adapter}_{captions}_{measure}_std"] = float(values.std(ddof=1))
+    real = table[table.adapter == "real"].iloc[0]
+    for measure in measures:
+        if pd.notna(real[measure]):
+            metrics[f"{'floor' if measure in ('fid', 'kid') else 'real'}_{measure}"] = float(real[measure])
+    return metrics

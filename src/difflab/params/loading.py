@@ -1,0 +1,118 @@
+"""Read params.yaml, check all of it, and show a stage only the groups it declares."""
+
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from difflab.errors import DifflabError
+
+ALWAYS_VISIBLE = ("tracking",)  # cannot change a result
+
+
+class Declared:
+    """The declared groups as attributes; reading any other group is an error that says where to declare it."""
+
+    def __init__(self, params: Any, stage: str, groups: tuple[str, ...], path: str = "") -> None:
+        self._params, self._stage, self._groups, self._path = params, stage, groups, path
+
+    def __getattr__(self, name: str) -> Any:
+        path = f"{self._path}.{name}" if self._path else name
+        if not self._path and name in ALWAYS_VISIBLE:
+            return getattr(self._params, name)
+        if any(path == g or path.startswith(g + ".") for g in self._groups):
+            return _child(self._params, name)
+        if any(g.startswith(path + ".") for g in self._groups):
+            return Declared(_child(self._params, name), self._stage, self._groups, path)
+        raise DifflabError(f"stage {self._stage} reads the parameter group '{path}' but dvc.yaml does not declare it under params")
+
+    __getitem__ = __getattr__
+
+    def as_dict(self) -> dict[str, Any]:
+        """The declared values as plain nested data, for fingerprints and for tracking."""
+        result: dict[str, Any] = {}
+        for group in sorted(self._groups):
+            value: Any = self
+            for part in group.split("."):
+                value = value[part] if isinstance(value, Declared) else _child(value, part)
+            result[group] = value.model_dump(mode="json") if hasattr(value, "model_dump") else value
+        return result
+
+
+def _child(value: Any, name: str) -> Any:
+    if isinstance(value, dict):
+        if name not in value:
+            raise DifflabError(f"there is no '{name}' here, only {', '.join(map(str, value))}")
+        return value[name]
+    return getattr(value, name)
+
+
+def load_params(path: str | Path = "params.yaml"):
+    """Read and check the whole of params.yaml.
+
+    Raises:
+        DifflabError: the file is absent, or a key is unknown, missing or out of range; the line names the key.
+    """
+    from omegaconf import OmegaConf
+
+    if not Path(path).exists():
+        raise DifflabError(f"{path} is missing: run `difflab compose` to write it from conf/")
+    return check_params(OmegaConf.to_container(OmegaConf.load(path), resolve=True), source=str(path))
+
+
+def check_params(values: Any, source: str):
+    """The checked parameters; `source` is what an error says they came from."""
+    from difflab.params.study import Params
+
+    try:
+        return Params.model_validate(values)
+    except ValidationError as error:
+        raise DifflabError(f"{source}: {describe(error)}") from None
+
+
+def describe(error: ValidationError) -> str:
+    """One line for the first problems of a pydantic error: dotted key, what is wrong, what was given."""
+    problems = []
+    for item in error.errors()[:3]:
+        key = ".".join(map(str, item["loc"]))
+        if item["type"] == "extra_forbidden":
+            problems.append(f"unknown parameter '{key}'")
+        elif item["type"] == "missing":
+            problems.append(f"parameter '{key}' is missing")
+        else:
+            problems.append(f"parameter '{key}': {item['msg']} (given: {item['input']!r})")
+    return "; ".join(problems)
+
+
+@cache
+def read_pipeline(path: str) -> dict[str, Any]:
+    """The content of dvc.yaml."""
+    import yaml
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    return yaml.load(Path(path).read_text(), Loader=loader)
+
+
+def stage_entry(stage: str, item: dict[str, str], path: str = "dvc.yaml") -> dict[str, Any]:
+    """A stage's entry in dvc.yaml with `${item.x}` replaced."""
+
+    def resolve(value: Any) -> Any:
+        if isinstance(value, str):
+            return re.sub(r"\$\{item\.(\w+)\}", lambda m: str(item[m[1]]), value)
+        if isinstance(value, list):
+            return [resolve(v) for v in value]
+        if isinstance(value, dict):
+            return {resolve(k): resolve(v) for k, v in value.items()}
+        return value
+
+    stages = read_pipeline(path)["stages"]
+    if stage not in stages:
+        raise DifflabError(f"dvc.yaml has no stage '{stage}'; it has {', '.join(stages)}")
+    return resolve(stages[stage])
+
+
+def declared_groups(stage: str, item: dict[str, str], path: str = "dvc.yaml") -> tuple[str, ...]:
+    """The parameter groups that dvc.yaml lists under `params` of this stage."""
+    return tuple(stage_entry(stage, item, path).get("params", []))

@@ -1,0 +1,95 @@
+"""Groups of everything that trains: the small supervised loop, the flow loop, its density and LoRA."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from difflab.params.base import Group
+
+WeightingScheme = Literal["none", "logit_normal", "sigma_sqrt", "mode", "cosmap"]
+LrScheduler = Literal[
+    "constant", "constant_with_warmup", "linear", "cosine", "cosine_with_restarts", "polynomial"
+]
+
+
+class FitParams(Group):
+    """Settings of `difflab.training.supervised.fit`: AdamW, linear warm-up, cosine decay to zero."""
+
+    steps: int = Field(ge=1, description="optimizer steps")
+    batch_size: int = Field(ge=1, description="samples in a step")
+    learning_rate: float = Field(gt=0, description="peak learning rate")
+    weight_decay: float = Field(ge=0, description="decoupled weight decay of AdamW")
+    warmup_steps: int = Field(ge=0, description="steps of linear warm-up")
+    max_grad_norm: float = Field(gt=0, description="gradients are clipped to this norm")
+    checkpoint_interval: int = Field(ge=1, description="steps between two saved states")
+    log_interval: int = Field(ge=1, description="steps between two status lines")
+
+
+class FlowTrainingParams(Group):
+    """Settings of `difflab.training.flow.train_flow`, for LoRA and for full training."""
+
+    steps: int = Field(ge=1, description="optimizer steps")
+    batch_size: int = Field(ge=1, description="images in a forward pass, over all processes")
+    gradient_accumulation_steps: int = Field(ge=1, description="forward passes in an optimizer step")
+    learning_rate: float = Field(gt=0, description="peak learning rate")
+    adam_beta1: float = Field(ge=0, lt=1)
+    adam_beta2: float = Field(ge=0, lt=1)
+    adam_epsilon: float = Field(gt=0)
+    weight_decay: float = Field(ge=0, description="decoupled weight decay of AdamW")
+    lr_scheduler: LrScheduler
+    lr_warmup_steps: int = Field(ge=0, description="optimizer steps of linear warm-up")
+    lr_num_cycles: int = Field(ge=1, description="cycles of cosine_with_restarts")
+    lr_power: float = Field(gt=0, description="exponent of polynomial")
+    max_grad_norm: float = Field(gt=0, description="gradients are clipped to this norm")
+    ema_decay: float = Field(ge=0, lt=1, description="decay of the weight average; 0 keeps none")
+    prompt_dropout: float = Field(ge=0, le=1, description="share of samples trained with the empty prompt")
+    prediction_loss: Literal["velocity", "x0"] = Field(
+        description="what the squared error is taken of; x0 is velocity times sigma^2"
+    )
+    gradient_checkpointing: bool = Field(description="recompute activations in backward: less memory, slower")
+    validation_interval: int = Field(ge=1, description="optimizer steps between two curve rows")
+    checkpoint_interval: int = Field(ge=1, description="optimizer steps between two saved states")
+    log_interval: int = Field(ge=1, description="optimizer steps between two status lines")
+
+
+class DensityParams(Group):
+    """The training density of sigma (1 = pure noise) and the loss weight; see `difflab.diffusion.density`."""
+
+    weighting_scheme: WeightingScheme
+    convention: Literal["sigma", "diffusers"] = Field(
+        description="sigma: a mean > 0 is more noise, as in the paper; diffusers: less, as in its scripts"
+    )
+    logit_std: float = Field(gt=0, description="standard deviation of logit_normal")
+    mode_scale: float = Field(ge=-1, le=1.75, description="scale of mode; 1.29 in the SD3 paper")
+    shift: float = Field(gt=0, description="timestep shift; 3 for SD3 at 1024 px, 1 for none")
+
+
+class LoraParams(Group):
+    """A LoRA adapter of an SD3 transformer; see `difflab.training.lora`."""
+
+    rank: int = Field(ge=1)
+    alpha: float = Field(gt=0, description="the update is scaled by alpha / rank")
+    targets: list[str] = Field(
+        min_length=1, description="presets (attn, attn2, ff) or names such as attn.to_q"
+    )
+    blocks: list[int] | Literal["all"] = Field(description="indices of transformer blocks")
+
+
+class FinetuneParams(Group):
+    """`finetune`: LoRA fine-tuning of the base on cached latents and prompts."""
+
+    training: FlowTrainingParams
+    density: DensityParams
+    lora: LoraParams
+    balanced: bool = Field(description="draw samples by the attribute-balancing weights, with replacement")
+    add_celeba: bool = Field(description="train on the CelebA add-on too")
+    validation_samples: int = Field(ge=1, description="held-out images in the validation loss")
+    adapter_steps: list[int] = Field(description="steps whose adapter is kept for the step curve")
+
+
+class LogitMeanParams(Group):
+    """`logit_mean`: the mean of the logit-normal density in each column of the study."""
+
+    minus: float
+    zero: float
+    plus: float

@@ -1,0 +1,38 @@
+"""Groups of the text models: the three frozen encoders of the base and the Llama that rewrites captions."""
+
+from pydantic import Field
+
+from difflab.params.base import Group
+from difflab.params.hub import HubRef
+from difflab.params.training import FitParams
+
+
+class EncoderParams(Group):
+    """The size of one text encoder."""
+
+    hidden_size: int = Field(
+        ge=8, multiple_of=8, description="width; for the CLIP-like ones also of the pooled vector"
+    )
+    num_hidden_layers: int = Field(ge=2)
+
+
+class ZooTextParams(Group):
+    """`zoo.text`: CLIP-L-like, CLIP-G-like and T5-like encoders, their weights drawn from the seed."""
+
+    hub: HubRef | None
+    max_length: int = Field(ge=8, le=77, description="tokens of the CLIP-like encoders, with start and end")
+    text_encoder: EncoderParams
+    text_encoder_2: EncoderParams
+    text_encoder_3: EncoderParams
+
+
+class ZooLlamaParams(Group):
+    """`zoo.llama`: a causal language model that rewrites a short caption and facts into one detailed sentence."""
+
+    hub: HubRef | None
+    hidden_size: int = Field(ge=16, multiple_of=16)
+    num_hidden_layers: int = Field(ge=1)
+    wrong_caption: float = Field(
+        ge=0, le=1, description="share of training rows with a short caption of another digit"
+    )
+    training: FitParams

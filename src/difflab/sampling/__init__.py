@@ -1,0 +1,1 @@
+"""From noise and prompt embeddings to images."""

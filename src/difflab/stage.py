@@ -1,0 +1,178 @@
+"""What every stage does around its own work: parameters, tracking, a scratch folder, clear errors, a last line.
+
+A stage script is
+    def main(stage: Stage, *, captions: str) -> None: ...
+    if __name__ == "__main__":
+        run(main)
+and is started as `python -m stages.<name> --captions blip2`.
+"""
+
+import argparse
+import fcntl
+import hashlib
+import inspect
+import json
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from difflab import runtime, tracking
+from difflab.errors import DifflabError, Interrupted
+from difflab.files import read_json, sha256_file, write_json
+from difflab.params import Declared, load_params
+from difflab.params.loading import declared_groups, stage_entry
+
+
+class Stage:
+    """The running stage: its parameters, its matrix item, its tracked run and its scratch folder.
+
+    Attributes:
+        name: the stage's name in dvc.yaml, without the matrix item.
+        item: the matrix item, e.g. {"captions": "blip2", "logit_mean": "minus"}; empty for a plain stage.
+        params: the declared parameter groups.
+        run: the tracked MLflow run (`log_metrics`, `log_artifact`); never raises.
+    """
+
+    def __init__(self, name: str, item: dict[str, str], variant: str = "") -> None:
+        self.name, self.item = name, item
+        self.entry_name = variant or name
+        self.params = Declared(load_params(), self.entry_name, declared_groups(self.entry_name, item))
+        self.run = tracking.NoRun()
+        self._started = time.perf_counter()
+        self._lock = None
+
+    @property
+    def address(self) -> str:
+        """The name as DVC writes it: `finetune@blip2-minus`."""
+        return self.entry_name + ("@" + "-".join(self.item.values()) if self.item else "")
+
+    def fingerprint(self) -> str:
+        """A hash of the declared parameters, the matrix item and the content of every dependency (data and code)."""
+        deps = stage_entry(self.entry_name, self.item).get("deps", [])
+        content = {dep: _dependency_hash(dep) for dep in deps}
+        text = json.dumps([self.address, self.params.as_dict(), content], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def scratch(self) -> Path:
+        """The folder for resumable state, `.scratch/<stage>/<fingerprint>` under DVC_ROOT, held under a lock.
+
+        States of other fingerprints of the same stage are left alone (another experiment may go on from them).
+
+        Raises:
+            DifflabError: another live process works on the same state; its pid is named.
+        """
+        root = Path(os.environ.get("DVC_ROOT", "."))
+        folder = root / ".scratch" / self.address / self.fingerprint()
+        folder.mkdir(parents=True, exist_ok=True)
+        if self._lock is None and runtime.process_index()[0] == 0:  # held for the whole launch
+            self._lock = (folder / "lock").open("a+")
+            try:
+                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                self._lock.seek(0)
+                raise DifflabError(
+                    f"{self.address} is already running as process {self._lock.read().strip()}: "
+                    "wait for it, or end that process, then run again"
+                ) from None
+            self._lock.truncate(0)
+            self._lock.write(str(os.getpid()))
+            self._lock.flush()
+            self.run.resume(folder)
+        return folder
+
+    def write_metrics(self, path: str | Path, metrics: dict[str, float | int | str]) -> None:
+        """Write a flat metrics file (keys in the given order, numbers rounded to 6 significant digits) and track it."""
+        flat = {k: _rounded(v) for k, v in metrics.items()}
+        write_json(path, flat)
+        self.run.log_metrics({k: v for k, v in flat.items() if isinstance(v, int | float)})
+
+    def done(self, message: str) -> None:
+        """Print the final line: what was written and the headline number."""
+        seconds = time.perf_counter() - self._started
+        print(f"{self.address}: {message} ({seconds:.1f} s)", flush=True)
+
+    def _finish(self) -> None:
+        if self._lock is not None:
+            shutil.rmtree(self.scratch(), ignore_errors=True)
+            self._lock.close()
+
+
+def _rounded(value: Any) -> Any:
+    return float(f"{value:.6g}") if isinstance(value, float) else value
+
+
+def _dependency_hash(path: str) -> str:
+    """The hash of a dependency: as dvc.lock has it for outputs of other stages, else of the content."""
+    known = _locked_hashes() if os.environ.get("DVC_STAGE") else {}
+    if path in known:
+        return known[path]
+    if not Path(path).exists():
+        raise DifflabError(f"{path} is missing: run `dvc repro` (or `dvc pull`) to make it")
+    return sha256_file(path)
+
+
+def _locked_hashes() -> dict[str, str]:
+    import yaml
+
+    lock = Path("dvc.lock")
+    if not lock.exists():
+        return {}
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    stages = yaml.load(lock.read_text(), Loader=loader).get("stages", {})
+    return {out["path"]: out["md5"] for s in stages.values() for out in s.get("outs", []) if "md5" in out}
+
+
+def run(main: Callable[..., None]) -> None:
+    """Run a stage script's `main(stage, *, <matrix keys>)` as a program and exit with its status."""
+    started = time.perf_counter()
+    name = Path(sys.modules[main.__module__].__file__).stem
+    item, variant = _parse(name, main)
+    stage: Stage | None = None
+    status, code = "FAILED", 1
+    try:
+        stage = Stage(name, item, variant)
+        runtime.configure(stage.params.runtime.num_threads if _declares(stage, "runtime") else 1)
+        stage.run = tracking.start(stage)
+        main(stage, **item)
+        stage._finish()
+        status, code = "FINISHED", 0
+    except (Interrupted, KeyboardInterrupt) as stop:
+        print(f"{name}: {stop or 'stopped'}", file=sys.stderr, flush=True)
+        status, code = "KILLED", 130
+    except DifflabError as error:
+        print(f"ERROR {name}: {error}", file=sys.stderr, flush=True)
+    except OSError as error:
+        if error.errno != 28:
+            raise
+        print(f"ERROR {name}: the disk is full ({error.filename}): free some space, then run again", file=sys.stderr)
+    finally:
+        if stage is not None:
+            stage.run.end(status)
+            _note_time(stage, time.perf_counter() - started, status)
+    sys.exit(code)
+
+
+def _declares(stage: Stage, group: str) -> bool:
+    return group in declared_groups(stage.entry_name, stage.item)
+
+
+def _parse(name: str, main: Callable[..., None]) -> tuple[dict[str, str], str]:
+    doc = inspect.getdoc(sys.modules[main.__module__]) or ""
+    parser = argparse.ArgumentParser(prog=f"python -m stages.{name}", description=doc)
+    for key in list(inspect.signature(main).parameters)[1:]:
+        parser.add_argument(f"--{key.replace('_', '-')}", dest=key, required=True)
+    parser.add_argument("--as", dest="variant", default="", help="take parameters and dependencies of this dvc.yaml stage")
+    values = vars(parser.parse_args())
+    variant = values.pop("variant")
+    return values, variant
+
+
+def _note_time(stage: Stage, seconds: float, status: str) -> None:
+    """Keep the wall time of each stage's last run under .scratch (times never go into outputs)."""
+    path = Path(os.environ.get("DVC_ROOT", ".")) / ".scratch" / "times" / f"{stage.address}.json"
+    previous = read_json(path) if path.exists() else {}
+    write_json(path, {**previous, "seconds": round(seconds, 1), "status": status})

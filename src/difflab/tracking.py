@@ -1,0 +1,177 @@
+"""Every stage as an MLflow run, recorded by a child process so that it can neither slow nor break the stage.
+
+The child (`difflab.tracking_worker`) imports MLflow while the stage imports its own libraries, and is fed
+JSON lines through a pipe that the stage never waits for. If the child or the server fails, one line on stderr
+says so and the stage goes on: the files under metrics/ are the result, MLflow is a way to look at them.
+"""
+
+import contextlib
+import json
+import math
+import os
+import select
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from difflab.errors import DifflabError
+
+if TYPE_CHECKING:
+    from difflab.stage import Stage
+
+_MAX_BACKLOG = 16 << 20  # bytes that wait for the child before further records are dropped
+_WAIT_LOCAL, _WAIT_SERVER = 60.0, 10.0  # seconds; a new database takes some, a server that is down must not
+
+
+class NoRun:
+    """The run of a stage that is not tracked: every method does nothing."""
+
+    def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
+        """Record numbers; NaN and infinity are left out. With `step`, points of curves."""
+
+    def log_artifact(self, path: str | Path) -> None:
+        """Record a file or folder as it is at this moment."""
+
+    def resume(self, folder: Path) -> None:
+        """Go on with the run whose id is kept in this folder, or keep this run's id there."""
+
+    def end(self, status: str) -> None:
+        """Close the run as FINISHED, FAILED or KILLED and wait, within limits, until it is stored."""
+
+
+class Run(NoRun):
+    """A run that a child process records."""
+
+    def __init__(self, stage: "Stage") -> None:
+        root = Path(os.environ.get("DVC_ROOT", ".")).resolve()
+        self._folder = root / ".scratch" / "tracking"
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._spool = Path(tempfile.mkdtemp(prefix="run-", dir=self._folder))
+        self._log = self._spool / "log"
+        self._stage, self._backlog, self._failed = stage, bytearray(), False
+        self._uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{root / 'mlflow.db'}"
+        package_root = str(Path(__file__).resolve().parent.parent)
+        path = os.pathsep.join(filter(None, [package_root, os.environ.get("PYTHONPATH")]))
+        with self._log.open("wb") as log:
+            self._child = subprocess.Popen(
+                [sys.executable, "-m", "difflab.tracking_worker", str(self._spool)],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                env={**os.environ, "PYTHONPATH": path},
+                start_new_session=True,  # Ctrl-C reaches the stage, which then ends the run
+            )
+        self._pipe = self._child.stdin.fileno()
+        os.set_blocking(self._pipe, False)
+        tags = {
+            "dvc.stage": stage.address,
+            "dvc.exp_name": os.environ.get("DVC_EXP_NAME", ""),
+            "dvc.baseline_rev": os.environ.get("DVC_EXP_BASELINE_REV", ""),
+        }
+        self._send(
+            kind="start",
+            uri=self._uri,
+            artifacts=(root / "mlartifacts").as_uri(),
+            repository=str(Path.cwd()),
+            params=_flat(stage.params.as_dict()),
+            tags={k: v for k, v in tags.items() if v},
+        )
+
+    def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
+        numbers = {k: float(v) for k, v in metrics.items() if not isinstance(v, str)}
+        if values := {k: v for k, v in numbers.items() if math.isfinite(v)}:
+            self._send(kind="metrics", values=values, step=step or 0, time=int(time.time() * 1000))
+
+    def log_artifact(self, path: str | Path) -> None:
+        path = Path(path)
+        copy = Path(tempfile.mkdtemp(prefix="artifact-", dir=self._spool)) / path.name
+        try:
+            if path.is_dir():
+                shutil.copytree(path, copy)
+            else:
+                shutil.copyfile(path, copy)
+        except OSError as error:
+            return self._fail(f"{path} was not recorded: {error}")
+        self._send(kind="artifact", path=str(copy), parent="" if path.is_absolute() else str(path.parent))
+
+    def resume(self, folder: Path) -> None:
+        self._send(kind="resume", file=str((folder / "mlflow_run_id").resolve()))
+
+    def end(self, status: str) -> None:
+        limit = _WAIT_LOCAL if self._uri.startswith("sqlite:") else _WAIT_SERVER
+        deadline = time.monotonic() + limit
+        if "DVC_STAGE" in os.environ:  # dvc.lock has the hashes of all inputs, so this is quick
+            with contextlib.suppress(DifflabError):
+                self._send(kind="tags", values={"dvc.fingerprint": self._stage.fingerprint()})
+        self._send(kind="end", status=status)
+        self._drain(deadline)
+        with contextlib.suppress(OSError):
+            self._child.stdin.close()
+        try:
+            code = self._child.wait(max(0.0, deadline - time.monotonic()))
+            if code != 0:
+                self._fail(self._last_line())
+        except subprocess.TimeoutExpired:
+            self._child.kill()
+            self._child.wait()
+            self._fail(f"no answer within {limit:.0f} s")
+
+    def _send(self, **message: Any) -> None:
+        """Hand a record to the child as far as the pipe takes it; the rest waits for the next call."""
+        if self._failed:
+            return
+        if len(self._backlog) > _MAX_BACKLOG and message["kind"] != "end":
+            return self._fail("the records come faster than MLflow takes them")
+        self._backlog += json.dumps(message).encode() + b"\n"
+        self._write()
+
+    def _write(self) -> None:
+        try:
+            while self._backlog:
+                del self._backlog[: os.write(self._pipe, self._backlog[: 1 << 16])]
+        except BlockingIOError:
+            pass
+        except OSError:
+            self._fail(self._last_line())
+
+    def _drain(self, deadline: float) -> None:
+        while self._backlog and not self._failed and time.monotonic() < deadline:
+            select.select([], [self._pipe], [], 0.1)
+            self._write()
+
+    def _fail(self, reason: str) -> None:
+        if not self._failed:
+            self._failed = True
+            self._backlog.clear()
+            print(f"tracking: {reason}; the stage goes on without MLflow (log: {self._log})", file=sys.stderr)
+
+    def _last_line(self) -> str:
+        lines = self._log.read_text(errors="replace").strip().splitlines() if self._log.exists() else []
+        return lines[-1][:300] if lines else "the recording process ended"
+
+
+def start(stage: "Stage") -> NoRun:
+    """Begin to record a stage, or return the run that does nothing where `tracking.enabled` is false."""
+    if not stage.params.tracking.enabled:
+        return NoRun()
+    try:
+        return Run(stage)
+    except OSError as error:
+        print(f"tracking: {error}; the stage goes on without MLflow", file=sys.stderr)
+        return NoRun()
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """Nested parameters as dotted keys and text."""
+    result: dict[str, str] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            result |= _flat(value, f"{prefix}{key}.")
+        else:
+            result[f"{prefix}{key}"] = value if isinstance(value, str) else json.dumps(value)
+    return result

@@ -1,0 +1,181 @@
+"""The process that writes one stage's MLflow run: JSON lines in on stdin, MLflow out.
+
+Started by `difflab.tracking`. Its exit status is the acknowledgement: 0 when everything is stored. The end of
+the input without an `end` record means that the stage was killed, and the run is closed as such.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+_FLUSH_SECONDS = 2.0
+_MAX_METRICS, _MAX_PARAMS = 1000, 100  # what one request to an MLflow server may hold
+_MAX_PARAM_LENGTH = 6000
+
+
+class Recorder:
+    """One run: made when the first record needs it, metrics buffered and written in batches."""
+
+    def __init__(self, start: dict[str, Any], client: Any, experiment: str) -> None:
+        self._start, self._client, self._experiment = start, client, experiment
+        self._run_id: str | None = None
+        self._metrics: list[Any] = []
+
+    def handle(self, message: dict[str, Any]) -> None:
+        """Take one record, any kind but `start`."""
+        match message["kind"]:
+            case "metrics":
+                self._buffer(message)
+            case "artifact":
+                self._client.log_artifact(self.run_id, message["path"], message["parent"] or None)
+            case "resume":
+                self._resume(Path(message["file"]))
+            case "tags":
+                for key, value in message["values"].items():
+                    self._client.set_tag(self.run_id, key, value)
+            case "end":
+                self.flush()
+                self._client.set_terminated(self.run_id, message["status"])
+
+    @property
+    def run_id(self) -> str:
+        if self._run_id is None:
+            self._run_id = self._create()
+        return self._run_id
+
+    def flush(self) -> None:
+        """Write the buffered metrics; those of a failed request stay for the next one."""
+        while self._metrics:
+            self._client.log_batch(self.run_id, metrics=self._metrics[:_MAX_METRICS])
+            del self._metrics[:_MAX_METRICS]
+
+    def _buffer(self, message: dict[str, Any]) -> None:
+        from mlflow.entities import Metric
+
+        for key, value in message["values"].items():
+            self._metrics.append(Metric(key, value, message["time"], message["step"]))
+        if len(self._metrics) >= _MAX_METRICS:
+            self.flush()
+
+    def _create(self) -> str:
+        from mlflow.entities import Param
+
+        tags = {**self._start["tags"], **_git_tags(self._start["repository"])}
+        label = tags.get("dvc.exp_name") or tags.get("mlflow.source.git.commit", "")[:7] or "uncommitted"
+        tags["mlflow.source.name"] = stage = tags["dvc.stage"]
+        run = self._client.create_run(self._experiment, tags=tags, run_name=f"{stage}:{label}")
+        params = [Param(key, value[:_MAX_PARAM_LENGTH]) for key, value in self._start["params"].items()]
+        for begin in range(0, len(params), _MAX_PARAMS):
+            self._client.log_batch(run.info.run_id, params=params[begin : begin + _MAX_PARAMS])
+        return run.info.run_id
+
+    def _resume(self, file: Path) -> None:
+        """Take over the run that `file` names if it still exists, else leave this run's id there."""
+        from mlflow.exceptions import MlflowException
+
+        if self._run_id is None and file.exists():
+            with contextlib.suppress(MlflowException):
+                self._run_id = self._client.get_run(file.read_text()).info.run_id
+                self._client.update_run(self._run_id, status="RUNNING")
+                return
+        with contextlib.suppress(FileNotFoundError):  # the stage is done already and its scratch folder gone
+            file.write_text(self.run_id)
+
+
+def connect(start: dict[str, Any], lock: Path) -> Recorder:
+    """Open the store and the experiment.
+
+    Creating a database or an experiment is not safe against others who do the same, hence the lock.
+    """
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "1")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "5")
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+
+    name = os.environ.get("MLFLOW_EXPERIMENT_NAME", "difflab")
+    local = start["uri"].startswith("sqlite:")
+    with lock.open("w") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        client = MlflowClient(start["uri"])
+        experiment = client.get_experiment_by_name(name)
+        if experiment is not None:
+            return Recorder(start, client, experiment.experiment_id)
+        try:
+            location = start["artifacts"] if local else None  # a server knows where its artifacts go
+            return Recorder(start, client, client.create_experiment(name, artifact_location=location))
+        except MlflowException:  # another machine was quicker
+            return Recorder(start, client, client.get_experiment_by_name(name).experiment_id)
+
+
+def messages(descriptor: int) -> Iterator[dict[str, Any] | None]:
+    """The records from a pipe as they come; None where `_FLUSH_SECONDS` passed since the last None."""
+    pending, quiet_since = b"", time.monotonic()
+    while True:
+        wait = max(0.0, quiet_since + _FLUSH_SECONDS - time.monotonic())
+        if select.select([descriptor], [], [], wait)[0]:
+            chunk = os.read(descriptor, 1 << 16)
+            if not chunk:
+                return
+            *lines, pending = (pending + chunk).split(b"\n")
+            yield from map(json.loads, lines)
+        if time.monotonic() >= quiet_since + _FLUSH_SECONDS:
+            quiet_since = time.monotonic()
+            yield None
+
+
+def record(descriptor: int, lock: Path) -> bool:
+    """Write everything that arrives; whether all of it is stored."""
+    incoming = messages(descriptor)
+    recorder = connect(next(m for m in incoming if m is not None), lock)
+    complete, status = True, "KILLED"
+    for message in incoming:
+        try:
+            if message is None:
+                recorder.flush()
+                continue
+            if message["kind"] == "end":
+                status = message["status"]
+                break
+            recorder.handle(message)
+        except Exception as error:  # the server may come back: go on, and say at the end what was lost
+            print(f"{type(error).__name__}: {' '.join(str(error).split())}", flush=True)
+            complete = complete and (message is None or message["kind"] == "metrics")  # these are tried again
+    recorder.handle({"kind": "end", "status": status})
+    return complete
+
+
+def _git_tags(repository: str) -> dict[str, str]:
+    command = ["git", "-C", repository, "rev-parse", "--verify", "-q", "HEAD"]
+    answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    return {"mlflow.source.git.commit": answer.stdout.strip()} if answer.returncode == 0 else {}
+
+
+def main() -> int:
+    """Record stdin; the argument is a folder of this run's own, beside the lock of all runs."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    folder = Path(sys.argv[1])
+    os.chdir(folder)  # MLflow makes folders in the current one
+    try:
+        if not record(sys.stdin.fileno(), folder.parent / "lock"):
+            return 1
+        shutil.rmtree(folder)
+        return 0
+    except Exception as error:
+        print(f"{type(error).__name__}: {' '.join(str(error).split())}", flush=True)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,117 @@
+"""What a training loop says about itself: scalars kept on the device until read, and one status line."""
+
+import math
+import resource
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from difflab.errors import DifflabError
+
+
+class Meter:
+    """Scalars of the last steps. Adding one never waits for the device; `read` waits once for all of them.
+
+    Args:
+        reduce: averages a tensor over the processes.
+    """
+
+    def __init__(self, reduce: Callable[[Tensor], Tensor] = lambda values: values) -> None:
+        self._reduce = reduce
+        self._values: dict[str, list[Tensor]] = {}
+        self._first_step = 0
+
+    def add(self, step: int, **values: Tensor) -> None:
+        """Note 0-d tensors of step number `step` (counted from 1)."""
+        if not self._values:
+            self._first_step = step
+        for name, value in values.items():
+            self._values.setdefault(name, []).append(value.detach())
+
+    def read(self, what: str, state: Path) -> dict[str, list[float]]:
+        """The values of each scalar since the last reading, in step order; empties the meter.
+
+        Raises:
+            DifflabError: one is NaN or infinite; the line names the step and the last good state.
+        """
+        held, self._values = self._values, {}
+        values = {name: self._reduce(torch.stack(v).float()).tolist() for name, v in held.items()}
+        bad = [(i, n) for n, column in values.items() for i, v in enumerate(column) if not math.isfinite(v)]
+        if bad:
+            index, name = min(bad)
+            kept = (
+                f"the last good state is kept in {state}" if state.exists() else "no state was saved before"
+            )
+            raise DifflabError(
+                f"{what}: {name} is {values[name][index]} at step {self._first_step + index}; {kept}; "
+                "lower the learning rate or the gradient norm, then run again"
+            )
+        return values
+
+
+class Speed:
+    """Images per second, the share of time spent waiting for data, memory and MFU since the last reading."""
+
+    def __init__(self, device: torch.device, images_per_step: int) -> None:
+        self._device, self._images_per_step = device, images_per_step
+        self._flops_per_image: float | None = None
+        self._peak: float | None = None
+        self._restart()
+
+    def set_flops(self, per_image: float, peak: float) -> None:
+        """Operations of a training step per image and the peak of all devices in operations per second."""
+        self._flops_per_image, self._peak = per_image, peak
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Time in here is the host's wait for data."""
+        started = time.perf_counter()
+        yield
+        self._waited += time.perf_counter() - started
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Time in here (validation, saving) does not count."""
+        started = time.perf_counter()
+        yield
+        self._started += time.perf_counter() - started
+
+    def step(self) -> None:
+        """Count one optimizer step."""
+        self._steps += 1
+
+    def read(self) -> dict[str, str | float]:
+        """Values for the status line since the last reading; call it right after the device was read."""
+        elapsed = max(time.perf_counter() - self._started, 1e-9)
+        rate = self._steps * self._images_per_step / elapsed
+        values = {
+            "images/s": rate,
+            "data wait": f"{self._waited / elapsed:.1%}",
+            "memory": f"{self._memory():.2f} GB",
+        }
+        if self._flops_per_image and self._peak:
+            values["MFU"] = f"{rate * self._flops_per_image / self._peak:.1%}"
+        self._restart()
+        return values
+
+    def _restart(self) -> None:
+        self._started, self._waited, self._steps = time.perf_counter(), 0.0, 0
+
+    def _memory(self) -> float:
+        if self._device.type == "cuda":
+            return torch.cuda.max_memory_allocated(self._device) / 1e9
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6  # KiB
+
+
+def mean(values: list[float]) -> float:
+    return math.fsum(values) / len(values)
+
+
+def line(what: str, step: int, steps: int, values: dict[str, float | str]) -> str:
+    """One status line: `transformer: step 200/600, loss 0.412, lr 0.0003, ...`."""
+    parts = [f"{n} {v:.4g}" if isinstance(v, float) else f"{n} {v}" for n, v in values.items()]
+    return f"{what}: " + ", ".join([f"step {step}/{steps}", *parts])

@@ -1,0 +1,128 @@
+"""The miniature's BLIP-2: the frozen tower, a Q-Former and a small T5 that writes short captions.
+
+Li et al., "BLIP-2: Bootstrapping language-image pre-training with frozen image encoders and large language
+models", ICML 2023. Released ones train Q-Former and language model apart; here both learn together, on captions.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from difflab import rng
+from difflab.captions.templates import short_caption
+from difflab.data import blend
+from difflab.data.preprocess import to_tensor
+from difflab.params.zoo_vision import TransformerSize, ZooBlip2Params
+from difflab.zoo import vit as vision
+from difflab.zoo.tokenizers import t5_tokenizer
+
+if TYPE_CHECKING:
+    from transformers import Blip2ForConditionalGeneration, Blip2Processor, T5Config, ViTModel
+
+MAX_LENGTH = 64  # tokens of a prompt with its image tokens
+
+
+def build_processor(image_size: int, num_query_tokens: int) -> "Blip2Processor":
+    """Pixels in [-1, 1] as the tower takes them, and the T5 tokenizer with "<image>" added."""
+    from transformers.models.blip.image_processing_pil_blip import BlipImageProcessorPil
+    from transformers.models.blip_2.processing_blip_2 import Blip2Processor
+
+    size = {"height": image_size, "width": image_size}
+    images = BlipImageProcessorPil(size=size, image_mean=[0.5] * 3, image_std=[0.5] * 3)
+    return Blip2Processor(images, t5_tokenizer(MAX_LENGTH), num_query_tokens=num_query_tokens)
+
+
+def build(
+    tower_vit: "ViTModel", processor: "Blip2Processor", settings: ZooBlip2Params, seed: int
+) -> "Blip2ForConditionalGeneration":
+    """A new BLIP-2 on the tower's weights; the image encoder is frozen, the rest is drawn from the seed."""
+    from transformers.models.blip_2.configuration_blip_2 import Blip2Config, Blip2QFormerConfig
+    from transformers.models.blip_2.modeling_blip_2 import Blip2ForConditionalGeneration
+
+    tokenizer = processor.tokenizer
+    qformer = Blip2QFormerConfig(
+        **settings.qformer.model_dump(),
+        cross_attention_frequency=1,
+        vocab_size=len(tokenizer),
+        hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0,
+    )
+    config = Blip2Config(
+        vision_config=vision.blip2_vision_config(tower_vit).to_dict(),
+        qformer_config=qformer.to_dict(),
+        text_config=t5_config(tokenizer, settings.text).to_dict(),
+        num_query_tokens=settings.num_query_tokens,
+        image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
+    )
+    torch.manual_seed(rng.key(seed, "init", "blip2"))
+    model = Blip2ForConditionalGeneration(config)
+    torch.nn.init.normal_(model.query_tokens)  # zeros would keep all queries equal for ever
+    model.vision_model.load_state_dict(vision.blip2_vision_weights(tower_vit))
+    model.vision_model.requires_grad_(False)
+    return model
+
+
+def t5_config(tokenizer, size: TransformerSize) -> "T5Config":
+    """A gated-GELU T5 without dropout. Like the released ones, it takes </s> as the id that starts an empty prompt."""
+    from transformers.models.t5.configuration_t5 import T5Config
+
+    return T5Config(
+        vocab_size=len(tokenizer),
+        d_model=size.hidden_size,
+        d_kv=size.hidden_size // size.num_attention_heads,
+        d_ff=size.intermediate_size,
+        num_layers=size.num_hidden_layers,
+        num_decoder_layers=size.num_hidden_layers,
+        num_heads=size.num_attention_heads,
+        feed_forward_proj="gated-gelu",
+        dropout_rate=0.0,
+        decoder_start_token_id=tokenizer.pad_token_id,
+        bos_token_id=tokenizer.eos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+
+
+def batch_loss(
+    model: "Blip2ForConditionalGeneration",
+    processor: "Blip2Processor",
+    indices: np.ndarray,
+    seed: int,
+    settings: ZooBlip2Params,
+) -> Callable[[int], dict[str, Tensor]]:
+    """The captioning loss of a step, on composites drawn afresh from the digits `indices`, without a prompt."""
+    device, size = model.device, model.config.vision_config.image_size
+    prompt = torch.tensor([prompt_ids(model)], device=device)
+
+    def loss(step: int) -> dict[str, Tensor]:
+        count = settings.training.batch_size
+        drawn = rng.numpy_rng(seed, "zoo blip2 digits", step).choice(indices, count)
+        pictures = blend.batch(drawn, seed, "zoo blip2", step, size)[1]
+        pixels = to_tensor([picture.image for picture in pictures], size).to(device)
+        labels = caption_labels(processor, [short_caption(p.attributes) for p in pictures]).to(device)
+        output = model(pixel_values=pixels, input_ids=prompt.expand(count, -1), labels=labels)
+        return {"loss": output.loss}
+
+    return loss
+
+
+def prompt_ids(model: "Blip2ForConditionalGeneration") -> list[int]:
+    """What `generate` puts in front when there is no prompt: the image tokens and the text model's first token."""
+    config = model.config
+    return [config.image_token_index] * config.num_query_tokens + [config.text_config.bos_token_id]
+
+
+def caption_labels(processor: "Blip2Processor", captions: list[str]) -> Tensor:
+    """Token ids int64 [n, longest] with </s>; padding is -100, which the loss leaves out."""
+    encoded = processor.tokenizer(captions, padding=True, return_tensors="pt")
+    return encoded.input_ids.masked_fill(encoded.attention_mask == 0, -100)
+
+
+def save(folder: str | Path, model: "Blip2ForConditionalGeneration", processor: "Blip2Processor") -> None:
+    """Write model and processor for `from_pretrained`; the same bytes for the same weights."""
+    model.save_pretrained(folder)
+    processor.save_pretrained(folder)

@@ -1,0 +1,187 @@
+"""The tower: a ViT that names the digit and the photograph of a miniature image.
+
+BLIP-2 looks through it, and its features and classes score generated images. Files: a `ViTModel` in
+`save_pretrained` layout and heads.safetensors beside it.
+"""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from difflab import rng
+from difflab.data import blend
+from difflab.data.preprocess import to_tensor
+from difflab.errors import DifflabError
+from difflab.params.zoo_vision import ZooTowerParams
+from difflab.zoo.vit import build_vit
+
+NUM_DIGITS = 10
+HEADS = "heads.safetensors"
+_NO_PHOTO = -100  # cross entropy leaves these rows out
+
+
+class Tower(nn.Module):
+    """A `ViTModel` whose mean token is the feature; linear heads for the digit and the photograph.
+
+    Attributes:
+        vit: the transformer.
+        photo_names: the photographs in the order of `photo_logits`; empty for a ViT without heads.
+    """
+
+    def __init__(self, vit: nn.Module, photo_names: tuple[str, ...]) -> None:
+        super().__init__()
+        self.vit, self.photo_names = vit, photo_names
+        if photo_names:
+            self.heads = nn.ModuleDict(
+                {"digit": nn.Linear(self.dim, NUM_DIGITS), "photo": nn.Linear(self.dim, len(photo_names))}
+            )
+
+    @property
+    def dim(self) -> int:
+        return self.vit.config.hidden_size
+
+    @property
+    def image_size(self) -> int:
+        return self.vit.config.image_size
+
+    def features(self, images: Tensor) -> Tensor:
+        """The mean of the last layer's tokens [n, dim]; images float [n, 3, image_size, image_size] in [-1, 1]."""
+        return self.vit(pixel_values=images).last_hidden_state.mean(dim=1)
+
+    def digit_logits(self, images: Tensor) -> Tensor:
+        """[n, 10]."""
+        return self._head("digit")(self.features(images))
+
+    def photo_logits(self, images: Tensor) -> Tensor:
+        """[n, len(photo_names)]."""
+        return self._head("photo")(self.features(images))
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Digit and photograph logits of one pass."""
+        features = self.features(images)
+        return self._head("digit")(features), self._head("photo")(features)
+
+    def _head(self, name: str) -> nn.Module:
+        if not self.photo_names:
+            raise DifflabError(f"this tower has no {name} head: use one trained by the stage zoo_tower")
+        return self.heads[name]
+
+
+def build(settings: ZooTowerParams, seed: int) -> Tower:
+    """A new tower with weights drawn from the seed."""
+    torch.manual_seed(rng.key(seed, "init", "tower"))
+    vit = build_vit(
+        hidden_size=settings.hidden_size,
+        num_hidden_layers=settings.num_hidden_layers,
+        num_attention_heads=settings.num_attention_heads,
+        intermediate_size=settings.intermediate_size,
+        image_size=settings.image_size,
+        patch_size=settings.patch_size,
+    )
+    return Tower(vit, blend.PHOTO_NAMES)
+
+
+def save(folder: str | Path, tower: Tower) -> None:
+    """Write the ViT and the heads into `folder`; the same bytes for the same weights."""
+    from safetensors.torch import save_file
+
+    tower.vit.save_pretrained(folder)
+    heads = {name: value.detach().cpu().contiguous() for name, value in tower.heads.state_dict().items()}
+    save_file(heads, Path(folder) / HEADS, metadata={"photo_names": json.dumps(tower.photo_names)})
+
+
+def load(folder: str | Path) -> Tower:
+    """Read a tower, in eval mode; a folder with a ViT alone (as on the Hub) gives a tower without heads.
+
+    Args:
+        folder: from `difflab.zoo.roles.resolve`.
+
+    Raises:
+        DifflabError: there is no ViT.
+    """
+    from safetensors import safe_open
+    from transformers.models.vit.modeling_vit import ViTModel
+
+    folder = Path(folder)
+    if not (folder / "config.json").exists():
+        raise DifflabError(f"{folder} holds no tower: run `dvc repro zoo_tower` (or `dvc pull`) to make it")
+    vit = ViTModel.from_pretrained(folder, add_pooling_layer=False, local_files_only=True)
+    if not (folder / HEADS).exists():
+        return Tower(vit, ()).eval()
+    with safe_open(folder / HEADS, framework="pt") as file:
+        names = tuple(json.loads(file.metadata()["photo_names"]))
+        weights = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    tower = Tower(vit, names)
+    tower.heads.load_state_dict(weights)
+    return tower.eval()
+
+
+def batch_loss(
+    tower: Tower, indices: np.ndarray, seed: int, settings: ZooTowerParams
+) -> Callable[[int], dict[str, Tensor]]:
+    """The loss of a step, on pictures drawn afresh from the digits `indices` (rows of `bundled.digits()`).
+
+    Training starts on plain digits, which give way linearly to composites: on composites alone the digit stays
+    at chance for a third of the steps.
+    """
+    device = next(tower.parameters()).device
+
+    def loss(step: int) -> dict[str, Tensor]:
+        count = settings.training.batch_size
+        plain = round(count * plain_share(step, settings))
+        images, digits, photos = training_batch(indices, seed, step, plain, count - plain, settings.image_size)
+        digit_logits, photo_logits = tower(images.to(device))
+        digits, photos = digits.to(device), photos.to(device)
+        losses = F.cross_entropy(digit_logits, digits, label_smoothing=settings.label_smoothing, reduction="none")
+        photo_losses = F.cross_entropy(
+            photo_logits, photos, label_smoothing=settings.label_smoothing, reduction="none"
+        )
+        total = losses + settings.photo_weight * photo_losses
+        return {"loss": total.mean(), "digit_accuracy": (digit_logits.argmax(1) == digits).float().mean()}
+
+    return loss
+
+
+def plain_share(step: int, settings: ZooTowerParams) -> float:
+    """The share of plain digits in a batch: 1 at the start, falling linearly to `plain_floor`."""
+    done = step / (settings.plain_share * settings.training.steps)
+    return max(settings.plain_floor, 1 - done)
+
+
+def training_batch(
+    indices: np.ndarray, seed: int, step: int, plain: int, composites: int, size: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Images float32 [n, 3, size, size] in [-1, 1], digits [n] and photographs [n] (-100: none) of a step."""
+    drawn = rng.numpy_rng(seed, "zoo tower digits", step).choice(indices, plain + composites)
+    parts = []
+    for name, part, with_photos in (("plain", drawn[:plain], False), ("composites", drawn[plain:], True)):
+        if len(part):
+            parts.extend(blend.batch(part, seed, f"zoo tower {name}", step, size, with_photos)[1])
+    return labelled(parts, size)
+
+
+def labelled(pictures: list[blend.Composite], size: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Composites as image, digit and photograph tensors."""
+    images = to_tensor([picture.image for picture in pictures], size)
+    digits = torch.tensor([picture.digit for picture in pictures])
+    photos = [blend.PHOTO_NAMES.index(p.photo) if p.photo else _NO_PHOTO for p in pictures]
+    return images, digits, torch.tensor(photos)
+
+
+@torch.inference_mode()
+def held_out_accuracy(tower: Tower, indices: np.ndarray, seed: int, pictures: int) -> dict[str, float | int]:
+    """Shares of digits and photographs named correctly on `pictures` composites of each digit in `indices`."""
+    device, size = next(tower.parameters()).device, tower.image_size
+    right = torch.zeros(2)
+    for draw in range(pictures):
+        composites = blend.batch(indices, seed, "zoo tower held out", draw, size)[1]
+        images, digits, photos = labelled(composites, size)
+        for named, true in zip(tower(images.to(device)), (digits, photos), strict=True):
+            right[0 if true is digits else 1] += (named.argmax(1).cpu() == true).sum()
+    count = pictures * len(indices)
+    return {"n": count, "digit_accuracy": float(right[0]) / count, "photo_accuracy": float(right[1]) / count}

@@ -1,0 +1,54 @@
+"""BLIP-2 captions: one caption, written without a prompt, for every image of CelebA-HQ and of the CelebA add-on."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from difflab.captions import blip2
+from difflab.captions.table import write_captions
+from difflab.files import write_parquet
+from difflab.runtime import resolve_device, resolve_dtype
+from difflab.stage import Stage, run
+from difflab.store.images import ImageStore
+from difflab.store.sharding import process_chunks
+from difflab.zoo.roles import resolve
+
+OUTPUT = "data/captions/blip2.parquet"
+METRICS = "metrics/caption_blip2.json"
+BATCHES_PER_CHUNK = 8  # what a killed run loses at most, per process
+
+
+def main(stage: Stage) -> None:
+    settings, runtime, seed = stage.params.caption.blip2, stage.params.runtime, stage.params.seed
+    stores = [ImageStore("data/celeba_hq"), ImageStore("data/celeba")]
+    store_of = {id: store for store in stores for id in store.ids}
+    captioner = None
+
+    def caption_chunk(ids: list[str], path: Path) -> None:
+        nonlocal captioner
+        captioner = captioner or blip2.Blip2Captioner(
+            resolve("models/zoo/blip2"), resolve_device(runtime.device), resolve_dtype(runtime.dtype)
+        )
+        captions = []
+        for start in range(0, len(ids), settings.batch_size):
+            batch = ids[start : start + settings.batch_size]
+            images = [image for store in stores for image in store.read([i for i in batch if store_of[i] is store])]
+            captions += captioner(images, batch, settings, seed)
+        write_parquet(path, blip2.captions_frame(ids, captions, [store_of[i].sha256(i) for i in ids]))
+
+    ids = [id for store in stores for id in store.ids]
+    chunk_size = settings.batch_size * BATCHES_PER_CHUNK
+    paths = process_chunks(ids, chunk_size, stage.scratch(), caption_chunk, what="captions", suffix=".parquet")
+    if paths is None:
+        return
+    frame = pd.concat([pd.read_parquet(path) for path in paths], ignore_index=True)
+    write_captions(OUTPUT, frame)
+    metrics = blip2.metrics(dict(zip(frame["id"], frame["caption"], strict=True)), *stores, settings.long_caption)
+    stage.write_metrics(METRICS, metrics)
+    accuracy = metrics.get("digit_accuracy_held_out")
+    headline = "" if accuracy is None else f", {accuracy:.1%} of the held-out digits named correctly"
+    stage.done(f"wrote {OUTPUT}, {metrics['n']} captions, {metrics['n_unique']} distinct{headline}")
+
+
+if __name__ == "__main__":
+    run(main)
