@@ -40,7 +40,7 @@ def main(stage: Stage) -> None:
     metrics = {"captions": len(captions), "rows": meta["rows"], "bytes": size, **truncated}
     stage.write_metrics("metrics/cache_prompts.json", metrics)
     stage.done(
-        f"wrote {FOLDER}, {meta['rows']} distinct prompts of {len(captions)} captions in {size / 1e6:.1f} MB, "
+        f"wrote {FOLDER}, {meta['rows']} distinct prompts of {len(captions)} captions, {size / 1e6:.1f} MB, "
         f"{sum(truncated.values())} truncated"
     )
 

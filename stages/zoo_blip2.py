@@ -1,4 +1,4 @@
-"""BLIP-2: train Q-Former and T5 on the frozen tower to caption the miniature, or point to a released BLIP-2."""
+"""BLIP-2: train Q-Former and T5 on the frozen tower to caption the miniature, or point to a released one."""
 
 from pathlib import Path
 

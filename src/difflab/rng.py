@@ -54,8 +54,8 @@ def uniform(keys: "torch.Tensor", shape: Sequence[int] = ()) -> "torch.Tensor":
     """Uniform numbers in (0, 1), float32 [len(keys), *shape]; row i depends on keys[i] only."""
     import torch
 
-    bits = _stream(keys, math.prod(shape))
-    return (((bits >> 40) & 0xFFFFFF).to(torch.float32) + 0.5).div_(1 << 24).view(len(keys), *shape)
+    bits = _stream(keys, math.prod(shape))  # 23 of them: a half more and float32 still holds it exactly
+    return (((bits >> 41) & 0x7FFFFF).to(torch.float32) + 0.5).div_(1 << 23).view(len(keys), *shape)
 
 
 def normal(keys: "torch.Tensor", shape: Sequence[int] = ()) -> "torch.Tensor":

@@ -97,7 +97,8 @@ class Run(NoRun):
                 shutil.copyfile(path, copy)
         except OSError as error:
             return self._fail(f"{path} was not recorded: {error}")
-        self._send(kind="artifact", path=str(copy), parent="" if path.is_absolute() else str(path.parent))
+        parent = "" if path.is_absolute() or path.parent == Path() else path.parent.as_posix()
+        self._send(kind="artifact", path=str(copy), parent=parent)
 
     def resume(self, folder: Path) -> None:
         self._send(kind="resume", file=str((folder / "mlflow_run_id").resolve()))
@@ -115,7 +116,7 @@ class Run(NoRun):
         try:
             code = self._child.wait(max(0.0, deadline - time.monotonic()))
             if code != 0:
-                self._fail(self._last_line())
+                self._fail(self._reason())
         except subprocess.TimeoutExpired:
             self._child.kill()
             self._child.wait()
@@ -137,7 +138,7 @@ class Run(NoRun):
         except BlockingIOError:
             pass
         except OSError:
-            self._fail(self._last_line())
+            self._fail(self._reason())
 
     def _drain(self, deadline: float) -> None:
         while self._backlog and not self._failed and time.monotonic() < deadline:
@@ -150,9 +151,11 @@ class Run(NoRun):
             self._backlog.clear()
             print(f"tracking: {reason}; the stage goes on without MLflow (log: {self._log})", file=sys.stderr)
 
-    def _last_line(self) -> str:
-        lines = self._log.read_text(errors="replace").strip().splitlines() if self._log.exists() else []
-        return lines[-1][:300] if lines else "the recording process ended"
+    def _reason(self) -> str:
+        """The child's last error, from its log."""
+        lines = self._log.read_text(errors="replace").splitlines() if self._log.exists() else []
+        errors = [line.removeprefix("ERROR ") for line in lines if line.startswith("ERROR ")]
+        return errors[-1][:300] if errors else "the recording process ended"
 
 
 def start(stage: "Stage") -> NoRun:

@@ -101,6 +101,7 @@ def connect(start: dict[str, Any], lock: Path) -> Recorder:
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "1")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "5")
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
 
@@ -150,7 +151,7 @@ def record(descriptor: int, lock: Path) -> bool:
                 break
             recorder.handle(message)
         except Exception as error:  # the server may come back: go on, and say at the end what was lost
-            print(f"{type(error).__name__}: {' '.join(str(error).split())}", flush=True)
+            _report(error)
             complete = complete and (message is None or message["kind"] == "metrics")  # these are tried again
     recorder.handle({"kind": "end", "status": status})
     return complete
@@ -173,8 +174,13 @@ def main() -> int:
         shutil.rmtree(folder)
         return 0
     except Exception as error:
-        print(f"{type(error).__name__}: {' '.join(str(error).split())}", flush=True)
+        _report(error)
         return 1
+
+
+def _report(error: Exception) -> None:
+    """One line in the log that `difflab.tracking` knows by its first word."""
+    print(f"ERROR {type(error).__name__}: {' '.join(str(error).split())}", flush=True)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,10 @@ def length_sorted(lengths: Sequence[int], batch_size: int) -> list[list[int]]:
 
 
 def map_batches(
-    items: Sequence[Item], lengths: Sequence[int], batch_size: int, work: Callable[[list[Item]], Sequence[Result]]
+    items: Sequence[Item],
+    lengths: Sequence[int],
+    batch_size: int,
+    work: Callable[[list[Item]], Sequence[Result]],
 ) -> list[Result]:
     """Apply `work` to length-sorted batches of `items`; the results come in the order of `items`.
 
@@ -36,7 +39,7 @@ def map_batches(
 
 
 def left_pad(rows: Sequence[Sequence[int]], pad_token_id: int) -> "tuple[torch.Tensor, torch.Tensor]":
-    """Token rows as one batch: input_ids int64 [n, longest] and attention_mask (0 on the padding), padded left."""
+    """Token rows padded left: input_ids and attention_mask (0 on the padding), both int64 [n, longest]."""
     import torch
 
     longest = max(map(len, rows), default=0)

@@ -1,8 +1,8 @@
 """BLIP-2 captions of images, without a prompt; the same code for the miniature and the released models."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 import torch
@@ -16,6 +16,7 @@ from difflab.params.caption import GenerationParams
 
 if TYPE_CHECKING:
     from PIL import Image
+    from transformers import Blip2ForConditionalGeneration, Blip2Processor
 
 VARIANT = "blip2"
 
@@ -28,21 +29,8 @@ class Blip2Captioner:
         processor: its `Blip2Processor`.
     """
 
-    def __init__(self, folder: str | Path, device: torch.device, dtype: torch.dtype) -> None:
-        """Read both from a `save_pretrained` folder (`difflab.zoo.roles.resolve`).
-
-        The Q-Former stays in float32, whatever the dtype (as transformers asks for).
-
-        Raises:
-            DifflabError: the folder holds no BLIP-2.
-        """
-        from transformers import AutoProcessor, Blip2ForConditionalGeneration
-
-        if not (Path(folder) / "config.json").exists():
-            raise DifflabError(f"{folder} holds no BLIP-2: run `dvc repro zoo_blip2` (or `dvc pull`) to make it")
-        self.processor = AutoProcessor.from_pretrained(folder, local_files_only=True)
-        self.model = Blip2ForConditionalGeneration.from_pretrained(folder, dtype=dtype, local_files_only=True)
-        self.model.to(device).eval()
+    def __init__(self, model: "Blip2ForConditionalGeneration", processor: "Blip2Processor") -> None:
+        self.model, self.processor = model.eval(), processor
         self._complete_config()
 
     @torch.inference_mode()
@@ -77,14 +65,31 @@ class Blip2Captioner:
                 self.model.resize_token_embeddings(len(tokenizer))
 
 
+def load(folder: str | Path, device: torch.device, dtype: torch.dtype) -> Blip2Captioner:
+    """Read a captioner from a `save_pretrained` folder (`difflab.zoo.roles.resolve`).
+
+    The Q-Former stays in float32 whatever the dtype, as transformers asks for.
+
+    Raises:
+        DifflabError: the folder holds no BLIP-2.
+    """
+    from transformers import AutoProcessor, Blip2ForConditionalGeneration
+
+    if not (Path(folder) / "config.json").exists():
+        raise DifflabError(f"{folder} holds no BLIP-2: run `dvc repro zoo_blip2` (or `dvc pull`) to make it")
+    processor = AutoProcessor.from_pretrained(folder, local_files_only=True)
+    model = Blip2ForConditionalGeneration.from_pretrained(folder, dtype=dtype, local_files_only=True)
+    return Blip2Captioner(model.to(device), processor)
+
+
 def captions_frame(ids: Sequence[str], captions: Sequence[str], sources: Sequence[str]) -> pd.DataFrame:
     """Rows of the captions table; `sources` are the sha256 of the images."""
     columns = {"id": list(ids), "variant": VARIANT, "caption": list(captions), "source_sha256": list(sources)}
     return pd.DataFrame(columns)
 
 
-def text_metrics(captions: Sequence[str], long_caption: int) -> dict[str, Any]:
-    """Counts that need no truth: captions, distinct ones, words in the mean, ones over `long_caption` characters."""
+def text_metrics(captions: Collection[str], long_caption: int) -> dict[str, float | int]:
+    """Counts that need no truth: all, distinct, empty and long captions (in characters), and mean words."""
     words = [len(caption.split()) for caption in captions]
     return {
         "n": len(captions),
@@ -95,16 +100,40 @@ def text_metrics(captions: Sequence[str], long_caption: int) -> dict[str, Any]:
     }
 
 
-def named_correctly(captions: Mapping[str, str], attributes: pd.DataFrame) -> dict[str, float | int]:
+def named_correctly(captions: Mapping[str, str], attributes: pd.DataFrame) -> dict[str, float]:
     """In the miniature, the shares of captions that name the digit and the photograph of their image.
 
     Args:
         captions: caption by sample id.
-        attributes: bool table by id, with Digit_0 .. Digit_9 and Photo_<name>.
+        attributes: bool table by id, with Digit_0 .. Digit_9 and Photo_<name>, a row for each caption.
     """
+    if not captions:
+        raise DifflabError("there is no caption to score: check the split and the data")
     digits = photos = 0
-    for id, row in attributes.loc[list(captions)].iterrows():
+    for id, row in zip(captions, attributes.loc[list(captions)].to_dict("records"), strict=True):
         digits += named_digit(captions[id]) == digit_of(row)
         photos += named_photo(captions[id], PHOTO_NAMES) == photo_of(row)
-    n = max(1, len(captions))
-    return {"digit_accuracy": digits / n, "photo_accuracy": photos / n}
+    return {"digit_accuracy": digits / len(captions), "photo_accuracy": photos / len(captions)}
+
+
+def metrics(
+    captions: Mapping[str, str],
+    attributes: pd.DataFrame,
+    splits: Mapping[str, Collection[str]],
+    long_caption: int,
+) -> dict[str, float | int]:
+    """Everything that metrics/caption_blip2.json holds.
+
+    Args:
+        captions: caption by sample id.
+        attributes: bool table by id.
+        splits: name -> ids; in the miniature (the table has Digit_0) each non-empty one is scored.
+    """
+    result = text_metrics(captions.values(), long_caption)
+    if "Digit_0" not in attributes.columns:
+        return result
+    for split, ids in splits.items():
+        if ids:
+            scores = named_correctly({id: captions[id] for id in ids}, attributes)
+            result |= {f"n_{split}": len(ids)} | {f"{name}_{split}": value for name, value in scores.items()}
+    return result

@@ -16,8 +16,8 @@ def messages(caption: str, facts: Sequence[str]) -> list[dict[str, str]]:
 def clean(answer: str) -> str:
     """The sentence of an answer as one clean line; empty when there is none.
 
-    Chat models sometimes announce the sentence on a line of its own, so the last line counts; bullets and quotation
-    marks around it are no part of the caption.
+    Chat models sometimes announce the sentence on a line of its own, so the last line counts; bullets and
+    quotation marks around it are no part of the caption.
     """
     lines = [" ".join(line.split()) for line in answer.splitlines()]
     lines = [line for line in lines if line]

@@ -1,7 +1,7 @@
 """The facts of the 40 CelebA attributes, in the words of this project.
 
-Sex is always told, as "a man" or "a woman". A beard is told when `No_Beard` is false, and nothing when it is true:
-a face without a beard needs no word for it.
+Sex is always told, as "a man" or "a woman". A beard is told when `No_Beard` is false, and nothing when it is
+true: a face without a beard needs no word for it.
 """
 
 from difflab.captions.fact import Attributes, Contradiction, Fact, all_of

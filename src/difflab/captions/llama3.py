@@ -1,16 +1,23 @@
-"""Detailed captions: a chat model rewrites the short caption so that it tells all the facts of the picture."""
+"""Detailed captions: a chat model rewrites the short caption so that it tells all facts of the picture."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import pandas as pd
 import torch
 
 from difflab.captions.batching import left_pad, map_batches
 from difflab.captions.chat import clean, messages
+from difflab.captions.fact import Attributes
+from difflab.captions.facts import Subjective, contradiction_names, contradictions, facts
 from difflab.captions.sampling import generation_arguments
+from difflab.captions.scoring import facts_kept, named_digit
 from difflab.files import sha256_bytes
 from difflab.params.caption import GenerationParams
+
+VARIANT = "llama3"
 
 
 @dataclass(frozen=True)
@@ -20,6 +27,11 @@ class Request:
     id: str
     caption: str
     facts: tuple[str, ...]
+
+    @classmethod
+    def of(cls, id: str, caption: str, attributes: Attributes, subjective: Subjective) -> "Request":
+        """The request for a picture with these attributes."""
+        return cls(id, caption, tuple(facts(attributes, subjective)))
 
     @property
     def sha256(self) -> str:
@@ -65,13 +77,19 @@ class Rewriter:
         prompts = [self._tokens(request) for request in requests]
         items = list(zip(requests, prompts, strict=True))
         return map_batches(
-            items, [len(p) for p in prompts], settings.batch_size, lambda batch: self._answer(batch, settings, seed)
+            items,
+            [len(p) for p in prompts],
+            settings.batch_size,
+            lambda batch: self._answer(batch, settings, seed),
         )
 
     def _tokens(self, request: Request) -> list[int]:
         # The template writes the begin-of-text token itself: tokenising the rendered text would double it.
         encoded = self.tokenizer.apply_chat_template(
-            messages(request.caption, request.facts), add_generation_prompt=True, tokenize=True, return_dict=True
+            messages(request.caption, request.facts),
+            add_generation_prompt=True,
+            tokenize=True,
+            return_dict=True,
         )
         return encoded["input_ids"]
 
@@ -93,3 +111,51 @@ class Rewriter:
         end = next((i for i, token in enumerate(tokens) if token in self.ends), None)
         text = self.tokenizer.decode(tokens[:end], skip_special_tokens=True)
         return Answer(clean(text) or request.caption, truncated=end is None)
+
+
+def answers_frame(requests: Sequence[Request], answers: Sequence[Answer]) -> pd.DataFrame:
+    """Rows of a captions table (variant "llama3"), and beside them whether the answer was truncated."""
+    return pd.DataFrame(
+        {
+            "id": [request.id for request in requests],
+            "variant": VARIANT,
+            "caption": [answer.caption for answer in answers],
+            "source_sha256": [request.sha256 for request in requests],
+            "truncated": [answer.truncated for answer in answers],
+        }
+    )
+
+
+def metrics(
+    frame: pd.DataFrame, attributes: Mapping[str, Attributes], subjective: Subjective
+) -> dict[str, int | float]:
+    """What the captions of `answers_frame` keep of the truth, over all of them.
+
+    Returns:
+        n, n_unique; facts, how many were told; facts_kept, the share of them that the captions keep;
+        captions_complete, the share of captions that keep all; digit_kept where the attributes name digits;
+        truncated, the captions cut at max_new_tokens; contradictory, the rows whose attributes contradict
+        themselves, then one count per rule.
+    """
+    captions = frame.set_index("id")["caption"]
+    scores = [facts_kept(caption, attributes[i], subjective) for i, caption in captions.items()]
+    kept, total = (sum(column) for column in zip(*scores, strict=True))
+    result = {
+        "n": len(frame),
+        "n_unique": captions.nunique(),
+        "facts": total,
+        "facts_kept": kept / max(total, 1),
+        "captions_complete": sum(own == all_ for own, all_ in scores) / len(scores),
+    }
+    columns = next(iter(attributes.values()))
+    if "Digit_0" in columns:
+        right = [attributes[i].get(f"Digit_{named_digit(caption)}", False) for i, caption in captions.items()]
+        result["digit_kept"] = sum(right) / len(right)
+    found = [contradictions(attributes[i]) for i in captions.index]
+    counts = Counter(name for names in found for name in names)
+    return {
+        **result,
+        "truncated": int(frame["truncated"].sum()),
+        "contradictory": sum(bool(names) for names in found),
+        **{f"contradictory_{name}": counts[name] for name in contradiction_names(columns)},
+    }

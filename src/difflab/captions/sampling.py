@@ -12,7 +12,7 @@ from difflab.params.caption import GenerationParams
 
 
 class KeyedSampling(LogitsProcessor):
-    """Adds Gumbel noise to the logits, so that the greedy choice is a sample of the tempered, truncated distribution.
+    """Adds Gumbel noise to the logits: the greedy choice is then a sample of the tempered, truncated softmax.
 
     argmax(log p + Gumbel) is distributed as p (Gumbel 1954; Maddison, Tarlow and Minka 2014). The noise of a
     token is keyed by (key of the row, number of the token), so neither the batch nor its padding matters.

@@ -78,8 +78,8 @@ def _download(role: str, settings: "ArchiveParams", folder: Path, scratch: Path)
     official = OFFICIAL[role]
     if settings.url is None:
         raise DifflabError(
-            f"{role} cannot be fetched for you: {official.by_hand}, put it into a data root as {settings.path} "
-            f"and set data.{role}.source=data_root (or set data.{role}.url to a copy of your own)"
+            f"{role} cannot be fetched for you: {official.by_hand}, put it into a data root "
+            f"as {settings.path} and set data.{role}.source=data_root (or data.{role}.url to your own copy)"
         )
     name = PurePosixPath(urlparse(settings.url).path).name or official.file
     download(settings.url, folder / name, scratch / f"{name}.part", settings.sha256)

@@ -1,8 +1,8 @@
 """Official archives: where they come from, and reading them as a zip or as an unpacked folder.
 
 Nothing is extracted. `<folder>/source.json` says which archive a data set is made from:
-{"source": "bundled" | "data_root" | "download", "file": name, "size": bytes, "sha256": hex}. The file lies beside
-it, except for `data_root`, where it stays where it is and `file` is relative to the data root.
+{"source": "bundled" | "data_root" | "download", "file": name, "size": bytes, "sha256": hex}. The file lies
+beside it, except for `data_root`, where it stays where it is and `file` is relative to the data root.
 """
 
 import os
@@ -26,7 +26,9 @@ def data_root(parameter: str | None) -> Path:
     environment = os.environ.get("DIFFLAB_DATA")
     chosen = environment or parameter
     if not chosen:
-        raise DifflabError("no data root is set: set data.data_root, or the environment variable DIFFLAB_DATA")
+        raise DifflabError(
+            "no data root is set: set data.data_root, or the environment variable DIFFLAB_DATA"
+        )
     folder = Path(os.environ.get("DVC_ROOT", ".")) / Path(chosen).expanduser()
     if not folder.is_dir():
         name = "DIFFLAB_DATA" if environment else "data.data_root"
@@ -52,7 +54,9 @@ def open_source(folder: str | Path, root: str | None) -> "Archive":
     if not path.exists():
         raise DifflabError(f"the archive {path} is missing: put it back, or run `dvc repro -f acquire`")
     if _size(path) != source["size"] or sha256_file(path) != source["sha256"]:
-        raise DifflabError(f"the archive {path} has changed since it was acquired: run `dvc repro -f acquire`")
+        raise DifflabError(
+            f"the archive {path} has changed since it was acquired: run `dvc repro -f acquire`"
+        )
     return open_archive(path)
 
 
@@ -69,7 +73,7 @@ def open_archive(path: str | Path) -> "Archive":
 class Archive:
     """Members of an official archive by their path inside it.
 
-    The upstream top folder may be missing, or lie deeper: paths are relative to the folder that `locate` found.
+    The upstream top folder may be missing, or lie deeper: `locate` finds where the known layout starts.
     """
 
     path: Path
@@ -101,7 +105,9 @@ class Archive:
         found = [n for n in found if not n.startswith("__MACOSX/")]
         if len(found) != 1:
             problem = "has no" if not found else f"has {len(found)} files"
-            raise DifflabError(f"{self.path} {problem} {ending}: is it the official archive, or its unpacked folder?")
+            raise DifflabError(
+                f"{self.path} {problem} {ending}: is it the official archive, or its unpacked folder?"
+            )
         return found[0].removesuffix(ending)
 
 

@@ -26,25 +26,18 @@ class Balance(NamedTuple):
 
 
 def balance_weights(attributes: np.ndarray, settings: "BalanceParams") -> Balance:
-    """Solve the quadratic programme
+    """Sampling weights, mean 1, of images with `attributes` (bool or 0/1, [n, attributes]).
 
-        minimise    sum_a (mean_i x_i A_ia - target)^2 + mean_penalty (mean x - 1)^2 + spread_penalty mean (x - 1)^2
-        subject to  minimum <= x_i <= maximum
-
-    and rescale x to mean 1. The objective is strictly convex and images with equal attributes get equal weights,
-    so the problem is solved over the distinct rows.
-
-    Args:
-        attributes: bool or 0/1 [n, attributes].
+    They solve the programme of `solve` and are then rescaled to mean 1, so they can leave [minimum, maximum]
+    by the small factor that mean_penalty leaves.
 
     Raises:
-        DifflabError: there are no images, or the solver does not converge.
+        DifflabError: there are no images or attributes, or the solver does not converge.
     """
-    table = np.ascontiguousarray(attributes, dtype=np.uint8)
+    table = np.asarray(attributes, dtype=np.float64)
     if not table.size:
-        raise DifflabError("balance: there is no image or no attribute to balance; set balance.enabled=false")
-    rows, group, counts = np.unique(table, axis=0, return_inverse=True, return_counts=True)
-    x = _solve(rows.astype(np.float64), counts / len(table), settings)[group.reshape(-1)]
+        raise DifflabError("there is no image or no attribute to balance: set balance.enabled=false")
+    x = solve(table, settings)
     weights = x / x.mean()
     return Balance(
         weights=weights,
@@ -54,20 +47,44 @@ def balance_weights(attributes: np.ndarray, settings: "BalanceParams") -> Balanc
     )
 
 
-def objective(
-    x: np.ndarray, rows: np.ndarray, share: np.ndarray, settings: "BalanceParams"
-) -> tuple[float, np.ndarray]:
-    """The programme's value and its gradient with respect to x / sqrt(share)-free x.
+def solve(table: np.ndarray, settings: "BalanceParams") -> np.ndarray:
+    """Solve the quadratic programme
 
-    Args:
-        x: weights [m] of the distinct rows [m, attributes], each standing for `share` [m] of the images (sum 1).
+        minimise    sum_a (mean_i x_i A_ia - target)^2
+                    + mean_penalty (mean x - 1)^2 + spread_penalty mean (x - 1)^2
+        subject to  minimum <= x_i <= maximum
+
+    for A = `table`, float64 [n, attributes]; returns x, float64 [n].
+
+    With the columns B = [A, sqrt(mean_penalty)] and the aims b, the conditions of Karush, Kuhn and Tucker say
+    x_i = clip(1 - B_i w / spread_penalty) at the residual w = mean_i x_i B_i - b: as many unknowns as
+    attributes, however many images, and a symmetric positive definite Jacobian.
     """
-    weighted = share * x
-    deviation = weighted @ rows - settings.target
-    excess = weighted.sum() - 1
-    value = deviation @ deviation + settings.mean_penalty * excess**2
-    value += settings.spread_penalty * (share @ (x - 1) ** 2)
-    gradient = 2 * share * (rows @ deviation + settings.mean_penalty * excess + settings.spread_penalty * (x - 1))
-    return float(value), gradient
+    from scipy.optimize import root
 
+    count, spread = len(table), settings.spread_penalty
+    stiff = settings.mean_penalty**0.5
+    columns = np.hstack([table, np.full((count, 1), stiff)])
+    aims = np.append(np.full(table.shape[1], settings.target), stiff)
 
+    def free(residual: np.ndarray) -> np.ndarray:
+        return 1 - columns @ residual / spread
+
+    def weights(residual: np.ndarray) -> np.ndarray:
+        return free(residual).clip(settings.minimum, settings.maximum)
+
+    def mismatch(residual: np.ndarray) -> np.ndarray:
+        return residual + aims - weights(residual) @ columns / count
+
+    def jacobian(residual: np.ndarray) -> np.ndarray:
+        x = free(residual)
+        inside = columns[(x > settings.minimum) & (x < settings.maximum)]
+        return np.eye(len(aims)) + inside.T @ inside / (count * spread)
+
+    start = np.append(table.mean(0) - settings.target, 0.0)
+    solution = root(mismatch, start, jac=jacobian, method="hybr", options={"xtol": 1e-13})
+    if np.abs(mismatch(solution.x)).max() > 1e-9:
+        raise DifflabError(
+            f"balance: the weights do not converge ({solution.message}); change the balance.* penalties"
+        )
+    return weights(solution.x)

@@ -4,6 +4,7 @@ Everything random about a picture is one row of uniform numbers (`_DRAWS`), so s
 share one vectorised renderer. Attributes are measured on the rendered mask and background.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -59,21 +60,26 @@ class Composite:
 
 def compose(digit_index: int, photo_name: str, rng: np.random.Generator, size: int = 32) -> Composite:
     """Digit `digit_index` (row of `digits()`) over a crop of a photograph: image uint8 [size, size, 3]."""
-    return compose_on_canvas(digit_index, photo_name, rng, width=size, height=size)
+    return compose_many([digit_index], [photo_name], [rng], (size, size))[0]
 
 
-def compose_on_canvas(
-    digit_index: int, photo_name: str, rng: np.random.Generator, width: int, height: int, offset: int = 0
-) -> Composite:
-    """The picture of `compose` in a square of side min(width, height), `offset` pixels along the longer side.
+def compose_many(
+    digit_indices: Sequence[int],
+    photo_names: Sequence[str],
+    rngs: Sequence[np.random.Generator],
+    canvas: tuple[int, int],
+    offsets: Sequence[int] | None = None,
+) -> list[Composite]:
+    """`compose` for many pictures at once, on a canvas of (height, width) pixels.
 
-    The photograph goes on around the square. The attributes describe the square.
+    The picture fills a square of side min(canvas) that starts `offsets[i]` pixels along the longer side; the
+    photograph goes on around the square. The attributes describe the square.
     """
-    draws = rng.random((1, len(_DRAWS)))
-    images, composites = _render(
-        np.array([digit_index]), np.array([PHOTO_NAMES.index(photo_name)]), draws, (height, width), offset
-    )
-    return Composite(images[0], composites[0].attributes, composites[0].digit, photo_name)
+    indices = np.asarray(digit_indices)
+    photo = np.array([PHOTO_NAMES.index(name) for name in photo_names])
+    offset = np.zeros(len(indices), np.int64) if offsets is None else np.asarray(offsets)
+    draws = np.stack([rng.random(len(_DRAWS)) for rng in rngs])
+    return _render(indices, photo, draws, canvas, offset)[1]
 
 
 def plain(digit_index: int, rng: np.random.Generator, size: int = 32) -> Composite:
@@ -95,12 +101,14 @@ def batch(
     return _render(indices, chosen, rng.random((len(indices), len(_DRAWS))), (size, size))
 
 
-def _render(indices, photo, draws, canvas, offset=0):
+def _render(indices, photo, draws, canvas, offset=None):
     """Images uint8 [n, H, W, 3] and composites, from draws [n, len(_DRAWS)] in (0, 1)."""
     height, width = canvas
     side = min(canvas)
+    offset = np.zeros(len(indices), np.int64) if offset is None else offset
+    shift_y, shift_x = (offset, 0 * offset) if height > width else (0 * offset, offset)
     draw = dict(zip(_DRAWS, draws.astype(np.float32).T, strict=True))
-    field = _digit_field(indices, draw, canvas, side, offset)
+    field = _digit_field(indices, draw, canvas, (shift_y, shift_x))
     threshold = 0.42 + 0.24 * draw["weight"][:, None, None]
     mask = _smoothstep(field, threshold - 0.10, threshold + 0.10)
     halo = _smoothstep(field, threshold - 0.34, threshold - 0.06)[..., None]
@@ -110,7 +118,7 @@ def _render(indices, photo, draws, canvas, offset=0):
         inverted, tint = np.zeros_like(inverted), np.zeros_like(tint)
         background = np.zeros((len(indices), height, width, 3), np.float32)
     else:
-        background = _background(photo, draw, canvas, side, offset)
+        background = _background(photo, draw, canvas, (shift_y, shift_x))
         tone = (0.50 + 0.30 * draw["tone"])[:, None, None, None]
         flip = inverted[:, None, None, None]
         background = np.where(flip, 255 - (255 - background) * tone, background * tone)
@@ -119,9 +127,9 @@ def _render(indices, photo, draws, canvas, offset=0):
     images = background + mask[..., None] * (colour - background)
     images = np.rint(np.clip(images, 0, 255)).astype(np.uint8)
 
-    square = (slice(None), slice(offset, offset + side), slice(None))
-    if width > height:
-        square = (slice(None), slice(None), slice(offset, offset + side))
+    rows = shift_y[:, None] + np.arange(side)
+    columns = shift_x[:, None] + np.arange(side)
+    square = (np.arange(len(indices))[:, None, None], rows[:, :, None], columns[:, None, :])
     table = _attributes(indices, photo, mask[square], background[square] / 255, inverted, tint)
     return images, _composites(images, table, indices, photo)
 
@@ -133,18 +141,18 @@ def _composites(images, table, indices, photo):
     return [Composite(*parts) for parts in zip(images, rows, labels, names, strict=True)]
 
 
-def _digit_field(indices, draw, canvas, side, offset):
+def _digit_field(indices, draw, canvas, shift):
     """Stroke strength [n, H, W]: the upsampled digit under scale, shear and shift."""
     height, width = canvas
+    side = min(canvas)
     scale = 0.58 + 0.30 * draw["scale"]  # height of the 8-row digit over the side
     room = 0.94 - scale
     centre_x = 0.5 + (draw["x"] - 0.5) * room * 0.9
     centre_y = 0.5 + (draw["y"] - 0.5) * room
     shear = 0.5 * (draw["shear"] - 0.5)
-    grid_y = (np.arange(height, dtype=np.float32) + 0.5 - (offset if height > width else 0)) / side
-    grid_x = (np.arange(width, dtype=np.float32) + 0.5 - (offset if width > height else 0)) / side
-    row = (grid_y[None] - centre_y[:, None]) / scale[:, None]
-    column = (grid_x[None] - centre_x[:, None]) / scale[:, None]
+    grid_y, grid_x = (_pixels(length, by) / side for length, by in zip(canvas, shift, strict=True))
+    row = (grid_y - centre_y[:, None]) / scale[:, None]
+    column = (grid_x - centre_x[:, None]) / scale[:, None]
     y = np.broadcast_to(row[:, :, None], (len(indices), height, width))
     x = column[:, None, :] + shear[:, None, None] * row[:, :, None]
     fields = _fields()
@@ -171,16 +179,22 @@ def _fields() -> np.ndarray:
     return spline @ padded @ spline.T
 
 
-def _background(photo, draw, canvas, side, offset):
+def _pixels(length, shift):
+    """Pixel centres counted from the square's edge, float32 [n, length]."""
+    return np.arange(length, dtype=np.float32) + 0.5 - shift[:, None].astype(np.float32)
+
+
+def _background(photo, draw, canvas, shift):
     """A random crop of each photograph, resized with a tent filter: float32 [n, H, W, 3] in 0..255."""
+    side = min(canvas)
     bases = _bases(side)
     cells = bases.shape[1]
     span = side * (1.15 + 0.35 * draw["zoom"])  # side of the crop in base pixels, at most 1.5 * side = cells
     step = span / side
     starts = [(cells - span) * draw[name] for name in ("top", "left")]
     down, across = (
-        _tent(start, step, length, cells, offset if length > side else 0)
-        for start, length in zip(starts, canvas, strict=True)
+        _tent(start[:, None] + _pixels(length, by) * step[:, None] - 0.5, step, cells)
+        for start, length, by in zip(starts, canvas, shift, strict=True)
     )
     rows = down @ bases[photo].reshape(len(photo), cells, cells * 3)  # [n, H, cells * 3]
     rows = rows.reshape(len(photo), canvas[0], cells, 3).transpose(0, 2, 1, 3)
@@ -188,9 +202,8 @@ def _background(photo, draw, canvas, side, offset):
     return result.reshape(len(photo), canvas[1], canvas[0], 3).transpose(0, 2, 1, 3)
 
 
-def _tent(start, step, length, cells, before):
+def _tent(centre, step, cells):
     """Resampling weights [n, length, cells] of a tent as wide as the step; reflected outside."""
-    centre = start[:, None] + (np.arange(length, dtype=np.float32) + 0.5 - before) * step[:, None] - 0.5
     centre = np.abs(centre)
     centre = (cells - 1) - np.abs((cells - 1) - centre)
     distance = np.abs(centre[:, :, None] - np.arange(cells, dtype=np.float32))
@@ -248,7 +261,7 @@ def _shape(mask):
     rows, columns = mask.sum(2), mask.sum(1)
     mean_y, mean_x = (rows * y).sum(1) / area, (columns * x).sum(1) / area
     dy, dx = y - mean_y[:, None], x - mean_x[:, None]
-    covariance = np.einsum("nhw,nh,nw->n", mask, dy, dx, optimize=True)
+    covariance = ((mask @ dx[:, :, None])[:, :, 0] * dy).sum(1)
     lean = -covariance / (rows * dy**2).sum(1)
     return 2 * area / perimeter, lean, (mask.max(2) > 0.5).sum(1)
 

@@ -12,14 +12,23 @@ import numpy as np
 import pandas as pd
 
 from difflab import rng as keyed
-from difflab.data.blend import ATTRIBUTES, PHOTO_NAMES, Composite, compose
+from difflab.data.blend import ATTRIBUTES, PHOTO_NAMES, Composite, compose_many
 from difflab.data.sources import Digits, digits, photos
 from difflab.data.split import split_ids
 
 if TYPE_CHECKING:
     from difflab.params.data import SplitParams
 
-__all__ = ["Digits", "digits", "held_out_digits", "hq_attributes", "hq_digits", "photos", "training_digits"]
+__all__ = [
+    "Digits",
+    "digits",
+    "held_out_digits",
+    "hq_attributes",
+    "hq_digits",
+    "hq_images",
+    "photos",
+    "training_digits",
+]
 
 HQ_IMAGES = 1_500
 IMAGE_SIZE = 32
@@ -36,17 +45,18 @@ def hq_digits(seed: int) -> np.ndarray:
     return order[:HQ_IMAGES]
 
 
-def hq_image(number: int, seed: int) -> Composite:
-    """HQ image `number` (0 to 1,499), uint8 [32, 32, 3]."""
-    digit = int(hq_digits(seed)[number])
-    return compose(digit, photo_of(digit, seed), keyed.numpy_rng(seed, "bundled hq image", digit), IMAGE_SIZE)
-
-
 @cache
+def hq_images(seed: int) -> list[Composite]:
+    """The HQ images, uint8 [32, 32, 3] each; entry n is image n."""
+    chosen = hq_digits(seed).tolist()
+    photo_names = [photo_of(digit, seed) for digit in chosen]
+    rngs = [keyed.numpy_rng(seed, "bundled hq image", digit) for digit in chosen]
+    return compose_many(chosen, photo_names, rngs, (IMAGE_SIZE, IMAGE_SIZE))
+
+
 def hq_attributes(seed: int) -> pd.DataFrame:
     """The HQ attribute table, bool [1500, 40]; row n is HQ image n."""
-    rows = [hq_image(number, seed).attributes for number in range(HQ_IMAGES)]
-    return pd.DataFrame(rows, columns=list(ATTRIBUTES))
+    return pd.DataFrame([image.attributes for image in hq_images(seed)], columns=list(ATTRIBUTES))
 
 
 def training_digits(split: "SplitParams", seed: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The CelebA add-on for training: images that CelebA-HQ does not have, large enough, cropped around the face."""
+"""The CelebA add-on for training: large images that CelebA-HQ does not have, cropped around the face."""
 
 from collections.abc import Iterator
 from itertools import islice
@@ -22,7 +22,7 @@ IMAGES = "Img/img_celeba/"
 
 
 def read_table(archive: Archive) -> pd.DataFrame:
-    """The attribute table: bool DataFrame by id ("celeba-000123") with the columns file, then the attributes."""
+    """The attribute table: bool DataFrame by id ("celeba-000123"), columns file, then the attributes."""
     name = archive.locate(ATTRIBUTES) + ATTRIBUTES
     with archive.open(name) as stream:
         table = tables.read_attributes(stream, name)

@@ -33,7 +33,9 @@ def by_id(table: pd.DataFrame, form: str, name: str) -> pd.DataFrame:
     ids = sample_ids(table.index, form, name)
     table = table.reset_index().set_index(pd.Index(ids, name="id"))
     if table.index.has_duplicates:
-        raise DifflabError(f"{name} lists {table.index[table.index.duplicated()][0]} twice: correct the table")
+        raise DifflabError(
+            f"{name} lists {table.index[table.index.duplicated()][0]} twice: correct the table"
+        )
     return table.sort_index()
 
 
@@ -69,7 +71,9 @@ def frequencies(table: pd.DataFrame, split: pd.Series) -> pd.DataFrame:
     return pd.DataFrame(columns).rename_axis("attribute").reset_index()
 
 
-def samples(archive: Archive, table: pd.DataFrame, settings: "PrepareParams", left: LeftOut) -> Iterator[Sample]:
+def samples(
+    archive: Archive, table: pd.DataFrame, settings: "PrepareParams", left: LeftOut
+) -> Iterator[Sample]:
     """The images of `table` that are there and can be decoded, in id order; the bytes are the archive's own.
 
     Raises:

@@ -1,9 +1,7 @@
 """The square crop around a face."""
 
 
-def face_square(
-    width: int, height: int, box: tuple[int, int, int, int]
-) -> tuple[int, int, int, int]:
+def face_square(width: int, height: int, box: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
     """The largest square of a width x height image, centred on the face box and moved inside the image.
 
     Args:

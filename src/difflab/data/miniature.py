@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 
 from difflab import rng as keyed
-from difflab.data.blend import ATTRIBUTES, Composite, compose_on_canvas
-from difflab.data.bundled import HQ_IMAGES, hq_attributes, hq_digits, hq_image, photo_of
+from difflab.data.blend import ATTRIBUTES, Composite, compose_many
+from difflab.data.bundled import HQ_IMAGES, hq_attributes, hq_digits, hq_images, photo_of
 from difflab.data.sources import digits
 from difflab.files import write_zip
 
-CANVAS = (36, 64)  # smallest and largest side of an image in the wild, pixels
+CANVASES = ((36, 36), (36, 48), (40, 56), (48, 36), (48, 64), (56, 40), (64, 48), (64, 64))
+"""(height, width) of the images in the wild, pixels; few, so that they are drawn in few batches."""
 
 
 def write_celeba_hq(path: Path, seed: int) -> None:
@@ -24,8 +25,8 @@ def write_celeba_hq(path: Path, seed: int) -> None:
             ("CelebAMask-HQ/CelebAMask-HQ-attribute-anno.txt", _attribute_table(HQ_IMAGES, rows)),
             ("CelebAMask-HQ/CelebA-HQ-to-CelebA-mapping.txt", _mapping(hq_digits(seed))),
             *(
-                (f"CelebAMask-HQ/CelebA-HQ-img/{number}.jpg", _jpeg(hq_image(number, seed).image))
-                for number in range(HQ_IMAGES)
+                (f"CelebAMask-HQ/CelebA-HQ-img/{number}.jpg", _jpeg(composite.image))
+                for number, composite in enumerate(hq_images(seed))
             ),
         ],
     )
@@ -33,7 +34,7 @@ def write_celeba_hq(path: Path, seed: int) -> None:
 
 def write_celeba(path: Path, seed: int) -> None:
     """CelebA.zip: attribute table, "face" boxes around the digits, img_celeba/NNNNNN.jpg of various sizes."""
-    pictures = [_in_the_wild(digit, seed) for digit in range(len(digits().labels))]
+    pictures = _in_the_wild(seed)
     rows = ((_file(n), p.attributes.values()) for n, (p, _) in enumerate(pictures))
     boxes = "".join(
         f"{_file(n)} {' '.join(f'{value:4d}' for value in box)}\n" for n, (_, box) in enumerate(pictures)
@@ -49,16 +50,32 @@ def write_celeba(path: Path, seed: int) -> None:
     )
 
 
-def _in_the_wild(digit: int, seed: int) -> tuple[Composite, tuple[int, int, int, int]]:
-    """A picture on a larger canvas, and the box (x, y, width, height) of the middle of its square."""
-    rng = keyed.numpy_rng(seed, "bundled celeba image", digit)
-    width, height = (int(side) for side in rng.integers(CANVAS[0], CANVAS[1] + 1, size=2))
-    side = min(width, height)
-    offset = int(rng.integers(max(width, height) - side + 1))
-    picture = compose_on_canvas(digit, photo_of(digit, seed), rng, width, height, offset)
+Box = tuple[int, int, int, int]
+
+
+def _in_the_wild(seed: int) -> list[tuple[Composite, Box]]:
+    """Every digit on a larger canvas, and the box (x, y, width, height) of the middle of its square."""
+    rngs = [keyed.numpy_rng(seed, "bundled celeba image", digit) for digit in range(len(digits().labels))]
+    canvases = [CANVASES[rng.integers(len(CANVASES))] for rng in rngs]
+    offsets = [int(rng.integers(max(c) - min(c) + 1)) for rng, c in zip(rngs, canvases, strict=True)]
+    pictures: dict[int, tuple[Composite, Box]] = {}
+    for canvas in CANVASES:
+        chosen = [digit for digit in range(len(rngs)) if canvases[digit] == canvas]
+        photo_names = [photo_of(digit, seed) for digit in chosen]
+        drawn = compose_many(
+            chosen, photo_names, [rngs[d] for d in chosen], canvas, [offsets[d] for d in chosen]
+        )
+        for digit, picture in zip(chosen, drawn, strict=True):
+            pictures[digit] = picture, _middle(canvas, offsets[digit])
+    return [pictures[digit] for digit in range(len(rngs))]
+
+
+def _middle(canvas: tuple[int, int], offset: int) -> Box:
+    height, width = canvas
+    side = min(canvas)
     x, y = (offset, 0) if width > height else (0, offset)
     margin = side // 8
-    return picture, (x + margin, y + margin, side - 2 * margin, side - 2 * margin)
+    return x + margin, y + margin, side - 2 * margin, side - 2 * margin
 
 
 def _file(digit: int) -> str:

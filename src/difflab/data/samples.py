@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Sample(NamedTuple):
-    """One prepared image: its id, the name of its file in the archive, its encoded bytes and size in pixels."""
+    """One prepared image: its id, its file in the archive, its encoded bytes and its size in pixels."""
 
     id: str
     file: str
@@ -62,7 +62,9 @@ def sample_ids(files: Iterable[str], form: str, table: str) -> list[str]:
     return ids
 
 
-def present_files(archive: Archive, folder: str, files: Sequence[str], policy: str, left: LeftOut) -> list[str]:
+def present_files(
+    archive: Archive, folder: str, files: Sequence[str], policy: str, left: LeftOut
+) -> list[str]:
     """The files that the archive has, in order; the others are noted in `left`.
 
     Raises:

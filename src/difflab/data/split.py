@@ -26,7 +26,7 @@ def split_ids(
     """
     from sklearn.model_selection import train_test_split
 
-    groups = strata.to_numpy(dtype=np.int64) @ (1 << np.arange(strata.shape[1])) if strata.shape[1] else None
+    groups = strata.to_numpy() if strata.shape[1] else None
     positions = np.arange(len(ids))
     held_out = val_fraction + test_fraction
     try:

@@ -26,7 +26,7 @@ def read_attributes(stream: IO[bytes], name: str) -> pd.DataFrame:
     for number, fields in lines:
         if len(fields) != len(names) + 1:
             raise DifflabError(
-                f"{name}, line {number}: {len(fields) - 1} values for {len(names)} attributes; correct the table"
+                f"{name}, line {number}: {len(fields) - 1} values for {len(names)} attributes; correct it"
             )
         for value in fields[1:]:
             if value not in _VALUES:
@@ -47,7 +47,9 @@ def read_boxes(stream: IO[bytes], name: str) -> dict[str, tuple[int, int, int, i
     number = 2
     for number, fields in lines:
         if len(fields) != 5:
-            raise DifflabError(f"{name}, line {number}: {len(fields) - 1} values for a box of 4; correct the table")
+            raise DifflabError(
+                f"{name}, line {number}: {len(fields) - 1} values for a box of 4; correct the table"
+            )
         boxes[fields[0]] = tuple(_integer(value, name, number) for value in fields[1:])
     _check_rows(list(boxes), count, name)
     return boxes
@@ -60,7 +62,9 @@ def read_mapping(stream: IO[bytes], name: str) -> dict[int, str]:
     mapping: dict[int, str] = {}
     for number, fields in lines:
         if len(fields) != 3:
-            raise DifflabError(f"{name}, line {number}: {len(fields)} columns instead of 3; correct the table")
+            raise DifflabError(
+                f"{name}, line {number}: {len(fields)} columns instead of 3; correct the table"
+            )
         mapping[_integer(fields[0], name, number)] = fields[2]
     return mapping
 
@@ -102,7 +106,9 @@ def _integer(value: str, name: str, number: int) -> int:
 
 def _check_rows(files: list[str], count: int, name: str) -> None:
     if len(files) != count:
-        raise DifflabError(f"{name}, line 1: it announces {count} rows, the file has {len(files)}; fetch it again")
+        raise DifflabError(
+            f"{name}, line 1: it announces {count} rows, the file has {len(files)}; fetch it again"
+        )
     if len(set(files)) != len(files):
         seen: set[str] = set()
         twice = next(f for f in files if f in seen or seen.add(f))

@@ -32,8 +32,9 @@ def classify(
     with torch.inference_mode():
         for batch in batches(images, batch_size):
             pixels = extractor.tensor(batch)
-            digits.append(extractor.tower.digit_logits(pixels).argmax(dim=1).cpu().numpy())
-            photos.append(extractor.tower.photo_logits(pixels).argmax(dim=1).cpu().numpy())
+            digit_logits, photo_logits = extractor.tower(pixels)
+            digits.append(digit_logits.argmax(dim=1).cpu().numpy())
+            photos.append(photo_logits.argmax(dim=1).cpu().numpy())
     empty = np.zeros(0, np.int64)
     return np.concatenate(digits or [empty]), np.concatenate(photos or [empty])
 

@@ -5,12 +5,13 @@ import math
 ADAPTERS = ("pretrained", "minus", "zero", "plus")
 FINE_TUNED = ADAPTERS[1:]
 CAPTIONS = ("blip2", "llama3")
+MINUS = "\N{MINUS SIGN}"
 CAPTION_NAMES = {"blip2": "BLIP-2 captions", "llama3": "Llama 3 captions"}
 
 
 def signed(value: float) -> str:
     """A number with a typographic minus: -0.5 as "−0.5"."""
-    return f"{value:g}".replace("-", "\N{MINUS SIGN}")
+    return f"{value:g}".replace("-", MINUS)
 
 
 def adapter_name(adapter: str, logit_means: dict[str, float]) -> str:
@@ -23,7 +24,7 @@ def mean_on_sigma(logit_mean: float, convention: str) -> float:
 
     diffusers' scripts draw an index into timesteps that run from noise to image, which turns the sign round.
     """
-    return -logit_mean if convention == "diffusers" else logit_mean
+    return 0.0 - logit_mean if convention == "diffusers" else logit_mean
 
 
 def median_sigma(logit_mean: float, convention: str, shift: float) -> float:

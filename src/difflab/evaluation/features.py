@@ -27,11 +27,14 @@ class Extractor(Protocol):
 
 
 def load_extractor(name: str, folder: Path, device: str = "cpu") -> Extractor:
-    """The extractor `name` ("tower" or "inception") with its weights from the resolved role folder.
+    """The extractor `name` ("tower" or "inception") with its weights from the role folder (models/zoo/tower).
 
     Raises:
         DifflabError: unknown name, or the folder has no weights for it.
     """
+    from difflab.zoo import roles
+
+    folder = roles.resolve(folder)
     if name == "tower":
         return TowerExtractor(folder, device)
     if name == "inception":

@@ -14,7 +14,7 @@ Curves = Mapping[tuple[str, str], pd.DataFrame]  # (captions, adapter) -> rows b
 
 def fid_by_cell(theme: Theme, summary: Mapping[str, float], logit_means: dict[str, float]) -> Figure:
     """Bars of FID with the spread over generation seeds, and the floor as a line."""
-    result, axes = figure(theme, columns=2, height=2.7, sharey=True)
+    result, axes = figure(columns=2, height=2.7, sharey=True)
     for axis, captions in zip(axes, CAPTIONS, strict=True):
         for x, adapter in enumerate(ADAPTERS):
             value = summary.get(f"{adapter}_{captions}_fid")
@@ -29,11 +29,6 @@ def fid_by_cell(theme: Theme, summary: Mapping[str, float], logit_means: dict[st
             )
         if "floor_fid" in summary:
             axis.axhline(summary["floor_fid"], color=theme.text, linewidth=1, linestyle=(0, (2, 2)))
-            where = (1, summary["floor_fid"])
-            axis.annotate(
-                "real images", where, (-2, 3), xycoords=("axes fraction", "data"), textcoords="offset points",
-                ha="right", size=7.5, color=theme.muted,
-            )  # fmt: skip
         axis.set_xticks(range(len(ADAPTERS)), [adapter_name(a, logit_means) for a in ADAPTERS])
         axis.set_title(CAPTION_NAMES[captions])
         axis.grid(axis="x", visible=False)
@@ -44,7 +39,7 @@ def fid_by_cell(theme: Theme, summary: Mapping[str, float], logit_means: dict[st
 
 def loss_curves(theme: Theme, curves: Curves, logit_means: dict[str, float]) -> Figure:
     """Training loss (thin) and held-out loss (thick) by step, one panel for each kind of caption."""
-    result, axes = figure(theme, columns=2, height=2.7, sharey=True)
+    result, axes = figure(columns=2, height=2.7, sharey=True)
     for axis, captions in zip(axes, CAPTIONS, strict=True):
         for adapter in FINE_TUNED:
             rows = curves.get((captions, adapter))
@@ -67,7 +62,7 @@ def loss_curves(theme: Theme, curves: Curves, logit_means: dict[str, float]) -> 
 def loss_by_sigma(theme: Theme, curves: Curves, logit_means: dict[str, float]) -> Figure:
     """Held-out loss at each fixed sigma, one panel for each; solid lines BLIP-2, dashed lines Llama 3."""
     columns = sigma_columns(curves)
-    result, axes = figure(theme, columns=max(1, len(columns)), height=2.5)
+    result, axes = figure(columns=max(1, len(columns)), height=2.5)
     for axis, (column, sigma) in zip(axes, columns, strict=False):
         for (captions, adapter), rows in curves.items():
             held_out = rows.dropna(subset=[column]) if column in rows else rows.iloc[:0]
@@ -78,8 +73,8 @@ def loss_by_sigma(theme: Theme, curves: Curves, logit_means: dict[str, float]) -
         axis.tick_params(labelsize=7)
         axis.locator_params(nbins=4)
     axes[0].set_ylabel("held-out loss")
-    result.supxlabel("training step", size=8.5)
-    _legend(axes[-1])
+    result.supxlabel("training step", size=8.5, color=theme.text)
+    _legend(axes[-1], handlelength=1.2, fontsize=7)
     return result
 
 
@@ -101,7 +96,7 @@ def sigma_densities(
     """What the three means train, read in both sign conventions; the panel of the convention in use is
     marked."""
     sigma = np.linspace(0.002, 0.998, 500)
-    result, axes = figure(theme, columns=2, height=2.7, sharey=True)
+    result, axes = figure(columns=2, height=2.7, sharey=True)
     for axis, convention in zip(axes, ("sigma", "diffusers"), strict=True):
         sign = 1 if convention == "sigma" else -1
         for adapter, mean in logit_means.items():
@@ -118,7 +113,7 @@ def curve_beside_published(
     theme: Theme, rows: pd.DataFrame, known: Sequence[Mapping[str, float]], x: str, label: str
 ) -> Figure:
     """FID by `x` of this run on the left, the published curve on the right; never on one axis."""
-    result, axes = figure(theme, columns=2, height=2.5)
+    result, axes = figure(columns=2, height=2.5)
     seeds = rows.groupby(x).fid
     mean, spread = seeds.mean(), seeds.std(ddof=1)
     bars = spread.to_numpy() if spread.notna().all() else None
@@ -128,7 +123,7 @@ def curve_beside_published(
     axes[0].set_title("this run")
     other = pd.DataFrame(list(known))
     axes[1].plot(other[x], other.fid, color=theme.cells["pretrained"], marker="o", ms=3.5)
-    axes[1].set_title("published (another scale: not comparable)")
+    axes[1].set_title("published, on its own scale")
     for axis in axes:
         axis.set_xlabel(label)
         axis.set_ylim(bottom=0)
@@ -141,6 +136,6 @@ def _smooth(values: pd.Series) -> pd.Series:
     return values.rolling(max(1, len(values) // 20), min_periods=1).mean()
 
 
-def _legend(axis) -> None:
+def _legend(axis, **options) -> None:
     if axis.get_legend_handles_labels()[1]:
-        axis.legend()
+        axis.legend(**options)

@@ -1,9 +1,9 @@
 """pytorch-fid's Inception-v3 features (2,048 dimensions), the extractor of published FID values.
 
 Architecture and resizing are pytorch-fid's own (bilinear to 299 without antialiasing, inside the network);
-the weights are read from a local file and nothing is downloaded. Two rearrangements change the features by
-rounding only and nearly double the speed on a CPU: batch normalisation folded into the convolutions, and
-channels_last.
+the weights come from the role folder or from pytorch-fid's own place, never at import. Two rearrangements
+change the features by rounding only and nearly double the speed on a CPU: batch normalisation folded into
+the convolutions, and channels_last.
 """
 
 import os
@@ -12,12 +12,13 @@ from pathlib import Path
 
 import numpy as np
 
+from difflab import runtime
 from difflab.errors import DifflabError
-from difflab.files import sha256_file
+from difflab.files import atomic_path, sha256_file
+from difflab.zoo import roles
 
-WEIGHTS = (
-    "pt_inception-2015-12-05-6726825d.pth"  # the suffix is the head of its sha256, as torch.hub writes it
-)
+HASH = "6726825d"  # head of the sha256 of the released file, also in its name
+WEIGHTS = f"pt_inception-2015-12-05-{HASH}.pth"
 WEIGHTS_URL = f"https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/{WEIGHTS}"
 
 
@@ -31,10 +32,8 @@ class InceptionExtractor:
     def __init__(self, folder: Path, device: str = "cpu") -> None:
         import torch
 
-        from difflab.runtime import resolve_device
-
         weights = find_weights(folder)
-        self.device = resolve_device(device)
+        self.device = runtime.resolve_device(device)
         network = optimised(build(read_weights(weights)))
         self.network = network.to(self.device, memory_format=torch.channels_last)
         self.fingerprint = sha256_file(weights)
@@ -48,25 +47,40 @@ class InceptionExtractor:
 
 
 def find_weights(folder: Path) -> Path:
-    """The weights file in the role folder, or where pytorch-fid itself keeps it (the torch.hub cache).
+    """The weights in the role folder, else where pytorch-fid keeps them (the torch.hub cache), else
+    downloaded there.
 
     Raises:
-        DifflabError: neither place has one; the line says what to fetch and where to put it.
+        DifflabError: they are nowhere and cannot be downloaded; the line says what to fetch and where to put
+        it.
     """
-    hub = (
-        Path(os.environ.get("TORCH_HOME", Path.home() / ".cache" / "torch")) / "hub" / "checkpoints" / WEIGHTS
+    cached = (
+        Path(os.environ.get("TORCH_HOME", Path.home() / ".cache" / "torch")) / "hub/checkpoints" / WEIGHTS
     )
-    for path in (Path(folder) / "inception.safetensors", Path(folder) / WEIGHTS, hub):
+    for path in (Path(folder) / "inception.safetensors", Path(folder) / WEIGHTS, cached):
         if path.is_file():
             return path
-    raise DifflabError(
-        f"no Inception weights in {folder} or {hub.parent}: download {WEIGHTS_URL} into one of them"
-    )
+    if roles.offline():
+        raise DifflabError(f"HF_HUB_OFFLINE is set and {cached} is missing: put {WEIGHTS_URL} there")
+    return _download(cached)
+
+
+def _download(path: Path) -> Path:
+    """Fetch the released file (95 MB) to `path`, checked by its hash; nothing is left behind on failure."""
+    import torch
+
+    try:
+        with atomic_path(path) as temporary:
+            torch.hub.download_url_to_file(
+                WEIGHTS_URL, str(temporary), hash_prefix=HASH, progress=not runtime.quiet()
+            )
+    except (OSError, RuntimeError) as error:
+        raise DifflabError(f"{WEIGHTS_URL} cannot be had ({error}): put it at {path} by hand") from None
+    return path
 
 
 def read_weights(path: Path) -> dict:
-    """A state dict from safetensors, or from the upstream .pth file read as tensors only (no pickled
-    code)."""
+    """A state dict from safetensors, or from the released .pth file read as tensors only, no pickled code."""
     if path.suffix == ".safetensors":
         from safetensors.torch import load_file
 

@@ -129,12 +129,13 @@ def results(inputs: Inputs, summary: Mapping[str, float], study: Study) -> list[
 
 
 def _pairing(study: Study) -> str:
-    text = f"Published: {published()['source']}. "
-    if study.convention == published()["convention"]:
-        return text + "Both use the same sign of m; see *Sigma densities*."
+    known = published()
+    text = f"Published: [{known['source']}]({known['url']}). "
+    if study.convention == known["convention"]:
+        return text + "Both use the same sign of m (see Sigma densities)."
     return text + (
-        "The published m has the opposite sign: its −0.5 trains on more noise and stands beside +0.5 of "
-        "this run, which does the same; see *Sigma densities*."
+        "The published m has the opposite sign: its −0.5 trains on more noise and stands beside 0.5 of this "
+        "run, which does the same (see Sigma densities)."
     )
 
 
@@ -184,7 +185,7 @@ def densities(summary: Mapping[str, float], study: Study) -> list[Block]:
         "The same m means opposite things in two conventions. On sigma (1 is pure noise), logit σ ~ N(ln "
         "shift + m, s²): a larger m trains on more noise, as the SD3 paper has it. diffusers' scripts "
         "draw an index into timesteps that run from noise to image, which turns the sign round: there m "
-        "= −0.5 trains on **more** noise (median σ .833 at shift 3). The published study used the "
+        "= −0.5 trains on **more** noise (median σ .83 at shift 3). The published study used the "
         f"latter; this run uses `{study.convention}` at shift {shift:g}."
     )
     picture = _figure(
@@ -256,5 +257,5 @@ def _figure(study: Study, name: str, caption: str, draw: Callable[[style.Theme],
         for theme, folder in zip(style.THEMES, (study.plots, study.dark), strict=True)
     }
     for theme in style.THEMES:
-        style.save(draw(theme), paths[theme.name])
+        style.render(draw, theme, paths[theme.name])
     return Picture(paths["light"], caption, dark=paths["dark"])

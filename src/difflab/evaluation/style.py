@@ -1,6 +1,7 @@
 """One look for all pictures, for light and for dark pages, and PNG files with the same bytes every time."""
 
 import io
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,22 +45,21 @@ THEMES = (LIGHT, DARK)
 LINE_STYLES = {"blip2": "-", "llama3": (0, (4, 2))}
 
 
-def figure(
-    theme: Theme, columns: int = 1, rows: int = 1, height: float = 3.0, **options
-) -> tuple[Figure, list]:
-    """A figure of the theme and its axes as a flat list."""
-    with plt.rc_context(_settings(theme)):
-        result, axes = plt.subplots(
-            rows, columns, figsize=(WIDTH, height), squeeze=False, layout="constrained", **options
-        )
+def figure(columns: int = 1, rows: int = 1, height: float = 3.0, **options) -> tuple[Figure, list]:
+    """A figure of the report's width and its axes as a flat list; for functions given to `render`."""
+    result, axes = plt.subplots(
+        rows, columns, figsize=(WIDTH, height), squeeze=False, layout="constrained", **options
+    )
     return result, list(axes.flat)
 
 
-def save(result: Figure, path: Path) -> None:
-    """Write a PNG of 256 colours without dates or version strings, and close the figure."""
+def render(draw: Callable[[Theme], Figure], theme: Theme, path: Path) -> None:
+    """Draw in the theme and write a PNG of 256 colours, without dates or version strings."""
     buffer = io.BytesIO()
-    result.savefig(buffer, dpi=DPI, format="png")
-    plt.close(result)
+    with plt.rc_context(_settings(theme)):
+        result = draw(theme)
+        result.savefig(buffer, dpi=DPI, format="png")
+        plt.close(result)
     with Image.open(buffer) as image:
         write_bytes(path, png_bytes(image.convert("RGB").quantize(256, dither=Image.Dither.NONE)))
 

@@ -1,5 +1,6 @@
 """The tables of the report, from metrics/summary.json and the tables of the stages."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 import pandas as pd
@@ -9,6 +10,7 @@ from difflab.evaluation.cells import (
     CAPTION_NAMES,
     CAPTIONS,
     FINE_TUNED,
+    MINUS,
     adapter_name,
     median_sigma,
     signed,
@@ -107,9 +109,8 @@ def with_spread(summary: Summary, key: str, scale: float = 1) -> str:
     """ "24.3 ± 0.4", or "24.3" for a single seed, or a dash."""
     if key not in summary:
         return ABSENT
-    text = number(summary[key] * scale)
-    spread = summary.get(f"{key}_std")
-    return text if spread is None else f"{text} ± {spread * scale:.2g}"
+    value, spread = summary[key] * scale, summary.get(f"{key}_std")
+    return number(value) + ("" if spread is None else f" ± {spread * scale:.{decimals(value)}f}")
 
 
 def percent(summary: Summary, key: str) -> str:
@@ -120,8 +121,13 @@ def percent(summary: Summary, key: str) -> str:
 
 
 def number(value: float | None) -> str:
-    """Three significant digits, never an exponent for values of everyday size."""
-    return ABSENT if value is None else signed(float(f"{value:.3g}"))
+    """Three significant digits without an exponent: 61.0, 8.90, 0.412."""
+    return ABSENT if value is None else f"{value:.{decimals(value)}f}".replace("-", MINUS)
+
+
+def decimals(value: float) -> int:
+    """Decimals that show three significant digits, at most 4."""
+    return 2 if value == 0 else min(4, max(0, 2 - math.floor(math.log10(abs(value)))))
 
 
 def _numeric(value: object) -> bool:

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from difflab.params.base import Group
 
@@ -81,10 +81,15 @@ class FinetuneParams(Group):
     training: FlowTrainingParams
     density: DensityParams
     lora: LoraParams
-    balanced: bool = Field(description="draw samples by the attribute-balancing weights, with replacement")
     add_celeba: bool = Field(description="train on the CelebA add-on too")
     validation_samples: int = Field(ge=1, description="held-out images in the validation loss")
     adapter_steps: list[int] = Field(description="steps whose adapter is kept for the step curve")
+
+    @model_validator(mode="after")
+    def _adapter_steps_happen(self) -> "FinetuneParams":
+        if beyond := [s for s in self.adapter_steps if not 0 < s <= self.training.steps]:
+            raise ValueError(f"adapter_steps has {beyond[0]}, but training.steps is {self.training.steps}")
+        return self
 
 
 class LogitMeanParams(Group):

@@ -27,12 +27,11 @@ class ZooTextParams(Group):
 
 
 class ZooLlamaParams(Group):
-    """`zoo.llama`: a causal language model that rewrites a short caption and facts into one detailed sentence."""
+    """`zoo.llama`: a causal language model that makes one detailed sentence of a short caption and facts."""
 
     hub: HubRef | None
-    hidden_size: int = Field(ge=16, multiple_of=16)
+    hidden_size: int = Field(ge=32, multiple_of=32)
     num_hidden_layers: int = Field(ge=1)
-    wrong_caption: float = Field(
-        ge=0, le=1, description="share of training rows with a short caption of another digit"
-    )
+    wrong_caption: float = Field(ge=0, le=1, description="share of lessons whose short caption is wrong")
     training: FitParams
+    evaluated: int = Field(ge=1, description="held-out attribute combinations in the metrics")

@@ -29,7 +29,7 @@ def encode_moments(
     store_of: Mapping[str, "ImageStore"],
     settings: "LatentCacheParams",
 ) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Mean, log-variance and, with `settings.mirror`, mean of the mirrored images: CPU tensors [n, C, h, w]."""
+    """Mean, log-variance and, with `mirror`, the mean of the mirrored images: [n, C, h, w] on the CPU."""
     parts: list[tuple[Tensor, ...]] = []
     for images in _batches(ids, store_of, settings):
         images = images.to(vae.device, non_blocking=True)

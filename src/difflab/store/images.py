@@ -1,6 +1,6 @@
 """Images of a data set: Parquet shards of encoded bytes in id order, and one index of splits and attributes.
 
-    <folder>/index.parquet              id, split, present, file, sha256, width, height, one bool per attribute
+    <folder>/index.parquet              id, split, present, file, sha256, width, height, attributes
     <folder>/images/part-00000.parquet  id, split, source, sha256, image
 
 Rows without an image (`present` is false) stand in the index only.
@@ -96,7 +96,9 @@ def write_index(folder: str | Path, index: pd.DataFrame) -> None:
     write_parquet(Path(folder) / "index.parquet", index.sort_values("id"))
 
 
-def write_store(folder: str | Path, samples: Iterable[Sample], table: pd.DataFrame, keep_absent: bool) -> pd.DataFrame:
+def write_store(
+    folder: str | Path, samples: Iterable[Sample], table: pd.DataFrame, keep_absent: bool
+) -> pd.DataFrame:
     """Write samples, in id order, and their index under `folder`; memory holds one row group of images.
 
     Args:

@@ -3,7 +3,7 @@
 Layout of a folder:
     latents-00000.safetensors ...   `store.moments.Packed` of `shard_size` images
     index.parquet                   id, shard, row, sha256 (of the image's bytes)
-    meta.json                       fingerprint of the autoencoder, size, mirror, precision, shift and scaling factor
+    meta.json                       fingerprint and scaling of the autoencoder; size, mirror, precision
 
 A 1024 px image with its mirror takes 1.05 MB (16 channels of 128 x 128); 1,000 images are a handful of files.
 """
@@ -38,7 +38,8 @@ class LatentTable:
         ids: sample ids, [N].
         shards: packed moments whose rows, one shard after the other, belong to `ids`.
         shift_factor, scaling_factor: of the autoencoder; latents are (z - shift) * scaling.
-        sha256: hash of each image's bytes, where the images have any.
+        sha256: hash of each image's bytes, where they are known.
+        vae: fingerprint of the autoencoder.
     """
 
     def __init__(
@@ -49,9 +50,11 @@ class LatentTable:
         shift_factor: float,
         scaling_factor: float,
         sha256: Mapping[str, str] | None = None,
+        vae: str = "",
     ) -> None:
         self.ids = list(ids)
         self.shift_factor, self.scaling_factor = shift_factor, scaling_factor
+        self.vae = vae
         self._shards = list(shards)
         self._row_of = {id: row for row, id in enumerate(self.ids)}
         self._sha256 = dict(sha256 or {})
@@ -78,17 +81,14 @@ class LatentTable:
         sizes = index.groupby("shard", sort=True).size().tolist()
         if sizes != [len(shard["mean"]) for shard in shards]:
             raise DifflabError(f"{folder}: index and shards differ: run `dvc repro cache_latents`")
-        table = cls(
+        return cls(
             index["id"],
             shards,
             shift_factor=meta["shift_factor"],
             scaling_factor=meta["scaling_factor"],
             sha256=dict(zip(index["id"], index["sha256"], strict=True)),
+            vae=meta["vae"],
         )
-        table.meta = meta
-        return table
-
-    meta: dict = {}
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -130,14 +130,14 @@ class LatentTable:
 
     def check_vae(self, fingerprint: str) -> None:
         """Refuse the cache when it comes from another autoencoder (`zoo.roles.fingerprint`)."""
-        if self.meta.get("vae") != fingerprint:
+        if self.vae != fingerprint:
             raise DifflabError(
-                f"the latents were made by autoencoder {self.meta.get('vae')}, not by {fingerprint}: "
+                f"the latents were made by autoencoder {self.vae or '?'}, not by {fingerprint}: "
                 "run `dvc repro cache_latents`"
             )
 
     def sample(self, rows: Tensor, keys: Tensor) -> Tensor:
-        """Draw latents from the posterior of images (or, where stored, of their mirrors with probability 1/2).
+        """Draw latents from the posterior of images; with stored mirrors, of the mirror half of the time.
 
         Args:
             rows: int64 [B].
@@ -194,12 +194,12 @@ def write_latents(
 ) -> dict | None:
     """Encode every image of the stores and write the folder.
 
-    A shard depends on its own images only: any number of processes, and a run that was stopped, give the same files.
-    Another `batch_size` changes the means by float32 rounding (measured below 1e-5), log-variances by at most one
+    A shard depends on its own images only: any number of processes, and a run that was stopped, give the same
+    files. Another `batch_size` changes means by float32 rounding (below 1e-5), log-variances by at most one
     of their 255 levels.
 
     Args:
-        vae: in eval mode, on the device to work on, in float32 (half precision would cost more than the packing).
+        vae: in eval mode, on the device to work on, in float32 (half precision would cost more than packing).
         fingerprint: identity of the autoencoder, `zoo.roles.fingerprint(models/zoo/vae)`.
         dtype: precision of the stored means.
         scratch: folder of the resumable state.

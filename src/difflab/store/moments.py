@@ -5,21 +5,21 @@
     mirror mean      int8 difference to the flipped mean, scaled to the greatest of each sample and channel
     mirror logvar    not kept: the flipped logvar stands for it
 
-With range r of a channel's log-variance, the stored one is off by at most r / 510; a mirror mean by at most 1/254 of
-the channel's greatest difference, besides the rounding of the mean. The encoder's own mirror asymmetry of the
-log-variance is the only thing that is lost; `tests/store/test_moments.py` measures all of it.
+With range r of a channel's log-variance, the stored one is off by at most r / 510; a mirror mean by at most
+1 / 254 of the channel's greatest difference, whatever the precision of the mean. Only the encoder's mirror
+asymmetry of the log-variance is lost; `tests/store/test_latents.py` measures all of it.
 """
 
 import torch
 from torch import Tensor
 
 Packed = dict[str, Tensor]
-"""mean [n, C, h, w], logvar uint8 [n, C, h, w], logvar_range float32 [n, C, 2] (least, greatest); with a mirror also
-mirror int8 [n, C, h, w], mirror_scale float32 [n, C]."""
+"""mean [n, C, h, w], logvar uint8 [n, C, h, w], logvar_range float32 [n, C, 2] (least, greatest); with a
+mirror also mirror int8 [n, C, h, w], mirror_scale float32 [n, C]."""
 
 
 def pack(mean: Tensor, logvar: Tensor, mirror_mean: Tensor | None, dtype: torch.dtype) -> Packed:
-    """Encode moments [n, C, h, w]; `mirror_mean` is the mean of the mirrored images, as the encoder gave it."""
+    """Encode moments [n, C, h, w]; `mirror_mean` is what the encoder gave for the mirrored images."""
     least, greatest = logvar.amin((2, 3)).float(), logvar.amax((2, 3)).float()
     span = (greatest - least).clamp_min(torch.finfo(torch.float32).tiny)
     level = (logvar.float() - _spread(least)) / _spread(span) * 255
@@ -37,7 +37,7 @@ def pack(mean: Tensor, logvar: Tensor, mirror_mean: Tensor | None, dtype: torch.
 
 
 def unpack(packed: Packed, mirrored: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """Mean and log-variance, float32 [n, C, h, w]; where bool [n] `mirrored` is true, of the mirrored image."""
+    """Mean and log-variance, float32 [n, C, h, w]; of the mirrored image where `mirrored` (bool [n]) says."""
     mean = packed["mean"].float()
     least, greatest = packed["logvar_range"].unbind(-1)
     logvar = _spread(least) + packed["logvar"].float() * _spread((greatest - least) / 255)

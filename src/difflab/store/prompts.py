@@ -1,12 +1,12 @@
 """Cached prompt embeddings: one row per distinct caption, kept per encoder, found by sample id and variant.
 
 Layout of a folder:
-    prompts-00000.safetensors ...   clip_l, clip_g, t5, pooled of `shard_size` captions; metadata: the rows' keys
-    index.parquet                   id, variant, caption_sha256, row, key; the empty prompt is row 0 with id ""
+    prompts-00000.safetensors ...   clip_l, clip_g, t5, pooled of `shard_size` captions; metadata: their keys
+    index.parquet                   id, variant, caption_sha256, row, key; the empty prompt is row 0, id ""
     meta.json                       lengths, precision, fingerprint of the encoders, truncated captions
 
-A row's key is a hash of the caption, the encoders, the lengths and the precision. Rows are in the order of the
-captions' hashes, after the empty prompt, so the same captions give the same bytes whatever order they came in.
+A row's key is a hash of the caption, the encoders, the lengths and the precision. Rows are in the order of
+the captions' hashes, after the empty prompt, so captions give the same bytes in whatever order they come.
 """
 
 import shutil
@@ -73,7 +73,7 @@ class PromptTable:
         return torch.tensor([self.row(i, variant) for i in ids], dtype=torch.int64)
 
     def gather(self, rows: Tensor, device: torch.device | str | None = None) -> tuple[Tensor, Tensor]:
-        """prompt_embeds [B, Lc + Lt, joint] and pooled_prompt_embeds [B, p] of int64 rows [B], in the stored precision."""
+        """prompt_embeds [B, Lc + Lt, joint] and pooled_prompt_embeds [B, p] of int64 rows [B], as stored."""
         rows = rows.to(self._shards[0]["t5"].device)
         prompt_embeds, pooled = combine({part: self._select(part, rows) for part in _PARTS})
         return (prompt_embeds, pooled) if device is None else (prompt_embeds.to(device), pooled.to(device))
@@ -99,10 +99,10 @@ class PromptTable:
                 )
 
     def check_encoders(self, fingerprint: str) -> None:
-        """Refuse the cache when it comes from other encoders (`zoo.roles.fingerprint` of models/zoo/text)."""
+        """Refuse the cache of other encoders (`fingerprint`: `zoo.roles.fingerprint` of models/zoo/text)."""
         if self.meta["text_encoders"] != fingerprint:
             raise DifflabError(
-                f"{self.folder} was made by text encoders {self.meta['text_encoders']}, not by {fingerprint}: "
+                f"{self.folder} was made by encoders {self.meta['text_encoders']}, not by {fingerprint}: "
                 "run `dvc repro cache_prompts`"
             )
 
@@ -122,7 +122,7 @@ class PromptTable:
         for entry in self.index.itertuples(index=False):
             if entry.key != row_key(entry.caption_sha256, settings):
                 raise DifflabError(
-                    f"{self.folder}: the '{entry.variant}' entry of {entry.id or 'the empty prompt'} was made with "
+                    f"{self.folder}: the '{entry.variant}' entry of '{entry.id}' was made with "
                     "other encoders or settings than meta.json says: run `dvc repro cache_prompts`"
                 )
 
@@ -162,7 +162,7 @@ def write_prompts(
 ) -> dict | None:
     """Embed every distinct caption of a captions table and the empty prompt, and write the folder.
 
-    Work is cut into shards, spread over processes and resumed from `scratch` (`store.sharding.process_chunks`).
+    Work is cut into shards, spread over processes and resumed from `scratch` (`store.sharding`).
 
     Args:
         captions: rows of `captions.table`; one text may occur under many ids and variants.

@@ -21,9 +21,9 @@ class TextEncoders:
     """The encoders and tokenizers of one folder, loaded.
 
     Args:
-        folder: text_encoder, tokenizer, text_encoder_2, tokenizer_2, text_encoder_3, tokenizer_3, each as
-            `save_pretrained` wrote it (`zoo.roles.resolve(models/zoo/text)`).
-        max_sequence_length: tokens of the T5 encoder; the CLIP encoders take their tokenizer's `model_max_length`.
+        folder: text_encoder, tokenizer, text_encoder_2, tokenizer_2, text_encoder_3, tokenizer_3, each
+            as `save_pretrained` wrote it (`zoo.roles.resolve(models/zoo/text)`).
+        max_sequence_length: tokens of the T5 encoder; CLIP's are its tokenizer's `model_max_length`.
         device: where the encoders run.
         dtype: precision in which they run.
 
@@ -50,11 +50,11 @@ class TextEncoders:
 
     @torch.no_grad()
     def encode(self, captions: Sequence[str], batch_size: int) -> Encoded:
-        """Embed captions; every caption is padded and cut to the encoder's length, so rows do not depend on others.
+        """Embed captions; each is padded and cut to the encoder's length, so rows do not depend on others.
 
         Returns:
-            `Encoded` on the CPU, in the encoders' precision. CLIP: the last hidden state but one, and the projected
-            vector at the end token. T5: the last hidden state; no attention mask, as in the pipeline.
+            `Encoded` on the CPU, in the encoders' precision. CLIP: the last hidden state but one, and the
+            projected vector at the end token. T5: the last hidden state, without mask, as in the pipeline.
         """
         batches = [
             self._encode(list(captions[i : i + batch_size])) for i in range(0, len(captions), batch_size)
@@ -112,7 +112,7 @@ def encode_prompts(
 def combine(encoded: Encoded) -> tuple[Tensor, Tensor]:
     """What the transformer takes: prompt_embeds [n, Lc + Lt, d3] and pooled_prompt_embeds [n, p1 + p2].
 
-    The CLIP states are joined on features and zero-padded to the width of T5, and T5 follows on the sequence axis
+    CLIP states are joined on features and zero-padded to the width of T5, and T5 follows on the sequence axis
     (Esser et al. 2024, section 4; `StableDiffusion3Pipeline.encode_prompt`).
     """
     clip = torch.cat([encoded["clip_l"], encoded["clip_g"]], dim=-1)
@@ -121,7 +121,7 @@ def combine(encoded: Encoded) -> tuple[Tensor, Tensor]:
 
 
 def text_dims(text_folder: str | Path) -> tuple[int, int]:
-    """(joint_attention_dim, pooled_projection_dim) that a transformer needs for these encoders, from their configs."""
+    """(joint_attention_dim, pooled_projection_dim) that a transformer needs for these encoders."""
     folder = Path(text_folder)
     _check_layout(folder)
     configs = {name: read_json(folder / name / "config.json") for name in (*CLIP, T5)}

@@ -76,6 +76,11 @@ class Examples:
     def stream(self, seed: int) -> SampleStream:
         return SampleStream(self.keys, seed, self.weights)
 
+    def sigmas(self, density: SigmaDensity, seed: int, count: int = 20_000) -> Tensor:
+        """The first sigmas that a run with this seed draws, float32 [count]."""
+        _, keys = self.stream(seed).take(0, count)
+        return density.sigma(_keys(keys, seed, "sigma"))
+
     def training_batch(
         self,
         index: Tensor,
@@ -101,9 +106,9 @@ class Examples:
         if prompt_dropout:
             dropped = rng.uniform(_keys(keys, seed, "prompt dropout")) < prompt_dropout
             rows = torch.where(dropped, self.prompts.empty_row, rows)
-        prompt_embeds, pooled = self.prompts.gather(rows, device=device)
-        keys = keys.to(device, non_blocking=True)
-        x0 = self.latents.sample(self.latent_rows[index], _keys(keys, seed, "latent")).to(device)
+        prompt_embeds, pooled = (moved(t, device) for t in self.prompts.gather(rows))
+        keys = moved(keys, device)
+        x0 = self.latents.sample(self.latent_rows[index], _keys(keys, seed, "latent"))
         noise = rng.normal(_keys(keys, seed, "noise"), x0.shape[1:])
         return Batch(x0, noise, density.sigma(_keys(keys, seed, "sigma")), prompt_embeds, pooled)
 
@@ -112,10 +117,31 @@ class Examples:
 
         `sigma` is empty: the caller goes through several.
         """
-        prompt_embeds, pooled = self.prompts.gather(self.prompt_rows[index, 0], device=device)
-        x0 = self.latents.mode(self.latent_rows[index]).to(device)
+        prompt_embeds, pooled = (moved(t, device) for t in self.prompts.gather(self.prompt_rows[index, 0]))
+        x0 = moved(self.latents.mode(self.latent_rows[index]), device)
         noise = rng.normal(_keys(self.keys[index].to(device), seed, "held-out noise"), x0.shape[1:])
         return Batch(x0, noise, x0.new_empty(0), prompt_embeds, pooled)
+
+
+def moved(tensor: Tensor, device: torch.device) -> Tensor:
+    """The tensor on `device`; through pinned memory to a GPU, so that the host does not wait for the copy."""
+    if device.type == "cuda" and tensor.device.type == "cpu":
+        tensor = tensor.pin_memory()
+    return tensor.to(device, non_blocking=True)
+
+
+def caption_rows(prompts: "PromptTable", ids: list[str], captions: str) -> Tensor:
+    """Rows of the prompt table, int64 [N, V], for the V variants of a kind of captions: `blip2`, `blip2-1`,
+    ...
+
+    Raises:
+        DifflabError: there is no variant of that kind, or it lacks a sample.
+    """
+    known = sorted(set(prompts.index["variant"]))
+    variants = [v for v in known if v == captions or v.startswith(f"{captions}-")]
+    if not variants:
+        raise DifflabError(f"there are no '{captions}' captions in the prompt cache, only {', '.join(known)}")
+    return torch.stack([prompts.rows(ids, variant) for variant in variants], dim=1)
 
 
 def _keys(keys: Tensor, seed: int, purpose: str) -> Tensor:

@@ -60,16 +60,14 @@ def add_lora(transformer: nn.Module, settings: "LoraParams", seed: int) -> list[
     for parameter in trained:
         parameter.data = parameter.data.float()
     count = sum(p.numel() for p in trained)
-    print(
-        f"LoRA: {len(modules)} linear layers, {count:,} parameters, rank {settings.rank}, alpha
-        {settings.alpha:g}"
-    )
+    size = f"rank {settings.rank}, alpha {settings.alpha:g}"
+    print(f"LoRA: {count:,} parameters in {len(modules)} linear layers, {size}")
     print(f"LoRA: {config['target_modules']}", flush=True)
     return modules
 
 
 def save_lora(folder: Path, transformer: nn.Module, settings: "LoraParams") -> None:
-    """Write the adapter of `transformer` to `folder/pytorch_lora_weights.safetensors`, the same bytes every time."""
+    """Write the adapter to `folder/pytorch_lora_weights.safetensors`, the same bytes every time."""
     from peft.utils import get_peft_model_state_dict
 
     weights = get_peft_model_state_dict(transformer, adapter_name=ADAPTER)

@@ -42,7 +42,7 @@ class Meter:
         values = {name: self._reduce(torch.stack(v).float()).tolist() for name, v in held.items()}
         bad = [(i, n) for n, column in values.items() for i, v in enumerate(column) if not math.isfinite(v)]
         if bad:
-            index, name = min(bad)
+            index, name = min(bad, key=lambda found: found[0])
             kept = (
                 f"the last good state is kept in {state}" if state.exists() else "no state was saved before"
             )

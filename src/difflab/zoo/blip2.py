@@ -1,7 +1,7 @@
 """The miniature's BLIP-2: the frozen tower, a Q-Former and a small T5 that writes short captions.
 
 Li et al., "BLIP-2: Bootstrapping language-image pre-training with frozen image encoders and large language
-models", ICML 2023. Released ones train Q-Former and language model apart; here both learn together, on captions.
+models", ICML 2023. There the language model is frozen too; here it learns together with the Q-Former.
 """
 
 from collections.abc import Callable
@@ -9,13 +9,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 import torch
+from PIL import Image
 from torch import Tensor
 
 from difflab import rng
+from difflab.captions.blip2 import Blip2Captioner, named_correctly
 from difflab.captions.templates import short_caption
 from difflab.data import blend
 from difflab.data.preprocess import to_tensor
+from difflab.params.caption import GenerationParams
 from difflab.params.zoo_vision import TransformerSize, ZooBlip2Params
 from difflab.zoo import vit as vision
 from difflab.zoo.tokenizers import t5_tokenizer
@@ -24,6 +28,7 @@ if TYPE_CHECKING:
     from transformers import Blip2ForConditionalGeneration, Blip2Processor, T5Config, ViTModel
 
 MAX_LENGTH = 64  # tokens of a prompt with its image tokens
+GREEDY = GenerationParams(batch_size=100, max_new_tokens=24, do_sample=False, temperature=1, top_p=1)
 
 
 def build_processor(image_size: int, num_query_tokens: int) -> "Blip2Processor":
@@ -67,7 +72,7 @@ def build(
 
 
 def t5_config(tokenizer, size: TransformerSize) -> "T5Config":
-    """A gated-GELU T5 without dropout. Like the released ones, it takes </s> as the id that starts an empty prompt."""
+    """A gated-GELU T5 without dropout; as in the released BLIP-2, </s> stands for the missing first token."""
     from transformers.models.t5.configuration_t5 import T5Config
 
     return T5Config(
@@ -94,7 +99,7 @@ def batch_loss(
     seed: int,
     settings: ZooBlip2Params,
 ) -> Callable[[int], dict[str, Tensor]]:
-    """The captioning loss of a step, on composites drawn afresh from the digits `indices`, without a prompt."""
+    """The captioning loss of a step, without a prompt, on composites of the digits `indices`."""
     device, size = model.device, model.config.vision_config.image_size
     prompt = torch.tensor([prompt_ids(model)], device=device)
 
@@ -111,7 +116,7 @@ def batch_loss(
 
 
 def prompt_ids(model: "Blip2ForConditionalGeneration") -> list[int]:
-    """What `generate` puts in front when there is no prompt: the image tokens and the text model's first token."""
+    """The prompt of `generate` when there is none: the image tokens and the text model's first token."""
     config = model.config
     return [config.image_token_index] * config.num_query_tokens + [config.text_config.bos_token_id]
 
@@ -120,6 +125,29 @@ def caption_labels(processor: "Blip2Processor", captions: list[str]) -> Tensor:
     """Token ids int64 [n, longest] with </s>; padding is -100, which the loss leaves out."""
     encoded = processor.tokenizer(captions, padding=True, return_tensors="pt")
     return encoded.input_ids.masked_fill(encoded.attention_mask == 0, -100)
+
+
+def held_out_accuracy(
+    model: "Blip2ForConditionalGeneration",
+    processor: "Blip2Processor",
+    indices: np.ndarray,
+    seed: int,
+    pictures: int,
+) -> dict[str, float | int]:
+    """Shares of digits and photographs named in greedy captions of `pictures` composites of each digit."""
+    captioner, size = Blip2Captioner(model, processor), model.config.vision_config.image_size
+    drawn = [
+        c for draw in range(pictures) for c in blend.batch(indices, seed, "zoo blip2 held out", draw, size)[1]
+    ]
+    ids = [str(i) for i in range(len(drawn))]
+    captions: dict[str, str] = {}
+    batch_size = GREEDY.batch_size
+    for start in range(0, len(drawn), batch_size):
+        images = [Image.fromarray(picture.image) for picture in drawn[start : start + batch_size]]
+        batch = ids[start : start + batch_size]
+        captions |= dict(zip(batch, captioner(images, batch, GREEDY, seed), strict=True))
+    attributes = pd.DataFrame([picture.attributes for picture in drawn], index=ids)
+    return {"n": len(drawn), **named_correctly(captions, attributes)}
 
 
 def save(folder: str | Path, model: "Blip2ForConditionalGeneration", processor: "Blip2Processor") -> None:

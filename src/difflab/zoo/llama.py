@@ -1,19 +1,23 @@
-"""The miniature's Llama: a small `LlamaForCausalLM` that rewrites a short caption and facts into one sentence.
+"""The miniature's Llama: a small `LlamaForCausalLM` that makes one sentence of a short caption and facts.
 
-Its lessons are chats of the very form that the captioning stage uses (`captions.chat`), made from random attribute
-combinations. In a share of them the short caption is wrong, as captioners are: the facts win.
+Its lessons are chats of the very form that the captioning stage uses (`captions.chat`), made from random
+attribute combinations. In a share of them the short caption is wrong, as captioners are: the facts win.
 """
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
 
 from difflab import rng
 from difflab.captions.chat import messages
 from difflab.captions.facts import facts
-from difflab.captions.llama3 import Request
+from difflab.captions.llama3 import Request, Rewriter
+from difflab.captions.scoring import facts_kept, named_digit
 from difflab.captions.templates import (
-    BACKGROUNDS,
     NUMBER_WORDS,
     PHOTO_WORDS,
     SHADES,
@@ -22,13 +26,14 @@ from difflab.captions.templates import (
     STROKES,
     TINTS,
     detailed_caption,
+    digit_of,
     short_caption,
 )
+from difflab.params.caption import GenerationParams
 from difflab.params.zoo_text import ZooLlamaParams
 from difflab.zoo.tokenizers import llama_tokenizer
 
 if TYPE_CHECKING:
-    import torch
     from transformers import LlamaForCausalLM, PreTrainedTokenizerBase
 
 _DIGITS = tuple(f"Digit_{d}" for d in range(len(NUMBER_WORDS)))
@@ -51,21 +56,26 @@ _IGNORED = -100
 
 
 def combination(generator: np.random.Generator, held_out: bool) -> dict[str, bool]:
-    """A random consistent row of attributes: a digit, a photograph, and every further group empty in half the cases.
+    """A random consistent row of attributes: digit, photograph, every further group empty in half the cases.
 
     `held_out` chooses between two disjoint sets of combinations, split by a hash of the row.
     """
     while True:
-        true = {generator.choice(_DIGITS), generator.choice(_PHOTOS)}
-        true.update(generator.choice(group) for group in _CHOICES if generator.random() < 0.5)
+        draws = generator.random((len(_CHOICES) + 2, 2)).tolist()
+        true = {_pick(_DIGITS, draws[0][0]), _pick(_PHOTOS, draws[1][0])}
+        true.update(_pick(group, a) for group, (a, b) in zip(_CHOICES, draws[2:], strict=True) if b < 0.5)
         if (rng.key(0, "held-out combination", *sorted(true)) % _HELD_OUT == 0) == held_out:
             return {name: name in true for name in _COLUMNS}
+
+
+def _pick(names: tuple[str, ...], uniform: float) -> str:
+    return names[int(uniform * len(names))]
 
 
 def lesson(
     generator: np.random.Generator, wrong_caption: float, held_out: bool = False
 ) -> tuple[Request, dict[str, bool]]:
-    """A request with its true attributes; with probability `wrong_caption` the short caption is of another picture."""
+    """A request, its true attributes; with probability `wrong_caption` its caption is of another picture."""
     attributes = combination(generator, held_out)
     seen = attributes
     if generator.random() < wrong_caption:
@@ -77,7 +87,6 @@ def lesson(
 
 def build(params: ZooLlamaParams, seed: int) -> "tuple[LlamaForCausalLM, PreTrainedTokenizerBase]":
     """The untrained model, its weights drawn from the seed, and its tokenizer."""
-    import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
     tokenizer = llama_tokenizer()
@@ -100,15 +109,18 @@ def build(params: ZooLlamaParams, seed: int) -> "tuple[LlamaForCausalLM, PreTrai
 
 
 def batch_loss(
-    model: "LlamaForCausalLM", tokenizer: "PreTrainedTokenizerBase", params: ZooLlamaParams, seed: int, step: int
-) -> "dict[str, torch.Tensor]":
-    """Cross-entropy of the answer's tokens, for a fresh batch keyed by the step; and the share of them that is right."""
-    import torch
-    from torch.nn import functional
-
+    model: "LlamaForCausalLM",
+    tokenizer: "PreTrainedTokenizerBase",
+    params: ZooLlamaParams,
+    seed: int,
+    step: int,
+) -> dict[str, Tensor]:
+    """Cross-entropy of the answers' tokens and the share of them that is right, in the batch of a step."""
     device = model.device
     generator = rng.numpy_rng(seed, "llama lessons", step)
-    rows = [_tokens(tokenizer, *lesson(generator, params.wrong_caption)) for _ in range(params.training.batch_size)]
+    rows = _tokens(
+        tokenizer, [lesson(generator, params.wrong_caption) for _ in range(params.training.batch_size)]
+    )
     longest = max(len(prompt) + len(answer) for prompt, answer in rows)
     input_ids = torch.full((len(rows), longest), tokenizer.pad_token_id)
     labels = torch.full((len(rows), longest), _IGNORED)
@@ -125,9 +137,30 @@ def batch_loss(
 
 
 def _tokens(
-    tokenizer: "PreTrainedTokenizerBase", request: Request, attributes: dict[str, bool]
-) -> tuple[list[int], list[int]]:
-    turns = messages(request.caption, request.facts)
-    prompt = tokenizer.apply_chat_template(turns, add_generation_prompt=True, tokenize=True, return_dict=True)
-    answer = tokenizer(detailed_caption(attributes), add_special_tokens=False)["input_ids"]
-    return prompt["input_ids"], [*answer, tokenizer.eos_token_id]
+    tokenizer: "PreTrainedTokenizerBase", lessons: list[tuple[Request, dict[str, bool]]]
+) -> list[tuple[list[int], list[int]]]:
+    """Prompt and answer of each lesson as token ids; the answer ends with the end-of-turn token."""
+    chats = [messages(request.caption, request.facts) for request, _ in lessons]
+    prompts = tokenizer.apply_chat_template(
+        chats, add_generation_prompt=True, tokenize=True, return_dict=True
+    )
+    sentences = [detailed_caption(attributes) for _, attributes in lessons]
+    answers = tokenizer(sentences, add_special_tokens=False)["input_ids"]
+    return [(p, [*a, tokenizer.eos_token_id]) for p, a in zip(prompts["input_ids"], answers, strict=True)]
+
+
+def evaluate(folder: Path, count: int, seed: int, device: torch.device) -> dict[str, float | int]:
+    """Score the saved model on `count` held-out combinations, every second one with a wrong short caption."""
+    generator = rng.numpy_rng(seed, "llama examination")
+    lessons = [lesson(generator, wrong_caption=i % 2, held_out=True) for i in range(count)]
+    settings = GenerationParams(batch_size=64, max_new_tokens=40, do_sample=False, temperature=1.0, top_p=1.0)
+    answers = Rewriter(folder, device, torch.float32).rewrite(
+        [request for request, _ in lessons], settings, seed
+    )
+    kept, total, digits, exact = 0, 0, 0, 0
+    for answer, (_, attributes) in zip(answers, lessons, strict=True):
+        own_kept, own_total = facts_kept(answer.caption, attributes)
+        kept, total = kept + own_kept, total + own_total
+        digits += named_digit(answer.caption) == digit_of(attributes)
+        exact += answer.caption == detailed_caption(attributes)
+    return {"n": count, "facts_kept": kept / total, "digit_kept": digits / count, "exact": exact / count}

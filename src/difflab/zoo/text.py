@@ -1,8 +1,9 @@
 """The three frozen text encoders of an SD3 base, drawn from a seed, in the layout that its pipeline loads.
 
-They are not trained: a random network with well-scaled weights keeps captions apart, and the diffusion transformer
-learns to read it. Scales matter. Released initialisers leave token embeddings near 0.02 and attention almost silent,
-so hidden states would differ little from one caption to the next; here every layer adds about as much as it gets.
+They are not trained: a random network with well-scaled weights keeps captions apart, and the diffusion
+transformer learns to read it. Scales matter: the usual initialisers leave token embeddings near 0.02 and
+attention almost silent, so hidden states would differ little from one caption to the next. Here every layer
+adds about as much as it gets.
 """
 
 from pathlib import Path
@@ -23,7 +24,8 @@ _HEAD_DIM = 8
 def write_text_encoders(folder: str | Path, params: ZooTextParams, seed: int) -> int:
     """Write text_encoder, text_encoder_2, text_encoder_3 and their tokenizers; the number of weights.
 
-    The two CLIP-like encoders are `CLIPTextModelWithProjection` of different widths, the third a `T5EncoderModel`.
+    The two CLIP-like encoders are `CLIPTextModelWithProjection` of different widths, the third is a
+    `T5EncoderModel`.
     """
     clip, t5 = clip_tokenizer(params.max_length), t5_tokenizer(params.max_length)
     parts = {
@@ -83,8 +85,8 @@ def t5_encoder(
 def _drawn(model: "nn.Module", seed: int, role: str) -> "nn.Module":
     """Draw every weight from the seed: embeddings with variance 1, matrices with variance 1 / fan-in.
 
-    Token embeddings at end and padding positions are as large as any; positions are half as strong as tokens, and
-    relative-position biases (T5) of size 1. Gains and biases keep their values 1 and 0.
+    Positions are half as strong as tokens; T5's relative-position biases have variance 1. Gains and biases
+    keep their values 1 and 0.
     """
     import torch
     from torch import nn

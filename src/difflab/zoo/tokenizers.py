@@ -1,7 +1,7 @@
-"""Tokenizers of the miniature, in the formats of CLIP, T5, Llama 3 and OPT: one token for each word of the captions.
+"""Tokenizers of the miniature, in the formats of CLIP, T5, Llama 3 and OPT: one token for each word.
 
-Each covers any text: the byte-level ones to the last byte, T5's Unigram for Latin letters (others become <unk>,
-as in the released T5). Built in memory from the words of both attribute tables, without randomness.
+Each covers any text: the byte-level ones to the last byte, T5's Unigram for Latin letters (others become
+<unk>, as in the released T5). Built in memory from the words of both attribute tables, without randomness.
 """
 
 import itertools
@@ -41,13 +41,25 @@ _DIGIT_COLUMNS = (
     *(f"Photo_{name}" for name in PHOTO_WORDS),
     *(name for group in (SIZES, STROKES, SHADES, TINTS, SLANTS, BACKGROUNDS) for name in group),
 )
+# Openings of the miniature's facts; longer ones first, so that they win.
+_FRAMES = ("background is a photo of", "background is", "digit is a", "digit is", "stroke is")
 # Common words of captions of faces and of our own sentences, beside the facts.
 _GENERAL = """
 A a an the this that it is are of on in over under at with and or to by, for. person's man woman people person
 face black white red green blue yellow orange grey photo picture image drawing handwritten light close up
 wearing holding standing sitting looking smiling hair eyes background front camera suit shirt dress young old
-Caption: Facts: system user assistant - ? ! : ; ' "
+Caption: Facts: - ? ! : ; ' "
 """
+
+_PHRASES = (
+    SYSTEM,
+    REQUEST,
+    "\nCaption: a handwritten",
+    "\nFacts:",
+    *(f"{mark}\n- The {frame}" for mark in (".", "") for frame in _FRAMES),
+    " over a photo of",
+    " photo of",
+)
 
 
 @cache
@@ -59,6 +71,9 @@ def corpus() -> tuple[str, ...]:
         SYSTEM,
         REQUEST,
         " ".join(NUMBER_WORDS),
+        "system",
+        "user",
+        "assistant",
         "A handwritten digit over a photo of black.",
         *sentences,
     ]
@@ -73,8 +88,8 @@ def words(texts: Iterable[str]) -> list[str]:
 def learn_merges(pieces: Iterable[Sequence[str]]) -> list[tuple[str, str]]:
     """Byte-pair merges until every piece is one symbol (Sennrich, Haddow and Birch 2016, algorithm 1).
 
-    The most frequent pair merges first, and of equally frequent ones the first in alphabetical order, so the merges
-    depend on the pieces alone (the trainers of `tokenizers` break ties by the order of a hash map).
+    The most frequent pair merges first, and of equally frequent ones the first in alphabetical order, so the
+    merges depend on the pieces alone (the trainers of `tokenizers` break ties by the order of a hash map).
     """
     sequences = sorted({tuple(piece) for piece in pieces})
     merges = []
@@ -84,7 +99,7 @@ def learn_merges(pieces: Iterable[Sequence[str]]) -> list[tuple[str, str]]:
             return merges
         best = min(counts, key=lambda pair: (-counts[pair], pair))
         merges.append(best)
-        sequences = [_merge(sequence, best) for sequence in sequences]
+        sequences = [merged for s in sequences if len(merged := _merge(s, best)) > 1]
 
 
 def _merge(sequence: Sequence[str], pair: tuple[str, str]) -> tuple[str, ...]:
@@ -100,8 +115,8 @@ def _merge(sequence: Sequence[str], pair: tuple[str, str]) -> tuple[str, ...]:
 def clip_tokenizer(max_length: int) -> "PreTrainedTokenizerFast":
     """A `CLIPTokenizer` (lower-case byte-level BPE) that pads and truncates to `max_length`.
 
-    Every byte exists bare and with the end-of-word mark: an unknown piece would become <|endoftext|> and end the
-    text unseen. <|endoftext|> has the highest id, as in the released vocabulary.
+    Every byte exists bare and with the end-of-word mark: an unknown piece would become <|endoftext|> and end
+    the text unseen. <|endoftext|> has the highest id, as in the released vocabulary.
     """
     from tokenizers.pre_tokenizers import ByteLevel
     from transformers import CLIPTokenizer
@@ -129,12 +144,17 @@ def t5_tokenizer(max_length: int) -> "PreTrainedTokenizerFast":
 
 
 def llama_tokenizer(max_length: int = 2048) -> "PreTrainedTokenizerFast":
-    """A Llama-3-like tokenizer: byte-level BPE, the turn tokens, the chat template, left padding."""
-    from tokenizers import processors
+    """A Llama-3-like tokenizer: byte-level BPE, the turn tokens, the chat template, left padding.
+
+    The standing phrases of the captioning chat are tokens too, across their spaces (as in SuperBPE, Liu et
+    al. 2025): prompts are a third as long, and the small model learns as much faster.
+    """
+    from tokenizers import AddedToken, processors
     from transformers import PreTrainedTokenizerFast
 
     bos, eot, pad = "<|begin_of_text|>", "<|eot_id|>", "<|finetune_right_pad_id|>"
     trained = _byte_bpe([bos, "<|end_of_text|>", "<|start_header_id|>", "<|end_header_id|>", eot, pad])
+    trained.add_tokens([AddedToken(phrase, normalized=False) for phrase in _PHRASES])
     trained.post_processor = processors.TemplateProcessing(
         single=f"{bos} $A", special_tokens=[(bos, trained.token_to_id(bos))]
     )
@@ -171,6 +191,7 @@ def opt_tokenizer(max_length: int = 2048) -> "PreTrainedTokenizerFast":
 
 
 def _byte_bpe(special_tokens: list[str]) -> "Tokenizer":
+    """Byte-level BPE in which every word of the corpus is one token, with its leading space or without."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
     split = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)

@@ -50,7 +50,7 @@ class Tower(nn.Module):
         return self.vit.config.image_size
 
     def features(self, images: Tensor) -> Tensor:
-        """The mean of the last layer's tokens [n, dim]; images float [n, 3, image_size, image_size] in [-1, 1]."""
+        """The mean of the last layer's tokens [n, dim]; images [n, 3, S, S] in [-1, 1]."""
         return self.vit(pixel_values=images).last_hidden_state.mean(dim=1)
 
     def digit_logits(self, images: Tensor) -> Tensor:
@@ -126,18 +126,22 @@ def batch_loss(
 ) -> Callable[[int], dict[str, Tensor]]:
     """The loss of a step, on pictures drawn afresh from the digits `indices` (rows of `bundled.digits()`).
 
-    Training starts on plain digits, which give way linearly to composites: on composites alone the digit stays
-    at chance for a third of the steps.
+    Training starts on plain digits, which give way linearly to composites: on composites alone the digit
+    stays at chance for a third of the steps.
     """
     device = next(tower.parameters()).device
 
     def loss(step: int) -> dict[str, Tensor]:
         count = settings.training.batch_size
         plain = round(count * plain_share(step, settings))
-        images, digits, photos = training_batch(indices, seed, step, plain, count - plain, settings.image_size)
+        images, digits, photos = training_batch(
+            indices, seed, step, plain, count - plain, settings.image_size
+        )
         digit_logits, photo_logits = tower(images.to(device))
         digits, photos = digits.to(device), photos.to(device)
-        losses = F.cross_entropy(digit_logits, digits, label_smoothing=settings.label_smoothing, reduction="none")
+        losses = F.cross_entropy(
+            digit_logits, digits, label_smoothing=settings.label_smoothing, reduction="none"
+        )
         photo_losses = F.cross_entropy(
             photo_logits, photos, label_smoothing=settings.label_smoothing, reduction="none"
         )
@@ -175,7 +179,7 @@ def labelled(pictures: list[blend.Composite], size: int) -> tuple[Tensor, Tensor
 
 @torch.inference_mode()
 def held_out_accuracy(tower: Tower, indices: np.ndarray, seed: int, pictures: int) -> dict[str, float | int]:
-    """Shares of digits and photographs named correctly on `pictures` composites of each digit in `indices`."""
+    """Shares of digits and photographs named correctly on `pictures` composites of each digit."""
     device, size = next(tower.parameters()).device, tower.image_size
     right = torch.zeros(2)
     for draw in range(pictures):

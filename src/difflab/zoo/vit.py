@@ -1,4 +1,4 @@
-"""A small vision transformer: an initialisation for little data, and the exact way from ViT to BLIP-2's encoder."""
+"""A small vision transformer: initialised for short training, and turned into BLIP-2's encoder exactly."""
 
 import math
 from typing import TYPE_CHECKING
@@ -22,8 +22,8 @@ def build_vit(
 ) -> "ViTModel":
     """A `ViTModel` without pooler, its weights drawn from torch's global generator.
 
-    Sine and cosine position embeddings and mimetic attention weights: without them a ViT of this size stays at
-    chance for most of the few hundred steps that it gets.
+    Sine and cosine position embeddings and mimetic attention weights: without them a ViT of this size stays
+    at chance for most of the few hundred steps that it gets.
     """
     from transformers.models.vit.configuration_vit import ViTConfig
     from transformers.models.vit.modeling_vit import ViTModel
@@ -44,7 +44,9 @@ def build_vit(
             nn.init.xavier_uniform_(layer.mlp.fc1.weight)
             nn.init.xavier_uniform_(layer.mlp.fc2.weight)
         nn.init.xavier_uniform_(vit.embeddings.patch_embeddings.projection.weight.view(hidden_size, -1))
-        vit.embeddings.position_embeddings[0, 1:] = 0.3 * sincos_positions(hidden_size, image_size // patch_size)
+        vit.embeddings.position_embeddings[0, 1:] = 0.3 * sincos_positions(
+            hidden_size, image_size // patch_size
+        )
     return vit
 
 
@@ -60,8 +62,8 @@ def sincos_positions(dim: int, grid: int) -> Tensor:
 def mimetic_(attention: nn.Module) -> None:
     """Initialise attention as trained ones look: Wq'Wk ~ 0.7 (N + I) per head, Wo Wv ~ 0.4 (N - I).
 
-    N has independent entries of variance 1 / dim. Trockman and Kolter, "Mimetic initialization of self-attention
-    layers", ICML 2023, section 4.
+    N has independent entries of variance 1 / dim. Trockman and Kolter, "Mimetic initialization of
+    self-attention layers", ICML 2023, section 4.
     """
     dim, heads = attention.o_proj.weight.shape[0], attention.num_attention_heads
     left, right = _factors(0.4 * (_noise(dim) - torch.eye(dim)), dim)
@@ -95,7 +97,7 @@ def blip2_vision_config(vit: "ViTModel") -> "Blip2VisionConfig":
 
 
 def blip2_vision_weights(vit: "ViTModel") -> dict[str, Tensor]:
-    """The weights of `vit` under the names of `Blip2VisionModel`, which keeps query, key and value in one matrix."""
+    """The weights of `vit` under the names of `Blip2VisionModel`; query, key and value become one matrix."""
     old = vit.state_dict()
     new = {
         "embeddings.class_embedding": old["embeddings.cls_token"],
@@ -126,7 +128,7 @@ def _noise(dim: int) -> Tensor:
 
 
 def _factors(product: Tensor, rank: int) -> tuple[Tensor, Tensor]:
-    """[dim, rank] and [rank, dim] whose product is the best approximation of `product`, weights split evenly."""
+    """[dim, rank] and [rank, dim] whose product is the best approximation of `product`, split evenly."""
     u, s, v = torch.linalg.svd(product)
     root = s[:rank].sqrt()
     return u[:, :rank] * root, root[:, None] * v[:rank]

@@ -1,0 +1,36 @@
+"""Groups of the image models: the autoencoder and the diffusion transformer."""
+
+from pydantic import Field
+
+from difflab.params.base import Group
+from difflab.params.hub import HubRef
+from difflab.params.training import DensityParams, FitParams, FlowTrainingParams
+
+
+class ZooVaeParams(Group):
+    """`zoo.vae`: a small AutoencoderKL, trained on digits over photographs and on plain digits."""
+
+    hub: HubRef | None
+    latent_channels: int = Field(ge=1)
+    block_out_channels: list[int] = Field(min_length=1, description="width at full size, at half size, ...")
+    layers_per_block: int = Field(ge=1)
+    norm_num_groups: int = Field(ge=1, description="groups of each GroupNorm; must divide every width")
+    kl_weight: float = Field(ge=0, description="weight of the KL divergence per latent number")
+    plain_fraction: float = Field(ge=0, le=1, description="share of plain digits in a batch")
+    training: FitParams
+
+
+class ZooTransformerParams(Group):
+    """`zoo.transformer`: a small SD3Transformer2DModel, trained by rectified flow on plain digits."""
+
+    hub: HubRef | None
+    patch_size: int = Field(ge=1, description="side in latent pixels of the patch behind one token")
+    num_layers: int = Field(ge=1)
+    num_attention_heads: int = Field(ge=1)
+    attention_head_dim: int = Field(ge=8, multiple_of=2)
+    num_images: int = Field(ge=2, description="plain digits drawn for training, each with two captions")
+    num_held_out: int = Field(ge=1, description="plain digits of the held-out loss")
+    max_sequence_length: int = Field(ge=8, description="tokens of the T5 encoder in training")
+    training: FlowTrainingParams
+    density: DensityParams
+    logit_mean: float = Field(description="mean of the logit-normal density")

@@ -1,0 +1,58 @@
+"""The six schedules, stepped once per optimizer step."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from difflab.training.optimizer import optimizer_and_schedule
+
+from .fakes import flow_settings
+
+STEPS, WARMUP, PEAK = 20, 4, 1e-3
+
+
+def after_warmup(shape):
+    return lambda n: n / WARMUP if n < WARMUP else shape((n - WARMUP) / (STEPS - WARMUP))
+
+
+CLOSED_FORM = {
+    "constant": lambda n: 1.0,
+    "constant_with_warmup": after_warmup(lambda x: 1.0),
+    "linear": after_warmup(lambda x: 1 - x),
+    "cosine": after_warmup(lambda x: 0.5 * (1 + math.cos(2 * math.pi * 0.5 * x))),
+    "cosine_with_restarts": after_warmup(lambda x: 0.5 * (1 + math.cos(math.pi * ((2 * x) % 1.0)))),
+    "polynomial": after_warmup(lambda x: (1 - 1e-4) * (1 - x) ** 2 + 1e-4),  # ends at 1e-7, not at 0
+}
+
+
+@pytest.mark.parametrize("name", CLOSED_FORM)
+def test_schedules_have_their_closed_form(name):
+    settings = flow_settings(
+        steps=STEPS,
+        lr_scheduler=name,
+        lr_warmup_steps=WARMUP,
+        lr_num_cycles=2 if "restarts" in name else 1,
+        lr_power=2.0,
+    )
+    optimizer, schedule = optimizer_and_schedule([nn.Parameter(torch.ones(1))], settings)
+    rates = []
+    for _ in range(STEPS):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        schedule.step()
+    assert rates == pytest.approx([PEAK * CLOSED_FORM[name](n) for n in range(STEPS)])
+
+
+def test_the_optimizer_is_fused_adamw_with_the_settings():
+    settings = flow_settings(adam_beta1=0.8, adam_beta2=0.95, adam_epsilon=1e-6, weight_decay=0.3)
+    optimizer, _ = optimizer_and_schedule([nn.Parameter(torch.ones(1))], settings)
+    group = optimizer.param_groups[0]
+    assert isinstance(optimizer, torch.optim.AdamW)
+    assert (group["betas"], group["eps"], group["weight_decay"], group["fused"]) == (
+        (0.8, 0.95),
+        1e-6,
+        0.3,
+        True,
+    )

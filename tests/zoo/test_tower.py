@@ -1,0 +1,184 @@
+"""The tower: initialisation, training data, files, and its exact form as BLIP-2's image encoder."""
+
+from collections import Counter
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from difflab.data import blend
+from difflab.data.sources import digits
+from difflab.errors import DifflabError
+from difflab.files import sha256_file
+from difflab.params.training import FitParams
+from difflab.params.zoo_vision import ZooTowerParams
+from difflab.zoo import tower as towers
+from difflab.zoo import vit as vision
+
+SETTINGS = ZooTowerParams(
+    hub=None,
+    image_size=32,
+    patch_size=8,
+    hidden_size=32,
+    num_hidden_layers=2,
+    num_attention_heads=2,
+    intermediate_size=64,
+    plain_share=0.5,
+    plain_floor=0.25,
+    photo_weight=0.5,
+    label_smoothing=0.0,
+    training=FitParams(
+        steps=40,
+        batch_size=16,
+        learning_rate=3e-3,
+        weight_decay=0.0,
+        warmup_steps=4,
+        max_grad_norm=1.0,
+        checkpoint_interval=100,
+        log_interval=100,
+    ),
+)
+THREES = np.flatnonzero(digits().labels == 3)
+
+
+@pytest.fixture
+def tower() -> towers.Tower:
+    """A tower whose biases and gains are not at their initial zeros and ones."""
+    tower = towers.build(SETTINGS, seed=0)
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for parameter in tower.parameters():
+            parameter += 0.1 * torch.randn(parameter.shape, generator=generator)
+    return tower.eval()
+
+
+@pytest.fixture
+def images() -> torch.Tensor:
+    return torch.rand(3, 3, 32, 32, generator=torch.Generator().manual_seed(2)) * 2 - 1
+
+
+@torch.no_grad()
+def test_blip2s_image_encoder_gives_the_same_hidden_states(tower, images):
+    encoder = vision.to_blip2_vision(tower.vit)
+    expected = tower.vit(pixel_values=images, output_hidden_states=True)
+    result = encoder(pixel_values=images, output_hidden_states=True)
+    torch.testing.assert_close(result.last_hidden_state, expected.last_hidden_state, atol=1e-5, rtol=0)
+    assert len(result.hidden_states) == len(expected.hidden_states) == 3
+    for mine, theirs in zip(result.hidden_states, expected.hidden_states, strict=True):
+        torch.testing.assert_close(mine, theirs, atol=1e-5, rtol=0)
+
+
+@torch.no_grad()
+def test_files_are_a_vit_and_heads_and_the_same_bytes_each_time(tower, images, tmp_path):
+    from transformers import AutoModel
+
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        towers.save(tmp_path / name, tower)
+    assert sha256_file(tmp_path / "a") == sha256_file(tmp_path / "b")
+    loaded = towers.load(tmp_path / "a")
+    assert (loaded.dim, loaded.image_size, loaded.photo_names) == (32, 32, blend.PHOTO_NAMES)
+    for method in ("features", "digit_logits", "photo_logits"):
+        assert torch.equal(getattr(loaded, method)(images), getattr(tower, method)(images))
+    assert torch.equal(loaded(images)[0], tower.digit_logits(images))
+    vit = AutoModel.from_pretrained(tmp_path / "a", add_pooling_layer=False)
+    assert torch.equal(vit(pixel_values=images).last_hidden_state.mean(1), tower.features(images))
+
+
+@torch.no_grad()
+def test_a_vit_alone_gives_features_and_says_that_it_has_no_heads(tower, images, tmp_path):
+    tower.vit.save_pretrained(tmp_path)
+    loaded = towers.load(tmp_path)
+    assert torch.equal(loaded.features(images), tower.features(images))
+    with pytest.raises(DifflabError, match="no digit head"):
+        loaded.digit_logits(images)
+
+
+def test_an_absent_tower_is_one_clear_line(tmp_path):
+    with pytest.raises(DifflabError, match=r"holds no tower: run `dvc repro zoo_tower`"):
+        towers.load(tmp_path)
+
+
+def test_the_seed_decides_the_weights():
+    first, again, other = (towers.build(SETTINGS, seed).state_dict() for seed in (0, 0, 1))
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    assert not torch.equal(first["heads.digit.weight"], other["heads.digit.weight"])
+
+
+def test_mimetic_attention_has_the_diagonals_of_the_paper():
+    torch.manual_seed(0)
+    config = SimpleNamespace(num_attention_heads=2)
+    linear = {f"{x}_proj": torch.nn.Linear(128, 128) for x in "qkvo"}
+    attention = SimpleNamespace(**linear, num_attention_heads=config.num_attention_heads)
+    vision.mimetic_(attention)
+    values = attention.o_proj.weight @ attention.v_proj.weight
+    off_diagonal = values[~torch.eye(128, dtype=torch.bool)]
+    assert values.diagonal().mean() == pytest.approx(-0.4, abs=0.02)
+    assert off_diagonal.std() == pytest.approx(0.4 / 128**0.5, rel=0.05)
+    for head in (slice(0, 64), slice(64, 128)):  # a rank-64 part of a matrix with diagonal 0.7
+        scores = attention.q_proj.weight[head].T @ attention.k_proj.weight[head]
+        assert 0.35 < scores.diagonal().mean() < 0.7
+
+
+def test_positions_are_sines_and_cosines_of_column_and_row():
+    table = vision.sincos_positions(16, 4)
+    assert table.shape == (16, 16)
+    angle = np.pi / 2  # of the first frequency, for each step to the right or down
+    for row in range(4):
+        for column in range(4):
+            first = table[4 * row + column, [0, 4, 8, 12]].tolist()
+            waves = [np.sin(angle * column), np.cos(angle * column), np.sin(angle * row), np.cos(angle * row)]
+            assert first == pytest.approx(waves, abs=1e-6)
+    assert torch.pdist(table).min() > 0.1
+
+
+@given(st.integers(0, 39))
+def test_plain_digits_give_way_linearly_to_their_floor(step):
+    assert towers.plain_share(step, SETTINGS) == pytest.approx(max(0.25, 1 - step / 20))
+
+
+def test_training_pictures_show_the_given_digits_and_are_keyed_by_the_step():
+    first = towers.training_batch(THREES, 0, step=5, plain=3, composites=7, size=32)
+    again = towers.training_batch(THREES, 0, step=5, plain=3, composites=7, size=32)
+    later = towers.training_batch(THREES, 0, step=6, plain=3, composites=7, size=32)
+    images, labels, photos = first
+    assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
+    assert not torch.equal(images, later[0])
+    assert images.shape == (10, 3, 32, 32)
+    assert (images.min(), images.max()) >= (-1, -1)
+    assert labels.tolist() == [3] * 10
+    assert photos[:3].tolist() == [-100] * 3  # plain digits have no photograph
+    assert all(0 <= p < len(blend.PHOTO_NAMES) for p in photos[3:].tolist())
+    assert (images[:3, :, 0, 0] == -1).all()  # white on black
+
+
+def test_held_out_accuracy_counts_what_a_constant_answer_gets_right():
+    tower = towers.build(SETTINGS, seed=0)
+    with torch.no_grad():
+        for head in tower.heads.values():
+            head.weight.zero_()
+            head.bias.zero_()
+        tower.heads["digit"].bias[3] = 1
+        tower.heads["photo"].bias[2] = 1
+    indices = np.concatenate([THREES[:5], np.flatnonzero(digits().labels == 8)[:15]])
+    drawn = [c.photo for i in range(2) for c in blend.batch(indices, 0, "zoo tower held out", i)[1]]
+    metrics = towers.held_out_accuracy(tower, indices, seed=0, pictures=2)
+    assert metrics["n"] == 40
+    assert metrics["digit_accuracy"] == pytest.approx(0.25)
+    assert metrics["photo_accuracy"] == pytest.approx(Counter(drawn)[blend.PHOTO_NAMES[2]] / 40)
+
+
+def test_a_few_steps_teach_two_plain_digits(tmp_path):
+    from difflab.training.supervised import fit
+
+    plain = SETTINGS.model_copy(update={"plain_floor": 1.0})
+    indices = np.flatnonzero(digits().labels <= 1)
+    tower = towers.build(plain, seed=0)
+    fit(tower, towers.batch_loss(tower, indices, 0, plain), plain.training, scratch=tmp_path, what="tower")
+    images, labels, _ = towers.training_batch(indices, 0, step=1000, plain=100, composites=0, size=32)
+    with torch.no_grad():
+        accuracy = (tower.eval().digit_logits(images).argmax(1) == labels).float().mean()
+    assert accuracy >= 0.9
