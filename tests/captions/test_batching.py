@@ -1,5 +1,7 @@
 """Length-sorted batches lose nothing, and left padding is what the tokenizers do."""
 
+from itertools import pairwise
+
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,7 +23,7 @@ def test_every_position_occurs_once_in_full_batches(lengths, batch_size):
 @given(LENGTHS, SIZES)
 def test_the_longest_come_first_and_ties_keep_their_order(lengths, batch_size):
     order = [i for batch in length_sorted(lengths, batch_size) for i in batch]
-    assert all(lengths[a] > lengths[b] or (lengths[a] == lengths[b] and a < b) for a, b in zip(order, order[1:], strict=False))
+    assert all(lengths[a] > lengths[b] or (lengths[a] == lengths[b] and a < b) for a, b in pairwise(order))
 
 
 @given(st.lists(st.text(max_size=12), max_size=40), SIZES)

@@ -15,7 +15,7 @@ from difflab.evaluation.frechet import (
     statistics,
 )
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*scipy.linalg.sqrtm:DeprecationWarning")
+pytestmark = pytest.mark.filterwarnings("ignore:The `disp` argument:DeprecationWarning")
 
 
 def normal(purpose: str, *shape: int) -> np.ndarray:

@@ -6,6 +6,8 @@ import signal
 
 import pytest
 import torch
+from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from difflab import rng
 from difflab.diffusion.density import SigmaDensity
@@ -15,15 +17,6 @@ from difflab.training.flow import flow_loss, train_flow
 from .fakes import FakeLatents, density_params, examples, flow_settings, runtime, tiny_transformer
 
 SCHEMES = ["none", "logit_normal", "sigma_sqrt", "mode", "cosmap"]
-
-
-@pytest.fixture(autouse=True)
-def fresh_accelerate():
-    """Accelerate keeps the precision of the first run of a process; a stage has one run, the tests have many."""
-    from accelerate.state import AcceleratorState
-
-    yield
-    AcceleratorState._reset_state()
 
 
 def train(
@@ -281,7 +274,17 @@ def test_the_final_weights_are_the_average(tmp_path):
     assert not torch.equal(expected, raw[-1])
 
 
-def test_gradient_checkpointing_and_compiling_change_rounding_only(tmp_path):
+def test_compiling_changes_rounding_only(tmp_path, monkeypatch):
+    """Blocks are traced and run without inductor, whose kernels take a minute to build on a CPU."""
+    real = nn.Module.compile
+    monkeypatch.setattr(nn.Module, "compile", lambda module: real(module, backend="eager"))
+    plain, _ = train(tmp_path / "plain")
+    compiled, _ = train(tmp_path / "compiled", machine=runtime(compile=True))
+    assert all(block._compiled_call_impl for block in compiled.transformer_blocks)
+    assert difference(plain, compiled) < 1e-5
+
+
+def test_gradient_checkpointing_changes_rounding_only(tmp_path):
     plain, _ = train(tmp_path / "plain", held_out=False)
     checkpointed, _ = train(tmp_path / "checkpointed", held_out=False, gradient_checkpointing=True)
     assert difference(plain, checkpointed) < 1e-5
@@ -289,8 +292,14 @@ def test_gradient_checkpointing_and_compiling_change_rounding_only(tmp_path):
 
 
 def test_bfloat16_trains_float32_weights(tmp_path):
+    from accelerate.state import AcceleratorState
+
     plain, _ = train(tmp_path / "plain")
-    mixed, _ = train(tmp_path / "mixed", machine=runtime(dtype="bfloat16"))
+    AcceleratorState._reset_state()  # it keeps the precision of the first run of a process
+    try:
+        mixed, _ = train(tmp_path / "mixed", machine=runtime(dtype="bfloat16"))
+    finally:
+        AcceleratorState._reset_state()
     assert all(p.dtype == torch.float32 for p in mixed.parameters())
     assert 0 < difference(plain, mixed) < 0.01
 
@@ -320,3 +329,32 @@ def test_global_random_state_does_not_matter(tmp_path):
     torch.manual_seed(rng.key(8, "other"))
     b, _ = train(tmp_path / "b", transformer=transformer)
     assert equal(a, b)
+
+
+def test_a_step_never_waits_for_the_device(tmp_path):
+    """Reading a scalar (`.item()`, `bool(tensor)`) makes the host wait; more steps must not read more."""
+
+    class Reads(TorchDispatchMode):
+        count = 0
+
+        def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+            self.count += function is torch.ops.aten._local_scalar_dense.default
+            return function(*args, **(kwargs or {}))
+
+    counts = []
+    for steps in (4, 12):
+        with Reads() as reads:
+            train(
+                tmp_path / str(steps),
+                steps=steps,
+                gradient_accumulation_steps=2,
+                ema_decay=0.9,
+                validation_interval=100,
+                checkpoint_interval=100,
+                log_interval=100,
+            )
+        counts.append(reads.count)
+    assert counts[0] == counts[1]
+    with Reads() as reads:
+        torch.ones(1).item()
+    assert reads.count == 1

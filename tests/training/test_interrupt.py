@@ -1,4 +1,4 @@
-"""Ctrl-C in a real process: it stops within 5 s with its state saved, and the same command goes on from there."""
+"""Ctrl-C in a real process: it stops within 5 s with its state saved, and the same command goes on."""
 
 import os
 import signal
@@ -29,7 +29,9 @@ data.latents = Slow(data.ids)
 settings = flow_settings(steps=30, batch_size=2, validation_interval=10, ema_decay=0.9, log_interval=100)
 density = SigmaDensity(density_params(), 0.0)
 try:
-    train_flow(model, data, None, settings, density, seed=1, runtime=runtime(), scratch=Path(sys.argv[1]), what="toy")
+    train_flow(
+        model, data, None, settings, density, seed=1, runtime=runtime(), scratch=Path(sys.argv[1]), what="toy"
+    )
 except Interrupted as stop:
     print(stop, file=sys.stderr)
     sys.exit(130)

@@ -31,8 +31,8 @@ SETTINGS = ZooTowerParams(
     photo_weight=0.5,
     label_smoothing=0.0,
     training=FitParams(
-        steps=40,
-        batch_size=16,
+        steps=100,
+        batch_size=32,
         learning_rate=3e-3,
         weight_decay=0.0,
         warmup_steps=4,
@@ -110,14 +110,13 @@ def test_the_seed_decides_the_weights():
 
 def test_mimetic_attention_has_the_diagonals_of_the_paper():
     torch.manual_seed(0)
-    config = SimpleNamespace(num_attention_heads=2)
     linear = {f"{x}_proj": torch.nn.Linear(128, 128) for x in "qkvo"}
-    attention = SimpleNamespace(**linear, num_attention_heads=config.num_attention_heads)
+    attention = SimpleNamespace(**linear, num_attention_heads=2)
     vision.mimetic_(attention)
-    values = attention.o_proj.weight @ attention.v_proj.weight
+    values = (attention.o_proj.weight @ attention.v_proj.weight).detach()
     off_diagonal = values[~torch.eye(128, dtype=torch.bool)]
-    assert values.diagonal().mean() == pytest.approx(-0.4, abs=0.02)
-    assert off_diagonal.std() == pytest.approx(0.4 / 128**0.5, rel=0.05)
+    assert values.diagonal().mean().item() == pytest.approx(-0.4, abs=0.02)
+    assert off_diagonal.std().item() == pytest.approx(0.4 / 128**0.5, rel=0.05)
     for head in (slice(0, 64), slice(64, 128)):  # a rank-64 part of a matrix with diagonal 0.7
         scores = attention.q_proj.weight[head].T @ attention.k_proj.weight[head]
         assert 0.35 < scores.diagonal().mean() < 0.7
@@ -135,9 +134,9 @@ def test_positions_are_sines_and_cosines_of_column_and_row():
     assert torch.pdist(table).min() > 0.1
 
 
-@given(st.integers(0, 39))
+@given(st.integers(0, 99))
 def test_plain_digits_give_way_linearly_to_their_floor(step):
-    assert towers.plain_share(step, SETTINGS) == pytest.approx(max(0.25, 1 - step / 20))
+    assert towers.plain_share(step, SETTINGS) == pytest.approx(max(0.25, 1 - step / 50))
 
 
 def test_training_pictures_show_the_given_digits_and_are_keyed_by_the_step():

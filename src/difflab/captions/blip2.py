@@ -68,7 +68,7 @@ class Blip2Captioner:
 def load(folder: str | Path, device: torch.device, dtype: torch.dtype) -> Blip2Captioner:
     """Read a captioner from a `save_pretrained` folder (`difflab.zoo.roles.resolve`).
 
-    The Q-Former stays in float32 whatever the dtype, as transformers asks for.
+    In float16 the Q-Former stays in float32, as transformers asks for.
 
     Raises:
         DifflabError: the folder holds no BLIP-2.

@@ -109,7 +109,7 @@ def _render(indices, photo, draws, canvas, offset=None):
     shift_y, shift_x = (offset, 0 * offset) if height > width else (0 * offset, offset)
     draw = dict(zip(_DRAWS, draws.astype(np.float32).T, strict=True))
     field = _digit_field(indices, draw, canvas, (shift_y, shift_x))
-    threshold = 0.42 + 0.24 * draw["weight"][:, None, None]
+    threshold = 0.42 + 0.16 * draw["weight"][:, None, None]
     mask = _smoothstep(field, threshold - 0.10, threshold + 0.10)
     halo = _smoothstep(field, threshold - 0.34, threshold - 0.06)[..., None]
 
@@ -119,9 +119,9 @@ def _render(indices, photo, draws, canvas, offset=None):
         background = np.zeros((len(indices), height, width, 3), np.float32)
     else:
         background = _background(photo, draw, canvas, (shift_y, shift_x))
-        tone = (0.50 + 0.30 * draw["tone"])[:, None, None, None]
-        flip = inverted[:, None, None, None]
-        background = np.where(flip, 255 - (255 - background) * tone, background * tone)
+        tone, flip = draw["tone"][:, None, None, None], inverted[:, None, None, None]
+        lightened = 255 - (255 - background) * (0.35 + 0.20 * tone)
+        background = np.where(flip, lightened, background * (0.50 + 0.30 * tone))
         background += halo * 0.6 * (np.where(flip, 255.0, 0.0).astype(np.float32) - background)
     colour = np.where(inverted[:, None], _DARK[tint], _LIGHT[tint])[:, None, None, :]
     images = background + mask[..., None] * (colour - background)

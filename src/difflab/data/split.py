@@ -1,17 +1,20 @@
 """The split of a table of samples into train, val and test, stratified on attributes."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from difflab.errors import DifflabError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SPLITS = ("train", "val", "test")
 
 
 def split_ids(
-    ids: Sequence, strata: pd.DataFrame, val_fraction: float, test_fraction: float, seed: int
+    ids: Sequence, strata: "pd.DataFrame", val_fraction: float, test_fraction: float, seed: int
 ) -> dict[str, list]:
     """Split `ids` by scikit-learn's `train_test_split`, called twice with the same seed.
 

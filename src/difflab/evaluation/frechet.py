@@ -88,8 +88,7 @@ def from_statistics(mu_a: np.ndarray, cov_a: np.ndarray, mu_b: np.ndarray, cov_b
         values, vectors = torch.linalg.eigh(s_a)
         kept = values > values[-1].clamp_min(0) * len(values) * torch.finfo(values.dtype).eps
         root = vectors[:, kept] * values[kept].sqrt()
-    product = root.T @ s_b @ root
-    cross = torch.linalg.eigvalsh((product + product.T) / 2).clamp_min(0).sqrt().sum().item()
+    cross = torch.linalg.eigvalsh(root.T @ s_b @ root).clamp_min(0).sqrt().sum().item()
     return _distance(np.asarray(mu_a, np.float64) - mu_b, np.trace(cov_a), np.trace(cov_b), cross)
 
 

@@ -44,6 +44,11 @@ class Inputs:
         stage = "generate_pretrained" if adapter == "pretrained" else f"generate@{adapter}"
         return self.root / path if self._exists(path, stage) else None
 
+    def real_grid(self) -> Path | None:
+        """The picture of the real images of the same sample ids."""
+        path = Path("plots/grids/real.png")
+        return self.root / path if self._exists(path, "score") else None
+
     def _exists(self, path: Path, stage: str) -> bool:
         if (self.root / path).is_file():
             return True

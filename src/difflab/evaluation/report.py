@@ -13,8 +13,8 @@ from difflab.evaluation.summary import best_point
 
 TITLE = "Stable Diffusion 3 LoRA study"
 MADE_BY = (
-    "extractor", "dim", "resize", "reference", "reference_n", "n", "seed", "sampler", "num_inference_steps",
-    "guidance_scale",
+    "extractor", "dim", "resize", "reference", "reference_n", "prompts", "n", "seed", "sampler",
+    "num_inference_steps", "guidance_scale",
 )  # fmt: skip
 
 
@@ -142,6 +142,9 @@ def _pairing(study: Study) -> str:
 def grids(inputs: Inputs, summary: Mapping[str, float]) -> list[Block]:
     means = tables.logit_means(summary)
     blocks: list[Block] = []
+    real = inputs.real_grid()
+    if real is not None:
+        blocks.append(Picture(real, "real images of the same samples", pixels=True))
     for captions in CAPTIONS:
         for adapter in ADAPTERS:
             path = inputs.grid(adapter, captions)

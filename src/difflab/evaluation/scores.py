@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,13 +11,14 @@ import pandas as pd
 from difflab import rng
 from difflab.errors import DifflabError
 from difflab.evaluation import accuracy
-from difflab.evaluation.features import Extractor, extract
+from difflab.evaluation.features import Extractor, extract, load_extractor, reference_features
 from difflab.evaluation.frechet import check_count, frechet_distance
 from difflab.evaluation.generated import GeneratedImages
 from difflab.evaluation.kid import kernel_distance
 
 if TYPE_CHECKING:
     from difflab.params.evaluation import ScoreParams
+    from difflab.store.images import ImageStore
 
 MEASURES = ("fid", "kid", "digit_accuracy", "photo_accuracy")
 PREDICTION_COLUMNS = (
@@ -90,6 +92,14 @@ class Judge:
         if self.predictions:
             return pd.concat(self.predictions, ignore_index=True)
         return pd.DataFrame({name: pd.Series(dtype="object") for name in PREDICTION_COLUMNS})
+
+
+def load_judge(store: "ImageStore", params: "ScoreParams", device: str, seed: int) -> Judge:
+    """The judge of the real reference images of `store`, seen by the extractor of models/zoo/tower."""
+    extractor = load_extractor(params.extractor, Path("models/zoo/tower"), device)
+    ids = store.split(params.reference_split)
+    reference = reference_features(store, ids, extractor, params.batch_size)
+    return Judge(reference, extractor, store.attributes, params, seed)
 
 
 def score_cell(

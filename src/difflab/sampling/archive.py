@@ -27,7 +27,7 @@ def write_generated(
 ) -> bool:
     """Generate every id with every seed of `settings` and write the archive, one seed after the other.
 
-    Work is cut into batches, spread over processes and resumed from `scratch` (`store.sharding.process_chunks`).
+    Work is cut into batches, spread over processes and resumed from `scratch`, see `store.sharding`.
 
     Returns:
         Whether this is the main process, which wrote the archive; the others have nothing more to do.

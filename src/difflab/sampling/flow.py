@@ -34,7 +34,7 @@ def sample(
 ) -> Tensor:
     """Integrate dx/dsigma = v from sigma = 1 to 0 on the scheduler's (shifted) sigmas.
 
-    v = v_negative + guidance_scale * (v_prompt - v_negative), both from one forward pass (Ho and Salimans 2022,
+    v = v_negative + guidance_scale * (v_prompt - v_negative), both from one pass (Ho and Salimans 2022,
     equation 6); at scale 1 the negative prompt has no effect and is left out. The same as
     `StableDiffusion3Pipeline` computes, with the state and the guidance in float32.
 

@@ -58,8 +58,8 @@ class Generator:
     ) -> Iterator[np.ndarray]:
         """Batches uint8 [<= batch_size, H, W, 3] in the order of `ids`, for their captions of one variant.
 
-        The noise is keyed by sample id and the seeds, so an image depends neither on the others nor on the batch
-        size, beyond float32 rounding: at most one level of 255, on fewer than one pixel in a thousand.
+        The noise is keyed by sample id and the seeds, so an image depends neither on the others nor on
+        the batch size, beyond float32 rounding: at most one level on fewer than one pixel in a thousand.
         """
         device = self.vae.device
         rows = self.prompts.rows(ids, variant)

@@ -11,7 +11,7 @@ from difflab.errors import DifflabError
 def grid(images: Sequence[np.ndarray], ncols: int, padding: int = 2, min_side: int = 64) -> Image.Image:
     """Tile uint8 images [H, W, 3] of one size on white, row by row, `ncols` in each.
 
-    Images smaller than `min_side` are enlarged by a whole factor, pixel by pixel, so that a person can see them.
+    Images smaller than `min_side` are enlarged by a whole factor, pixel by pixel, so that one can see them.
 
     Raises:
         DifflabError: no images.

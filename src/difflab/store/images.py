@@ -213,7 +213,13 @@ class ImageStore:
     def _row_group(self, place: tuple[int, int]) -> dict[str, bytes]:
         if self._held is None or self._held[0] != place:
             shard, group = place
-            columns = self._file(shard).read_row_group(group, columns=["id", "image"])
+            try:
+                columns = self._file(shard).read_row_group(group, columns=["id", "image"])
+            except OSError as error:
+                name = f"{self.folder}/images/part-{shard:05d}.parquet"
+                raise DifflabError(
+                    f"{name} is damaged ({error}): delete {self.folder}, then run `dvc pull`"
+                ) from None
             self._held = (
                 place,
                 dict(zip(columns["id"].to_pylist(), columns["image"].to_pylist(), strict=True)),

@@ -161,7 +161,7 @@ class LatentTable:
         return (z - self.shift_factor) * self.scaling_factor
 
     def _gather(self, rows: Tensor, device: torch.device) -> Packed:
-        rows = rows.cpu()
+        rows = rows.cpu().contiguous()
         if len(self._shards) == 1:
             packed = {name: tensor[rows] for name, tensor in self._shards[0].items()}
         else:

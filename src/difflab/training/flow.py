@@ -110,6 +110,8 @@ def train_flow(
             index[mine], keys[mine], density, seed=seed, prompt_dropout=dropout, device=device
         )
 
+    report = log if accelerator.is_main_process else lambda step, values: None
+
     def read() -> dict[str, float]:
         """Means of the scalars since the last reading; the one place where the host waits for the device."""
         values = meter.read(what, state_path)
@@ -137,7 +139,7 @@ def train_flow(
                 losses = held_out_losses(model, held_out, accelerator, seed=seed, batch_size=size, stop=stop)
         if due:
             row = curve.add(step, step * images_per_step, schedule.get_last_lr()[0], losses)
-            log(step, {name: value for name, value in row.items() if value is not None})
+            report(step, {name: value for name, value in row.items() if value is not None})
 
     model.train()
     with graceful_stop(what) as stop:
@@ -175,7 +177,7 @@ def train_flow(
                 values = {"images": done * images_per_step, **means, **speed.read()}
                 if accelerator.is_main_process:
                     print(status.line(what, done, settings.steps, values), flush=True)
-                log(done, means)
+                report(done, means)
 
     if ema is not None:
         ema.copy_to(parameters)

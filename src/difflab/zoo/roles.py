@@ -17,7 +17,7 @@ from difflab.files import read_json, sha256_file, write_json
 from difflab.params.hub import HubRef
 
 POINTER = "source.json"
-_REFUSED = ["*.bin", "*.ckpt", "*.pt", "*.pth", "*.pkl", "*.h5", "*.msgpack", "*.onnx*"]  # safetensors only
+_NOT_LOADED = ["*.bin", "*.ckpt", "*.pt", "*.pth", "*.pkl", "*.h5", "*.msgpack", "*.onnx*", "*.fp16*"]
 _SHA256_LENGTH = 64
 
 T = TypeVar("T")
@@ -135,7 +135,7 @@ def _snapshot(hub: HubRef, local_files_only: bool) -> Path:
         hub.repo_id,
         revision=hub.revision,
         allow_patterns=_patterns(hub),
-        ignore_patterns=_REFUSED,
+        ignore_patterns=_NOT_LOADED,
         local_files_only=local_files_only,
     )
     return Path(path)
@@ -180,7 +180,7 @@ def _patterns(hub: HubRef) -> list[str] | None:
 
 def _wanted(name: str, hub: HubRef) -> bool:
     patterns = _patterns(hub)
-    if any(fnmatch.fnmatch(name, p) for p in _REFUSED) or name.startswith("."):
+    if any(fnmatch.fnmatch(name, p) for p in _NOT_LOADED) or name.startswith("."):
         return False
     return patterns is None or any(fnmatch.fnmatch(name, p) for p in patterns)
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from difflab import rng
 from difflab.captions.templates import detailed_caption, short_caption
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 IMAGE_SIZE = 32
 VARIANTS = ("short", "detailed")
+HELD_OUT_EVERY = 16  # of the training digits, every sixteenth serves the held-out loss only
 _PURPOSE = "zoo transformer"
 
 
@@ -95,6 +97,15 @@ class PlainDigits:
     images: "Tensor"
     captions: dict[str, list[str]]
     labels: np.ndarray
+
+    def caption_table(self) -> pd.DataFrame:
+        """All captions as rows of `captions.table`."""
+        rows = [
+            {"id": id, "variant": variant, "caption": caption, "source_sha256": ""}
+            for variant, captions in self.captions.items()
+            for id, caption in zip(self.ids, captions, strict=True)
+        ]
+        return pd.DataFrame(rows)
 
 
 def plain_digits(digits: np.ndarray, count: int, seed: int, purpose: str) -> PlainDigits:

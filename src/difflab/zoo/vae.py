@@ -53,19 +53,26 @@ def build(params: "ZooVaeParams", seed: int) -> "AutoencoderKL":
     return vae
 
 
-def training_images(digits: np.ndarray, params: "ZooVaeParams", seed: int, step: int, count: int) -> "Tensor":
-    """Fresh digits over photographs and plain digits, float32 [count, 3, 32, 32] in [-1, 1]."""
+def training_images(digits: np.ndarray, params: "ZooVaeParams", seed: int, step: int) -> "Tensor":
+    """One batch of digits over photographs and of plain digits, float32 [n, 3, 32, 32] in [-1, 1]."""
     import torch
 
-    chosen = rng.numpy_rng(seed, _PURPOSE, "digits", step).choice(digits, count)
+    count = params.training.batch_size
     plain = round(params.plain_fraction * count)
-    parts = [(chosen[plain:], True, "over photos"), (chosen[:plain], False, "plain")]
-    images = [
-        to_tensor(blend.batch(part, seed, f"{_PURPOSE} {name}", step, IMAGE_SIZE, photos)[0], IMAGE_SIZE)
-        for part, photos, name in parts
-        if len(part)
-    ]
-    return torch.cat(images)
+    return torch.cat(
+        [
+            composites(digits, seed, f"{_PURPOSE} over photos", step, count - plain),
+            composites(digits, seed, f"{_PURPOSE} plain", step, plain, with_photos=False),
+        ]
+    )
+
+
+def composites(
+    digits: np.ndarray, seed: int, purpose: str, step: int, count: int, with_photos: bool = True
+) -> "Tensor":
+    """Fresh pictures of random `digits` (rows of `bundled.digits()`), keyed by seed, purpose and step."""
+    chosen = rng.numpy_rng(seed, purpose, "digits", step).choice(digits, count)
+    return to_tensor(blend.batch(chosen, seed, purpose, step, IMAGE_SIZE, with_photos)[0], IMAGE_SIZE)
 
 
 def batch_loss(
@@ -79,7 +86,7 @@ def batch_loss(
     from torch.nn import functional
 
     def loss(step: int) -> dict[str, "Tensor"]:
-        images = training_images(digits, params, seed, step, params.training.batch_size).to(device)
+        images = training_images(digits, params, seed, step).to(device)
         posterior = vae.encode(images).latent_dist
         restored = vae.decode(posterior.sample()).sample
         absolute, squared = functional.l1_loss(restored, images), functional.mse_loss(restored, images)

@@ -1,0 +1,49 @@
+"""All parameters of the study in one place: the shape of params.yaml."""
+
+from pydantic import Field
+
+from difflab.params.base import Group
+from difflab.params.cache import CacheParams
+from difflab.params.caption import CaptionParams
+from difflab.params.common import RuntimeParams, TrackingParams
+from difflab.params.data import BalanceParams, DataParams, PrepareParams, SplitParams
+from difflab.params.evaluation import ReportParams, ScoreParams
+from difflab.params.sampling import GenerateParams, GuidanceCurveParams, StepCurveParams
+from difflab.params.training import FinetuneParams, LogitMeanParams
+from difflab.params.zoo_image import ZooTransformerParams, ZooVaeParams
+from difflab.params.zoo_text import ZooLlamaParams, ZooTextParams
+from difflab.params.zoo_vision import ZooBlip2Params, ZooTowerParams
+
+
+class ZooParams(Group):
+    """`zoo`: one group per role; `hub: null` trains the role, anything else points to a released model."""
+
+    tower: ZooTowerParams
+    vae: ZooVaeParams
+    text: ZooTextParams
+    blip2: ZooBlip2Params
+    llama: ZooLlamaParams
+    transformer: ZooTransformerParams
+
+
+class Params(Group):
+    """The whole of params.yaml."""
+
+    profile: str = Field(description="name of the profile that the values come from")
+    seed: int = Field(ge=0)
+    runtime: RuntimeParams
+    tracking: TrackingParams
+    data: DataParams
+    split: SplitParams
+    prepare: PrepareParams
+    balance: BalanceParams
+    zoo: ZooParams
+    caption: CaptionParams
+    cache: CacheParams
+    finetune: FinetuneParams
+    logit_mean: LogitMeanParams
+    generate: GenerateParams
+    guidance_curve: GuidanceCurveParams
+    step_curve: StepCurveParams
+    score: ScoreParams
+    report: ReportParams

@@ -1,0 +1,108 @@
+"""Pretrain the SD3 transformer by rectified flow on captioned plain digits, or point to the published one."""
+
+from pathlib import Path
+
+import pandas as pd
+import torch
+
+from difflab import runtime
+from difflab.data.bundled import training_digits
+from difflab.diffusion.density import SigmaDensity
+from difflab.files import atomic_path
+from difflab.stage import Stage, run
+from difflab.store.encoding import moments
+from difflab.store.latents import LatentTable
+from difflab.store.moments import pack
+from difflab.store.prompts import PromptTable, write_prompts
+from difflab.store.text_encoders import TextEncoders
+from difflab.training.examples import Examples
+from difflab.training.flow import train_flow
+from difflab.zoo import roles
+from difflab.zoo import transformer as zoo_transformer
+from difflab.zoo import vae as zoo_vae
+
+FOLDER = Path("models/zoo/transformer")
+
+
+def main(stage: Stage) -> None:
+    params, seed = stage.params.zoo.transformer, stage.params.seed
+    if params.hub is not None:
+        with atomic_path(FOLDER) as temporary:
+            roles.write_pointer(temporary, params.hub)
+        stage.write_metrics("metrics/zoo_transformer.json", {"trained": 0})
+        stage.done(f"wrote {FOLDER}/source.json for {params.hub.repo_id}")
+        return
+    examples, held_out = plain_examples(stage)
+    prompt_embeds, pooled = examples.prompts.gather(torch.tensor([0]))
+    transformer = zoo_transformer.build(
+        params,
+        seed,
+        latent_shape=examples.latents.shape,
+        joint_attention_dim=prompt_embeds.shape[-1],
+        pooled_projection_dim=pooled.shape[-1],
+    )
+    rows = train_flow(
+        transformer,
+        examples,
+        held_out,
+        params.training,
+        SigmaDensity(params.density, params.logit_mean),
+        seed=seed,
+        runtime=stage.params.runtime,
+        scratch=stage.scratch(),
+        what="transformer",
+        log=lambda step, values: stage.run.log_metrics(values, step=step),
+    )
+    if runtime.process_index()[0] != 0:
+        return
+    with atomic_path(FOLDER) as temporary:
+        transformer.save_pretrained(temporary / "transformer")
+        zoo_transformer.write_scheduler(temporary, params.density.shift)
+    metrics = {name: value for name, value in rows[-1].items() if name != "lr"}
+    metrics["parameters"] = sum(p.numel() for p in transformer.parameters())
+    stage.write_metrics("metrics/zoo_transformer.json", metrics)
+    stage.done(f"wrote {FOLDER}, held-out loss {rows[0]['val_loss']:.4f} -> {rows[-1]['val_loss']:.4f}")
+
+
+def plain_examples(stage: Stage) -> tuple[Examples, Examples]:
+    """Plain training digits and held-out ones: their latents and both captions, encoded here."""
+    params, seed, scratch = stage.params.zoo.transformer, stage.params.seed, stage.scratch()
+    device = runtime.resolve_device(stage.params.runtime.device)
+    digits = training_digits(stage.params.split, seed)
+    unseen = digits[:: zoo_transformer.HELD_OUT_EVERY]
+    parts = [
+        zoo_transformer.plain_digits(sorted(set(digits) - set(unseen)), params.num_images, seed, "training"),
+        zoo_transformer.plain_digits(unseen, params.num_held_out, seed, "held-out"),
+    ]
+    vae = zoo_vae.load(roles.resolve("models/zoo/vae"), device)
+    images = torch.cat([part.images for part in parts])
+    encoded = [moments(vae, batch) for batch in images.split(64)]
+    mean, logvar = (torch.cat(column).cpu() for column in zip(*encoded, strict=True))
+    latents = LatentTable(
+        [id for part in parts for id in part.ids],
+        [pack(mean, logvar, None, torch.float32)],
+        shift_factor=vae.config.shift_factor,
+        scaling_factor=vae.config.scaling_factor,
+    )
+    captions = pd.concat([part.caption_table() for part in parts], ignore_index=True)
+    text = TextEncoders(roles.resolve("models/zoo/text"), params.max_sequence_length, device, torch.float32)
+    write_prompts(
+        scratch / "prompts",
+        captions,
+        text,
+        roles.fingerprint("models/zoo/text"),
+        dtype=torch.bfloat16,
+        batch_size=64,
+        shard_size=4096,
+        scratch=scratch,
+    )
+    prompts = PromptTable(scratch / "prompts")
+    rows = [
+        torch.stack([prompts.rows(part.ids, variant) for variant in zoo_transformer.VARIANTS], dim=1)
+        for part in parts
+    ]
+    return tuple(Examples(latents, prompts, part.ids, r) for part, r in zip(parts, rows, strict=True))
+
+
+if __name__ == "__main__":
+    run(main)

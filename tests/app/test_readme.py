@@ -1,0 +1,47 @@
+"""The results in README.md come from metrics/summary.json."""
+
+import pytest
+
+from difflab.app.readme import BEGIN, END, refreshed, results_table
+from difflab.errors import DifflabError
+from difflab.files import write_json
+
+
+@pytest.fixture
+def summary(tmp_path):
+    write_json(tmp_path / "summary.json", {"n": 150, "seeds": 1, "pretrained_blip2_fid": 81.25})
+    return tmp_path / "summary.json"
+
+
+def test_the_table_is_that_of_the_report(summary):
+    from difflab.evaluation import report
+
+    assert results_table(summary) == report.results_table(
+        {"n": 150, "seeds": 1, "pretrained_blip2_fid": 81.25}
+    )
+    assert "81.2" in results_table(summary)
+
+
+def test_only_what_stands_between_the_markers_changes(summary):
+    text = f"# Title\n\n{BEGIN}\nold\n{END}\n\nEnd.\n"
+    new = refreshed(text, summary)
+    assert new.startswith(f"# Title\n\n{BEGIN}\n")
+    assert new.endswith(f"\n{END}\n\nEnd.\n")
+    assert "old" not in new
+    assert refreshed(new, summary) == new
+
+
+@pytest.mark.parametrize("text", ["no markers", f"{END} then {BEGIN}", BEGIN])
+def test_missing_markers_are_an_error(summary, text):
+    with pytest.raises(DifflabError, match="lacks the lines"):
+        refreshed(text, summary)
+
+
+def test_no_results_is_one_line(tmp_path):
+    with pytest.raises(DifflabError, match="run `dvc repro`"):
+        results_table(tmp_path / "summary.json")
+
+
+def test_the_readme_of_the_repository_has_its_markers(root):
+    text = (root / "README.md").read_text()
+    assert text.count(BEGIN) == text.count(END) == 1

@@ -1,0 +1,116 @@
+"""What a stage script depends on inside the package, read from the source without running it."""
+
+import ast
+from functools import cache
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "src" / "difflab"
+
+# Modules that cannot change a result, so that an edit there must not run stages again:
+# params has no default values (params.yaml gives every value, and stages declare those they read);
+# tracking only copies numbers to MLflow.
+EXEMPT = ("src/difflab/params/", "src/difflab/tracking.py", "src/difflab/tracking_worker.py")
+
+
+def closure(script: Path) -> set[str]:
+    """The package's files that the script imports, directly or not, and the data files they name.
+
+    Imports inside functions count, those under `if TYPE_CHECKING` do not. Modules without statements and the
+    exempt ones are left out. Paths are relative to the repository.
+    """
+    seen: set[Path] = set()
+    waiting = list(imports(script))
+    while waiting:
+        module = waiting.pop()
+        if module not in seen:
+            seen.add(module)
+            if not relative(module).startswith(EXEMPT):
+                waiting.extend(imports(module))
+    code = {m for m in seen if not _is_empty(m)}
+    data = {file for module in code for file in _named_files(module)}
+    return {name for name in map(relative, code | data) if not name.startswith(EXEMPT)}
+
+
+def suggestion(files: set[str]) -> list[str]:
+    """The closure as dvc.yaml would list it: sub-packages that are wholly used as folders, else modules."""
+    result = set(files)
+    for folder in {str(Path(f).parent) for f in files} - {"src/difflab"}:
+        whole = {relative(f) for f in (ROOT / folder).rglob("*") if _is_code(f)}
+        if len(whole) > 1 and whole <= files:
+            result = (result - whole) | {folder}
+    return sorted(result)
+
+
+@cache
+def imports(file: Path) -> frozenset[Path]:
+    """The package's files that this file imports, `__init__.py` of the packages on the way included."""
+    found: set[Path] = set()
+    for node in _outside_type_checking(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{relative(file)}: relative imports are not used here"
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        else:
+            continue
+        for name in names:
+            found |= _files(name)
+    return frozenset(found - {file})
+
+
+def modules() -> list[Path]:
+    """Every module of the package."""
+    return sorted(p for p in PACKAGE.rglob("*.py"))
+
+
+def relative(file: Path) -> str:
+    return file.relative_to(ROOT).as_posix()
+
+
+def _files(name: str) -> set[Path]:
+    """The files that run when the module is imported; none where the name is no module of the package."""
+    parts = name.split(".")
+    if parts[0] != "difflab":
+        return set()
+    folder, found = PACKAGE, {PACKAGE / "__init__.py"}
+    for part in parts[1:]:
+        if (folder / f"{part}.py").is_file():
+            return found | {folder / f"{part}.py"}
+        folder = folder / part
+        if not (folder / "__init__.py").is_file():
+            return found
+        found.add(folder / "__init__.py")
+    return found
+
+
+def _outside_type_checking(tree: ast.AST):
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If) and ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING"):
+            continue
+        yield node
+        yield from _outside_type_checking(node)
+
+
+def _is_empty(module: Path) -> bool:
+    """Whether it has a docstring and dunder names only."""
+    return all(_is_docstring(node) or _is_dunder(node) for node in ast.parse(module.read_text()).body)
+
+
+def _is_docstring(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+
+
+def _is_dunder(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Assign) and all(ast.unparse(t).startswith("__") for t in node.targets)
+
+
+def _named_files(module: Path) -> set[Path]:
+    """Data files beside the module that it names in a string."""
+    beside = {f.name: f for f in module.parent.iterdir() if f.is_file() and f.suffix != ".py"}
+    strings = {n.value for n in ast.walk(ast.parse(module.read_text())) if isinstance(n, ast.Constant)}
+    return {file for name, file in beside.items() if name in strings}
+
+
+def _is_code(file: Path) -> bool:
+    return file.is_file() and file.suffix != ".pyc" and not (file.suffix == ".py" and _is_empty(file))

@@ -1,0 +1,137 @@
+"""Parameters are checked before any work, and a stage sees those that it declares."""
+
+import pytest
+import yaml
+from omegaconf import OmegaConf
+
+from difflab.app.compose import compose
+from difflab.errors import DifflabError
+from difflab.params import Declared, load_params
+from difflab.params.loading import declared_groups, stage_entry
+
+PIPELINE = {
+    "stages": {
+        "prepare": {"cmd": "python -m stages.prepare", "params": ["seed", "split"]},
+        "finetune": {
+            "cmd": "python -m stages.finetune --logit-mean ${item.logit_mean}",
+            "params": ["seed", "logit_mean.${item.logit_mean}", "zoo.vae"],
+            "deps": ["models/${item.logit_mean}/a"],
+        },
+    }
+}
+
+
+@pytest.fixture(scope="module")
+def composed(root):
+    return compose(conf=root / "conf")
+
+
+@pytest.fixture
+def write(tmp_path, composed):
+    """Write params.yaml with changes given as dotted keys; None deletes."""
+
+    def write(**changes):
+        values = OmegaConf.create(composed)
+        for key, value in changes.items():
+            group, _, name = key.replace("__", ".").rpartition(".")
+            parent = OmegaConf.select(values, group) if group else values
+            if value is None:
+                del parent[name]
+            else:
+                parent[name] = value
+        (tmp_path / "params.yaml").write_text(OmegaConf.to_yaml(values))
+        return tmp_path / "params.yaml"
+
+    return write
+
+
+@pytest.fixture
+def pipeline(tmp_path):
+    (tmp_path / "dvc.yaml").write_text(yaml.safe_dump(PIPELINE))
+    return str(tmp_path / "dvc.yaml")
+
+
+def test_numbers_are_read_as_yaml_1_2_reads_them(write):
+    """PyYAML alone takes 1e-1 for text."""
+    path = write(split__val_fraction=0.1)
+    path.write_text(path.read_text().replace("val_fraction: 0.1", "val_fraction: 1e-1"))
+    assert load_params(path).split.val_fraction == 0.1
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"split__colour": 1}, "unknown parameter 'split.colour'"),
+        ({"colour": {"a": 1}}, "unknown parameter 'colour'"),
+        ({"split__val_fraction": None}, "parameter 'split.val_fraction' is missing"),
+        ({"split__val_fraction": "many"}, r"parameter 'split.val_fraction': .* \(given: 'many'\)"),
+        ({"split__val_fraction": 1.5}, r"parameter 'split.val_fraction': .*less than 1 \(given: 1.5\)"),
+        ({"split__val_fraction": float("nan")}, r"parameter 'split.val_fraction': .*"),
+        ({"runtime__dtype": "float8"}, r"parameter 'runtime.dtype': .*'float32'.* \(given: 'float8'\)"),
+    ],
+)
+def test_a_bad_value_is_one_line_that_names_the_key(write, change, message):
+    path = write(**change)
+    with pytest.raises(DifflabError, match=message) as caught:
+        load_params(path)
+    assert "\n" not in str(caught.value)
+    assert str(caught.value).startswith(str(path))
+
+
+def test_an_absent_file_says_how_to_make_it(tmp_path):
+    with pytest.raises(DifflabError, match="run `difflab compose`"):
+        load_params(tmp_path / "params.yaml")
+
+
+def test_checked_values_cannot_be_changed(write):
+    params = load_params(write())
+    with pytest.raises(ValueError, match="frozen"):
+        params.split.seed = 1
+
+
+def test_a_stage_sees_its_groups_and_no_other(write, pipeline):
+    params = load_params(write())
+    groups = declared_groups("prepare", {}, pipeline)
+    declared = Declared(params, "prepare", groups)
+    assert declared.seed == params.seed
+    assert declared.split.stratify == params.split.stratify
+    with pytest.raises(DifflabError, match=r"stage prepare reads .* 'finetune' but dvc"):
+        _ = declared.finetune
+
+
+def test_a_part_of_a_group_is_declared_by_its_path(write, pipeline):
+    params = load_params(write())
+    groups = declared_groups("finetune", {"logit_mean": "minus"}, pipeline)
+    assert groups == ("seed", "logit_mean.minus", "zoo.vae")
+    declared = Declared(params, "finetune", groups)
+    assert declared.logit_mean["minus"] == declared.logit_mean.minus == params.logit_mean.minus
+    assert declared.zoo.vae == params.zoo.vae
+    for read in (lambda: declared.logit_mean.plus, lambda: declared.zoo.text, lambda: declared.zoo["llama"]):
+        with pytest.raises(DifflabError, match="does not declare it"):
+            read()
+
+
+def test_tracking_is_visible_everywhere_because_it_changes_no_result(write, pipeline):
+    declared = Declared(load_params(write(tracking__enabled=False)), "prepare", ("seed",))
+    assert declared.tracking.enabled is False
+    assert declared.as_dict() == {"seed": 0}
+
+
+def test_declared_values_as_plain_data(write, pipeline):
+    params = load_params(write())
+    groups = declared_groups("finetune", {"logit_mean": "plus"}, pipeline)
+    values = Declared(params, "finetune", groups).as_dict()
+    assert list(values) == sorted(groups)
+    assert values["logit_mean.plus"] == params.logit_mean.plus
+    assert values["zoo.vae"] == params.zoo.vae.model_dump(mode="json")
+
+
+def test_the_matrix_item_is_filled_in_everywhere(pipeline):
+    entry = stage_entry("finetune", {"logit_mean": "zero"}, pipeline)
+    assert entry["cmd"].endswith("--logit-mean zero")
+    assert entry["deps"] == ["models/zero/a"]
+
+
+def test_an_unknown_stage_lists_the_known_ones(pipeline):
+    with pytest.raises(DifflabError, match="no stage 'train'; it has finetune, prepare"):
+        stage_entry("train", {}, pipeline)

@@ -1,0 +1,200 @@
+"""dvc.yaml says the truth: every stage lists what it reads, and nothing that it does not."""
+
+import ast
+import math
+from pathlib import Path
+
+import pytest
+import yaml
+
+from closure import ROOT, closure, imports, modules, relative, suggestion
+from difflab.app.compose import choices, compose, difference, validate
+
+PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text())
+STAGES = PIPELINE["stages"]
+MAX_FILES = 100
+
+# Which packages of difflab each may import, besides itself and the modules of the ground floor.
+GROUND = {"errors", "files", "params", "rng", "runtime", "stage", "tracking", "tracking_worker"}
+MIDDLE = {"data", "captions", "store", "zoo", "diffusion"}
+MAY_IMPORT = {
+    "data": set(),
+    "captions": {"data"},
+    "store": {"data", "captions"},
+    "zoo": {"data", "captions"},
+    "diffusion": set(),
+    "training": MIDDLE,
+    "sampling": MIDDLE,
+    "evaluation": MIDDLE | {"sampling"},
+    "app": MIDDLE | {"training", "sampling", "evaluation"},
+    "cli": {"app"},
+} | {name: set() for name in GROUND}
+
+
+def script_of(stage: str) -> Path:
+    return ROOT / "stages" / (STAGES[stage]["cmd"].split()[2].removeprefix("stages.") + ".py")
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_the_command_runs_the_script_of_that_name(stage):
+    words = STAGES[stage]["cmd"].split()
+    assert words[:2] == ["python", "-m"], (
+        "commands start with `python -m`, so that snapshots run their own code"
+    )
+    assert script_of(stage).is_file()
+    named = script_of(stage).stem
+    assert named == stage or words[3:5] == ["--as", stage]
+    for key in STAGES[stage].get("matrix", {}):
+        assert f"--{key.replace('_', '-')} ${{item.{key}}}" in STAGES[stage]["cmd"]
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_the_stage_is_described(stage):
+    assert len(STAGES[stage].get("desc", "")) > 20
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_code_dependencies_are_the_import_closure(stage):
+    needed = closure(script_of(stage))
+    listed = {d for d in STAGES[stage]["deps"] if d.startswith(("src/", "stages/"))}
+    listed.discard(relative(script_of(stage)))
+    missing = {f for f in needed if not any(f == d or f.startswith(d + "/") for d in listed)}
+    superfluous = {d for d in listed if not any(f == d or f.startswith(d + "/") for f in needed)}
+    exact = ", ".join([relative(script_of(stage)), *suggestion(needed)])
+    assert not missing | superfluous, (
+        f"{stage}: add {sorted(missing)}, remove {sorted(superfluous)}; code dependencies exactly:\n  [{exact}]"
+    )
+    assert relative(script_of(stage)) in STAGES[stage]["deps"]
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_declared_parameters_are_those_that_the_script_reads(stage):
+    declared = {g.split(".${")[0] for g in STAGES[stage].get("params", [])}
+    read = parameters_read(script_of(stage))
+    undeclared = {r for r in read if not any(_within(r, d) or _within(d, r) for d in declared)}
+    unread = {d for d in declared if not any(_within(r, d) or _within(d, r) for r in read)} - {"runtime"}
+    assert not undeclared | unread - {"tracking"}, f"{stage}: declare {undeclared}, remove {unread}"
+
+
+def test_only_scripts_read_the_parameters_of_the_study():
+    """Functions of the package get the groups they need, so that a script shows what its stage depends on."""
+    readers = {relative(m) for m in modules() if parameters_read(m)}
+    assert readers <= {"src/difflab/stage.py", "src/difflab/tracking.py"}
+
+
+def parameters_read(file: Path) -> set[str]:
+    """Dotted chains behind `stage.params`, or behind a name that stands for it."""
+    tree = ast.parse(file.read_text())
+    bases = {"stage.params"}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assign) and ast.unparse(node.value) == "stage.params":
+            bases |= {ast.unparse(target) for target in node.targets}
+    chains = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute):
+            text = ast.unparse(node)
+            chains |= {text.removeprefix(f"{base}.") for base in bases if text.startswith(f"{base}.")}
+    chains = {c for c in chains if c.replace(".", "").replace("_", "").isalnum()} - {"as_dict"}
+    return {c for c in chains if not any(other.startswith(f"{c}.") for other in chains)}
+
+
+def _within(path: str, group: str) -> bool:
+    return path == group or path.startswith(f"{group}.")
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_metrics_and_only_metrics_stay_in_git(stage):
+    for entry in STAGES[stage].get("metrics", []):
+        ((path, options),) = entry.items()
+        assert path.startswith("metrics/")
+        assert options == {"cache": False}
+    for entry in STAGES[stage].get("outs", []):
+        assert isinstance(entry, str), (
+            "a plain output with options (persist, cache: false) loses the run cache"
+        )
+
+
+def test_no_working_directory_is_changed():
+    assert not [name for name, stage in STAGES.items() if "wdir" in stage or "always_changed" in stage]
+
+
+def test_no_output_is_a_folder_of_many_files():
+    lock = ROOT / "dvc.lock"
+    if not lock.exists():
+        pytest.skip("the study has not run yet: no dvc.lock")
+    stages = yaml.safe_load(lock.read_text())["stages"]
+    counts = {o["path"]: o.get("nfiles", 1) for s in stages.values() for o in s.get("outs", [])}
+    assert {path: n for path, n in counts.items() if n > MAX_FILES} == {}
+
+
+def test_the_lock_belongs_to_this_pipeline():
+    lock = ROOT / "dvc.lock"
+    if not lock.exists():
+        pytest.skip("the study has not run yet: no dvc.lock")
+    locked = yaml.safe_load(lock.read_text())["stages"]
+    assert {name.split("@")[0] for name in locked} == set(STAGES)
+    cells = sum(math.prod(len(v) for v in s.get("matrix", {}).values()) for s in STAGES.values())
+    assert len(locked) == cells
+
+
+def test_imports_go_one_way():
+    wrong = []
+    for module in modules():
+        layer = _layer(module)
+        if layer == "__init__":
+            continue
+        for other in {_layer(m) for m in imports(module)} - {layer, "__init__"}:
+            if layer in GROUND:
+                allowed = other in GROUND
+            else:
+                allowed = other in GROUND | MAY_IMPORT[layer]
+            if not allowed:
+                wrong.append(f"{relative(module)} imports difflab.{other}")
+    assert wrong == []
+
+
+def test_the_package_never_imports_stages():
+    names = {n for m in modules() for n in ast.walk(ast.parse(m.read_text()))}
+    roots = {a.name.split(".")[0] for n in names if isinstance(n, ast.Import) for a in n.names}
+    roots |= {n.module.split(".")[0] for n in names if isinstance(n, ast.ImportFrom)}
+    assert "stages" not in roots
+
+
+def _layer(module: Path) -> str:
+    return Path(relative(module)).relative_to("src/difflab").parts[0].removesuffix(".py")
+
+
+def test_params_yaml_is_what_conf_composes(root):
+    committed = (root / "params.yaml").read_text()
+    composed = compose(conf=root / "conf")
+    assert composed == committed, "run `difflab compose`:\n" + difference(composed, committed)
+
+
+def test_composition_is_that_of_dvc(root, tmp_path):
+    """Byte for byte what `dvc exp run -S` would write."""
+    from dvc.utils.hydra import compose_and_dump
+
+    overrides = ["profile=smoke", "logit_mean.minus=-0.75"]
+    output = tmp_path / "params.yaml"
+    compose_and_dump(output, str(root / "conf"), None, "config", str(tmp_path), list(overrides))
+    assert compose(overrides, root / "conf") == output.read_text()
+
+
+@pytest.mark.parametrize("profile", choices("profile", ROOT / "conf"))
+def test_every_profile_is_valid(profile, root):
+    params = validate(compose([f"profile={profile}"], root / "conf"), profile)
+    assert params.profile == profile
+
+
+@pytest.mark.parametrize("experiment", choices("experiment", ROOT / "conf"))
+def test_every_experiment_is_valid(experiment, root):
+    text = compose([f"experiment={experiment}"], root / "conf")
+    assert text != compose(conf=root / "conf"), "an experiment that changes nothing"
+    validate(text, experiment)
+
+
+def test_every_parameter_is_explained_where_it_stands(root):
+    """A newcomer finds each value of conf/study with a comment beside or above it, or a telling group."""
+    for file in sorted((root / "conf" / "study").glob("*.yaml")):
+        assert file.read_text().startswith("# @package _global_\n"), file.name
+        assert file.read_text().count("#") > 1, f"{file.name} explains none of its values"
