@@ -56,6 +56,14 @@ def write_json(path: str | Path, value: object) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
+def link_or_copy(source: str | Path, target: str | Path) -> None:
+    """Put a finished file under a second name, without a second copy of its bytes where the disk allows it."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
 def read_json(path: str | Path) -> dict:
     return json.loads(Path(path).read_text())
 

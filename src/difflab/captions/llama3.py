@@ -12,7 +12,6 @@ from difflab.captions.batching import left_pad, map_batches
 from difflab.captions.chat import clean, messages
 from difflab.captions.fact import Attributes
 from difflab.captions.facts import Subjective, contradiction_names, contradictions, facts
-from difflab.captions.sampling import generation_arguments
 from difflab.captions.scoring import facts_kept, named_digit
 from difflab.files import sha256_bytes
 from difflab.params.caption import GenerationParams
@@ -99,6 +98,8 @@ class Rewriter:
     def _answer(
         self, batch: Sequence[tuple[Request, list[int]]], settings: GenerationParams, seed: int
     ) -> list[Answer]:
+        from difflab.captions.sampling import generation_arguments  # imports transformers
+
         input_ids, attention_mask = left_pad([prompt for _, prompt in batch], self.pad_token_id)
         output = self.model.generate(
             input_ids=input_ids.to(self.device),

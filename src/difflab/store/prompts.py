@@ -9,7 +9,6 @@ A row's key is a hash of the caption, the encoders, the lengths and the precisio
 the captions' hashes, after the empty prompt, so captions give the same bytes in whatever order they come.
 """
 
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from torch import Tensor
 
 from difflab.captions.table import check
 from difflab.errors import DifflabError
-from difflab.files import atomic_path, read_json, sha256_bytes, write_json, write_parquet
+from difflab.files import atomic_path, link_or_copy, read_json, sha256_bytes, write_json, write_parquet
 from difflab.store.sharding import process_chunks
 from difflab.store.text_encoders import Encoded, TextEncoders, combine
 
@@ -200,7 +199,7 @@ def write_prompts(
     with atomic_path(folder) as temporary:
         temporary.mkdir()
         for number, shard in enumerate(shards):
-            shutil.copyfile(shard, temporary / f"prompts-{number:05d}.safetensors")
+            link_or_copy(shard, temporary / f"prompts-{number:05d}.safetensors")
         write_parquet(temporary / "index.parquet", _index(captions, hashes, meta))
         write_json(temporary / "meta.json", meta)
     return meta
