@@ -91,7 +91,8 @@ def test_readme_is_refreshed_and_checked(difflab, tmp_path):
     from difflab.files import write_json
 
     (tmp_path / "README.md").write_text(f"# A\n{BEGIN}\n{END}\n")
-    write_json(tmp_path / "metrics" / "summary.json", {"n": 150, "pretrained_blip2_fid": 81.25})
+    means = {"minus_logit_mean": -0.5, "zero_logit_mean": 0.0, "plus_logit_mean": 0.5}
+    write_json(tmp_path / "metrics" / "summary.json", {"n": 150, "pretrained_blip2_fid": 81.25, **means})
     code, _, err = difflab("readme", "--check")
     assert code == 1
     assert "run `difflab readme`" in err

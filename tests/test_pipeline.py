@@ -62,7 +62,7 @@ def test_code_dependencies_are_the_import_closure(stage):
     superfluous = {d for d in listed if not any(f == d or f.startswith(d + "/") for f in needed)}
     exact = ", ".join([relative(script_of(stage)), *suggestion(needed)])
     assert not missing | superfluous, (
-        f"{stage}: add {sorted(missing)}, remove {sorted(superfluous)}; code dependencies exactly:\n  [{exact}]"
+        f"{stage}: add {sorted(missing)}, remove {sorted(superfluous)}; code dependencies are\n  [{exact}]"
     )
     assert relative(script_of(stage)) in STAGES[stage]["deps"]
 

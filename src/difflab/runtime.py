@@ -21,7 +21,8 @@ def configure(num_threads: int) -> None:
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("DIFFUSERS_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1" if quiet() else "0")
+    if quiet():
+        os.environ.setdefault("TQDM_DISABLE", "1")  # the libraries' own bars too
     if "torch" in sys.modules:
         import torch
 

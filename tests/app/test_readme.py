@@ -6,19 +6,20 @@ from difflab.app.readme import BEGIN, END, refreshed, results_table
 from difflab.errors import DifflabError
 from difflab.files import write_json
 
+MEANS = {"minus_logit_mean": -0.5, "zero_logit_mean": 0.0, "plus_logit_mean": 0.5}
+SUMMARY = {"n": 150, "seeds": 1, "pretrained_blip2_fid": 81.25, **MEANS}
+
 
 @pytest.fixture
 def summary(tmp_path):
-    write_json(tmp_path / "summary.json", {"n": 150, "seeds": 1, "pretrained_blip2_fid": 81.25})
+    write_json(tmp_path / "summary.json", SUMMARY)
     return tmp_path / "summary.json"
 
 
 def test_the_table_is_that_of_the_report(summary):
     from difflab.evaluation import report
 
-    assert results_table(summary) == report.results_table(
-        {"n": 150, "seeds": 1, "pretrained_blip2_fid": 81.25}
-    )
+    assert results_table(summary) == report.results_table(SUMMARY)
     assert "81.2" in results_table(summary)
 
 

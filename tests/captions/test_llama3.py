@@ -1,17 +1,25 @@
 """Detailed captions: answers depend on the sample alone, and are one clean line."""
 
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
 import pandas as pd
 import pytest
 import torch
+from PIL import Image
 
 from difflab.captions.chat import clean, messages
 from difflab.captions.llama3 import Answer, Request, Rewriter, answers_frame, metrics
-from difflab.captions.table import read_captions, write_captions
+from difflab.captions.table import COLUMNS, read_captions, write_captions
 from difflab.captions.templates import detailed_caption
-from difflab.data.blend import ATTRIBUTES
-from difflab.params.caption import GenerationParams
+from difflab.data.blend import ATTRIBUTES, plain
+from difflab.files import png_bytes, sha256_bytes
+from difflab.params.caption import GenerationParams, Llama3CaptionParams
 from difflab.params.training import FitParams
 from difflab.params.zoo_text import ZooLlamaParams
+from difflab.store.images import ImageRow, write_images, write_index
 from difflab.zoo import llama
 
 
@@ -98,7 +106,7 @@ def test_answers_become_one_clean_line(answer, caption):
 
 @pytest.mark.parametrize("do_sample", [False, True])
 def test_answers_do_not_depend_on_the_batch_or_its_order(rewriter, do_sample):
-    """Left padding, length sorting and keyed sampling: alone, in fours or in sixteens, forwards or backwards."""
+    """Left padding, length sorting and keyed sampling: alone, in fours, in sixteens, in reverse."""
     asked = requests(16)
     chosen = settings(do_sample=do_sample, temperature=0.8, top_p=0.9)
     together = rewriter.rewrite(asked, chosen.model_copy(update={"batch_size": 16}), seed=0)
@@ -120,7 +128,7 @@ def test_sampling_is_keyed_by_seed_and_id(rewriter):
 
 
 def test_greedy_answers_are_the_most_likely_tokens(rewriter):
-    """Against a plain loop without cache, batch or padding; the model's own sampling settings are overruled."""
+    """Against a plain loop without cache, batch or padding; the model's own settings are overruled."""
     (request,) = requests(4)[3:]
     tokens = rewriter._tokens(request)
     start = len(tokens)
@@ -137,8 +145,6 @@ def test_the_prompt_begins_with_one_start_token(rewriter):
 
 def test_a_tokenizer_without_padding_token_is_padded_with_an_end_token(folder, tmp_path, rewriter):
     """As released: Llama 3.1 has none."""
-    import shutil
-
     shutil.copytree(folder, tmp_path / "llama")
     rewriter.tokenizer.save_pretrained(tmp_path / "llama")
     config = (tmp_path / "llama" / "tokenizer_config.json").read_text().splitlines()
@@ -217,3 +223,84 @@ def test_faces_have_no_digit_metric():
     values = metrics(answers_frame(asked, [Answer("A man.", False)]), {"a": attributes}, "keep")
     assert values["facts_kept"] == 1
     assert "digit_kept" not in values
+
+
+def make_workspace(folder, llama_folder, count: int) -> None:
+    """Two image stores of miniature pictures, their short captions, and the model."""
+    rows = []
+    for name, prefix, split in (("celeba_hq", "hq", "val"), ("celeba", "celeba", "train")):
+        indices = range(len(rows), len(rows) + count)
+        pictures = [plain(i, np.random.default_rng(i)) for i in indices]
+        ids = [f"{prefix}-{i:05d}" for i in indices]
+        images = [png_bytes(Image.fromarray(p.image)) for p in pictures]
+        stored = zip(ids, images, strict=True)
+        write_images(folder / "data" / name, [ImageRow(i, split, name, image) for i, image in stored])
+        index = [
+            {
+                **{
+                    "id": i,
+                    "split": split,
+                    "present": True,
+                    "file": f"{i}.png",
+                    "sha256": sha256_bytes(image),
+                },
+                **{"width": 32, "height": 32, **picture.attributes},
+            }
+            for i, image, picture in zip(ids, images, pictures, strict=True)
+        ]
+        write_index(folder / "data" / name, pd.DataFrame(index))
+        rows += [(row["id"], "blip2", "a handwritten one over black", row["sha256"]) for row in index]
+    write_captions(folder / "data/captions/blip2.parquet", pd.DataFrame(rows, columns=list(COLUMNS)))
+    shutil.copytree(llama_folder, folder / "models/zoo/llama")
+
+
+class StageDouble:
+    """What the stage script uses of `Stage`."""
+
+    def __init__(self, folder):
+        caption = Llama3CaptionParams(**settings(batch_size=1).model_dump(), subjective="drop")
+        runtime = SimpleNamespace(device="cpu", dtype="float32")
+        self.params = SimpleNamespace(caption=SimpleNamespace(llama3=caption), runtime=runtime, seed=0)
+        self.folder, self.metrics = folder, None
+
+    def scratch(self):
+        return self.folder / "scratch"
+
+    def write_metrics(self, path, metrics):
+        self.metrics = metrics
+
+    def done(self, message):
+        pass
+
+
+def test_the_stage_rewrites_every_short_caption_and_resumes_after_a_kill(root, folder, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(root))
+    from stages.caption_llama3 import BATCHES_PER_CHUNK, main
+
+    count = BATCHES_PER_CHUNK  # in each of two stores: two chunks
+    for name in ("whole", "killed"):
+        make_workspace(tmp_path / name, folder, count)
+    monkeypatch.chdir(tmp_path / "whole")
+    stage = StageDouble(tmp_path / "whole")
+    main(stage)
+    frame = read_captions("data/captions/llama3.parquet", "llama3")
+    assert frame.index.tolist() == read_captions("data/captions/blip2.parquet")["id"].tolist()
+    assert stage.metrics["n"] == 2 * count
+    expected = Path("data/captions/llama3.parquet").read_bytes()
+
+    monkeypatch.chdir(tmp_path / "killed")
+    calls, original = [], Rewriter._answer
+
+    def die_in_the_second_chunk(self, *args):
+        calls.append(1)
+        if len(calls) == count + 3:
+            raise KeyboardInterrupt
+        return original(self, *args)
+
+    monkeypatch.setattr(Rewriter, "_answer", die_in_the_second_chunk)
+    with pytest.raises(KeyboardInterrupt):
+        main(StageDouble(tmp_path / "killed"))
+    assert not Path("data/captions/llama3.parquet").exists()
+    main(StageDouble(tmp_path / "killed"))
+    assert len(calls) == count + 3 + count  # the first chunk was kept
+    assert Path("data/captions/llama3.parquet").read_bytes() == expected

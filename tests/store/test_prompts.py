@@ -1,4 +1,4 @@
-"""Prompt embeddings are those of the SD3 pipeline, found by sample, and refused when made of something else."""
+"""Prompt embeddings are those of the SD3 pipeline, found by sample, refused when of something else."""
 
 import json
 import shutil
@@ -95,7 +95,7 @@ def test_embeddings_are_exactly_those_of_the_pipeline(encoders, pipeline):
 
 
 def test_the_table_gives_back_prompt_and_negative_prompt_of_the_pipeline(encoders, pipeline, tmp_path):
-    """Through disk, in bfloat16: the rounding of one number, nothing more. The empty prompt is the negative one."""
+    """Through disk, in bfloat16: rounding, nothing more. The empty prompt is the negative one."""
     frame = table(*[(f"hq-{i:05d}", "blip2", " ".join(c.split())) for i, c in enumerate(CAPTIONS)])
     write(tmp_path / "prompts", frame, encoders, tmp_path / "scratch", dtype=torch.bfloat16)
     prompts = PromptTable(tmp_path / "prompts")

@@ -1,7 +1,6 @@
 """The tower: initialisation, training data, files, and its exact form as BLIP-2's image encoder."""
 
 from collections import Counter
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -108,30 +107,41 @@ def test_the_seed_decides_the_weights():
     assert not torch.equal(first["heads.digit.weight"], other["heads.digit.weight"])
 
 
-def test_mimetic_attention_has_the_diagonals_of_the_paper():
+@pytest.mark.parametrize(("hidden_size", "heads", "patch_size"), [(96, 8, 4), (32, 2, 4), (64, 4, 8)])
+@torch.no_grad()
+def test_each_head_first_looks_at_its_neighbour(images, hidden_size, heads, patch_size):
     torch.manual_seed(0)
-    linear = {f"{x}_proj": torch.nn.Linear(128, 128) for x in "qkvo"}
-    attention = SimpleNamespace(**linear, num_attention_heads=2)
-    vision.mimetic_(attention)
-    values = (attention.o_proj.weight @ attention.v_proj.weight).detach()
-    off_diagonal = values[~torch.eye(128, dtype=torch.bool)]
-    assert values.diagonal().mean().item() == pytest.approx(-0.4, abs=0.02)
-    assert off_diagonal.std().item() == pytest.approx(0.4 / 128**0.5, rel=0.05)
-    for head in (slice(0, 64), slice(64, 128)):  # a rank-64 part of a matrix with diagonal 0.7
-        scores = attention.q_proj.weight[head].T @ attention.k_proj.weight[head]
-        assert 0.35 < scores.diagonal().mean() < 0.7
+    vit = vision.build_vit(hidden_size, 2, heads, 64, image_size=32, patch_size=patch_size)
+    vit.set_attn_implementation("eager")
+    grid = 32 // patch_size
+    first = vit(pixel_values=images, output_attentions=True).attentions[0]  # [n, heads, tokens, tokens]
+    neighbours = [(-1, 0), (1, 0), (0, -1), (0, 1), (-1, -1), (1, 1), (-1, 1), (1, -1)][:heads]
+    shares = []
+    for head, (columns, rows) in enumerate(neighbours):
+        for row in range(1, grid - 1):
+            for column in range(1, grid - 1):
+                here, there = 1 + row * grid + column, 1 + (row + rows) * grid + column + columns
+                shares.append(first[:, head, here, there])
+    shares = torch.stack(shares)
+    assert shares.mean() > 0.75  # without this initialisation 1 / (number of tokens)
+    assert (shares > 0.5).float().mean() > 0.85
 
 
-def test_positions_are_sines_and_cosines_of_column_and_row():
-    table = vision.sincos_positions(16, 4)
-    assert table.shape == (16, 16)
-    angle = np.pi / 2  # of the first frequency, for each step to the right or down
+@given(st.integers(1, 4), st.integers(-3, 3), st.integers(-3, 3))
+def test_a_shift_takes_the_code_of_a_patch_to_that_of_another(quarter, columns, rows):
+    grid, width = 7, 4 * quarter
+    code = vision.position_code(grid, width).view(grid, grid, width)
+    shifted = vision.position_shift(width, columns, rows) @ code[3, 3]
+    torch.testing.assert_close(shifted, code[3 + rows, 3 + columns], atol=1e-5, rtol=0)
+
+
+def test_the_position_code_is_sines_and_cosines_of_column_and_row():
+    code = vision.position_code(4, 8).view(4, 4, 8)
     for row in range(4):
         for column in range(4):
-            first = table[4 * row + column, [0, 4, 8, 12]].tolist()
-            waves = [np.sin(angle * column), np.cos(angle * column), np.sin(angle * row), np.cos(angle * row)]
-            assert first == pytest.approx(waves, abs=1e-6)
-    assert torch.pdist(table).min() > 0.1
+            angles = [np.pi / 2 * column, np.pi / 4 * column, np.pi / 2 * row, np.pi / 4 * row]
+            waves = [wave(angle) for angle in angles for wave in (np.sin, np.cos)]
+            assert code[row, column].tolist() == pytest.approx(waves, abs=1e-6)
 
 
 @given(st.integers(0, 99))

@@ -32,11 +32,10 @@ def load_extractor(name: str, folder: Path, device: str = "cpu") -> Extractor:
     Raises:
         DifflabError: unknown name, or the folder has no weights for it.
     """
-    from difflab.zoo import roles
-
-    folder = roles.resolve(folder)
     if name == "tower":
-        return TowerExtractor(folder, device)
+        from difflab.zoo import roles
+
+        return TowerExtractor(roles.resolve(folder), device)
     if name == "inception":
         from difflab.evaluation.inception import InceptionExtractor
 

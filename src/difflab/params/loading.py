@@ -72,6 +72,13 @@ def check_params(values: Any, source: str):
         raise DifflabError(f"{source}: {describe(error)}") from None
 
 
+def read_values(path: str | Path = "params.yaml") -> dict[str, Any]:
+    """params.yaml as plain data, read as OmegaConf does (YAML 1.2 numbers: 1e-4 is a float)."""
+    from omegaconf import OmegaConf
+
+    return OmegaConf.to_container(OmegaConf.load(path), resolve=True)
+
+
 def describe(error: ValidationError) -> str:
     """One line for the first problems of a pydantic error: dotted key, what is wrong, what was given."""
     problems = []
@@ -96,11 +103,17 @@ def read_pipeline(path: str) -> dict[str, Any]:
 
 
 def stage_entry(stage: str, item: dict[str, str], path: str = "dvc.yaml") -> dict[str, Any]:
-    """A stage's entry in dvc.yaml with `${item.x}` replaced."""
+    """A stage's entry in dvc.yaml with `${item.x}` and `${group.key}` (of params.yaml) replaced."""
+
+    def value_of(name: str) -> str:
+        value: Any = {"item": item} if name.startswith("item.") else read_values()
+        for part in name.split("."):
+            value = value[part]
+        return str(value)
 
     def resolve(value: Any) -> Any:
         if isinstance(value, str):
-            return re.sub(r"\$\{item\.(\w+)\}", lambda m: str(item[m[1]]), value)
+            return re.sub(r"\$\{([\w.]+)\}", lambda m: value_of(m[1]), value)
         if isinstance(value, list):
             return [resolve(v) for v in value]
         if isinstance(value, dict):

@@ -40,6 +40,8 @@ class ZooTowerParams(TransformerSize):
     def _patches_fit(self) -> "ZooTowerParams":
         if self.image_size % self.patch_size:
             raise ValueError("image_size must be a multiple of patch_size")
+        if self.hidden_size // self.num_attention_heads % 4:
+            raise ValueError("hidden_size / num_attention_heads must be a multiple of 4")
         return self
 
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from difflab.evaluation.features import load_extractor, reference_features
 from difflab.evaluation.scores import Judge
 from difflab.files import atomic_path
-from difflab.zoo import roles
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 
 def load_judge(store: "ImageStore", settings: "ScoreParams", device: str, seed: int) -> Judge:
     """The reference features and the extractor that the `score` stage uses."""
-    extractor = load_extractor(settings.extractor, roles.resolve("models/zoo/tower"), device)
+    extractor = load_extractor(settings.extractor, Path("models/zoo/tower"), device)
     ids = store.split(settings.reference_split)
     reference = reference_features(store, ids, extractor, settings.batch_size)
     return Judge(reference, extractor, store.attributes, settings, seed)
@@ -33,6 +32,7 @@ def measure(
     captions: str,
     settings: "GenerateParams",
     guidance_scale: float,
+    /,
     **labels: float,
 ) -> dict[str, object]:
     """One row of a curve: the labels, n, fid, kid and accuracies of one image per id, of the first seed.

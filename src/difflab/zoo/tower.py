@@ -126,8 +126,7 @@ def batch_loss(
 ) -> Callable[[int], dict[str, Tensor]]:
     """The loss of a step, on pictures drawn afresh from the digits `indices` (rows of `bundled.digits()`).
 
-    Training starts on plain digits, which give way linearly to composites: on composites alone the digit
-    stays at chance for a third of the steps.
+    Training starts on plain digits, whose shape is easy to see, and they give way to composites.
     """
     device = next(tower.parameters()).device
 
