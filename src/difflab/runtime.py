@@ -57,7 +57,9 @@ def resolve_device(name: str) -> "torch.device":
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if name.startswith("cuda") and not torch.cuda.is_available():
-        raise DifflabError(f"runtime.device is '{name}' but this machine shows no GPU: use -S runtime.device=auto")
+        raise DifflabError(
+            f"runtime.device is '{name}' but this machine shows no GPU: use -S runtime.device=auto"
+        )
     return torch.device(name)
 
 
@@ -86,7 +88,11 @@ def graceful_stop(what: str) -> Iterator[StopSignal]:
         if stop.requested:
             raise KeyboardInterrupt
         stop.requested = True
-        print(f"stopping: saving the state of {what} (Ctrl-C again to stop at once)", file=sys.stderr, flush=True)
+        print(
+            f"stopping: saving the state of {what} (Ctrl-C again to stop at once)",
+            file=sys.stderr,
+            flush=True,
+        )
 
     previous = {s: signal.signal(s, handle) for s in (signal.SIGINT, signal.SIGTERM)}
     try:

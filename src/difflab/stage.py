@@ -148,7 +148,10 @@ def run(main: Callable[..., None]) -> None:
     except OSError as error:
         if error.errno != 28:
             raise
-        print(f"ERROR {name}: the disk is full ({error.filename}): free some space, then run again", file=sys.stderr)
+        print(
+            f"ERROR {name}: the disk is full ({error.filename}): free some space, then run again",
+            file=sys.stderr,
+        )
     finally:
         if stage is not None:
             stage.run.end(status)
@@ -165,7 +168,9 @@ def _parse(name: str, main: Callable[..., None]) -> tuple[dict[str, str], str]:
     parser = argparse.ArgumentParser(prog=f"python -m stages.{name}", description=doc)
     for key in list(inspect.signature(main).parameters)[1:]:
         parser.add_argument(f"--{key.replace('_', '-')}", dest=key, required=True)
-    parser.add_argument("--as", dest="variant", default="", help="take parameters and dependencies of this dvc.yaml stage")
+    parser.add_argument(
+        "--as", dest="variant", default="", help="take parameters and dependencies of this dvc.yaml stage"
+    )
     values = vars(parser.parse_args())
     variant = values.pop("variant")
     return values, variant

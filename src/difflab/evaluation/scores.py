@@ -81,7 +81,7 @@ class Judge:
         seen = accuracy.classify(images, self.extractor, self.params.batch_size)
         values = {"id": list(ids), "expected_digit": expected[0], "digit": seen[0]}
         values |= {"expected_photo": expected[1], "photo": seen[1]}
-        self.predictions.append(pd.DataFrame({**labels, **values})[list(PREDICTION_COLUMNS)])
+        self.predictions.append(pd.DataFrame({**labels, **values}))
         return {
             "digit_accuracy": accuracy.share_correct(seen[0], expected[0]),
             "photo_accuracy": accuracy.share_correct(seen[1], expected[1]),
@@ -90,7 +90,7 @@ class Judge:
     def all_predictions(self) -> pd.DataFrame:
         """The predictions of all scored images; a table without rows where there are no classes."""
         if self.predictions:
-            return pd.concat(self.predictions, ignore_index=True)
+            return pd.concat(self.predictions, ignore_index=True)[list(PREDICTION_COLUMNS)]
         return pd.DataFrame({name: pd.Series(dtype="object") for name in PREDICTION_COLUMNS})
 
 

@@ -12,7 +12,9 @@ Dtype = Literal["float32", "bfloat16", "float16"]
 class RuntimeParams(Group):
     """`runtime`: what the results of every model stage depend on."""
 
-    num_threads: int = Field(ge=1, description="CPU threads; results on a CPU depend on it, so it is fixed here")
+    num_threads: int = Field(
+        ge=1, description="CPU threads; results on a CPU depend on it, so it is fixed here"
+    )
     device: str = Field(description="auto, cpu, cuda or cuda:N")
     dtype: Dtype = Field(description="precision of frozen models and of autocast in training")
     compile: bool = Field(description="torch.compile the trained or sampled network")

@@ -26,7 +26,9 @@ class Declared:
             return _child(self._params, name)
         if any(g.startswith(path + ".") for g in self._groups):
             return Declared(_child(self._params, name), self._stage, self._groups, path)
-        raise DifflabError(f"stage {self._stage} reads the parameter group '{path}' but dvc.yaml does not declare it under params")
+        raise DifflabError(
+            f"stage {self._stage} reads the parameter group '{path}' but dvc.yaml does not declare it under params"
+        )
 
     __getitem__ = __getattr__
 

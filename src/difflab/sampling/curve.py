@@ -4,25 +4,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from difflab.evaluation.features import load_extractor, reference_features
 from difflab.evaluation.scores import Judge
 from difflab.files import atomic_path
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from difflab.params.evaluation import ScoreParams
     from difflab.params.sampling import GenerateParams
     from difflab.sampling.generate import Generator
-    from difflab.store.images import ImageStore
-
-
-def load_judge(store: "ImageStore", settings: "ScoreParams", device: str, seed: int) -> Judge:
-    """The reference features and the extractor that the `score` stage uses."""
-    extractor = load_extractor(settings.extractor, Path("models/zoo/tower"), device)
-    ids = store.split(settings.reference_split)
-    reference = reference_features(store, ids, extractor, settings.batch_size)
-    return Judge(reference, extractor, store.attributes, settings, seed)
 
 
 def measure(

@@ -25,7 +25,8 @@ def build_vit(
     """A `ViTModel` without pooler, its weights drawn from torch's global generator.
 
     The attention starts as a convolution (`convolutional_`): from the usual start a ViT of this size learns
-    nearly nothing of a digit's shape in the few hundred steps that it gets. A head's width is a multiple of 4.
+    nearly nothing of a digit's shape in the few hundred steps that it gets. The width of a head must be a
+    multiple of 4.
     """
     from transformers.models.vit.configuration_vit import ViTConfig
     from transformers.models.vit.modeling_vit import ViTModel
@@ -50,7 +51,8 @@ def convolutional_(vit: "ViTModel") -> None:
 
     Sines and cosines of the position fill the first columns of the residual stream, which nothing else writes
     to at first. The keys are these columns, the queries the same ones moved by the head's offset, so their
-    product is largest at the neighbour. After Zheng, Li and Lucey, "Structured initialization for attention in vision
+    product is largest at the neighbour. After Zheng, Li and Lucey, "Structured initialization for attention in
+    vision
     transformers" (2024), whose attention maps are solved for numerically; here the position code gives them.
     """
     config = vit.config
@@ -84,7 +86,7 @@ def position_code(grid: int, width: int) -> Tensor:
 
 
 def position_shift(width: int, columns: int, rows: int) -> Tensor:
-    """The matrix [width, width] from the code of a patch to that of the one `columns` right and `rows` down."""
+    """The matrix [width, width] from the code of a patch to that of the one `columns` right, `rows` down."""
     angles = torch.cat([columns * _frequencies(width), rows * _frequencies(width)])
     rotations = torch.stack([angles.cos(), angles.sin(), -angles.sin(), angles.cos()], dim=1).view(-1, 2, 2)
     return torch.block_diag(*rotations)
