@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 def configure(num_threads: int) -> None:
     """Fix the number of threads (results on a CPU depend on it) and quiet the libraries. Call before importing torch."""
     os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = str(num_threads)
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("DIFFUSERS_VERBOSITY", "error")

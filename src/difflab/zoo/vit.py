@@ -51,9 +51,8 @@ def convolutional_(vit: "ViTModel") -> None:
 
     Sines and cosines of the position fill the first columns of the residual stream, which nothing else writes
     to at first. The keys are these columns, the queries the same ones moved by the head's offset, so their
-    product is largest at the neighbour. After Zheng, Li and Lucey, "Structured initialization for attention in
-    vision
-    transformers" (2024), whose attention maps are solved for numerically; here the position code gives them.
+    product is largest at the neighbour. After Zheng, Li and Lucey, "Structured initialization for attention
+    in vision transformers" (2024), who solve for such maps numerically; here the position code gives them.
     """
     config = vit.config
     dim, width = config.hidden_size, config.hidden_size // config.num_attention_heads
