@@ -6,9 +6,9 @@ from pathlib import Path
 import pandas as pd
 
 from difflab.errors import DifflabError
+from difflab.evaluation.curve import measure, plot_curve
 from difflab.evaluation.scores import load_judge
 from difflab.files import write_csv
-from difflab.sampling.curve import measure, plot_curve
 from difflab.sampling.generate import load_generator
 from difflab.stage import Stage, run
 from difflab.store.images import ImageStore
