@@ -7,14 +7,14 @@ from difflab.stage import Stage, run
 from difflab.store.images import ImageStore
 from difflab.store.latents import write_latents
 from difflab.zoo import roles
-from difflab.zoo import vae as zoo_vae
+from difflab.zoo.pretrained import load_vae
 
 VAE, FOLDER = Path("models/zoo/vae"), Path("data/latents")
 
 
 def main(stage: Stage) -> None:
     settings = stage.params.cache.latents
-    vae = zoo_vae.load(roles.resolve(VAE), runtime.resolve_device(stage.params.runtime.device))
+    vae = load_vae(roles.resolve(VAE), runtime.resolve_device(stage.params.runtime.device))
     meta = write_latents(
         FOLDER,
         [ImageStore("data/celeba_hq"), ImageStore("data/celeba")],

@@ -19,7 +19,7 @@ from difflab.training.examples import Examples
 from difflab.training.flow import train_flow
 from difflab.zoo import roles
 from difflab.zoo import transformer as zoo_transformer
-from difflab.zoo import vae as zoo_vae
+from difflab.zoo.pretrained import load_vae
 
 FOLDER = Path("models/zoo/transformer")
 
@@ -74,7 +74,7 @@ def plain_examples(stage: Stage) -> tuple[Examples, Examples]:
         zoo_transformer.plain_digits(sorted(set(digits) - set(unseen)), params.num_images, seed, "training"),
         zoo_transformer.plain_digits(unseen, params.num_held_out, seed, "held-out"),
     ]
-    vae = zoo_vae.load(roles.resolve("models/zoo/vae"), device)
+    vae = load_vae(roles.resolve("models/zoo/vae"), device)
     images = torch.cat([part.images for part in parts])
     encoded = [moments(vae, batch) for batch in images.split(64)]
     mean, logvar = (torch.cat(column).cpu() for column in zip(*encoded, strict=True))

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def configure(num_threads: int) -> None:
-    """Fix the threads (results on a CPU depend on them) and quiet the libraries. Call before importing torch."""
+    """Fix the number of threads (results on a CPU depend on it) and quiet the libraries. Call before importing torch."""
     os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = str(num_threads)
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")

@@ -13,8 +13,7 @@ from difflab.errors import DifflabError
 from difflab.sampling.decode import decode
 from difflab.sampling.flow import initial_noise, sample
 from difflab.zoo import roles
-from difflab.zoo import transformer as zoo_transformer
-from difflab.zoo import vae as zoo_vae
+from difflab.zoo.pretrained import load_scheduler, load_transformer, load_vae
 
 if TYPE_CHECKING:
     from diffusers.models import AutoencoderKL, SD3Transformer2DModel
@@ -91,18 +90,15 @@ def load_generator(
     Raises:
         DifflabError: the prompts were not made for this transformer.
     """
-    from diffusers.schedulers import FlowMatchEulerDiscreteScheduler
-
     device = runtime.resolve_device(settings.device)
     base = roles.resolve(models / "transformer")
-    transformer = zoo_transformer.load(base, device, runtime.resolve_dtype(settings.dtype))
+    transformer = load_transformer(base, device, runtime.resolve_dtype(settings.dtype))
     check_widths(prompts, transformer)
     if settings.compile:
         for block in transformer.transformer_blocks:
             block.compile()
-    scheduler = FlowMatchEulerDiscreteScheduler.from_pretrained(base / "scheduler")
-    vae = zoo_vae.load(roles.resolve(models / "vae"), device)
-    return Generator(transformer, scheduler, vae, prompts, seed, batch_size)
+    vae = load_vae(roles.resolve(models / "vae"), device)
+    return Generator(transformer, load_scheduler(base), vae, prompts, seed, batch_size)
 
 
 def check_widths(prompts: "PromptTable", transformer: "SD3Transformer2DModel") -> None:

@@ -13,7 +13,6 @@ from difflab.data import blend
 from difflab.data.preprocess import to_tensor
 
 if TYPE_CHECKING:
-    import torch
     from diffusers.models import SD3Transformer2DModel
     from torch import Tensor
 
@@ -120,17 +119,6 @@ def plain_digits(digits: np.ndarray, count: int, seed: int, purpose: str) -> Pla
         captions={v: [describe[v](c.attributes) for c in composites] for v in VARIANTS},
         labels=np.array([c.digit for c in composites]),
     )
-
-
-def load(
-    folder: str | Path, device: "torch.device | str" = "cpu", dtype: "torch.dtype | None" = None
-) -> "SD3Transformer2DModel":
-    """The transformer of a resolved role folder (its sub-folder `transformer`), in eval mode."""
-    from diffusers.models import SD3Transformer2DModel
-
-    path = Path(folder) / "transformer"
-    model = SD3Transformer2DModel.from_pretrained(path, torch_dtype=dtype, use_safetensors=True)
-    return model.eval().to(device)
 
 
 def write_scheduler(folder: str | Path, shift: float) -> None:

@@ -1,7 +1,6 @@
 """The miniature's autoencoder: a small AutoencoderKL with SD3's sixteen channels, and its training loss."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -118,12 +117,3 @@ def peak_signal_to_noise(images: "Tensor", restored: "Tensor") -> float:
     """Mean over images of the PSNR in dB, for a range of 2 ([-1, 1])."""
     mse = (images - restored).square().flatten(1).mean(1)
     return (10 * (4 / mse).log10()).mean().item()
-
-
-def load(folder: str | Path, device: "torch.device | str" = "cpu") -> "AutoencoderKL":
-    """The autoencoder of a resolved role folder, float32, frozen, in eval mode."""
-    import torch
-    from diffusers.models import AutoencoderKL
-
-    vae = AutoencoderKL.from_pretrained(folder, torch_dtype=torch.float32, use_safetensors=True)
-    return vae.requires_grad_(False).eval().to(device)
