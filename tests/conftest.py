@@ -12,6 +12,11 @@ os.environ.setdefault("OMP_NUM_THREADS", "2")
 ROOT = Path(__file__).resolve().parent.parent
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest test first, so that several workers end together."""
+    items.sort(key=lambda item: "smoke" not in item.keywords)
+
+
 @pytest.fixture(scope="session")
 def root() -> Path:
     """The repository."""

@@ -50,7 +50,7 @@ def test_compose_writes_params_and_check_compares_them(difflab, tmp_path, root):
     code, _, err = difflab("compose", "--check")
     assert code == 1
     assert err.startswith("ERROR: params.yaml is not what conf/ composes: run `difflab compose`\n")
-    assert "-profile: smoke" in err
+    assert "\n--- params.yaml\n+++ composed from conf/\n" in err
     assert (tmp_path / "params.yaml").read_text() == compose(["profile=smoke"], root / "conf")
     assert difflab("compose", "-S", "profile=smoke", "--check")[0] == 0
 

@@ -173,7 +173,7 @@ def test_patterns_that_match_nothing_are_an_error(cache, tmp_path):
 
 
 def hub_errors():
-    import httpx
+    import httpx2 as httpx  # what huggingface_hub talks with
     from huggingface_hub import errors
 
     response = httpx.Response(403, request=httpx.Request("GET", "https://huggingface.co"))
@@ -182,6 +182,7 @@ def hub_errors():
         "revision": errors.RevisionNotFoundError("x", response=response),
         "repository": errors.RepositoryNotFoundError("x", response=response),
         "network": httpx.ConnectError("no route"),
+        "name": errors.HFValidationError("x"),
         "disk": OSError(28, "No space left on device"),
     }
 
@@ -193,6 +194,7 @@ def hub_errors():
         ("revision", "maker/model has no revision 0123456789"),
         ("repository", "maker/model does not exist or HF_TOKEN does not open it"),
         ("network", "the Hub cannot be reached for maker/model@0123456789ab (ConnectError)"),
+        ("name", "'maker/model' is neither a repository on the Hub nor a folder here"),
         ("disk", "the disk is full at maker/model@0123456789ab"),
     ],
 )

@@ -22,6 +22,7 @@ KNOWN_SIZES = {
     ("Salesforce/blip2-flan-t5-xl-coco", "zoo.blip2"): 15.8,
     ("Salesforce/blip2-flan-t5-xl", "zoo.blip2"): 15.8,
     ("meta-llama/Llama-3.1-8B-Instruct", "zoo.llama"): 16.1,
+    ("google/vit-base-patch16-224", "zoo.tower"): 0.3,
 }
 GATED = ("stabilityai/stable-diffusion-3", "meta-llama/", "google/gemma")
 INCEPTION_GB = 0.1
@@ -150,9 +151,9 @@ def _disk(params: Any, models: list[Model]) -> str:
         needs["models"] = sum(model.gigabytes or 0 for model in models)
     if params.data.celeba_hq.source != "bundled":
         needs["latents and embeddings"] = _examples(params) * _stored_megabytes(params) / 1000
-    if not needs:
-        return "disk: below 1 GB beside the environment"
     total = sum(needs.values())
+    if total < 1:
+        return "disk: below 1 GB beside the environment and the archives"
     listed = ", ".join(f"{name} {value:.1f} GB" for name, value in needs.items())
     return f"disk: about {total:.0f} GB ({listed}), and twice the size of the archives"
 

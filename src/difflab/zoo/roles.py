@@ -120,11 +120,11 @@ def cached_snapshot(hub: HubRef) -> Path | None:
     """The snapshot in the Hugging Face cache, complete or not; None where there is none."""
     if _is_local(hub.repo_id):
         return Path(hub.repo_id)
-    from huggingface_hub.errors import LocalEntryNotFoundError
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
     try:
         return _snapshot(hub, local_files_only=True)
-    except LocalEntryNotFoundError:
+    except (LocalEntryNotFoundError, HFValidationError):
         return None
 
 
@@ -157,13 +157,11 @@ def _ask(hub: HubRef, question: Callable[[], T]) -> T:
         raise DifflabError(f"{hub.repo_id} has no revision {hub.revision}: see {page}/commits/main") from None
     except errors.RepositoryNotFoundError:
         raise DifflabError(f"{hub.repo_id} does not exist or HF_TOKEN does not open it: see {page}") from None
-    except OSError as error:
-        if error.errno == 28:
-            raise DifflabError(
-                f"the disk is full at {_describe(hub)}: free some space or set HF_HOME"
-            ) from None
-        raise _unreachable(hub, error) from None
-    except Exception as error:  # the HTTP library's errors are not OSErrors, and differ between versions
+    except errors.HFValidationError:
+        raise DifflabError(f"'{hub.repo_id}' is neither a repository on the Hub nor a folder here") from None
+    except (OSError, errors.HTTPError) as error:
+        if isinstance(error, OSError) and error.errno == 28:
+            raise DifflabError(f"the disk is full at {_describe(hub)}: free space or set HF_HOME") from None
         raise _unreachable(hub, error) from None
 
 

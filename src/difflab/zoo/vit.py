@@ -47,8 +47,9 @@ def build_vit(
 
 @torch.no_grad()
 def convolutional_(vit: "ViTModel") -> None:
-    """Initialise `vit` so that each head of every layer looks from a patch to one of its eight neighbours.
+    """Initialise `vit` so that each head looks from a patch to one of its eight neighbours.
 
+    The heads take the neighbours in turn: eight heads see all of them in each layer, four in each two layers.
     Sines and cosines of the position fill the first columns of the residual stream, which nothing else writes
     to at first. The keys are these columns, the queries the same ones moved by the head's offset, so their
     product is largest at the neighbour. After Zheng, Li and Lucey, "Structured initialization for attention
@@ -62,14 +63,15 @@ def convolutional_(vit: "ViTModel") -> None:
     nn.init.xavier_uniform_(projection.view(dim, -1))
     projection[:width] = 0
     gain = math.sqrt(_SHARPNESS * math.sqrt(width))  # queries times keys are divided by sqrt(width)
-    for layer in vit.layers:
+    for number, layer in enumerate(vit.layers):
         attention, mlp = layer.attention, layer.mlp
         for linear in (attention.v_proj, attention.o_proj, mlp.fc1, mlp.fc2):
             nn.init.xavier_uniform_(linear.weight)
         for linear in (attention.o_proj, mlp.fc2):
             linear.weight[:width] = 0
         for head in range(config.num_attention_heads):
-            rows, offset = slice(head * width, (head + 1) * width), _OFFSETS[head % len(_OFFSETS)]
+            rows = slice(head * width, (head + 1) * width)
+            offset = _OFFSETS[(number * config.num_attention_heads + head) % len(_OFFSETS)]
             attention.q_proj.weight[rows, :width] += gain * position_shift(width, *offset)
             attention.k_proj.weight[rows, :width] += gain * torch.eye(width)
 
