@@ -1,5 +1,8 @@
 """The results in README.md come from metrics/summary.json."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from difflab.app.readme import BEGIN, END, refreshed, results_table
@@ -46,3 +49,12 @@ def test_no_results_is_one_line(tmp_path):
 def test_the_readme_of_the_repository_has_its_markers(root):
     text = (root / "README.md").read_text()
     assert text.count(BEGIN) == text.count(END) == 1
+
+
+def test_links_lead_to_files_or_to_outputs_of_the_pipeline(root):
+    pipeline = (root / "dvc.yaml").read_text()
+    for page in (root / "README.md", *(root / "docs").glob("*.md")):
+        for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+            if "://" not in target:
+                place = (page.parent / target).resolve()
+                assert place.exists() or Path(target).parent.as_posix() in pipeline, f"{page.name}: {target}"
