@@ -48,10 +48,7 @@ class Stage:
     @property
     def address(self) -> str:
         """The name as DVC writes it: `finetune@blip2-minus`."""
-        values = (
-            [] if self.entry_name != self.name else self.item.values()
-        )  # --as names a stage without a matrix
-        return "@".join([self.entry_name, *(["-".join(values)] if values else [])])
+        return self.entry_name + ("@" + "-".join(self.item.values()) if self.item else "")
 
     def fingerprint(self) -> str:
         """A hash of the declared parameters, the matrix item and the content of every dependency (data and code)."""
