@@ -22,7 +22,9 @@ def main(stage: Stage) -> None:
         sections = report.build(inputs, summary, study)
         page = to_html(report.TITLE, sections)
         text = to_markdown(report.TITLE, sections, Path("reports"))
-        text = text.replace(f"../{plots.as_posix()}/", "../plots/report/")  # where the pictures are about to stand
+        text = text.replace(
+            f"../{plots.as_posix()}/", "../plots/report/"
+        )  # where the pictures are about to stand
     write_text("reports/index.html", page)
     write_text("reports/report.md", text)
     stage.run.log_artifact("reports/index.html")
