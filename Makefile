@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 WORKERS ?= 2
+UV_READY := command -v uv > /dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.9'
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
@@ -31,21 +32,22 @@ check: $(READY)  ## lint, and see that params.yaml and dvc.yaml are in order
 	@difflab compose --check
 	@dvc stage list --name-only > /dev/null
 
-lock: | $(VENV)/.uv  ## write requirements.lock after a change of the dependencies in pyproject.toml
+lock: | $(VENV)/.made  ## write requirements.lock after a change of the dependencies in pyproject.toml
+	@$(UV_READY)
 	@uv pip compile --quiet --universal --python-version 3.11 --extra dev --generate-hashes --no-emit-index-url \
 	  --no-annotate --custom-compile-command "make lock" pyproject.toml -o requirements.lock
 
 clean:  ## remove what the tools leave behind, but no result and no cache
 	@rm -rf $(VENV) .scratch .pytest_cache .ruff_cache .hypothesis dvc_plots
 
-$(READY): requirements.lock pyproject.toml | $(VENV)/.uv
+$(READY): requirements.lock pyproject.toml | $(VENV)/.made
+	@$(UV_READY)
 	@uv pip sync --quiet --python $(BIN)/python --require-hashes --compile-bytecode requirements.lock
 	@uv pip install --quiet --python $(BIN)/python --no-deps --editable .
 	@touch $@
 
-$(VENV)/.uv:
+$(VENV)/.made:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo 'difflab needs Python >= 3.11: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)' >&2; exit 1; }
 	@$(PYTHON) -m venv $(VENV)
-	@command -v uv > /dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.9'
 	@touch $@

@@ -8,5 +8,8 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "src"))
-if not sys.stderr.isatty():
-    os.environ.setdefault("TQDM_DISABLE", "1")  # read when tqdm is imported, which a script may do at its top
+
+from difflab.runtime import quiet
+
+if quiet():
+    os.environ.setdefault("TQDM_DISABLE", "1")  # the libraries' own bars too; read when tqdm is imported

@@ -1,4 +1,4 @@
-"""Pretrain the SD3 transformer by rectified flow on captioned plain digits, or point to the published one."""
+"""Pretrain the SD3 transformer by rectified flow on captioned pictures, or point to the published one."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from difflab.store.prompts import PromptTable, write_prompts
 from difflab.store.text_encoders import TextEncoders
 from difflab.training.examples import Examples
 from difflab.training.flow import train_flow
-from difflab.zoo import roles
+from difflab.zoo import pictures, roles
 from difflab.zoo import transformer as zoo_transformer
 from difflab.zoo.pretrained import load_vae
 
@@ -32,7 +32,7 @@ def main(stage: Stage) -> None:
         stage.write_metrics("metrics/zoo_transformer.json", {"trained": 0})
         stage.done(f"wrote {FOLDER}/source.json for {params.hub.repo_id}")
         return
-    examples, held_out = plain_examples(stage)
+    examples, held_out = picture_examples(stage)
     prompt_embeds, pooled = examples.prompts.gather(torch.tensor([0]))
     transformer = zoo_transformer.build(
         params,
@@ -64,15 +64,16 @@ def main(stage: Stage) -> None:
     stage.done(f"wrote {FOLDER}, held-out loss {rows[0]['val_loss']:.4f} -> {rows[-1]['val_loss']:.4f}")
 
 
-def plain_examples(stage: Stage) -> tuple[Examples, Examples]:
-    """Plain training digits and held-out ones: their latents and both captions, encoded here."""
+def picture_examples(stage: Stage) -> tuple[Examples, Examples]:
+    """Pictures of training digits and of held-out ones: their latents and both captions, encoded here."""
     params, seed, scratch = stage.params.zoo.transformer, stage.params.seed, stage.scratch()
     device = runtime.resolve_device(stage.params.runtime.device)
     digits = training_digits(stage.params.split, seed)
-    unseen = digits[:: zoo_transformer.HELD_OUT_EVERY]
+    unseen = digits[:: pictures.HELD_OUT_EVERY]
+    seen, share = sorted(set(digits) - set(unseen)), params.photo_fraction
     parts = [
-        zoo_transformer.plain_digits(sorted(set(digits) - set(unseen)), params.num_images, seed, "training"),
-        zoo_transformer.plain_digits(unseen, params.num_held_out, seed, "held-out"),
+        pictures.draw(seen, params.num_images, share, seed, "training"),
+        pictures.draw(unseen, params.num_held_out, share, seed, "held-out"),
     ]
     vae = load_vae(roles.resolve("models/zoo/vae"), device)
     images = torch.cat([part.images for part in parts])
@@ -98,7 +99,7 @@ def plain_examples(stage: Stage) -> tuple[Examples, Examples]:
     )
     prompts = PromptTable(scratch / "prompts")
     rows = [
-        torch.stack([prompts.rows(part.ids, variant) for variant in zoo_transformer.VARIANTS], dim=1)
+        torch.stack([prompts.rows(part.ids, variant) for variant in pictures.VARIANTS], dim=1)
         for part in parts
     ]
     return tuple(Examples(latents, prompts, part.ids, r) for part, r in zip(parts, rows, strict=True))

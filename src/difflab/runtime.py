@@ -20,8 +20,6 @@ def configure(num_threads: int) -> None:
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("DIFFUSERS_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-    if quiet():
-        os.environ.setdefault("TQDM_DISABLE", "1")  # the libraries' own bars too
     if "torch" in sys.modules:
         import torch
 
@@ -46,7 +44,7 @@ def process_index() -> tuple[int, int]:
 
 
 def resolve_device(name: str) -> "torch.device":
-    """`auto` takes the GPU where there is one; any other name is taken as torch names it.
+    """`auto` takes the GPU where there is one (of several processes, each its own); other names are torch's.
 
     Raises:
         DifflabError: the named device is not on this machine.
@@ -54,7 +52,8 @@ def resolve_device(name: str) -> "torch.device":
     import torch
 
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        own = int(os.environ.get("LOCAL_RANK", "0"))
+        return torch.device("cuda", own) if torch.cuda.is_available() else torch.device("cpu")
     if name.startswith("cuda") and not torch.cuda.is_available():
         raise DifflabError(
             f"runtime.device is '{name}' but this machine shows no GPU: use -S runtime.device=auto"

@@ -48,7 +48,10 @@ class Stage:
     @property
     def address(self) -> str:
         """The name as DVC writes it: `finetune@blip2-minus`."""
-        return self.entry_name + ("@" + "-".join(self.item.values()) if self.item else "")
+        of_matrix = (
+            self.item and self.entry_name == self.name
+        )  # a stage run with --as has no matrix of its own
+        return self.entry_name + ("@" + "-".join(self.item.values()) if of_matrix else "")
 
     def fingerprint(self) -> str:
         """A hash of the declared parameters, the matrix item and the content of every dependency (data and code)."""

@@ -36,7 +36,9 @@ def requests(count: int) -> list[Request]:
     """Chats of very different lengths."""
     return [
         Request(
-            f"hq-{i:05d}", "a handwritten one over black", tuple(f"Fact {k} of {i}." for k in range(i % 7))
+            f"hq-{i:05d}",
+            "a handwritten one over a plain background",
+            tuple(f"Fact {k} of {i}." for k in range(i % 7)),
         )
         for i in range(count)
     ]
@@ -118,7 +120,7 @@ def test_answers_do_not_depend_on_the_batch_or_its_order(rewriter, do_sample):
 
 
 def test_sampling_is_keyed_by_seed_and_id(rewriter):
-    asked = [Request(f"hq-{i:05d}", "a handwritten one over black", ()) for i in range(6)]
+    asked = [Request(f"hq-{i:05d}", "a handwritten one over a plain background", ()) for i in range(6)]
     sampled = settings(do_sample=True, temperature=3.0)
     first, again, other = (rewriter.rewrite(asked, sampled, seed) for seed in (0, 0, 1))
     assert first == again
@@ -187,7 +189,7 @@ def test_metrics_of_a_worked_example(tmp_path):
         "A handwritten two over a photo of a dog.",  # 1 of 2
         "A handwritten eight over a photo of a cat.",  # 1 of 2
     ]
-    asked = [Request.of(i, "a handwritten one over black", attributes[i], "drop") for i in "abc"]
+    asked = [Request.of(i, "a handwritten one over a plain background", attributes[i], "drop") for i in "abc"]
     answers = [Answer(captions[0], False), Answer(captions[1], True), Answer(captions[2], False)]
     frame = answers_frame(asked, answers)
     values = metrics(frame, attributes, "drop")
@@ -249,7 +251,9 @@ def make_workspace(folder, llama_folder, count: int) -> None:
             for i, image, picture in zip(ids, images, pictures, strict=True)
         ]
         write_index(folder / "data" / name, pd.DataFrame(index))
-        rows += [(row["id"], "blip2", "a handwritten one over black", row["sha256"]) for row in index]
+        rows += [
+            (row["id"], "blip2", "a handwritten one over a plain background", row["sha256"]) for row in index
+        ]
     write_captions(folder / "data/captions/blip2.parquet", pd.DataFrame(rows, columns=list(COLUMNS)))
     shutil.copytree(llama_folder, folder / "models/zoo/llama")
 

@@ -23,10 +23,10 @@ def test_golden_sentences():
     )
 
 
-def test_a_plain_digit_lies_on_black():
+def test_a_plain_digit_lies_over_a_plain_background():
     attributes = plain(0, np.random.default_rng(0)).attributes
-    assert short_caption(attributes).endswith(" over black")
-    assert detailed_caption(attributes).endswith(" over black.")
+    assert short_caption(attributes).endswith(" over a plain background")
+    assert detailed_caption(attributes).endswith(" plain background.")
 
 
 def test_every_bundled_photograph_has_words_of_its_own():

@@ -82,11 +82,19 @@ def test_tints_are_seen_in_the_pixels(drawn):
 
 
 def test_size_is_that_of_the_strokes_in_a_plain_digit():
-    for index in range(200):
+    seen = 0
+    for index in range(300):
         picture = blend.plain(index, numpy_rng(0, "size", index))
-        height = (picture.image.max((1, 2)) > 127).sum()
-        assert picture.attributes["Large"] == (height > 0.80 * 32)
-        assert picture.attributes["Small"] == (height < 0.64 * 32)
+        red, ground = picture.image[..., 0], float(picture.image[0, 0, 0])
+        tinted = any(v for name, v in picture.attributes.items() if name.endswith("_Digit"))
+        if tinted or picture.attributes["Inverted"] or ground > 140:
+            continue
+        seen += 1
+        half = (255 + 0.4 * ground) / 2  # the white stroke at half strength over the darker outline
+        height = (red.max(1) > half).sum()
+        assert picture.attributes["Large"] == (height > 0.86 * 32)
+        assert picture.attributes["Small"] == (height < 0.70 * 32)
+    assert seen > 40
 
 
 def test_slant_follows_a_shear_of_the_picture():
@@ -111,14 +119,38 @@ def test_stroke_width_of_a_bar():
     assert height[0] == 56
 
 
-def test_plain_digits_are_white_on_black_without_photograph():
-    picture = blend.plain(7, numpy_rng(0, "plain"))
-    assert picture.photo == ""
-    assert not any(v for name, v in picture.attributes.items() if name.startswith("Photo_"))
-    assert not picture.attributes["Inverted"]
-    assert picture.image.max() == 255
-    assert np.ptp(picture.image, axis=2).max() == 0
-    assert picture.image[0].max() == picture.image[-1].max() == 0
+def test_plain_digits_lie_over_one_colour_without_photograph():
+    grounds, inverted = set(), set()
+    for n in range(20):
+        picture = blend.plain(7, numpy_rng(0, "plain", n))
+        assert picture.photo == ""
+        assert not any(v for name, v in picture.attributes.items() if name.startswith("Photo_"))
+        corners = picture.image[[0, 0, -1, -1], [0, -1, 0, -1]]
+        assert np.ptp(corners, axis=0).max() == 0
+        luma = picture.image.mean(-1)
+        if picture.attributes["Inverted"]:
+            assert luma.min() < 75 < 110 < corners.mean()
+        else:
+            assert luma.max() > 150
+            assert corners.mean() < 205
+        grounds.add(tuple(corners[0].tolist()))
+        inverted.add(picture.attributes["Inverted"])
+    assert len(grounds) == 20
+    assert inverted == {True, False}
+
+
+def test_bare_photographs_have_the_attributes_of_their_background_only():
+    images, drawn = blend.bare_photos(60, seed=0, purpose="bare")
+    assert images.shape == (60, 32, 32, 3)
+    background = blend.ATTRIBUTES[-7:]
+    for picture in drawn:
+        assert picture.digit == -1
+        true = {name for name, value in picture.attributes.items() if value}
+        assert true - set(background) == {f"Photo_{picture.photo}"}
+    share = np.mean([[c.attributes[name] for name in background] for c in drawn], axis=0)
+    assert share.min() > 0
+    assert len({picture.photo for picture in drawn}) > 6
+    assert np.array_equal(images, blend.bare_photos(60, seed=0, purpose="bare")[0])
 
 
 def test_a_picture_does_not_depend_on_its_company():

@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 from difflab import rng
 from difflab.errors import DifflabError
 from difflab.files import sha256_file
+from difflab.params.training import FitParams
 from difflab.params.zoo_text import EncoderParams, ZooTextParams
 from difflab.store.prompts import PromptTable, caption_hash, write_prompts
 from difflab.store.text_encoders import TextEncoders, combine, encode_prompts, text_dims
@@ -27,12 +28,19 @@ CAPTIONS = [
 
 @pytest.fixture(scope="module")
 def text_folder(tmp_path_factory):
-    from difflab.zoo.text import write_text_encoders
+    from difflab.zoo.text import draw_text_models, save_text_models
 
     sizes = {"text_encoder": 16, "text_encoder_2": 24, "text_encoder_3": 48}
     encoders = {name: EncoderParams(hidden_size=size, num_hidden_layers=2) for name, size in sizes.items()}
     folder = tmp_path_factory.mktemp("zoo") / "text"
-    write_text_encoders(folder, ZooTextParams(hub=None, max_length=24, **encoders), seed=0)
+    training = FitParams(
+        steps=1, batch_size=1, learning_rate=1e-3, weight_decay=0.0, warmup_steps=0,
+        max_grad_norm=1.0, checkpoint_interval=1, log_interval=1,
+    )  # fmt: skip
+    params = ZooTextParams(
+        hub=None, max_length=24, num_images=1, num_held_out=1, training=training, **encoders
+    )
+    save_text_models(folder, draw_text_models(params, seed=0))
     return folder
 
 

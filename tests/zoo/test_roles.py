@@ -257,9 +257,9 @@ class TestEveryRoleLoadsThroughAPointer:
         import torch
 
         from difflab.store.text_encoders import TextEncoders
-        from difflab.zoo.text import write_text_encoders
+        from difflab.zoo.text import draw_text_models, save_text_models
 
-        write_text_encoders(tmp_path / "made", smoke.zoo.text, 0)
+        save_text_models(tmp_path / "made", draw_text_models(smoke.zoo.text, 0))
         place = pointed(tmp_path / "made", allow_patterns=["text_encoder*/*", "tokenizer*/*"])
         local, remote = (TextEncoders(f, 16, "cpu", torch.float32) for f in (tmp_path / "made", place))
         for name, encoder in local.encoders.items():

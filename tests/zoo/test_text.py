@@ -8,21 +8,31 @@ from difflab.captions.scoring import named_digit
 from difflab.captions.templates import detailed_caption, short_caption
 from difflab.data.blend import batch
 from difflab.files import sha256_file
+from difflab.params.training import FitParams
 from difflab.params.zoo_text import EncoderParams, ZooTextParams
 from difflab.store.text_encoders import TextEncoders, text_dims
-from difflab.zoo.text import write_text_encoders
+from difflab.zoo.text import draw_text_models, save_text_models
 
 
 def params(**changes) -> ZooTextParams:
     sizes = {"text_encoder": 32, "text_encoder_2": 64, "text_encoder_3": 128}
     encoders = {name: EncoderParams(hidden_size=size, num_hidden_layers=2) for name, size in sizes.items()}
-    return ZooTextParams(**{"hub": None, "max_length": 24, **encoders, **changes})
+    training = FitParams(
+        steps=1, batch_size=1, learning_rate=1e-3, weight_decay=0.0, warmup_steps=0,
+        max_grad_norm=1.0, checkpoint_interval=1, log_interval=1,
+    )  # fmt: skip
+    rest = {"hub": None, "max_length": 24, "num_images": 1, "num_held_out": 1, "training": training}
+    return ZooTextParams(**{**rest, **encoders, **changes})
+
+
+def write_text_encoders(folder, seed):
+    save_text_models(folder, draw_text_models(params(), seed))
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("zoo") / "text"
-    write_text_encoders(folder, params(), seed=0)
+    write_text_encoders(folder, seed=0)
     return folder
 
 
@@ -47,8 +57,8 @@ def test_the_layout_is_that_of_an_sd3_pipeline(folder):
 
 def test_weights_depend_on_the_seed_alone(folder, tmp_path):
     torch.manual_seed(1)
-    write_text_encoders(tmp_path / "again", params(), seed=0)
-    write_text_encoders(tmp_path / "other", params(), seed=1)
+    write_text_encoders(tmp_path / "again", seed=0)
+    write_text_encoders(tmp_path / "other", seed=1)
     assert sha256_file(tmp_path / "again") == sha256_file(folder)
     weights = "text_encoder/model.safetensors"
     assert sha256_file(tmp_path / "other" / weights) != sha256_file(folder / weights)

@@ -115,7 +115,9 @@ def test_t5_has_the_released_special_ids(tokenizers):
 
 def test_the_chat_begins_once_and_ends_where_the_assistant_speaks(tokenizers):
     llama = tokenizers["llama"]
-    chat = messages("a handwritten one over black", facts({f"Digit_{d}": d == 1 for d in range(10)}))
+    chat = messages(
+        "a handwritten one over a plain background", facts({f"Digit_{d}": d == 1 for d in range(10)})
+    )
     ids = llama.apply_chat_template(chat, add_generation_prompt=True, tokenize=True, return_dict=True)[
         "input_ids"
     ]

@@ -30,7 +30,7 @@ SETTINGS = ZooTowerParams(
     photo_weight=0.5,
     label_smoothing=0.0,
     training=FitParams(
-        steps=100,
+        steps=150,
         batch_size=32,
         learning_rate=3e-3,
         weight_decay=0.0,
@@ -144,9 +144,9 @@ def test_the_position_code_is_sines_and_cosines_of_column_and_row():
             assert code[row, column].tolist() == pytest.approx(waves, abs=1e-6)
 
 
-@given(st.integers(0, 99))
+@given(st.integers(0, 149))
 def test_plain_digits_give_way_linearly_to_their_floor(step):
-    assert towers.plain_share(step, SETTINGS) == pytest.approx(max(0.25, 1 - step / 50))
+    assert towers.plain_share(step, SETTINGS) == pytest.approx(max(0.25, 1 - step / 75))
 
 
 def test_training_pictures_show_the_given_digits_and_are_keyed_by_the_step():
@@ -161,7 +161,7 @@ def test_training_pictures_show_the_given_digits_and_are_keyed_by_the_step():
     assert labels.tolist() == [3] * 10
     assert photos[:3].tolist() == [-100] * 3  # plain digits have no photograph
     assert all(0 <= p < len(blend.PHOTO_NAMES) for p in photos[3:].tolist())
-    assert (images[:3, :, 0, 0] == -1).all()  # white on black
+    assert (images[:3, :, 0, 0] == images[:3, :, -1, -1]).all()  # over one colour
 
 
 def test_held_out_accuracy_counts_what_a_constant_answer_gets_right():

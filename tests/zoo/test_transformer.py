@@ -1,12 +1,8 @@
-"""The miniature's base: its start, and the captioned plain digits it learns from."""
+"""The miniature's base: its start, and its files."""
 
-import numpy as np
 import pytest
 import torch
 
-from difflab.captions.scoring import named_digit
-from difflab.captions.table import check
-from difflab.data.sources import digits
 from difflab.params.training import DensityParams, FlowTrainingParams
 from difflab.params.zoo_image import ZooTransformerParams
 from difflab.zoo import transformer as zoo_transformer
@@ -28,7 +24,7 @@ def params():
     )
     return ZooTransformerParams(
         hub=None, patch_size=2, num_layers=2, num_attention_heads=2, attention_head_dim=32, num_images=8,
-        num_held_out=2, max_sequence_length=8, training=training, density=density, logit_mean=0.0,
+        photo_fraction=0.5, num_held_out=2, max_sequence_length=8, training=training, density=density, logit_mean=0.0,
     )  # fmt: skip
 
 
@@ -84,26 +80,3 @@ def test_transformer_and_scheduler_load_as_they_were_saved(params, tmp_path):
         assert torch.equal(one, two), name
     assert load_transformer(tmp_path, dtype=torch.bfloat16).dtype == torch.bfloat16
     assert load_scheduler(tmp_path).config.shift == 3.0
-
-
-def test_plain_digits_are_what_their_captions_say():
-    allowed = np.arange(100, 160)
-    plain = zoo_transformer.plain_digits(allowed, 50, 0, "training")
-    assert plain.images.shape == (50, 3, 32, 32)
-    assert set(plain.labels) <= set(digits().labels[allowed])
-    for variant in zoo_transformer.VARIANTS:
-        assert [named_digit(caption) for caption in plain.captions[variant]] == plain.labels.tolist()
-    corners = plain.images[:, :, ::31, ::31]
-    assert (corners == -1).all()
-    table = plain.caption_table()
-    check(table, "the captions")
-    assert len(table) == 100
-
-
-def test_plain_digits_belong_to_seed_and_purpose():
-    def images(seed, purpose):
-        return zoo_transformer.plain_digits(np.arange(60), 5, seed, purpose).images
-
-    assert torch.equal(images(0, "training"), images(0, "training"))
-    assert not torch.equal(images(0, "training"), images(0, "held-out"))
-    assert not torch.equal(images(0, "training"), images(1, "training"))

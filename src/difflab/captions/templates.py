@@ -76,8 +76,7 @@ def photo_words(name: str) -> str:
 
 def short_caption(attributes: Mapping[str, bool]) -> str:
     """What the miniature's BLIP-2 says, e.g. "a handwritten three over a photo of coffee"."""
-    digit, photo = NUMBER_WORDS[digit_of(attributes)], photo_of(attributes)
-    return f"a handwritten {digit} over " + (f"a photo of {photo_words(photo)}" if photo else "black")
+    return f"a handwritten {NUMBER_WORDS[digit_of(attributes)]} over a {_ground(attributes)}"
 
 
 def detailed_caption(attributes: Mapping[str, bool]) -> str:
@@ -94,11 +93,22 @@ def detailed_caption(attributes: Mapping[str, bool]) -> str:
         NUMBER_WORDS[digit_of(attributes)],
         *_true(attributes, SLANTS),
     ]
+    return " ".join([*subject, "over", "a", *_true(attributes, BACKGROUNDS), _ground(attributes)]) + "."
+
+
+def short_photo_caption(attributes: Mapping[str, bool]) -> str:
+    """Of a photograph without a digit: "a photo of coffee"."""
+    return f"a {_ground(attributes)}"
+
+
+def detailed_photo_caption(attributes: Mapping[str, bool]) -> str:
+    """Of a photograph without a digit: "A bright warm photo of coffee."."""
+    return " ".join(["A", *_true(attributes, BACKGROUNDS), _ground(attributes)]) + "."
+
+
+def _ground(attributes: Mapping[str, bool]) -> str:
     photo = photo_of(attributes)
-    if photo is None:
-        return " ".join([*subject, "over", "black"]) + "."
-    background = ["over", "a", *_true(attributes, BACKGROUNDS), "photo", "of", photo_words(photo)]
-    return " ".join([*subject, *background]) + "."
+    return f"photo of {photo_words(photo)}" if photo else "plain background"
 
 
 def _true(attributes: Mapping[str, bool], words: Mapping[str, str]) -> list[str]:

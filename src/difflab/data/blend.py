@@ -24,9 +24,9 @@ ATTRIBUTES: tuple[str, ...] = (
 )
 """The 40 columns of the miniature's attribute table.
 
-Thick, Thin: mean stroke width (2 area / perimeter) above 0.125 or below 0.105 of the image side.
+Thick, Thin: mean stroke width (2 area / perimeter) above 0.15 or below 0.11 of the image side.
 Slanted_Right, Slanted_Left: the strokes lean (second moments) more than 0.14 beyond their digit's usual lean.
-Large, Small: digit height above 0.80 or below 0.64 of the image side.
+Large, Small: digit height above 0.86 or below 0.70 of the image side.
 Inverted: a dark digit on a lightened photograph. *_Digit: the tint; without one the digit is white, or black.
 Bright_, Dark_Background: mean luma above 0.66 or below 0.18. Smooth_Background: its deviation is below 0.065.
 Colourful, Grey: mean (max - min) of the background's channels above 0.20 or below 0.03.
@@ -48,7 +48,7 @@ class Composite:
     Attributes:
         image: uint8 [H, W, 3].
         attributes: all of `ATTRIBUTES`, true of the picture.
-        digit: 0 to 9.
+        digit: 0 to 9, or -1 for a photograph alone.
         photo: one of `PHOTO_NAMES`, or "" for a plain digit.
     """
 
@@ -83,7 +83,7 @@ def compose_many(
 
 
 def plain(digit_index: int, rng: np.random.Generator, size: int = 32) -> Composite:
-    """The plain digit, white on black: shapes and sizes as in `compose`, no photograph, tint, inversion."""
+    """The digit over one plain colour: shapes, tints and tones as in `compose`, no photograph."""
     return _render(np.array([digit_index]), None, rng.random((1, len(_DRAWS))), (size, size))[1][0]
 
 
@@ -101,42 +101,55 @@ def batch(
     return _render(indices, chosen, rng.random((len(indices), len(_DRAWS))), (size, size))
 
 
+def bare_photos(count: int, seed: int, purpose: str, size: int = 32) -> tuple[np.ndarray, list[Composite]]:
+    """Photographs as they lie behind digits, without a digit: as `batch`, with digit -1 and no digit's attribute."""
+    rng = keyed.numpy_rng(seed, purpose, "bare")
+    chosen = rng.integers(len(PHOTO_NAMES), size=count)
+    return _render(None, chosen, rng.random((count, len(_DRAWS))), (size, size))
+
+
 def _render(indices, photo, draws, canvas, offset=None):
-    """Images uint8 [n, H, W, 3] and composites, from draws [n, len(_DRAWS)] in (0, 1)."""
+    """Images uint8 [n, H, W, 3] and composites, from draws [n, len(_DRAWS)] in (0, 1).
+
+    `indices` None draws no digits, `photo` None no photographs.
+    """
+    count = len(draws)
     height, width = canvas
     side = min(canvas)
-    offset = np.zeros(len(indices), np.int64) if offset is None else offset
+    offset = np.zeros(count, np.int64) if offset is None else offset
     shift_y, shift_x = (offset, 0 * offset) if height > width else (0 * offset, offset)
     draw = dict(zip(_DRAWS, draws.astype(np.float32).T, strict=True))
-    field = _digit_field(indices, draw, canvas, (shift_y, shift_x))
+    if indices is None:
+        field = np.zeros((count, height, width), np.float32)
+    else:
+        field = _digit_field(indices, draw, canvas, (shift_y, shift_x))
     threshold = 0.42 + 0.16 * draw["weight"][:, None, None]
     mask = _smoothstep(field, threshold - 0.10, threshold + 0.10)
     halo = _smoothstep(field, threshold - 0.34, threshold - 0.06)[..., None]
 
     inverted, tint = draw["inverted"] < 0.3, _tints(draw["tint"])
     if photo is None:
-        inverted, tint = np.zeros_like(inverted), np.zeros_like(tint)
-        background = np.zeros((len(indices), height, width, 3), np.float32)
+        background = np.broadcast_to(_plain_colour(draw), (count, height, width, 3))
     else:
         background = _background(photo, draw, canvas, (shift_y, shift_x))
-        tone, flip = draw["tone"][:, None, None, None], inverted[:, None, None, None]
-        lightened = 255 - (255 - background) * (0.35 + 0.20 * tone)
-        background = np.where(flip, lightened, background * (0.50 + 0.30 * tone))
-        background += halo * 0.6 * (np.where(flip, 255.0, 0.0).astype(np.float32) - background)
+    tone, flip = draw["tone"][:, None, None, None], inverted[:, None, None, None]
+    lightened = 255 - (255 - background) * (0.35 + 0.20 * tone)
+    background = np.where(flip, lightened, background * (0.50 + 0.30 * tone))
+    background += halo * 0.6 * (np.where(flip, 255.0, 0.0).astype(np.float32) - background)
     colour = np.where(inverted[:, None], _DARK[tint], _LIGHT[tint])[:, None, None, :]
     images = background + mask[..., None] * (colour - background)
     images = np.rint(np.clip(images, 0, 255)).astype(np.uint8)
 
     rows = shift_y[:, None] + np.arange(side)
     columns = shift_x[:, None] + np.arange(side)
-    square = (np.arange(len(indices))[:, None, None], rows[:, :, None], columns[:, None, :])
+    square = (np.arange(count)[:, None, None], rows[:, :, None], columns[:, None, :])
     table = _attributes(indices, photo, mask[square], background[square] / 255, inverted, tint)
     return images, _composites(images, table, indices, photo)
 
 
 def _composites(images, table, indices, photo):
-    labels = digits().labels[indices].tolist()
-    names = [""] * len(indices) if photo is None else [PHOTO_NAMES[p] for p in photo]
+    labels = [-1] * len(images) if indices is None else digits().labels[indices].tolist()
+    names = [""] * len(images) if photo is None else [PHOTO_NAMES[p] for p in photo]
     rows = [dict(zip(ATTRIBUTES, row, strict=True)) for row in table.tolist()]
     return [Composite(*parts) for parts in zip(images, rows, labels, names, strict=True)]
 
@@ -145,11 +158,9 @@ def _digit_field(indices, draw, canvas, shift):
     """Stroke strength [n, H, W]: the upsampled digit under scale, shear and shift."""
     height, width = canvas
     side = min(canvas)
-    scale = 0.58 + 0.30 * draw["scale"]  # height of the 8-row digit over the side
-    room = 0.94 - scale
-    centre_x = 0.5 + (draw["x"] - 0.5) * room * 0.9
-    centre_y = 0.5 + (draw["y"] - 0.5) * room
-    shear = 0.5 * (draw["shear"] - 0.5)
+    scale = 0.66 + 0.24 * draw["scale"]  # height of the 8-row digit over the side
+    centre_x, centre_y = (0.5 + 0.06 * (draw[name] - 0.5) for name in ("x", "y"))
+    shear = 0.3 * (draw["shear"] - 0.5)
     grid_y, grid_x = (_pixels(length, by) / side for length, by in zip(canvas, shift, strict=True))
     row = (grid_y - centre_y[:, None]) / scale[:, None]
     column = (grid_x - centre_x[:, None]) / scale[:, None]
@@ -202,6 +213,12 @@ def _background(photo, draw, canvas, shift):
     return result.reshape(len(photo), canvas[1], canvas[0], 3).transpose(0, 2, 1, 3)
 
 
+def _plain_colour(draw):
+    """One muted colour for each picture, float32 [n, 1, 1, 3] in 0..255."""
+    colour = np.stack([draw[name] for name in ("zoom", "top", "left")], axis=-1)
+    return (127.5 * (colour + colour.mean(-1, keepdims=True)))[:, None, None, :]
+
+
 def _tent(centre, step, cells):
     """Resampling weights [n, length, cells] of a tent as wide as the step; reflected outside."""
     centre = np.abs(centre)
@@ -229,9 +246,6 @@ def _bases(side: int) -> np.ndarray:
 
 def _attributes(indices, photo, mask, background, inverted, tint):
     """The table bool [n, 40], measured on the square's mask [n, S, S] and background [n, S, S, 3] in 0..1."""
-    labels, side = digits().labels[indices], mask.shape[1]
-    width, lean, height = _shape(mask)
-    lean = lean - _usual_lean()[labels]
     weight = 1 - mask
     total = weight.sum((1, 2))
     luma = background @ _LUMA
@@ -239,15 +253,25 @@ def _attributes(indices, photo, mask, background, inverted, tint):
     spread = np.sqrt(np.maximum((luma**2 * weight).sum((1, 2)) / total - mean**2, 0))
     colour = ((background.max(-1) - background.min(-1)) * weight).sum((1, 2)) / total
     warmth = ((background[..., 0] - background[..., 2]) * weight).sum((1, 2)) / total
-    none = np.zeros(len(indices), bool)
-    columns = [labels == n for n in range(10)]
-    columns += [none if photo is None else photo == p for p in range(len(PHOTO_NAMES))]
-    columns += [width > 0.125 * side, width < 0.105 * side, lean < -0.14, lean > 0.14]
-    columns += [height > 0.80 * side, height < 0.64 * side, inverted]
-    columns += [tint == 1, (tint == 2) & ~inverted, tint == 3, tint == 4]
+    none = np.zeros(len(mask), bool)
+    names, strokes = (
+        ([none] * 10, [none] * 11) if indices is None else _strokes(indices, mask, inverted, tint)
+    )
+    columns = [*names, *(none if photo is None else photo == p for p in range(len(PHOTO_NAMES))), *strokes]
     columns += [mean > 0.66, mean < 0.18, spread < 0.065]
     columns += [colour > 0.20, colour < 0.03, warmth > 0.12, warmth < -0.02]
     return np.stack(columns, axis=1)
+
+
+def _strokes(indices, mask, inverted, tint):
+    """The ten columns that name the digit, and the eleven from Thick to Blue_Digit."""
+    labels, side = digits().labels[indices], mask.shape[1]
+    width, lean, height = _shape(mask)
+    lean = lean - _usual_lean()[labels]
+    columns = [width > 0.15 * side, width < 0.11 * side, lean < -0.14, lean > 0.14]
+    columns += [height > 0.86 * side, height < 0.70 * side, inverted]
+    columns += [tint == 1, (tint == 2) & ~inverted, tint == 3, tint == 4]
+    return [labels == n for n in range(10)], columns
 
 
 def _shape(mask):

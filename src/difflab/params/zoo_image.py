@@ -28,8 +28,11 @@ class ZooTransformerParams(Group):
     num_layers: int = Field(ge=1)
     num_attention_heads: int = Field(ge=1)
     attention_head_dim: int = Field(ge=8, multiple_of=2)
-    num_images: int = Field(ge=2, description="plain digits drawn for training, each with two captions")
-    num_held_out: int = Field(ge=1, description="plain digits of the held-out loss")
+    num_images: int = Field(ge=2, description="pictures drawn for training, each with two captions")
+    photo_fraction: float = Field(
+        ge=0, le=1, description="share of photographs among them; the rest are plain digits"
+    )
+    num_held_out: int = Field(ge=1, description="pictures of the held-out loss")
     max_sequence_length: int = Field(ge=8, description="tokens of the T5 encoder in training")
     training: FlowTrainingParams
     density: DensityParams

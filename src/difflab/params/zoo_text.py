@@ -1,4 +1,4 @@
-"""Groups of the text models: the three frozen encoders of the base and the Llama that rewrites captions."""
+"""Groups of the text models: the three encoders of the base and the Llama that rewrites captions."""
 
 from pydantic import Field
 
@@ -17,13 +17,16 @@ class EncoderParams(Group):
 
 
 class ZooTextParams(Group):
-    """`zoo.text`: CLIP-L-like, CLIP-G-like and T5-like encoders, their weights drawn from the seed."""
+    """`zoo.text`: CLIP-L-like and CLIP-G-like encoders, trained beside the tower, and a drawn T5-like one."""
 
     hub: HubRef | None
     max_length: int = Field(ge=8, le=77, description="tokens of the CLIP-like encoders, with start and end")
     text_encoder: EncoderParams
     text_encoder_2: EncoderParams
     text_encoder_3: EncoderParams
+    num_images: int = Field(ge=1, description="captioned pictures that the CLIP-like encoders learn from")
+    num_held_out: int = Field(ge=1, description="pictures of held-out digits in the metrics")
+    training: FitParams
 
 
 class ZooLlamaParams(Group):

@@ -1,11 +1,13 @@
-"""The three frozen text encoders of an SD3 base, drawn from a seed, in the layout that its pipeline loads.
+"""The three text encoders of an SD3 base, in the layout that its pipeline loads.
 
-They are not trained: a random network with well-scaled weights keeps captions apart, and the diffusion
-transformer learns to read it. Scales matter: the usual initialisers leave token embeddings near 0.02 and
+Their weights are drawn from a seed; the two CLIP-like ones then learn (`difflab.zoo.contrast`), the T5-like one
+stays as drawn: a random network with well-scaled weights keeps the tokens of captions apart, and the diffusion
+transformer learns to read them. Scales matter: the usual initialisers leave token embeddings near 0.02 and
 attention almost silent, so hidden states would differ little from one caption to the next. Here every layer
 adds about as much as it gets.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,23 +23,49 @@ if TYPE_CHECKING:
 _HEAD_DIM = 8
 
 
-def write_text_encoders(folder: str | Path, params: ZooTextParams, seed: int) -> int:
-    """Write text_encoder, text_encoder_2, text_encoder_3 and their tokenizers; the number of weights.
+CLIP_ROLES = ("text_encoder", "text_encoder_2")
 
-    The two CLIP-like encoders are `CLIPTextModelWithProjection` of different widths, the third is a
-    `T5EncoderModel`.
+
+@dataclass(frozen=True)
+class TextModels:
+    """The encoders and tokenizers of a base.
+
+    Attributes:
+        clips: two `CLIPTextModelWithProjection` of different widths, by the name of their folder.
+        t5: a `T5EncoderModel`.
+        clip_tokenizer: of both CLIP-like encoders.
+        t5_tokenizer: of the third.
     """
+
+    clips: dict[str, "CLIPTextModelWithProjection"]
+    t5: "T5EncoderModel"
+    clip_tokenizer: "PreTrainedTokenizerBase"
+    t5_tokenizer: "PreTrainedTokenizerBase"
+
+    @property
+    def num_weights(self) -> int:
+        return sum(p.numel() for model in (*self.clips.values(), self.t5) for p in model.parameters())
+
+
+def draw_text_models(params: ZooTextParams, seed: int) -> TextModels:
+    """All weights drawn from the seed."""
     clip, t5 = clip_tokenizer(params.max_length), t5_tokenizer(params.max_length)
-    parts = {
-        "text_encoder": (clip_encoder(params.text_encoder, clip, seed, "text_encoder"), clip),
-        "text_encoder_2": (clip_encoder(params.text_encoder_2, clip, seed, "text_encoder_2"), clip),
-        "text_encoder_3": (t5_encoder(params.text_encoder_3, t5, seed, "text_encoder_3"), t5),
-    }
+    return TextModels(
+        clips={role: clip_encoder(getattr(params, role), clip, seed, role) for role in CLIP_ROLES},
+        t5=t5_encoder(params.text_encoder_3, t5, seed, "text_encoder_3"),
+        clip_tokenizer=clip,
+        t5_tokenizer=t5,
+    )
+
+
+def save_text_models(folder: str | Path, models: TextModels) -> None:
+    """Write text_encoder, text_encoder_2, text_encoder_3 and tokenizer, tokenizer_2, tokenizer_3."""
+    parts = {role: (models.clips[role], models.clip_tokenizer) for role in CLIP_ROLES}
+    parts["text_encoder_3"] = (models.t5, models.t5_tokenizer)
     with atomic_path(folder) as temporary:
-        for name, (encoder, tokenizer) in parts.items():
-            encoder.save_pretrained(temporary / name)
-            tokenizer.save_pretrained(temporary / name.replace("text_encoder", "tokenizer"))
-    return sum(p.numel() for encoder, _ in parts.values() for p in encoder.parameters())
+        for role, (encoder, tokenizer) in parts.items():
+            encoder.save_pretrained(temporary / role)
+            tokenizer.save_pretrained(temporary / role.replace("text_encoder", "tokenizer"))
 
 
 def clip_encoder(

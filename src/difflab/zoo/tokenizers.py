@@ -82,7 +82,7 @@ def corpus() -> tuple[str, ...]:
         "system",
         "user",
         "assistant",
-        "A handwritten digit over a photo of black.",
+        "A handwritten digit over a photo or a plain background.",
         *sentences,
     ]
     return tuple(text for line in lines for text in (line, line.lower(), f" {line.lower()}"))

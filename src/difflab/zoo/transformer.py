@@ -1,27 +1,14 @@
-"""The miniature's base model: a small SD3Transformer2DModel, and the captioned plain digits it learns."""
+"""The miniature's base model: a small SD3Transformer2DModel and its scheduler."""
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-import pandas as pd
-
 from difflab import rng
-from difflab.captions.templates import detailed_caption, short_caption
-from difflab.data import blend
-from difflab.data.preprocess import to_tensor
 
 if TYPE_CHECKING:
     from diffusers.models import SD3Transformer2DModel
-    from torch import Tensor
 
     from difflab.params.zoo_image import ZooTransformerParams
-
-IMAGE_SIZE = 32
-VARIANTS = ("short", "detailed")
-HELD_OUT_EVERY = 16  # of the training digits, every sixteenth serves the held-out loss only
-_PURPOSE = "zoo transformer"
 
 
 def build(
@@ -79,46 +66,6 @@ def _initialise(transformer: "SD3Transformer2DModel") -> None:
         out.weight.copy_(0.5 * basis.permute(2, 3, 1, 0).reshape(out.weight.shape))
     nn.init.zeros_(embed.bias)
     nn.init.zeros_(out.bias)
-
-
-@dataclass(frozen=True)
-class PlainDigits:
-    """Plain digits, light on black, with their captions.
-
-    Attributes:
-        ids: "plain-00000", ...
-        images: float32 [n, 3, 32, 32] in [-1, 1].
-        captions: one list of n captions for each of `VARIANTS`.
-        labels: the digit in each image, int64 [n].
-    """
-
-    ids: list[str]
-    images: "Tensor"
-    captions: dict[str, list[str]]
-    labels: np.ndarray
-
-    def caption_table(self) -> pd.DataFrame:
-        """All captions as rows of `captions.table`."""
-        rows = [
-            {"id": id, "variant": variant, "caption": caption, "source_sha256": ""}
-            for variant, captions in self.captions.items()
-            for id, caption in zip(self.ids, captions, strict=True)
-        ]
-        return pd.DataFrame(rows)
-
-
-def plain_digits(digits: np.ndarray, count: int, seed: int, purpose: str) -> PlainDigits:
-    """Draw `count` plain digits among `digits` (rows of `bundled.digits()`), keyed by seed and purpose."""
-    purpose = f"{_PURPOSE} {purpose}"
-    chosen = rng.numpy_rng(seed, purpose, "digits").choice(digits, count)
-    images, composites = blend.batch(chosen, seed, purpose, 0, IMAGE_SIZE, with_photos=False)
-    describe = {"short": short_caption, "detailed": detailed_caption}
-    return PlainDigits(
-        ids=[f"plain-{purpose.rpartition(' ')[2]}-{n:05d}" for n in range(count)],
-        images=to_tensor(images, IMAGE_SIZE),
-        captions={v: [describe[v](c.attributes) for c in composites] for v in VARIANTS},
-        labels=np.array([c.digit for c in composites]),
-    )
 
 
 def write_scheduler(folder: str | Path, shift: float) -> None:
