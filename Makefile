@@ -19,7 +19,7 @@ help:  ## list the targets
 setup: $(READY)  ## make .venv with the locked packages
 
 repro: $(READY)  ## run the whole study, then print its table and the time of each stage
-	@dvc repro
+	@difflab repro
 	@difflab times
 	@difflab results
 

@@ -1,5 +1,6 @@
 """The command line, `difflab`. Commands import what they need, so that --help is immediate."""
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -52,6 +53,24 @@ def compose(overrides: tuple[str, ...], check: bool) -> None:
         click.echo(f"wrote {target}")
     elif diff := compose.difference(text, target.read_text() if target.exists() else ""):
         raise DifflabError(f"params.yaml is not what conf/ composes: run `difflab compose`\n{diff}")
+
+
+@cli.command()
+@click.argument("targets", nargs=-1)
+@click.option(
+    "-j", "--jobs", type=click.IntRange(min=1), help="Stages at once; default: processors / num_threads."
+)
+def repro(targets: tuple[str, ...], jobs: int | None) -> None:
+    """Bring TARGETS up to date as `dvc repro` does, independent stages side by side."""
+    from difflab.app import repro
+
+    jobs = jobs or repro.default_jobs()
+    if jobs == 1:
+        sys.exit(subprocess.run([sys.executable, "-m", "dvc", "repro", *targets], check=False).returncode)
+    outcomes = repro.repro(targets, jobs)
+    click.echo(repro.summary(outcomes))
+    if any(outcome != repro.DONE for outcome in outcomes.values()):
+        raise DifflabError("some stages failed: their messages stand above; the others' results are kept")
 
 
 @cli.command()

@@ -20,9 +20,9 @@ def summary(tmp_path):
 
 
 def test_the_table_is_that_of_the_report(summary):
-    from difflab.evaluation import report
+    from difflab.evaluation import tables
 
-    assert results_table(summary) == report.results_table(SUMMARY)
+    assert results_table(summary) == tables.results_table(SUMMARY)
     assert "81.2" in results_table(summary)
 
 

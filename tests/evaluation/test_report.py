@@ -64,7 +64,7 @@ def test_the_summary_names_the_headlines_of_the_study(root):
 
 
 def test_the_table_stands_beside_the_published_one(root):
-    rows = report.results_table(summary_of(root)).splitlines()
+    rows = tables.results_table(summary_of(root)).splitlines()
     assert rows[2] == "| pretrained | 60.5 ± 0.7 | 61.5 ± 0.7 | 80.0 | 88.2 |"
     assert rows[3] == "| m = −0.5 | 8.50 ± 0.71 | 9.50 ± 0.71 | 24.3 | 31.1 |"
     assert rows[5] == "| m = 0.5 | 8.00 ± 0.71 | 9.00 ± 0.71 | 32.0 | 31.6 |"
@@ -72,18 +72,18 @@ def test_the_table_stands_beside_the_published_one(root):
 
 
 def test_on_sigma_the_published_columns_change_places(root):
-    rows = report.results_table(summary_of(root, {"convention": "sigma", "shift": 3.0})).splitlines()
+    rows = tables.results_table(summary_of(root, {"convention": "sigma", "shift": 3.0})).splitlines()
     assert rows[3].endswith("| 32.0 | 31.6 |")
     assert rows[5].endswith("| 24.3 | 31.1 |")
 
 
 def test_a_miniature_says_that_its_values_do_not_compare(root):
-    assert "do **not** compare" in report.results_table(summary_of(root))
-    assert "do **not** compare" not in report.results_table(summary_of(root, comparable=True))
+    assert "do **not** compare" in tables.results_table(summary_of(root))
+    assert "do **not** compare" not in tables.results_table(summary_of(root, comparable=True))
 
 
 def test_the_table_says_n_seeds_and_dimension(root):
-    note = report.table_note(summary_of(root))
+    note = tables.table_note(summary_of(root))
     assert "150 generated images" in note
     assert "2 generation seeds (mean ± standard deviation)" in note
     assert "96-dimensional" in note

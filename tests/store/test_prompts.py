@@ -210,6 +210,25 @@ def test_few_files_however_many_captions(tmp_path):
     ]
 
 
+def test_two_captions_of_sd3_at_77_tokens_take_less_than_2_mb(tmp_path):
+    """With the latents' 1.10 MB at 1024 px (`test_latents.py`) an example takes less than 3.2 MB."""
+
+    class Sd3Encoders(FakeEncoders):
+        def encode(self, captions, batch_size):
+            widths = {"clip_l": (77, 768), "clip_g": (77, 1280), "t5": (77, 4096), "pooled": (2048,)}
+            return {part: torch.zeros(len(captions), *shape) for part, shape in widths.items()}
+
+    frame = table(*[(f"hq-{i}", v, f"caption {i} {v}") for i in range(8) for v in ("blip2", "llama3")])
+    write(
+        tmp_path / "prompts", frame, Sd3Encoders(), tmp_path / "scratch", dtype=torch.bfloat16, shard_size=32
+    )
+    size = sum(p.stat().st_size for p in (tmp_path / "prompts").iterdir())
+    empty = 950_000  # the empty prompt is there once
+    assert (size - empty) / 8 < 2.0e6
+    latents = 1.10e6
+    assert (size - empty) / 8 + latents < 3.2e6
+
+
 def test_a_killed_run_goes_on_where_it_stopped(tmp_path):
     class Failing(FakeEncoders):
         calls = 0

@@ -14,7 +14,7 @@ def results_table(summary: Path = Path("metrics/summary.json")) -> str:
     Raises:
         DifflabError: there are no results.
     """
-    from difflab.evaluation.report import results_table
+    from difflab.evaluation.tables import results_table
 
     if not summary.exists():
         raise DifflabError(f"{summary} is missing: run `dvc repro`")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from difflab.evaluation import figures, style, tables, verdicts
 from difflab.evaluation.cells import ADAPTERS, CAPTION_NAMES, CAPTIONS, adapter_name
-from difflab.evaluation.document import Block, Bullets, Picture, Section, Text, markdown_table
+from difflab.evaluation.document import Block, Bullets, Picture, Section, Text
 from difflab.evaluation.inputs import METRIC_STAGES, Inputs
 from difflab.evaluation.published import published
 from difflab.evaluation.summary import best_point
@@ -35,29 +35,6 @@ class Study:
     logit_std: float
     plots: Path
     dark: Path
-
-
-def results_table(summary: Mapping[str, float]) -> str:
-    """The main table as Markdown, with one line under it that says what it is: for the README and the
-    report."""
-    return f"{markdown_table(tables.fid_table(summary))}\n\n{table_note(summary)}"
-
-
-def table_note(summary: Mapping[str, float]) -> str:
-    """n, seeds, feature dimension, and whether the values may be compared with the published ones."""
-    n, seeds = summary.get("n"), summary.get("seeds")
-    made = f"FID of {n:g} generated images for each cell and seed" if n else "FID"
-    if seeds:
-        made += (
-            f", {seeds:g} generation seeds (mean ± standard deviation)"
-            if seeds > 1
-            else ", one generation seed"
-        )
-    if "dim" in summary:
-        made += f", {summary['dim']:g}-dimensional features"
-    if summary.get("comparable_with_published"):
-        return f"{made}. The settings are the published ones."
-    return f"{made}. A miniature on other images: its values do **not** compare with the published ones."
 
 
 def build(inputs: Inputs, summary: Mapping[str, float], study: Study) -> list[Section]:
@@ -105,7 +82,7 @@ def results(inputs: Inputs, summary: Mapping[str, float], study: Study) -> list[
     if not inputs.metrics("score"):
         return [Text("No scores yet: run `dvc repro score`.")]
     means = tables.logit_means(summary)
-    blocks: list[Block] = [tables.fid_table(summary), Text(table_note(summary)), Text(_pairing(study))]
+    blocks: list[Block] = [tables.fid_table(summary), Text(tables.table_note(summary)), Text(_pairing(study))]
     blocks.append(
         _figure(
             study,

@@ -15,11 +15,34 @@ from difflab.evaluation.cells import (
     median_sigma,
     signed,
 )
-from difflab.evaluation.document import Table
+from difflab.evaluation.document import Table, markdown_table
 from difflab.evaluation.published import published_fid
 
 Summary = Mapping[str, float]
 ABSENT = "–"
+
+
+def results_table(summary: Mapping[str, float]) -> str:
+    """The main table as Markdown, with one line under it that says what it is: for the README and the
+    report."""
+    return f"{markdown_table(fid_table(summary))}\n\n{table_note(summary)}"
+
+
+def table_note(summary: Mapping[str, float]) -> str:
+    """n, seeds, feature dimension, and whether the values may be compared with the published ones."""
+    n, seeds = summary.get("n"), summary.get("seeds")
+    made = f"FID of {n:g} generated images for each cell and seed" if n else "FID"
+    if seeds:
+        made += (
+            f", {seeds:g} generation seeds (mean ± standard deviation)"
+            if seeds > 1
+            else ", one generation seed"
+        )
+    if "dim" in summary:
+        made += f", {summary['dim']:g}-dimensional features"
+    if summary.get("comparable_with_published"):
+        return f"{made}. The settings are the published ones."
+    return f"{made}. A miniature on other images: its values do **not** compare with the published ones."
 
 
 def fid_table(summary: Summary) -> Table:

@@ -1,0 +1,132 @@
+"""`dvc repro` with several stages at once.
+
+DVC runs one stage after the other, but lets several processes run different stages of one repository: it locks
+the repository except while a stage's command runs. So each stage here is its own `dvc repro --single-item`, and
+Dask's scheduler, made for graphs of tasks in one process, starts it as soon as what it depends on is done.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from functools import partial
+from queue import SimpleQueue
+from typing import TYPE_CHECKING
+
+from difflab.errors import DifflabError
+from difflab.params.loading import load_params
+
+if TYPE_CHECKING:
+    from dvc.repo import Repo
+    from dvc.stage import Stage
+    from networkx import DiGraph
+
+DONE, FAILED, SKIPPED = "done", "failed", "skipped"
+# What DVC says of every single stage; the stages' own lines tell the same.
+_CHATTER = (
+    "Use `dvc push`",
+    "> ",
+    "Updating lock file",
+    "Generating lock file",
+    "To track the changes",
+    "\tgit add",
+)
+
+
+def default_jobs() -> int:
+    """One stage for each GPU; without one, as many as the processors hold, each with `runtime.num_threads`."""
+    if gpus := visible_gpus():
+        return len(gpus)
+    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, processors // load_params().runtime.num_threads)
+
+
+def visible_gpus() -> list[str]:
+    """Numbers or names of the CUDA devices, found without importing torch."""
+    if (named := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
+        return [name for name in named.split(",") if name.strip()]
+    if not shutil.which("nvidia-smi"):
+        return []
+    listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=False).stdout
+    return [str(number) for number in range(sum(line.startswith("GPU ") for line in listed.splitlines()))]
+
+
+def repro(targets: Iterable[str], jobs: int) -> dict[str, str]:
+    """Bring the targets (all stages if there are none) up to date, `jobs` stages at once.
+
+    A failed stage stops what depends on it, nothing else. With several GPUs each stage at a time has its own.
+
+    Returns:
+        for each stage that was out of date: "done", "failed" or "skipped", because a stage before it failed.
+
+    Raises:
+        DifflabError: an unknown target, or DVC cannot read the pipeline.
+    """
+    from dask.threaded import get
+
+    needs = changed(targets)
+    gpus = visible_gpus() if jobs > 1 else []
+    places: SimpleQueue[dict[str, str]] = SimpleQueue()
+    for job in range(jobs):
+        places.put({"CUDA_VISIBLE_DEVICES": gpus[job % len(gpus)]} if gpus else {})
+    tasks = {stage: (partial(_run, stage, places), before) for stage, before in needs.items()}
+    outcomes = get(tasks, list(tasks), num_workers=jobs) if tasks else ()
+    return dict(zip(tasks, outcomes, strict=True))
+
+
+def changed(targets: Iterable[str]) -> dict[str, list[str]]:
+    """The stages that are out of date or depend on one that is, in order, and which of these each waits for."""
+    import networkx
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+
+    try:
+        with Repo() as repository:
+            graph = repository.index.graph  # an edge leads from a stage to one that it depends on
+            wanted = _with_dependencies(repository, graph, list(targets))
+            order = [s.addressing for s in networkx.dfs_postorder_nodes(graph) if s in wanted]
+            needs = {s.addressing: [d.addressing for d in graph.successors(s)] for s in wanted}
+            stale = set(repository.status(targets=order))
+    except DvcException as error:
+        raise DifflabError(str(error)) from error
+    for stage in order:
+        if not stale.isdisjoint(needs[stage]):
+            stale.add(stage)
+    return {stage: [n for n in needs[stage] if n in stale] for stage in order if stage in stale}
+
+
+def _with_dependencies(repository: "Repo", graph: "DiGraph", targets: list[str]) -> "set[Stage]":
+    import networkx
+
+    if not targets:
+        return set(graph)
+    named = {stage for target in targets for stage in repository.stage.collect(target)}
+    return named.union(*(networkx.descendants(graph, stage) for stage in named))
+
+
+def _run(stage: str, places: "SimpleQueue[dict[str, str]]", before: list[str]) -> str:
+    """Run one stage where there is a place, and pass on what it prints, line by line."""
+    if any(outcome != DONE for outcome in before):
+        return SKIPPED
+    command = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--single-item", stage]
+    place = places.get()
+    pipe = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    with subprocess.Popen(command, env=os.environ | place, **pipe) as process:
+        for line in process.stdout:
+            if line.strip() and not line.startswith(_CHATTER):
+                print(line, end="", flush=True)
+    places.put(place)
+    return DONE if process.returncode == 0 else FAILED
+
+
+def summary(outcomes: Mapping[str, str]) -> str:
+    """One line: how many stages ran, and which failed or were not started."""
+    if not outcomes:
+        return "Everything is up to date."
+    parts = []
+    for outcome in (DONE, FAILED, SKIPPED):
+        names = [stage for stage, of in outcomes.items() if of == outcome]
+        if names:
+            parts.append(f"{len(names)} {outcome}" + ("" if outcome == DONE else f" ({', '.join(names)})"))
+    return f"Stages: {', '.join(parts)}."
