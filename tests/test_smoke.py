@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.smoke, pytest.mark.slow, pytest.mark.timeout(1800)]
 
 @pytest.fixture(scope="module")
 def clone(root, tmp_path_factory) -> Path:
-    """The working tree's files in a new repository with the smoke profile, after one `dvc repro`."""
+    """The working tree's files in a new repository with the smoke profile, run two stages at once."""
     folder = tmp_path_factory.mktemp("smoke") / "study"
     listed = run(root, "git", "ls-files", "--cached", "--others", "--exclude-standard").stdout.splitlines()
     for name in listed:
@@ -30,7 +30,7 @@ def clone(root, tmp_path_factory) -> Path:
     run(folder, "git", "init", "-q")
     run(folder, "git", "add", ".")
     run(folder, "git", "-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qm", "start")
-    run(folder, "dvc", "repro")
+    run(folder, "difflab", "repro", "--jobs", "2")
     return folder
 
 

@@ -272,3 +272,21 @@ def test_help_shows_what_the_stage_does(repo):
     code, out, _ = repo.run("demo", "--help")
     assert code == 0
     assert "A stage for tests." in out
+
+
+def test_a_file_that_is_being_rewritten_is_read_when_it_has_settled(tmp_path, monkeypatch):
+    from difflab import stage
+
+    path = tmp_path / "dvc.lock"
+    states = iter(["stages: {a", "", "stages: {a: 1}", "stages: {a: 1}", "never read"])
+    monkeypatch.setattr(type(path), "read_text", lambda self: next(states))
+    assert stage._settled(path, pause=0) == "stages: {a: 1}"
+    assert next(states) == "never read"
+
+
+def test_a_warning_is_one_line_that_names_the_stage(repo):
+    repo.write("demo", "import warnings\nwarnings.warn('few images')")
+    code, _, err = repo.run("demo")
+    assert code == 0
+    assert "WARNING demo: few images\n" in err
+    assert "demo.py" not in err

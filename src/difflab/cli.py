@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import click
@@ -67,8 +68,9 @@ def repro(targets: tuple[str, ...], jobs: int | None) -> None:
     jobs = jobs or repro.default_jobs()
     if jobs == 1:
         sys.exit(subprocess.run([sys.executable, "-m", "dvc", "repro", *targets], check=False).returncode)
+    started = time.perf_counter()
     outcomes = repro.repro(targets, jobs)
-    click.echo(repro.summary(outcomes))
+    click.echo(repro.summary(outcomes, time.perf_counter() - started))
     if any(outcome != repro.DONE for outcome in outcomes.values()):
         raise DifflabError("some stages failed: their messages stand above; the others' results are kept")
 

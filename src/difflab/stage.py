@@ -16,6 +16,7 @@ import os
 import shutil
 import sys
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -125,8 +126,18 @@ def _locked_hashes() -> dict[str, str]:
     if not lock.exists():
         return {}
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    stages = yaml.load(lock.read_text(), Loader=loader).get("stages", {})
+    stages = (yaml.load(_settled(lock), Loader=loader) or {}).get("stages", {})
     return {out["path"]: out["md5"] for s in stages.values() for out in s.get("outs", []) if "md5" in out}
+
+
+def _settled(path: Path, pause: float = 0.03) -> str:
+    """The text of a file that another process may be rewriting: two equal readings in a row, none empty."""
+    text = ""
+    while True:
+        before, text = text, path.read_text()
+        if text and text == before:
+            return text
+        time.sleep(pause)
 
 
 def run(main: Callable[..., None]) -> None:
@@ -134,6 +145,7 @@ def run(main: Callable[..., None]) -> None:
     started = time.perf_counter()
     name = Path(sys.modules[main.__module__].__file__).stem
     item, variant = _parse(name, main)
+    warnings.formatwarning = lambda message, *_, **__: f"WARNING {name}: {message}\n"
     stage: Stage | None = None
     status, code = "FAILED", 1
     try:

@@ -101,7 +101,9 @@ def test_a_failure_stops_its_dependants_and_nothing_else(study, capfd):
     }  # fmt: skip
     assert Path("right").exists()
     assert "the left one broke" in capfd.readouterr().out
-    assert repro.summary(outcomes) == "Stages: 2 done, 1 failed (left), 1 skipped (last)."
+    assert repro.summary(outcomes, 90.0) == (
+        "Stages: 2 done, 1 failed (left), 1 skipped (last), in 1.5 minutes."
+    )
 
 
 def test_each_stage_at_a_time_has_its_own_gpu(study, monkeypatch):
@@ -127,4 +129,4 @@ def test_jobs_follow_the_machine(monkeypatch):
 
 
 def test_nothing_to_do_is_said():
-    assert repro.summary({}) == "Everything is up to date."
+    assert repro.summary({}, 1.0) == "Everything is up to date."

@@ -120,8 +120,8 @@ def _run(stage: str, places: "SimpleQueue[dict[str, str]]", before: list[str]) -
     return DONE if process.returncode == 0 else FAILED
 
 
-def summary(outcomes: Mapping[str, str]) -> str:
-    """One line: how many stages ran, and which failed or were not started."""
+def summary(outcomes: Mapping[str, str], seconds: float) -> str:
+    """One line: how many stages ran in which time, and which failed or were not started."""
     if not outcomes:
         return "Everything is up to date."
     parts = []
@@ -129,4 +129,4 @@ def summary(outcomes: Mapping[str, str]) -> str:
         names = [stage for stage, of in outcomes.items() if of == outcome]
         if names:
             parts.append(f"{len(names)} {outcome}" + ("" if outcome == DONE else f" ({', '.join(names)})"))
-    return f"Stages: {', '.join(parts)}."
+    return f"Stages: {', '.join(parts)}, in {seconds / 60:.1f} minutes."
