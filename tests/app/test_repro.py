@@ -115,6 +115,15 @@ def test_each_stage_at_a_time_has_its_own_gpu(study, monkeypatch):
     assert sorted(Path("last").read_text()) == ["4", "6"]
 
 
+def test_of_several_ready_stages_the_one_with_the_longest_way_to_the_end_goes_first(study):
+    change("left", cmd="date +%s%N > left", meta={"seconds": 5})
+    change("right", cmd="date +%s%N > right", meta={"seconds": 50})
+    change("last", meta={"seconds": 7})
+    assert repro.remaining_seconds(repro.changed([])) == {"first": 58, "left": 12, "right": 57, "last": 7}
+    repro.repro([], jobs=1)
+    assert int(Path("right").read_text()) < int(Path("left").read_text())
+
+
 def test_an_unknown_target_is_named(study):
     with pytest.raises(DifflabError, match="nosuch"):
         repro.repro(["nosuch"], jobs=2)

@@ -1,8 +1,8 @@
 """`dvc repro` with several stages at once.
 
 DVC runs one stage after the other, but lets several processes run different stages of one repository: it locks
-the repository except while a stage's command runs. So each stage here is its own `dvc repro --single-item`, and
-Dask's scheduler, made for graphs of tasks in one process, starts it as soon as what it depends on is done.
+the repository except while a stage's command runs. So each stage here is its own `dvc repro --single-item`, started
+when what it depends on is done and a place is free; of several, the one with the longest way to the end goes first.
 """
 
 import os
@@ -10,12 +10,12 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
-from functools import partial
-from queue import SimpleQueue
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from graphlib import TopologicalSorter
 from typing import TYPE_CHECKING
 
 from difflab.errors import DifflabError
-from difflab.params.loading import load_params
+from difflab.params.loading import load_params, read_pipeline
 
 if TYPE_CHECKING:
     from dvc.repo import Repo
@@ -63,16 +63,42 @@ def repro(targets: Iterable[str], jobs: int) -> dict[str, str]:
     Raises:
         DifflabError: an unknown target, or DVC cannot read the pipeline.
     """
-    from dask.threaded import get
-
     needs = changed(targets)
+    urgency = remaining_seconds(needs)
     gpus = visible_gpus() if jobs > 1 else []
-    places: SimpleQueue[dict[str, str]] = SimpleQueue()
-    for job in range(jobs):
-        places.put({"CUDA_VISIBLE_DEVICES": gpus[job % len(gpus)]} if gpus else {})
-    tasks = {stage: (partial(_run, stage, places), before) for stage, before in needs.items()}
-    outcomes = get(tasks, list(tasks), num_workers=jobs) if tasks else ()
-    return dict(zip(tasks, outcomes, strict=True))
+    places = [{"CUDA_VISIBLE_DEVICES": gpus[job % len(gpus)]} if gpus else {} for job in range(jobs)]
+    order = TopologicalSorter(needs)
+    order.prepare()
+    outcomes: dict[str, str] = {}
+    ready: list[str] = []
+    running: dict[Future[str], tuple[str, dict[str, str]]] = {}
+    with ThreadPoolExecutor(jobs) as pool:
+        while order.is_active():
+            ready = sorted([*ready, *order.get_ready()], key=urgency.get)
+            while ready and places:
+                stage, place = ready.pop(), places.pop()
+                blocked = any(outcomes[before] != DONE for before in needs[stage])
+                running[pool.submit(_skip if blocked else _run, stage, place)] = stage, place
+            for done in wait(running, return_when=FIRST_COMPLETED).done:
+                stage, place = running.pop(done)
+                outcomes[stage] = done.result()
+                places.append(place)
+                order.done(stage)
+    return {stage: outcomes[stage] for stage in needs}
+
+
+def remaining_seconds(needs: Mapping[str, Iterable[str]]) -> dict[str, float]:
+    """For each stage the time from its start to the end of the study, if nothing had to wait.
+
+    A stage's own time is `meta.seconds` in dvc.yaml, of the default profile; a second where there is none.
+    """
+    stages = read_pipeline("dvc.yaml")["stages"]
+    remaining: dict[str, float] = {}
+    for stage in reversed(list(TopologicalSorter(needs).static_order())):
+        after = [remaining[later] for later, before in needs.items() if stage in before]
+        own = (stages[stage.partition("@")[0]].get("meta") or {}).get("seconds", 1)
+        remaining[stage] = own + max(after, default=0)
+    return remaining
 
 
 def changed(targets: Iterable[str]) -> dict[str, list[str]]:
@@ -105,19 +131,19 @@ def _with_dependencies(repository: "Repo", graph: "DiGraph", targets: list[str])
     return named.union(*(networkx.descendants(graph, stage) for stage in named))
 
 
-def _run(stage: str, places: "SimpleQueue[dict[str, str]]", before: list[str]) -> str:
-    """Run one stage where there is a place, and pass on what it prints, line by line."""
-    if any(outcome != DONE for outcome in before):
-        return SKIPPED
+def _run(stage: str, place: Mapping[str, str]) -> str:
+    """Run one stage, with the environment of its place, and pass on what it prints, line by line."""
     command = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--single-item", stage]
-    place = places.get()
     pipe = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     with subprocess.Popen(command, env=os.environ | place, **pipe) as process:
         for line in process.stdout:
             if line.strip() and not line.startswith(_CHATTER):
                 print(line, end="", flush=True)
-    places.put(place)
     return DONE if process.returncode == 0 else FAILED
+
+
+def _skip(stage: str, place: Mapping[str, str]) -> str:
+    return SKIPPED
 
 
 def summary(outcomes: Mapping[str, str], seconds: float) -> str:
