@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from graphlib import TopologicalSorter
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from difflab.errors import DifflabError
@@ -92,7 +93,7 @@ def remaining_seconds(needs: Mapping[str, Iterable[str]]) -> dict[str, float]:
 
     A stage's own time is `meta.seconds` in dvc.yaml, of the default profile; a second where there is none.
     """
-    stages = read_pipeline("dvc.yaml")["stages"]
+    stages = read_pipeline(str(Path("dvc.yaml").resolve()))["stages"]
     remaining: dict[str, float] = {}
     for stage in reversed(list(TopologicalSorter(needs).static_order())):
         after = [remaining[later] for later, before in needs.items() if stage in before]
