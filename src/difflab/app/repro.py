@@ -111,10 +111,11 @@ def changed(targets: Iterable[str]) -> dict[str, list[str]]:
     try:
         with Repo() as repository:
             graph = repository.index.graph  # an edge leads from a stage to one that it depends on
-            wanted = _with_dependencies(repository, graph, list(targets))
+            targets = list(targets)
+            wanted = _with_dependencies(repository, graph, targets)
             order = [s.addressing for s in networkx.dfs_postorder_nodes(graph) if s in wanted]
             needs = {s.addressing: [d.addressing for d in graph.successors(s)] for s in wanted}
-            stale = set(repository.status(targets=order))
+            stale = set(repository.status(targets=targets or None, with_deps=True))
     except DvcException as error:
         raise DifflabError(str(error)) from error
     for stage in order:
