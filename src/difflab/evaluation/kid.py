@@ -12,7 +12,8 @@ from difflab.errors import DifflabError
 
 def kernel(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Cubic polynomial kernel of features [n_a, d] and [n_b, d]: [n_a, n_b]."""
-    return (a @ b.T / a.shape[1] + 1) ** 3
+    linear = a @ b.T / a.shape[1] + 1
+    return linear * linear * linear  # several times as fast as ** 3
 
 
 def squared_mmd(a: np.ndarray, b: np.ndarray) -> float:
