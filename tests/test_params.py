@@ -132,6 +132,17 @@ def test_the_matrix_item_is_filled_in_everywhere(pipeline):
     assert entry["deps"] == ["models/zero/a"]
 
 
+def test_an_item_outside_the_matrix_lists_what_there_is(tmp_path):
+    stages = {
+        "stages": {"train": {"matrix": {"logit_mean": ["minus", "zero"]}, "cmd": "x ${item.logit_mean}"}}
+    }
+    (tmp_path / "dvc.yaml").write_text(yaml.safe_dump(stages))
+    path = str(tmp_path / "dvc.yaml")
+    assert stage_entry("train", {"logit_mean": "zero"}, path)["cmd"] == "x zero"
+    with pytest.raises(DifflabError, match="--logit-mean 'plus' is none of minus, zero"):
+        stage_entry("train", {"logit_mean": "plus"}, path)
+
+
 def test_an_unknown_stage_lists_the_known_ones(pipeline):
     with pytest.raises(DifflabError, match="no stage 'train'; it has finetune, prepare"):
         stage_entry("train", {}, pipeline)

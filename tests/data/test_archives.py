@@ -107,3 +107,8 @@ def test_a_source_is_opened_where_it_lies_and_refused_when_changed(tmp_path, mon
     place.unlink()
     with pytest.raises(DifflabError, match="is missing"):
         archives.open_source(tmp_path / "raw", None)
+
+
+def test_without_a_source_the_error_says_which_stage_makes_it(tmp_path):
+    with pytest.raises(DifflabError, match=r"source\.json is missing: run `dvc repro acquire`"):
+        archives.open_source(tmp_path, None)

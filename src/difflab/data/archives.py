@@ -49,6 +49,10 @@ def open_source(folder: str | Path, root: str | None) -> "Archive":
         DifflabError: it is missing, or not the one that `acquire` saw (size, sha256).
     """
     folder = Path(folder)
+    if not (folder / SOURCE_FILE).exists():
+        raise DifflabError(
+            f"{folder / SOURCE_FILE} is missing: run `dvc repro acquire`, or `dvc pull {folder}`"
+        )
     source = read_json(folder / SOURCE_FILE)
     path = (data_root(root) if source["source"] == "data_root" else folder) / source["file"]
     if not path.exists():

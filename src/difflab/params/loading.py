@@ -105,7 +105,11 @@ def read_pipeline(path: str) -> dict[str, Any]:
 
 
 def stage_entry(stage: str, item: dict[str, str], path: str = "dvc.yaml") -> dict[str, Any]:
-    """A stage's entry in dvc.yaml with `${item.x}` and `${group.key}` (of params.yaml) replaced."""
+    """A stage's entry in dvc.yaml with `${item.x}` and `${group.key}` (of params.yaml) replaced.
+
+    Raises:
+        DifflabError: there is no such stage, or a value of `item` is none of its matrix.
+    """
 
     def value_of(name: str) -> str:
         value: Any = {"item": item} if name.startswith("item.") else read_values()
@@ -125,6 +129,10 @@ def stage_entry(stage: str, item: dict[str, str], path: str = "dvc.yaml") -> dic
     stages = read_pipeline(path)["stages"]
     if stage not in stages:
         raise DifflabError(f"dvc.yaml has no stage '{stage}'; it has {', '.join(stages)}")
+    for name, known in stages[stage].get("matrix", {}).items():
+        if name in item and item[name] not in known:
+            option = name.replace("_", "-")
+            raise DifflabError(f"--{option} '{item[name]}' is none of {', '.join(map(str, known))}")
     return resolve(stages[stage])
 
 

@@ -60,9 +60,10 @@ def add_lora(transformer: nn.Module, settings: "LoraParams", seed: int) -> list[
     for parameter in trained:
         parameter.data = parameter.data.float()
     count = sum(p.numel() for p in trained)
+    blocks = "all blocks" if settings.blocks == "all" else f"blocks {', '.join(map(str, settings.blocks))}"
+    where = f"{len(modules)} linear layers ({', '.join(settings.targets)} of {blocks})"
     size = f"rank {settings.rank}, alpha {settings.alpha:g}"
-    print(f"LoRA: {count:,} parameters in {len(modules)} linear layers, {size}")
-    print(f"LoRA: {config['target_modules']}", flush=True)
+    print(f"LoRA: {count:,} parameters in {where}, {size}", flush=True)
     return modules
 
 
