@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from difflab import runtime
+from difflab import rng, runtime
 from difflab.data.balance import balance_weights
 from difflab.diffusion.density import SigmaDensity, quantiles
 from difflab.files import atomic_path, write_csv
@@ -24,7 +24,8 @@ HQ, ADD_ON = "data/celeba_hq", "data/celeba"
 
 
 def main(stage: Stage, *, captions: str, logit_mean: str) -> None:
-    params, seed = stage.params.finetune, stage.params.seed
+    params = stage.params.finetune
+    seed = rng.key(stage.params.seed, "finetune", params.seed)
     cell = f"{captions}-{logit_mean}"
     density = SigmaDensity(params.density, stage.params.logit_mean[logit_mean])
     examples, held_out = load_examples(stage, captions)

@@ -13,6 +13,9 @@ from difflab.app.compose import choices, compose, difference, validate
 PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text())
 STAGES = PIPELINE["stages"]
 MAX_FILES = 100
+REPORT = {
+    "reports/report.md": {"cache": False}
+}  # read on the web; its stage is too short to miss the run cache
 
 # Which packages of difflab each may import, besides itself and the modules of the ground floor.
 GROUND = {"errors", "files", "params", "rng", "runtime", "stage", "tracking", "tracking_worker"}
@@ -109,7 +112,7 @@ def test_metrics_and_only_metrics_stay_in_git(stage):
         assert path.startswith("metrics/")
         assert options == {"cache": False}
     for entry in STAGES[stage].get("outs", []):
-        assert isinstance(entry, str), (
+        assert isinstance(entry, str) or entry == REPORT, (
             "a plain output with options (persist, cache: false) loses the run cache"
         )
 

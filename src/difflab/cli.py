@@ -40,6 +40,20 @@ def plan(overrides: tuple[str, ...]) -> None:
 
 @cli.command()
 @overrides_option
+def doctor(overrides: tuple[str, ...]) -> None:
+    """Print what this machine has, and what is missing for a run; fail where something is."""
+    from difflab.app import compose
+    from difflab.app.doctor import examine
+
+    text = compose.compose(overrides)
+    findings = examine(compose.validate(text, "the composed parameters"))
+    click.echo("\n".join(map(str, findings)))
+    if missing := sum(bool(finding.remedy) for finding in findings):
+        raise DifflabError(f"{missing} of the above missing: do what stands behind MISSING, then run again")
+
+
+@cli.command()
+@overrides_option
 @click.option("--check", is_flag=True, help="Write nothing; fail where params.yaml differs.")
 def compose(overrides: tuple[str, ...], check: bool) -> None:
     """Write params.yaml from conf/ as `dvc exp run` does."""
@@ -81,6 +95,18 @@ def times() -> None:
     from difflab.app.times import times_table
 
     click.echo(times_table())
+
+
+@cli.command()
+@click.argument("revs", nargs=-1, metavar="[REV]...")
+def compare(revs: tuple[str, ...]) -> None:
+    """Compare results of REVs (Git revisions, DVC experiments, `workspace`; default: HEAD and workspace).
+
+    Revisions that differ in seeds alone are taken together, with their spread.
+    """
+    from difflab.app import compare
+
+    click.echo(compare.compare([compare.read(rev) for rev in revs or ("HEAD", compare.WORKSPACE)]))
 
 
 @cli.command()

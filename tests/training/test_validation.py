@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from difflab import rng
-from difflab.training.validation import SIGMAS, held_out_losses
+from difflab.training.validation import NOISE_SEED, SIGMAS, held_out_losses
 
 from .fakes import examples, tiny_transformer
 
@@ -20,8 +20,8 @@ def accelerator():
 
 def test_it_is_the_plain_double_loop(accelerator):
     data, model = examples(3), tiny_transformer().eval()
-    found = held_out_losses(model, data, accelerator, seed=4, batch_size=2)
-    keys = rng.fold(rng.id_keys(data.ids), rng.key(4, "held-out noise"))
+    found = held_out_losses(model, data, accelerator, batch_size=2)
+    keys = rng.fold(rng.id_keys(data.ids), rng.key(NOISE_SEED, "held-out noise"))
     for sigma in SIGMAS:
         errors = []
         for i in range(3):
@@ -40,15 +40,15 @@ def test_it_is_the_plain_double_loop(accelerator):
 @pytest.mark.parametrize("batch_size", [1, 3, 7, 100])
 def test_the_batch_size_does_not_matter(accelerator, batch_size):
     data, model = examples(7), tiny_transformer()
-    whole = held_out_losses(model, data, accelerator, seed=4, batch_size=7)
-    parts = held_out_losses(model, data, accelerator, seed=4, batch_size=batch_size)
+    whole = held_out_losses(model, data, accelerator, batch_size=7)
+    parts = held_out_losses(model, data, accelerator, batch_size=batch_size)
     assert parts == pytest.approx(whole, rel=1e-5)
 
 
 def test_it_leaves_mode_gradients_and_random_state_alone(accelerator):
     model = tiny_transformer().train()
     before = torch.get_rng_state()
-    held_out_losses(model, examples(3), accelerator, seed=4, batch_size=2)
+    held_out_losses(model, examples(3), accelerator, batch_size=2)
     assert model.training
     assert all(p.grad is None for p in model.parameters())
     assert torch.equal(torch.get_rng_state(), before)
@@ -56,6 +56,6 @@ def test_it_leaves_mode_gradients_and_random_state_alone(accelerator):
 
 def test_it_differs_between_models(accelerator):
     data = examples(3)
-    a = held_out_losses(tiny_transformer(0), data, accelerator, seed=4, batch_size=2)
-    b = held_out_losses(tiny_transformer(1), data, accelerator, seed=4, batch_size=2)
+    a = held_out_losses(tiny_transformer(0), data, accelerator, batch_size=2)
+    b = held_out_losses(tiny_transformer(1), data, accelerator, batch_size=2)
     assert a["val_loss"] != b["val_loss"]

@@ -126,31 +126,36 @@ def _accounts(models: list[Model]) -> str:
 def _archives(params: Any) -> str:
     lines = ["data:"]
     for name in ("celeba_hq", "celeba"):
-        archive = getattr(params.data, name)
-        if archive.source == "bundled":
-            found = "built from images inside scikit-learn and scikit-image, nothing to fetch"
-        elif archive.source == "download":
-            found = f"downloaded from {archive.url}"
-        else:
-            found = _look_for(params.data.data_root, archive.path)
-        lines.append(f"  {name}: {found}")
+        found, remedy = find_archive(params, getattr(params.data, name))
+        lines.append(f"  {name}: {found}{', ' if remedy else ''}{remedy}")
     return "\n".join(lines)
 
 
-def _look_for(root: str | None, path: str) -> str:
+def find_archive(params: Any, archive: Any) -> tuple[str, str]:
+    """Where an archive comes from, and what to do where it is missing ("" where it is not)."""
+    if archive.source == "bundled":
+        return "built from images inside scikit-learn and scikit-image, nothing to fetch", ""
+    if archive.source == "download":
+        return f"downloaded from {archive.url}", ""
     try:
-        place = data_root(root) / path
+        place = data_root(params.data.data_root) / archive.path
     except DifflabError as error:
-        return f"{path}: {error}"
-    return f"{place}: {'found' if place.exists() else 'not there, put it there'}"
+        return archive.path, str(error)
+    return (f"{place}: found", "") if place.exists() else (f"{place}: not there", "put it there")
 
 
-def _disk(params: Any, models: list[Model]) -> str:
+def disk_needs(params: Any, models: list[Model]) -> dict[str, float]:
+    """GB for each thing that takes more than the miniature does."""
     needs = {}
     if models:
         needs["models"] = sum(model.gigabytes or 0 for model in models)
     if params.data.celeba_hq.source != "bundled":
         needs["latents and embeddings"] = _examples(params) * _stored_megabytes(params) / 1000
+    return needs
+
+
+def _disk(params: Any, models: list[Model]) -> str:
+    needs = disk_needs(params, models)
     total = sum(needs.values())
     if total < 1:
         return "disk: below 1 GB beside the environment and the archives"

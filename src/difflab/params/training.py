@@ -78,6 +78,7 @@ class LoraParams(Group):
 class FinetuneParams(Group):
     """`finetune`: LoRA fine-tuning of the base on cached latents and prompts."""
 
+    seed: int = Field(ge=0, description="of this training alone: a repetition on the same data and base")
     training: FlowTrainingParams
     density: DensityParams
     lora: LoraParams

@@ -136,7 +136,7 @@ def train_flow(
                 save(Path(scratch) / f"step-{step:06d}", transformer)
             if due and held_out is not None:
                 size = settings.batch_size
-                losses = held_out_losses(model, held_out, accelerator, seed=seed, batch_size=size, stop=stop)
+                losses = held_out_losses(model, held_out, accelerator, batch_size=size, stop=stop)
         if due:
             row = curve.add(step, step * images_per_step, schedule.get_last_lr()[0], losses)
             report(step, {name: value for name, value in row.items() if value is not None})

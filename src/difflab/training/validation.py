@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from accelerate import Accelerator
 
 SIGMAS = (0.1, 0.25, 0.5, 0.75, 0.9)
+NOISE_SEED = 0  # the same noise for every run, so that repetitions of a training compare
 
 
 @torch.no_grad()
@@ -21,7 +22,6 @@ def held_out_losses(
     examples: Examples,
     accelerator: "Accelerator",
     *,
-    seed: int,
     batch_size: int,
     stop: StopSignal | None = None,
 ) -> dict[str, float]:
@@ -31,7 +31,6 @@ def held_out_losses(
 
     Args:
         accelerator: gives the device; every process takes each n-th sample.
-        seed: of the noise, keyed by sample id.
         stop: polled between batches, unless there are several processes.
 
     Returns:
@@ -49,7 +48,7 @@ def held_out_losses(
         for index in torch.arange(accelerator.process_index, len(examples), processes).split(batch_size):
             if stop and processes == 1:
                 raise interrupted("validation")
-            batch = examples.held_out_batch(index, seed=seed, device=device)
+            batch = examples.held_out_batch(index, seed=NOISE_SEED, device=device)
             for place, level in enumerate(SIGMAS):
                 sigma = batch.x0.new_full((len(index),), level)
                 x_t = add_noise(batch.x0, batch.noise, sigma)

@@ -1,0 +1,162 @@
+"""The results of several revisions side by side, and which differences exceed the spread between seeds."""
+
+import math
+import statistics
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from difflab.errors import DifflabError
+from difflab.evaluation.cells import ADAPTERS, CAPTIONS
+from difflab.evaluation.document import Table, markdown_table
+
+SUMMARY = "metrics/summary.json"
+WORKSPACE = "workspace"
+SEEDS = ("seed", "finetune.seed")  # parameters that make a repetition, not another experiment
+SCORES = {
+    "fid": 1.0,
+    "digit_accuracy": 100.0,
+    "photo_accuracy": 100.0,
+}  # name, and the factor it is shown with
+CLEAR = 2.0  # standard errors of a difference that is called clear
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one revision holds: its name, its parameters (dotted), and the numbers of metrics/summary.json."""
+
+    name: str
+    params: Mapping[str, Any]
+    summary: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Score:
+    """A mean with its standard deviation, over `count` runs."""
+
+    mean: float
+    std: float
+    count: int
+
+    def error(self) -> float:
+        """The standard error of the mean."""
+        return self.std / math.sqrt(self.count)
+
+
+def read(rev: str) -> Result:
+    """The result of a Git revision or DVC experiment; `workspace` is what lies here.
+
+    Raises:
+        DifflabError: there is no such revision, or it holds no results.
+    """
+    import dvc.api
+    from dvc.exceptions import DvcException
+    from scmrepo.exceptions import SCMError
+
+    source = None if rev == WORKSPACE else rev
+    try:
+        summary = dvc.api.metrics_show(SUMMARY, rev=source)
+        params = dvc.api.params_show(rev=source)
+    except (DvcException, SCMError, FileNotFoundError) as error:
+        raise DifflabError(
+            f"no results of '{rev}': {error}; `dvc exp list` and `git branch` list names"
+        ) from None
+    if not summary:
+        raise DifflabError(f"'{rev}' has no {SUMMARY}: run `dvc repro report` there")
+    return Result(rev, _dotted(params), summary)
+
+
+def group(results: Iterable[Result]) -> list[list[Result]]:
+    """Results whose parameters differ in seeds alone, together, in the order given."""
+    groups: dict[str, list[Result]] = {}
+    for result in results:
+        settings = {k: v for k, v in result.params.items() if k not in SEEDS}
+        groups.setdefault(repr(sorted(settings.items())), []).append(result)
+    return list(groups.values())
+
+
+def score(results: list[Result], name: str) -> Score | None:
+    """A number of metrics/summary.json over repetitions; of a single one, over its generation seeds.
+
+    Returns None where a result lacks it.
+    """
+    values = [r.summary[name] for r in results if isinstance(r.summary.get(name), int | float)]
+    if len(values) < len(results):
+        return None
+    if len(values) > 1:
+        return Score(statistics.fmean(values), statistics.stdev(values), len(values))
+    seeds = int(results[0].summary.get("seeds", 1))
+    std = results[0].summary.get(f"{name}_std", 0.0) * math.sqrt(seeds / max(1, seeds - 1))
+    return Score(values[0], std, seeds)
+
+
+def verdict(before: Score, after: Score) -> str:
+    """`clear` where a difference exceeds twice its standard error, `within seeds` where not, "" unknown."""
+    if min(before.count, after.count) < 2:
+        return "one seed"
+    difference = abs(after.mean - before.mean)
+    return "clear" if difference > CLEAR * math.hypot(before.error(), after.error()) else "within seeds"
+
+
+def compare(results: list[Result]) -> str:
+    """The comparison as Markdown: what the revisions change, and their scores beside the first group's."""
+    groups = group(results)
+    names = [", ".join(r.name for r in members) for members in groups]
+    header = ["score", names[0], *(n for name in names[1:] for n in (name, "difference"))]
+    rows = [row for name in _names() if (row := _row(groups, *name))]
+    parts = [_changes(groups, names), markdown_table(Table(header, rows)), _note(groups)]
+    return "\n\n".join(filter(None, parts))
+
+
+def _names() -> Iterable[tuple[str, float]]:
+    for kind, factor in SCORES.items():
+        yield from ((f"{adapter}_{captions}_{kind}", factor) for adapter in ADAPTERS for captions in CAPTIONS)
+
+
+def _row(groups: list[list[Result]], name: str, factor: float) -> list[str] | None:
+    found = [score(members, name) for members in groups]
+    if not any(found):
+        return None
+    row = [name, _shown(found[0], factor)]
+    for other in found[1:]:
+        row += [_shown(other, factor), ""]
+        if found[0] and other:
+            row[-1] = f"{(other.mean - found[0].mean) * factor:+.3g}, {verdict(found[0], other)}"
+    return row
+
+
+def _shown(value: Score | None, factor: float) -> str:
+    if value is None:
+        return "–"
+    spread = f" ± {value.std * factor:.2g}" if value.count > 1 else ""
+    return f"{value.mean * factor:.4g}{spread}"
+
+
+def _changes(groups: list[list[Result]], names: list[str]) -> str:
+    """The parameters in which the groups differ."""
+    first = groups[0][0].params
+    lines = []
+    for members, name in zip(groups[1:], names[1:], strict=True):
+        other = members[0].params
+        keys = [k for k in first | other if first.get(k) != other.get(k) and k not in SEEDS]
+        changed = ", ".join(f"{k} {first.get(k)} -> {other.get(k)}" for k in keys)
+        lines.append(f"{name}: {changed}")
+    return "\n".join(lines)
+
+
+def _note(groups: list[list[Result]]) -> str:
+    if all(len(members) > 1 for members in groups):
+        over = "training seeds"
+    else:
+        over = "training seeds where several are given, else over generation seeds, which says less"
+    return (
+        f"Mean ± standard deviation over {over}. Accuracies in percent. "
+        f"A difference is clear beyond {CLEAR:g} standard errors."
+    )
+
+
+def _dotted(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    result: dict[str, Any] = {}
+    for name, value in values.items():
+        result |= _dotted(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {prefix + name: value}
+    return result
