@@ -11,7 +11,7 @@ export DVC_NO_ANALYTICS := 1
 unexport VIRTUAL_ENV PYTHONHOME
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test check lock clean
+.PHONY: help setup repro test check verify lock clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*  ## /  make \1\t/p' Makefile | expand -t 18
@@ -31,6 +31,9 @@ check: $(READY)  ## lint, and see that params.yaml and dvc.yaml are in order
 	@ruff format --check --quiet .
 	@difflab compose --check
 	@dvc stage list --name-only > /dev/null
+
+verify: $(READY)  ## see that dvc.lock is what this code gives, and that the remote has every output
+	@difflab verify
 
 lock: | $(VENV)/.made  ## write requirements.lock after a change of the dependencies in pyproject.toml
 	@$(UV_READY)

@@ -123,3 +123,10 @@ def test_the_hash_of_a_folder_sees_names_and_contents_but_no_bytecode(tmp_path):
     renamed = files.sha256_file(tmp_path)
     (tmp_path / "sub" / "b").write_text("2")
     assert len({before, renamed, files.sha256_file(tmp_path)}) == 3
+
+
+def test_what_a_killed_process_left_is_removed(tmp_path):
+    for name in (".data.json.abcd1234", ".data.json.parquet.abcd1234", "kept"):
+        (tmp_path / name).mkdir()
+    files.write_json(tmp_path / "data.json", {})
+    assert {p.name for p in tmp_path.iterdir()} == {"data.json", ".data.json.parquet.abcd1234", "kept"}

@@ -190,10 +190,37 @@ def test_every_profile_is_valid(profile, root):
 
 
 @pytest.mark.parametrize("experiment", choices("experiment", ROOT / "conf"))
-def test_every_experiment_is_valid(experiment, root):
-    text = compose([f"experiment={experiment}"], root / "conf")
-    assert text != compose(conf=root / "conf"), "an experiment that changes nothing"
-    validate(text, experiment)
+def test_every_experiment_is_valid_and_changes_a_profile(experiment, root):
+    changes = []
+    for profile in ("tiny", "paper"):
+        text = compose([f"profile={profile}", f"experiment={experiment}"], root / "conf")
+        validate(text, experiment)
+        changes.append(text != compose([f"profile={profile}"], root / "conf"))
+    assert any(changes), "an experiment that changes nothing"
+
+
+@pytest.mark.parametrize("experiment", choices("experiment", ROOT / "conf"))
+def test_every_experiment_says_the_command_that_runs_it(experiment, root):
+    text = (root / "conf" / "experiment" / f"{experiment}.yaml").read_text()
+    assert f"-S experiment={experiment}" in text
+
+
+@pytest.mark.parametrize("captions", ["blip2", "llama3"])
+@pytest.mark.parametrize("logit_mean", ["minus", "zero", "plus"])
+def test_every_cell_of_the_published_table_has_an_experiment(captions, logit_mean, root):
+    """The comment gives the published FID of this cell and of the base, which is the row without fine-tuning."""
+    text = (root / "conf" / "experiment" / f"sd3_{captions}_{logit_mean}.yaml").read_text()
+    published = yaml.safe_load((root / "src/difflab/evaluation/published.yaml").read_text())["fid"]
+    mean = {"minus": -0.5, "zero": 0.0, "plus": 0.5}[logit_mean]
+    cell, base = (next(row[captions] for row in published if row["logit_mean"] == m) for m in (mean, None))
+    assert f"FID published: {cell} (without fine-tuning: {base})" in text
+
+
+def test_no_parameter_can_shorten_the_matrix():
+    """DVC deletes the results of a cell that leaves the list."""
+    lists = [axis for s in STAGES.values() for axis in s.get("matrix", {}).values()]
+    assert lists
+    assert all(isinstance(axis, list) and "$" not in "".join(axis) for axis in lists)
 
 
 def test_every_parameter_is_explained_where_it_stands(root):

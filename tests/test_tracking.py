@@ -98,7 +98,7 @@ def test_a_run_holds_what_the_stage_logged(root, store, monkeypatch, capfd):
     (root / "plots" / "curve.csv").write_text("changed later")
     run.end("FINISHED")
 
-    (stored,) = runs(store)
+    stored = next(r for r in runs(store) if "dvc.stage" in r.data.tags)
     assert stored.info.status == "FINISHED"
     assert stored.info.run_name == "finetune@blip2-minus:sweep-1"
     assert stored.data.params == {"finetune.steps": "10", "finetune.lora.blocks": "[0, 1]", "seed": "0"}
@@ -114,6 +114,24 @@ def test_a_run_holds_what_the_stage_logged(root, store, monkeypatch, capfd):
     assert capfd.readouterr() == ("", "")
     assert [p.name for p in (root / ".scratch" / "tracking").iterdir()] == ["lock"]
     assert not (root / "mlruns").exists()
+
+
+def test_a_sweep_its_experiments_and_their_stages_are_a_tree(root, store, monkeypatch):
+    for name in ("rank-1", "rank-2", "long"):
+        monkeypatch.setenv("DVC_EXP_NAME", name)
+        for stage in ("finetune@blip2-minus", "report"):
+            tracking.start(a_stage(stage)).end("FINISHED")
+    found = {r.info.run_id: r for r in runs(store)}
+    above = {
+        r.info.run_name: found[p].info.run_name if (p := r.data.tags.get("mlflow.parentRunId")) else None
+        for r in found.values()
+    }
+    cells = {f"{s}:{e}": e for s in ("finetune@blip2-minus", "report") for e in ("rank-1", "rank-2", "long")}
+    assert above == cells | {"rank-1": "rank", "rank-2": "rank", "rank": None, "long": None}
+    assert len(found) == len(above), "each group is one run"
+    assert {r.info.status for r in found.values()} == {"FINISHED"}
+    of_one = store.search_runs(["1"], "tags.`dvc.exp_name` = 'rank-2'")
+    assert {r.info.run_name for r in of_one} == {"rank-2", "finetune@blip2-minus:rank-2", "report:rank-2"}
 
 
 def test_a_run_names_the_commit_it_was_made_from(root, store):

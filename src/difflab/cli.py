@@ -53,6 +53,16 @@ def doctor(overrides: tuple[str, ...]) -> None:
 
 
 @cli.command()
+@click.option("--objects", is_flag=True, help="Hash every object of the local cache again.")
+def verify(objects: bool) -> None:
+    """Check that dvc.lock belongs to this code and these parameters, and that all outputs are shared."""
+    from difflab.app.verify import verify
+
+    for line in verify(objects):
+        click.echo(line)
+
+
+@cli.command()
 @overrides_option
 @click.option("--check", is_flag=True, help="Write nothing; fail where params.yaml differs.")
 def compose(overrides: tuple[str, ...], check: bool) -> None:
@@ -95,6 +105,21 @@ def times() -> None:
     from difflab.app.times import times_table
 
     click.echo(times_table())
+
+
+@cli.group()
+def mlflow() -> None:
+    """MLflow runs of stages."""
+
+
+@mlflow.command("import")
+@click.argument("rev", default="HEAD")
+def import_(rev: str) -> None:
+    """Make the MLflow runs of stages that REV's dvc.lock holds but that never ran here (cache, Git history)."""
+    from difflab.app.history import import_runs
+
+    made, there = import_runs(rev)
+    click.echo(f"{made} runs made from {rev}, {there} were there already")
 
 
 @cli.command()

@@ -1,5 +1,6 @@
 """Files that are either whole or absent, and the same bytes every time."""
 
+import glob
 import hashlib
 import io
 import json
@@ -21,10 +22,13 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it to `path` when the block succeeds, delete it otherwise.
 
     The block may write a file or make a folder at the temporary path. A full disk or Ctrl-C leaves nothing
-    under the final name. The suffix is kept, because writers choose their format by it.
+    under the final name; what a killed process left beside it, the next call removes. The suffix is kept,
+    because writers choose their format by it.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    for left in path.parent.glob(f".{glob.escape(path.name)}.????????"):  # of a process that was killed
+        shutil.rmtree(left, ignore_errors=True)
     folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     temporary = folder / path.name
     try:

@@ -8,6 +8,7 @@ and is started as `python -m stages.<name> --captions blip2`.
 """
 
 import argparse
+import contextlib
 import fcntl
 import hashlib
 import inspect
@@ -126,18 +127,25 @@ def _locked_hashes() -> dict[str, str]:
     if not lock.exists():
         return {}
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    stages = (yaml.load(_settled(lock), Loader=loader) or {}).get("stages", {})
+    stages = (yaml.load(_read_alone(lock), Loader=loader) or {}).get("stages", {})
     return {out["path"]: out["md5"] for s in stages.values() for out in s.get("outs", []) if "md5" in out}
 
 
-def _settled(path: Path, pause: float = 0.03) -> str:
-    """The text of a file that another process may be rewriting: two equal readings in a row, none empty."""
-    text = ""
-    while True:
-        before, text = text, path.read_text()
-        if text and text == before:
-            return text
-        time.sleep(pause)
+def _read_alone(path: Path, guard: Path = Path(".dvc/tmp/lock"), limit: float = 10.0) -> str:
+    """The text of a file that DVC rewrites under its lock `guard`, between two such writes.
+
+    A command that holds the lock for longer than `limit` seconds is a transfer, which does not write the file.
+    """
+    if not guard.exists():
+        return path.read_text()
+    with guard.open() as stream:
+        deadline = time.monotonic() + limit
+        while time.monotonic() < deadline:
+            with contextlib.suppress(BlockingIOError):
+                fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                break
+            time.sleep(0.05)
+        return path.read_text()
 
 
 def run(main: Callable[..., None]) -> None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from difflab.stage import Stage
 
 _MAX_BACKLOG = 16 << 20  # bytes that wait for the child before further records are dropped
-_WAIT_LOCAL, _WAIT_SERVER = 60.0, 10.0  # seconds; a new database takes some, a server that is down must not
+_WAIT_LOCAL, _WAIT_SERVER = 60.0, 20.0  # seconds; a new database takes some, a server that is down must not
 
 
 class NoRun:
@@ -54,7 +54,7 @@ class Run(NoRun):
         self._spool = Path(tempfile.mkdtemp(prefix="run-", dir=self._folder))
         self._log = self._spool / "log"
         self._stage, self._backlog, self._failed = stage, bytearray(), False
-        self._uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{root / 'mlflow.db'}"
+        self._uri = tracking_uri(root)
         package_root = str(Path(__file__).resolve().parent.parent)
         path = os.pathsep.join(filter(None, [package_root, os.environ.get("PYTHONPATH")]))
         with self._log.open("wb") as log:
@@ -78,7 +78,7 @@ class Run(NoRun):
             uri=self._uri,
             artifacts=(root / "mlartifacts").as_uri(),
             repository=str(Path.cwd()),
-            params=_flat(stage.params.as_dict()),
+            params=flat(stage.params.as_dict()),
             tags={k: v for k, v in tags.items() if v},
         )
 
@@ -169,12 +169,17 @@ def start(stage: "Stage") -> NoRun:
         return NoRun()
 
 
-def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+def tracking_uri(root: Path) -> str:
+    """MLFLOW_TRACKING_URI, else the database in the repository."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{root / 'mlflow.db'}"
+
+
+def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
     """Nested parameters as dotted keys and text."""
     result: dict[str, str] = {}
     for key, value in values.items():
         if isinstance(value, Mapping):
-            result |= _flat(value, f"{prefix}{key}.")
+            result |= flat(value, f"{prefix}{key}.")
         else:
             result[f"{prefix}{key}"] = value if isinstance(value, str) else json.dumps(value)
     return result

@@ -8,6 +8,7 @@ import contextlib
 import fcntl
 import json
 import os
+import re
 import select
 import shutil
 import signal
@@ -24,10 +25,14 @@ _MAX_PARAM_LENGTH = 6000
 
 
 class Recorder:
-    """One run: made when the first record needs it, metrics buffered and written in batches."""
+    """One run: made when the first record needs it, metrics buffered and written in batches.
 
-    def __init__(self, start: dict[str, Any], client: Any, experiment: str) -> None:
-        self._start, self._client, self._experiment = start, client, experiment
+    The runs of a DVC experiment hang under a run of its name, those of a sweep (`-n NAME --queue` makes NAME-1,
+    NAME-2, ...) under one of NAME.
+    """
+
+    def __init__(self, start: dict[str, Any], client: Any, experiment: str, lock: Path) -> None:
+        self._start, self._client, self._experiment, self._lock = start, client, experiment, lock
         self._run_id: str | None = None
         self._metrics: list[Any] = []
 
@@ -46,6 +51,17 @@ class Recorder:
             case "end":
                 self.flush()
                 self._client.set_terminated(self.run_id, message["status"])
+
+    def has(self, stage: str, params: dict[str, str], metrics: dict[str, float]) -> bool:
+        """Whether a finished run of this stage has these parameters and, as latest values, these metrics."""
+        from mlflow.entities import Run
+
+        def same(run: Run) -> bool:
+            known = {k: v[:_MAX_PARAM_LENGTH] for k, v in params.items()}
+            return run.data.params == known and metrics.items() <= run.data.metrics.items()
+
+        query = f"tags.`dvc.stage` = '{stage}' and attributes.status = 'FINISHED'"
+        return any(map(same, self._client.search_runs([self._experiment], query)))
 
     @property
     def run_id(self) -> str:
@@ -70,13 +86,30 @@ class Recorder:
     def _create(self) -> str:
         from mlflow.entities import Param
 
-        tags = {**self._start["tags"], **_git_tags(self._start["repository"])}
+        tags = {**_git_tags(self._start["repository"]), **self._start["tags"]}
+        if name := tags.get("dvc.exp_name"):
+            with self._lock.open("w") as stream:
+                fcntl.flock(stream, fcntl.LOCK_EX)
+                tags["mlflow.parentRunId"] = self._group(name)
         label = tags.get("dvc.exp_name") or tags.get("mlflow.source.git.commit", "")[:7] or "uncommitted"
         tags["mlflow.source.name"] = stage = tags["dvc.stage"]
         run = self._client.create_run(self._experiment, tags=tags, run_name=f"{stage}:{label}")
         params = [Param(key, value[:_MAX_PARAM_LENGTH]) for key, value in self._start["params"].items()]
         for begin in range(0, len(params), _MAX_PARAMS):
             self._client.log_batch(run.info.run_id, params=params[begin : begin + _MAX_PARAMS])
+        return run.info.run_id
+
+    def _group(self, name: str) -> str:
+        """The id of the run under which those of an experiment or a sweep hang; made where there is none."""
+        query = f"tags.`difflab.group` = '{name}'"
+        if found := self._client.search_runs([self._experiment], query, max_results=1):
+            return found[0].info.run_id
+        tags = {"difflab.group": name, "dvc.exp_name": name}
+        sweep = re.fullmatch(r"(.+)-\d+", name)
+        if sweep:
+            tags["mlflow.parentRunId"] = self._group(sweep[1])
+        run = self._client.create_run(self._experiment, tags=tags, run_name=name)
+        self._client.set_terminated(run.info.run_id, "FINISHED")
         return run.info.run_id
 
     def _resume(self, file: Path) -> None:
@@ -112,12 +145,13 @@ def connect(start: dict[str, Any], lock: Path) -> Recorder:
         client = MlflowClient(start["uri"])
         experiment = client.get_experiment_by_name(name)
         if experiment is not None:
-            return Recorder(start, client, experiment.experiment_id)
+            return Recorder(start, client, experiment.experiment_id, lock)
         try:
             location = start["artifacts"] if local else None  # a server knows where its artifacts go
-            return Recorder(start, client, client.create_experiment(name, artifact_location=location))
+            made = client.create_experiment(name, artifact_location=location)
         except MlflowException:  # another machine was quicker
-            return Recorder(start, client, client.get_experiment_by_name(name).experiment_id)
+            made = client.get_experiment_by_name(name).experiment_id
+        return Recorder(start, client, made, lock)
 
 
 def messages(descriptor: int) -> Iterator[dict[str, Any] | None]:

@@ -101,17 +101,16 @@ def _remote(repo: Any) -> Finding:
     if not url:
         return Finding("remote", name, f"remote '{name}' has no url: dvc remote add -d {name} URL")
     shown = without_secrets(url)
-    problem = unreachable(repo, name)
+    problem = unreachable(repo, name, url)
     remedy = f"cannot be read ({problem}): check the address and the credentials in the environment"
     return Finding("remote", f"{name}, {shown}", remedy if problem else "")
 
 
-def unreachable(repo: Any, name: str) -> str:
+def unreachable(repo: Any, name: str, url: str) -> str:
     """Why a DVC remote cannot be read, in a few words; empty where it can."""
     try:
         odb = repo.cloud.get_remote_odb(name)
-        parent = odb.fs.parent(odb.path) if odb.fs.protocol == "local" else odb.path
-        if odb.fs.protocol == "local" and not odb.fs.exists(parent):
+        if odb.fs.protocol == "local" and not Path(url).parent.is_dir():  # a push makes the last folder
             return "there is no such folder"
         odb.fs.exists(odb.path)
     except Exception as error:  # whatever a storage client raises: the reason is all that matters here

@@ -41,6 +41,8 @@ def process_chunks(
     paths = [scratch / what.replace(" ", "-") / _name(i, chunk, suffix) for i, chunk in enumerate(chunks)]
     rank, size = runtime.process_index()
     mine = list(zip(chunks, paths, strict=True))[rank::size]
+    if found := sum(path.exists() for _, path in mine):
+        print(f"{what}: {found} of {len(mine)} chunks are there from an interrupted run", flush=True)
     with runtime.graceful_stop(what) as stop:
         for chunk, path in runtime.progress(mine, desc=what, unit="chunk"):
             if stop:

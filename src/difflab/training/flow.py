@@ -88,6 +88,8 @@ def train_flow(
     state = {"model": transformer, "optimizer": optimizer, "schedule": schedule, "ema": ema}
     state["identity"] = identity(transformer, own)
     progress = load_state(state_path, **state) or {"step": 0, "rows": [], "window": []}
+    if progress["step"] and accelerator.is_main_process:
+        print(f"{what}: goes on after step {progress['step']} of an interrupted run", flush=True)
     curve = Curve(settings.validation_interval, settings.steps, progress["rows"], progress["window"])
     meter = status.Meter(lambda values: accelerator.reduce(values, "mean"))
     speed = status.Speed(device, images_per_step)

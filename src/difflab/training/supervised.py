@@ -52,6 +52,8 @@ def fit(
     whole = {"model": model, "optimizer": optimizer, "schedule": schedule}
     own = identity(model, [what, settings.model_dump()])
     progress = load_state(state, **whole, identity=own) or {"step": 0, "rows": [], "window": {}}
+    if progress["step"]:
+        print(f"{what}: goes on after step {progress['step']} of an interrupted run", flush=True)
     rows, window, saved = progress["rows"], progress["window"], progress["step"]
     meter, read_at, started = status.Meter(), saved, time.perf_counter()
 

@@ -1,0 +1,94 @@
+"""Revisions side by side: repetitions pooled, spread and verdict by their closed forms, any name of a revision."""
+
+import json
+import math
+import statistics
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from difflab.app.compare import Result, compare, group, read, score, verdict
+from difflab.errors import DifflabError
+
+CELL = "minus_blip2_fid"
+
+
+def result(name, fid, std=0.5, seed=0, rank=4, seeds=2):
+    summary = {CELL: fid, f"{CELL}_std": std, "seeds": seeds}
+    return Result(name, {"seed": 0, "finetune.seed": seed, "finetune.lora.rank": rank}, summary)
+
+
+def test_results_that_differ_in_seeds_alone_belong_together():
+    a, b, c = result("a", 8), result("b", 9, seed=1), result("c", 7, rank=8)
+    assert [[r.name for r in members] for members in group([a, c, b])] == [["a", "b"], ["c"]]
+
+
+def test_the_spread_is_that_of_repetitions():
+    found = score([result(str(i), v, seed=i) for i, v in enumerate((8.0, 9.0, 7.5))], CELL)
+    assert (found.mean, found.count) == (statistics.fmean((8, 9, 7.5)), 3)
+    assert found.std == pytest.approx(statistics.stdev((8, 9, 7.5)))
+
+
+def test_of_one_run_it_is_that_of_its_generation_seeds():
+    """metrics/score.json holds the deviation of a population, a comparison needs that of a sample."""
+    pair = (7.9, 8.5)
+    found = score([result("a", statistics.fmean(pair), statistics.pstdev(pair))], CELL)
+    assert found.std == pytest.approx(statistics.stdev(pair))
+
+
+def test_a_score_that_one_repetition_lacks_is_none():
+    assert score([result("a", 8), Result("b", {}, {})], CELL) is None
+
+
+@pytest.mark.parametrize(("distance", "expected"), [(1.9, "within seeds"), (2.1, "clear")])
+def test_a_difference_is_clear_beyond_two_standard_errors(distance, expected):
+    before = score([result(str(i), v, seed=i) for i, v in enumerate((7.0, 8.0, 9.0))], CELL)
+    error = math.sqrt(2) * 1 / math.sqrt(3)  # both groups deviate by 1
+    values = [v + distance * error for v in (7.0, 8.0, 9.0)]
+    after = score([result(str(i), v, seed=i) for i, v in enumerate(values)], CELL)
+    assert verdict(before, after) == expected
+
+
+def test_one_seed_says_nothing():
+    single = score([result("a", 8, std=0.0, seeds=1)], CELL)
+    assert verdict(single, single) == "one seed"
+
+
+def test_the_page_names_what_changed_and_shows_each_difference():
+    page = compare([result("base", 8.0), result("wide", 5.0, rank=8), result("wide-2", 5.2, rank=8, seed=1)])
+    assert "wide, wide-2: finetune.lora.rank 4 -> 8" in page
+    assert "| minus_blip2_fid | 8 ± 0.71 | 5.1 ± 0.14 | -2.9, clear |" in page
+    assert "over training seeds where several are given, else over generation seeds" in page
+
+
+@pytest.fixture
+def repository(tmp_path, monkeypatch):
+    """A DVC repository with one committed result, another in the workspace."""
+    monkeypatch.chdir(tmp_path)
+    stage = {"cmd": "true", "params": ["seed"], "metrics": [{"metrics/summary.json": {"cache": False}}]}
+    (tmp_path / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"report": stage}}))
+    (tmp_path / "params.yaml").write_text("seed: 0\nrank: 4\n")
+    (tmp_path / "metrics").mkdir()
+    summary = tmp_path / "metrics" / "summary.json"
+    summary.write_text(json.dumps({CELL: 8.0, "seeds": 1}))
+    git = ["git", "-c", "user.name=t", "-c", "user.email=t@t"]
+    dvc = [sys.executable, "-m", "dvc", "init", "-q"]
+    for command in (["git", "init", "-q"], dvc, [*git, "add", "."], [*git, "commit", "-qm", "result"]):
+        subprocess.run(command, check=True, env=None)
+    summary.write_text(json.dumps({CELL: 6.0, "seeds": 1}))
+
+
+@pytest.mark.usefixtures("repository")
+def test_a_commit_and_the_workspace_are_read():
+    before, now = read("HEAD"), read("workspace")
+    assert (before.summary[CELL], now.summary[CELL]) == (8.0, 6.0)
+    assert before.params["seed"] == 0
+
+
+@pytest.mark.usefixtures("repository")
+def test_an_unknown_revision_is_one_line_that_says_where_names_are():
+    with pytest.raises(DifflabError, match=r"^no results of 'nope': .*`dvc exp list`") as caught:
+        read("nope")
+    assert "\n" not in str(caught.value)

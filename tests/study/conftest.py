@@ -1,0 +1,70 @@
+"""The study in its smallest size, run once through real DVC for all tests of this folder, and copies of it."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+
+from difflab.app.compose import compose
+from study.shell import commit, run
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.smoke)
+            item.add_marker(pytest.mark.slow)
+            item.add_marker(pytest.mark.timeout(2400))
+
+
+@pytest.fixture(scope="session")
+def finished(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository of the working tree's files whose default profile is `smoke`, run and committed.
+
+    Shared by all test processes: read it, or use `study`.
+    """
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    folder, mark = shared / "finished", shared / "finished.state"
+    with FileLock(f"{mark}.lock"):
+        if not mark.exists():
+            mark.write_text("failed")
+            make(root, folder)
+            mark.write_text("made")
+    if mark.read_text() != "made":
+        pytest.fail("another test process could not run the study: see its error")
+    return folder
+
+
+def make(root: Path, folder: Path) -> None:
+    """Copy the code, make `smoke` the default, run the study two stages at once, commit its results."""
+    listed = run(root, "git", "ls-files", "--cached", "--others", "--exclude-standard").stdout.splitlines()
+    for name in listed:
+        if name.startswith(("src/", "stages/", "conf/", ".dvc")) or name in {"dvc.yaml", ".gitignore"}:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(root / name, folder / name)
+    config = folder / "conf" / "config.yaml"
+    text = config.read_text()
+    assert "- profile: tiny\n" in text
+    config.write_text(text.replace("- profile: tiny\n", "- profile: smoke\n"))
+    (folder / "params.yaml").write_text(compose(conf=folder / "conf"))
+    run(folder, "git", "init", "-q", "-b", "main")
+    for key, value in (("user.name", "t"), ("user.email", "t@t")):
+        run(folder, "git", "config", key, value)
+    commit(folder, "start")
+    run(folder, "difflab", "repro", "--jobs", "2")
+    commit(folder, "results")
+
+
+@pytest.fixture
+def study(finished: Path, tmp_path: Path) -> Iterator[Path]:
+    """A copy of the finished study, with its cache, to work in."""
+    folder = tmp_path / "study"
+    subprocess.run(["cp", "-a", finished, folder], check=True)  # keeps hard links, as shutil does not
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)

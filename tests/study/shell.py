@@ -1,0 +1,42 @@
+"""Commands as a user types them, in a repository of their own."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+
+
+def environment(**more: str) -> dict[str, str]:
+    """That of a user whose shell has the project's programs on its path, and no set-up of the tests."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    result = {**os.environ, "PATH": path, "DVC_NO_ANALYTICS": "1", "OMP_NUM_THREADS": "2"}
+    for name in ("PYTHONPATH", "MLFLOW_TRACKING_URI"):
+        result.pop(name, None)
+    return result | more
+
+
+def run(
+    folder: Path, *command: str, check: bool = True, **variables: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a program to its end; a failure shows the ends of what it printed."""
+    env = environment(**variables)
+    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False)
+    if check:
+        assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+    return done
+
+
+def commit(folder: Path, message: str) -> None:
+    run(folder, "git", "add", "-A")
+    run(folder, "git", "commit", "-qm", message)
+
+
+def locked(folder: Path) -> dict[str, dict]:
+    """The stages of dvc.lock."""
+    return yaml.safe_load((folder / "dvc.lock").read_text())["stages"]
+
+
+def output_hashes(folder: Path, stage: str) -> dict[str, str]:
+    return {out["path"]: out["md5"] for out in locked(folder)[stage]["outs"]}

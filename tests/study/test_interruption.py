@@ -1,0 +1,184 @@
+"""Stages killed at random moments, and Ctrl-C: the same command goes on and gives the bytes of an undisturbed run.
+
+`pytest -m long tests/study/test_interruption.py` kills 24 times, the normal run four.
+"""
+
+import os
+import random
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+import yaml
+
+from study.shell import environment, output_hashes, run
+
+CELL = "finetune@blip2-minus"
+STEPS = 80
+
+
+@pytest.fixture
+def longer(study: Path) -> Path:
+    """The study with enough training steps in each cell to be met at work."""
+    params = yaml.safe_load((study / "params.yaml").read_text())
+    params["finetune"]["training"] |= {"steps": STEPS, "checkpoint_interval": 4, "validation_interval": 40}
+    (study / "params.yaml").write_text(yaml.safe_dump(params))
+    return study
+
+
+@contextmanager
+def started(folder: Path, *command: str) -> Iterator[subprocess.Popen]:
+    """A command in a process group of its own, as in a terminal; nothing of it outlives the block."""
+    with (folder / ".scratch" / "test.log").open("w") as log:
+        process = subprocess.Popen(
+            command, cwd=folder, env=environment(), stdout=log, stderr=log, start_new_session=True
+        )
+        try:
+            yield process
+        finally:
+            for one in [*stages(folder), process]:
+                one.kill()
+            process.wait()
+
+
+def stages(folder: Path) -> list[psutil.Process]:
+    """The living stage processes of a repository."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.cwd() == str(folder) and any(w.startswith("stages.") for w in process.cmdline()):
+                found.append(process)
+        except psutil.Error:  # ended meanwhile
+            continue
+    return [p for p in found if "python" in p.name()]
+
+
+def wait(condition, seconds: float = 120):
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if result := condition():
+            return result
+        time.sleep(0.05)
+    pytest.fail("waited in vain")
+
+
+def repro(stage: str) -> list[str]:
+    return ["dvc", "repro", "--force", "--single-item", stage]
+
+
+def log(folder: Path) -> str:
+    return (folder / ".scratch" / "test.log").read_text()
+
+
+def state_of(folder: Path) -> list[Path]:
+    return list((folder / ".scratch" / CELL).glob("*/*.safetensors"))
+
+
+def killed(folder: Path, stage: str, victim: str, moments: random.Random, seconds: float) -> None:
+    """Start a stage, kill its process or DVC's (and then the orphan) at a random moment of its work."""
+    with started(folder, *repro(stage)) as dvc:
+        process = wait(lambda: dvc.poll() is not None or stages(folder))
+        if process is True:
+            pytest.fail(log(folder))
+        time.sleep(moments.uniform(0, seconds))
+        (dvc if victim == "dvc" else process[0]).send_signal(signal.SIGKILL)
+
+
+def check(folder: Path, stage: str, victim: str, kills: int, seed: int) -> None:
+    expected = output_hashes(folder, stage)
+    moments = random.Random(f"{stage} {victim} {seed}")
+    begun = time.monotonic()
+    run(folder, *repro(stage))
+    seconds = time.monotonic() - begun
+    assert output_hashes(folder, stage) == expected, "two undisturbed runs differ"
+    for _ in range(kills):
+        killed(folder, stage, victim, moments, seconds)
+    run(folder, *repro(stage))
+    assert output_hashes(folder, stage) == expected
+    left = [path for path in folder.rglob(".*.????????") if ".dvc" not in path.parts and path.is_dir()]
+    assert [p for p in left if ".scratch" not in p.parts] == []
+
+
+CASES = [
+    ("cache_latents", "stage"),
+    ("caption_blip2", "dvc"),
+    ("generate@minus", "stage"),
+]
+
+
+@pytest.mark.parametrize(("stage", "victim"), CASES)
+def test_a_killed_stage_gives_the_same_bytes(study, stage, victim):
+    check(study, stage, victim, kills=1, seed=0)
+
+
+def test_a_killed_training_gives_the_same_bytes(longer):
+    run(longer, "dvc", "repro", "--single-item", CELL)
+    check(longer, CELL, "stage", kills=1, seed=0)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("victim", ["stage", "dvc"])
+@pytest.mark.parametrize("stage", ["cache_latents", "caption_blip2", "generate@minus", CELL])
+def test_three_kills_in_a_row_give_the_same_bytes(longer, stage, victim):
+    if stage == CELL:
+        run(longer, "dvc", "repro", "--single-item", CELL)
+    check(longer, stage, victim, kills=3, seed=1)
+
+
+def test_an_orphan_is_refused_by_its_pid_and_its_state_is_taken_over(longer):
+    with started(longer, *repro(CELL)) as dvc:
+        wait(lambda: state_of(longer))
+        (orphan,) = stages(longer)
+        dvc.kill()
+        dvc.wait()
+        refused = run(longer, *repro(CELL), check=False)
+        assert refused.returncode != 0
+        assert f"{CELL} is already running as process {orphan.pid}: " in refused.stderr
+        assert orphan.is_running()
+    goes_on = run(longer, *repro(CELL)).stdout
+    assert re.search(r"goes on after step \d+ of an interrupted run", goes_on)
+    resumed = output_hashes(longer, CELL)
+    run(longer, *repro(CELL))
+    assert output_hashes(longer, CELL) == resumed
+
+
+@pytest.mark.parametrize("command", [repro(CELL), ["difflab", "repro", "--jobs", "2", CELL]])
+def test_ctrl_c_saves_the_state_within_five_seconds(longer, command):
+    with started(longer, *command) as process:
+        wait(lambda: state_of(longer))
+        os.killpg(process.pid, signal.SIGINT)
+        sent = time.monotonic()
+        process.wait(timeout=60)
+        wait(lambda: not stages(longer))
+        assert time.monotonic() - sent < 5
+    assert process.returncode != 0
+    assert "state saved" in log(longer)
+    assert "Traceback" not in log(longer)
+    assert "goes on after step" in run(longer, *command).stdout
+
+
+def test_a_queued_experiment_goes_on_too(longer):
+    run(longer, "git", "commit", "-qam", "longer")
+    more = ["-S", f"finetune.training.steps={STEPS}", "-S", "finetune.training.checkpoint_interval=4"]
+    queue = ["dvc", "exp", "run", "--queue", *more, "-n"]
+    run(longer, *queue, "first", CELL)
+    run(longer, "dvc", "queue", "start")
+    wait(lambda: state_of(longer))
+    wait(lambda: [p.kill() for p in queued_stages(longer)] or None)
+    wait(lambda: "Failed" in run(longer, "dvc", "queue", "status").stdout)
+    run(longer, *queue, "second", CELL)
+    run(longer, "dvc", "queue", "start")
+    wait(lambda: "Success" in run(longer, "dvc", "queue", "status").stdout)
+    assert "goes on after step" in run(longer, "dvc", "queue", "logs", "second").stdout
+
+
+def queued_stages(folder: Path) -> list[psutil.Process]:
+    """Stage processes of queued experiments: they work in a copy under .dvc/tmp/exps."""
+    copies = folder / ".dvc" / "tmp" / "exps"
+    return [p for copy in copies.glob("tmp*") for p in stages(copy)]
