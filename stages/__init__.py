@@ -4,6 +4,7 @@ A queued experiment runs a snapshot of the repository: its own `src` comes first
 """
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -13,3 +14,11 @@ from difflab.runtime import quiet
 
 if quiet():
     os.environ.setdefault("TQDM_DISABLE", "1")  # the libraries' own bars too; read when tqdm is imported
+
+
+def _quit(signum: int, frame: object) -> None:
+    os.write(2, b"stopped before any work began\n")
+    os._exit(130)
+
+
+signal.signal(signal.SIGINT, _quit)  # while the libraries are imported; `difflab.stage.run` takes over

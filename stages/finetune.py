@@ -24,7 +24,10 @@ HQ, ADD_ON = "data/celeba_hq", "data/celeba"
 
 
 def main(stage: Stage, *, captions: str, logit_mean: str) -> None:
-    params = stage.params.finetune
+    params, scratch = (
+        stage.params.finetune,
+        stage.scratch(),
+    )  # refuses a second process before it loads anything
     seed = rng.key(stage.params.seed, "finetune", params.seed)
     cell = f"{captions}-{logit_mean}"
     density = SigmaDensity(params.density, stage.params.logit_mean[logit_mean])
@@ -40,7 +43,7 @@ def main(stage: Stage, *, captions: str, logit_mean: str) -> None:
         density,
         seed=seed,
         runtime=stage.params.runtime,
-        scratch=stage.scratch(),
+        scratch=scratch,
         what=f"finetune {cell}",
         log=lambda step, values: stage.run.log_metrics(values, step=step),
         save_steps=params.adapter_steps,
@@ -52,7 +55,7 @@ def main(stage: Stage, *, captions: str, logit_mean: str) -> None:
     folder = Path("models/finetune") / cell
     with atomic_path(folder) as temporary:
         save_lora(temporary, transformer, params.lora)
-        for snapshot in sorted(stage.scratch().glob("step-*")):
+        for snapshot in sorted(scratch.glob("step-*")):
             shutil.copytree(snapshot, temporary / "checkpoints" / snapshot.name)
     write_csv(f"plots/finetune/{cell}.csv", pd.DataFrame(rows))
     last = {name: value for name, value in rows[-1].items() if name != "lr"}

@@ -4,6 +4,7 @@ from difflab.data import celeba_hq
 from difflab.data.archives import open_source
 from difflab.data.samples import LeftOut
 from difflab.data.split import SPLITS
+from difflab.errors import DifflabError
 from difflab.files import atomic_path, write_csv
 from difflab.stage import Stage, run
 from difflab.store.images import write_store
@@ -20,6 +21,10 @@ def main(stage: Stage) -> None:
         samples = celeba_hq.samples(archive, table, params.prepare, left)
         index = write_store(folder, samples, table.assign(split=split), keep_absent=True)
         write_csv(folder / "frequencies.csv", shares)
+        if empty := [name for name in SPLITS if not index.loc[index["split"] == name, "present"].any()]:
+            raise DifflabError(
+                f"{archive.path} has no readable image for the split {', '.join(empty)}: put more images there"
+            )
 
     print(shares.to_string(index=False, float_format="{:.4f}".format))
     for line in left.lines():

@@ -4,10 +4,10 @@ import pytest
 import yaml
 from omegaconf import OmegaConf
 
-from difflab.app.compose import compose
+from difflab.app.compose import compose, validate
 from difflab.errors import DifflabError
 from difflab.params import Declared, load_params
-from difflab.params.loading import declared_groups, stage_entry
+from difflab.params.loading import declared_groups, read_pipeline, stage_entry
 
 PIPELINE = {
     "stages": {
@@ -146,3 +146,37 @@ def test_an_item_outside_the_matrix_lists_what_there_is(tmp_path):
 def test_an_unknown_stage_lists_the_known_ones(pipeline):
     with pytest.raises(DifflabError, match="no stage 'train'; it has finetune, prepare"):
         stage_entry("train", {}, pipeline)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("generate.seeds=[0,0]", "parameter 'generate.seeds': 0 stands there twice"),
+        ("finetune.lora.targets=[attn,attn]", "'attn' stands there twice"),
+        ("finetune.lora.blocks=[1,1]", "give 'all' or different block numbers from 0 on"),
+        ("finetune.lora.blocks=[]", "give 'all' or different block numbers from 0 on"),
+        ("runtime.device=nonsense", "parameter 'runtime.device': String should match"),
+        ("zoo.vae.norm_num_groups=7", "parameter 'zoo.vae': norm_num_groups 7 does not divide the width 16"),
+        ("finetune.adapter_steps=[9999]", r"adapter_steps has 9999, but training.steps is \d+$"),
+    ],
+)
+def test_what_cannot_run_is_refused_before_it_runs(override, message, root):
+    with pytest.raises(DifflabError, match=message):
+        validate(compose([override], root / "conf"), "test")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("stages: [", "is not valid YAML"),
+        ("", "has no stages"),
+        (None, r"is missing: run this in the root of the repository"),
+    ],
+)
+def test_a_broken_pipeline_file_is_one_line(tmp_path, text, message):
+    path = tmp_path / "dvc.yaml"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(DifflabError, match=message) as caught:
+        read_pipeline(str(path))
+    assert "\n" not in str(caught.value)

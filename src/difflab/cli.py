@@ -4,10 +4,14 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from difflab.errors import DifflabError
+from difflab.errors import DifflabError, one_line
+
+if TYPE_CHECKING:
+    from difflab.params.study import Params
 
 overrides_option = click.option(
     "-S",
@@ -15,7 +19,7 @@ overrides_option = click.option(
     "overrides",
     multiple=True,
     metavar="KEY=VALUE",
-    help="As in `dvc exp run -S`: profile=paper, experiment=faces, finetune.steps=100.",
+    help="As in `dvc exp run -S`: profile=paper, experiment=faces, finetune.lora.rank=8.",
 )
 
 
@@ -25,28 +29,27 @@ def cli() -> None:
 
     Run them with `dvc repro` or `dvc exp run -S key=value`; these commands help before and after.
     """
+    missing = [name for name in ("dvc.yaml", "conf") if not Path(name).exists()]
+    if missing and not {"-h", "--help"} & set(sys.argv):
+        raise DifflabError(f"there is no {missing[0]} here: run this in the root of the repository")
 
 
 @cli.command()
 @overrides_option
 def plan(overrides: tuple[str, ...]) -> None:
-    """Print what a run would download and need, without running it."""
-    from difflab.app import compose
+    """Print what a run of params.yaml (or of -S ...) would download and need, without running it."""
     from difflab.app.plan import plan
 
-    text = compose.compose(overrides)
-    click.echo(plan(compose.validate(text, "the composed parameters")))
+    click.echo(plan(_params(overrides)))
 
 
 @cli.command()
 @overrides_option
 def doctor(overrides: tuple[str, ...]) -> None:
-    """Print what this machine has, and what is missing for a run; fail where something is."""
-    from difflab.app import compose
+    """Print what this machine has, and what a run of params.yaml (or of -S ...) lacks; fail if anything."""
     from difflab.app.doctor import examine
 
-    text = compose.compose(overrides)
-    findings = examine(compose.validate(text, "the composed parameters"))
+    findings = examine(_params(overrides))
     click.echo("\n".join(map(str, findings)))
     if missing := sum(bool(finding.remedy) for finding in findings):
         raise DifflabError(f"{missing} of the above missing: do what stands behind MISSING, then run again")
@@ -86,14 +89,21 @@ def compose(overrides: tuple[str, ...], check: bool) -> None:
     "-j", "--jobs", type=click.IntRange(min=1), help="Stages at once; default: processors / num_threads."
 )
 def repro(targets: tuple[str, ...], jobs: int | None) -> None:
-    """Bring TARGETS up to date as `dvc repro` does, independent stages side by side."""
+    """Bring TARGETS up to date as `dvc repro` does, independent stages side by side.
+
+    With one job this is `dvc repro` itself.
+    """
     from difflab.app import repro
 
     jobs = jobs or repro.default_jobs()
     if jobs == 1:
         sys.exit(subprocess.run([sys.executable, "-m", "dvc", "repro", *targets], check=False).returncode)
     started = time.perf_counter()
-    outcomes = repro.repro(targets, jobs)
+    try:
+        outcomes = repro.repro(targets, jobs)
+    except KeyboardInterrupt:
+        click.echo("stopped: run the same command to go on", err=True)
+        sys.exit(130)
     click.echo(repro.summary(outcomes, time.perf_counter() - started))
     if any(outcome != repro.DONE for outcome in outcomes.values()):
         raise DifflabError("some stages failed: their messages stand above; the others' results are kept")
@@ -158,10 +168,22 @@ def readme(check: bool) -> None:
         raise DifflabError("README.md does not show metrics/summary.json: run `difflab readme`")
 
 
+def _params(overrides: tuple[str, ...]) -> "Params":
+    """The checked parameters that overrides compose; without any, those of params.yaml."""
+    from difflab.app import compose
+    from difflab.params import load_params
+
+    if not overrides:
+        return load_params()
+    return compose.validate(compose.compose(overrides), "the composed parameters")
+
+
 def main() -> None:
     """The console script: an error that a person can act on is one line, without a traceback."""
     try:
         cli()
-    except DifflabError as error:
-        click.echo(f"ERROR: {error}", err=True)
+    except Exception as error:
+        if (line := one_line(error)) is None:
+            raise
+        click.echo(f"ERROR: {line}", err=True)
         sys.exit(1)

@@ -1,5 +1,7 @@
 """Errors that a person can act on."""
 
+import errno
+
 
 class DifflabError(Exception):
     """A problem with an input, a parameter or the machine.
@@ -10,3 +12,37 @@ class DifflabError(Exception):
 
 class Interrupted(DifflabError):
     """Ctrl-C arrived and the state was saved; the same command goes on from there."""
+
+
+_NO_SPACE = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EFBIG: "a file is larger than allowed here (ulimit -f)",
+}
+_DAMAGED = {"SafetensorError", "ArrowInvalid", "JSONDecodeError", "BadZipFile", "UnidentifiedImageError"}
+_UNREADABLE = {
+    "ParserError",
+    "ScannerError",
+    "ComposerError",
+    "ConstructorError",
+    "DuplicateKeyError",
+    "ReaderError",
+}
+
+
+def one_line(error: BaseException) -> str | None:
+    """What a person can do about an error of a library; None where only its traceback helps.
+
+    Errors are known by name, so that no library is imported for it.
+    """
+    if isinstance(error, DifflabError):
+        return str(error)
+    kind, text = type(error).__name__, " ".join(str(error).split())
+    if kind in _DAMAGED:
+        return f"a file is damaged ({kind}: {text}): `dvc status` names it, `dvc checkout` puts it back"
+    if kind in _UNREADABLE:
+        return f"a YAML file cannot be read: {text}"
+    if isinstance(error, OSError) and error.errno in _NO_SPACE:
+        where = f" ({error.filename})" if error.filename else ""
+        return f"{_NO_SPACE[error.errno]}{where}: free some space, then run again"
+    return None

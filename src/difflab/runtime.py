@@ -100,5 +100,22 @@ def graceful_stop(what: str) -> Iterator[StopSignal]:
             signal.signal(number, handler)
 
 
+@contextmanager
+def immediate_stop(what: str) -> Iterator[None]:
+    """Turn Ctrl-C (or SIGTERM) into `Interrupted` at once, for work whose finished parts are files already."""
+
+    def handle(signum: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    previous = {s: signal.signal(s, handle) for s in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise interrupted(what) from None
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
 def interrupted(what: str) -> Interrupted:
     return Interrupted(f"{what} stopped with its state saved: run the same command to go on")

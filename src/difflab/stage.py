@@ -15,6 +15,7 @@ import inspect
 import json
 import os
 import shutil
+import signal
 import sys
 import time
 import warnings
@@ -23,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from difflab import runtime, tracking
-from difflab.errors import DifflabError, Interrupted
+from difflab.errors import DifflabError, Interrupted, one_line
 from difflab.files import read_json, sha256_file, write_json
 from difflab.params import Declared, load_params
 from difflab.params.loading import declared_groups, stage_entry
@@ -156,6 +157,7 @@ def run(main: Callable[..., None]) -> None:
     warnings.formatwarning = lambda message, *_, **__: f"WARNING {name}: {message}\n"
     stage: Stage | None = None
     status, code = "FAILED", 1
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # from here on there is something to save
     try:
         stage = Stage(name, item, variant)
         runtime.configure(stage.params.runtime.num_threads if _declares(stage, "runtime") else 1)
@@ -164,20 +166,16 @@ def run(main: Callable[..., None]) -> None:
         stage._finish()
         status, code = "FINISHED", 0
     except (Interrupted, KeyboardInterrupt) as stop:
-        print(f"{name}: {stop or 'stopped'}", file=sys.stderr, flush=True)
+        print(f"{name}: {str(stop) or 'stopped'}", file=sys.stderr, flush=True)
         status, code = "KILLED", 130
-    except DifflabError as error:
-        print(f"ERROR {name}: {error}", file=sys.stderr, flush=True)
-    except OSError as error:
-        if error.errno != 28:
+    except Exception as error:
+        if (line := one_line(error)) is None:
             raise
-        print(
-            f"ERROR {name}: the disk is full ({error.filename}): free some space, then run again",
-            file=sys.stderr,
-        )
+        print(f"ERROR {name}: {line}", file=sys.stderr, flush=True)
     finally:
         if stage is not None:
-            stage.run.end(status)
+            with contextlib.suppress(KeyboardInterrupt):  # the recording process ends by itself
+                stage.run.end(status)
             _note_time(stage, time.perf_counter() - started, status)
     sys.exit(code)
 

@@ -73,4 +73,4 @@ def test_an_interruption_keeps_what_is_done(tmp_path):
 
     with pytest.raises(Interrupted, match="things stopped with its state saved"):
         process_chunks(IDS, 3, tmp_path, interrupted, what="things")
-    assert len(list((tmp_path / "things").iterdir())) == 2
+    assert len(list((tmp_path / "things").iterdir())) == 1, "the chunk in work leaves nothing"

@@ -1,5 +1,6 @@
 """The results of several revisions side by side, and which differences exceed the spread between seeds."""
 
+import json
 import math
 import statistics
 from collections.abc import Iterable, Mapping
@@ -50,28 +51,35 @@ def read(rev: str) -> Result:
         DifflabError: there is no such revision, or it holds no results.
     """
     import dvc.api
-    from dvc.exceptions import DvcException
+    from dvc.exceptions import DvcException, PathMissingError
     from scmrepo.exceptions import SCMError
 
     source = None if rev == WORKSPACE else rev
     try:
-        summary = dvc.api.metrics_show(SUMMARY, rev=source)
         params = dvc.api.params_show(rev=source)
-    except (DvcException, SCMError, FileNotFoundError) as error:
+        with dvc.api.open(SUMMARY, rev=source) as stream:
+            summary = json.load(stream)
+    except (PathMissingError, FileNotFoundError):
+        raise DifflabError(f"'{rev}' has no {SUMMARY}: run `dvc repro report` there") from None
+    except json.JSONDecodeError as error:
+        raise DifflabError(f"{SUMMARY} of '{rev}' is damaged ({error}): run `dvc repro -f report`") from None
+    except (DvcException, SCMError) as error:
         raise DifflabError(
             f"no results of '{rev}': {error}; `dvc exp list` and `git branch` list names"
         ) from None
-    if not summary:
-        raise DifflabError(f"'{rev}' has no {SUMMARY}: run `dvc repro report` there")
     return Result(rev, _dotted(params), summary)
 
 
 def group(results: Iterable[Result]) -> list[list[Result]]:
-    """Results whose parameters differ in seeds alone, together, in the order given."""
+    """Results whose parameters differ in seeds, and in nothing else, together, in the order given."""
     groups: dict[str, list[Result]] = {}
     for result in results:
         settings = {k: v for k, v in result.params.items() if k not in SEEDS}
-        groups.setdefault(repr(sorted(settings.items())), []).append(result)
+        seeds = [result.params.get(name) for name in SEEDS]
+        key = repr(sorted(settings.items()))
+        while any(seeds == [other.params.get(name) for name in SEEDS] for other in groups.get(key, [])):
+            key += "again"  # the same seeds are no repetition
+        groups.setdefault(key, []).append(result)
     return list(groups.values())
 
 
@@ -139,7 +147,7 @@ def _changes(groups: list[list[Result]], names: list[str]) -> str:
     for members, name in zip(groups[1:], names[1:], strict=True):
         other = members[0].params
         keys = [k for k in first | other if first.get(k) != other.get(k) and k not in SEEDS]
-        changed = ", ".join(f"{k} {first.get(k)} -> {other.get(k)}" for k in keys)
+        changed = ", ".join(f"{k} {first.get(k)} -> {other.get(k)}" for k in keys) or "the same parameters"
         lines.append(f"{name}: {changed}")
     return "\n".join(lines)
 
@@ -150,7 +158,7 @@ def _note(groups: list[list[Result]]) -> str:
     else:
         over = "training seeds where several are given, else over generation seeds, which says less"
     return (
-        f"Mean ± standard deviation over {over}. Accuracies in percent. "
+        f"Mean ± standard deviation of the sample over {over}. Accuracies in percent. "
         f"A difference is clear beyond {CLEAR:g} standard errors."
     )
 

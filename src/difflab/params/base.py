@@ -1,6 +1,19 @@
 """What every parameter group has in common."""
 
-from pydantic import BaseModel, ConfigDict
+from typing import Annotated, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict
+
+T = TypeVar("T")
+
+
+def _distinct(values: list[T]) -> list[T]:
+    if twice := [v for v in values if values.count(v) > 1]:
+        raise ValueError(f"{twice[0]!r} stands there twice")
+    return values
+
+
+Distinct = Annotated[list[T], AfterValidator(_distinct)]
 
 
 class Group(BaseModel):

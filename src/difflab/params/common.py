@@ -15,7 +15,7 @@ class RuntimeParams(Group):
     num_threads: int = Field(
         ge=1, description="CPU threads; results on a CPU depend on it, so it is fixed here"
     )
-    device: str = Field(description="auto, cpu, cuda or cuda:N")
+    device: str = Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$", description="auto, cpu, mps, cuda or cuda:N")
     dtype: Dtype = Field(description="precision of frozen models and of autocast in training")
     compile: bool = Field(description="torch.compile the trained or sampled network")
 

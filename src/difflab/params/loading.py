@@ -57,11 +57,10 @@ def load_params(path: str | Path = "params.yaml"):
     Raises:
         DifflabError: the file is absent, or a key is unknown, missing or out of range; the line names the key.
     """
-    from omegaconf import OmegaConf
 
     if not Path(path).exists():
         raise DifflabError(f"{path} is missing: run `difflab compose` to write it from conf/")
-    return check_params(OmegaConf.to_container(OmegaConf.load(path), resolve=True), source=str(path))
+    return check_params(read_values(path), source=str(path))
 
 
 def check_params(values: Any, source: str):
@@ -75,10 +74,18 @@ def check_params(values: Any, source: str):
 
 
 def read_values(path: str | Path = "params.yaml") -> dict[str, Any]:
-    """params.yaml as plain data, read as OmegaConf does (YAML 1.2 numbers: 1e-4 is a float)."""
-    from omegaconf import OmegaConf
+    """params.yaml as plain data, read as OmegaConf does (YAML 1.2 numbers: 1e-4 is a float).
 
-    return OmegaConf.to_container(OmegaConf.load(path), resolve=True)
+    Raises:
+        DifflabError: the file is not YAML; the line says where.
+    """
+    from omegaconf import OmegaConf
+    from yaml import YAMLError
+
+    try:
+        return OmegaConf.to_container(OmegaConf.load(path), resolve=True)
+    except YAMLError as error:
+        raise DifflabError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
 
 
 def describe(error: ValidationError) -> str:
@@ -91,17 +98,31 @@ def describe(error: ValidationError) -> str:
         elif item["type"] == "missing":
             problems.append(f"parameter '{key}' is missing")
         else:
-            problems.append(f"parameter '{key}': {item['msg']} (given: {item['input']!r})")
+            message = item["msg"].removeprefix("Value error, ")
+            given = "" if isinstance(item["input"], dict) else f" (given: {item['input']!r})"
+            problems.append(f"parameter '{key}': {message}{given}")
     return "; ".join(problems)
 
 
 @cache
 def read_pipeline(path: str) -> dict[str, Any]:
-    """The content of dvc.yaml."""
+    """The content of dvc.yaml.
+
+    Raises:
+        DifflabError: the file is absent, not YAML, or without stages.
+    """
     import yaml
 
+    if not Path(path).exists():
+        raise DifflabError(f"{path} is missing: run this in the root of the repository")
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    return yaml.load(Path(path).read_text(), Loader=loader)
+    try:
+        content = yaml.load(Path(path).read_text(), Loader=loader)
+    except yaml.YAMLError as error:
+        raise DifflabError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(content, dict) or not content.get("stages"):
+        raise DifflabError(f"{path} has no stages: `git checkout {Path(path).name}` brings them back")
+    return content
 
 
 def stage_entry(stage: str, item: dict[str, str], path: str = "dvc.yaml") -> dict[str, Any]:

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from difflab.params.base import Group
+from difflab.params.base import Distinct, Group
 
 Split = Literal["train", "val", "test"]
 
@@ -14,7 +14,7 @@ class GenerateParams(Group):
 
     split: Split = Field(description="whose captions are the prompts")
     num_images: int | None = Field(ge=1, description="the first samples of the split only; null: all")
-    seeds: list[int] = Field(min_length=1, description="generation seeds, each gives every image once")
+    seeds: Distinct[int] = Field(min_length=1, description="generation seeds, each gives every image once")
     num_inference_steps: int = Field(ge=1)
     guidance_scale: float = Field(
         ge=0, description="classifier-free guidance against the empty prompt; 1: none"
@@ -34,7 +34,7 @@ class CurveParams(Group):
 class GuidanceCurveParams(CurveParams):
     """`guidance_curve`: Frechet distance and accuracy against the guidance scale."""
 
-    guidance_scales: list[float] = Field(min_length=1)
+    guidance_scales: Distinct[float] = Field(min_length=1)
 
 
 class StepCurveParams(CurveParams):

@@ -2,9 +2,9 @@
 
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from difflab.params.base import Group
+from difflab.params.base import Distinct, Group
 
 WeightingScheme = Literal["none", "logit_normal", "sigma_sqrt", "mode", "cosmap"]
 LrScheduler = Literal[
@@ -69,10 +69,17 @@ class LoraParams(Group):
 
     rank: int = Field(ge=1)
     alpha: float = Field(gt=0, description="the update is scaled by alpha / rank")
-    targets: list[str] = Field(
+    targets: Distinct[str] = Field(
         min_length=1, description="presets (attn, attn2, ff) or names such as attn.to_q"
     )
     blocks: list[int] | Literal["all"] = Field(description="indices of transformer blocks")
+
+    @field_validator("blocks")
+    @classmethod
+    def _blocks_are_a_choice(cls, blocks: list[int] | str) -> list[int] | str:
+        if blocks != "all" and (not blocks or min(blocks) < 0 or len(set(blocks)) < len(blocks)):
+            raise ValueError("give 'all' or different block numbers from 0 on")
+        return blocks
 
 
 class FinetuneParams(Group):
@@ -84,7 +91,7 @@ class FinetuneParams(Group):
     lora: LoraParams
     add_celeba: bool = Field(description="train on the CelebA add-on too")
     validation_samples: int = Field(ge=1, description="held-out images in the validation loss")
-    adapter_steps: list[int] = Field(description="steps whose adapter is kept for the step curve")
+    adapter_steps: Distinct[int] = Field(description="steps whose adapter is kept for the step curve")
 
     @model_validator(mode="after")
     def _adapter_steps_happen(self) -> "FinetuneParams":

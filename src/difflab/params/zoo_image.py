@@ -1,6 +1,6 @@
 """Groups of the image models: the autoencoder and the diffusion transformer."""
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from difflab.params.base import Group
 from difflab.params.hub import HubRef
@@ -18,6 +18,12 @@ class ZooVaeParams(Group):
     kl_weight: float = Field(ge=0, description="weight of the KL divergence per latent number")
     plain_fraction: float = Field(ge=0, le=1, description="share of plain digits in a batch")
     training: FitParams
+
+    @model_validator(mode="after")
+    def _groups_divide(self) -> "ZooVaeParams":
+        if odd := [width for width in self.block_out_channels if width % self.norm_num_groups]:
+            raise ValueError(f"norm_num_groups {self.norm_num_groups} does not divide the width {odd[0]}")
+        return self
 
 
 class ZooTransformerParams(Group):

@@ -35,7 +35,7 @@ def process_chunks(
         The chunk files in the order of `ids` in the main process; None in the others, which are done.
 
     Raises:
-        Interrupted: Ctrl-C arrived; finished chunks are kept.
+        Interrupted: Ctrl-C arrived; finished chunks are kept, the one in work is not.
     """
     chunks = [list(ids[start : start + chunk_size]) for start in range(0, len(ids), chunk_size)]
     paths = [scratch / what.replace(" ", "-") / _name(i, chunk, suffix) for i, chunk in enumerate(chunks)]
@@ -43,18 +43,14 @@ def process_chunks(
     mine = list(zip(chunks, paths, strict=True))[rank::size]
     if found := sum(path.exists() for _, path in mine):
         print(f"{what}: {found} of {len(mine)} chunks are there from an interrupted run", flush=True)
-    with runtime.graceful_stop(what) as stop:
+    with runtime.immediate_stop(what):
         for chunk, path in runtime.progress(mine, desc=what, unit="chunk"):
-            if stop:
-                raise runtime.interrupted(what)
             if not path.exists():
                 with atomic_path(path) as temporary:
                     work(chunk, temporary)
         if rank > 0:
             return None
         while not all(path.exists() for path in paths):  # the launcher ends every process when one fails
-            if stop:
-                raise runtime.interrupted(what)
             time.sleep(0.2)
     return paths
 
