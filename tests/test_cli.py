@@ -16,9 +16,9 @@ def difflab(root, tmp_path):
     shutil.copytree(root / "conf", tmp_path / "conf")
     shutil.copy(root / "dvc.yaml", tmp_path)
 
-    def difflab(*arguments):
+    def difflab(*arguments, script="from difflab.cli import main; main()"):
         environment = {**os.environ, "PYTHONPATH": str(root / "src")}
-        command = [sys.executable, "-c", "from difflab.cli import main; main()", *arguments]
+        command = [sys.executable, "-c", script, *arguments]
         done = subprocess.run(
             command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
         )
@@ -99,3 +99,25 @@ def test_readme_is_refreshed_and_checked(difflab, tmp_path):
     assert difflab("readme")[0] == 0
     assert "81.2" in (tmp_path / "README.md").read_text()
     assert difflab("readme", "--check")[0] == 0
+
+
+def test_the_shell_completes_commands_and_cells(difflab, monkeypatch):
+    monkeypatch.setenv("_DIFFLAB_COMPLETE", "bash_complete")
+    script = "import sys; sys.argv[0] = 'difflab'; from difflab.cli import main; main()"
+    for words, expected in (
+        ("difflab co", ["plain,compare", "plain,compose"]),
+        ("difflab repro finetune@l", None),
+    ):
+        monkeypatch.setenv("COMP_WORDS", words)
+        monkeypatch.setenv("COMP_CWORD", str(words.count(" ")))
+        code, out, err = difflab(script=script)
+        assert code == 0, err
+        names = [f"plain,finetune@llama3-{m}" for m in ("minus", "plus", "zero")]
+        assert sorted(out.splitlines()) == (expected or names)
+
+
+@pytest.mark.parametrize("command", ["times", "repro", "plan", "doctor", "readme", "verify", "compose"])
+def test_outside_a_repository_every_command_says_where_to_go(difflab, tmp_path, command):
+    (tmp_path / "dvc.yaml").unlink()
+    code, _, err = difflab(command)
+    assert (code, err) == (1, "ERROR: there is no dvc.yaml here: run this in the root of the repository\n")

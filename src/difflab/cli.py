@@ -25,7 +25,7 @@ overrides_option = click.option(
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def cli() -> None:
-    """Diffusion studies as one reproducible DVC pipeline.
+    """A diffusion study as one reproducible DVC pipeline.
 
     Run them with `dvc repro` or `dvc exp run -S key=value`; these commands help before and after.
     """
@@ -83,8 +83,15 @@ def compose(overrides: tuple[str, ...], check: bool) -> None:
         raise DifflabError(f"params.yaml is not what conf/ composes: run `difflab compose`\n{diff}")
 
 
+def _complete_stage(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """Stages and their cells, for the shell."""
+    from difflab.params.loading import addresses
+
+    return [name for name in addresses() if name.startswith(incomplete)]
+
+
 @cli.command()
-@click.argument("targets", nargs=-1)
+@click.argument("targets", nargs=-1, shell_complete=_complete_stage)
 @click.option(
     "-j", "--jobs", type=click.IntRange(min=1), help="Stages at once; default: processors / num_threads."
 )

@@ -1,5 +1,6 @@
 """Read params.yaml, check all of it, and show a stage only the groups it declares."""
 
+import itertools
 import re
 from functools import cache
 from pathlib import Path
@@ -123,6 +124,15 @@ def read_pipeline(path: str) -> dict[str, Any]:
     if not isinstance(content, dict) or not content.get("stages"):
         raise DifflabError(f"{path} has no stages: `git checkout {Path(path).name}` brings them back")
     return content
+
+
+def addresses(path: str = "dvc.yaml") -> list[str]:
+    """Every stage of dvc.yaml as DVC names it, those of a matrix with each item: `finetune@blip2-minus`."""
+    names = []
+    for name, stage in read_pipeline(path)["stages"].items():
+        axes = stage.get("matrix", {}).values()
+        names += [f"{name}@{'-'.join(item)}" for item in itertools.product(*axes)] if axes else [name]
+    return names
 
 
 def stage_entry(stage: str, item: dict[str, str], path: str = "dvc.yaml") -> dict[str, Any]:
