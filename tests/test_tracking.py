@@ -146,7 +146,7 @@ def test_a_run_names_the_commit_it_was_made_from(root, store):
 
 
 def test_a_stage_that_goes_on_goes_on_in_its_run(root, store):
-    scratch = root / "scratch"
+    scratch, spool = root / "scratch", root / ".scratch" / "tracking"
     scratch.mkdir()
     for steps, status in ((range(3), "KILLED"), (range(3, 6), "FINISHED")):
         run = tracking.start(a_stage())
@@ -154,6 +154,7 @@ def test_a_stage_that_goes_on_goes_on_in_its_run(root, store):
         for step in steps:
             run.log_metrics({"loss": float(step)}, step=step)
         run.end(status)
+        wait_until(lambda: not list(spool.glob("run-*")), "an interrupted stage does not wait for this")
     (stored,) = runs(store)
     assert stored.info.status == "FINISHED"
     assert history(store, stored, "loss") == [(s, float(s)) for s in range(6)]

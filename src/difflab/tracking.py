@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from difflab.stage import Stage
 
 _MAX_BACKLOG = 16 << 20  # bytes that wait for the child before further records are dropped
+_WAIT_STOP = 1.0
 _WAIT_LOCAL, _WAIT_SERVER = 60.0, 20.0  # seconds; a new database takes some, a server that is down must not
 
 
@@ -104,7 +105,11 @@ class Run(NoRun):
         self._send(kind="resume", file=str((folder / "mlflow_run_id").resolve()))
 
     def end(self, status: str) -> None:
-        limit = _WAIT_LOCAL if self._uri.startswith("sqlite:") else _WAIT_SERVER
+        """The end of a killed run is handed over and not waited for: the stage has to stop at once."""
+        if status == "KILLED":
+            limit = _WAIT_STOP
+        else:
+            limit = _WAIT_LOCAL if self._uri.startswith("sqlite:") else _WAIT_SERVER
         deadline = time.monotonic() + limit
         if "DVC_STAGE" in os.environ:  # dvc.lock has the hashes of all inputs, so this is quick
             with contextlib.suppress(DifflabError):
@@ -113,6 +118,8 @@ class Run(NoRun):
         self._drain(deadline)
         with contextlib.suppress(OSError):
             self._child.stdin.close()
+        if status == "KILLED":
+            return
         try:
             code = self._child.wait(max(0.0, deadline - time.monotonic()))
             if code != 0:

@@ -1,0 +1,34 @@
+"""What `dvc exp run` says of values and names that cannot be, and what a copied workspace holds."""
+
+import pytest
+
+from study.shell import locked, run
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("profile=huge", ("profile/huge", "laptop", "paper", "smoke", "tiny")),
+        ("experiment=nope", ("experiment/nope", "faces", "sd3_blip2_minus")),
+        ("finetune.lora.rnk=3", ("finetune.lora.rnk",)),
+        ("score.min_images=-3", ("score.min_images", "greater than or equal to 2")),
+    ],
+)
+def test_what_cannot_be_changes_nothing(study, override, said):
+    before = locked(study)
+    done = run(study, "dvc", "exp", "run", "-S", override, check=False)
+    assert done.returncode != 0
+    text = done.stdout + done.stderr
+    assert all(word in text for word in said), text
+    assert locked(study) == before
+    assert run(study, "dvc", "exp", "list").stdout.strip() == ""
+
+
+def test_doctor_sees_a_half_applied_experiment(study):
+    run(study, "dvc", "exp", "run", "-n", "honest", "-S", "report.comparable=true", "report")
+    run(study, "git", "restore", "--staged", "--worktree", ".")
+    run(study, "dvc", "checkout")
+    assert "params.yaml is the default of conf/" in run(study, "difflab", "doctor").stdout
+    run(study, "dvc", "exp", "apply", "honest")
+    printed = run(study, "difflab", "doctor").stdout
+    assert "params.yaml differs from the default of conf/ (an experiment applied, or an edit)" in printed
