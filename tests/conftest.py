@@ -13,8 +13,12 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest test first, so that several workers end together."""
-    items.sort(key=lambda item: "smoke" not in item.keywords)
+    """The study is run first, by one test process; what works in copies of it comes last, when it is finished."""
+    items.sort(key=lambda item: 0 if item.path.name == "test_smoke.py" else 2 if _of_study(item) else 1)
+
+
+def _of_study(item: pytest.Item) -> bool:
+    return ROOT / "tests" / "study" in item.path.parents
 
 
 @pytest.fixture(scope="session")

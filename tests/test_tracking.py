@@ -93,7 +93,8 @@ def test_a_run_holds_what_the_stage_logged(root, store, monkeypatch, capfd):
     (root / "plots" / "curve.csv").write_text("as logged")
     for step in range(2500):
         run.log_metrics({"loss": 1 / (step + 1), "broken": float("nan"), "name": "text"}, step=step)
-    run.log_metrics({"fid": 3.5, "n": 150})
+    run.log_metrics({"fid": 3.5, "n": 150, "final_loss": 0.25})
+    run.log_metrics({"final_loss": 2.0}, step=7)
     run.log_artifact("plots/curve.csv")
     (root / "plots" / "curve.csv").write_text("changed later")
     run.end("FINISHED")
@@ -106,7 +107,7 @@ def test_a_run_holds_what_the_stage_logged(root, store, monkeypatch, capfd):
     assert expected.items() <= stored.data.tags.items()
     assert stored.data.tags["dvc.fingerprint"] == "0123abcd"
     assert history(store, stored, "loss") == [(s, 1 / (s + 1)) for s in range(2500)]
-    assert stored.data.metrics == {"loss": 1 / 2500, "fid": 3.5, "n": 150}
+    assert stored.data.metrics == {"loss": 1 / 2500, "fid": 3.5, "n": 150, "final_loss": 0.25}
     assert stored.info.artifact_uri.startswith((root / "mlartifacts").as_uri())
     (artifact,) = (root / "mlartifacts").rglob("curve.csv")
     assert artifact.read_text() == "as logged"

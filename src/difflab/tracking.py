@@ -33,7 +33,7 @@ class NoRun:
     """The run of a stage that is not tracked: every method does nothing."""
 
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
-        """Record numbers; NaN and infinity are left out. With `step`, points of curves."""
+        """Record numbers; NaN and infinity are left out. With `step`, points of curves, else final values."""
 
     def log_artifact(self, path: str | Path) -> None:
         """Record a file or folder as it is at this moment."""
@@ -54,7 +54,7 @@ class Run(NoRun):
         self._folder.mkdir(parents=True, exist_ok=True)
         self._spool = Path(tempfile.mkdtemp(prefix="run-", dir=self._folder))
         self._log = self._spool / "log"
-        self._stage, self._backlog, self._failed = stage, bytearray(), False
+        self._stage, self._backlog, self._failed, self._after = stage, bytearray(), False, 0
         self._uri = tracking_uri(root)
         package_root = str(Path(__file__).resolve().parent.parent)
         path = os.pathsep.join(filter(None, [package_root, os.environ.get("PYTHONPATH")]))
@@ -85,8 +85,13 @@ class Run(NoRun):
 
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
         numbers = {k: float(v) for k, v in metrics.items() if not isinstance(v, str)}
+        if step is not None:
+            self._after = max(
+                self._after, step + 1
+            )  # MLflow shows the value of the highest step as the latest
         if values := {k: v for k, v in numbers.items() if math.isfinite(v)}:
-            self._send(kind="metrics", values=values, step=step or 0, time=int(time.time() * 1000))
+            at = self._after if step is None else step
+            self._send(kind="metrics", values=values, step=at, time=int(time.time() * 1000))
 
     def log_artifact(self, path: str | Path) -> None:
         path = Path(path)

@@ -14,7 +14,7 @@ from PIL import Image
 from difflab.captions import blip2
 from difflab.captions.table import read_captions
 from difflab.data import blend
-from difflab.errors import DifflabError
+from difflab.errors import DifflabError, Interrupted
 from difflab.files import png_bytes, sha256_bytes
 from difflab.params.caption import Blip2CaptionParams, GenerationParams
 from difflab.params.hub import HubRef
@@ -300,7 +300,7 @@ def test_killed_and_run_again_it_writes_the_same_file(stage_main, t5_folder, tmp
         return original(self, *args)
 
     monkeypatch.setattr(blip2.Blip2Captioner, "__call__", die_at_the_20th)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(Interrupted):
         stage_main(StageDouble(tmp_path / "killed"))
     assert not (tmp_path / "killed/data/captions").exists()
     stage_main(StageDouble(tmp_path / "killed"))

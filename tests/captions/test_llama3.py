@@ -15,6 +15,7 @@ from difflab.captions.llama3 import Answer, Request, Rewriter, answers_frame, me
 from difflab.captions.table import COLUMNS, read_captions, write_captions
 from difflab.captions.templates import detailed_caption
 from difflab.data.blend import ATTRIBUTES, plain
+from difflab.errors import Interrupted
 from difflab.files import png_bytes, sha256_bytes
 from difflab.params.caption import GenerationParams, Llama3CaptionParams
 from difflab.params.training import FitParams
@@ -302,7 +303,7 @@ def test_the_stage_rewrites_every_short_caption_and_resumes_after_a_kill(root, f
         return original(self, *args)
 
     monkeypatch.setattr(Rewriter, "_answer", die_in_the_second_chunk)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(Interrupted):
         main(StageDouble(tmp_path / "killed"))
     assert not Path("data/captions/llama3.parquet").exists()
     main(StageDouble(tmp_path / "killed"))

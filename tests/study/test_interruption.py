@@ -136,6 +136,7 @@ def test_an_orphan_is_refused_by_its_pid_and_its_state_is_taken_over(longer):
     with started(longer, *repro(CELL)) as dvc:
         wait(lambda: state_of(longer))
         (orphan,) = stages(longer)
+        orphan.suspend()  # so that it is surely still there
         dvc.kill()
         dvc.wait()
         refused = run(longer, *repro(CELL), check=False)
@@ -167,14 +168,20 @@ def test_a_queued_experiment_goes_on_too(longer):
     more = ["-S", f"finetune.training.steps={STEPS}", "-S", "finetune.training.checkpoint_interval=4"]
     queue = ["dvc", "exp", "run", "--queue", *more, "-n"]
     run(longer, *queue, "first", CELL)
-    run(longer, "dvc", "queue", "start")
+    start_queue(longer)
     wait(lambda: state_of(longer))
     wait(lambda: [p.kill() for p in queued_stages(longer)] or None)
     wait(lambda: "Failed" in run(longer, "dvc", "queue", "status").stdout)
     run(longer, *queue, "second", CELL)
-    run(longer, "dvc", "queue", "start")
+    start_queue(longer)
     wait(lambda: "Success" in run(longer, "dvc", "queue", "status").stdout)
     assert "goes on after step" in run(longer, "dvc", "queue", "logs", "second").stdout
+
+
+def start_queue(folder: Path) -> None:
+    """`dvc queue start`, whose worker keeps what it inherits: a pipe would be waited for until it ends."""
+    command, nowhere = ["dvc", "queue", "start"], subprocess.DEVNULL
+    subprocess.run(command, cwd=folder, env=environment(), stdout=nowhere, stderr=nowhere, check=True)
 
 
 def queued_stages(folder: Path) -> list[psutil.Process]:
