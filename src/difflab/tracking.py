@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from difflab.errors import DifflabError
+from difflab.params.loading import dotted
 
 if TYPE_CHECKING:
     from difflab.stage import Stage
@@ -186,12 +187,6 @@ def tracking_uri(root: Path) -> str:
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{root / 'mlflow.db'}"
 
 
-def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+def flat(values: Mapping[str, Any]) -> dict[str, str]:
     """Nested parameters as dotted keys and text."""
-    result: dict[str, str] = {}
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            result |= flat(value, f"{prefix}{key}.")
-        else:
-            result[f"{prefix}{key}"] = value if isinstance(value, str) else json.dumps(value)
-    return result
+    return {k: v if isinstance(v, str) else json.dumps(v) for k, v in dotted(values).items()}

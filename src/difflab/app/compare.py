@@ -10,15 +10,12 @@ from typing import Any
 from difflab.errors import DifflabError
 from difflab.evaluation.cells import ADAPTERS, CAPTIONS
 from difflab.evaluation.document import Table, markdown_table
+from difflab.params.loading import dotted
 
 SUMMARY = "metrics/summary.json"
 WORKSPACE = "workspace"
 SEEDS = ("seed", "finetune.seed")  # parameters that make a repetition, not another experiment
-SCORES = {
-    "fid": 1.0,
-    "digit_accuracy": 100.0,
-    "photo_accuracy": 100.0,
-}  # name, and the factor it is shown with
+SCORES = {"fid": 1.0, "digit_accuracy": 100.0, "photo_accuracy": 100.0}  # and the factor to show them with
 CLEAR = 2.0  # standard errors of a difference that is called clear
 
 
@@ -67,7 +64,7 @@ def read(rev: str) -> Result:
         raise DifflabError(
             f"no results of '{rev}': {error}; `dvc exp list` and `git branch` list names"
         ) from None
-    return Result(rev, _dotted(params), summary)
+    return Result(rev, dotted(params), summary)
 
 
 def group(results: Iterable[Result]) -> list[list[Result]]:
@@ -99,7 +96,7 @@ def score(results: list[Result], name: str) -> Score | None:
 
 
 def verdict(before: Score, after: Score) -> str:
-    """`clear` where a difference exceeds twice its standard error, `within seeds` where not, "" unknown."""
+    """`clear` where a difference exceeds twice its standard error, else `within seeds`; `one seed`: unknown."""
     if min(before.count, after.count) < 2:
         return "one seed"
     difference = abs(after.mean - before.mean)
@@ -161,10 +158,3 @@ def _note(groups: list[list[Result]]) -> str:
         f"Mean ± standard deviation of the sample over {over}. Accuracies in percent. "
         f"A difference is clear beyond {CLEAR:g} standard errors."
     )
-
-
-def _dotted(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    result: dict[str, Any] = {}
-    for name, value in values.items():
-        result |= _dotted(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {prefix + name: value}
-    return result

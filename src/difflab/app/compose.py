@@ -33,7 +33,7 @@ def compose(overrides: Sequence[str] = (), conf: Path = Path("conf")) -> str:
     except (HydraException, OmegaConfBaseException) as error:
         message = _one_line(error)
         if unknown := re.match(r"Could not override '(.+?)'.*is not in struct", message):
-            raise DifflabError(_unknown_parameter(unknown[1], _dotted(_default(conf)))) from None
+            raise DifflabError(_unknown_parameter(unknown[1], conf)) from None
         raise DifflabError(f"-S {' '.join(overrides)}: {message}") from None
     return OmegaConf.to_yaml(config)
 
@@ -60,12 +60,6 @@ def difference(composed: str, committed: str, lines: int = 20) -> str:
     return "\n".join(list(diff)[:lines])
 
 
-def _default(conf: Path) -> dict[str, Any]:
-    from omegaconf import OmegaConf
-
-    return OmegaConf.to_container(OmegaConf.create(compose(conf=conf)))
-
-
 def _check_groups(overrides: Sequence[str], conf: Path) -> None:
     for override in overrides:
         group, _, value = override.partition("=")
@@ -73,17 +67,14 @@ def _check_groups(overrides: Sequence[str], conf: Path) -> None:
             raise DifflabError(f"there is no {group} '{value}', only {', '.join(known) or 'none'}")
 
 
-def _unknown_parameter(key: str, known: Sequence[str]) -> str:
+def _unknown_parameter(key: str, conf: Path) -> str:
+    from omegaconf import OmegaConf
+
+    from difflab.params.loading import dotted
+
+    known = dotted(OmegaConf.to_container(OmegaConf.create(compose(conf=conf))))
     near = difflib.get_close_matches(key, known, n=1)
     return f"unknown parameter '{key}'" + (f"; did you mean '{near[0]}'?" if near else "")
-
-
-def _dotted(values: dict[str, Any], prefix: str = "") -> list[str]:
-    """The names of all groups and values of nested parameters, e.g. `finetune.lora.rank`."""
-    names = []
-    for name, value in values.items():
-        names += [prefix + name, *(_dotted(value, f"{prefix}{name}.") if isinstance(value, dict) else [])]
-    return names
 
 
 def _one_line(error: Exception) -> str:

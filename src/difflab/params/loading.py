@@ -2,6 +2,7 @@
 
 import itertools
 import re
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -87,6 +88,14 @@ def read_values(path: str | Path = "params.yaml") -> dict[str, Any]:
         return OmegaConf.to_container(OmegaConf.load(path), resolve=True)
     except YAMLError as error:
         raise DifflabError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
+
+
+def dotted(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested parameters by their dotted names: `finetune.lora.rank`."""
+    result: dict[str, Any] = {}
+    for name, value in values.items():
+        result |= dotted(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {prefix + name: value}
+    return result
 
 
 def describe(error: ValidationError) -> str:
