@@ -24,10 +24,8 @@ HQ, ADD_ON = "data/celeba_hq", "data/celeba"
 
 
 def main(stage: Stage, *, captions: str, logit_mean: str) -> None:
-    params, scratch = (
-        stage.params.finetune,
-        stage.scratch(),
-    )  # refuses a second process before it loads anything
+    params = stage.params.finetune
+    scratch = stage.scratch()  # refuses a second process before anything is loaded
     seed = rng.key(stage.params.seed, "finetune", params.seed)
     cell = f"{captions}-{logit_mean}"
     density = SigmaDensity(params.density, stage.params.logit_mean[logit_mean])

@@ -7,7 +7,7 @@ import pytest
 from difflab.errors import DifflabError
 from difflab.evaluation import scores
 from difflab.evaluation.features import extract
-from difflab.evaluation.frechet import frechet_distance
+from difflab.evaluation.frechet import RankDeficientWarning, frechet_distance
 from difflab.evaluation.generated import GeneratedImages
 from difflab.evaluation.kid import squared_mmd
 from difflab.params.evaluation import ScoreParams
@@ -71,6 +71,12 @@ def test_faces_are_scored_without_classes(tmp_path, judge):
     (row,) = scores.score_cell(faces, GeneratedImages(tmp_path / "a.zip"), "minus", "blip2")
     assert set(row) == {"adapter", "captions", "seed", "n", "fid", "kid"}
     assert faces.all_predictions().empty
+
+
+def test_sets_with_a_singular_covariance_are_warned_of_once(judge, recwarn):
+    features = judge.reference[: judge.extractor.dim]
+    assert judge.distances(features) == judge.distances(features)
+    assert [w.category for w in recwarn] == [RankDeficientWarning]
 
 
 def test_too_few_images_are_refused_with_the_cell_and_n(tmp_path, judge):

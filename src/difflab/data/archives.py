@@ -7,6 +7,7 @@ beside it, except for `data_root`, where it stays where it is and `file` is rela
 
 import os
 import zipfile
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO
@@ -74,7 +75,7 @@ def open_archive(path: str | Path) -> "Archive":
     return ZipArchive(path)
 
 
-class Archive:
+class Archive(ABC):
     """Members of an official archive by their path inside it.
 
     The upstream top folder may be missing, or lie deeper: `locate` finds where the known layout starts.
@@ -82,17 +83,17 @@ class Archive:
 
     path: Path
 
+    @abstractmethod
     def names(self) -> Iterator[str]:
         """Every file, as a posix path."""
-        raise NotImplementedError
 
+    @abstractmethod
     def open(self, name: str) -> IO[bytes]:
         """Open a member for reading."""
-        raise NotImplementedError
 
+    @abstractmethod
     def has(self, name: str) -> bool:
         """Whether there is such a file."""
-        raise NotImplementedError
 
     def read(self, name: str) -> bytes:
         """The bytes of a member."""

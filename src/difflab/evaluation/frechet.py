@@ -21,8 +21,8 @@ class RankDeficientWarning(UserWarning):
     upwards."""
 
 
-def check_count(n: int, dim: int, *, min_images: int = 2, what: str = "the set") -> None:
-    """Refuse a set that is too small for a Frechet distance; warn about one whose covariance is singular.
+def check_count(n: int, *, min_images: int = 2, what: str = "the set") -> None:
+    """Refuse a set that is too small for a Frechet distance.
 
     Raises:
         DifflabError: n < 2 (there is no covariance) or n < min_images.
@@ -33,13 +33,6 @@ def check_count(n: int, dim: int, *, min_images: int = 2, what: str = "the set")
         raise DifflabError(
             f"{what} has {n} images, fewer than score.min_images={min_images}: generate more, or lower "
             "score.min_images"
-        )
-    if n <= dim:
-        warnings.warn(
-            f"{what} has n={n} images for d={dim} feature dimensions: its covariance is rank-deficient; "
-            "compare this distance only with distances at the same n, and look at KID beside it",
-            RankDeficientWarning,
-            stacklevel=2,
         )
 
 
@@ -64,7 +57,14 @@ def frechet_distance(features_a: np.ndarray, features_b: np.ndarray) -> float:
             f"features of {a.shape[1]} and {b.shape[1]} dimensions cannot be compared: use one extractor"
         )
     for x, what in ((a, "the first set"), (b, "the second set")):
-        check_count(*x.shape, what=what)
+        check_count(len(x), what=what)
+    if min(len(a), len(b)) <= a.shape[1]:
+        warnings.warn(
+            f"{len(a)} against {len(b)} images for {a.shape[1]} feature dimensions: a covariance is "
+            "rank-deficient; compare this distance only with distances at the same n, and look at KID beside it",
+            RankDeficientWarning,
+            stacklevel=2,
+        )
     if max(len(a), len(b)) > a.shape[1]:
         small, large = (a, b) if len(a) <= len(b) else (b, a)
         return from_statistics(*statistics(small), *statistics(large))

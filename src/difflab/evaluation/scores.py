@@ -1,5 +1,6 @@
 """Score every cell of the study in the same way, and sum the seeds up."""
 
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from difflab import rng
 from difflab.errors import DifflabError
 from difflab.evaluation import accuracy
 from difflab.evaluation.features import Extractor, extract, load_extractor, reference_features
-from difflab.evaluation.frechet import check_count, frechet_distance
+from difflab.evaluation.frechet import RankDeficientWarning, check_count, frechet_distance
 from difflab.evaluation.generated import GeneratedImages
 from difflab.evaluation.kid import kernel_distance
 
@@ -45,6 +46,7 @@ class Judge:
 
     def __post_init__(self) -> None:
         self.predictions: list[pd.DataFrame] = []
+        self.counts: set[int] = set()  # of images, of the sets scored so far
         self.classifies = self.extractor.name == "tower" and accuracy.has_digits(self.attributes)
 
     def score(self, images: Iterable, ids: Sequence[str], **labels: object) -> dict[str, object]:
@@ -54,15 +56,20 @@ class Judge:
             DifflabError: fewer images than `score.min_images`.
         """
         what = " ".join(str(v) for v in labels.values() if v != "")
-        check_count(len(ids), self.extractor.dim, min_images=self.params.min_images, what=what)
+        check_count(len(ids), min_images=self.params.min_images, what=what)
         images = list(images)
         features = extract(images, self.extractor, self.params.batch_size)
         row = {**labels, "n": len(ids), **self.distances(features)}
         return row | self._accuracy(images, ids, labels) if self.classifies else row
 
     def distances(self, features: np.ndarray) -> dict[str, float]:
-        """FID and KID of features [n, dim] to the reference."""
+        """FID and KID of features [n, dim] to the reference; a small n is warned of once."""
         params = self.params
+        with warnings.catch_warnings():
+            if len(features) in self.counts:
+                warnings.simplefilter("ignore", RankDeficientWarning)
+            fid = frechet_distance(features, self.reference)
+        self.counts.add(len(features))
         kid = kernel_distance(
             features,
             self.reference,
@@ -70,7 +77,7 @@ class Judge:
             subset_size=params.kid_subset_size,
             seed=self.seed,
         )
-        return {"fid": frechet_distance(features, self.reference), "kid": kid}
+        return {"fid": fid, "kid": kid}
 
     def _accuracy(
         self, images: list, ids: Sequence[str], labels: dict[str, object]
