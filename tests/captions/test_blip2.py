@@ -97,7 +97,7 @@ def opt_folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def images() -> list[Image.Image]:
     """40 pictures of three sizes."""
-    composites = blend.batch(np.arange(40), 0, "test", 0)[1]
+    composites = blend.batch(np.arange(40), 0, "test", 0).composites
     sizes = [32, 40, 64]
     return [Image.fromarray(c.image).resize((sizes[i % 3],) * 2) for i, c in enumerate(composites)]
 
@@ -226,7 +226,7 @@ def make_workspace(folder, t5_folder):
         ("celeba", 100, 9, ("train",)),
     ):
         prefix = "hq-" if name == "celeba_hq" else "celeba-"
-        composites = blend.batch(np.arange(start, start + count), 0, "test", 0)[1]
+        composites = blend.batch(np.arange(start, start + count), 0, "test", 0).composites
         rows, index = [], []
         for i, composite in enumerate(composites):
             content = png_bytes(Image.fromarray(composite.image))

@@ -35,7 +35,7 @@ def test_a_photograph_is_named_by_its_words():
 
 
 def test_true_captions_of_rendered_pictures_score_full_marks():
-    _, composites = batch(np.arange(300), seed=0, purpose="test", step=0)
+    composites = batch(np.arange(300), seed=0, purpose="test", step=0).composites
     for composite in composites:
         kept, total = facts_kept(detailed_caption(composite.attributes), composite.attributes)
         assert kept == total == sum(composite.attributes.values())
@@ -45,7 +45,7 @@ def test_true_captions_of_rendered_pictures_score_full_marks():
 
 
 def test_a_caption_of_another_picture_scores_less():
-    _, (first, second) = batch(np.array([0, 1]), seed=0, purpose="test", step=0)
+    first, second = batch(np.array([0, 1]), seed=0, purpose="test", step=0).composites
     kept, total = facts_kept(detailed_caption(second.attributes), first.attributes)
     assert kept < total
 

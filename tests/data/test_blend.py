@@ -30,7 +30,7 @@ def test_there_are_forty_attributes_as_in_celeba():
 
 
 def test_each_picture_carries_all_attributes_and_no_two_that_exclude_each_other(drawn):
-    images, composites = drawn
+    images, composites = drawn.images, drawn.composites
     assert images.shape == (600, 32, 32, 3)
     assert images.dtype == np.uint8
     for row, composite in enumerate(composites):
@@ -42,13 +42,13 @@ def test_each_picture_carries_all_attributes_and_no_two_that_exclude_each_other(
 
 
 def test_every_attribute_occurs_and_none_is_the_rule(drawn):
-    share = np.mean([list(c.attributes.values()) for c in drawn[1]], axis=0)
+    share = np.mean([list(c.attributes.values()) for c in drawn.composites], axis=0)
     assert share.min() > 0.02
     assert share.max() < 0.5
 
 
 def test_grey_and_colour_are_those_of_the_photograph(drawn):
-    for composite in drawn[1]:
+    for composite in drawn.composites:
         if composite.photo in ("Bricks", "Coins"):
             assert composite.attributes["Grey"]
         if composite.photo in ("Coffee", "Flower", "Retina"):
@@ -56,7 +56,7 @@ def test_grey_and_colour_are_those_of_the_photograph(drawn):
 
 
 def test_an_inverted_digit_is_darker_than_its_surroundings(drawn):
-    for composite in drawn[1]:
+    for composite in drawn.composites:
         luma = composite.image.astype(float).mean(-1)
         darkest, brightest = np.percentile(luma, [3, 97])
         if composite.attributes["Inverted"]:
@@ -70,7 +70,7 @@ def test_tints_are_seen_in_the_pixels(drawn):
     """In tinted digits over grey photographs the most saturated pixels have the named colour."""
     channel = {"Red_Digit": 0, "Green_Digit": 1, "Blue_Digit": 2}
     seen = set()
-    for composite in drawn[1]:
+    for composite in drawn.composites:
         if composite.attributes["Grey"]:
             pixels = composite.image.reshape(-1, 3).astype(int)
             vivid = pixels[np.argmax(np.ptp(pixels, axis=1))]
@@ -140,17 +140,18 @@ def test_plain_digits_lie_over_one_colour_without_photograph():
 
 
 def test_bare_photographs_have_the_attributes_of_their_background_only():
-    images, drawn = blend.bare_photos(60, seed=0, purpose="bare")
+    drawn = blend.bare_photos(60, seed=0, purpose="bare")
+    images = drawn.images
     assert images.shape == (60, 32, 32, 3)
     background = blend.ATTRIBUTES[-7:]
-    for picture in drawn:
+    for picture in drawn.composites:
         assert picture.digit == -1
         true = {name for name, value in picture.attributes.items() if value}
         assert true - set(background) == {f"Photo_{picture.photo}"}
-    share = np.mean([[c.attributes[name] for name in background] for c in drawn], axis=0)
+    share = np.mean([[c.attributes[name] for name in background] for c in drawn.composites], axis=0)
     assert share.min() > 0
-    assert len({picture.photo for picture in drawn}) > 6
-    assert np.array_equal(images, blend.bare_photos(60, seed=0, purpose="bare")[0])
+    assert len(set(drawn.photos.tolist())) > 6
+    assert np.array_equal(images, blend.bare_photos(60, seed=0, purpose="bare").images)
 
 
 def test_a_picture_does_not_depend_on_its_company():
@@ -164,10 +165,10 @@ def test_a_picture_does_not_depend_on_its_company():
 
 
 def test_batches_are_keyed_by_seed_purpose_and_step():
-    first = blend.batch(np.arange(4), 0, "a", 1)[0]
-    assert np.array_equal(first, blend.batch(np.arange(4), 0, "a", 1)[0])
+    first = blend.batch(np.arange(4), 0, "a", 1).images
+    assert np.array_equal(first, blend.batch(np.arange(4), 0, "a", 1).images)
     for other in ((1, "a", 1), (0, "b", 1), (0, "a", 2)):
-        assert not np.array_equal(first, blend.batch(np.arange(4), *other)[0])
+        assert not np.array_equal(first, blend.batch(np.arange(4), *other).images)
 
 
 @pytest.mark.parametrize(("canvas", "offset"), [((40, 56), 9), ((64, 40), 24), ((40, 40), 0)])

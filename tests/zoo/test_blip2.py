@@ -61,7 +61,7 @@ def model(vit, processor):
 
 @pytest.fixture
 def pictures() -> list[blend.Composite]:
-    return blend.batch(np.arange(6), 0, "test", 0)[1]
+    return blend.batch(np.arange(6), 0, "test", 0).composites
 
 
 def images_of(pictures: list[blend.Composite]) -> list[Image.Image]:
@@ -99,7 +99,7 @@ def test_labels_spell_the_caption_and_end(processor, pictures):
 def test_the_loss_is_the_mean_cross_entropy_of_the_captions_tokens(model, processor, vit):
     loss = blip2.batch_loss(model.eval(), processor, SEVENS, 0, SETTINGS)(step=4)["loss"]
     drawn = blip2.rng.numpy_rng(0, "zoo blip2 digits", 4).choice(SEVENS, 16)
-    pictures = blend.batch(drawn, 0, "zoo blip2", 4)[1]
+    pictures = blend.batch(drawn, 0, "zoo blip2", 4).composites
     total, count = 0.0, 0
     for picture in pictures:  # one by one, without padding
         labels = processor.tokenizer(short_caption(picture.attributes), return_tensors="pt").input_ids
@@ -141,7 +141,7 @@ def test_training_teaches_the_caption_and_leaves_the_tower_alone(model, processo
     metrics = blip2.held_out_accuracy(model.eval(), processor, SEVENS[:20], seed=1, pictures=1)
     assert metrics["n"] == 20
     assert metrics["digit_accuracy"] == 1  # every picture shows a seven
-    picture = blend.batch(SEVENS[:1], 3, "test", 0)[1]
+    picture = blend.batch(SEVENS[:1], 3, "test", 0).composites
     settings = blip2.GREEDY
     (caption,) = Blip2Captioner(model, processor)(images_of(picture), ["a"], settings, seed=0)
     assert caption.startswith("a handwritten seven over a photo of ")

@@ -23,21 +23,19 @@ class Eyes:
     image_size = 32
 
     def __init__(self, monkeypatch) -> None:
-        self.drawn: list[blend.Composite] = []
         draw = blend.batch
 
         def remember(*args):
-            images, composites = draw(*args)
-            self.drawn = composites
-            return images, composites
+            self.drawn = draw(*args)
+            return self.drawn
 
         monkeypatch.setattr(blend, "batch", remember)
 
     def features(self, images):
         code = torch.zeros(len(images), 10 + len(blend.PHOTO_NAMES) + 1)
-        for row, picture in enumerate(self.drawn):
-            code[row, picture.digit] = 1
-            code[row, 10 + (blend.PHOTO_NAMES.index(picture.photo) if picture.photo else -1)] = 1
+        for row, (digit, photo) in enumerate(zip(self.drawn.digits, self.drawn.photos, strict=True)):
+            code[row, digit] = 1
+            code[row, 10 + photo if photo >= 0 else -1] = 1
         return code
 
 

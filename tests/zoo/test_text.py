@@ -38,7 +38,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def captions():
-    _, composites = batch(np.arange(300), seed=0, purpose="test", step=0)
+    composites = batch(np.arange(300), seed=0, purpose="test", step=0).composites
     return sorted({make(c.attributes) for c in composites for make in (short_caption, detailed_caption)})
 
 

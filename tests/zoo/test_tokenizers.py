@@ -58,7 +58,7 @@ def test_every_word_of_the_corpus_is_one_token(tokenizers, name):
 
 @pytest.mark.parametrize("name", ["clip", "t5"])
 def test_every_caption_of_the_miniature_fits_24_tokens(tokenizers, name):
-    _, composites = batch(np.arange(1500), seed=0, purpose="test", step=0)
+    composites = batch(np.arange(1500), seed=0, purpose="test", step=0).composites
     captions = [make(c.attributes) for c in composites for make in (short_caption, detailed_caption)]
     assert max(map(len, tokenizers[name](captions)["input_ids"])) <= 24
 

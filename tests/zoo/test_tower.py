@@ -159,7 +159,7 @@ def test_training_pictures_show_the_given_digits_and_are_keyed_by_the_step():
     assert images.shape == (10, 3, 32, 32)
     assert (images.min(), images.max()) >= (-1, -1)
     assert labels.tolist() == [3] * 10
-    assert photos[:3].tolist() == [-100] * 3  # plain digits have no photograph
+    assert photos[:3].tolist() == [-1] * 3  # plain digits have no photograph
     assert all(0 <= p < len(blend.PHOTO_NAMES) for p in photos[3:].tolist())
     assert (images[:3, :, 0, 0] == images[:3, :, -1, -1]).all()  # over one colour
 
@@ -173,7 +173,7 @@ def test_held_out_accuracy_counts_what_a_constant_answer_gets_right():
         tower.heads["digit"].bias[3] = 1
         tower.heads["photo"].bias[2] = 1
     indices = np.concatenate([THREES[:5], np.flatnonzero(digits().labels == 8)[:15]])
-    drawn = [c.photo for i in range(2) for c in blend.batch(indices, 0, "zoo tower held out", i)[1]]
+    drawn = [c.photo for i in range(2) for c in blend.batch(indices, 0, "zoo tower held out", i).composites]
     metrics = towers.held_out_accuracy(tower, indices, seed=0, pictures=2)
     assert metrics["n"] == 40
     assert metrics["digit_accuracy"] == pytest.approx(0.25)

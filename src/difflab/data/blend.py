@@ -6,7 +6,7 @@ share one vectorised renderer. Attributes are measured on the rendered mask and 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 
 import numpy as np
 
@@ -58,6 +58,30 @@ class Composite:
     photo: str
 
 
+@dataclass(frozen=True)
+class Rendered:
+    """Pictures made together. Their attributes are measured when asked for: most training needs none.
+
+    Attributes:
+        images: uint8 [n, H, W, 3].
+        digits: 0 to 9, or -1 for photographs alone; int64 [n].
+        photos: rows of `PHOTO_NAMES`, or -1 for plain digits; int64 [n].
+    """
+
+    images: np.ndarray
+    digits: np.ndarray
+    photos: np.ndarray
+    _measured: tuple
+
+    @cached_property
+    def composites(self) -> list[Composite]:
+        """The pictures one by one, with all attributes."""
+        names = [PHOTO_NAMES[p] if p >= 0 else "" for p in self.photos]
+        rows = [dict(zip(ATTRIBUTES, row, strict=True)) for row in _attributes(*self._measured).tolist()]
+        parts = zip(self.images, rows, self.digits.tolist(), names, strict=True)
+        return [Composite(*part) for part in parts]
+
+
 def compose(digit_index: int, photo_name: str, rng: np.random.Generator, size: int = 32) -> Composite:
     """Digit `digit_index` (row of `digits()`) over a crop of a photograph: image uint8 [size, size, 3]."""
     return compose_many([digit_index], [photo_name], [rng], (size, size))[0]
@@ -79,21 +103,20 @@ def compose_many(
     photo = np.array([PHOTO_NAMES.index(name) for name in photo_names])
     offset = np.zeros(len(indices), np.int64) if offsets is None else np.asarray(offsets)
     draws = np.stack([rng.random(len(_DRAWS)) for rng in rngs])
-    return _render(indices, photo, draws, canvas, offset)[1]
+    return _render(indices, photo, draws, canvas, offset).composites
 
 
 def plain(digit_index: int, rng: np.random.Generator, size: int = 32) -> Composite:
     """The digit over one plain colour: shapes, tints and tones as in `compose`, no photograph."""
-    return _render(np.array([digit_index]), None, rng.random((1, len(_DRAWS))), (size, size))[1][0]
+    return _render(np.array([digit_index]), None, rng.random((1, len(_DRAWS))), (size, size)).composites[0]
 
 
 def batch(
     indices: np.ndarray, seed: int, purpose: str, step: int, size: int = 32, with_photos: bool = True
-) -> tuple[np.ndarray, list[Composite]]:
+) -> Rendered:
     """Fresh pictures for training, one per row of `digits()` in `indices`; photographs are drawn uniformly.
 
-    Returns:
-        images uint8 [n, size, size, 3], and the n composites. The draws are keyed by (seed, purpose, step).
+    The draws are keyed by (seed, purpose, step).
     """
     rng = keyed.numpy_rng(seed, purpose, step)
     indices = np.asarray(indices)
@@ -101,7 +124,7 @@ def batch(
     return _render(indices, chosen, rng.random((len(indices), len(_DRAWS))), (size, size))
 
 
-def bare_photos(count: int, seed: int, purpose: str, size: int = 32) -> tuple[np.ndarray, list[Composite]]:
+def bare_photos(count: int, seed: int, purpose: str, size: int = 32) -> Rendered:
     """Photographs as they lie behind digits, without a digit: as `batch`, with digit -1 and no digit's attribute."""
     rng = keyed.numpy_rng(seed, purpose, "bare")
     chosen = rng.integers(len(PHOTO_NAMES), size=count)
@@ -109,7 +132,7 @@ def bare_photos(count: int, seed: int, purpose: str, size: int = 32) -> tuple[np
 
 
 def _render(indices, photo, draws, canvas, offset=None):
-    """Images uint8 [n, H, W, 3] and composites, from draws [n, len(_DRAWS)] in (0, 1).
+    """Pictures from draws [n, len(_DRAWS)] in (0, 1).
 
     `indices` None draws no digits, `photo` None no photographs.
     """
@@ -143,15 +166,13 @@ def _render(indices, photo, draws, canvas, offset=None):
     rows = shift_y[:, None] + np.arange(side)
     columns = shift_x[:, None] + np.arange(side)
     square = (np.arange(count)[:, None, None], rows[:, :, None], columns[:, None, :])
-    table = _attributes(indices, photo, mask[square], background[square] / 255, inverted, tint)
-    return images, _composites(images, table, indices, photo)
-
-
-def _composites(images, table, indices, photo):
-    labels = [-1] * len(images) if indices is None else digits().labels[indices].tolist()
-    names = [""] * len(images) if photo is None else [PHOTO_NAMES[p] for p in photo]
-    rows = [dict(zip(ATTRIBUTES, row, strict=True)) for row in table.tolist()]
-    return [Composite(*parts) for parts in zip(images, rows, labels, names, strict=True)]
+    none = np.full(count, -1)
+    return Rendered(
+        images,
+        none if indices is None else digits().labels[indices].astype(np.int64),
+        none if photo is None else photo,
+        (indices, photo, mask, background, square, inverted, tint),
+    )
 
 
 def _digit_field(indices, draw, canvas, shift):
@@ -244,8 +265,9 @@ def _bases(side: int) -> np.ndarray:
     return np.stack(squares)
 
 
-def _attributes(indices, photo, mask, background, inverted, tint):
-    """The table bool [n, 40], measured on the square's mask [n, S, S] and background [n, S, S, 3] in 0..1."""
+def _attributes(indices, photo, mask, background, square, inverted, tint):
+    """The table bool [n, 40], measured within the square on mask [n, H, W] and background [n, H, W, 3]."""
+    mask, background = mask[square], background[square] / 255
     weight = 1 - mask
     total = weight.sum((1, 2))
     luma = background @ _LUMA

@@ -10,11 +10,11 @@ if TYPE_CHECKING:
     from PIL import Image
 
 
-def to_tensor(images: "Sequence[Image.Image | np.ndarray]", size: int) -> "torch.Tensor":
+def to_tensor(images: "Sequence[Image.Image | np.ndarray] | np.ndarray", size: int) -> "torch.Tensor":
     """Centre crop to the largest square, resize by PIL's antialiased bicubic filter, scale to [-1, 1].
 
     Args:
-        images: RGB images, PIL or uint8 [H, W, 3], of any sizes.
+        images: RGB images, PIL or uint8 [H, W, 3], of any sizes; or one array uint8 [n, H, W, 3].
 
     Returns:
         float32 [n, 3, size, size].
@@ -22,10 +22,13 @@ def to_tensor(images: "Sequence[Image.Image | np.ndarray]", size: int) -> "torch
     import torch
     from PIL import Image
 
-    squares = np.empty((len(images), size, size, 3), np.uint8)
-    for row, image in enumerate(images):
-        image = Image.fromarray(image) if isinstance(image, np.ndarray) else image.convert("RGB")
-        squares[row] = np.asarray(_square(image, size))
+    if isinstance(images, np.ndarray) and images.shape[1:] == (size, size, 3):
+        squares = images
+    else:
+        squares = np.empty((len(images), size, size, 3), np.uint8)
+        for row, image in enumerate(images):
+            image = Image.fromarray(image) if isinstance(image, np.ndarray) else image.convert("RGB")
+            squares[row] = np.asarray(_square(image, size))
     return torch.from_numpy(squares).permute(0, 3, 1, 2).to(torch.float32).div_(127.5).sub_(1).contiguous()
 
 

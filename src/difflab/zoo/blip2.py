@@ -106,9 +106,10 @@ def batch_loss(
     def loss(step: int) -> dict[str, Tensor]:
         count = settings.training.batch_size
         drawn = rng.numpy_rng(seed, "zoo blip2 digits", step).choice(indices, count)
-        pictures = blend.batch(drawn, seed, "zoo blip2", step, size)[1]
-        pixels = to_tensor([picture.image for picture in pictures], size).to(device)
-        labels = caption_labels(processor, [short_caption(p.attributes) for p in pictures]).to(device)
+        pictures = blend.batch(drawn, seed, "zoo blip2", step, size)
+        pixels = to_tensor(pictures.images, size).to(device)
+        captions = [short_caption(picture.attributes) for picture in pictures.composites]
+        labels = caption_labels(processor, captions).to(device)
         output = model(pixel_values=pixels, input_ids=prompt.expand(count, -1), labels=labels)
         return {"loss": output.loss}
 
@@ -136,9 +137,8 @@ def held_out_accuracy(
 ) -> dict[str, float | int]:
     """Shares of digits and photographs named in greedy captions of `pictures` composites of each digit."""
     captioner, size = Blip2Captioner(model, processor), model.config.vision_config.image_size
-    drawn = [
-        c for draw in range(pictures) for c in blend.batch(indices, seed, "zoo blip2 held out", draw, size)[1]
-    ]
+    batches = [blend.batch(indices, seed, "zoo blip2 held out", draw, size) for draw in range(pictures)]
+    drawn = [picture for batch in batches for picture in batch.composites]
     ids = [str(i) for i in range(len(drawn))]
     captions: dict[str, str] = {}
     batch_size = GREEDY.batch_size

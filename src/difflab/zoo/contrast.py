@@ -95,19 +95,19 @@ def draw_pairs(
     purpose: str,
 ) -> Pairs:
     """Draw `count` pictures of `digits` (rows of `bundled.digits()`), three quarters of them composites."""
-    features, pictures = [], []
+    features, drawn = [], []
     for chunk in range(-(-count // _CHUNK)):
         chosen = rng.numpy_rng(seed, purpose, chunk).choice(digits, min(_CHUNK, count - chunk * _CHUNK))
         with_photos = chunk % _PLAIN_EVERY != _PLAIN_EVERY - 1
-        images, drawn = blend.batch(chosen, seed, purpose, chunk, tower.image_size, with_photos)
-        features.append(tower.features(to_tensor(images, tower.image_size)))
-        pictures += drawn
+        drawn.append(blend.batch(chosen, seed, purpose, chunk, tower.image_size, with_photos))
+        features.append(tower.features(to_tensor(drawn[-1].images, tower.image_size)))
+    pictures = [picture for part in drawn for picture in part.composites]
     captions = [[describe(p.attributes) for p in pictures] for describe in (short_caption, detailed_caption)]
     return Pairs(
         features=torch.cat(features).clone(),
         input_ids=torch.stack([tokens(tokenizer, texts) for texts in captions]),
-        digits=torch.tensor([p.digit for p in pictures]),
-        photos=torch.tensor([blend.PHOTO_NAMES.index(p.photo) if p.photo else -1 for p in pictures]),
+        digits=torch.cat([torch.from_numpy(part.digits) for part in drawn]),
+        photos=torch.cat([torch.from_numpy(part.photos) for part in drawn]),
     )
 
 

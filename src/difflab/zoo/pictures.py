@@ -58,20 +58,21 @@ def draw(digits: np.ndarray, count: int, photo_fraction: float, seed: int, purpo
     """
     key, photos = f"zoo transformer {purpose}", round(photo_fraction * count)
     chosen = rng.numpy_rng(seed, key, "digits").choice(digits, count - photos)
-    plain_images, plain = blend.batch(chosen, seed, key, 0, IMAGE_SIZE, with_photos=False)
-    photo_images, bare = blend.bare_photos(photos, seed, key, IMAGE_SIZE)
+    plain = blend.batch(chosen, seed, key, 0, IMAGE_SIZE, with_photos=False)
+    bare = blend.bare_photos(photos, seed, key, IMAGE_SIZE)
     of_digit = {"short": templates.short_caption, "detailed": templates.detailed_caption}
     of_photo = {"short": templates.short_photo_caption, "detailed": templates.detailed_photo_caption}
     return Pictures(
         ids=[
             f"{kind}-{purpose}-{n:05d}"
             for kind, rows in (("digit", plain), ("photo", bare))
-            for n in range(len(rows))
+            for n in range(len(rows.images))
         ],
-        images=to_tensor(np.concatenate([plain_images, photo_images]), IMAGE_SIZE),
+        images=to_tensor(np.concatenate([plain.images, bare.images]), IMAGE_SIZE),
         captions={
-            v: [of_digit[v](p.attributes) for p in plain] + [of_photo[v](p.attributes) for p in bare]
+            v: [of_digit[v](p.attributes) for p in plain.composites]
+            + [of_photo[v](p.attributes) for p in bare.composites]
             for v in VARIANTS
         },
-        labels=np.array([p.digit for p in (*plain, *bare)]),
+        labels=np.concatenate([plain.digits, bare.digits]),
     )

@@ -22,7 +22,6 @@ from difflab.zoo.vit import build_vit
 
 NUM_DIGITS = 10
 HEADS = "heads.safetensors"
-_NO_PHOTO = -100  # cross entropy leaves these rows out
 
 
 class Tower(nn.Module):
@@ -142,7 +141,7 @@ def batch_loss(
             digit_logits, digits, label_smoothing=settings.label_smoothing, reduction="none"
         )
         photo_losses = F.cross_entropy(
-            photo_logits, photos, label_smoothing=settings.label_smoothing, reduction="none"
+            photo_logits, photos, ignore_index=-1, label_smoothing=settings.label_smoothing, reduction="none"
         )
         total = losses + settings.photo_weight * photo_losses
         return {"loss": total.mean(), "digit_accuracy": (digit_logits.argmax(1) == digits).float().mean()}
@@ -159,21 +158,22 @@ def plain_share(step: int, settings: ZooTowerParams) -> float:
 def training_batch(
     indices: np.ndarray, seed: int, step: int, plain: int, composites: int, size: int
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Images float32 [n, 3, size, size] in [-1, 1], digits [n] and photographs [n] (-100: none) of a step."""
+    """Images float32 [n, 3, size, size] in [-1, 1], digits [n] and photographs [n] (-1: none) of a step."""
     drawn = rng.numpy_rng(seed, "zoo tower digits", step).choice(indices, plain + composites)
     parts = []
     for name, part, with_photos in (("plain", drawn[:plain], False), ("composites", drawn[plain:], True)):
         if len(part):
-            parts.extend(blend.batch(part, seed, f"zoo tower {name}", step, size, with_photos)[1])
-    return labelled(parts, size)
+            parts.append(
+                labelled(blend.batch(part, seed, f"zoo tower {name}", step, size, with_photos), size)
+            )
+    images, digits, photos = (torch.cat(column) for column in zip(*parts, strict=True))
+    return images, digits, photos
 
 
-def labelled(pictures: list[blend.Composite], size: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Composites as image, digit and photograph tensors."""
-    images = to_tensor([picture.image for picture in pictures], size)
-    digits = torch.tensor([picture.digit for picture in pictures])
-    photos = [blend.PHOTO_NAMES.index(p.photo) if p.photo else _NO_PHOTO for p in pictures]
-    return images, digits, torch.tensor(photos)
+def labelled(pictures: blend.Rendered, size: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Pictures as image, digit and photograph tensors."""
+    digits, photos = torch.from_numpy(pictures.digits), torch.from_numpy(pictures.photos)
+    return to_tensor(pictures.images, size), digits, photos
 
 
 @torch.inference_mode()
@@ -182,8 +182,8 @@ def held_out_accuracy(tower: Tower, indices: np.ndarray, seed: int, pictures: in
     device, size = next(tower.parameters()).device, tower.image_size
     right = torch.zeros(2)
     for draw in range(pictures):
-        composites = blend.batch(indices, seed, "zoo tower held out", draw, size)[1]
-        images, digits, photos = labelled(composites, size)
+        drawn = blend.batch(indices, seed, "zoo tower held out", draw, size)
+        images, digits, photos = labelled(drawn, size)
         for named, true in zip(tower(images.to(device)), (digits, photos), strict=True):
             right[0 if true is digits else 1] += (named.argmax(1).cpu() == true).sum()
     count = pictures * len(indices)

@@ -71,7 +71,7 @@ def composites(
 ) -> "Tensor":
     """Fresh pictures of random `digits` (rows of `bundled.digits()`), keyed by seed, purpose and step."""
     chosen = rng.numpy_rng(seed, purpose, "digits", step).choice(digits, count)
-    return to_tensor(blend.batch(chosen, seed, purpose, step, IMAGE_SIZE, with_photos)[0], IMAGE_SIZE)
+    return to_tensor(blend.batch(chosen, seed, purpose, step, IMAGE_SIZE, with_photos).images, IMAGE_SIZE)
 
 
 def batch_loss(
