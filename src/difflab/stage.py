@@ -47,6 +47,7 @@ class Stage:
         self.run = tracking.NoRun()
         self._started = time.perf_counter()
         self._lock = None
+        self._fingerprint = ""
 
     @property
     def address(self) -> str:
@@ -58,10 +59,13 @@ class Stage:
 
     def fingerprint(self) -> str:
         """A hash of the declared parameters, the matrix item and the content of every dependency (data and code)."""
-        deps = stage_entry(self.entry_name, self.item).get("deps", [])
-        content = {dep: _dependency_hash(dep) for dep in deps}
-        text = json.dumps([self.address, self.params.as_dict(), content], sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        if not self._fingerprint:
+            deps = stage_entry(self.entry_name, self.item).get("deps", [])
+            known = _locked_hashes() if os.environ.get("DVC_STAGE") else {}
+            content = {dep: known.get(dep) or _content_hash(dep) for dep in deps}
+            text = json.dumps([self.address, self.params.as_dict(), content], sort_keys=True)
+            self._fingerprint = hashlib.sha256(text.encode()).hexdigest()[:16]
+        return self._fingerprint
 
     def scratch(self) -> Path:
         """The folder for resumable state, `.scratch/<stage>/<fingerprint>` under DVC_ROOT, held under a lock.
@@ -111,17 +115,14 @@ def _rounded(value: Any) -> Any:
     return float(f"{value:.6g}") if isinstance(value, float) else value
 
 
-def _dependency_hash(path: str) -> str:
-    """The hash of a dependency: as dvc.lock has it for outputs of other stages, else of the content."""
-    known = _locked_hashes() if os.environ.get("DVC_STAGE") else {}
-    if path in known:
-        return known[path]
+def _content_hash(path: str) -> str:
     if not Path(path).exists():
         raise DifflabError(f"{path} is missing: run `dvc repro` (or `dvc pull`) to make it")
     return sha256_file(path)
 
 
 def _locked_hashes() -> dict[str, str]:
+    """The hashes of other stages' outputs, as DVC has just found them: data need not be read again."""
     import yaml
 
     lock = Path("dvc.lock")

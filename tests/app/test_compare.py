@@ -5,11 +5,12 @@ import math
 import statistics
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 import yaml
 
-from difflab.app.compare import Result, compare, group, read, score, verdict
+from difflab.app.compare import Result, compare, group, older, read, score, verdict
 from difflab.errors import DifflabError
 
 CELL = "minus_blip2_fid"
@@ -61,6 +62,17 @@ def test_the_page_names_what_changed_and_shows_each_difference():
     assert "wide, wide-2: finetune.lora.rank 4 -> 8" in page
     assert "| minus_blip2_fid | 8 ± 0.71 | 5.1 ± 0.14 | -2.9, clear |" in page
     assert "over training seeds where several are given, else over generation seeds" in page
+
+
+def test_scores_of_stages_that_ran_with_other_parameters_are_marked():
+    lock = {
+        "stages": {"a": {"params": {"params.yaml": {"finetune": {"lora": {"rank": 4}}, "seed": 0}}}, "b": {}}
+    }
+    wide = result("wide", 5.0, rank=8)
+    assert older(wide.params, lock) == {"finetune.lora.rank": 4}
+    assert older(result("base", 8.0).params, lock) == {}
+    page = compare([result("base", 8.0), replace(wide, older={"finetune.lora.rank": 4})])
+    assert "wide: not all stages ran with its parameters (some with finetune.lora.rank 4)" in page
 
 
 @pytest.fixture

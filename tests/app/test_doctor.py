@@ -85,6 +85,35 @@ def test_a_remote_that_nobody_answers_for_is_named(examine, monkeypatch):
     assert "secret" not in "\n".join(map(str, findings))
 
 
+def test_released_models_need_a_gpu(examine, monkeypatch):
+    monkeypatch.setattr(doctor, "visible_gpus", list)
+    assert missing(examine(), "device") == []
+    assert "an NVIDIA GPU" in missing(examine("profile=paper"), "device")[0]
+
+
+def test_a_tracking_server_that_is_not_there_is_named(examine, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    assert "no answer from there" in missing(examine(), "tracking")[0]
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///elsewhere.db")
+    assert missing(examine(), "tracking") == []
+
+
+def test_an_unfinished_merge_is_named(examine):
+    def git(*words, check=True):
+        subprocess.run(["git", "-c", "user.name=t", "-c", "user.email=t@t", *words], check=check)
+
+    git("init", "-q", "-b", "main")
+    for branch, text in (("main", "common"), ("theirs", "one"), ("main", "two")):
+        git("switch", "-q", branch, check=False)
+        with open("dvc.lock", "w") as lock:
+            lock.write(text)
+        git("add", "dvc.lock")
+        git("commit", "-qm", text)
+        git("branch", "theirs", check=False)
+    git("merge", "-q", "theirs", check=False)
+    assert "an end to the merge of dvc.lock" in missing(examine(), "git")[0]
+
+
 def test_no_secret_is_printed(examine, monkeypatch):
     monkeypatch.setenv("HF_TOKEN", TOKEN)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://me:password@mlflow.example.org/team?key=abc")

@@ -4,7 +4,7 @@ import json
 import math
 import statistics
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from difflab.errors import DifflabError
@@ -21,11 +21,19 @@ CLEAR = 2.0  # standard errors of a difference that is called clear
 
 @dataclass(frozen=True)
 class Result:
-    """What one revision holds: its name, its parameters (dotted), and the numbers of metrics/summary.json."""
+    """What one revision holds.
+
+    Attributes:
+        name: of the revision.
+        params: its parameters, dotted.
+        summary: the numbers of metrics/summary.json.
+        older: parameters that some stage ran with and that have another value now.
+    """
 
     name: str
     params: Mapping[str, Any]
     summary: Mapping[str, float]
+    older: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -53,9 +61,10 @@ def read(rev: str) -> Result:
 
     source = None if rev == WORKSPACE else rev
     try:
-        params = dvc.api.params_show(rev=source)
+        params = dotted(dvc.api.params_show(rev=source))
         with dvc.api.open(SUMMARY, rev=source) as stream:
             summary = json.load(stream)
+        lock = _read_lock(source)
     except (PathMissingError, FileNotFoundError):
         raise DifflabError(f"'{rev}' has no {SUMMARY}: run `dvc repro report` there") from None
     except json.JSONDecodeError as error:
@@ -64,7 +73,24 @@ def read(rev: str) -> Result:
         raise DifflabError(
             f"no results of '{rev}': {error}; `dvc exp list` and `git branch` list names"
         ) from None
-    return Result(rev, dotted(params), summary)
+    return Result(rev, params, summary, older(params, lock))
+
+
+def _read_lock(rev: str | None) -> dict[str, Any]:
+    import dvc.api
+    import yaml
+    from dvc.exceptions import PathMissingError
+
+    try:
+        return yaml.safe_load(dvc.api.read("dvc.lock", rev=rev)) or {}
+    except (PathMissingError, FileNotFoundError):
+        return {}
+
+
+def older(params: Mapping[str, Any], lock: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters, dotted, that a stage of dvc.lock ran with and that `params` give another value."""
+    ran = [stage.get("params", {}).get("params.yaml", {}) for stage in lock.get("stages", {}).values()]
+    return {k: v for group in ran for k, v in dotted(group).items() if params.get(k) != v}
 
 
 def group(results: Iterable[Result]) -> list[list[Result]]:
@@ -109,7 +135,8 @@ def compare(results: list[Result]) -> str:
     names = [", ".join(r.name for r in members) for members in groups]
     header = ["score", names[0], *(n for name in names[1:] for n in (name, "difference"))]
     rows = [row for name in _names() if (row := _row(groups, *name))]
-    parts = [_changes(groups, names), markdown_table(Table(header, rows)), _note(groups)]
+    old = "\n".join(filter(None, map(_warning, results)))
+    parts = [_changes(groups, names), old, markdown_table(Table(header, rows)), _note(groups)]
     return "\n\n".join(filter(None, parts))
 
 
@@ -147,6 +174,15 @@ def _changes(groups: list[list[Result]], names: list[str]) -> str:
         changed = ", ".join(f"{k} {first.get(k)} -> {other.get(k)}" for k in keys) or "the same parameters"
         lines.append(f"{name}: {changed}")
     return "\n".join(lines)
+
+
+def _warning(result: Result) -> str:
+    if not result.older:
+        return ""
+    values = ", ".join(f"{name} {value}" for name, value in result.older.items())
+    return (
+        f"{result.name}: not all stages ran with its parameters (some with {values}): run `dvc repro` on it"
+    )
 
 
 def _note(groups: list[list[Result]]) -> str:

@@ -6,10 +6,13 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
+from http.client import HTTPException
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 from urllib.parse import urlsplit, urlunsplit
+from urllib.request import urlopen
 
 from difflab.app import compose, plan
 from difflab.app.repro import default_jobs, visible_gpus
@@ -33,7 +36,7 @@ class Finding:
 def examine(params: Any) -> list[Finding]:
     """All findings for checked parameters, in the order in which a person would ask."""
     models = list(plan.hub_models(params))
-    checks = (versions(), machine(), repository(), cache(), disk(params, models), tracking())
+    checks = (versions(), machine(models), repository(), cache(), disk(params, models), tracking())
     return [*(f for check in checks for f in check), *weights(models), *archives(params)]
 
 
@@ -47,7 +50,7 @@ def versions() -> Iterator[Finding]:
     yield Finding("git", git or "not found", "" if git else "install git")
 
 
-def machine() -> Iterator[Finding]:
+def machine(models: list[plan.Model]) -> Iterator[Finding]:
     """Processors, memory, GPUs, and how many stages `difflab repro` would run at once."""
     import psutil
 
@@ -60,7 +63,10 @@ def machine() -> Iterator[Finding]:
     )
     gpus = _output("nvidia-smi", "-L").splitlines() if visible_gpus() else []
     names = [line.partition(": ")[2].partition(" (UUID")[0] for line in gpus]
-    yield Finding("device", ", ".join(names) or "CPU (no NVIDIA GPU visible)")
+    remedy = "an NVIDIA GPU: the released models of this profile are too large for a CPU"
+    yield Finding(
+        "device", ", ".join(names) or "CPU (no NVIDIA GPU visible)", remedy if models and not names else ""
+    )
     yield Finding("jobs", f"difflab repro runs {default_jobs()} stages at once")
 
 
@@ -75,7 +81,14 @@ def repository() -> Iterator[Finding]:
         " (an experiment applied, or an edit): `difflab compose --check` shows where",
     )
     changed = _output("git", "status", "--porcelain", "--untracked-files=no").splitlines()
-    yield Finding("git", f"{len(changed)} changed files" if changed else "nothing to commit")
+    unmerged = _output("git", "diff", "--name-only", "--diff-filter=U").split()
+    yield Finding(
+        "git",
+        f"{len(changed)} changed files" if changed else "nothing to commit",
+        f"an end to the merge of {', '.join(unmerged)}; of dvc.lock take one side, then `dvc repro`"
+        if unmerged
+        else "",
+    )
 
 
 def cache() -> Iterator[Finding]:
@@ -127,7 +140,13 @@ def disk(params: Any, models: list[plan.Model]) -> Iterator[Finding]:
 
 def tracking() -> Iterator[Finding]:
     uri = os.environ.get("MLFLOW_TRACKING_URI")
-    yield Finding("tracking", f"MLflow at {without_secrets(uri)}" if uri else "MLflow in mlflow.db, here")
+    if not uri:
+        yield Finding("tracking", "MLflow in mlflow.db, here")
+        return
+    shown = without_secrets(uri)
+    silent = uri.startswith("http") and not _answers(f"{shown.rstrip('/')}/health")
+    remedy = "no answer from there: start the server, or unset MLFLOW_TRACKING_URI; stages run without it"
+    yield Finding("tracking", f"MLflow at {shown}", remedy if silent else "")
 
 
 def weights(models: list[plan.Model]) -> Iterator[Finding]:
@@ -167,6 +186,17 @@ def without_secrets(text: str) -> str:
             word = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
         words.append(word)
     return " ".join(words)
+
+
+def _answers(address: str) -> bool:
+    """Whether something speaks HTTP there; a refusal (no permission) is an answer too."""
+    try:
+        urlopen(address, timeout=5).close()
+    except HTTPError:
+        return True
+    except (OSError, ValueError, HTTPException):
+        return False
+    return True
 
 
 def _version(package: str) -> str:
