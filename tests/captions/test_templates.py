@@ -35,7 +35,7 @@ def test_every_bundled_photograph_has_words_of_its_own():
 
 
 def test_captions_of_rendered_pictures_name_their_digit_and_photograph():
-    _, composites = batch(np.arange(100), seed=0, purpose="test", step=0)
+    composites = batch(np.arange(100), seed=0, purpose="test", step=0).composites
     for composite in composites:
         assert digit_of(composite.attributes) == composite.digit
         assert photo_of(composite.attributes) == composite.photo
@@ -43,14 +43,14 @@ def test_captions_of_rendered_pictures_name_their_digit_and_photograph():
 
 def test_different_attributes_give_different_detailed_captions():
     """Every attribute of the miniature is told: no two distinct rows share a sentence."""
-    _, composites = batch(np.arange(1500), seed=0, purpose="test", step=1)
+    composites = batch(np.arange(1500), seed=0, purpose="test", step=1).composites
     rows = {frozenset(name for name, value in c.attributes.items() if value) for c in composites}
     sentences = {detailed_caption(c.attributes) for c in composites}
     assert len(sentences) == len(rows)
 
 
 def test_detailed_captions_stay_short():
-    _, composites = batch(np.arange(1500), seed=0, purpose="test", step=2)
+    composites = batch(np.arange(1500), seed=0, purpose="test", step=2).composites
     longest = max(len(detailed_caption(c.attributes).replace(".", " .").split()) for c in composites)
     assert longest <= 22
 
