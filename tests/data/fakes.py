@@ -13,8 +13,9 @@ NAMES = ("Male", "Smiling", "Bald")
 
 
 def split_params(**changes) -> SplitParams:
-    values = dict(val_fraction=0.1, test_fraction=0.1, seed=42, stratify=NAMES[:1], max_rows=None)
-    return SplitParams(**values | changes)
+    values = dict(val_fraction=0.1, test_fraction=0.1, seed=42, stratify={}, max_rows=None) | changes
+    values["stratify"] = {"miniature": (), "celeba": NAMES[:1]} | values["stratify"]
+    return SplitParams(**values)
 
 
 def prepare_params(**changes) -> PrepareParams:

@@ -67,6 +67,6 @@ def training_digits(split: "SplitParams", seed: int) -> np.ndarray:
 def held_out_digits(split: "SplitParams", seed: int) -> np.ndarray:
     """Digits (rows of `digits()`, ascending) behind the miniature's validation and test images."""
     table = hq_attributes(seed).iloc[: split.max_rows]
-    strata = table[[name for name in split.stratify if name in table]]
+    strata = table[list(split.stratify.miniature)]
     parts = split_ids(range(len(table)), strata, split.val_fraction, split.test_fraction, split.seed)
     return np.sort(hq_digits(seed)[parts["val"] + parts["test"]])

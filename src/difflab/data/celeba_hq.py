@@ -48,15 +48,17 @@ def read_mapping(archive: Archive) -> dict[int, str]:
 
 def split_table(table: pd.DataFrame, settings: "SplitParams") -> pd.Series:
     """train, val or test for every row, absent images included, so the split never depends on the files."""
-    missing = [name for name in settings.stratify if name not in table]
+    kind = "miniature" if "Digit_0" in table else "celeba"
+    strata = getattr(settings.stratify, kind)
+    missing = [name for name in strata if name not in table]
     if missing:
         raise DifflabError(
-            f"split.stratify names {', '.join(missing)}, which the attribute table does not have; "
+            f"split.stratify.{kind} names {', '.join(missing)}, which the attribute table does not have; "
             f"it has {', '.join(table.columns[1:])}"
         )
     parts = split_ids(
         table.index.tolist(),
-        table[list(settings.stratify)],
+        table[list(strata)],
         settings.val_fraction,
         settings.test_fraction,
         settings.seed,

@@ -30,15 +30,20 @@ class DataParams(Group):
     celeba: ArchiveParams
 
 
+class StratifyParams(Group):
+    """`split.stratify`: attributes whose combinations keep their share in each part, for each kind of table."""
+
+    miniature: tuple[str, ...] = Field(description="used by the zoo too, which holds out the same digits")
+    celeba: tuple[str, ...]
+
+
 class SplitParams(Group):
     """`split`: train, val and test of CelebA-HQ."""
 
     val_fraction: float = Field(gt=0, lt=1)
     test_fraction: float = Field(gt=0, lt=1)
     seed: int = Field(ge=0, lt=2**32, description="random_state of scikit-learn's train_test_split")
-    stratify: tuple[str, ...] = Field(
-        description="attributes whose combinations keep their share in each part"
-    )
+    stratify: StratifyParams
     max_rows: int | None = Field(
         ge=10, description="take the first rows of the attribute table only; null: all"
     )
