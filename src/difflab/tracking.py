@@ -86,10 +86,8 @@ class Run(NoRun):
 
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
         numbers = {k: float(v) for k, v in metrics.items() if not isinstance(v, str)}
-        if step is not None:
-            self._after = max(
-                self._after, step + 1
-            )  # MLflow shows the value of the highest step as the latest
+        if step is not None:  # final values come after: MLflow shows the highest step as the latest
+            self._after = max(self._after, step + 1)
         if values := {k: v for k, v in numbers.items() if math.isfinite(v)}:
             at = self._after if step is None else step
             self._send(kind="metrics", values=values, step=at, time=int(time.time() * 1000))

@@ -99,6 +99,13 @@ def test_a_commit_and_the_workspace_are_read():
     assert before.params["seed"] == 0
 
 
+def test_a_number_without_a_point_is_the_same_in_params_and_lock(repository, tmp_path):
+    (tmp_path / "params.yaml").write_text("seed: 0\nrank: 4\nepsilon: 1e-08\n")
+    ran = "stages:\n  report:\n    cmd: report\n    params:\n      params.yaml:\n        epsilon: 1e-08\n        rank: 2\n"
+    (tmp_path / "dvc.lock").write_text(f"schema: '2.0'\n{ran}")
+    assert read("workspace").older == {"rank": 2}
+
+
 @pytest.mark.usefixtures("repository")
 def test_an_unknown_revision_is_one_line_that_says_where_names_are():
     with pytest.raises(DifflabError, match=r"^no results of 'nope': .*`dvc exp list`") as caught:

@@ -78,11 +78,11 @@ def read(rev: str) -> Result:
 
 def _read_lock(rev: str | None) -> dict[str, Any]:
     import dvc.api
-    import yaml
     from dvc.exceptions import PathMissingError
+    from dvc.utils.serialize import loads_yaml  # YAML 1.2, as params.yaml is read: 1e-08 is a number
 
     try:
-        return yaml.safe_load(dvc.api.read("dvc.lock", rev=rev)) or {}
+        return loads_yaml(dvc.api.read("dvc.lock", rev=rev)) or {}
     except (PathMissingError, FileNotFoundError):
         return {}
 

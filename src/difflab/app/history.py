@@ -10,8 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from difflab.errors import DifflabError
 from difflab.tracking import flat, tracking_uri
 from difflab.tracking_worker import connect
@@ -71,7 +69,9 @@ def results(commit: str) -> Iterator[StageResult]:
     lock = _show(commit, "dvc.lock")
     if lock is None:
         raise DifflabError(f"commit {commit[:7]} has no dvc.lock: nothing was run there")
-    for address, entry in yaml.safe_load(lock)["stages"].items():
+    from dvc.utils.serialize import loads_yaml  # YAML 1.2, as the stages read params.yaml: 1e-08 is a number
+
+    for address, entry in loads_yaml(lock)["stages"].items():
         params = flat({k: v for values in entry.get("params", {}).values() for k, v in values.items()})
         result = StageResult(address, params)
         for out in entry.get("outs", []):
