@@ -7,7 +7,7 @@ from omegaconf import OmegaConf
 from difflab.app.compose import compose, validate
 from difflab.errors import DifflabError
 from difflab.params import Declared, load_params
-from difflab.params.loading import declared_groups, read_pipeline, stage_entry
+from difflab.params.loading import addresses, declared_groups, read_pipeline, stage_entry
 
 PIPELINE = {
     "stages": {
@@ -141,6 +141,18 @@ def test_an_item_outside_the_matrix_lists_what_there_is(tmp_path):
     assert stage_entry("train", {"logit_mean": "zero"}, path)["cmd"] == "x zero"
     with pytest.raises(DifflabError, match="--logit-mean 'plus' is none of minus, zero"):
         stage_entry("train", {"logit_mean": "plus"}, path)
+
+
+def test_a_foreach_is_a_matrix_whose_items_carry_values(tmp_path):
+    do = {"cmd": "x --rung ${key}", "deps": ["data/${item.dataset}"], "outs": ["models/${key}"]}
+    stages = {"ddpm": {"foreach": {"text": {"dataset": "mnist"}, "latent": {"dataset": "cifar10"}}, "do": do}}
+    (tmp_path / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages}, sort_keys=False))
+    path = str(tmp_path / "dvc.yaml")
+    entry = stage_entry("ddpm", {"rung": "text"}, path)
+    assert (entry["cmd"], entry["deps"], entry["outs"]) == ("x --rung text", ["data/mnist"], ["models/text"])
+    assert addresses(path) == ["ddpm@text", "ddpm@latent"]
+    with pytest.raises(DifflabError, match="--rung 'pixels' is none of text, latent"):
+        stage_entry("ddpm", {"rung": "pixels"}, path)
 
 
 def test_an_unknown_stage_lists_the_known_ones(pipeline):

@@ -27,7 +27,7 @@ overrides_option = click.option(
 def cli() -> None:
     """A diffusion study as one reproducible DVC pipeline.
 
-    Run them with `dvc repro` or `dvc exp run -S key=value`; these commands help before and after.
+    Run the stages with `dvc repro` or `dvc exp run -S key=value`; these commands help before and after.
     """
     missing = [name for name in ("dvc.yaml", "conf") if not Path(name).exists()]
     if missing and not {"-h", "--help"} & set(sys.argv):
@@ -137,6 +137,21 @@ def import_(rev: str) -> None:
 
     made, there = import_runs(rev)
     click.echo(f"{made} runs made from {rev}, {there} were there already")
+
+
+@cli.group()
+def images() -> None:
+    """Image sets: cifar10, mnist, scenes, coco."""
+
+
+@images.command()
+@click.argument("dataset")
+@click.argument("folder", type=click.Path(path_type=Path))
+def export(dataset: str, folder: Path) -> None:
+    """Write the prepared images of DATASET and their texts to FOLDER as an image folder with metadata.jsonl."""
+    from difflab.app.images import export
+
+    click.echo(f"wrote {folder}, {export(dataset, folder):,} images")
 
 
 @cli.command()

@@ -138,7 +138,7 @@ def test_the_real_archives(data_root):
 
     table = celeba.read_table(archive)
     celeba.check_same_attributes(table, hq_table)
-    taken = set(celeba_hq.read_mapping(hq).values())
+    taken = set(celeba_hq.read_mapping(hq, hq_table).values())
     candidates = table[~table["file"].isin(taken)]
     kept = list(celeba.samples(archive, candidates, settings, left))
     assert len(table) == 20_000

@@ -1,0 +1,117 @@
+"""Look at the way from noise to image: what appears first, where words act, what the network is made of."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from difflab import runtime
+from difflab.diffusion.prompts import digit_prompts
+from difflab.diffusion.rungs import DATASETS
+from difflab.evaluation.anatomy import anatomy
+from difflab.evaluation.looking import attention_figure, spectrum_figure
+from difflab.evaluation.spectrum import half_crossing, spectrum_of
+from difflab.files import atomic_path, write_csv
+from difflab.sampling.attention import recorded, word_maps
+from difflab.sampling.ladder import LadderSampler, load_sampler
+from difflab.stage import Stage, run
+from difflab.store.images import ImageStore
+from difflab.store.pixels import load_pixels
+from difflab.training.denoising import to_float
+
+FOLLOWED, PROMPTED = "class_conditional", "text"
+
+
+def main(stage: Stage) -> None:
+    params, rungs = stage.params.process, stage.params.ddpm
+    device = runtime.resolve_device(stage.params.runtime.device)
+    followed = load_sampler(Path("models/ddpm") / FOLLOWED, device)
+    prompted = load_sampler(Path("models/ddpm") / PROMPTED, device)
+
+    store = ImageStore(f"data/images/{DATASETS[FOLLOWED]}")
+    train = load_pixels(store, store.split("train"), rungs[FOLLOWED].image_size, rungs[FOLLOWED].channels)
+    spectrum = spectrum_of(to_float(train), params.bands)
+    table = appearance(stage, followed, spectrum)
+    write_csv("plots/process.csv", table)
+    with atomic_path("plots/process.png") as temporary:
+        spectrum_figure(table).savefig(temporary)
+
+    with atomic_path("plots/attention.png") as temporary:
+        attention_figure(*attention(stage, prompted)).savefig(temporary)
+    write_csv("plots/anatomy.csv", pd.concat([parts(followed, FOLLOWED), parts(prompted, PROMPTED)]))
+
+    expected = spectrum.half_sigma()
+    metrics: dict[str, float] = {"n": params.num_images}
+    found = []
+    for band in range(params.bands):
+        rows = table[table["band"] == band]
+        found.append(half_crossing(rows["sigma"].to_numpy(), rows["share"].to_numpy()))
+        metrics |= {
+            f"half_sigma_band_{band}": found[-1],
+            f"half_sigma_band_{band}_expected": float(expected[band]),
+        }
+    metrics["order_agrees"] = float(np.corrcoef(np.log(found), np.log(expected))[0, 1])
+    stage.write_metrics("metrics/process.json", metrics)
+    for picture in ("plots/process.png", "plots/attention.png"):
+        stage.run.log_artifact(picture)
+    stage.done(
+        f"wrote plots/process.csv; half of the power is there at sigma {found[0]:.3g} in the lowest band "
+        f"(expected {expected[0]:.3g}), at {found[-1]:.3g} in the highest ({expected[-1]:.3g})"
+    )
+
+
+def appearance(stage: Stage, sampler: LadderSampler, spectrum) -> pd.DataFrame:
+    """Power of the estimates by sigma and band, measured on samples and expected, as shares of the last."""
+    params = stage.params.process
+    settings = stage.params.ddpm_sample[FOLLOWED].model_copy(
+        update={
+            "sampler": "ddim",
+            "eta": 0.0,
+            "guidance_scale": 1.0,
+            "num_inference_steps": params.num_inference_steps,
+        }
+    )
+    rows: list[dict[str, float]] = []
+
+    def note(sigma: float, x: torch.Tensor, x0: torch.Tensor) -> None:
+        measured, expected = spectrum.measured(x0.float().cpu()), spectrum.expected(sigma)
+        rows.extend(
+            {"sigma": sigma, "band": band, "power": measured[band], "expected_power": expected[band]}
+            for band in range(spectrum.bands)
+        )
+
+    ids = [f"process-{n:05d}" for n in range(params.num_images)]
+    wanted = sampler.wanted(len(ids))
+    sampler.images(ids, wanted, settings, seed=stage.params.seed, batch_size=len(ids), on_step=note)
+    table = pd.DataFrame(rows)
+    total = spectrum.expected(0.0)
+    last = table[table["sigma"] == table["sigma"].min()].set_index("band")["power"]
+    table["share"] = table["power"] / table["band"].map(last)
+    table["expected_share"] = table["expected_power"] / total[table["band"]]
+    return table
+
+
+def attention(stage: Stage, sampler: LadderSampler) -> tuple[list[str], np.ndarray, torch.Tensor]:
+    """Prompts, their images, and the maps of their words."""
+    prompts = stage.params.process.words
+    settings = stage.params.ddpm_sample[PROMPTED].model_copy(update={"guidance_scale": 1.0})
+    ids = [f"attention-{n}" for n in range(len(prompts))]
+    with recorded(sampler.denoiser.network.unet) as recorders:
+        images = sampler.images(ids, prompts, settings, seed=stage.params.seed, batch_size=len(ids))
+    return prompts, images, word_maps(recorders, images.shape[1])
+
+
+def parts(sampler: LadderSampler, rung: str) -> pd.DataFrame:
+    """The anatomy of one rung's network."""
+    network = sampler.denoiser.network
+    x = torch.zeros(1, *sampler.shape, device=sampler.device)
+    condition = dict(sampler.condition(sampler.wanted(1)) or {})
+    if sampler.prompted:
+        tokens = sampler.condition([digit_prompts(3)[0]])["tokens"]
+        network, condition = network.unet, {"encoder_hidden_states": network.prompts(tokens)}
+    return anatomy(network, x, condition).assign(rung=rung)
+
+
+if __name__ == "__main__":
+    run(main)
