@@ -3,6 +3,7 @@
 A queued experiment runs a snapshot of the repository: its own `src` comes first, before an editable install.
 """
 
+import gc
 import os
 import signal
 import sys
@@ -11,6 +12,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "src"))
 
 from difflab.runtime import quiet
+
+gc.set_threshold(200_000, 20, 20)  # importing the libraries makes millions of objects, and all of them stay
 
 if quiet():
     os.environ.setdefault("TQDM_DISABLE", "1")  # the libraries' own bars too; read when tqdm is imported

@@ -13,8 +13,9 @@ def main(stage: Stage) -> None:
     hq_archive = open_source("data/raw/celeba_hq", params.data.data_root)
     archive = open_source("data/raw/celeba", params.data.data_root)
     table = celeba.read_table(archive)
-    celeba.check_same_attributes(table, celeba_hq.read_table(hq_archive))
-    in_hq = table["file"].isin(celeba_hq.read_mapping(hq_archive).values())
+    hq_table = celeba_hq.read_table(hq_archive)
+    celeba.check_same_attributes(table, hq_table)
+    in_hq = table["file"].isin(celeba_hq.read_mapping(hq_archive, hq_table).values())
     candidates = table[~in_hq]
     left = LeftOut()
     with atomic_path("data/celeba") as folder:

@@ -7,7 +7,7 @@ from omegaconf import OmegaConf
 from difflab.app.compose import compose, validate
 from difflab.errors import DifflabError
 from difflab.params import Declared, load_params
-from difflab.params.loading import declared_groups, read_pipeline, stage_entry
+from difflab.params.loading import addresses, declared_groups, read_pipeline, stage_entry
 
 PIPELINE = {
     "stages": {
@@ -143,6 +143,18 @@ def test_an_item_outside_the_matrix_lists_what_there_is(tmp_path):
         stage_entry("train", {"logit_mean": "plus"}, path)
 
 
+def test_a_foreach_is_a_matrix_whose_items_carry_values(tmp_path):
+    do = {"cmd": "x --rung ${key}", "deps": ["data/${item.dataset}"], "outs": ["models/${key}"]}
+    stages = {"ddpm": {"foreach": {"text": {"dataset": "mnist"}, "latent": {"dataset": "cifar10"}}, "do": do}}
+    (tmp_path / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages}, sort_keys=False))
+    path = str(tmp_path / "dvc.yaml")
+    entry = stage_entry("ddpm", {"rung": "text"}, path)
+    assert (entry["cmd"], entry["deps"], entry["outs"]) == ("x --rung text", ["data/mnist"], ["models/text"])
+    assert addresses(path) == ["ddpm@text", "ddpm@latent"]
+    with pytest.raises(DifflabError, match="--rung 'pixels' is none of text, latent"):
+        stage_entry("ddpm", {"rung": "pixels"}, path)
+
+
 def test_an_unknown_stage_lists_the_known_ones(pipeline):
     with pytest.raises(DifflabError, match="no stage 'train'; it has finetune, prepare"):
         stage_entry("train", {}, pipeline)
@@ -180,3 +192,23 @@ def test_a_broken_pipeline_file_is_one_line(tmp_path, text, message):
     with pytest.raises(DifflabError, match=message) as caught:
         read_pipeline(str(path))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("finetune.lora.alpha=true", "'finetune.lora.alpha': a number is needed"),
+        ("generate.num_images=50", "generate.num_images is 50, below score.min_images 100"),
+        ("logit_mean.minus=1000", "'logit_mean.minus': Input should be less than or equal to 10"),
+    ],
+)
+def test_values_that_cannot_work_are_refused_before_any_work(override, message, root):
+    with pytest.raises(DifflabError, match=message):
+        validate(compose([override], root / "conf"), "params.yaml")
+
+
+def test_without_an_alpha_the_rank_is_taken(root):
+    def alpha(*overrides):
+        return validate(compose(overrides, root / "conf"), "params.yaml").finetune.lora.lora_alpha
+
+    assert (alpha("finetune.lora.rank=2"), alpha("finetune.lora.rank=2", "finetune.lora.alpha=4")) == (2, 4)

@@ -9,9 +9,9 @@ import yaml
 
 from closure import ROOT, closure, imports, modules, relative, suggestion
 from difflab.app.compose import choices, compose, difference, validate
+from difflab.params.loading import read_pipeline
 
-PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text())
-STAGES = PIPELINE["stages"]
+STAGES = read_pipeline(str(ROOT / "dvc.yaml"))["stages"]
 MAX_FILES = 100
 REPORT = {
     "reports/report.md": {"cache": False}

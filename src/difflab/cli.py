@@ -27,7 +27,7 @@ overrides_option = click.option(
 def cli() -> None:
     """A diffusion study as one reproducible DVC pipeline.
 
-    Run them with `dvc repro` or `dvc exp run -S key=value`; these commands help before and after.
+    Run the stages with `dvc repro` or `dvc exp run -S key=value`; these commands help before and after.
     """
     missing = [name for name in ("dvc.yaml", "conf") if not Path(name).exists()]
     if missing and not {"-h", "--help"} & set(sys.argv):

@@ -29,6 +29,13 @@ _UNREADABLE = {
     "ReaderError",
 }
 
+_MODEL_FILES = (
+    "Unable to load weights",
+    "It looks like the config file",
+    "Error no file named",
+    "Can't load",
+)
+
 
 def one_line(error: BaseException) -> str | None:
     """What a person can do about an error of a library; None where only its traceback helps.
@@ -42,6 +49,10 @@ def one_line(error: BaseException) -> str | None:
         return f"a file is damaged ({kind}: {text}): `dvc status` names it, `dvc checkout` puts it back"
     if kind in _UNREADABLE:
         return f"a YAML file cannot be read: {text}"
+    if isinstance(error, OSError) and text.startswith(_MODEL_FILES):
+        return f"a model cannot be loaded: {text.split(' Please')[0].rstrip('.')}: `dvc checkout` puts its files back"
+    if kind == "OSError" and "checksum verification failed" in text:
+        return f"a file is damaged ({text}): `dvc status` names it, `dvc checkout` puts it back"
     if isinstance(error, OSError) and error.errno in _NO_SPACE:
         where = f" ({error.filename})" if error.filename else ""
         return f"{_NO_SPACE[error.errno]}{where}: free some space, then run again"

@@ -35,6 +35,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         yield temporary
         if not temporary.exists():
             raise RuntimeError(f"nothing was written for {path}")
+        _open_to_read(temporary)
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         os.replace(temporary, path)
@@ -46,6 +47,14 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         raise
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _open_to_read(path: Path) -> None:
+    """Give files the mode that the umask allows; some writers make them for their owner alone."""
+    os.umask(mask := os.umask(0))
+    for file in path.rglob("*") if path.is_dir() else (path,):
+        if file.is_file():
+            file.chmod(0o666 & ~mask)
 
 
 def write_bytes(path: str | Path, content: bytes) -> None:
@@ -81,7 +90,14 @@ def write_parquet(path: str | Path, frame) -> None:
 
     table = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
     with atomic_path(path) as temporary:
-        pq.write_table(table, temporary, compression="zstd")
+        pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
+
+
+def read_parquet(path: str | Path):
+    """A Parquet file as a pandas DataFrame; damage to its pages is noticed."""
+    import pandas as pd
+
+    return pd.read_parquet(path, page_checksum_verification=True)
 
 
 def write_csv(path: str | Path, frame) -> None:

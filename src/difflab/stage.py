@@ -10,6 +10,7 @@ and is started as `python -m stages.<name> --captions blip2`.
 import argparse
 import contextlib
 import fcntl
+import gc
 import hashlib
 import inspect
 import json
@@ -21,7 +22,7 @@ import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from difflab import runtime, tracking
 from difflab.errors import DifflabError, Interrupted, one_line
@@ -46,7 +47,7 @@ class Stage:
         self.params = Declared(load_params(), self.entry_name, declared_groups(self.entry_name, item))
         self.run = tracking.NoRun()
         self._started = time.perf_counter()
-        self._lock = None
+        self._locks: list[IO[str]] = []
         self._fingerprint = ""
 
     @property
@@ -70,6 +71,8 @@ class Stage:
     def scratch(self) -> Path:
         """The folder for resumable state, `.scratch/<stage>/<fingerprint>` under DVC_ROOT, held under a lock.
 
+        So are the stage's outputs in this workspace, whatever its parameters.
+
         States of other fingerprints of the same stage are left alone (another experiment may go on from them).
 
         Raises:
@@ -77,22 +80,29 @@ class Stage:
         """
         root = Path(os.environ.get("DVC_ROOT", "."))
         folder = root / ".scratch" / self.address / self.fingerprint()
-        folder.mkdir(parents=True, exist_ok=True)
-        if self._lock is None and runtime.process_index()[0] == 0:  # held for the whole launch
-            self._lock = (folder / "lock").open("a+")
-            try:
-                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                self._lock.seek(0)
-                raise DifflabError(
-                    f"{self.address} is already running as process {self._lock.read().strip()}: "
-                    "wait for it, or end that process, then run again"
-                ) from None
-            self._lock.truncate(0)
-            self._lock.write(str(os.getpid()))
-            self._lock.flush()
+        if not self._locks and runtime.process_index()[0] == 0:  # held for the whole launch
+            self._hold(Path(".scratch/running") / self.address)  # the outputs of this workspace
+            self._hold(folder)  # the state, which another workspace may share
             self.run.resume(folder)
+        folder.mkdir(parents=True, exist_ok=True)
         return folder
+
+    def _hold(self, folder: Path) -> None:
+        """Lock a folder for this process until it ends."""
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / "lock").open("a+")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            raise DifflabError(
+                f"{self.address} is already running as process {lock.read().strip()}: "
+                "wait for it, or end that process, then run again"
+            ) from None
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        self._locks.append(lock)
 
     def write_metrics(self, path: str | Path, metrics: dict[str, float | int | str]) -> None:
         """Write a flat metrics file (keys in the given order, numbers rounded to 6 significant digits) and track it."""
@@ -106,9 +116,10 @@ class Stage:
         print(f"{self.address}: {message} ({seconds:.1f} s)", flush=True)
 
     def _finish(self) -> None:
-        if self._lock is not None:
+        if self._locks:
             shutil.rmtree(self.scratch(), ignore_errors=True)
-            self._lock.close()
+            for lock in self._locks:
+                lock.close()
 
 
 def _rounded(value: Any) -> Any:
@@ -178,6 +189,7 @@ def run(main: Callable[..., None]) -> None:
             with contextlib.suppress(KeyboardInterrupt):  # the recording process ends by itself
                 stage.run.end(status)
             _note_time(stage, time.perf_counter() - started, status)
+        gc.freeze()  # the interpreter then ends without looking for cycles: a second or two for the large libraries
     sys.exit(code)
 
 

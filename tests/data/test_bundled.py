@@ -23,7 +23,7 @@ def archives(tmp_path_factory):
 def test_held_out_digits_are_those_of_the_prepared_split(archives, max_rows, strata):
     settings = split_params(stratify={"miniature": strata}, max_rows=max_rows)
     split = celeba_hq.split_table(celeba_hq.read_table(archives[0]).iloc[:max_rows], settings)
-    mapping = celeba_hq.read_mapping(archives[0])
+    mapping = celeba_hq.read_mapping(archives[0], celeba_hq.read_table(archives[0]))
     held_out = split.index[split != "train"]
     expected = sorted(int(mapping[int(id[3:])].removesuffix(".jpg")) - 1 for id in held_out)
     assert bundled.held_out_digits(settings, 0).tolist() == expected
@@ -34,7 +34,7 @@ def test_held_out_digits_are_those_of_the_prepared_split(archives, max_rows, str
 
 
 def test_no_digit_stands_behind_two_images(archives):
-    mapping = celeba_hq.read_mapping(archives[0])
+    mapping = celeba_hq.read_mapping(archives[0], celeba_hq.read_table(archives[0]))
     assert len(set(mapping.values())) == len(mapping) == bundled.HQ_IMAGES
 
 

@@ -147,7 +147,8 @@ def test_fingerprints_follow_content_and_revision_but_not_the_place(cache, tmp_p
     assert all(len(f) == 16 for f in (a, p))
 
 
-def test_a_role_that_is_missing_says_how_to_make_it(tmp_path):
+def test_a_role_that_is_missing_says_how_to_make_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     for ask in (roles.resolve, roles.fingerprint):
         with pytest.raises(DifflabError, match=r"models/zoo/vae is missing: run `dvc repro zoo_vae`"):
             ask("models/zoo/vae")

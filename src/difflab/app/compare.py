@@ -1,7 +1,6 @@
 """The results of several revisions side by side, and which differences exceed the spread between seeds."""
 
 import json
-import math
 import statistics
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -10,13 +9,13 @@ from typing import Any
 from difflab.errors import DifflabError
 from difflab.evaluation.cells import ADAPTERS, CAPTIONS
 from difflab.evaluation.document import Table, markdown_table
+from difflab.evaluation.spread import clear_difference
 from difflab.params.loading import dotted
 
 SUMMARY = "metrics/summary.json"
 WORKSPACE = "workspace"
 SEEDS = ("seed", "finetune.seed")  # parameters that make a repetition, not another experiment
 SCORES = {"fid": 1.0, "digit_accuracy": 100.0, "photo_accuracy": 100.0}  # and the factor to show them with
-CLEAR = 2.0  # standard errors of a difference that is called clear
 
 
 @dataclass(frozen=True)
@@ -44,10 +43,6 @@ class Score:
     std: float
     count: int
 
-    def error(self) -> float:
-        """The standard error of the mean."""
-        return self.std / math.sqrt(self.count)
-
 
 def read(rev: str) -> Result:
     """The result of a Git revision or DVC experiment; `workspace` is what lies here.
@@ -57,6 +52,7 @@ def read(rev: str) -> Result:
     """
     import dvc.api
     from dvc.exceptions import DvcException, PathMissingError
+    from dvc.utils.strictyaml import YAMLFileCorruptedError, YAMLSyntaxError
     from scmrepo.exceptions import SCMError
 
     source = None if rev == WORKSPACE else rev
@@ -69,6 +65,9 @@ def read(rev: str) -> Result:
         raise DifflabError(f"'{rev}' has no {SUMMARY}: run `dvc repro report` there") from None
     except json.JSONDecodeError as error:
         raise DifflabError(f"{SUMMARY} of '{rev}' is damaged ({error}): run `dvc repro -f report`") from None
+    except (YAMLFileCorruptedError, YAMLSyntaxError) as error:
+        where = "here" if rev == WORKSPACE else f"of '{rev}' or here"
+        raise DifflabError(f"{error} ({where}): `git diff` shows what was changed by hand") from None
     except (DvcException, SCMError) as error:
         raise DifflabError(
             f"no results of '{rev}': {error}; `dvc exp list` and `git branch` list names"
@@ -117,16 +116,17 @@ def score(results: list[Result], name: str) -> Score | None:
     if len(values) > 1:
         return Score(statistics.fmean(values), statistics.stdev(values), len(values))
     seeds = int(results[0].summary.get("seeds", 1))
-    std = results[0].summary.get(f"{name}_std", 0.0) * math.sqrt(seeds / max(1, seeds - 1))
-    return Score(values[0], std, seeds)
+    return Score(values[0], results[0].summary.get(f"{name}_std", 0.0), seeds)
 
 
 def verdict(before: Score, after: Score) -> str:
-    """`clear` where a difference exceeds twice its standard error, else `within seeds`; `one seed`: unknown."""
+    """`clear` where a difference exceeds its 95 % interval, else `within seeds`; `one seed`: unknown."""
     if min(before.count, after.count) < 2:
         return "one seed"
-    difference = abs(after.mean - before.mean)
-    return "clear" if difference > CLEAR * math.hypot(before.error(), after.error()) else "within seeds"
+    if after == before:
+        return "the same"
+    needed = clear_difference(before.std, before.count, after.std, after.count)
+    return "clear" if abs(after.mean - before.mean) > needed else "within seeds"
 
 
 def compare(results: list[Result]) -> str:
@@ -192,5 +192,5 @@ def _note(groups: list[list[Result]]) -> str:
         over = "training seeds where several are given, else over generation seeds, which says less"
     return (
         f"Mean ± standard deviation of the sample over {over}. Accuracies in percent. "
-        f"A difference is clear beyond {CLEAR:g} standard errors."
+        "A difference is clear beyond its 95 % interval (Welch's t)."
     )

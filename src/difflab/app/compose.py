@@ -30,7 +30,7 @@ def compose(overrides: Sequence[str] = (), conf: Path = Path("conf")) -> str:
         with initialize_config_dir(str(conf.resolve()), version_base=None):
             config = hydra_compose(config_name="config", overrides=list(overrides))
         OmegaConf.resolve(config)
-    except (HydraException, OmegaConfBaseException) as error:
+    except (HydraException, OmegaConfBaseException, ValueError) as error:
         message = _one_line(error)
         if unknown := re.match(r"Could not override '(.+?)'.*is not in struct", message):
             raise DifflabError(_unknown_parameter(unknown[1], conf)) from None

@@ -67,7 +67,7 @@ def machine(models: list[plan.Model]) -> Iterator[Finding]:
     yield Finding(
         "device", ", ".join(names) or "CPU (no NVIDIA GPU visible)", remedy if models and not names else ""
     )
-    yield Finding("jobs", f"difflab repro runs {default_jobs()} stages at once")
+    yield Finding("jobs", f"difflab repro runs {_stages(default_jobs())} at once")
 
 
 def repository() -> Iterator[Finding]:
@@ -211,3 +211,7 @@ def _output(*command: str) -> str:
     if not shutil.which(command[0]):
         return ""
     return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+
+
+def _stages(count: int) -> str:
+    return "1 stage" if count == 1 else f"{count} stages"

@@ -83,5 +83,7 @@ def _dvc(*arguments: str) -> subprocess.CompletedProcess:
 
 
 def _reason(done: subprocess.CompletedProcess) -> str:
-    errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR: ")]
-    return without_secrets((errors or ["DVC failed"])[-1].removeprefix("ERROR: "))
+    """The last error that DVC printed; else all it said, in one line: a broken YAML file has no such line."""
+    lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+    errors = [line for line in lines if line.startswith("ERROR: ")] or [" ".join(lines)]
+    return without_secrets(errors[-1].removeprefix("ERROR: ") or "DVC failed without a word")

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from difflab.errors import DifflabError
-from difflab.files import write_parquet
+from difflab.files import read_parquet, write_parquet
 
 COLUMNS = ("id", "variant", "caption", "source_sha256")
 
@@ -36,7 +36,7 @@ def read_captions(path: str | Path, variant: str | None = None) -> pd.DataFrame:
         raise DifflabError(
             f"{path} is missing: run the captioning stages (`dvc repro caption_blip2 caption_llama3`)"
         )
-    frame = pd.read_parquet(path)
+    frame = read_parquet(path)
     check(frame, str(path))
     if variant is None:
         return frame

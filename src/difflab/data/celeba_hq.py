@@ -1,6 +1,7 @@
 """CelebA-HQ from the official archive: attributes, split, images."""
 
 from collections.abc import Iterator
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -39,11 +40,22 @@ def by_id(table: pd.DataFrame, form: str, name: str) -> pd.DataFrame:
     return table.sort_index()
 
 
-def read_mapping(archive: Archive) -> dict[int, str]:
-    """HQ number -> file name in CelebA."""
+def read_mapping(archive: Archive, table: pd.DataFrame) -> dict[int, str]:
+    """HQ number -> file name in CelebA, for every row of the attribute table.
+
+    Raises:
+        DifflabError: rows are missing; their images would come back as images that are not in CelebA-HQ.
+    """
     name = archive.locate(MAPPING) + MAPPING
     with archive.open(name) as stream:
-        return tables.read_mapping(stream, name)
+        mapping = tables.read_mapping(stream, name)
+    numbers = [int(PurePosixPath(file).stem) for file in table["file"]]
+    if missing := [number for number in numbers if number not in mapping]:
+        raise DifflabError(
+            f"{name} has no line for {len(missing)} of {len(numbers)} images, the first is {missing[0]}: "
+            "fetch the archive again"
+        )
+    return mapping
 
 
 def split_table(table: pd.DataFrame, settings: "SplitParams") -> pd.Series:

@@ -53,6 +53,7 @@ def plot_curve(path: str | Path, table: "pd.DataFrame", x: str, label: str) -> N
     for axis, (column, name) in zip(axes[0], measures, strict=True):
         axis.plot(table[x], table[column], marker="o")
         axis.set(xlabel=label, ylabel=name)
+        axis.margins(y=0.15)
         axis.set_ylim(bottom=0)
         axis.grid(alpha=0.3)
     figure.tight_layout()

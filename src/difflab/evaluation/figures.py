@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from difflab.evaluation.cells import ADAPTERS, CAPTION_NAMES, CAPTIONS, FINE_TUNED, adapter_name
 from difflab.evaluation.style import LINE_STYLES, Theme, figure
+from difflab.evaluation.tables import number
 
 Curves = Mapping[tuple[str, str], pd.DataFrame]  # (captions, adapter) -> rows by step
 
@@ -23,7 +24,7 @@ def fid_by_cell(theme: Theme, summary: Mapping[str, float], logit_means: dict[st
             spread = summary.get(f"{adapter}_{captions}_fid_std")
             bar = {"yerr": spread, "capsize": 3, "ecolor": theme.text} if spread is not None else {}
             axis.bar(x, value, width=0.66, color=theme.cells[adapter], **bar)
-            text = f"{value:.3g}"
+            text = number(value)
             axis.annotate(
                 text, (x, value + (spread or 0)), (0, 3), textcoords="offset points", ha="center", size=8
             )
@@ -126,6 +127,7 @@ def curve_beside_published(
     axes[1].set_title("published, on its own scale")
     for axis in axes:
         axis.set_xlabel(label)
+        axis.margins(y=0.15)
         axis.set_ylim(bottom=0)
     axes[0].set_ylabel("FID")
     return result

@@ -1,5 +1,6 @@
 """The report: what every stage found, on one page."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,10 @@ from difflab.evaluation.published import published
 from difflab.evaluation.summary import best_point
 
 TITLE = "Stable Diffusion 3 LoRA study"
+HEADLINES = re.compile(
+    r"rows|present|kept|psnr|(text_encoder(_2)?_)?(digit|photo)_accuracy(_held_out)?|facts_kept|digit_kept|"
+    r"captions_complete|val_loss|n_unique|captions|bytes_per_image|truncated.*|contradictory|best_.*|last_fid"
+)
 MADE_BY = (
     "extractor", "dim", "resize", "reference", "reference_n", "prompts", "n", "seed", "sampler",
     "num_inference_steps", "guidance_scale",
@@ -99,7 +104,10 @@ def results(inputs: Inputs, summary: Mapping[str, float], study: Study) -> list[
             accuracy,
         ]
     blocks += [
-        Text("KID, whose expectation does not depend on the number of images:"),
+        Text(
+            "KID, whose expectation does not depend on the number of images. It is an unbiased estimate and "
+            "falls below zero where two sets differ less than chance makes them:"
+        ),
         tables.kid_table(summary),
     ]
     return blocks
@@ -188,8 +196,9 @@ def curves(inputs: Inputs, study: Study) -> list[Block]:
         if rows is None or best is None:
             continue
         caption = (
-            f"FID by {label}: lowest here at {best[0]:g} (FID {tables.number(best[1])}). Published curve: "
-            f"{published()['curves_source']}."
+            f"FID by {label} of {rows.n.max():g} images, one generation seed: lowest here at {best[0]:g} (FID "
+            f"{tables.number(best[1])}). Fewer images give a higher FID, so the values lie above the table's. "
+            f"Published curve: {published()['curves_source']}."
         )
 
         def draw(theme: style.Theme, rows=rows, known=known, x=x, label=label):
@@ -200,9 +209,14 @@ def curves(inputs: Inputs, study: Study) -> list[Block]:
 
 
 def measures(inputs: Inputs) -> list[Block]:
+    """The headline numbers of the stages before the scores; `dvc metrics show` prints all of them."""
     found = {stage: inputs.metrics(stage) for stage in METRIC_STAGES if stage != "score"}
-    found = {stage: values for stage, values in found.items() if values}
-    return [tables.measures_table(found)] if found else []
+    chosen = {
+        stage: {key: value for key, value in values.items() if HEADLINES.fullmatch(key)}
+        for stage, values in found.items()
+    }
+    chosen = {stage: values for stage, values in chosen.items() if values}
+    return [tables.measures_table(chosen)] if chosen else []
 
 
 def how(inputs: Inputs, summary: Mapping[str, float]) -> list[Block]:

@@ -1,9 +1,9 @@
 """What the numbers answer, in sentences that the numbers decide."""
 
-import math
 from collections.abc import Mapping
 
 from difflab.evaluation.cells import CAPTION_NAMES, CAPTIONS, FINE_TUNED, adapter_name
+from difflab.evaluation.spread import clear_difference
 from difflab.evaluation.tables import logit_means, number, percent, with_spread
 
 Summary = Mapping[str, float]
@@ -58,10 +58,12 @@ def which_mean(summary: Summary, kind: str) -> str | None:
     lead += f"{number(second)})"
     if None in spreads:
         return f"{lead}; with one generation seed the difference is not established."
-    noise = 2 * math.hypot(*spreads)
-    if second - best > noise:
-        return f"{lead}; the difference exceeds twice the spread over generation seeds ({number(noise)})."
-    return f"{lead}; the difference is within twice the spread over seeds ({number(noise)}): not established."
+    seeds = int(summary.get("seeds", 2))
+    needed = clear_difference(spreads[0], seeds, spreads[1], seeds)
+    interval = f"with {seeds} generation seeds it takes {number(needed)} to be clear"
+    if second - best > needed:
+        return f"{lead}; the difference exceeds the spread over generation seeds ({interval})."
+    return f"{lead}; the difference is within the spread over generation seeds ({interval}): not established."
 
 
 def captions(summary: Summary) -> str | None:

@@ -1,6 +1,7 @@
 """Read params.yaml, check all of it, and show a stage only the groups it declares."""
 
 import itertools
+import json
 import re
 from collections.abc import Mapping
 from functools import cache
@@ -110,13 +111,13 @@ def describe(error: ValidationError) -> str:
         else:
             message = item["msg"].removeprefix("Value error, ")
             given = "" if isinstance(item["input"], dict) else f" (given: {item['input']!r})"
-            problems.append(f"parameter '{key}': {message}{given}")
+            problems.append(f"parameter '{key}': {message}{given}" if key else message)
     return "; ".join(problems)
 
 
 @cache
 def read_pipeline(path: str) -> dict[str, Any]:
-    """The content of dvc.yaml.
+    """The content of dvc.yaml; a `foreach` reads as a matrix of one axis whose items carry values.
 
     Raises:
         DifflabError: the file is absent, not YAML, or without stages.
@@ -132,7 +133,18 @@ def read_pipeline(path: str) -> dict[str, Any]:
         raise DifflabError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict) or not content.get("stages"):
         raise DifflabError(f"{path} has no stages: `git checkout {Path(path).name}` brings them back")
-    return content
+    stages = {name: _as_matrix(s) if "foreach" in s else s for name, s in content["stages"].items()}
+    return content | {"stages": stages}
+
+
+def _as_matrix(stage: dict[str, Any]) -> dict[str, Any]:
+    """A `foreach` stage with its axis, which is the option that its command gives `${key}` to, under `matrix`.
+
+    `${item.x}` becomes `${each.x}`, and `${key}` becomes `${item.<axis>}`.
+    """
+    axis = re.search(r"--([\w-]+) \$\{key\}", stage["do"]["cmd"])[1].replace("-", "_")
+    text = json.dumps(stage["do"]).replace("${item.", "${each.").replace("${key}", f"${{item.{axis}}}")
+    return {**json.loads(text), "matrix": {axis: list(stage["foreach"])}, "each": stage["foreach"]}
 
 
 def addresses(path: str = "dvc.yaml") -> list[str]:
@@ -152,7 +164,11 @@ def stage_entry(stage: str, item: dict[str, str], path: str = "dvc.yaml") -> dic
     """
 
     def value_of(name: str) -> str:
-        value: Any = {"item": item} if name.startswith("item.") else read_values()
+        value: Any = read_values()
+        if name.startswith("item."):
+            value = {"item": item}
+        if name.startswith("each."):
+            value = {"each": stages[stage]["each"][next(iter(item.values()))]}
         for part in name.split("."):
             value = value[part]
         return str(value)

@@ -1,6 +1,6 @@
 """All parameters of the study in one place: the shape of params.yaml."""
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from difflab.params.base import Group
 from difflab.params.cache import CacheParams
@@ -47,3 +47,13 @@ class Params(Group):
     step_curve: StepCurveParams
     score: ScoreParams
     report: ReportParams
+
+    @model_validator(mode="after")
+    def _enough_images_are_scored(self) -> "Params":
+        for name in ("generate", "guidance_curve", "step_curve"):
+            count = getattr(self, name).num_images
+            if count is not None and count < self.score.min_images:
+                raise ValueError(
+                    f"{name}.num_images is {count}, below score.min_images {self.score.min_images}"
+                )
+        return self

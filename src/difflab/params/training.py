@@ -68,11 +68,16 @@ class LoraParams(Group):
     """A LoRA adapter of an SD3 transformer; see `difflab.training.lora`."""
 
     rank: int = Field(ge=1)
-    alpha: float = Field(gt=0, description="the update is scaled by alpha / rank")
+    alpha: float | None = Field(gt=0, description="the update is scaled by alpha / rank; null: the rank")
     targets: Distinct[str] = Field(
         min_length=1, description="presets (attn, attn2, ff) or names such as attn.to_q"
     )
     blocks: list[int] | Literal["all"] = Field(description="indices of transformer blocks")
+
+    @property
+    def lora_alpha(self) -> float:
+        """Alpha, or the rank where none is given: the scale of the update is then 1 at every rank."""
+        return float(self.rank) if self.alpha is None else self.alpha
 
     @field_validator("blocks")
     @classmethod
@@ -103,6 +108,6 @@ class FinetuneParams(Group):
 class LogitMeanParams(Group):
     """`logit_mean`: the mean of the logit-normal density in each column of the study."""
 
-    minus: float
-    zero: float
-    plus: float
+    minus: float = Field(ge=-10, le=10)
+    zero: float = Field(ge=-10, le=10)
+    plus: float = Field(ge=-10, le=10)

@@ -19,7 +19,7 @@ from PIL import Image
 
 from difflab.data.samples import Sample
 from difflab.errors import DifflabError
-from difflab.files import sha256_bytes, write_parquet
+from difflab.files import read_parquet, sha256_bytes, write_parquet
 
 INDEX_COLUMNS = ("id", "split", "present", "file", "sha256", "width", "height")
 SHARD_BYTES = 500 * 1024**2  # below 512 MB with what Parquet adds
@@ -150,7 +150,7 @@ class ImageStore:
         path = self.folder / "index.parquet"
         if not path.exists():
             raise DifflabError(f"{path} is missing: run `dvc repro` (or `dvc pull`) to make it")
-        self.table = pd.read_parquet(path).set_index("id", drop=True)
+        self.table = read_parquet(path).set_index("id", drop=True)
         self.index = self.table[self.table["present"]]
         self.attributes = self.index[list(self.index.columns[len(INDEX_COLUMNS) - 1 :])].astype(bool)
         self.ids: list[str] = self.index.index.tolist()

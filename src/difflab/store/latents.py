@@ -19,7 +19,7 @@ from torch import Tensor
 
 from difflab import rng
 from difflab.errors import DifflabError
-from difflab.files import atomic_path, read_json, write_json, write_parquet
+from difflab.files import atomic_path, read_json, read_parquet, write_json, write_parquet
 from difflab.store.encoding import encode_moments
 from difflab.store.moments import Packed, pack, unpack
 from difflab.store.sharding import process_chunks
@@ -76,7 +76,7 @@ class LatentTable:
         if not (folder / "meta.json").exists():
             raise DifflabError(f"{folder} is no latent cache: run `dvc repro cache_latents`")
         meta = read_json(folder / "meta.json")
-        index = pd.read_parquet(folder / "index.parquet")
+        index = read_parquet(folder / "index.parquet")
         shards = [load_file(folder / _shard_name(n)) for n in range(meta["shards"])]
         sizes = index.groupby("shard", sort=True).size().tolist()
         if sizes != [len(shard["mean"]) for shard in shards]:

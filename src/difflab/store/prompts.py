@@ -18,7 +18,15 @@ from torch import Tensor
 
 from difflab.captions.table import check
 from difflab.errors import DifflabError
-from difflab.files import atomic_path, link_or_copy, read_json, sha256_bytes, write_json, write_parquet
+from difflab.files import (
+    atomic_path,
+    link_or_copy,
+    read_json,
+    read_parquet,
+    sha256_bytes,
+    write_json,
+    write_parquet,
+)
 from difflab.store.sharding import process_chunks
 from difflab.store.text_encoders import Encoded, TextEncoders, combine
 
@@ -45,7 +53,7 @@ class PromptTable:
         if not (self.folder / "meta.json").exists():
             raise DifflabError(f"{self.folder} is no prompt cache: run `dvc repro cache_prompts`")
         self.meta = read_json(self.folder / "meta.json")
-        self.index = pd.read_parquet(self.folder / "index.parquet")
+        self.index = read_parquet(self.folder / "index.parquet")
         self._rows = {(i, v): r for i, v, r in self.index[["id", "variant", "row"]].itertuples(index=False)}
         self._check_keys()
         self._shards, self._starts = self._open()

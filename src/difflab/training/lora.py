@@ -62,7 +62,7 @@ def add_lora(transformer: nn.Module, settings: "LoraParams", seed: int) -> list[
     count = sum(p.numel() for p in trained)
     blocks = "all blocks" if settings.blocks == "all" else f"blocks {', '.join(map(str, settings.blocks))}"
     where = f"{len(modules)} linear layers ({', '.join(settings.targets)} of {blocks})"
-    size = f"rank {settings.rank}, alpha {settings.alpha:g}"
+    size = f"rank {settings.rank}, alpha {settings.lora_alpha:g}"
     print(f"LoRA: {count:,} parameters in {where}, {size}", flush=True)
     return modules
 
@@ -136,7 +136,7 @@ def peft_config(transformer: nn.Module, settings: "LoraParams") -> dict[str, obj
     blocks = "|".join(map(str, _blocks(transformer, settings)))
     names = "|".join(re.escape(name) for target in settings.targets for name in _expand(target))
     pattern = rf"transformer_blocks\.({blocks})\.({names})"
-    return {"r": settings.rank, "lora_alpha": settings.alpha, "target_modules": pattern}
+    return {"r": settings.rank, "lora_alpha": settings.lora_alpha, "target_modules": pattern}
 
 
 def base_fingerprint(transformer: nn.Module) -> str:
