@@ -30,6 +30,21 @@ def test_damaged_files_name_the_two_commands_that_help(tmp_path):
         assert "\n" not in line
 
 
+@pytest.mark.parametrize("damage", ["weights", "config", "gone"])
+def test_damaged_model_files_name_the_file_and_the_command_that_helps(tmp_path, damage):
+    from diffusers.models import AutoencoderKL
+
+    AutoencoderKL(block_out_channels=(8,), norm_num_groups=4).save_pretrained(tmp_path)
+    file = tmp_path / ("diffusion_pytorch_model.safetensors" if damage == "weights" else "config.json")
+    file.write_bytes(file.read_bytes()[:50])
+    if damage == "gone":
+        file.unlink()
+    line = one_line(raised(AutoencoderKL.from_pretrained, tmp_path))
+    assert str(tmp_path) in line
+    assert line.endswith("`dvc checkout` puts it back") or line.endswith("`dvc checkout` puts its files back")
+    assert "\n" not in line
+
+
 def test_broken_yaml_says_where():
     assert "line 1" in one_line(raised(yaml.safe_load, "a: [1"))
 

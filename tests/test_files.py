@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from difflab import files
-from difflab.errors import DifflabError
+from difflab.errors import DifflabError, one_line
 
 
 def names(folder):
@@ -87,6 +87,29 @@ def test_parquet_comes_back_and_is_the_same_bytes(tmp_path_factory, rows):
     assert (folder / "a.parquet").read_bytes() == (folder / "b.parquet").read_bytes()
     back = pd.read_parquet(folder / "a.parquet")
     assert json.loads(back.to_json(orient="values")) == json.loads(frame.to_json(orient="values"))
+
+
+def test_a_damaged_page_of_parquet_is_noticed(tmp_path):
+    path = tmp_path / "a.parquet"
+    files.write_parquet(path, pd.DataFrame({"caption": [f"a digit {n}" for n in range(1000)]}))
+    content = bytearray(path.read_bytes())
+    content[len(content) // 3] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(OSError, match="checksum") as caught:
+        files.read_parquet(path)
+    assert "`dvc checkout` puts it back" in one_line(caught.value)
+
+
+def test_files_have_the_mode_that_the_umask_allows(tmp_path):
+    """safetensors writes for the owner alone."""
+    before = os.umask(0o022)
+    try:
+        with files.atomic_path(tmp_path / "model") as temporary:
+            temporary.mkdir()
+            (temporary / "weights").touch(mode=0o600)
+    finally:
+        os.umask(before)
+    assert (tmp_path / "model" / "weights").stat().st_mode & 0o777 == 0o644
 
 
 def test_zip_is_the_same_bytes_and_readable_by_others(tmp_path):

@@ -192,3 +192,23 @@ def test_a_broken_pipeline_file_is_one_line(tmp_path, text, message):
     with pytest.raises(DifflabError, match=message) as caught:
         read_pipeline(str(path))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("finetune.lora.alpha=true", "'finetune.lora.alpha': a number is needed"),
+        ("generate.num_images=50", "generate.num_images is 50, below score.min_images 100"),
+        ("logit_mean.minus=1000", "'logit_mean.minus': Input should be less than or equal to 10"),
+    ],
+)
+def test_values_that_cannot_work_are_refused_before_any_work(override, message, root):
+    with pytest.raises(DifflabError, match=message):
+        validate(compose([override], root / "conf"), "params.yaml")
+
+
+def test_without_an_alpha_the_rank_is_taken(root):
+    def alpha(*overrides):
+        return validate(compose(overrides, root / "conf"), "params.yaml").finetune.lora.lora_alpha
+
+    assert (alpha("finetune.lora.rank=2"), alpha("finetune.lora.rank=2", "finetune.lora.alpha=4")) == (2, 4)

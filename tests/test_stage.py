@@ -242,6 +242,22 @@ def test_ctrl_c_saves_the_state_and_says_so(repo, number):
     assert (folder / "state").read_text() == "saved"
 
 
+def test_a_second_process_on_the_same_outputs_is_refused_whoever_started_it(repo):
+    """DVC and a person hash the inputs in different ways, so their states differ, and the outputs do not."""
+    repo.write("demo", LOOP)
+    process = started(repo)
+    try:
+        lock = {"stages": {"make": {"outs": [{"path": "data/input.txt", "md5": "a" * 32}]}}}
+        (repo.folder / "dvc.lock").write_text(yaml.safe_dump(lock))
+        repo.environment["DVC_STAGE"] = "demo"
+        code, _, err = repo.run("demo")
+        assert code == 1
+        assert err.startswith(f"ERROR demo: demo is already running as process {process.pid}: ")
+    finally:
+        process.kill()
+        process.communicate()
+
+
 def test_a_second_process_on_the_same_state_is_refused_by_pid(repo):
     repo.write("demo", LOOP)
     process = started(repo)

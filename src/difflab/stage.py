@@ -81,7 +81,7 @@ class Stage:
         root = Path(os.environ.get("DVC_ROOT", "."))
         folder = root / ".scratch" / self.address / self.fingerprint()
         if not self._locks and runtime.process_index()[0] == 0:  # held for the whole launch
-            self._hold(Path(".scratch") / self.address)  # the outputs of this workspace
+            self._hold(Path(".scratch/running") / self.address)  # the outputs of this workspace
             self._hold(folder)  # the state, which another workspace may share
             self.run.resume(folder)
         folder.mkdir(parents=True, exist_ok=True)

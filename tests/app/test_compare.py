@@ -65,7 +65,7 @@ def test_one_seed_says_nothing():
 def test_the_page_names_what_changed_and_shows_each_difference():
     page = compare([result("base", 8.0), result("wide", 5.0, rank=8), result("wide-2", 5.2, rank=8, seed=1)])
     assert "wide, wide-2: finetune.lora.rank 4 -> 8" in page
-    assert "| minus_blip2_fid | 8 ± 0.5 | 5.1 ± 0.14 | -2.9, clear |" in page
+    assert "| minus_blip2_fid | 8 ± 0.5 | 5.1 ± 0.14 | -2.9, within seeds |" in page
     assert "over training seeds where several are given, else over generation seeds" in page
 
 

@@ -146,3 +146,15 @@ def test_the_real_archives(data_root):
     assert not {sample.file for sample in kept} & taken
     assert not left.unreadable
     assert not left.small
+
+
+def test_a_mapping_without_every_image_is_refused(tmp_path):
+    """The images it leaves out would come back as images that CelebA-HQ does not have."""
+    members = celeba_hq_members({0: jpeg(16, 16)}, count=5)
+    name = "CelebAMask-HQ/CelebA-HQ-to-CelebA-mapping.txt"
+    members[name] = "\n".join(members[name].splitlines()[:4]) + "\n"
+    archive = open_archive(write_members(tmp_path / "hq.zip", members))
+    with pytest.raises(
+        DifflabError, match="has no line for 2 of 5 images, the first is 3: fetch the archive"
+    ):
+        celeba_hq.read_mapping(archive, celeba_hq.read_table(archive))

@@ -119,7 +119,7 @@ def write_inputs(root: Path) -> None:
     write_bytes(root / "plots/grids/real.png", png_bytes(Image.fromarray(picture("real", 32))))
     curves = {"guidance_curve": {"guidance_scale": [1, 3, 5]}, "step_curve": {"step": [0, 50, 100]}}
     for stage, points in curves.items():
-        write_csv(root / f"plots/{stage}.csv", pd.DataFrame(points | {"fid": [60, 7, 9]}))
+        write_csv(root / f"plots/{stage}.csv", pd.DataFrame(points | {"n": 100, "fid": [60, 7, 9]}))
     for stage in METRIC_STAGES:
         if stage != "score":
             write_metrics(root, stage, {"digit_accuracy": 0.97, "n": 1500})
