@@ -9,6 +9,7 @@ from difflab import rng
 from difflab.diffusion import rungs, schedule
 from difflab.diffusion.corruption import GaussianNoise
 from difflab.diffusion.denoiser import Denoiser
+from difflab.diffusion.ladder import DATASETS, SINGLE
 from difflab.diffusion.networks import save_denoiser
 from difflab.diffusion.weighting import weight
 from difflab.files import atomic_path, write_csv
@@ -74,9 +75,9 @@ def load_data(rung: str, params) -> tuple[Split, Split]:
     """What the rung trains on, and what its held-out loss is measured on."""
     if rung == "latent":
         return latent_split(VAE, "train"), latent_split(VAE, "test")
-    store = ImageStore(f"data/images/{rungs.DATASETS[rung]}")
+    store = ImageStore(f"data/images/{DATASETS[rung]}")
     train = pixel_split(store, "train", params)
-    if rung in rungs.SINGLE:
+    if rung in SINGLE:
         only = copies(train, params.image, params.training.batch_size)
         return only, only
     return train, pixel_split(store, "test", params)

@@ -7,7 +7,7 @@ import pandas as pd
 from PIL import Image
 
 from difflab import runtime
-from difflab.diffusion import rungs
+from difflab.diffusion.ladder import RUNG_NAMES
 from difflab.files import atomic_path, png_bytes, write_parquet, write_zip
 from difflab.sampling.grid import grid
 from difflab.sampling.ladder import load_sampler
@@ -54,7 +54,7 @@ def main(stage: Stage, *, rung: str) -> None:
         with atomic_path(name) as temporary:
             picture.save(temporary)
         stage.run.log_artifact(name)
-    stage.done(f"wrote {folder}, {len(ids) * len(made):,} images, {rungs.RUNG_NAMES[rung]}")
+    stage.done(f"wrote {folder}, {len(ids) * len(made):,} images, {RUNG_NAMES[rung]}")
 
 
 if __name__ == "__main__":

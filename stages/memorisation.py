@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 
 from difflab import rng
-from difflab.diffusion import rungs
+from difflab.diffusion.ladder import DATASETS, SINGLE
 from difflab.evaluation.generated import GeneratedImages
 from difflab.evaluation.memory import memory
 from difflab.files import atomic_path
@@ -23,9 +23,9 @@ def main(stage: Stage) -> None:
     tiles: list[np.ndarray] = []
     for rung in params.rungs:
         trained = stage.params.ddpm[rung]
-        store = ImageStore(f"data/images/{rungs.DATASETS[rung]}")
+        store = ImageStore(f"data/images/{DATASETS[rung]}")
         ids, held_out = store.split("train"), store.split("test")
-        if rung in rungs.SINGLE:
+        if rung in SINGLE:
             ids = ids[trained.image : trained.image + 1]
         n = min(len(ids), len(held_out))
         train, unseen = (

@@ -7,8 +7,8 @@ import pandas as pd
 import torch
 
 from difflab import runtime
+from difflab.diffusion.ladder import DATASETS
 from difflab.diffusion.prompts import digit_prompts
-from difflab.diffusion.rungs import DATASETS
 from difflab.evaluation.anatomy import anatomy
 from difflab.evaluation.looking import attention_figure, spectrum_figure
 from difflab.evaluation.spectrum import half_crossing, spectrum_of

@@ -1,4 +1,4 @@
-"""The rungs of the ladder: from one image to latents and prompts."""
+"""The network of each rung of the ladder, and what it is told about an image."""
 
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ from difflab.diffusion.conditions import (
     class_numbers,
     digit_tokens,
 )
+from difflab.diffusion.ladder import BY_CLASS
 from difflab.diffusion.networks import build_conditional_unet, build_unet
 from difflab.diffusion.prompts import PromptedUNet, PromptEncoder, Vocabulary, digit_prompts
 
@@ -18,20 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from difflab.params.ddpm import RungParams
-
-RUNGS = ("single_image_32", "single_image_64", "single_class", "class_conditional", "latent", "text")
-DATASETS = dict(zip(RUNGS, ("scenes", "scenes", "scenes", "cifar10", "cifar10", "mnist"), strict=True))
-SINGLE = RUNGS[:2]
-BY_CLASS = ("class_conditional", "latent")
-CONDITIONAL = (*BY_CLASS, "text")
-RUNG_NAMES = {
-    "single_image_32": "one image, 32 px",
-    "single_image_64": "one image, 64 px",
-    "single_class": "one kind of image",
-    "class_conditional": "by class",
-    "latent": "by class, in latents",
-    "text": "by prompt",
-}
 
 
 def build_network(
