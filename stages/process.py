@@ -51,7 +51,7 @@ def main(stage: Stage) -> None:
             f"half_sigma_band_{band}": found[-1],
             f"half_sigma_band_{band}_expected": float(expected[band]),
         }
-    metrics["order_agrees"] = float(np.corrcoef(np.log(found), np.log(expected))[0, 1])
+    metrics["octaves_off"] = float(np.abs(np.log2(np.array(found) / expected)).mean())
     stage.write_metrics("metrics/process.json", metrics)
     for picture in ("plots/process.png", "plots/attention.png"):
         stage.run.log_artifact(picture)

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+import torch
 from torch import nn
 
 from difflab.diffusion.conditions import (
@@ -13,7 +14,7 @@ from difflab.diffusion.conditions import (
 )
 from difflab.diffusion.ladder import BY_CLASS
 from difflab.diffusion.networks import build_conditional_unet, build_unet
-from difflab.diffusion.prompts import PromptedUNet, PromptEncoder, Vocabulary, digit_prompts
+from difflab.diffusion.prompts import PromptedUNet, PromptEncoder, Vocabulary, digit_of, digit_prompts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,5 +43,6 @@ def conditions(
     if rung in BY_CLASS:
         return ClassConditions(class_numbers(labels, classes), len(classes))
     if rung == "text":
-        return DigitPrompts(class_numbers(labels, classes), digit_tokens(network.prompts.vocabulary))
+        digits = torch.tensor([digit_of(label) for label in labels])  # classes have an order of their own
+        return DigitPrompts(digits, digit_tokens(network.prompts.vocabulary))
     return None

@@ -26,7 +26,7 @@ def spectrum_figure(table: pd.DataFrame) -> Figure:
         axis.plot(rows["sigma"], rows["share"], "o", color=colour, ms=3, label=_band_name(band, len(bands)))
     axis.axhline(0.5, color="grey", linewidth=0.8, linestyle=":")
     axis.set_xscale("log")
-    axis.invert_xaxis()
+    axis.set_xlim(min(table["sigma"].max(), 100), table["sigma"].min())
     axis.set_ylim(0, 1.15)
     axis.set_xlabel("noise \N{GREEK SMALL LETTER SIGMA} (sampling goes to the right)")
     axis.set_ylabel("power of the estimate / final power")

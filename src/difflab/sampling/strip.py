@@ -1,6 +1,5 @@
 """The way from noise to image as a strip of frames."""
 
-import math
 from collections.abc import Callable
 
 import numpy as np
@@ -14,12 +13,15 @@ class Strip:
 
     def __init__(self) -> None:
         self.estimates: list[Tensor] = []
-        self._last, self._complete = math.inf, False
+        self._first: float | None = None
+        self._complete = False
 
     def add(self, sigma: float, x: Tensor, x0: Tensor) -> None:
-        """Note one step, as `samplers.OnStep`; where sigma rises, the next batch begins, and is passed over."""
-        self._complete |= sigma > self._last
-        self._last = sigma
+        """Note one step, as `samplers.OnStep`; the next batch, where sigma is the first again, is passed over."""
+        if self._first is None:
+            self._first = sigma
+        elif sigma >= self._first:
+            self._complete = True
         if not self._complete:
             self.estimates.append(x0[:ROWS].detach().float().cpu())
 

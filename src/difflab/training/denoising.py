@@ -86,11 +86,13 @@ def train_denoiser(
         steps and at the end.
 
     Raises:
-        DifflabError: the loss or gradient is not finite, or there is no image.
+        DifflabError: the loss or gradient is not finite, there is no image, or float16 is asked for.
         Interrupted: Ctrl-C or SIGTERM; the state is saved.
     """
     if not images.ids:
         raise DifflabError(f"{what}: there is no image to train on")
+    if runtime.dtype == "float16":
+        raise DifflabError("runtime.dtype float16 is for inference only: train with bfloat16 or float32")
     device = resolve_device(runtime.device)
     layout = torch.channels_last if settings.channels_last else torch.contiguous_format
     model.to(device=device, memory_format=layout)
