@@ -223,7 +223,9 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=8192)
     parser.add_argument("--workers", type=int, default=0, help="of the plain loop; the example has 0")
     parser.add_argument("--dtype", choices=["float32", "bfloat16"], default="float32")
-    parser.add_argument("--contiguous", action="store_true", help="this loop in the memory layout of the others")
+    parser.add_argument(
+        "--contiguous", action="store_true", help="this loop in the memory layout of the others"
+    )
     parser.add_argument("--compile", action="store_true", help="this loop with torch.compile")
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()

@@ -46,12 +46,22 @@ def memorisation() -> dict[str, float]:
 
 def cold() -> dict[str, float]:
     values = {"degraded": 20.1, "restored": 24.3, "fully_degraded": 15.2, "walked_back": 16.7}
-    return {f"{name}_psnr{end}": v for name, psnr in values.items() for end, v in (("", psnr), ("_ci95", 0.3))}
+    return {
+        f"{name}_psnr{end}": v for name, psnr in values.items() for end, v in (("", psnr), ("_ci95", 0.3))
+    }
 
 
 def anatomy() -> pd.DataFrame:
-    row = {"kind": "Conv2d", "input": "3 x 32 x 32", "output": "16 x 32 x 32", "parameters": 123456, "share": 0.25}
-    rows = [{"part": part, "rung": rung} | row for rung in ("class_conditional", "text") for part in ("in", "out")]
+    row = {
+        "kind": "Conv2d",
+        "input": "3 x 32 x 32",
+        "output": "16 x 32 x 32",
+        "parameters": 123456,
+        "share": 0.25,
+    }
+    rows = [
+        {"part": part, "rung": rung} | row for rung in ("class_conditional", "text") for part in ("in", "out")
+    ]
     rows[1]["input"] = None  # a class number has no shape
     return pd.DataFrame(rows)
 

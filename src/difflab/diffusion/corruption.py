@@ -35,6 +35,7 @@ class GaussianNoise:
 
     def __init__(self, schedule: Schedule, objective: "ObjectiveParams") -> None:
         self.schedule, self.objective = schedule, objective
+        self._range = schedule.sigmas[[0, -1]].tolist()
 
     def __call__(self, x0: Tensor, keys: Tensor) -> Corrupted:
         sigma = self.sigma(rng.fold(keys, rng.key(0, "sigma")))
@@ -46,7 +47,7 @@ class GaussianNoise:
         if self.objective.density == "timestep":
             return self.schedule.draw(keys)
         sigma = torch.exp(self.objective.log_mean + self.objective.log_std * rng.normal(keys))
-        return sigma.clamp(self.schedule.sigmas[0].item(), self.schedule.sigmas[-1].item())
+        return sigma.clamp(*self._range)
 
 
 class FixedNoise:

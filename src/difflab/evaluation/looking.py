@@ -59,6 +59,6 @@ def attention_figure(prompts: Sequence[str], images: np.ndarray, maps: Tensor) -
         )
         for column, word in enumerate(prompt.split()):
             grid[row, column + 1].imshow(images[row].mean(-1), cmap="gray", alpha=0.5)
-            grid[row, column + 1].imshow(maps[row, column], cmap="plasma", alpha=0.7)
+            grid[row, column + 1].imshow(maps[row, column].numpy(), cmap="plasma", alpha=0.7)
             grid[row, column + 1].set_title(word, fontsize=7)
     return figure

@@ -11,6 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from difflab.errors import DifflabError
+
 
 @dataclass(frozen=True)
 class Spectrum:
@@ -52,12 +54,17 @@ def spectrum_of(images: Tensor, bands: int) -> Spectrum:
     """The spectrum of images float32 [n, C, H, W] in `bands` rings of equal width up to the Nyquist frequency.
 
     Corners beyond it belong to the last ring.
+
+    Raises:
+        DifflabError: a ring is so narrow that no frequency lies in it.
     """
     mean = images.mean(0)
     height, width = images.shape[-2:]
     rows, columns = torch.fft.fftfreq(height)[:, None], torch.fft.fftfreq(width)
     radius = (rows.square() + columns.square()).sqrt() / 0.5
     rings = (radius * bands).long().clamp_max(bands - 1)
+    if not torch.bincount(rings.flatten(), minlength=bands).all():
+        raise DifflabError(f"{bands} bands are too many for images of {height} x {width}: choose fewer")
     return Spectrum(mean, _power(images - mean), rings, bands)
 
 

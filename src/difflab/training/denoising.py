@@ -109,6 +109,7 @@ def train_denoiser(
     state = {"model": model, "optimizer": optimizer, "schedule": schedule, "ema": ema}
     state["identity"] = identity(model, [what, seed, settings.model_dump(), images.ids])
     progress = load_state(state_path, **state) or {"step": 0, "rows": [], "window": []}
+    lay_out_moments(optimizer)
     if progress["step"]:
         print(f"{what}: goes on after step {progress['step']} of an interrupted run", flush=True)
     curve = Curve(settings.validation_interval, settings.steps, progress["rows"], progress["window"])
@@ -192,6 +193,14 @@ def train_denoiser(
         ema.copy_to(parameters)
     model.eval()
     return curve.rows
+
+
+def lay_out_moments(optimizer: torch.optim.Optimizer) -> None:
+    """Give loaded moments the memory layout of their parameters: a fused step presumes it and does not check."""
+    for parameter, moments in optimizer.state.items():
+        for name, moment in moments.items():
+            if moment.shape == parameter.shape:
+                moments[name] = torch.empty_like(parameter).copy_(moment)
 
 
 def warmup_cosine(step: int, settings: "ImageTrainingParams") -> float:

@@ -136,13 +136,14 @@ def load_weights(path: Path, classes: Sequence[str]) -> ResNet20:
 
     network = ResNet20(classes)
     found = load_file(path)
+    what = f"{path} holds no ResNet-20 of {len(classes)} classes"
     for name, tensor in network.state_dict().items():
         if name.endswith("num_batches_tracked"):  # a counter that inference does not use
             found.setdefault(name, tensor)
         elif name not in found or found[name].shape != tensor.shape:
-            raise DifflabError(
-                f"{path} holds no ResNet-20 of {len(classes)} classes: '{name}' is missing or of another shape"
-            )
+            raise DifflabError(f"{what}: '{name}' is missing or of another shape")
+    if extra := sorted(set(found) - set(network.state_dict())):
+        raise DifflabError(f"{what}: it has '{extra[0]}', which this network lacks")
     network.load_state_dict(found)
     return network.eval()
 
