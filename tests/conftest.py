@@ -1,9 +1,12 @@
 """Fixtures shared by all tests."""
 
+import gc
 import os
 from pathlib import Path
 
 import pytest
+
+gc.set_threshold(200_000, 20, 20)  # as in stages/__init__.py: importing the libraries is quicker by a quarter
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")

@@ -1,5 +1,6 @@
 """The command line, `difflab`. Commands import what they need, so that --help is immediate."""
 
+import gc
 import subprocess
 import sys
 import time
@@ -103,7 +104,7 @@ def repro(targets: tuple[str, ...], jobs: int | None) -> None:
     from difflab.app import repro
 
     jobs = jobs or repro.default_jobs()
-    if jobs == 1:
+    if jobs == 1 and repro.changed(targets):
         sys.exit(subprocess.run([sys.executable, "-m", "dvc", "repro", *targets], check=False).returncode)
     started = time.perf_counter()
     try:
@@ -202,6 +203,7 @@ def _params(overrides: tuple[str, ...]) -> "Params":
 
 def main() -> None:
     """The console script: an error that a person can act on is one line, without a traceback."""
+    gc.set_threshold(200_000, 20, 20)  # as in stages/__init__.py
     try:
         cli()
     except Exception as error:

@@ -1,6 +1,6 @@
 """Stages killed at random moments, and Ctrl-C: the same command goes on and gives the bytes of an undisturbed run.
 
-`pytest -m long tests/study/test_interruption.py` kills 24 times, the normal run four.
+`pytest -m long tests/study/test_interruption.py` kills 24 times, in the queue too, the normal run four times.
 """
 
 import os
@@ -154,6 +154,7 @@ def test_ctrl_c_ends_it_with_its_state_saved(longer):
         assert "Traceback" not in log(longer)
 
 
+@pytest.mark.long
 def test_a_queued_experiment_goes_on_too(longer):
     run(longer, "git", "commit", "-qam", "longer")
     more = ["-S", f"finetune.training.steps={STEPS}", "-S", "finetune.training.checkpoint_interval=4"]

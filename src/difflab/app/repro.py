@@ -106,10 +106,10 @@ def changed(targets: Iterable[str]) -> dict[str, list[str]]:
     """The stages that are out of date or depend on one that is, in order, and which of these each waits for."""
     import networkx
     from dvc.exceptions import DvcException
-    from dvc.repo import Repo
+    from dvc.repo import Repo, lock_repo
 
     try:
-        with Repo() as repository:
+        with Repo() as repository, lock_repo(repository):  # else DVC reads its files for each question anew
             graph = repository.index.graph  # an edge leads from a stage to one that it depends on
             targets = list(targets)
             wanted = _with_dependencies(repository, graph, targets)
