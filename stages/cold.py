@@ -27,7 +27,8 @@ def main(stage: Stage, *, degradation: str) -> None:
     store = ImageStore("data/images/cifar10")
     ids, test = store.split("train"), store.split("test")[: params.test_images]
     degrade = Blur(params.levels, params.widest_blur) if degradation == "blur" else Mask(params.levels)
-    restorer = Restorer(build_unet(params.unet, size=params.image_size, channels=3, seed=seed))
+    network = build_unet(params.unet, size=params.image_size, channels=3, seed=seed)
+    restorer = Restorer(network, params.unet.patch_size)
     clean = to_float(load_pixels(store, test, params.image_size, channels=3))
     rows = train_denoiser(
         restorer,

@@ -35,7 +35,9 @@ def main(stage: Stage, *, rung: str) -> None:
         classes=classes,
         seed=stage.params.seed,
     )
-    denoiser = Denoiser(network, schedule.make(params.schedule), params.objective.prediction)
+    denoiser = Denoiser(
+        network, schedule.make(params.schedule), params.objective.prediction, params.unet.patch_size
+    )
 
     def image_set(split: Split, count: int | None = None) -> ImageSet:
         conditions = rungs.conditions(rung, network, split.labels[:count], classes)

@@ -27,9 +27,8 @@ def main(stage: Stage, *, version: str) -> None:
     table = schedule.make(params.schedule)
     sigma = 2 * params.sigma  # of images in [-1, 1]
     table.require(sigma)
-    denoiser = Denoiser(
-        build_unet(params.unet, size=params.image_size, channels=3, seed=stage.params.seed), table, "epsilon"
-    )
+    network = build_unet(params.unet, size=params.image_size, channels=3, seed=stage.params.seed)
+    denoiser = Denoiser(network, table, "epsilon", params.unet.patch_size)
     corruption: Corruption = FixedNoise(sigma, params.clipped)
     settings, weigh = params.training, torch.ones_like
     if version == "v0":

@@ -7,6 +7,7 @@ import pandas as pd
 import torch
 
 from difflab import runtime
+from difflab.diffusion import patches
 from difflab.diffusion.ladder import DATASETS
 from difflab.diffusion.prompts import digit_prompts
 from difflab.evaluation.anatomy import anatomy
@@ -105,7 +106,7 @@ def attention(stage: Stage, sampler: LadderSampler) -> tuple[list[str], np.ndarr
 def parts(sampler: LadderSampler, rung: str) -> pd.DataFrame:
     """The anatomy of one rung's network."""
     network = sampler.denoiser.network
-    x = torch.zeros(1, *sampler.shape, device=sampler.device)
+    x = patches.fold(torch.zeros(1, *sampler.shape, device=sampler.device), sampler.denoiser.patch_size)
     condition = dict(sampler.condition(sampler.wanted(1)) or {})
     if sampler.prompted:
         tokens = sampler.condition([digit_prompts(3)[0]])["tokens"]

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from difflab import rng
+from difflab.diffusion import patches
 from difflab.diffusion.corruption import Corrupted
 from difflab.diffusion.flow import per_sample
 
@@ -74,16 +75,17 @@ class Restorer(nn.Module):
     """R(x, s): the network sees the degraded image and its level, and says what is missing.
 
     Args:
-        network: `UNet2DModel`; its timestep is s * 1000.
+        network: `DRUNet` or `UNet2DModel`; its timestep is s * 1000.
+        patch_size: the network sees squares of so many pixels as channels.
     """
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: nn.Module, patch_size: int = 1) -> None:
         super().__init__()
-        self.network = network
+        self.network, self.patch_size = network, patch_size
 
     def forward(self, x: Tensor, strength: Tensor, condition: None = None) -> Tensor:
         """The restored image, float32 [B, C, H, W]."""
-        return x + self.network(x, 1000 * strength, return_dict=False)[0].float()
+        return x + patches.apply(self.network, self.patch_size, x, 1000 * strength, {})
 
 
 @torch.no_grad()

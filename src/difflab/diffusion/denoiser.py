@@ -10,6 +10,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from difflab.diffusion import patches
 from difflab.diffusion.flow import per_sample
 from difflab.diffusion.schedule import Schedule
 
@@ -32,14 +33,18 @@ class Denoiser(nn.Module):
         (x - s F) / (1 + s)                  flow: F is noise - x0
 
     Args:
-        network: `UNet2DModel` or `UNet2DConditionModel`; its timestep is an index of the schedule.
+        network: `UNet2DModel`, `UNet2DConditionModel` or `DRUNet`; its timestep is an index of the schedule.
         schedule: the noise levels that it was, or will be, trained on.
         prediction: what F is.
+        patch_size: the network sees squares of so many pixels as channels, see `difflab.diffusion.patches`.
     """
 
-    def __init__(self, network: nn.Module, schedule: Schedule, prediction: Prediction) -> None:
+    def __init__(
+        self, network: nn.Module, schedule: Schedule, prediction: Prediction, patch_size: int = 1
+    ) -> None:
         super().__init__()
         self.network, self.schedule, self.prediction = network, schedule, prediction
+        self.patch_size = patch_size
 
     def forward(self, x: Tensor, sigma: Tensor, condition: Condition | None = None) -> Tensor:
         """The expected clean image, float32 [B, C, H, W].
@@ -52,9 +57,8 @@ class Denoiser(nn.Module):
         s = per_sample(sigma, x)
         root_abar = (1 + s.square()).rsqrt()
         scaled = x / (1 + s) if self.prediction == "flow" else root_abar * x
-        output = self.network(scaled, self.schedule.timestep(sigma), **(condition or {}), return_dict=False)[
-            0
-        ].float()
+        timestep = self.schedule.timestep(sigma)
+        output = patches.apply(self.network, self.patch_size, scaled, timestep, condition or {})
         if self.prediction == "epsilon":
             return x - s * output
         if self.prediction == "v":

@@ -1,7 +1,7 @@
-"""The networks of the pixel models: diffusers' U-Nets, without and with cross-attention, and their files.
+"""The networks of the pixel models and their files: diffusers' U-Nets without and with cross-attention, DRUNet.
 
 <folder>/unet/            the network in `save_pretrained` layout
-<folder>/denoiser.json    what it predicts, its schedule, its classes or words
+<folder>/denoiser.json    what it predicts, its schedule, its patch size, its classes or words
 <folder>/prompts.safetensors    the embedding of the words, where it reads prompts
 """
 
@@ -22,6 +22,7 @@ from difflab.files import read_json, write_json
 if TYPE_CHECKING:
     from diffusers import UNet2DConditionModel, UNet2DModel
 
+    from difflab.diffusion.drunet import DRUNet
     from difflab.params.diffusion import ScheduleParams, UNetParams
 
 DESCRIPTION, PROMPTS = "denoiser.json", "prompts.safetensors"
@@ -29,22 +30,27 @@ DESCRIPTION, PROMPTS = "denoiser.json", "prompts.safetensors"
 
 def build_unet(
     params: "UNetParams", *, size: int, channels: int, seed: int, num_classes: int | None = None
-) -> "UNet2DModel":
-    """A new `UNet2DModel`; with `num_classes`, class number `num_classes` means no class.
+) -> "UNet2DModel | DRUNet":
+    """A new network without prompts; with `num_classes`, class number `num_classes` means no class.
+
+    Args:
+        size, channels: of the images, before they are folded into patches.
 
     Raises:
-        DifflabError: the image cannot be halved as often as there are levels.
+        DifflabError: the image cannot be halved as often as there are levels, or a DRUNet is to know classes.
     """
     from diffusers import UNet2DModel
 
-    _check_size(params, size)
+    shape = _input_shape(params, size, channels)
     torch.manual_seed(rng.key(seed, "init", "unet"))
     levels = range(len(params.block_out_channels))
+    if params.kind == "drunet":
+        if num_classes is not None:
+            raise DifflabError("a drunet cannot be told a class: set the kind of this unet to unet")
+        return _drunet(params, shape["in_channels"])
     return _quiet_output(
         UNet2DModel(
-            sample_size=size,
-            in_channels=channels,
-            out_channels=channels,
+            **shape,
             down_block_types=[
                 "AttnDownBlock2D" if n in params.attention_levels else "DownBlock2D" for n in levels
             ],
@@ -61,17 +67,22 @@ def build_unet(
 def build_conditional_unet(
     params: "UNetParams", *, size: int, channels: int, cross_attention_dim: int, seed: int
 ) -> "UNet2DConditionModel":
-    """A new `UNet2DConditionModel` that reads prompts by cross-attention at `attention_levels`."""
+    """A new `UNet2DConditionModel` that reads prompts by cross-attention at `attention_levels`.
+
+    Raises:
+        DifflabError: as `build_unet`.
+    """
     from diffusers import UNet2DConditionModel
 
-    _check_size(params, size)
+    if params.kind == "drunet":
+        raise DifflabError("a drunet cannot read prompts: set the kind of this unet to unet")
+    shape = _input_shape(params, size, channels)
     torch.manual_seed(rng.key(seed, "init", "conditional unet"))
     levels = range(len(params.block_out_channels))
+    heads = tuple(max(1, width // params.attention_head_dim) for width in params.block_out_channels)
     return _quiet_output(
         UNet2DConditionModel(
-            sample_size=size,
-            in_channels=channels,
-            out_channels=channels,
+            **shape,
             down_block_types=[
                 "CrossAttnDownBlock2D" if n in params.attention_levels else "DownBlock2D" for n in levels
             ],
@@ -81,7 +92,8 @@ def build_conditional_unet(
             ],
             mid_block_type="UNetMidBlock2DCrossAttn",
             cross_attention_dim=cross_attention_dim,
-            **_sizes(params),
+            # What this class calls attention_head_dim is the number of heads.
+            **(_sizes(params) | {"attention_head_dim": heads}),
         )
     )
 
@@ -95,19 +107,30 @@ def _sizes(params: "UNetParams") -> dict[str, Any]:
     }
 
 
-def _check_size(params: "UNetParams", size: int) -> None:
-    halvings = len(params.block_out_channels) - 1
-    if size % 2**halvings:
+def _drunet(params: "UNetParams", channels: int) -> "DRUNet":
+    from difflab.diffusion.drunet import DRUNet
+
+    return _quiet_output(
+        DRUNet(channels, channels, params.block_out_channels, params.layers_per_block, num_train_timesteps=1000)
+    )
+
+
+def _input_shape(params: "UNetParams", size: int, channels: int) -> dict[str, int]:
+    halvings, patch = len(params.block_out_channels) - 1, params.patch_size
+    if size % (patch * 2**halvings):
+        folded = f", after patches of {patch}," if patch > 1 else ""
         raise DifflabError(
-            f"images of {size} pixels cannot be halved {halvings} times: give block_out_channels fewer widths, "
-            "or choose another size"
+            f"images of {size} pixels cannot be halved {halvings} times{folded}: give block_out_channels fewer "
+            "widths, or choose another size"
         )
+    channels *= patch**2
+    return {"sample_size": size // patch, "in_channels": channels, "out_channels": channels}
 
 
 def _quiet_output(network: nn.Module) -> nn.Module:
     """The last convolution starts at zero: the first step then starts from the best constant."""
-    nn.init.zeros_(network.conv_out.weight)
-    nn.init.zeros_(network.conv_out.bias)
+    for parameter in network.conv_out.parameters():
+        nn.init.zeros_(parameter)
     return network
 
 
@@ -121,7 +144,8 @@ def save_denoiser(folder: Path, denoiser: Denoiser, params: "ScheduleParams", **
         save_file(tensors, folder / PROMPTS)
         network = network.unet
     network.save_pretrained(folder / "unet")
-    description = {"prediction": denoiser.prediction, "schedule": params.model_dump(), **facts}
+    description = {"prediction": denoiser.prediction, "schedule": params.model_dump()}
+    description |= {"patch_size": denoiser.patch_size, **facts}
     write_json(folder / DESCRIPTION, description)
 
 
@@ -133,6 +157,7 @@ def load_denoiser(folder: str | Path, device: torch.device | str = "cpu") -> tup
     """
     from diffusers import UNet2DConditionModel, UNet2DModel
 
+    from difflab.diffusion.drunet import DRUNet
     from difflab.params.diffusion import ScheduleParams
 
     folder = Path(folder)
@@ -141,14 +166,16 @@ def load_denoiser(folder: str | Path, device: torch.device | str = "cpu") -> tup
     description = read_json(folder / DESCRIPTION)
     config = read_json(folder / "unet" / "config.json")
     words = description.get("prompts")
-    network: nn.Module = (UNet2DConditionModel if words else UNet2DModel).from_config(config)
+    kinds = {kind.__name__: kind for kind in (UNet2DModel, UNet2DConditionModel, DRUNet)}
+    network: nn.Module = kinds[config["_class_name"]].from_config(config)
     load_weights(network, folder / "unet" / "diffusion_pytorch_model.safetensors")
     if words:
         prompts = PromptEncoder(Vocabulary(words["words"], words["length"]), words["dim"], seed=0)
         load_weights(prompts, folder / PROMPTS)
         network = PromptedUNet(network, prompts)
     table = schedule.make(ScheduleParams(**description["schedule"]))
-    return Denoiser(network, table, description["prediction"]).to(device).eval(), description
+    denoiser = Denoiser(network, table, description["prediction"], description["patch_size"])
+    return denoiser.to(device).eval(), description
 
 
 def load_weights(network: nn.Module, path: Path) -> None:

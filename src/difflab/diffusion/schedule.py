@@ -29,7 +29,7 @@ class Schedule:
         if sigmas.ndim != 1 or len(sigmas) < 2 or (sigmas <= 0).any() or (sigmas.diff() <= 0).any():
             raise ValueError("a schedule has at least two sigmas, positive and ascending")
         self.sigmas = sigmas.double()
-        self._logs = self.sigmas.log()
+        self._tables: dict[torch.device, tuple[Tensor, Tensor]] = {}
 
     def __len__(self) -> int:
         return len(self.sigmas)
@@ -41,14 +41,14 @@ class Schedule:
 
     def sigma(self, timestep: Tensor) -> Tensor:
         """Sigma at timesteps in 0 .. T - 1, which need not be whole; float32, like `timestep`."""
-        logs = self._logs.to(timestep.device)
+        logs, _ = self._on(timestep.device)
         place = timestep.double().clamp(0, len(self) - 1)
         low = place.floor().long().clamp_max(len(self) - 2)
         return torch.lerp(logs[low], logs[low + 1], place - low).exp().float()
 
     def timestep(self, sigma: Tensor) -> Tensor:
         """The timestep whose noise is `sigma`, float32, like `sigma`; outside the table its nearest end."""
-        logs = self._logs.to(sigma.device)
+        logs, _ = self._on(sigma.device)
         value = sigma.double().clamp_min(1e-12).log()
         low = (torch.searchsorted(logs, value) - 1).clamp(0, len(self) - 2)
         share = ((value - logs[low]) / (logs[low + 1] - logs[low])).clamp(0, 1)
@@ -57,7 +57,14 @@ class Schedule:
     def draw(self, keys: Tensor) -> Tensor:
         """Sigma of timesteps drawn uniformly, as DDPM trains; float32 [B], one for each key (int64 [B])."""
         timestep = (rng.uniform(keys) * len(self)).long().clamp_max(len(self) - 1)
-        return self.sigmas.float().to(keys.device)[timestep]
+        _, sigmas = self._on(keys.device)
+        return sigmas[timestep]
+
+    def _on(self, device: torch.device) -> tuple[Tensor, Tensor]:
+        """ln(sigma), float64, and sigma, float32, on a device; copied there once, as a copy makes the host wait."""
+        if device not in self._tables:
+            self._tables[device] = self.sigmas.log().to(device), self.sigmas.float().to(device)
+        return self._tables[device]
 
     def require(self, sigma: float) -> None:
         """Refuse a noise that the schedule does not reach.

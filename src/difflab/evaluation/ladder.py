@@ -98,4 +98,7 @@ def share_right(network: ResNet20, seen: Tensor, wanted: Sequence[str]) -> float
 
 def class_of(wanted: str, classes: Sequence[str]) -> str:
     """The class that a class name or a prompt asks for."""
-    return wanted if wanted in classes else classes[digit_of(wanted)]
+    if wanted in classes:
+        return wanted
+    digit = digit_of(wanted)
+    return next(name for name in classes if digit_of(name) == digit)

@@ -39,13 +39,18 @@ class ObjectiveParams(Group):
 
 
 class UNetParams(Group):
-    """The size of a `UNet2DModel` or `UNet2DConditionModel`."""
+    """The kind and size of a network, see `difflab.diffusion.networks`."""
 
+    kind: Literal["unet", "drunet"] = Field(
+        description="unet: diffusers' UNet2DModel, with prompts UNet2DConditionModel; drunet: a residual U-Net "
+        "without normalisation, condition or attention"
+    )
+    patch_size: Literal[1, 2, 4] = Field(description="side of the squares of pixels that enter as channels")
     block_out_channels: list[int] = Field(min_length=1, description="width at full size, at half size, ...")
     layers_per_block: int = Field(ge=1)
     attention_levels: list[int] = Field(description="levels with self-attention, 0 is full size")
     norm_num_groups: int = Field(ge=1, description="groups of each GroupNorm; must divide every width")
-    attention_head_dim: int = Field(ge=1)
+    attention_head_dim: int = Field(ge=1, description="channels of a head; must divide the widths with attention")
 
     @model_validator(mode="after")
     def _fits(self) -> "UNetParams":
@@ -58,6 +63,12 @@ class UNetParams(Group):
                 f"attention_levels has {beyond[0]}, but the levels go from 0 to "
                 f"{len(self.block_out_channels) - 1}"
             )
+        if self.kind == "drunet" and self.attention_levels:
+            raise ValueError("a drunet has no attention: attention_levels must be []")
+        attending = [self.block_out_channels[level] for level in self.attention_levels]
+        attending += self.block_out_channels[-1:] if attending else []  # the middle block attends too
+        if odd := [width for width in attending if width % self.attention_head_dim]:
+            raise ValueError(f"attention_head_dim {self.attention_head_dim} does not divide the width {odd[0]}")
         return self
 
 
