@@ -232,7 +232,7 @@ def main() -> None:
     args.device = "cuda" if torch.cuda.is_available() else "cpu"
     torch.set_num_threads(args.threads)
 
-    sizes = UNetParams(block_out_channels=args.widths, layers_per_block=args.layers,
+    sizes = UNetParams(kind="unet", patch_size=1, block_out_channels=args.widths, layers_per_block=args.layers,
                        attention_levels=args.attention, norm_num_groups=8, attention_head_dim=8)  # fmt: skip
     network = build_unet(sizes, size=SIZE, channels=3, seed=0).to(args.device)
     pixels = (255 * rng.uniform(torch.arange(args.images), (3, SIZE, SIZE))).to(torch.uint8)

@@ -11,12 +11,12 @@ from difflab.diffusion.prompts import PromptedUNet, PromptEncoder, Vocabulary, d
 from difflab.params.ddpm import RungParams, RungSamplingParams, TextRungParams
 from difflab.params.diffusion import ImageTrainingParams, ObjectiveParams, ScheduleParams, UNetParams
 
-SIZE, CLASSES, KINDS = 8, ["cat", "dog", "owl"], ("plain", "by class", "prompted")
+SIZE, CLASSES, KINDS = 8, ["cat", "dog", "owl"], ("plain", "by class", "prompted", "drunet")
 
 
 def unet_params(**changes) -> UNetParams:
     values = {
-        "block_out_channels": [8, 8], "layers_per_block": 1, "attention_levels": [],
+        "kind": "unet", "patch_size": 1, "block_out_channels": [8, 8], "layers_per_block": 1, "attention_levels": [],
         "norm_num_groups": 4, "attention_head_dim": 4,
     }  # fmt: skip
     return UNetParams(**{**values, **changes})
@@ -75,9 +75,8 @@ def network(kind: str = "plain", channels: int = 1, seed: int = 0, **changes) ->
         unet = build_conditional_unet(params, cross_attention_dim=8, **common)
         made = PromptedUNet(unet, PromptEncoder(digit_vocabulary(), 8, seed))
     else:
-        unet = made = build_unet(
-            unet_params(**changes), num_classes=len(CLASSES) if kind == "by class" else None, **common
-        )
+        sizes = unet_params(**({"kind": "drunet"} if kind == "drunet" else {}), **changes)
+        unet = made = build_unet(sizes, num_classes=len(CLASSES) if kind == "by class" else None, **common)
     with torch.no_grad():
         generator = torch.Generator().manual_seed(seed)
         unet.conv_out.weight.copy_(0.1 * torch.randn(unet.conv_out.weight.shape, generator=generator))
@@ -85,7 +84,8 @@ def network(kind: str = "plain", channels: int = 1, seed: int = 0, **changes) ->
 
 
 def denoiser(kind: str = "plain", prediction: str = "v", **changes) -> Denoiser:
-    return Denoiser(network(kind, **changes), schedule.make(schedule_params()), prediction)
+    patch_size = changes.get("patch_size", 1)
+    return Denoiser(network(kind, **changes), schedule.make(schedule_params()), prediction, patch_size)
 
 
 def told(kind: str, count: int) -> dict[str, Tensor] | None:

@@ -38,6 +38,16 @@ def test_a_saved_denoiser_gives_the_same_output_bit_for_bit(tmp_path, kind, pred
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_a_denoiser_in_patches_comes_back_with_them(tmp_path, kind):
+    original = denoiser(kind, patch_size=2).eval()
+    save_denoiser(tmp_path, original, schedule_params(), classes=CLASSES)
+    loaded, _ = load_denoiser(tmp_path)
+    x, sigma = noise(4), torch.tensor([0.02, 0.4, 3.0, 100.0])
+    with torch.no_grad():
+        assert torch.equal(loaded(x, sigma, told(kind, 4)), original(x, sigma, told(kind, 4)))
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_network_trained_in_another_memory_layout_is_saved_as_well(tmp_path, kind):
     original = denoiser(kind, seed=5).to(memory_format=torch.channels_last)
     save_denoiser(tmp_path, original, schedule_params())
@@ -136,3 +146,37 @@ def test_attention_stands_at_its_levels_on_the_way_down_and_up(build, name):
 
 def test_without_levels_there_is_no_attention():
     assert not any(isinstance(module, Attention) for module in network().modules())
+
+
+def test_a_drunet_is_refused_a_condition_and_attention():
+    params = unet_params(kind="drunet")
+    with pytest.raises(DifflabError, match="a drunet cannot be told a class"):
+        build_unet(params, size=8, channels=1, seed=0, num_classes=3)
+    with pytest.raises(DifflabError, match="a drunet cannot read prompts"):
+        build_conditional_unet(params, size=8, channels=1, seed=0, cross_attention_dim=8)
+    with pytest.raises(ValueError, match="a drunet has no attention"):
+        unet_params(kind="drunet", attention_levels=[0])
+
+
+def test_heads_are_as_wide_as_the_parameter_says():
+    params = unet_params(block_out_channels=[8, 16], attention_levels=[0, 1], attention_head_dim=4)
+    for unet in (
+        build_unet(params, size=8, channels=1, seed=0),
+        build_conditional_unet(params, size=8, channels=1, seed=0, cross_attention_dim=8),
+    ):
+        attentions = [module for module in unet.modules() if isinstance(module, Attention)]
+        assert {module.inner_dim // module.heads for module in attentions} == {4}
+
+
+def test_a_width_that_heads_do_not_divide_is_refused_by_the_parameters():
+    with pytest.raises(ValueError, match="attention_head_dim 5 does not divide the width 8"):
+        unet_params(attention_levels=[0], attention_head_dim=5)
+
+
+def test_patches_make_a_network_at_fewer_places():
+    unet = build_unet(unet_params(patch_size=2), size=8, channels=3, seed=0)
+    assert (unet.config.sample_size, unet.config.in_channels, unet.config.out_channels) == (4, 12, 12)
+    with pytest.raises(
+        DifflabError, match=r"images of 10 pixels cannot be halved 1 times, after patches of 2"
+    ):
+        build_unet(unet_params(patch_size=2), size=10, channels=3, seed=0)

@@ -8,7 +8,8 @@ from difflab.evaluation.anatomy import anatomy
 from difflab.params.diffusion import UNetParams
 
 SIZES = UNetParams(
-    block_out_channels=[8, 16], layers_per_block=1, attention_levels=[1], norm_num_groups=4, attention_head_dim=8
+    kind="unet", patch_size=1, block_out_channels=[8, 16], layers_per_block=1,
+    attention_levels=[1], norm_num_groups=4, attention_head_dim=8
 )  # fmt: skip
 X = torch.zeros(1, 3, 16, 16)
 

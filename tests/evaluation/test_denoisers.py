@@ -17,7 +17,8 @@ SCHEDULE = ScheduleParams(
     kind="linear", num_train_timesteps=1000, beta_start=1e-4, beta_end=2e-2, sigma_min=0.01, sigma_max=50.0
 )
 UNET = UNetParams(
-    block_out_channels=[8, 8], layers_per_block=1, attention_levels=[], norm_num_groups=4, attention_head_dim=8
+    kind="unet", patch_size=1, block_out_channels=[8, 8], layers_per_block=1,
+    attention_levels=[], norm_num_groups=4, attention_head_dim=8
 )  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from difflab.sampling.strip import Strip
 from tiny import CLASSES, KINDS, denoiser, names, noise, sampling, schedule_params
 
 IDS = names(7)
-GUIDED = {"by class": 2.0, "prompted": 2.0, "plain": 1.0}
+GUIDED = {"by class": 2.0, "prompted": 2.0, "plain": 1.0, "drunet": 1.0}
 
 
 def sampler(kind="plain", channels=1, vae=None):

@@ -96,7 +96,9 @@ def _stages(params: Any, pipeline: Path) -> str:
 
 
 def _models(params: Any, models: list[Model]) -> str:
-    trained = [f"zoo.{name}" for name in type(params.zoo).model_fields if _is_trained(getattr(params.zoo, name))]
+    trained = [
+        f"zoo.{name}" for name in type(params.zoo).model_fields if _is_trained(getattr(params.zoo, name))
+    ]
     lines = [f"models trained by the pipeline: {', '.join(trained) or 'none'}"]
     if models:
         lines.append("models from the Hugging Face Hub:")

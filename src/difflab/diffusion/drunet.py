@@ -4,6 +4,8 @@ Denoiser Prior", section 3.1), told the strength of the noise by one more input 
 Without normalisation a pixel's brightness survives to the output, which restoring needs and generating does not.
 """
 
+import itertools
+
 import torch
 from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.modeling_utils import ModelMixin
@@ -44,7 +46,7 @@ class DRUNet(ModelMixin, ConfigMixin):
     ) -> None:
         super().__init__()
         widths = block_out_channels
-        pairs = list(zip(widths, widths[1:], strict=False))
+        pairs = list(itertools.pairwise(widths))
 
         def blocks(width: int) -> nn.Sequential:
             return nn.Sequential(*(ResidualBlock(width) for _ in range(layers_per_block)))

@@ -111,7 +111,9 @@ def _drunet(params: "UNetParams", channels: int) -> "DRUNet":
     from difflab.diffusion.drunet import DRUNet
 
     return _quiet_output(
-        DRUNet(channels, channels, params.block_out_channels, params.layers_per_block, num_train_timesteps=1000)
+        DRUNet(
+            channels, channels, params.block_out_channels, params.layers_per_block, num_train_timesteps=1000
+        )
     )
 
 

@@ -50,7 +50,9 @@ class UNetParams(Group):
     layers_per_block: int = Field(ge=1)
     attention_levels: list[int] = Field(description="levels with self-attention, 0 is full size")
     norm_num_groups: int = Field(ge=1, description="groups of each GroupNorm; must divide every width")
-    attention_head_dim: int = Field(ge=1, description="channels of a head; must divide the widths with attention")
+    attention_head_dim: int = Field(
+        ge=1, description="channels of a head; must divide the widths with attention"
+    )
 
     @model_validator(mode="after")
     def _fits(self) -> "UNetParams":
@@ -68,7 +70,9 @@ class UNetParams(Group):
         attending = [self.block_out_channels[level] for level in self.attention_levels]
         attending += self.block_out_channels[-1:] if attending else []  # the middle block attends too
         if odd := [width for width in attending if width % self.attention_head_dim]:
-            raise ValueError(f"attention_head_dim {self.attention_head_dim} does not divide the width {odd[0]}")
+            raise ValueError(
+                f"attention_head_dim {self.attention_head_dim} does not divide the width {odd[0]}"
+            )
         return self
 
 
