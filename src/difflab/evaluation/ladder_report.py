@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from difflab.diffusion.ladder import CONDITIONAL, RUNG_NAMES, RUNGS, SINGLE
-from difflab.evaluation.document import Block, Picture, Section, Table, Text
+from difflab.evaluation.document import Block, Picture, Section, Table, Text, markdown_table
 from difflab.evaluation.inputs import Inputs
 from difflab.evaluation.published import published
 from difflab.evaluation.tables import ABSENT, number
@@ -32,10 +32,39 @@ def sections(inputs: Inputs) -> list[Section]:
     ]
 
 
+def results_tables(summary: Mapping[str, float]) -> str:
+    """Denoisers and rungs as Markdown, for the README; empty where the ladder was not run."""
+    parts = []
+    for stage, title, table in (
+        ("denoise_score_", "Denoising: PSNR in dB and SSIM on test images", denoising_table),
+        ("ddpm_score_", "Pixel and latent diffusion, from one image to prompts", ladder_table),
+    ):
+        found = {k.removeprefix(stage): v for k, v in summary.items() if k.startswith(stage)}
+        if found:
+            parts.append(f"{title}:\n\n{markdown_table(table(found))}\n")
+    return "\n".join(parts)
+
+
 def denoising(inputs: Inputs) -> list[Block]:
     found = inputs.metrics("denoise_score")
     if not found:
         return []
+    known = published()["denoising"]
+    text = (
+        f"Gaussian noise of standard deviation {found['sigma']:g} on images in [0, 1], cut to that range "
+        f"(clipped) or not. Mean over {found['n']:g} test images with its 95 % interval. The published "
+        f"figures ({known['source']}) were measured on {known['n']} training images with clipped noise."
+    )
+    blocks: list[Block] = [Text(text), denoising_table(found)]
+    noise = "clipped" if "v1_clipped_psnr" in found else "unclipped"  # what v0 and v1 were trained on
+    caption = "Test images; from the top: clean, noisy, then " + ", ".join(
+        m for m in PICTURED if f"{m}_{noise}_psnr" in found
+    )
+    return blocks + _picture(inputs, "plots/grids/denoise.png", "denoise_score", caption)
+
+
+def denoising_table(found: Mapping[str, float]) -> Table:
+    """PSNR and SSIM of every denoiser, from the metrics of `denoise_score`, with the published ones beside."""
     known = published()["denoising"]
     rows = []
     for method, name in METHODS.items():
@@ -54,23 +83,28 @@ def denoising(inputs: Inputs) -> list[Block]:
         "published PSNR",
         "SSIM",
     ]
-    text = (
-        f"Gaussian noise of standard deviation {found['sigma']:g} on images in [0, 1], cut to that range "
-        f"(clipped) or not. Mean over {found['n']:g} test images with its 95 % interval. The published "
-        f"figures ({known['source']}) were measured on {known['n']} training images with clipped noise."
-    )
-    blocks: list[Block] = [Text(text), Table(header, rows)]
-    noise = "clipped" if "v1_clipped_psnr" in found else "unclipped"  # what v0 and v1 were trained on
-    caption = "Test images; from the top: clean, noisy, then " + ", ".join(
-        m for m in PICTURED if f"{m}_{noise}_psnr" in found
-    )
-    return blocks + _picture(inputs, "plots/grids/denoise.png", "denoise_score", caption)
+    return Table(header, rows)
 
 
 def ladder(inputs: Inputs) -> list[Block]:
     found = inputs.metrics("ddpm_score")
     if not found:
         return []
+    text = (
+        "From one image to a model that reads prompts. FID and KID compare with the training images, in the "
+        "features of a ResNet-20; the floor is that of held-out images."
+    )
+    blocks: list[Block] = [Text(text), ladder_table(found)]
+    for rung in RUNGS:
+        name = RUNG_NAMES[rung]
+        blocks += _picture(inputs, f"plots/ddpm/{rung}.png", f"ddpm_sample@{rung}", f"Samples: {name}")
+        strip = f"What the model takes the image for, from noise (left) to the end: {name}"
+        blocks += _picture(inputs, f"plots/ddpm/{rung}-process.png", f"ddpm_sample@{rung}", strip)
+    return blocks
+
+
+def ladder_table(found: Mapping[str, float]) -> Table:
+    """Scores of every rung, from the metrics of `ddpm_score`."""
     rows = []
     for rung in RUNGS:
         value = {k.removeprefix(f"{rung}_"): v for k, v in found.items() if k.startswith(f"{rung}_")}
@@ -85,17 +119,7 @@ def ladder(inputs: Inputs) -> list[Block]:
         kid = f"{number(1000 * value['kid'])} ({number(1000 * value['floor_kid'])})"
         rows.append([RUNG_NAMES[rung], distance, kid, accuracy, real, f"{value['n']:g}"])
     header = ["rung", "score", "KID × 1000 (floor)", "class right", "in real images", "n"]
-    text = (
-        "From one image to a model that reads prompts. FID and KID compare with the training images, in the "
-        "features of a ResNet-20; the floor is that of held-out images."
-    )
-    blocks: list[Block] = [Text(text), Table(header, rows)]
-    for rung in RUNGS:
-        name = RUNG_NAMES[rung]
-        blocks += _picture(inputs, f"plots/ddpm/{rung}.png", f"ddpm_sample@{rung}", f"Samples: {name}")
-        strip = f"What the model takes the image for, from noise (left) to the end: {name}"
-        blocks += _picture(inputs, f"plots/ddpm/{rung}-process.png", f"ddpm_sample@{rung}", strip)
-    return blocks
+    return Table(header, rows)
 
 
 def process(inputs: Inputs) -> list[Block]:
