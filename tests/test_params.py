@@ -215,5 +215,5 @@ def test_without_an_alpha_the_rank_is_taken(root):
 
 
 def test_groups_give_their_values_by_name_too():
-    params = load_params(ROOT / "params.yaml")
+    params = load_params("params.yaml")
     assert params.ddpm["text"] is params.ddpm.text
