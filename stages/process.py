@@ -1,5 +1,6 @@
 """Look at the way from noise to image: what appears first, where words act, what the network is made of."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +13,13 @@ from difflab.diffusion.ladder import DATASETS
 from difflab.diffusion.prompts import digit_prompts
 from difflab.evaluation.anatomy import anatomy
 from difflab.evaluation.looking import attention_figure, spectrum_figure
-from difflab.evaluation.spectrum import half_crossing, spectrum_of
+from difflab.evaluation.spectrum import Spectrum, class_means, half_crossing, spectrum_of
 from difflab.files import atomic_path, write_csv
 from difflab.sampling.attention import recorded, word_maps
 from difflab.sampling.ladder import LadderSampler, load_sampler
 from difflab.stage import Stage, run
 from difflab.store.images import ImageStore
-from difflab.store.pixels import load_pixels
+from difflab.store.ladder import pixel_split
 from difflab.training.denoising import to_float
 
 FOLLOWED, PROMPTED = "class_conditional", "text"
@@ -31,9 +32,11 @@ def main(stage: Stage) -> None:
     prompted = load_sampler(Path("models/ddpm") / PROMPTED, device)
 
     store = ImageStore(f"data/images/{DATASETS[FOLLOWED]}")
-    train = load_pixels(store, store.split("train"), rungs[FOLLOWED].image_size, rungs[FOLLOWED].channels)
-    spectrum = spectrum_of(to_float(train), params.bands)
-    table = appearance(stage, followed, spectrum)
+    train = pixel_split(store, "train", rungs[FOLLOWED])
+    images = to_float(train.pixels)
+    means = class_means(images, train.labels)
+    spectrum = spectrum_of(images - torch.stack([means[label] for label in train.labels]), params.bands)
+    table = appearance(stage, followed, spectrum, means)
     write_csv("plots/process.csv", table)
     with atomic_path("plots/process.png") as temporary:
         spectrum_figure(table).savefig(temporary)
@@ -62,8 +65,13 @@ def main(stage: Stage) -> None:
     )
 
 
-def appearance(stage: Stage, sampler: LadderSampler, spectrum) -> pd.DataFrame:
-    """Power of the estimates by sigma and band, measured on samples and expected, as shares of the last."""
+def appearance(
+    stage: Stage, sampler: LadderSampler, spectrum: Spectrum, means: Mapping[str, torch.Tensor]
+) -> pd.DataFrame:
+    """Power of the estimates by sigma and band, measured on samples and expected, as shares of the last.
+
+    Both are of what differs from the mean image of the class.
+    """
     params = stage.params.process
     settings = stage.params.ddpm_sample[FOLLOWED].model_copy(
         update={
@@ -76,7 +84,7 @@ def appearance(stage: Stage, sampler: LadderSampler, spectrum) -> pd.DataFrame:
     rows: list[dict[str, float]] = []
 
     def note(sigma: float, x: torch.Tensor, x0: torch.Tensor) -> None:
-        measured, expected = spectrum.measured(x0.float().cpu()), spectrum.expected(sigma)
+        measured, expected = spectrum.measured(x0.float().cpu() - known), spectrum.expected(sigma)
         rows.extend(
             {"sigma": sigma, "band": band, "power": measured[band], "expected_power": expected[band]}
             for band in range(spectrum.bands)
@@ -84,6 +92,7 @@ def appearance(stage: Stage, sampler: LadderSampler, spectrum) -> pd.DataFrame:
 
     ids = [f"process-{n:05d}" for n in range(params.num_images)]
     wanted = sampler.wanted(len(ids))
+    known = torch.stack([means[label] for label in wanted])
     sampler.images(ids, wanted, settings, seed=stage.params.seed, batch_size=len(ids), on_step=note)
     table = pd.DataFrame(rows)
     total = spectrum.expected(0.0)

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from difflab.errors import DifflabError
-from difflab.evaluation.spectrum import Spectrum, half_crossing, spectrum_of
+from difflab.evaluation.spectrum import Spectrum, class_means, half_crossing, spectrum_of
 
 
 def normal(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -100,3 +100,9 @@ def test_a_share_that_never_crosses_gives_the_nearest_end():
 def test_a_measured_share_that_comes_back_counts_where_it_first_left():
     sigmas = np.array([1.0, 2.0, 4.0, 8.0])
     assert half_crossing(sigmas, np.array([1.0, 0.5, 0.4, 0.6])) == pytest.approx(2.0)
+
+
+def test_the_mean_of_each_class_is_that_of_its_images():
+    images = torch.arange(4.0).view(4, 1, 1, 1).expand(-1, 3, 2, 2)
+    means = class_means(images, ["cat", "owl", "cat", "owl"])
+    assert {name: mean.unique().item() for name, mean in means.items()} == {"cat": 1.0, "owl": 2.0}

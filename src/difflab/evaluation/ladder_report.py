@@ -129,7 +129,8 @@ def process(inputs: Inputs) -> list[Block]:
     text = (
         "Coarse structure appears first, at high noise, and detail last. The curves show how much of the final "
         "power of each band of spatial frequency the model's estimate has at each noise: measured on "
-        f"{found['n']:g} samples, and in closed form for Gaussian data with the spectrum of the training images."
+        f"{found['n']:g} samples around the mean of their class, and in closed form for Gaussian data with the "
+        "spectrum of the training images."
     )
     blocks: list[Block] = [Text(text)]
     blocks += _picture(

@@ -5,6 +5,7 @@ frequency, S / (S + sigma^2) x, whose power is S^2 / (S + sigma^2). A frequency 
 sigma^2 = S: images have more power at low frequencies, so these appear at higher noise.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -66,6 +67,17 @@ def spectrum_of(images: Tensor, bands: int) -> Spectrum:
     if not torch.bincount(rings.flatten(), minlength=bands).all():
         raise DifflabError(f"{bands} bands are too many for images of {height} x {width}: choose fewer")
     return Spectrum(mean, _power(images - mean), rings, bands)
+
+
+def class_means(images: Tensor, labels: Sequence[str]) -> dict[str, Tensor]:
+    """The mean image float32 [C, H, W] of each class, of images float32 [n, C, H, W] with these classes.
+
+    A model that is told the class knows its mean before it sees anything: what appears is the rest.
+    """
+    return {
+        label: images[[row for row, other in enumerate(labels) if other == label]].mean(0)
+        for label in sorted(set(labels))
+    }
 
 
 def half_crossing(sigmas: np.ndarray, shares: np.ndarray) -> float:
