@@ -67,7 +67,7 @@ def build_unet(
 def build_conditional_unet(
     params: "UNetParams", *, size: int, channels: int, cross_attention_dim: int, seed: int
 ) -> "UNet2DConditionModel":
-    """A new `UNet2DConditionModel` that reads prompts by cross-attention at `attention_levels`.
+    """A new `UNet2DConditionModel` that reads prompts by cross-attention at `attention_levels`, and as a whole.
 
     Raises:
         DifflabError: as `build_unet`.
@@ -92,6 +92,8 @@ def build_conditional_unet(
             ],
             mid_block_type="UNetMidBlock2DCrossAttn",
             cross_attention_dim=cross_attention_dim,
+            addition_embed_type="text",  # the pooled prompt joins the timestep, as in SDXL and SD3
+            addition_embed_type_num_heads=4,
             # What this class calls attention_head_dim is the number of heads.
             **(_sizes(params) | {"attention_head_dim": heads}),
         )
