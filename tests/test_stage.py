@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 import yaml
@@ -205,6 +206,7 @@ def test_a_missing_input_says_how_to_make_it(repo):
 
 LOOP = """\
 import time
+from pathlib import Path
 from pathlib import Path
 from difflab import runtime
 scratch = stage.scratch()
