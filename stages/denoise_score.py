@@ -1,5 +1,7 @@
 """Score the denoisers on the whole test split: networks, the best linear one, classical ones, the noise itself."""
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 
@@ -41,6 +43,8 @@ def main(stage: Stage) -> None:
         )
         methods = {"linear": linear, **methods}
         methods |= {v: n for v, n in networks.items() if v == "v2" or clipped == params.clipped}
+        if clipped:  # v2 knows whole noise only
+            methods["v2_uncut"] = partial(denoisers.restore_cut, networks["v2"], sigma=params.sigma)
         qualities = {"noisy": restoration.compare(test, noisy, cut=clipped)}
         for name, restore in methods.items():
             restored = restore(noisy)

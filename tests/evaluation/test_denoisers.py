@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 import torch
+from scipy.stats import truncnorm
 
 from difflab.diffusion import schedule
 from difflab.diffusion.denoiser import Denoiser
 from difflab.diffusion.networks import build_unet, save_denoiser
 from difflab.errors import DifflabError
-from difflab.evaluation.denoisers import add_noise, network_denoiser, restore
+from difflab.evaluation.denoisers import add_noise, network_denoiser, restore, restore_cut, uncut
 from difflab.params.diffusion import ScheduleParams, UNetParams
 from gaussian import PerfectNetwork, best_x0, samples
 
@@ -107,3 +108,29 @@ def test_clipped_noise_is_the_same_noise_cut_to_the_range_of_images():
     free, clipped = (add_noise(clean, IDS, SIGMA, 0, cut) for cut in (False, True))
     assert np.array_equal(clipped, np.clip(free, 0, 1))
     assert free.min() < 0 < 1 < free.max()
+
+
+@pytest.mark.parametrize("clean", [0.0, 0.3, 0.9, 1.0])
+def test_what_the_cut_took_away_is_put_back_in_expectation(clean):
+    """Against the mean of a truncated normal distribution by scipy, and by drawing."""
+    noisy = np.array([0.0, 1.0, 0.4], np.float32).reshape(1, 1, 3, 1)
+    whole = uncut(noisy, np.full_like(noisy, clean), SIGMA).ravel()
+    low = truncnorm.mean(-np.inf, (0 - clean) / SIGMA, loc=clean, scale=SIGMA)
+    high = truncnorm.mean((1 - clean) / SIGMA, np.inf, loc=clean, scale=SIGMA)
+    np.testing.assert_allclose(whole, [low, high, 0.4], rtol=1e-5, atol=1e-6)
+    drawn = clean + SIGMA * np.random.default_rng(0).standard_normal(2_000_000)
+    if clean >= 0.9:
+        assert drawn[drawn >= 1].mean() == pytest.approx(whole[1], abs=1e-3)
+
+
+def test_a_brightness_outside_the_range_of_images_is_restored_through_the_cut():
+    """Flat images and their mean as the denoiser: the mean of cut noise is off, that of uncut noise is not."""
+    clean = np.full((4, 64, 64, 1), 0.95, np.float32)
+    noisy = add_noise(clean, IDS[:4], SIGMA, seed=0, clipped=True)
+
+    def flat(images):
+        return np.broadcast_to(images.mean((1, 2, 3), keepdims=True), images.shape)
+
+    assert np.abs(flat(noisy) - clean).mean() > 0.05
+    assert np.abs(restore_cut(flat, noisy, SIGMA, passes=30) - clean).mean() < 0.01
+    assert np.abs(restore_cut(flat, noisy, SIGMA) - clean).mean() < 0.03

@@ -17,8 +17,17 @@ METHODS = {
     "v0": "v0: network, stopped early",
     "v1": "v1: network",
     "v2": "v2: diffusion model at the matching timestep",
+    "v2_uncut": "v2, after what the cut took away is put back",
 }
-PICTURED = ("linear", "nlm", "tv", "v0", "v1", "v2")  # rows of the picture of `denoise_score`, in its order
+PICTURED = (
+    "linear",
+    "nlm",
+    "tv",
+    "v0",
+    "v1",
+    "v2",
+    "v2_uncorrected",
+)  # rows of the picture of `denoise_score`, in its order
 
 
 def sections(inputs: Inputs) -> list[Section]:
