@@ -3,6 +3,7 @@
 A queued experiment runs a snapshot of the repository: its own `src` comes first, before an editable install.
 """
 
+import atexit
 import gc
 import os
 import signal
@@ -24,4 +25,12 @@ def _quit(signum: int, frame: object) -> None:
     os._exit(130)
 
 
+def _end() -> None:
+    """The last thing to run: a second or two of searching for cycles, and triton's report of what that would free."""
+    gc.freeze()
+    sys.stderr.flush()
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+
+
+atexit.register(_end)  # before the libraries register theirs: these run first, and their messages are seen
 signal.signal(signal.SIGINT, _quit)  # while the libraries are imported; `difflab.stage.run` takes over

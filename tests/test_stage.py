@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 import yaml
@@ -206,6 +207,7 @@ def test_a_missing_input_says_how_to_make_it(repo):
 LOOP = """\
 import time
 from pathlib import Path
+from pathlib import Path
 from difflab import runtime
 scratch = stage.scratch()
 with runtime.graceful_stop("the loop") as stop:
@@ -314,3 +316,18 @@ def test_a_warning_is_one_line_that_names_the_stage(repo):
     assert code == 0
     assert "WARNING demo: few images\n" in err
     assert "demo.py" not in err
+
+
+def test_a_stage_ends_without_what_libraries_say_of_their_own_end():
+    """What Python tears down after the last exit handler is not the reader's concern; what comes before is."""
+    code = (
+        "import atexit, sys, stages\n"
+        "class Loud:\n"
+        "    def __del__(self): sys.__stderr__.write('torn down\\n')\n"
+        "sys.loud = Loud()\n"
+        "atexit.register(lambda: print('a last word', file=sys.stderr))\n"
+        "sys.exit(3)\n"
+    )
+    root = Path(__file__).parent.parent
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=root, check=False)
+    assert (run.returncode, run.stderr) == (3, "a last word\n")
