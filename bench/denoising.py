@@ -83,7 +83,11 @@ def ours(network: nn.Module, pixels: torch.Tensor, args: argparse.Namespace) -> 
     ids = [f"bench-{n:05d}" for n in range(len(pixels))]
     table = schedule.linear()
     runtime = RuntimeParams(
-        num_threads=args.threads, device=args.device, dtype=args.dtype, compile=args.compile
+        num_threads=args.threads,
+        small_num_threads=args.threads,
+        device=args.device,
+        dtype=args.dtype,
+        compile=args.compile,
     )
 
     def loop(steps: int) -> None:

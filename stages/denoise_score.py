@@ -13,7 +13,7 @@ from difflab.stage import Stage, run
 from difflab.store.images import ImageStore
 from difflab.store.pixels import load_pixels
 
-SHOWN, TUNING_IMAGES = 8, 100
+SHOWN, TUNING_IMAGES = 8, 50
 
 
 def main(stage: Stage) -> None:
@@ -81,4 +81,4 @@ def images(store: ImageStore, ids: list[str], size: int) -> np.ndarray:
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, small=True)

@@ -1,6 +1,5 @@
 """Look at the way from noise to image: what appears first, where words act, what the network is made of."""
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,7 @@ from difflab.diffusion.ladder import DATASETS
 from difflab.diffusion.prompts import digit_prompts
 from difflab.evaluation.anatomy import anatomy
 from difflab.evaluation.looking import attention_figure, spectrum_figure
-from difflab.evaluation.spectrum import Spectrum, class_means, half_crossing, spectrum_of
+from difflab.evaluation.spectrum import Spectrum, around_class_means, half_crossing, spectrum_of
 from difflab.files import atomic_path, write_csv
 from difflab.sampling.attention import recorded, word_maps
 from difflab.sampling.ladder import LadderSampler, load_sampler
@@ -33,10 +32,8 @@ def main(stage: Stage) -> None:
 
     store = ImageStore(f"data/images/{DATASETS[FOLLOWED]}")
     train = pixel_split(store, "train", rungs[FOLLOWED])
-    images = to_float(train.pixels)
-    means = class_means(images, train.labels)
-    spectrum = spectrum_of(images - torch.stack([means[label] for label in train.labels]), params.bands)
-    table = appearance(stage, followed, spectrum, means)
+    spectrum = spectrum_of(around_class_means(to_float(train.pixels), train.labels), params.bands)
+    table = appearance(stage, followed, spectrum)
     write_csv("plots/process.csv", table)
     with atomic_path("plots/process.png") as temporary:
         spectrum_figure(table).savefig(temporary)
@@ -60,18 +57,13 @@ def main(stage: Stage) -> None:
     for picture in ("plots/process.png", "plots/attention.png"):
         stage.run.log_artifact(picture)
     stage.done(
-        f"wrote plots/process.csv; half of the power is there at sigma {found[0]:.3g} in the lowest band "
+        f"wrote plots/process.csv; half is decided at sigma {found[0]:.3g} in the lowest band "
         f"(expected {expected[0]:.3g}), at {found[-1]:.3g} in the highest ({expected[-1]:.3g})"
     )
 
 
-def appearance(
-    stage: Stage, sampler: LadderSampler, spectrum: Spectrum, means: Mapping[str, torch.Tensor]
-) -> pd.DataFrame:
-    """Power of the estimates by sigma and band, measured on samples and expected, as shares of the last.
-
-    Both are of what differs from the mean image of the class.
-    """
+def appearance(stage: Stage, sampler: LadderSampler, spectrum: Spectrum) -> pd.DataFrame:
+    """How much of the final images is decided by sigma and band, on samples and expected."""
     params = stage.params.process
     settings = stage.params.ddpm_sample[FOLLOWED].model_copy(
         update={
@@ -81,25 +73,22 @@ def appearance(
             "num_inference_steps": params.num_inference_steps,
         }
     )
-    rows: list[dict[str, float]] = []
-
-    def note(sigma: float, x: torch.Tensor, x0: torch.Tensor) -> None:
-        measured, expected = spectrum.measured(x0.float().cpu() - known), spectrum.expected(sigma)
-        rows.extend(
-            {"sigma": sigma, "band": band, "power": measured[band], "expected_power": expected[band]}
-            for band in range(spectrum.bands)
-        )
-
     ids = [f"process-{n:05d}" for n in range(params.num_images)]
     wanted = sampler.wanted(len(ids))
-    known = torch.stack([means[label] for label in wanted])
-    sampler.images(ids, wanted, settings, seed=stage.params.seed, batch_size=len(ids), on_step=note)
-    table = pd.DataFrame(rows)
-    total = spectrum.expected(0.0)
-    last = table[table["sigma"] == table["sigma"].min()].set_index("band")["power"]
-    table["share"] = table["power"] / table["band"].map(last)
-    table["expected_share"] = table["expected_power"] / total[table["band"]]
-    return table
+    estimates: list[tuple[float, torch.Tensor]] = []
+
+    def keep(sigma: float, x: torch.Tensor, x0: torch.Tensor) -> None:
+        estimates.append((sigma, around_class_means(x0.float().cpu(), wanted)))
+
+    sampler.images(ids, wanted, settings, seed=stage.params.seed, batch_size=len(ids), on_step=keep)
+    _, final = estimates[-1]
+    return pd.DataFrame(
+        {"sigma": sigma, "band": band, "share": share, "expected_share": expected}
+        for sigma, estimate in estimates
+        for band, (share, expected) in enumerate(
+            zip(spectrum.decided(estimate, final), spectrum.expected(sigma), strict=True)
+        )
+    )
 
 
 def attention(stage: Stage, sampler: LadderSampler) -> tuple[list[str], np.ndarray, torch.Tensor]:
@@ -124,4 +113,4 @@ def parts(sampler: LadderSampler, rung: str) -> pd.DataFrame:
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, small=True)

@@ -26,7 +26,14 @@ def denoise_score() -> dict[str, float]:
 def ddpm_score() -> dict[str, float]:
     scores: dict[str, float] = {}
     for rung in RUNGS:
-        values = {"fid": 31.4, "kid": 0.0123, "floor_fid": 4.04, "floor_kid": -0.0002, "n": 400}
+        values = {
+            "fid": 31.4,
+            "kid": 0.0123,
+            "floor_fid": 4.04,
+            "floor_kid": -0.0002,
+            "n": 400,
+            "floor_n": 400,
+        }
         if rung in SINGLE:
             values = {"best_psnr": 31.26, "mean_psnr": 27.04, "n": 16}
         if rung in CONDITIONAL:

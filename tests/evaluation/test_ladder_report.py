@@ -2,14 +2,14 @@
 
 import pytest
 
-from difflab.diffusion.ladder import RUNGS
+from difflab.diffusion.ladder import RUNG_NAMES, RUNGS
 from difflab.evaluation import ladder_report
 from difflab.evaluation.document import Picture, Section, Table, Text, to_html, to_markdown
 from difflab.evaluation.inputs import Inputs
 from difflab.evaluation.ladder_report import METHODS
 from difflab.files import write_json
 
-from .ladder_fakes import METRICS, PICTURES, denoise_score, write_ladder_inputs
+from .ladder_fakes import METRICS, PICTURES, ddpm_score, denoise_score, write_ladder_inputs
 
 TITLES = (
     "Denoising", "The ladder", "What appears first", "Do samples copy training images?", "Cold diffusion",
@@ -83,8 +83,22 @@ def test_networks_trained_on_unclipped_noise_are_pictured_with_it(root):
 def test_each_rung_says_how_good_it_is_in_its_own_measure(root):
     table = rows(root, "The ladder")
     assert table[0] == ["one image, 32 px", "best 31.3 dB, mean 27.0 dB to the image", "–", "–", "–", "16"]
-    assert table[2] == ["one kind of image", "FID 31.4 (floor 4.04)", "12.3 (−0.200)", "–", "–", "400"]
-    assert table[-1] == ["by prompt", "FID 31.4 (floor 4.04)", "12.3 (−0.200)", "87.5 %", "91.6 %", "400"]
+    assert table[2] == [
+        "one kind of image",
+        "FID 31.4 (floor 4.04)",
+        "0.0123 (floor −0.0002)",
+        "–",
+        "–",
+        "400",
+    ]
+    assert table[-1] == [
+        "by prompt",
+        "FID 31.4 (floor 4.04)",
+        "0.0123 (floor −0.0002)",
+        "87.5 %",
+        "91.6 %",
+        "400",
+    ]
     assert len(table) == len(RUNGS)
 
 
@@ -139,3 +153,10 @@ def test_without_any_input_no_section_says_anything(tmp_path):
     assert tuple(found) == TITLES
     assert not any(section.blocks for section in found.values())
     assert missing == {f"metrics/{stage.replace('@', '/')}.json": stage for stage in METRICS}
+
+
+def test_a_floor_of_fewer_images_is_not_shown():
+    found = ddpm_score() | {"single_class_floor_n": 12}
+    rows = {row[0]: row for row in ladder_report.ladder_table(found).rows}
+    assert rows[RUNG_NAMES["single_class"]][1:3] == ["FID 31.4", "0.0123"]
+    assert "floor" in rows[RUNG_NAMES["text"]][1]

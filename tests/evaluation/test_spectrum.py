@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from difflab.errors import DifflabError
-from difflab.evaluation.spectrum import Spectrum, class_means, half_crossing, spectrum_of
+from difflab.evaluation.spectrum import Spectrum, around_class_means, half_crossing, spectrum_of
 
 
 def normal(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -26,8 +26,8 @@ def natural(count: int, size: int = 16) -> torch.Tensor:
 
 def test_white_noise_has_the_same_power_everywhere():
     spectrum = spectrum_of(0.7 * normal(2000, 3, 16, 16), bands=5)
-    np.testing.assert_allclose(spectrum.measured(0.7 * normal(2000, 3, 16, 16, seed=1)), 0.49, rtol=0.02)
-    np.testing.assert_allclose(spectrum.expected(0.0), 0.49, rtol=0.02)
+    np.testing.assert_allclose(spectrum.power, 0.49, rtol=0.2)
+    np.testing.assert_allclose(spectrum.expected(0.7), 0.5, rtol=0.02)
 
 
 def test_the_power_of_all_frequencies_is_the_variance_of_all_pixels():
@@ -43,20 +43,36 @@ def test_band_0_holds_the_lowest_frequencies_and_the_last_one_the_corners():
     assert rings[4, 4] == rings.max() == 3
 
 
+def filtered(images: torch.Tensor, gain: torch.Tensor) -> torch.Tensor:
+    return torch.fft.ifft2(gain * torch.fft.fft2(images.double())).real.float()
+
+
 @pytest.mark.parametrize("sigma", [0.1, 0.5, 3.0])
-def test_the_closed_form_is_the_power_of_wieners_estimate(sigma):
-    clean = natural(4000)
+def test_the_closed_form_is_what_the_exact_way_of_gaussian_data_decides(sigma):
+    """The way that ends in an image passes sqrt((S + sigma^2) / S) times it (Song et al. 2021, section 4.3)."""
+    clean = natural(300)
+    final = clean - clean.mean(0)
     spectrum = spectrum_of(clean, bands=6)
-    noisy = clean - spectrum.mean + sigma * normal(*clean.shape, seed=1)
     gain = spectrum.power / (spectrum.power + sigma**2)
-    estimate = torch.fft.ifft2(gain * torch.fft.fft2(noisy.double())).real.float() + spectrum.mean
-    np.testing.assert_allclose(spectrum.measured(estimate), spectrum.expected(sigma), rtol=0.03)
+    noisy = filtered(final, gain.rsqrt())
+    estimate = filtered(noisy, gain)  # Wiener's
+    np.testing.assert_allclose(spectrum.decided(estimate, final), spectrum.expected(sigma), rtol=1e-4)
+
+
+def test_what_does_not_stay_decides_nothing():
+    final = natural(2000) - natural(2000).mean(0)
+    spectrum = spectrum_of(final, bands=4)
+    np.testing.assert_allclose(spectrum.decided(final, final), 1)
+    np.testing.assert_allclose(
+        spectrum.decided(0.5 * final + normal(*final.shape, seed=2), final), 0.25, atol=0.06
+    )
+    assert spectrum.decided(-final, final).tolist() == [0, 0, 0, 0]
 
 
 @settings(max_examples=15)  # each looks at 601 sigmas
 @given(st.floats(1e-4, 1e4))
 def test_a_flat_band_has_half_its_power_at_the_root_of_it(power):
-    flat = Spectrum(torch.zeros(1, 4, 4), torch.full((1, 4, 4), power).double(), torch.zeros(4, 4).long(), 1)
+    flat = Spectrum(torch.full((1, 4, 4), power).double(), torch.zeros(4, 4).long(), 1)
     assert flat.half_sigma() == pytest.approx([power**0.5], rel=1e-3)
 
 
@@ -102,7 +118,8 @@ def test_a_measured_share_that_comes_back_counts_where_it_first_left():
     assert half_crossing(sigmas, np.array([1.0, 0.5, 0.4, 0.6])) == pytest.approx(2.0)
 
 
-def test_the_mean_of_each_class_is_that_of_its_images():
+def test_images_are_taken_around_the_mean_of_their_class():
     images = torch.arange(4.0).view(4, 1, 1, 1).expand(-1, 3, 2, 2)
-    means = class_means(images, ["cat", "owl", "cat", "owl"])
-    assert {name: mean.unique().item() for name, mean in means.items()} == {"cat": 1.0, "owl": 2.0}
+    around = around_class_means(images, ["cat", "owl", "cat", "owl"])
+    assert around[:, 0, 0, 0].tolist() == [-1, -1, 1, 1]
+    assert images[:, 0, 0, 0].tolist() == [0, 1, 2, 3]

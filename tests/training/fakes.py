@@ -110,5 +110,12 @@ def lora_settings(**changes):
 
 def runtime(**changes):
     return RuntimeParams(
-        **{"num_threads": 1, "device": "cpu", "dtype": "float32", "compile": False, **changes}
+        **{
+            "num_threads": 1,
+            "small_num_threads": 1,
+            "device": "cpu",
+            "dtype": "float32",
+            "compile": False,
+            **changes,
+        }
     )

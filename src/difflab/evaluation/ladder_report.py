@@ -101,7 +101,7 @@ def ladder(inputs: Inputs) -> list[Block]:
         return []
     text = (
         "From one image to a model that reads prompts. FID and KID compare with the training images, in the "
-        "features of a ResNet-20; the floor is that of held-out images."
+        "features of a ResNet-20; the floor is that of as many held-out images."
     )
     blocks: list[Block] = [Text(text), ladder_table(found)]
     for rung in RUNGS:
@@ -124,10 +124,15 @@ def ladder_table(found: Mapping[str, float]) -> Table:
         accuracy = real = ABSENT
         if rung in CONDITIONAL:
             accuracy, real = (f"{100 * value[k]:.1f} %" for k in ("accuracy", "real_accuracy"))
-        distance = f"FID {number(value['fid'])} (floor {number(value['floor_fid'])})"
-        kid = f"{number(1000 * value['kid'])} ({number(1000 * value['floor_kid'])})"
-        rows.append([RUNG_NAMES[rung], distance, kid, accuracy, real, f"{value['n']:g}"])
-    header = ["rung", "score", "KID × 1000 (floor)", "class right", "in real images", "n"]
+        floors = (
+            ("fid", "kid") if value["floor_n"] == value["n"] else ()
+        )  # fewer real images: no floor for this n
+        distance, kid = (
+            number(value[name]) + (f" (floor {number(value[f'floor_{name}'])})" if name in floors else "")
+            for name in ("fid", "kid")
+        )
+        rows.append([RUNG_NAMES[rung], f"FID {distance}", kid, accuracy, real, f"{value['n']:g}"])
+    header = ["rung", "score", "KID", "class right", "in real images", "n"]
     return Table(header, rows)
 
 
@@ -135,15 +140,18 @@ def process(inputs: Inputs) -> list[Block]:
     found = inputs.metrics("process")
     if not found:
         return []
+    halves = [found[key] for n in range(99) if (key := f"half_sigma_band_{n}") in found]
+    order = "Coarse structure appears first, at high noise, and detail last."
+    if halves != sorted(halves, reverse=True):
+        order = "In this run the order of the bands is not that of their frequencies."
     text = (
-        "Coarse structure appears first, at high noise, and detail last. The curves show how much of the final "
-        "power of each band of spatial frequency the model's estimate has at each noise: measured on "
-        f"{found['n']:g} samples around the mean of their class, and in closed form for Gaussian data with the "
-        "spectrum of the training images."
+        f"{order} The curves show how much of the final image is decided at each noise, by band of spatial "
+        f"frequency: measured on {found['n']:g} samples around the mean of their class, and in closed form for "
+        "Gaussian data with the spectrum of the training images."
     )
     blocks: list[Block] = [Text(text)]
     blocks += _picture(
-        inputs, "plots/process.png", "process", "Power of the estimate by noise and frequency", False
+        inputs, "plots/process.png", "process", "What is decided, by noise and frequency", False
     )
     caption = "Where each word of a prompt acts: cross-attention, mean over layers and steps"
     blocks += _picture(inputs, "plots/attention.png", "process", caption, False)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 def spectrum_figure(table: pd.DataFrame) -> Figure:
-    """Share of each band's final power against sigma: points measured on samples, lines in closed form.
+    """How much of each band is decided against sigma: points measured on samples, lines in closed form.
 
     Args:
         table: columns sigma, band, share, expected_share.
@@ -29,7 +29,7 @@ def spectrum_figure(table: pd.DataFrame) -> Figure:
     axis.set_xlim(min(table["sigma"].max(), 100), table["sigma"].min())
     axis.set_ylim(0, 1.15)
     axis.set_xlabel("noise \N{GREEK SMALL LETTER SIGMA} (sampling goes to the right)")
-    axis.set_ylabel("power of the estimate / final power")
+    axis.set_ylabel("share of the final image that is decided")
     axis.set_title("points: samples, lines: expectation for this spectrum", fontsize=9)
     axis.legend(title="spatial frequency", fontsize=7, title_fontsize=8, frameon=False)
     axis.spines[["top", "right"]].set_visible(False)

@@ -1,8 +1,10 @@
-"""What appears first on the way from noise to image? Power by spatial frequency, measured and expected.
+"""What appears first on the way from noise to image? What is decided by spatial frequency, measured and expected.
 
 For Gaussian data with power S(f), the expected clean image given x = x0 + sigma * noise is, frequency by
-frequency, S / (S + sigma^2) x, whose power is S^2 / (S + sigma^2). A frequency has half its final power when
-sigma^2 = S: images have more power at low frequencies, so these appear at higher noise.
+frequency, S / (S + sigma^2) x, and the deterministic way (Song et al. 2021, section 4.3) leads from x to the image
+sqrt(S / (S + sigma^2)) x. The estimate on the way is therefore sqrt(S / (S + sigma^2)) times the final image, with
+S / (S + sigma^2) of its power. A frequency is half decided when sigma^2 = S: images have more power at low
+frequencies, so these appear at higher noise.
 """
 
 from collections.abc import Sequence
@@ -17,32 +19,40 @@ from difflab.errors import DifflabError
 
 @dataclass(frozen=True)
 class Spectrum:
-    """Power of a set of images around their mean, by frequency.
+    """Power of a set of images, by frequency.
 
     Attributes:
-        mean: the mean image, float32 [C, H, W].
-        power: mean squared Fourier coefficients (orthonormal transform), float64 [C, H, W].
+            power: mean squared Fourier coefficients (orthonormal transform), float64 [C, H, W].
         rings: the band of each frequency, int64 [H, W]; 0 holds the lowest.
         bands: how many there are.
     """
 
-    mean: Tensor
     power: Tensor
     rings: Tensor
     bands: int
 
-    def measured(self, images: Tensor) -> np.ndarray:
-        """Mean power of images float32 [n, C, H, W] in each band, float64 [bands]."""
-        return self._by_band(_power(images - self.mean))
+    def decided(self, estimates: Tensor, final: Tensor) -> np.ndarray:
+        """How much of the final images the estimates have already, by band: float64 [bands], 0 nothing, 1 all.
+
+        The square of the slope of the estimates on the final images, so that what all estimates share, or
+        what does not stay, counts for nothing.
+
+        Args:
+            estimates, final: float32 [n, C, H, W], each around the mean of its class.
+        """
+        estimate, image = _coefficients(estimates), _coefficients(final)
+        shared = self._by_band((estimate * image.conj()).real.mean(0))
+        return np.square(np.maximum(shared / self._by_band(image.abs().square().mean(0)), 0))
 
     def expected(self, sigma: float) -> np.ndarray:
-        """The closed form for the power of the expected clean image at `sigma`, float64 [bands]."""
-        return self._by_band(self.power.square() / (self.power + sigma**2))
+        """The closed form of `decided` at `sigma`, float64 [bands]."""
+        slope = (self.power / (self.power + sigma**2)).sqrt()
+        return np.square(self._by_band(slope * self.power) / self._by_band(self.power))
 
     def half_sigma(self) -> np.ndarray:
-        """Sigma at which half of a band's power is there by the closed form, float64 [bands]."""
+        """Sigma at which a band is half decided by the closed form, float64 [bands]."""
         sigmas = np.geomspace(1e-3, 1e3, 601)
-        shares = np.stack([self.expected(s) for s in sigmas]) / self._by_band(self.power)
+        shares = np.stack([self.expected(s) for s in sigmas])
         return np.array([half_crossing(sigmas, share) for share in shares.T])
 
     def _by_band(self, power: Tensor) -> np.ndarray:
@@ -52,32 +62,32 @@ class Spectrum:
 
 
 def spectrum_of(images: Tensor, bands: int) -> Spectrum:
-    """The spectrum of images float32 [n, C, H, W] in `bands` rings of equal width up to the Nyquist frequency.
+    """The spectrum of images float32 [n, C, H, W] around their mean, in `bands` rings of equal width.
 
-    Corners beyond it belong to the last ring.
+    They go up to the Nyquist frequency; corners beyond it belong to the last ring.
 
     Raises:
         DifflabError: a ring is so narrow that no frequency lies in it.
     """
-    mean = images.mean(0)
     height, width = images.shape[-2:]
     rows, columns = torch.fft.fftfreq(height)[:, None], torch.fft.fftfreq(width)
     radius = (rows.square() + columns.square()).sqrt() / 0.5
     rings = (radius * bands).long().clamp_max(bands - 1)
     if not torch.bincount(rings.flatten(), minlength=bands).all():
         raise DifflabError(f"{bands} bands are too many for images of {height} x {width}: choose fewer")
-    return Spectrum(mean, _power(images - mean), rings, bands)
+    return Spectrum(_power(images - images.mean(0)), rings, bands)
 
 
-def class_means(images: Tensor, labels: Sequence[str]) -> dict[str, Tensor]:
-    """The mean image float32 [C, H, W] of each class, of images float32 [n, C, H, W] with these classes.
+def around_class_means(images: Tensor, labels: Sequence[str]) -> Tensor:
+    """Images float32 [n, C, H, W] less the mean of those of their class.
 
-    A model that is told the class knows its mean before it sees anything: what appears is the rest.
+    A model that is told the class knows the mean before it sees anything: what appears is the rest.
     """
-    return {
-        label: images[[row for row, other in enumerate(labels) if other == label]].mean(0)
-        for label in sorted(set(labels))
-    }
+    around = images.clone()
+    for label in set(labels):
+        rows = [row for row, other in enumerate(labels) if other == label]
+        around[rows] -= images[rows].mean(0)
+    return around
 
 
 def half_crossing(sigmas: np.ndarray, shares: np.ndarray) -> float:
@@ -97,6 +107,11 @@ def half_crossing(sigmas: np.ndarray, shares: np.ndarray) -> float:
     return float(np.exp(low + part * (high - low)))
 
 
+def _coefficients(images: Tensor) -> Tensor:
+    """Orthonormal Fourier coefficients, complex128 [n, C, H, W]."""
+    return torch.fft.fft2(images.double(), norm="ortho")
+
+
 def _power(images: Tensor) -> Tensor:
-    """Mean over images of the squared orthonormal Fourier coefficients, float64 [C, H, W]."""
-    return torch.fft.fft2(images.double(), norm="ortho").abs().square().mean(0)
+    """Mean over images of the squared coefficients, float64 [C, H, W]."""
+    return _coefficients(images).abs().square().mean(0)

@@ -20,7 +20,9 @@ class ProcessParams(Group):
 class MemorisationParams(Group):
     """`memorisation`: do samples copy training images?"""
 
-    rungs: list[Literal["single_image_32", "single_image_64", "single_class", "class_conditional", "latent"]]
+    rungs: list[
+        Literal["single_image_32", "single_image_64", "single_class", "class_conditional", "latent", "text"]
+    ]
     pairs: int = Field(ge=1, description="closest pairs on the contact sheet")
 
 
