@@ -207,7 +207,6 @@ def test_a_missing_input_says_how_to_make_it(repo):
 LOOP = """\
 import time
 from pathlib import Path
-from pathlib import Path
 from difflab import runtime
 scratch = stage.scratch()
 with runtime.graceful_stop("the loop") as stop:
