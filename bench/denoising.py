@@ -84,7 +84,6 @@ def ours(network: nn.Module, pixels: torch.Tensor, args: argparse.Namespace) -> 
     table = schedule.linear()
     runtime = RuntimeParams(
         num_threads=args.threads,
-        small_num_threads=args.threads,
         device=args.device,
         dtype=args.dtype,
         compile=args.compile,

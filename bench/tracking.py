@@ -56,7 +56,7 @@ def main() -> None:
         flow.train_flow(
             transformer, examples, None, settings, SigmaDensity(density, 0.0), seed=0,
             runtime=RuntimeParams(
-                num_threads=args.threads, small_num_threads=1, device="cpu", dtype="float32", compile=False
+                num_threads=args.threads, device="cpu", dtype="float32", compile=False
             ),
             scratch=folder, what="bench", log=log,
         )  # fmt: skip

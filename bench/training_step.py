@@ -113,7 +113,6 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     runtime = RuntimeParams(
         num_threads=args.threads,
-        small_num_threads=args.threads,
         device=args.device,
         dtype=args.dtype,
         compile=args.compile,

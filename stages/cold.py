@@ -82,4 +82,4 @@ def on_unit(images: torch.Tensor) -> np.ndarray:
 
 
 if __name__ == "__main__":
-    run(main, small=True)
+    run(main)

@@ -86,4 +86,4 @@ def load_data(rung: str, params) -> tuple[Split, Split]:
 
 
 if __name__ == "__main__":
-    run(main, small=True)
+    run(main)

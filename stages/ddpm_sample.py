@@ -58,4 +58,4 @@ def main(stage: Stage, *, rung: str) -> None:
 
 
 if __name__ == "__main__":
-    run(main, small=True)
+    run(main)

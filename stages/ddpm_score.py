@@ -47,4 +47,4 @@ def main(stage: Stage) -> None:
 
 
 if __name__ == "__main__":
-    run(main, small=True)
+    run(main)

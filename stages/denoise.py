@@ -85,4 +85,4 @@ def validation_psnr(
 
 
 if __name__ == "__main__":
-    run(main, small=True)
+    run(main)

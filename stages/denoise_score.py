@@ -81,4 +81,4 @@ def images(store: ImageStore, ids: list[str], size: int) -> np.ndarray:
 
 
 if __name__ == "__main__":
-    run(main, small=True)
+    run(main)

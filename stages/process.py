@@ -113,4 +113,4 @@ def parts(sampler: LadderSampler, rung: str) -> pd.DataFrame:
 
 
 if __name__ == "__main__":
-    run(main, small=True)
+    run(main)

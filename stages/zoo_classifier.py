@@ -59,4 +59,4 @@ def main(stage: Stage, *, dataset: str) -> None:
 
 
 if __name__ == "__main__":
-    run(main, small=True)
+    run(main)

@@ -64,4 +64,4 @@ def main(stage: Stage) -> None:
 
 
 if __name__ == "__main__":
-    run(main, small=True)
+    run(main)

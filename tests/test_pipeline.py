@@ -241,11 +241,3 @@ def test_every_parameter_is_explained_where_it_stands(root):
     for file in sorted((root / "conf" / "study").glob("*.yaml")):
         assert file.read_text().startswith("# @package _global_\n"), file.name
         assert file.read_text().count("#") > 1, f"{file.name} explains none of its values"
-
-
-@pytest.mark.parametrize("name", STAGES)
-def test_a_stage_is_small_in_dvc_yaml_and_in_its_script_alike(name):
-    entry = STAGES[name]
-    script = re.search(r"python -m stages\.(\w+)", entry["cmd"])[1]
-    runs_small = "run(main, small=True)" in (ROOT / "stages" / f"{script}.py").read_text()
-    assert runs_small == bool((entry.get("meta") or {}).get("small"))

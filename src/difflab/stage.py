@@ -160,12 +160,8 @@ def _read_alone(path: Path, guard: Path = Path(".dvc/tmp/lock"), limit: float = 
         return path.read_text()
 
 
-def run(main: Callable[..., None], *, small: bool = False) -> None:
-    """Run a stage script's `main(stage, *, <matrix keys>)` as a program and exit with its status.
-
-    Args:
-        small: its networks are small: `runtime.small_num_threads` applies, and dvc.yaml says `meta: {small: true}`.
-    """
+def run(main: Callable[..., None]) -> None:
+    """Run a stage script's `main(stage, *, <matrix keys>)` as a program and exit with its status."""
     started = time.perf_counter()
     name = Path(sys.modules[main.__module__].__file__).stem
     item, variant = _parse(name, main)
@@ -175,7 +171,7 @@ def run(main: Callable[..., None], *, small: bool = False) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)  # from here on there is something to save
     try:
         stage = Stage(name, item, variant)
-        runtime.configure(_num_threads(stage, small))
+        runtime.configure(stage.params.runtime.num_threads if _declares(stage, "runtime") else 1)
         stage.run = tracking.start(stage)
         main(stage, **item)
         stage._finish()
@@ -193,12 +189,6 @@ def run(main: Callable[..., None], *, small: bool = False) -> None:
                 stage.run.end(status)
             _note_time(stage, time.perf_counter() - started, status)
     sys.exit(code)
-
-
-def _num_threads(stage: Stage, small: bool) -> int:
-    if not _declares(stage, "runtime"):
-        return 1
-    return stage.params.runtime.small_num_threads if small else stage.params.runtime.num_threads
 
 
 def _declares(stage: Stage, group: str) -> bool:

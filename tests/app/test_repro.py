@@ -3,7 +3,6 @@
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -123,23 +122,6 @@ def test_of_several_ready_stages_the_one_with_the_longest_way_to_the_end_goes_fi
     assert repro.remaining_seconds(repro.changed([])) == {"first": 58, "left": 12, "right": 57, "last": 7}
     repro.repro([], jobs=1)
     assert int(Path("right").read_text()) < int(Path("left").read_text())
-
-
-def test_small_stages_share_a_place(study, monkeypatch):
-    """`left` and `right` wait for each other: with one job they need the same place."""
-    for side in ("left", "right"):
-        change(side, meta={"small": True})
-    threads = SimpleNamespace(runtime=SimpleNamespace(num_threads=2, small_num_threads=1))
-    monkeypatch.setattr(repro, "load_params", lambda: threads)
-    assert repro.sizes(["first", "left", "right"], jobs=3) == (6, {"first": 2, "left": 1, "right": 1})
-    assert set(repro.repro([], jobs=1).values()) == {repro.DONE}
-
-
-def test_a_small_stage_with_more_threads_than_others_takes_one_place(study, monkeypatch):
-    change("left", meta={"small": True})
-    threads = SimpleNamespace(runtime=SimpleNamespace(num_threads=1, small_num_threads=4))
-    monkeypatch.setattr(repro, "load_params", lambda: threads)
-    assert repro.sizes(["left", "right"], jobs=1) == (1, {"left": 1, "right": 1})
 
 
 def test_an_unknown_target_is_named(study):

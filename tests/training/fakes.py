@@ -112,7 +112,6 @@ def runtime(**changes):
     return RuntimeParams(
         **{
             "num_threads": 1,
-            "small_num_threads": 1,
             "device": "cpu",
             "dtype": "float32",
             "compile": False,

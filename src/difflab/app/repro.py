@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from graphlib import TopologicalSorter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from difflab.errors import DifflabError
 from difflab.params.loading import load_params, read_pipeline
@@ -36,10 +36,7 @@ _CHATTER = (
 
 
 def default_jobs() -> int:
-    """One stage for each GPU; without one, as many as the processors hold, each with `runtime.num_threads`.
-
-    On processors, stages with fewer threads share the place of one (`threads_of`).
-    """
+    """One stage for each GPU; without one, as many as the processors hold, each with `runtime.num_threads`."""
     if gpus := visible_gpus():
         return len(gpus)
     processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -60,7 +57,6 @@ def repro(targets: Iterable[str], jobs: int) -> dict[str, str]:
     """Bring the targets (all stages if there are none) up to date, `jobs` stages at once.
 
     A failed stage stops what depends on it, nothing else. With several GPUs each stage at a time has its own.
-    Without, a place holds several small stages: `num_threads / small_num_threads`.
 
     Returns:
         for each stage that was out of date: "done", "failed" or "skipped", because a stage before it failed.
@@ -71,41 +67,25 @@ def repro(targets: Iterable[str], jobs: int) -> dict[str, str]:
     needs = changed(targets)
     urgency = remaining_seconds(needs)
     gpus = visible_gpus() if jobs > 1 else []
-    places = [{"CUDA_VISIBLE_DEVICES": gpus[job % len(gpus)]} for job in range(jobs)] if gpus else []
-    room, size = (jobs, dict.fromkeys(needs, 1)) if gpus else sizes(needs, jobs)
+    places = [{"CUDA_VISIBLE_DEVICES": gpus[job % len(gpus)]} if gpus else {} for job in range(jobs)]
     order = TopologicalSorter(needs)
     order.prepare()
     outcomes: dict[str, str] = {}
     ready: list[str] = []
     running: dict[Future[str], tuple[str, dict[str, str]]] = {}
-    with ThreadPoolExecutor(room) as pool:
+    with ThreadPoolExecutor(jobs) as pool:
         while order.is_active():
             ready = sorted([*ready, *order.get_ready()], key=urgency.get)
-            while ready and size[ready[-1]] <= room:
-                stage = ready.pop()
-                place = places.pop() if gpus else {}
-                room -= size[stage]
+            while ready and places:
+                stage, place = ready.pop(), places.pop()
                 blocked = any(outcomes[before] != DONE for before in needs[stage])
                 running[pool.submit(_skip if blocked else _run, stage, place)] = stage, place
             for done in wait(running, return_when=FIRST_COMPLETED).done:
                 stage, place = running.pop(done)
                 outcomes[stage] = done.result()
-                places += [place] if gpus else []
-                room += size[stage]
+                places.append(place)
                 order.done(stage)
     return {stage: outcomes[stage] for stage in needs}
-
-
-def sizes(names: Iterable[str], jobs: int) -> tuple[int, dict[str, int]]:
-    """The threads of `jobs` stages, and how many each stage takes; one each, where none is small (dvc.yaml, meta)."""
-    small = {name for name, meta in _meta(names).items() if meta.get("small")}
-    if not small:
-        return jobs, dict.fromkeys(names, 1)
-    threads = load_params().runtime
-    return jobs * threads.num_threads, {
-        name: min(threads.small_num_threads, threads.num_threads) if name in small else threads.num_threads
-        for name in names
-    }
 
 
 def remaining_seconds(needs: Mapping[str, Iterable[str]]) -> dict[str, float]:
@@ -113,18 +93,13 @@ def remaining_seconds(needs: Mapping[str, Iterable[str]]) -> dict[str, float]:
 
     A stage's own time is `meta.seconds` in dvc.yaml, of the default profile; a second where there is none.
     """
-    meta = _meta(needs)
+    stages = read_pipeline(str(Path("dvc.yaml").resolve()))["stages"]
     remaining: dict[str, float] = {}
     for stage in reversed(list(TopologicalSorter(needs).static_order())):
         after = [remaining[later] for later, before in needs.items() if stage in before]
-        remaining[stage] = meta[stage].get("seconds", 1) + max(after, default=0)
+        own = (stages[stage.partition("@")[0]].get("meta") or {}).get("seconds", 1)
+        remaining[stage] = own + max(after, default=0)
     return remaining
-
-
-def _meta(names: Iterable[str]) -> dict[str, Mapping[str, Any]]:
-    """`meta` of stages in dvc.yaml, which tells their time and size."""
-    stages = read_pipeline(str(Path("dvc.yaml").resolve()))["stages"]
-    return {name: stages[name.partition("@")[0]].get("meta") or {} for name in names}
 
 
 def changed(targets: Iterable[str]) -> dict[str, list[str]]:

@@ -15,10 +15,6 @@ class RuntimeParams(Group):
     num_threads: int = Field(
         ge=1, description="CPU threads; results on a CPU depend on it, so it is fixed here"
     )
-    small_num_threads: int = Field(
-        ge=1,
-        description="the same, of stages whose networks are too small for several (meta.small in dvc.yaml)",
-    )
     device: str = Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$", description="auto, cpu, mps, cuda or cuda:N")
     dtype: Dtype = Field(description="precision of frozen models and of autocast in training")
     compile: bool = Field(description="torch.compile the trained or sampled network")
