@@ -19,7 +19,17 @@ REPORT = {
 }  # read on the web; its stage is too short to miss the run cache
 
 # Which packages of difflab each may import, besides itself and the modules of the ground floor.
-GROUND = {"errors", "files", "params", "rng", "runtime", "stage", "tracking", "tracking_worker"}
+GROUND = {
+    "errors",
+    "files",
+    "params",
+    "rng",
+    "runtime",
+    "stage",
+    "tracking",
+    "tracking_link",
+    "tracking_worker",
+}
 MIDDLE = {"data", "captions", "store", "zoo", "diffusion"}
 MAY_IMPORT = {
     "data": set(),
