@@ -10,6 +10,7 @@ from difflab import runtime
 from difflab.diffusion import patches
 from difflab.diffusion.ladder import DATASETS
 from difflab.diffusion.prompts import digit_prompts
+from difflab.errors import DifflabError
 from difflab.evaluation.anatomy import anatomy
 from difflab.evaluation.looking import attention_figure, spectrum_figure
 from difflab.evaluation.spectrum import Spectrum, around_class_means, half_crossing, spectrum_of
@@ -75,6 +76,11 @@ def appearance(stage: Stage, sampler: LadderSampler, spectrum: Spectrum) -> pd.D
     )
     ids = [f"process-{n:05d}" for n in range(params.num_images)]
     wanted = sampler.wanted(len(ids))
+    if len(ids) < 2 * len(sampler.classes):
+        raise DifflabError(
+            f"process.num_images: {len(ids)} images of {len(sampler.classes)} classes are too few, what is decided is "
+            f"measured around the mean of each class: set it to {2 * len(sampler.classes)} or more"
+        )
     estimates: list[tuple[float, torch.Tensor]] = []
 
     def keep(sigma: float, x: torch.Tensor, x0: torch.Tensor) -> None:
