@@ -55,7 +55,9 @@ def main() -> None:
         started = time.perf_counter()
         flow.train_flow(
             transformer, examples, None, settings, SigmaDensity(density, 0.0), seed=0,
-            runtime=RuntimeParams(num_threads=args.threads, device="cpu", dtype="float32", compile=False),
+            runtime=RuntimeParams(
+                num_threads=args.threads, device="cpu", dtype="float32", compile=False
+            ),
             scratch=folder, what="bench", log=log,
         )  # fmt: skip
         total = time.perf_counter() - started

@@ -112,7 +112,10 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     runtime = RuntimeParams(
-        num_threads=args.threads, device=args.device, dtype=args.dtype, compile=args.compile
+        num_threads=args.threads,
+        device=args.device,
+        dtype=args.dtype,
+        compile=args.compile,
     )
     density = SigmaDensity(
         DensityParams(

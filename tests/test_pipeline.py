@@ -9,6 +9,7 @@ import yaml
 
 from closure import ROOT, closure, imports, modules, relative, suggestion
 from difflab.app.compose import choices, compose, difference, validate
+from difflab.diffusion.ladder import DATASETS, RUNGS
 from difflab.params.loading import read_pipeline
 
 STAGES = read_pipeline(str(ROOT / "dvc.yaml"))["stages"]
@@ -18,7 +19,17 @@ REPORT = {
 }  # read on the web; its stage is too short to miss the run cache
 
 # Which packages of difflab each may import, besides itself and the modules of the ground floor.
-GROUND = {"errors", "files", "params", "rng", "runtime", "stage", "tracking", "tracking_worker"}
+GROUND = {
+    "errors",
+    "files",
+    "params",
+    "rng",
+    "runtime",
+    "stage",
+    "tracking",
+    "tracking_link",
+    "tracking_worker",
+}
 MIDDLE = {"data", "captions", "store", "zoo", "diffusion"}
 MAY_IMPORT = {
     "data": set(),
@@ -217,6 +228,14 @@ def test_every_cell_of_the_published_table_has_an_experiment(captions, row, root
     else:
         mean = {"minus": -0.5, "zero": 0.0, "plus": 0.5}[row]
         assert f"FID published: {fid[mean]} (without fine-tuning: {fid[None]})" in text
+
+
+def test_a_rung_depends_on_the_data_that_it_trains_on():
+    """dvc.yaml and the code name the data set of each rung apart."""
+    for rung, values in STAGES["ddpm"]["each"].items():
+        known = "models/zoo/image_vae" if rung == "latent" else f"data/images/{DATASETS[rung]}"
+        assert values == {"data": known}
+    assert list(STAGES["ddpm"]["each"]) == STAGES["ddpm_sample"]["matrix"]["rung"] == list(RUNGS)
 
 
 def test_no_parameter_can_shorten_the_matrix():

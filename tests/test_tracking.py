@@ -1,5 +1,6 @@
 """Stages become MLflow runs, on a local database or a server, and no failure of MLflow reaches a stage."""
 
+import gc
 import os
 import shutil
 import signal
@@ -13,7 +14,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from difflab import tracking
+from difflab import tracking, tracking_link
 
 
 class Parameters:
@@ -211,25 +212,70 @@ def test_a_recorder_that_hangs_is_given_up_with_one_line(root, monkeypatch, capf
     monkeypatch.setattr(tracking, "_WAIT_LOCAL", 0.5)
     monkeypatch.setattr(tracking, "_MAX_BACKLOG", 10_000)
     run = tracking.start(a_stage())
-    os.kill(run._child.pid, signal.SIGSTOP)
+    os.kill(run._recorder.process.pid, signal.SIGSTOP)
     for step in range(5000):  # far more than a pipe holds
         run.log_metrics({"loss": 1.0}, step=step)
     run.end("FINISHED")
-    assert run._child.returncode is not None
+    assert run._recorder.process.returncode is not None
     (line,) = capfd.readouterr().err.splitlines()
     assert line.startswith("tracking: the records come faster than MLflow takes them; the stage goes on")
 
 
 def test_a_recorder_that_dies_is_one_line(root, capfd):
     run = tracking.start(a_stage())
-    run._child.kill()
-    run._child.wait()
+    run._recorder.process.kill()
+    run._recorder.process.wait()
     for step in range(3):
         run.log_metrics({"loss": 1.0}, step=step)
     run.log_artifact("absent.png")
     run.end("FINISHED")
     (line,) = capfd.readouterr().err.splitlines()
     assert "the stage goes on without MLflow" in line
+
+
+def test_one_process_records_several_stages_at_once(root, store, monkeypatch, capfd):
+    with tracking_link.shared_recorder() as variables:
+        for name, value in variables.items():
+            wait_until(Path(value).exists, "the recorder")
+            monkeypatch.setenv(name, value)
+        stages = [tracking.start(a_stage(f"finetune@{i}")) for i in range(3)]
+        for i, run in enumerate(stages):
+            run.log_metrics({"loss": i}, step=0)
+        for run in stages[:2]:
+            run.end("FINISHED")
+        del stages[2]._recorder._socket  # killed: its end of the connection is closed
+        gc.collect()
+    found = {run.data.tags["dvc.stage"]: (run.info.status, run.data.metrics) for run in runs(store)}
+    assert found == {
+        "finetune@0": ("FINISHED", {"loss": 0}),
+        "finetune@1": ("FINISHED", {"loss": 1}),
+        "finetune@2": ("KILLED", {"loss": 2}),
+    }
+    assert capfd.readouterr().err == ""
+    assert not list((root / ".scratch" / "tracking").glob("run-*"))
+
+
+def test_a_shared_recorder_that_dies_is_one_line_for_each_stage(root, store, monkeypatch, capfd):
+    with tracking_link.shared_recorder() as variables:
+        (path,) = variables.values()
+        wait_until(Path(path).exists, "the recorder")
+        monkeypatch.setenv(*variables.keys(), path)
+        run = tracking.start(a_stage())
+        (pid,) = subprocess.run(
+            ["pgrep", "-f", path], capture_output=True, text=True, check=True
+        ).stdout.split()
+        os.kill(int(pid), signal.SIGKILL)
+        run.end("FINISHED")
+    (line,) = capfd.readouterr().err.splitlines()
+    assert "the stage goes on without MLflow" in line
+
+
+def test_a_shared_recorder_that_is_gone_is_replaced_by_one_of_its_own(root, store, monkeypatch):
+    monkeypatch.setenv(tracking_link.SOCKET_VARIABLE, str(root / "gone"))
+    run = tracking.start(a_stage())
+    run.log_metrics({"loss": 1.0}, step=0)
+    run.end("FINISHED")
+    assert [r.info.status for r in runs(store)] == ["FINISHED"]
 
 
 def test_a_server_that_is_not_there_is_one_line(root, monkeypatch, capfd):

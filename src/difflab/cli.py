@@ -140,6 +140,21 @@ def import_(rev: str) -> None:
     click.echo(f"{made} runs made from {rev}, {there} were there already")
 
 
+@cli.group()
+def images() -> None:
+    """Image sets: cifar10, mnist, scenes, coco."""
+
+
+@images.command()
+@click.argument("dataset")
+@click.argument("folder", type=click.Path(path_type=Path))
+def export(dataset: str, folder: Path) -> None:
+    """Write the prepared images of DATASET and their texts to FOLDER as an image folder with metadata.jsonl."""
+    from difflab.app.images import export
+
+    click.echo(f"wrote {folder}, {export(dataset, folder):,} images")
+
+
 @cli.command()
 @click.argument("revs", nargs=-1, metavar="[REV]...")
 def compare(revs: tuple[str, ...]) -> None:

@@ -10,7 +10,6 @@ and is started as `python -m stages.<name> --captions blip2`.
 import argparse
 import contextlib
 import fcntl
-import gc
 import hashlib
 import inspect
 import json
@@ -189,7 +188,6 @@ def run(main: Callable[..., None]) -> None:
             with contextlib.suppress(KeyboardInterrupt):  # the recording process ends by itself
                 stage.run.end(status)
             _note_time(stage, time.perf_counter() - started, status)
-        gc.freeze()  # the interpreter then ends without looking for cycles: a second or two for the large libraries
     sys.exit(code)
 
 

@@ -1,7 +1,7 @@
-"""Every stage as an MLflow run, recorded by a child process so that it can neither slow nor break the stage.
+"""Every stage as an MLflow run, recorded by another process so that it can neither slow nor break the stage.
 
-The child (`difflab.tracking_worker`) imports MLflow while the stage imports its own libraries, and is fed
-JSON lines through a pipe that the stage never waits for. If the child or the server fails, one line on stderr
+That process (`difflab.tracking_worker`) imports MLflow while the stage imports its own libraries, and is fed
+JSON lines through a pipe that the stage never waits for. If it or the server fails, one line on stderr
 says so and the stage goes on: the files under metrics/ are the result, MLflow is a way to look at them.
 """
 
@@ -11,7 +11,6 @@ import math
 import os
 import select
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -21,11 +20,12 @@ from typing import TYPE_CHECKING, Any
 
 from difflab.errors import DifflabError
 from difflab.params.loading import dotted
+from difflab.tracking_link import recorder
 
 if TYPE_CHECKING:
     from difflab.stage import Stage
 
-_MAX_BACKLOG = 16 << 20  # bytes that wait for the child before further records are dropped
+_MAX_BACKLOG = 16 << 20  # bytes that wait for the recorder before further records are dropped
 _WAIT_STOP = 1.0
 _WAIT_LOCAL, _WAIT_SERVER = 60.0, 20.0  # seconds; a new database takes some, a server that is down must not
 
@@ -47,7 +47,7 @@ class NoRun:
 
 
 class Run(NoRun):
-    """A run that a child process records."""
+    """A run that another process records."""
 
     def __init__(self, stage: "Stage") -> None:
         root = Path(os.environ.get("DVC_ROOT", ".")).resolve()
@@ -57,19 +57,8 @@ class Run(NoRun):
         self._log = self._spool / "log"
         self._stage, self._backlog, self._failed, self._after = stage, bytearray(), False, 0
         self._uri = tracking_uri(root)
-        package_root = str(Path(__file__).resolve().parent.parent)
-        path = os.pathsep.join(filter(None, [package_root, os.environ.get("PYTHONPATH")]))
-        with self._log.open("wb") as log:
-            self._child = subprocess.Popen(
-                [sys.executable, "-m", "difflab.tracking_worker", str(self._spool)],
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=log,
-                env={**os.environ, "PYTHONPATH": path},
-                start_new_session=True,  # Ctrl-C reaches the stage, which then ends the run
-            )
-        self._pipe = self._child.stdin.fileno()
-        os.set_blocking(self._pipe, False)
+        self._recorder = recorder(self._spool)
+        self._pipe = self._recorder.descriptor
         tags = {
             "dvc.stage": stage.address,
             "dvc.exp_name": os.environ.get("DVC_EXP_NAME", ""),
@@ -120,21 +109,17 @@ class Run(NoRun):
                 self._send(kind="tags", values={"dvc.fingerprint": self._stage.fingerprint()})
         self._send(kind="end", status=status)
         self._drain(deadline)
-        with contextlib.suppress(OSError):
-            self._child.stdin.close()
+        self._recorder.close()
         if status == "KILLED":
             return
         try:
-            code = self._child.wait(max(0.0, deadline - time.monotonic()))
-            if code != 0:
+            if not self._recorder.stored(max(0.0, deadline - time.monotonic())):
                 self._fail(self._reason())
-        except subprocess.TimeoutExpired:
-            self._child.kill()
-            self._child.wait()
+        except TimeoutError:
             self._fail(f"no answer within {limit:.0f} s")
 
     def _send(self, **message: Any) -> None:
-        """Hand a record to the child as far as the pipe takes it; the rest waits for the next call."""
+        """Hand a record over as far as the pipe takes it; the rest waits for the next call."""
         if self._failed:
             return
         if len(self._backlog) > _MAX_BACKLOG and message["kind"] != "end":
@@ -163,7 +148,7 @@ class Run(NoRun):
             print(f"tracking: {reason}; the stage goes on without MLflow (log: {self._log})", file=sys.stderr)
 
     def _reason(self) -> str:
-        """The child's last error, from its log."""
+        """The recorder's last error, from the run's log."""
         lines = self._log.read_text(errors="replace").splitlines() if self._log.exists() else []
         errors = [line.removeprefix("ERROR ") for line in lines if line.startswith("ERROR ")]
         return errors[-1][:300] if errors else "the recording process ended"

@@ -1,7 +1,8 @@
-"""The process that writes one stage's MLflow run: JSON lines in on stdin, MLflow out.
+"""The process that writes stages' MLflow runs: JSON lines in, MLflow out.
 
-Started by `difflab.tracking`. Its exit status is the acknowledgement: 0 when everything is stored. The end of
-the input without an `end` record means that the stage was killed, and the run is closed as such.
+Started by `difflab.tracking_link`, for one stage, which it reads on stdin and answers by its exit status, or for
+all stages of a `difflab repro`, each a connection of its own. The end of the input without an `end` record means
+that the stage was killed, and the run is closed as such.
 """
 
 import contextlib
@@ -12,12 +13,14 @@ import re
 import select
 import shutil
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 _FLUSH_SECONDS = 2.0
 _MAX_METRICS, _MAX_PARAMS = 1000, 100  # what one request to an MLflow server may hold
@@ -170,8 +173,8 @@ def messages(descriptor: int) -> Iterator[dict[str, Any] | None]:
             yield None
 
 
-def record(descriptor: int, lock: Path) -> bool:
-    """Write everything that arrives; whether all of it is stored."""
+def record(descriptor: int, lock: Path, log: TextIO) -> bool:
+    """Write everything that arrives; whether all of it is stored. Errors go to the log."""
     incoming = messages(descriptor)
     recorder = connect(next(m for m in incoming if m is not None), lock)
     complete, status = True, "KILLED"
@@ -185,7 +188,7 @@ def record(descriptor: int, lock: Path) -> bool:
                 break
             recorder.handle(message)
         except Exception as error:  # the server may come back: go on, and say at the end what was lost
-            _report(error)
+            _report(error, log)
             complete = complete and (message is None or message["kind"] == "metrics")  # these are tried again
     recorder.handle({"kind": "end", "status": status})
     return complete
@@ -197,24 +200,56 @@ def _git_tags(repository: str) -> dict[str, str]:
     return {"mlflow.source.git.commit": answer.stdout.strip()} if answer.returncode == 0 else {}
 
 
+def _recorded(descriptor: int, folder: Path, log: TextIO) -> bool:
+    """Record one stage, whose folder lies beside the lock of all runs and is removed if all went well."""
+    try:
+        stored = record(descriptor, folder.parent / "lock", log)
+    except Exception as error:
+        _report(error, log)
+        return False
+    if stored:
+        shutil.rmtree(folder, ignore_errors=True)
+    return stored
+
+
+def serve(path: str) -> None:
+    """Record every stage that connects, until stdin ends and the last of them is done."""
+    recording: list[threading.Thread] = []
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        listener.listen(64)
+        while listener in select.select([listener, sys.stdin], [], [])[0]:
+            connection = listener.accept()[0]
+            recording.append(threading.Thread(target=_answer, args=(connection,)))
+            recording[-1].start()
+    for thread in recording:
+        thread.join()
+
+
+def _answer(connection: socket.socket) -> None:
+    with connection, connection.makefile("rb", buffering=0) as lines:
+        folder = Path(lines.readline().decode().rstrip("\n"))
+        with (folder / "log").open("a") as log:
+            stored = _recorded(connection.fileno(), folder, log)
+        with contextlib.suppress(OSError):  # a stage that was killed does not wait
+            connection.sendall(b"1" if stored else b"0")
+
+
 def main() -> int:
-    """Record stdin; the argument is a folder of this run's own, beside the lock of all runs."""
+    """Record stdin; the argument is a folder of this run's own. Or `--serve SOCKET`."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if sys.argv[1] == "--serve":
+        os.chdir(Path(sys.argv[2]).parent)
+        serve(sys.argv[2])
+        return 0
     folder = Path(sys.argv[1])
     os.chdir(folder)  # MLflow makes folders in the current one
-    try:
-        if not record(sys.stdin.fileno(), folder.parent / "lock"):
-            return 1
-        shutil.rmtree(folder)
-        return 0
-    except Exception as error:
-        _report(error)
-        return 1
+    return 0 if _recorded(sys.stdin.fileno(), folder, sys.stdout) else 1
 
 
-def _report(error: Exception) -> None:
+def _report(error: Exception, log: TextIO) -> None:
     """One line in the log that `difflab.tracking` knows by its first word."""
-    print(f"ERROR {type(error).__name__}: {' '.join(str(error).split())}", flush=True)
+    print(f"ERROR {type(error).__name__}: {' '.join(str(error).split())}", file=log, flush=True)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,8 @@ from difflab.params.data import DataParams
 
 def data_params(**changes) -> DataParams:
     archive = dict(source="bundled", path="celeba/CelebAMask-HQ.zip", url=None, sha256=None) | changes
-    return DataParams.model_validate({"data_root": None, "celeba_hq": archive, "celeba": archive})
+    archives = dict.fromkeys(DataParams.model_fields, archive) | {"data_root": None}
+    return DataParams.model_validate(archives)
 
 
 @pytest.fixture

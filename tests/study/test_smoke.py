@@ -69,5 +69,5 @@ def test_report_code_retrains_nothing(study):
 
 def test_loss_code_retrains_what_uses_it(study):
     cells = {f"finetune@{c}-{m}" for c in ("blip2", "llama3") for m in ("minus", "zero", "plus")}
-    with changed(study / "src/difflab/diffusion/flow.py", '"""', '"""Changed. '):
+    with changed(study / "src/difflab/training/flow.py", '"""', '"""Changed. '):
         assert would_run(study) == cells | {"zoo_transformer"}

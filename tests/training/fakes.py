@@ -110,5 +110,11 @@ def lora_settings(**changes):
 
 def runtime(**changes):
     return RuntimeParams(
-        **{"num_threads": 1, "device": "cpu", "dtype": "float32", "compile": False, **changes}
+        **{
+            "num_threads": 1,
+            "device": "cpu",
+            "dtype": "float32",
+            "compile": False,
+            **changes,
+        }
     )

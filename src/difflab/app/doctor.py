@@ -171,7 +171,7 @@ def weights(models: list[plan.Model]) -> Iterator[Finding]:
 
 
 def archives(params: Any) -> Iterator[Finding]:
-    for name in ("celeba_hq", "celeba"):
+    for name in plan.archive_names(params):
         archive = getattr(params.data, name)
         found, remedy = plan.find_archive(params, archive)
         yield Finding("data", f"{name}: {found}", remedy)

@@ -10,8 +10,10 @@ from pydantic import BaseModel
 
 from difflab.data.archives import data_root
 from difflab.errors import DifflabError
+from difflab.params.data import ArchiveParams
 from difflab.params.hub import HubRef
 from difflab.params.loading import read_pipeline
+from difflab.params.zoo_small import ClassifiersParams
 
 # Download sizes in GB of the safetensors files of a role, and whether the licence must be accepted with an
 # account. Sizes are rounded from parameter counts and the precision of the published files.
@@ -95,7 +97,7 @@ def _stages(params: Any, pipeline: Path) -> str:
 
 def _models(params: Any, models: list[Model]) -> str:
     trained = [
-        f"zoo.{name}" for name in type(params.zoo).model_fields if getattr(params.zoo, name).hub is None
+        f"zoo.{name}" for name in type(params.zoo).model_fields if _is_trained(getattr(params.zoo, name))
     ]
     lines = [f"models trained by the pipeline: {', '.join(trained) or 'none'}"]
     if models:
@@ -109,6 +111,18 @@ def _models(params: Any, models: list[Model]) -> str:
     if params.score.extractor == "inception":
         lines.append(f"  score: Inception weights of pytorch-fid (about {INCEPTION_GB} GB, open)")
     return "\n".join(lines)
+
+
+def _is_trained(role: BaseModel) -> bool:
+    """Whether the pipeline trains a role: it names no Hub repository and no file of weights."""
+    if isinstance(role, ClassifiersParams):
+        return any(getattr(role, name).weights is None for name in type(role).model_fields)
+    return getattr(role, "hub", None) is None
+
+
+def archive_names(params: Any) -> list[str]:
+    """The data sets that have an archive: celeba_hq, celeba, cifar10, ..."""
+    return [n for n in type(params.data).model_fields if isinstance(getattr(params.data, n), ArchiveParams)]
 
 
 def _accounts(models: list[Model]) -> str:
@@ -125,7 +139,7 @@ def _accounts(models: list[Model]) -> str:
 
 def _archives(params: Any) -> str:
     lines = ["data:"]
-    for name in ("celeba_hq", "celeba"):
+    for name in archive_names(params):
         found, remedy = find_archive(params, getattr(params.data, name))
         lines.append(f"  {name}: {found}{', ' if remedy else ''}{remedy}")
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""The table of results, from metrics/summary.json."""
+"""The tables of results, from metrics/summary.json."""
 
 from pathlib import Path
 
@@ -9,16 +9,17 @@ BEGIN, END = "<!-- results: written by `difflab readme` -->", "<!-- /results -->
 
 
 def results_table(summary: Path = Path("metrics/summary.json")) -> str:
-    """The table of results as Markdown.
+    """The tables of results as Markdown.
 
     Raises:
         DifflabError: there are no results.
     """
-    from difflab.evaluation.tables import results_table
+    from difflab.evaluation import ladder_report, tables
 
     if not summary.exists():
         raise DifflabError(f"{summary} is missing: run `dvc repro`")
-    return results_table(read_json(summary))
+    numbers = read_json(summary)
+    return f"{tables.results_table(numbers)}\n\n{ladder_report.results_tables(numbers)}".rstrip()
 
 
 def refreshed(text: str, summary: Path = Path("metrics/summary.json")) -> str:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from difflab.errors import DifflabError
 from difflab.params.loading import load_params, read_pipeline
+from difflab.tracking_link import shared_recorder
 
 if TYPE_CHECKING:
     from dvc.repo import Repo
@@ -73,13 +74,13 @@ def repro(targets: Iterable[str], jobs: int) -> dict[str, str]:
     outcomes: dict[str, str] = {}
     ready: list[str] = []
     running: dict[Future[str], tuple[str, dict[str, str]]] = {}
-    with ThreadPoolExecutor(jobs) as pool:
+    with shared_recorder() as variables, ThreadPoolExecutor(jobs) as pool:
         while order.is_active():
             ready = sorted([*ready, *order.get_ready()], key=urgency.get)
             while ready and places:
                 stage, place = ready.pop(), places.pop()
                 blocked = any(outcomes[before] != DONE for before in needs[stage])
-                running[pool.submit(_skip if blocked else _run, stage, place)] = stage, place
+                running[pool.submit(_skip if blocked else _run, stage, place | variables)] = stage, place
             for done in wait(running, return_when=FIRST_COMPLETED).done:
                 stage, place = running.pop(done)
                 outcomes[stage] = done.result()

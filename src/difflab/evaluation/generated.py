@@ -21,8 +21,7 @@ class GeneratedImages:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         if not self.path.is_file():
-            stage = "generate_pretrained" if self.path.parent.name == "pretrained" else "generate"
-            raise DifflabError(f"{self.path} is missing: run `dvc repro {stage}`")
+            raise DifflabError(f"{self.path} is missing: run `dvc repro` (or `dvc pull`) to make it")
         self._names: dict[int, dict[str, str]] = {}
         with zipfile.ZipFile(self.path) as archive:
             for name in archive.namelist():

@@ -14,6 +14,10 @@ METRIC_STAGES = (
     "caption_blip2", "caption_llama3", "cache_latents", "cache_prompts",
     "score", "guidance_curve", "step_curve",
 )  # fmt: skip
+LADDER_STAGES = (
+    "zoo_classifier@cifar10", "zoo_classifier@mnist", "zoo_image_vae",
+    "denoise_score", "ddpm_score", "process", "memorisation", "cold@blur", "cold@mask",
+)  # fmt: skip
 CELLS = tuple(f"{captions}-{adapter}" for captions in CAPTIONS for adapter in FINE_TUNED)
 
 
@@ -43,6 +47,10 @@ class Inputs:
         path = Path("plots/grids") / f"{adapter}-{captions}.png"
         stage = "generate_pretrained" if adapter == "pretrained" else f"generate@{adapter}"
         return self.root / path if self._exists(path, stage) else None
+
+    def picture(self, path: str, stage: str) -> Path | None:
+        """A picture that a stage makes."""
+        return self.root / path if self._exists(Path(path), stage) else None
 
     def real_grid(self) -> Path | None:
         """The picture of the real images of the same sample ids."""

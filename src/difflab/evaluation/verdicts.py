@@ -90,7 +90,8 @@ LIMITS = (
     "FID depends on n, on the feature network and on the resize rule. Values of different n or networks "
     "do not compare; the distance of other real images at the same n (the floor) says what is reachable.",
     "All columns are compared at one last step and one guidance scale, not each at its own best.",
-    "Nothing here measures what people prefer, or whether samples copy training images.",
+    "Nothing here measures what people prefer, or whether these samples copy training images (those of the ladder "
+    "are checked, see below).",
 )
 MINIATURE_LIMIT = (
     "The miniature's network, images and feature space are its own: its values show that the method "

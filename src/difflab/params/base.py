@@ -29,3 +29,7 @@ class Group(BaseModel):
         if isinstance(value, bool) and kinds & {int, float} and bool not in kinds:
             raise ValueError("a number is needed")
         return value
+
+    def __getitem__(self, name: str) -> Any:
+        """A value by its name, for the stages of a matrix: `params.ddpm[rung]`."""
+        return getattr(self, name)

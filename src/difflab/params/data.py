@@ -28,6 +28,10 @@ class DataParams(Group):
     )
     celeba_hq: ArchiveParams
     celeba: ArchiveParams
+    cifar10: ArchiveParams
+    mnist: ArchiveParams
+    scenes: ArchiveParams
+    coco: ArchiveParams
 
 
 class StratifyParams(Group):

@@ -7,10 +7,15 @@ from difflab.params.cache import CacheParams
 from difflab.params.caption import CaptionParams
 from difflab.params.common import RuntimeParams, TrackingParams
 from difflab.params.data import BalanceParams, DataParams, PrepareParams, SplitParams
+from difflab.params.ddpm import DdpmParams, DdpmSampleParams
+from difflab.params.denoise import DenoiseParams, DenoiseScoreParams
 from difflab.params.evaluation import ReportParams, ScoreParams
+from difflab.params.images import ImagesParams
+from difflab.params.looking import ColdParams, MemorisationParams, ProcessParams
 from difflab.params.sampling import GenerateParams, GuidanceCurveParams, StepCurveParams
 from difflab.params.training import FinetuneParams, LogitMeanParams
 from difflab.params.zoo_image import ZooTransformerParams, ZooVaeParams
+from difflab.params.zoo_small import ClassifiersParams, ImageVaeParams
 from difflab.params.zoo_text import ZooLlamaParams, ZooTextParams
 from difflab.params.zoo_vision import ZooBlip2Params, ZooTowerParams
 
@@ -24,6 +29,8 @@ class ZooParams(Group):
     blip2: ZooBlip2Params
     llama: ZooLlamaParams
     transformer: ZooTransformerParams
+    classifier: ClassifiersParams
+    image_vae: ImageVaeParams
 
 
 class Params(Group):
@@ -36,6 +43,7 @@ class Params(Group):
     data: DataParams
     split: SplitParams
     prepare: PrepareParams
+    images: ImagesParams
     balance: BalanceParams
     zoo: ZooParams
     caption: CaptionParams
@@ -46,6 +54,13 @@ class Params(Group):
     guidance_curve: GuidanceCurveParams
     step_curve: StepCurveParams
     score: ScoreParams
+    denoise: DenoiseParams
+    denoise_score: DenoiseScoreParams
+    ddpm: DdpmParams
+    ddpm_sample: DdpmSampleParams
+    process: ProcessParams
+    memorisation: MemorisationParams
+    cold: ColdParams
     report: ReportParams
 
     @model_validator(mode="after")

@@ -1,0 +1,1 @@
+"""Readers of the upstream formats of image sets, one module each."""

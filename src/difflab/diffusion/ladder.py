@@ -1,0 +1,15 @@
+"""The rungs of the ladder, from one image to latents and prompts: their names and their data."""
+
+RUNGS = ("single_image_32", "single_image_64", "single_class", "class_conditional", "latent", "text")
+DATASETS = dict(zip(RUNGS, ("scenes", "scenes", "scenes", "cifar10", "cifar10", "mnist"), strict=True))
+SINGLE = RUNGS[:2]
+BY_CLASS = ("class_conditional", "latent")
+CONDITIONAL = (*BY_CLASS, "text")
+RUNG_NAMES = {
+    "single_image_32": "one image, 32 px",
+    "single_image_64": "one image, 64 px",
+    "single_class": "one kind of image",
+    "class_conditional": "by class",
+    "latent": "by class, in latents",
+    "text": "by prompt",
+}

@@ -1,0 +1,64 @@
+"""The pictures of the way from noise to image."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from torch import Tensor
+
+
+def spectrum_figure(table: pd.DataFrame) -> Figure:
+    """How much of each band is decided against sigma: points measured on samples, lines in closed form.
+
+    Args:
+        table: columns sigma, band, share, expected_share.
+    """
+    from matplotlib import colormaps
+
+    figure = Figure(figsize=(7, 3.6), dpi=150, layout="constrained")
+    axis = figure.subplots()
+    bands = sorted(table["band"].unique())
+    for band in bands:
+        rows = table[table["band"] == band].sort_values("sigma")
+        colour = colormaps["viridis"](band / max(1, len(bands) - 1) * 0.9)
+        axis.plot(rows["sigma"], rows["expected_share"], color=colour, linewidth=1.2)
+        axis.plot(rows["sigma"], rows["share"], "o", color=colour, ms=3, label=_band_name(band, len(bands)))
+    axis.axhline(0.5, color="grey", linewidth=0.8, linestyle=":")
+    axis.set_xscale("log")
+    axis.set_xlim(min(table["sigma"].max(), 100), table["sigma"].min())
+    axis.set_ylim(0, 1.15)
+    axis.set_xlabel("noise \N{GREEK SMALL LETTER SIGMA} (sampling goes to the right)")
+    axis.set_ylabel("share of the final image that is decided")
+    axis.set_title("points: samples, lines: expectation for this spectrum", fontsize=9)
+    axis.legend(title="spatial frequency", fontsize=7, title_fontsize=8, frameon=False)
+    axis.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def _band_name(band: int, bands: int) -> str:
+    return f"{band / bands:.2g} to {(band + 1) / bands:.2g} of Nyquist"
+
+
+def attention_figure(prompts: Sequence[str], images: np.ndarray, maps: Tensor) -> Figure:
+    """A row for each prompt: the image, then where each of its words acts, each map on its own scale.
+
+    Args:
+        images: uint8 [n, H, W, 3].
+        maps: float32 [n, tokens, H, W].
+    """
+    columns = 1 + max(len(prompt.split()) for prompt in prompts)
+    figure = Figure(figsize=(1.3 * columns, 1.45 * len(prompts)), dpi=150, layout="constrained")
+    grid = figure.subplots(len(prompts), columns, squeeze=False)
+    for axis in grid.flat:
+        axis.set_axis_off()
+    for row, prompt in enumerate(prompts):
+        grid[row, 0].imshow(images[row])
+        grid[row, 0].set_title(
+            f"\N{LEFT DOUBLE QUOTATION MARK}{prompt}\N{RIGHT DOUBLE QUOTATION MARK}", fontsize=7
+        )
+        for column, word in enumerate(prompt.split()):
+            grid[row, column + 1].imshow(images[row].mean(-1), cmap="gray", alpha=0.5)
+            grid[row, column + 1].imshow(maps[row, column].numpy(), cmap="plasma", alpha=0.7)
+            grid[row, column + 1].set_title(word, fontsize=7)
+    return figure

@@ -1,0 +1,57 @@
+"""Do samples copy training images? Distances to the nearest ones, beside those to images never trained on."""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+COPY_RATIO = 0.5  # a sample this much nearer to a training image than to any held-out one counts as a copy
+
+
+class Neighbours(NamedTuple):
+    """The nearest image of a set to each sample: its row, int64 [n], and the distance, float64 [n]."""
+
+    rows: np.ndarray
+    distance: np.ndarray
+
+
+class Memory(NamedTuple):
+    """What the samples are near to.
+
+    Attributes:
+        train, held_out: the nearest images of sets of equal size.
+        ratio: distance to the training images over that to held-out ones, float64 [n]: 1 without memory.
+    """
+
+    train: Neighbours
+    held_out: Neighbours
+    ratio: np.ndarray
+
+    def metrics(self) -> dict[str, float]:
+        return {
+            "median_ratio": float(np.median(self.ratio)),
+            "copied_share": float((self.ratio < COPY_RATIO).mean()),
+            "least_ratio": float(self.ratio.min()),
+        }
+
+
+def memory(samples: Tensor, train: Tensor, held_out: Tensor) -> Memory:
+    """Compare samples with as many training as held-out images (all uint8 [n, C, H, W]).
+
+    More images are nearer by chance, so the larger set must be cut to the size of the other first, except
+    where the training set is smaller: then copying is all the clearer.
+    """
+    near, far = nearest(samples, train), nearest(samples, held_out)
+    return Memory(near, far, near.distance / np.maximum(far.distance, 1e-9))
+
+
+def nearest(samples: Tensor, images: Tensor, chunk: int = 256) -> Neighbours:
+    """The nearest of `images`, or of their mirror images, to each sample: root mean squared difference in levels."""
+    targets = torch.cat([images, images.flip(-1)]).flatten(1).float()
+    found, distances = [], []
+    for part in samples.flatten(1).float().split(chunk):
+        row = torch.cdist(part, targets).argmin(dim=1)  # its distances are too inexact for copies
+        found.append(row % len(images))
+        distances.append((part - targets[row]).square().mean(1).sqrt())
+    return Neighbours(torch.cat(found).numpy(), torch.cat(distances).double().numpy())

@@ -1,0 +1,67 @@
+"""Groups of the ladder: what each rung trains, how it is sampled, and who judges it."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from difflab.params.base import Distinct, Group
+from difflab.params.diffusion import ImageTrainingParams, ObjectiveParams, ScheduleParams, UNetParams
+
+
+class RungParams(Group):
+    """One rung of the ladder: what is trained on what."""
+
+    image_size: int = Field(
+        ge=8, description="side of the training images in pixels; latent: set by zoo.image_vae"
+    )
+    channels: Literal[1, 3]
+    unet: UNetParams
+    schedule: ScheduleParams
+    objective: ObjectiveParams
+    training: ImageTrainingParams
+
+
+class SingleImageParams(RungParams):
+    """`ddpm.single_image_32`, `ddpm.single_image_64`: one picture, learnt by heart."""
+
+    image: int = Field(ge=0, description="which training image, counted in id order")
+
+
+class TextRungParams(RungParams):
+    """`ddpm.text`: prompts by cross-attention."""
+
+    prompt_dim: int = Field(ge=8, multiple_of=8, description="width of a word's embedding")
+
+
+class DdpmParams(Group):
+    """`ddpm`: the ladder."""
+
+    single_image_32: SingleImageParams
+    single_image_64: SingleImageParams
+    single_class: RungParams
+    class_conditional: RungParams
+    latent: RungParams
+    text: TextRungParams
+
+
+class RungSamplingParams(Group):
+    """How one rung is sampled."""
+
+    num_images: int = Field(ge=1, description="images for each seed")
+    seeds: Distinct[int] = Field(min_length=1, description="generation seeds; several give an interval")
+    sampler: Literal["ddpm", "ddim", "heun", "dpm++", "euler_maruyama"]
+    num_inference_steps: int = Field(ge=1)
+    guidance_scale: float = Field(ge=0, description="1 is no guidance; rungs without a condition need 1")
+    eta: float = Field(ge=0, le=1, description="of ddim: 0 deterministic, 1 as much noise as ddpm")
+
+
+class DdpmSampleParams(Group):
+    """`ddpm_sample`: the images of every rung."""
+
+    batch_size: int = Field(ge=1, description="images sampled together; changes nothing but speed")
+    single_image_32: RungSamplingParams
+    single_image_64: RungSamplingParams
+    single_class: RungSamplingParams
+    class_conditional: RungSamplingParams
+    latent: RungSamplingParams
+    text: RungSamplingParams

@@ -1,0 +1,130 @@
+"""Images of a rung of the ladder: which conditions, which noise, and back to pixels."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from difflab.data.preprocess import to_uint8
+from difflab.diffusion.conditions import class_numbers
+from difflab.diffusion.denoiser import Condition, Denoise, Denoiser, guided
+from difflab.diffusion.networks import load_denoiser
+from difflab.diffusion.prompts import PromptedUNet, digit_prompts
+from difflab.errors import DifflabError
+from difflab.sampling.decode import decode
+from difflab.sampling.samplers import OnStep, sample
+
+if TYPE_CHECKING:
+    from diffusers.models import AutoencoderKL
+
+    from difflab.params.ddpm import RungSamplingParams
+
+
+@dataclass
+class LadderSampler:
+    """A trained rung, ready to sample.
+
+    Attributes:
+        shape: of what the network makes: channels, height, width of pixels or latents.
+        classes: class names; empty for rungs without a condition.
+        vae: decodes latents; None for pixels.
+    """
+
+    denoiser: Denoiser
+    shape: tuple[int, int, int]
+    classes: list[str]
+    vae: "AutoencoderKL | None"
+
+    @property
+    def prompted(self) -> bool:
+        return isinstance(self.denoiser.network, PromptedUNet)
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.denoiser.parameters()).device
+
+    def wanted(self, count: int) -> list[str]:
+        """What to ask for, image by image: classes or prompts in turn, "" where nothing can be asked for."""
+        if self.prompted:
+            prompts = [
+                prompt for several in zip(*map(digit_prompts, range(10)), strict=True) for prompt in several
+            ]
+            return [prompts[n % len(prompts)] for n in range(count)]
+        return [self.classes[n % len(self.classes)] if self.classes else "" for n in range(count)]
+
+    def images(
+        self,
+        ids: Sequence[str],
+        wanted: Sequence[str],
+        settings: "RungSamplingParams",
+        *,
+        seed: int,
+        batch_size: int,
+        on_step: OnStep = lambda sigma, x, x0: None,
+    ) -> np.ndarray:
+        """Sample what is wanted, uint8 [n, H, W, 3]; the noise is keyed by id and seed.
+
+        Raises:
+            DifflabError: an unknown class or word, or guidance where there is no condition.
+        """
+        parts = []
+        for start in range(0, len(ids), batch_size):
+            part = slice(start, start + batch_size)
+            x0 = sample(
+                self.denoise(wanted[part], settings.guidance_scale),
+                self.denoiser.schedule,
+                ids[part],
+                self.shape,
+                sampler=settings.sampler,
+                num_inference_steps=settings.num_inference_steps,
+                seed=seed,
+                eta=settings.eta,
+                device=self.device,
+                on_step=on_step,
+            )
+            parts.append(self.pixels(x0))
+        return np.concatenate(parts)
+
+    def denoise(self, wanted: Sequence[str], guidance_scale: float) -> Denoise:
+        """The guided denoiser for some classes or prompts."""
+        condition = self.condition(wanted)
+        if condition is None:
+            if guidance_scale != 1:
+                raise DifflabError(
+                    f"guidance_scale is {guidance_scale:g}, but this model has no condition to guide by: set it to 1"
+                )
+            return self.denoiser
+        return guided(self.denoiser, condition, self._empty(condition), guidance_scale)
+
+    def condition(self, wanted: Sequence[str]) -> Condition | None:
+        """Arguments of the network for some classes or prompts."""
+        if self.prompted:
+            return {"tokens": self.denoiser.network.prompts.vocabulary.encode(wanted).to(self.device)}
+        if not self.classes:
+            return None
+        return {"class_labels": class_numbers(wanted, self.classes).to(self.device)}
+
+    def _empty(self, condition: Condition) -> Condition:
+        value = 0 if self.prompted else len(self.classes)
+        return {name: torch.full_like(tensor, value) for name, tensor in condition.items()}
+
+    def pixels(self, x0: Tensor) -> np.ndarray:
+        """What the network makes, as uint8 [n, H, W, 3]; values outside [-1, 1] are cut, never wrapped."""
+        if self.vae is not None:
+            return decode(self.vae, x0)
+        return to_uint8(x0.expand(-1, 3, -1, -1))
+
+
+def load_sampler(folder: Path, device: torch.device) -> LadderSampler:
+    """The sampler of a trained rung; with a folder `vae` beside the network it works in latents."""
+    from difflab.zoo import image_vae
+
+    denoiser, description = load_denoiser(folder, device)
+    by_class = getattr(getattr(denoiser.network, "config", None), "num_class_embeds", None)
+    classes = description["classes"] if by_class else []
+    vae = image_vae.load(folder / "vae", device) if (folder / "vae").is_dir() else None
+    return LadderSampler(denoiser, tuple(description["shape"]), classes, vae)

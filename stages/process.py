@@ -1,0 +1,122 @@
+"""Look at the way from noise to image: what appears first, where words act, what the network is made of."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from difflab import runtime
+from difflab.diffusion import patches
+from difflab.diffusion.ladder import DATASETS
+from difflab.diffusion.prompts import digit_prompts
+from difflab.errors import DifflabError
+from difflab.evaluation.anatomy import anatomy
+from difflab.evaluation.looking import attention_figure, spectrum_figure
+from difflab.evaluation.spectrum import Spectrum, around_class_means, half_crossing, spectrum_of
+from difflab.files import atomic_path, write_csv
+from difflab.sampling.attention import recorded, word_maps
+from difflab.sampling.ladder import LadderSampler, load_sampler
+from difflab.stage import Stage, run
+from difflab.store.images import ImageStore
+from difflab.store.ladder import pixel_split
+from difflab.training.denoising import to_float
+
+FOLLOWED, PROMPTED = "class_conditional", "text"
+
+
+def main(stage: Stage) -> None:
+    params, rungs = stage.params.process, stage.params.ddpm
+    device = runtime.resolve_device(stage.params.runtime.device)
+    followed = load_sampler(Path("models/ddpm") / FOLLOWED, device)
+    prompted = load_sampler(Path("models/ddpm") / PROMPTED, device)
+
+    store = ImageStore(f"data/images/{DATASETS[FOLLOWED]}")
+    train = pixel_split(store, "train", rungs[FOLLOWED])
+    spectrum = spectrum_of(around_class_means(to_float(train.pixels), train.labels), params.bands)
+    table = appearance(stage, followed, spectrum)
+    write_csv("plots/process.csv", table)
+    with atomic_path("plots/process.png") as temporary:
+        spectrum_figure(table).savefig(temporary)
+
+    with atomic_path("plots/attention.png") as temporary:
+        attention_figure(*attention(stage, prompted)).savefig(temporary)
+    write_csv("plots/anatomy.csv", pd.concat([parts(followed, FOLLOWED), parts(prompted, PROMPTED)]))
+
+    expected = spectrum.half_sigma()
+    metrics: dict[str, float] = {"n": params.num_images}
+    found = []
+    for band in range(params.bands):
+        rows = table[table["band"] == band]
+        found.append(half_crossing(rows["sigma"].to_numpy(), rows["share"].to_numpy()))
+        metrics |= {
+            f"half_sigma_band_{band}": found[-1],
+            f"half_sigma_band_{band}_expected": float(expected[band]),
+        }
+    metrics["octaves_off"] = float(np.abs(np.log2(np.array(found) / expected)).mean())
+    stage.write_metrics("metrics/process.json", metrics)
+    for picture in ("plots/process.png", "plots/attention.png"):
+        stage.run.log_artifact(picture)
+    stage.done(
+        f"wrote plots/process.csv; half is decided at sigma {found[0]:.3g} in the lowest band "
+        f"(expected {expected[0]:.3g}), at {found[-1]:.3g} in the highest ({expected[-1]:.3g})"
+    )
+
+
+def appearance(stage: Stage, sampler: LadderSampler, spectrum: Spectrum) -> pd.DataFrame:
+    """How much of the final images is decided by sigma and band, on samples and expected."""
+    params = stage.params.process
+    settings = stage.params.ddpm_sample[FOLLOWED].model_copy(
+        update={
+            "sampler": "ddim",
+            "eta": 0.0,
+            "guidance_scale": 1.0,
+            "num_inference_steps": params.num_inference_steps,
+        }
+    )
+    ids = [f"process-{n:05d}" for n in range(params.num_images)]
+    wanted = sampler.wanted(len(ids))
+    if len(ids) < 2 * len(sampler.classes):
+        raise DifflabError(
+            f"process.num_images: {len(ids)} images of {len(sampler.classes)} classes are too few, what is decided is "
+            f"measured around the mean of each class: set it to {2 * len(sampler.classes)} or more"
+        )
+    estimates: list[tuple[float, torch.Tensor]] = []
+
+    def keep(sigma: float, x: torch.Tensor, x0: torch.Tensor) -> None:
+        estimates.append((sigma, around_class_means(x0.float().cpu(), wanted)))
+
+    sampler.images(ids, wanted, settings, seed=stage.params.seed, batch_size=len(ids), on_step=keep)
+    _, final = estimates[-1]
+    return pd.DataFrame(
+        {"sigma": sigma, "band": band, "share": share, "expected_share": expected}
+        for sigma, estimate in estimates
+        for band, (share, expected) in enumerate(
+            zip(spectrum.decided(estimate, final), spectrum.expected(sigma), strict=True)
+        )
+    )
+
+
+def attention(stage: Stage, sampler: LadderSampler) -> tuple[list[str], np.ndarray, torch.Tensor]:
+    """Prompts, their images, and the maps of their words."""
+    prompts = stage.params.process.words
+    settings = stage.params.ddpm_sample[PROMPTED].model_copy(update={"guidance_scale": 1.0})
+    ids = [f"attention-{n}" for n in range(len(prompts))]
+    with recorded(sampler.denoiser.network.unet) as recorders:
+        images = sampler.images(ids, prompts, settings, seed=stage.params.seed, batch_size=len(ids))
+    return prompts, images, word_maps(recorders, images.shape[1])
+
+
+def parts(sampler: LadderSampler, rung: str) -> pd.DataFrame:
+    """The anatomy of one rung's network."""
+    network = sampler.denoiser.network
+    x = patches.fold(torch.zeros(1, *sampler.shape, device=sampler.device), sampler.denoiser.patch_size)
+    condition = dict(sampler.condition(sampler.wanted(1)) or {})
+    if sampler.prompted:
+        tokens = sampler.condition([digit_prompts(3)[0]])["tokens"]
+        network, condition = network.unet, {"encoder_hidden_states": network.prompts(tokens)}
+    return anatomy(network, x, condition).assign(rung=rung)
+
+
+if __name__ == "__main__":
+    run(main)
