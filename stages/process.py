@@ -100,11 +100,12 @@ def appearance(stage: Stage, sampler: LadderSampler, spectrum: Spectrum) -> pd.D
 def attention(stage: Stage, sampler: LadderSampler) -> tuple[list[str], np.ndarray, torch.Tensor]:
     """Prompts, their images, and the maps of their words."""
     prompts = stage.params.process.words
-    settings = stage.params.ddpm_sample[PROMPTED].model_copy(update={"guidance_scale": 1.0})
+    settings = stage.params.ddpm_sample[PROMPTED]
     ids = [f"attention-{n}" for n in range(len(prompts))]
     with recorded(sampler.denoiser.network.unet) as recorders:
         images = sampler.images(ids, prompts, settings, seed=stage.params.seed, batch_size=len(ids))
-    return prompts, images, word_maps(recorders, images.shape[1])
+    maps = word_maps(recorders, images.shape[1])
+    return prompts, images, maps[-len(prompts) :]  # with guidance the empty prompt's come first
 
 
 def parts(sampler: LadderSampler, rung: str) -> pd.DataFrame:

@@ -58,8 +58,25 @@ def test_what_did_not_change_is_called_the_same():
 
 
 def test_one_seed_says_nothing():
-    single = score([result("a", 8, std=0.0, seeds=1)], CELL)
-    assert verdict(single, single) == "one seed"
+    one, other = (score([result("a", fid, std=0.0, seeds=1)], CELL) for fid in (8, 9))
+    assert verdict(one, other) == "one seed"
+    assert verdict(one, one) == "the same"
+
+
+def test_the_ladder_and_the_denoisers_are_compared_too():
+    def run(name, scale, **summary):
+        return Result(name, {"seed": 0, "scale": scale}, {"seeds": 2, **summary})
+
+    kept = {"denoise_score_v1_clipped_psnr": 24.4, "denoise_score_noisy_clipped_psnr": 15.0}
+    page = compare([
+        run("base", 3, ddpm_score_text_fid=6.63, ddpm_score_text_floor_fid=3.6, ddpm_score_text_accuracy=1.0, **kept),
+        run("far", 5, ddpm_score_text_fid=15.29, ddpm_score_text_floor_fid=3.6, ddpm_score_text_accuracy=0.99, **kept),
+    ])  # fmt: skip
+    rows = {line.split("|")[1].strip(): line for line in page.splitlines() if line.startswith("| ")}
+    assert "+8.66, one seed" in rows["ddpm_score_text_fid"]
+    assert "-1, one seed" in rows["ddpm_score_text_accuracy"]
+    assert "+0, the same" in rows["denoise_score_v1_clipped_psnr"]
+    assert not [name for name in rows if "floor" in name or "noisy" in name]
 
 
 def test_the_page_names_what_changed_and_shows_each_difference():

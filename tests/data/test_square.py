@@ -50,3 +50,22 @@ def test_small_and_unreadable_images_are_said_to_be():
 
 def test_the_bytes_are_the_same_every_time():
     assert square_png((pixels(9, 9, 3), 8)) == square_png((torch.from_numpy(pixels(9, 9, 3)).numpy(), 8))
+
+
+def test_sixteen_bits_of_grey_are_scaled_not_cut():
+    levels = np.arange(0, 65536, 1024, dtype=np.uint16).reshape(8, 8)
+    buffer = io.BytesIO()
+    Image.fromarray(levels).save(buffer, format="PNG")
+    stored = np.asarray(Image.open(io.BytesIO(square_png((buffer.getvalue(), 8)).image)))
+    assert np.abs(stored[..., 0] - levels / 257).max() <= 0.5
+
+
+def test_transparent_pixels_are_white():
+    pixels = np.zeros((8, 8, 4), np.uint8)
+    pixels[..., 0] = 255  # red that nobody sees
+    pixels[:4, :, 3] = 255
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, format="PNG")
+    stored = np.asarray(Image.open(io.BytesIO(square_png((buffer.getvalue(), 8)).image)))
+    assert (stored[:4] == [255, 0, 0]).all()
+    assert (stored[4:] == 255).all()

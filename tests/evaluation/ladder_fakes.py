@@ -76,7 +76,7 @@ def anatomy() -> pd.DataFrame:
 METRICS = {
     "denoise_score": denoise_score(),
     "ddpm_score": ddpm_score(),
-    "process": {"n": 64, "half_sigma_band_0": 3.1},
+    "process": {"n": 64, "half_sigma_band_0": 3.1, "octaves_off": 1.0},
     "memorisation": memorisation(),
     "cold@blur": cold(),
     "cold@mask": cold(),

@@ -119,12 +119,14 @@ def test_memory_is_told_for_the_rungs_that_were_looked_at(root):
 
 def test_both_degradations_are_told(root):
     values = ["20.10 ± 0.30", "24.30 ± 0.30", "15.20 ± 0.30", "16.70 ± 0.30"]
-    assert rows(root, "Cold diffusion") == [["blur", *values], ["mask", *values]]
+    found = {row[0]: row[1:] for row in rows(root, "Cold diffusion")}
+    assert list(found) == ["blur, PSNR", "blur, SSIM", "mask, PSNR", "mask, SSIM"]
+    assert found["blur, PSNR"] == found["mask, PSNR"] == values
 
 
 def test_one_degradation_is_told_without_the_other(root):
     (root / "metrics/cold/blur.json").unlink()
-    assert [row[0] for row in rows(root, "Cold diffusion")] == ["mask"]
+    assert [row[0] for row in rows(root, "Cold diffusion")] == ["mask, PSNR", "mask, SSIM"]
     assert [picture.path.name for picture in blocks(root, "Cold diffusion", Picture)] == ["mask.png"]
 
 

@@ -161,3 +161,38 @@ def test_a_saved_rung_of_latents_brings_its_autoencoder(tmp_path, vae):
     save_denoiser(tmp_path, made.denoiser, schedule_params(), shape=[4, 8, 8], classes=CLASSES)
     vae.save_pretrained(tmp_path / "vae")
     assert (images(load_sampler(tmp_path, torch.device("cpu"))) == images(made)).all()
+
+
+def save(folder, kind):
+    made = sampler(kind)
+    folder.mkdir()
+    save_denoiser(folder, made.denoiser, schedule_params(), shape=list(made.shape), classes=CLASSES)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("rung", "kind"), [("text", "by class"), ("single_class", "prompted"), ("latent", "by class")]
+)
+def test_the_model_of_another_rung_is_refused(tmp_path, rung, kind):
+    with pytest.raises(
+        DifflabError, match=f"{rung} holds the model of another rung, .*dvc checkout .*{rung}"
+    ):
+        load_sampler(save(tmp_path / rung, kind), torch.device("cpu"))
+
+
+@pytest.mark.parametrize(
+    "gone", ["prompts.safetensors", "unet/diffusion_pytorch_model.safetensors", "denoiser.json"]
+)
+def test_a_model_that_lacks_a_file_is_refused(tmp_path, gone):
+    folder = save(tmp_path / "text", "prompted")
+    (folder / gone).unlink()
+    with pytest.raises(DifflabError, match="text"):
+        load_sampler(folder, torch.device("cpu"))
+
+
+@pytest.mark.parametrize("content", ["{", '{"kind": 3}', "[]", '{"prediction": "epsilon", "schedule": {}}'])
+def test_a_damaged_description_is_refused(tmp_path, content):
+    folder = save(tmp_path / "text", "prompted")
+    (folder / "denoiser.json").write_text(content)
+    with pytest.raises(DifflabError, match=r"holds no whole rung of the ladder .* puts it back"):
+        load_sampler(folder, torch.device("cpu"))

@@ -1,6 +1,8 @@
 """The results of several revisions side by side, and which differences exceed the spread between seeds."""
 
+import contextlib
 import json
+import re
 import statistics
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -9,6 +11,7 @@ from typing import Any
 from difflab.errors import DifflabError
 from difflab.evaluation.cells import ADAPTERS, CAPTIONS
 from difflab.evaluation.document import Table, markdown_table
+from difflab.evaluation.inputs import LADDER_STAGES
 from difflab.evaluation.spread import clear_difference
 from difflab.params.loading import dotted
 
@@ -16,6 +19,10 @@ SUMMARY = "metrics/summary.json"
 WORKSPACE = "workspace"
 SEEDS = ("seed", "finetune.seed")  # parameters that make a repetition, not another experiment
 SCORES = {"fid": 1.0, "digit_accuracy": 100.0, "photo_accuracy": 100.0}  # and the factor to show them with
+# Of the denoisers and the ladder, what is a score of ours: the rest is beside it for comparison.
+OTHERS = re.compile(
+    r"(denoise_score_v\w+_psnr|ddpm_score_(?!\w*(floor|real))\w+_(best_psnr|fid|kid|accuracy)|cold_\w+_(restored|walked_back)_psnr)"
+)
 
 
 @dataclass(frozen=True)
@@ -60,6 +67,7 @@ def read(rev: str) -> Result:
         params = dotted(dvc.api.params_show(rev=source))
         with dvc.api.open(SUMMARY, rev=source) as stream:
             summary = json.load(stream)
+        summary |= _newer(source)
         lock = _read_lock(source)
     except (PathMissingError, FileNotFoundError):
         raise DifflabError(f"'{rev}' has no {SUMMARY}: run `dvc repro report` there") from None
@@ -73,6 +81,20 @@ def read(rev: str) -> Result:
             f"no results of '{rev}': {error}; `dvc exp list` and `git branch` list names"
         ) from None
     return Result(rev, params, summary, older(params, lock))
+
+
+def _newer(rev: str | None) -> dict[str, float]:
+    """The ladder's own metrics files: they may be newer than the summary, which the report writes."""
+    import dvc.api
+    from dvc.exceptions import PathMissingError
+
+    found = {}
+    for stage in LADDER_STAGES:
+        with contextlib.suppress(PathMissingError, FileNotFoundError):
+            with dvc.api.open(f"metrics/{stage.replace('@', '/')}.json", rev=rev) as stream:
+                values = json.load(stream)
+            found |= {f"{stage.replace('@', '_')}_{name}": value for name, value in values.items()}
+    return found
 
 
 def _read_lock(rev: str | None) -> dict[str, Any]:
@@ -115,16 +137,18 @@ def score(results: list[Result], name: str) -> Score | None:
         return None
     if len(values) > 1:
         return Score(statistics.fmean(values), statistics.stdev(values), len(values))
-    seeds = int(results[0].summary.get("seeds", 1))
-    return Score(values[0], results[0].summary.get(f"{name}_std", 0.0), seeds)
+    std = results[0].summary.get(f"{name}_std")
+    if std is None:
+        return Score(values[0], 0.0, 1)
+    return Score(values[0], std, int(results[0].summary.get("seeds", 1)))
 
 
 def verdict(before: Score, after: Score) -> str:
     """`clear` where a difference exceeds its 95 % interval, else `within seeds`; `one seed`: unknown."""
-    if min(before.count, after.count) < 2:
-        return "one seed"
     if after == before:
         return "the same"
+    if min(before.count, after.count) < 2:
+        return "one seed"
     needed = clear_difference(before.std, before.count, after.std, after.count)
     return "clear" if abs(after.mean - before.mean) > needed else "within seeds"
 
@@ -134,15 +158,17 @@ def compare(results: list[Result]) -> str:
     groups = group(results)
     names = [", ".join(r.name for r in members) for members in groups]
     header = ["score", names[0], *(n for name in names[1:] for n in (name, "difference"))]
-    rows = [row for name in _names() if (row := _row(groups, *name))]
+    rows = [row for name in _names(results) if (row := _row(groups, *name))]
     old = "\n".join(filter(None, map(_warning, results)))
     parts = [_changes(groups, names), old, markdown_table(Table(header, rows)), _note(groups)]
     return "\n\n".join(filter(None, parts))
 
 
-def _names() -> Iterable[tuple[str, float]]:
+def _names(results: list[Result]) -> Iterable[tuple[str, float]]:
     for kind, factor in SCORES.items():
         yield from ((f"{adapter}_{captions}_{kind}", factor) for adapter in ADAPTERS for captions in CAPTIONS)
+    others = dict.fromkeys(name for result in results for name in result.summary if OTHERS.fullmatch(name))
+    yield from ((name, 100.0 if name.endswith("accuracy") else 1.0) for name in others)
 
 
 def _row(groups: list[list[Result]], name: str, factor: float) -> list[str] | None:

@@ -23,8 +23,8 @@ def square_png(job: tuple[np.ndarray | bytes, int]) -> Square:
     """Centre crop to the largest square and resize by PIL's antialiased bicubic filter, never to a larger size.
 
     Args:
-        job: uint8 [H, W] (stays grey) or [H, W, 3], or an encoded image, which becomes RGB and is turned as its
-            camera noted; and the wanted side in pixels.
+        job: uint8 [H, W] (stays grey) or [H, W, 3], or an encoded image, which becomes RGB, white where it is
+            transparent, and is turned as its camera noted; and the wanted side in pixels.
     """
     from PIL import Image
 
@@ -49,5 +49,11 @@ def square_png(job: tuple[np.ndarray | bytes, int]) -> Square:
 def _decode(content: bytes) -> "Image.Image":
     from PIL import Image, ImageOps
 
-    with Image.open(io.BytesIO(content)) as image:
-        return ImageOps.exif_transpose(image).convert("RGB")
+    with Image.open(io.BytesIO(content)) as opened:
+        image = ImageOps.exif_transpose(opened)
+        if image.mode.startswith("I"):  # 16 bits of grey, which PIL would cut at 255
+            image = Image.fromarray(np.rint(np.asarray(image, np.float64) / 257).astype(np.uint8))
+        if image.has_transparency_data:
+            white = Image.new("RGBA", image.size, "white")
+            image = Image.alpha_composite(white, image.convert("RGBA"))
+        return image.convert("RGB")

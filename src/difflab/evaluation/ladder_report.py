@@ -26,7 +26,7 @@ PICTURED = (
     "v0",
     "v1",
     "v2",
-    "v2_uncorrected",
+    "v2_uncut",
 )  # rows of the picture of `denoise_score`, in its order
 
 
@@ -100,14 +100,17 @@ def ladder(inputs: Inputs) -> list[Block]:
     if not found:
         return []
     text = (
-        "From one image to a model that reads prompts. FID and KID compare with the training images, in the "
-        "features of a ResNet-20; the floor is that of as many held-out images."
+        "From one image to a model that reads prompts, each with n samples. A model of one image is scored by the PSNR "
+        "of its samples to that image. FID and KID compare with the training images, in the 64 features of a ResNet-20 "
+        "whose scale is its own, so they compare with their floor only: that of n held-out images, absent where there "
+        "are fewer. `class right` is the share of samples that the same network takes for what was asked for, beside "
+        "the share of real test images that it names rightly: samples can be easier than these."
     )
     blocks: list[Block] = [Text(text), ladder_table(found)]
     for rung in RUNGS:
         name = RUNG_NAMES[rung]
         blocks += _picture(inputs, f"plots/ddpm/{rung}.png", f"ddpm_sample@{rung}", f"Samples: {name}")
-        strip = f"What the model takes the image for, from noise (left) to the end: {name}"
+        strip = f"The model's estimate of the final image on the way: most noise on the left, none on the right: {name}"
         blocks += _picture(inputs, f"plots/ddpm/{rung}-process.png", f"ddpm_sample@{rung}", strip)
     return blocks
 
@@ -147,13 +150,17 @@ def process(inputs: Inputs) -> list[Block]:
     text = (
         f"{order} The curves show how much of the final image is decided at each noise, by band of spatial "
         f"frequency: measured on {found['n']:g} samples around the mean of their class, and in closed form for "
-        "Gaussian data with the spectrum of the training images."
+        "Gaussian data with the spectrum of the training images. "
+        f"The noise at which half of a band is decided differs from the closed form by a factor of "
+        f"{2 ** found['octaves_off']:.2g} (geometric mean over the bands). What a network adds by itself, such as the grid "
+        "of the patches that it works on or a blur, is decided before any detail of the data: the nearer it comes to the "
+        "data, the nearer the points come to the lines."
     )
     blocks: list[Block] = [Text(text)]
     blocks += _picture(
         inputs, "plots/process.png", "process", "What is decided, by noise and frequency", False
     )
-    caption = "Where each word of a prompt acts: cross-attention, mean over layers and steps"
+    caption = "Samples, and where each word of their prompt acts: cross-attention, mean over layers and steps"
     blocks += _picture(inputs, "plots/attention.png", "process", caption, False)
     anatomy = inputs.table("plots/anatomy.csv", "process")
     if anatomy is not None:
@@ -185,10 +192,12 @@ def memorisation(inputs: Inputs) -> list[Block]:
     ]
     text = (
         "The distance of each sample to its nearest training image over that to its nearest held-out image, of "
-        "equally many: 1 without memory. A sample at less than half the distance counts as a copy."
+        "equally many (one image: of one other): 1 without memory. A sample at less than half the distance counts as a "
+        "copy. A flat sample is near to every flat image of its colour: look at the closest pairs before calling it one."
     )
     blocks: list[Block] = [Text(text), Table(["model", "median ratio", "copies"], rows)]
-    caption = "The closest pairs: sample, then its nearest training image"
+    names = "; ".join(RUNG_NAMES[r] for r in rungs)
+    caption = f"The closest pairs, sample then nearest training image, a row for each model: {names}"
     return blocks + _picture(inputs, "plots/memorisation.png", "memorisation", caption)
 
 
@@ -199,12 +208,19 @@ def cold(inputs: Inputs) -> list[Block]:
         found = inputs.metrics(f"cold@{name}")
         if found:
             keys = ("degraded", "restored", "fully_degraded", "walked_back")
-            rows.append([name, *(_with_interval(found, f"{key}_psnr") for key in keys)])
+            rows += [
+                [f"{name}, {label}", *(_with_interval(found, f"{key}_{measure}") for key in keys)]
+                for measure, label in (("psnr", "PSNR"), ("ssim", "SSIM"))
+            ]
             caption = f"{name}: clean, half degraded, restored, fully degraded, walked back"
             pictures += _picture(inputs, f"plots/cold/{name}.png", f"cold@{name}", caption)
     if not rows:
         return []
-    text = "Blur and masking in place of noise, behind the same trainer. PSNR in dB on test images."
+    text = (
+        "Blur and masking in place of noise, behind the same trainer. PSNR in dB and SSIM on test images. At half "
+        "strength the network restores in one step; from full strength it walks back in steps. A full mask leaves nothing "
+        "of an image: what comes back is a mean of all images, whose PSNR cannot rise by much."
+    )
     header = ["degradation", "at half strength", "restored", "at full strength", "walked back"]
     return [Text(text), Table(header, rows), *pictures]
 

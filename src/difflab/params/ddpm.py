@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from difflab.params.base import Distinct, Group
 from difflab.params.diffusion import ImageTrainingParams, ObjectiveParams, ScheduleParams, UNetParams
@@ -19,6 +19,16 @@ class RungParams(Group):
     schedule: ScheduleParams
     objective: ObjectiveParams
     training: ImageTrainingParams
+
+    @model_validator(mode="after")
+    def _levels_fit(self) -> "RungParams":
+        unit = self.unet.patch_size * 2 ** (len(self.unet.block_out_channels) - 1)
+        if self.image_size % unit:
+            raise ValueError(
+                f"image_size {self.image_size} must be a multiple of {unit}: patches of {self.unet.patch_size} pixels, "
+                f"halved {len(self.unet.block_out_channels) - 1} times"
+            )
+        return self
 
 
 class SingleImageParams(RungParams):

@@ -19,6 +19,8 @@ from difflab.params.zoo_small import ClassifiersParams, ImageVaeParams
 from difflab.params.zoo_text import ZooLlamaParams, ZooTextParams
 from difflab.params.zoo_vision import ZooBlip2Params, ZooTowerParams
 
+UNCONDITIONAL = ("single_image_32", "single_image_64", "single_class")
+
 
 class ZooParams(Group):
     """`zoo`: one group per role; `hub: null` trains the role, anything else points to a released model."""
@@ -71,4 +73,36 @@ class Params(Group):
                 raise ValueError(
                     f"{name}.num_images is {count}, below score.min_images {self.score.min_images}"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _sampling_fits_the_rungs(self) -> "Params":
+        for rung in type(self.ddpm_sample).model_fields:
+            if rung == "batch_size":
+                continue
+            sampling, trained = self.ddpm_sample[rung], self.ddpm[rung]
+            if rung in UNCONDITIONAL and sampling.guidance_scale != 1:
+                raise ValueError(
+                    f"ddpm_sample.{rung}.guidance_scale must be 1: {rung} has no condition to guide by"
+                )
+            if sampling.num_inference_steps > trained.schedule.num_train_timesteps:
+                raise ValueError(
+                    f"ddpm_sample.{rung}.num_inference_steps is {sampling.num_inference_steps}, above "
+                    f"ddpm.{rung}.schedule.num_train_timesteps {trained.schedule.num_train_timesteps}"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _the_process_can_be_followed(self) -> "Params":
+        followed = self.ddpm.class_conditional
+        if self.process.num_inference_steps > followed.schedule.num_train_timesteps:
+            raise ValueError(
+                f"process.num_inference_steps is {self.process.num_inference_steps}, above "
+                f"ddpm.class_conditional.schedule.num_train_timesteps {followed.schedule.num_train_timesteps}"
+            )
+        if 2 * self.process.bands > followed.image_size:
+            raise ValueError(
+                f"process.bands is {self.process.bands}: images of {followed.image_size} pixels have room for "
+                f"{followed.image_size // 2}"
+            )
         return self

@@ -12,6 +12,7 @@ from torch import Tensor
 from difflab.data.preprocess import to_uint8
 from difflab.diffusion.conditions import class_numbers
 from difflab.diffusion.denoiser import Condition, Denoise, Denoiser, guided
+from difflab.diffusion.ladder import CONDITIONAL, RUNGS
 from difflab.diffusion.networks import load_denoiser
 from difflab.diffusion.prompts import PromptedUNet, digit_prompts
 from difflab.errors import DifflabError
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from diffusers.models import AutoencoderKL
 
     from difflab.params.ddpm import RungSamplingParams
+
+
+_CONDITIONS = {rung: "classes" if rung in CONDITIONAL else "nothing" for rung in RUNGS} | {"text": "prompts"}
 
 
 @dataclass
@@ -42,6 +46,11 @@ class LadderSampler:
     @property
     def prompted(self) -> bool:
         return isinstance(self.denoiser.network, PromptedUNet)
+
+    @property
+    def condition_kind(self) -> str:
+        """What the model is told: prompts, classes or nothing."""
+        return "prompts" if self.prompted else "classes" if self.classes else "nothing"
 
     @property
     def device(self) -> torch.device:
@@ -120,11 +129,24 @@ class LadderSampler:
 
 
 def load_sampler(folder: Path, device: torch.device) -> LadderSampler:
-    """The sampler of a trained rung; with a folder `vae` beside the network it works in latents."""
+    """The sampler of a trained rung; with a folder `vae` beside the network it works in latents.
+
+    Raises:
+        DifflabError: it is missing, damaged, or the model of another rung than the folder's name says.
+    """
     from difflab.zoo import image_vae
 
-    denoiser, description = load_denoiser(folder, device)
-    by_class = getattr(getattr(denoiser.network, "config", None), "num_class_embeds", None)
-    classes = description["classes"] if by_class else []
-    vae = image_vae.load(folder / "vae", device) if (folder / "vae").is_dir() else None
-    return LadderSampler(denoiser, tuple(description["shape"]), classes, vae)
+    remedy = f"`dvc checkout {folder}` puts it back"
+    try:
+        denoiser, description = load_denoiser(folder, device)
+        by_class = getattr(getattr(denoiser.network, "config", None), "num_class_embeds", None)
+        classes = description["classes"] if by_class else []
+        vae = image_vae.load(folder / "vae", device) if (folder / "vae").is_dir() else None
+        sampler = LadderSampler(denoiser, tuple(description["shape"]), classes, vae)
+    except (AttributeError, KeyError, FileNotFoundError, TypeError, ValueError) as error:
+        why = " ".join(str(error).split())
+        raise DifflabError(f"{folder} holds no whole rung of the ladder ({why}): {remedy}") from error
+    wanted, found = _CONDITIONS.get(folder.name), sampler.condition_kind
+    if wanted is not None and (wanted, folder.name == "latent") != (found, vae is not None):
+        raise DifflabError(f"{folder} holds the model of another rung, told {found}: {remedy}")
+    return sampler
