@@ -270,6 +270,18 @@ def test_a_shared_recorder_that_dies_is_one_line_for_each_stage(root, store, mon
     assert "the stage goes on without MLflow" in line
 
 
+def test_a_shared_recorder_that_hangs_does_not_hold_the_study(root, monkeypatch):
+    monkeypatch.setattr(tracking_link, "_WAIT_END", 0.5)
+    with tracking_link.shared_recorder() as variables:
+        (path,) = variables.values()
+        wait_until(Path(path).exists, "the recorder")
+        (pid,) = subprocess.run(
+            ["pgrep", "-f", path], capture_output=True, text=True, check=True
+        ).stdout.split()
+        os.kill(int(pid), signal.SIGSTOP)
+    assert not Path("/proc", pid).exists()
+
+
 def test_a_shared_recorder_that_is_gone_is_replaced_by_one_of_its_own(root, store, monkeypatch):
     monkeypatch.setenv(tracking_link.SOCKET_VARIABLE, str(root / "gone"))
     run = tracking.start(a_stage())

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 SOCKET_VARIABLE = "DIFFLAB_RECORDER"
+_WAIT_END = 60.0  # seconds
 
 
 class OwnRecorder:
@@ -88,7 +89,7 @@ def recorder(spool: Path) -> OwnRecorder | SharedRecorder:
 def shared_recorder() -> Iterator[dict[str, str]]:
     """Run a recording process for several stages, and give the environment in which they find it.
 
-    At the end what the stages have sent is still written.
+    At the end what the stages have sent is still written, within a minute.
     """
     with tempfile.TemporaryDirectory(prefix="difflab-", ignore_cleanup_errors=True) as folder:
         path = str(Path(folder) / "recorder")
@@ -97,7 +98,11 @@ def shared_recorder() -> Iterator[dict[str, str]]:
             yield {SOCKET_VARIABLE: path}
         finally:
             process.stdin.close()
-            process.wait()
+            try:
+                process.wait(_WAIT_END)
+            except subprocess.TimeoutExpired:  # a server that hangs must not hold the study
+                process.kill()
+                process.wait()
 
 
 def _start(*arguments: str, log: object) -> subprocess.Popen:

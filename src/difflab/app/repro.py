@@ -66,6 +66,8 @@ def repro(targets: Iterable[str], jobs: int) -> dict[str, str]:
         DifflabError: an unknown target, or DVC cannot read the pipeline.
     """
     needs = changed(targets)
+    if not needs:
+        return {}
     urgency = remaining_seconds(needs)
     gpus = visible_gpus() if jobs > 1 else []
     places = [{"CUDA_VISIBLE_DEVICES": gpus[job % len(gpus)]} if gpus else {} for job in range(jobs)]
