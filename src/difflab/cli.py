@@ -142,7 +142,7 @@ def import_(rev: str) -> None:
 
 @cli.group()
 def images() -> None:
-    """Image sets: cifar10, mnist, scenes, coco."""
+    """Image sets: cifar10, mnist, scenes, coco, recipes."""
 
 
 @images.command()
