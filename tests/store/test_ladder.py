@@ -92,6 +92,6 @@ def test_copies_train_as_any_set_does():
 
 def test_an_image_that_does_not_exist_is_refused():
     with pytest.raises(
-        DifflabError, match="ddpm.single_image_32.image is 6: there are 6 training images, counted from 0"
+        DifflabError, match=r"ddpm\.single_image_32\.image is 6: there are 6 training images, counted from 0"
     ):
         copies(latents(*IDS), 6, 3, "ddpm.single_image_32.image")
