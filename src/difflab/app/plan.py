@@ -154,7 +154,9 @@ def find_archive(params: Any, archive: Any) -> tuple[str, str]:
         place = data_root(params.data.data_root) / archive.path
     except DifflabError as error:
         return archive.path, str(error)
-    return (f"{place}: found", "") if place.exists() else (f"{place}: not there", "put what is not there in its place")
+    if place.exists():
+        return f"{place}: found", ""
+    return f"{place}: not there", "put what is not there in its place"
 
 
 def disk_needs(params: Any, models: list[Model]) -> dict[str, float]:
