@@ -80,7 +80,7 @@ def load_data(rung: str, params) -> tuple[Split, Split]:
     store = ImageStore(f"data/images/{DATASETS[rung]}")
     train = pixel_split(store, "train", params)
     if rung in SINGLE:
-        only = copies(train, params.image, params.training.batch_size)
+        only = copies(train, params.image, params.training.batch_size, f"ddpm.{rung}.image")
         return only, only
     return train, pixel_split(store, "test", params)
 

@@ -1,4 +1,4 @@
-"""Look at the way from noise to image: what appears first, where words act, what the network is made of."""
+"""Look at the way from noise to image: what appears first, where words act, what the networks are made of."""
 
 from pathlib import Path
 
@@ -12,8 +12,9 @@ from difflab.diffusion.ladder import DATASETS
 from difflab.diffusion.prompts import digit_prompts
 from difflab.errors import DifflabError
 from difflab.evaluation.anatomy import anatomy
+from difflab.evaluation.appearance import decided_table, halves, recovered_table
 from difflab.evaluation.looking import attention_figure, spectrum_figure
-from difflab.evaluation.spectrum import Spectrum, around_class_means, half_crossing, spectrum_of
+from difflab.evaluation.spectrum import around_class_means, half_sigma, spectrum_of
 from difflab.files import atomic_path, write_csv
 from difflab.sampling.attention import recorded, word_maps
 from difflab.sampling.ladder import LadderSampler, load_sampler
@@ -34,7 +35,20 @@ def main(stage: Stage) -> None:
     store = ImageStore(f"data/images/{DATASETS[FOLLOWED]}")
     train = pixel_split(store, "train", rungs[FOLLOWED])
     spectrum = spectrum_of(around_class_means(to_float(train.pixels), train.labels), params.bands)
-    table = appearance(stage, followed, spectrum)
+    decided = decided_table(estimates(stage, followed), spectrum)
+    unseen = pixel_split(store, "test", rungs[FOLLOWED])
+    count = min(params.num_images, len(unseen.ids))
+    recovered = recovered_table(
+        followed.denoise(unseen.labels[:count], guidance_scale=1),
+        to_float(unseen.pixels[:count]),
+        unseen.ids[:count],
+        unseen.labels[:count],
+        spectrum,
+        decided["sigma"].unique().tolist(),
+        seed=stage.params.seed,
+        device=device,
+    )
+    table = pd.concat([recovered.assign(measure="recovered"), decided.assign(measure="decided")])
     write_csv("plots/process.csv", table)
     with atomic_path("plots/process.png") as temporary:
         spectrum_figure(table).savefig(temporary)
@@ -43,28 +57,27 @@ def main(stage: Stage) -> None:
         attention_figure(*attention(stage, prompted)).savefig(temporary)
     write_csv("plots/anatomy.csv", pd.concat([parts(followed, FOLLOWED), parts(prompted, PROMPTED)]))
 
-    expected = spectrum.half_sigma()
+    expected = half_sigma(spectrum.expected_recovered)
+    found, on_the_way = halves(recovered), halves(decided)
     metrics: dict[str, float] = {"n": params.num_images}
-    found = []
     for band in range(params.bands):
-        rows = table[table["band"] == band]
-        found.append(half_crossing(rows["sigma"].to_numpy(), rows["share"].to_numpy()))
         metrics |= {
-            f"half_sigma_band_{band}": found[-1],
+            f"half_sigma_band_{band}": found[band],
             f"half_sigma_band_{band}_expected": float(expected[band]),
+            f"half_sigma_band_{band}_decided": on_the_way[band],
         }
     metrics["octaves_off"] = float(np.abs(np.log2(np.array(found) / expected)).mean())
     stage.write_metrics("metrics/process.json", metrics)
     for picture in ("plots/process.png", "plots/attention.png"):
         stage.run.log_artifact(picture)
     stage.done(
-        f"wrote plots/process.csv; half is decided at sigma {found[0]:.3g} in the lowest band "
-        f"(expected {expected[0]:.3g}), at {found[-1]:.3g} in the highest ({expected[-1]:.3g})"
+        f"wrote plots/process.csv; half of the lowest band is seen at sigma {found[0]:.3g} (a linear denoiser: "
+        f"{expected[0]:.3g}), of the highest at {found[-1]:.3g} ({expected[-1]:.3g})"
     )
 
 
-def appearance(stage: Stage, sampler: LadderSampler, spectrum: Spectrum) -> pd.DataFrame:
-    """How much of the final images is decided by sigma and band, on samples and expected."""
+def estimates(stage: Stage, sampler: LadderSampler) -> list[tuple[float, torch.Tensor]]:
+    """Sigma and the estimates of the final images, around the means of their classes, on the way of samples."""
     params = stage.params.process
     settings = stage.params.ddpm_sample[FOLLOWED].model_copy(
         update={
@@ -81,20 +94,13 @@ def appearance(stage: Stage, sampler: LadderSampler, spectrum: Spectrum) -> pd.D
             f"process.num_images: {len(ids)} images of {len(sampler.classes)} classes are too few, what is decided is "
             f"measured around the mean of each class: set it to {2 * len(sampler.classes)} or more"
         )
-    estimates: list[tuple[float, torch.Tensor]] = []
+    found: list[tuple[float, torch.Tensor]] = []
 
     def keep(sigma: float, x: torch.Tensor, x0: torch.Tensor) -> None:
-        estimates.append((sigma, around_class_means(x0.float().cpu(), wanted)))
+        found.append((sigma, around_class_means(x0.float().cpu(), wanted)))
 
     sampler.images(ids, wanted, settings, seed=stage.params.seed, batch_size=len(ids), on_step=keep)
-    _, final = estimates[-1]
-    return pd.DataFrame(
-        {"sigma": sigma, "band": band, "share": share, "expected_share": expected}
-        for sigma, estimate in estimates
-        for band, (share, expected) in enumerate(
-            zip(spectrum.decided(estimate, final), spectrum.expected(sigma), strict=True)
-        )
-    )
+    return found
 
 
 def attention(stage: Stage, sampler: LadderSampler) -> tuple[list[str], np.ndarray, torch.Tensor]:

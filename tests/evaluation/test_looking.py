@@ -14,7 +14,14 @@ from difflab.evaluation.looking import attention_figure, spectrum_figure
 def spectrum_table() -> pd.DataFrame:
     return pd.DataFrame(
         [
-            {"sigma": s, "band": b, "share": 1 / (1 + s), "expected_share": 1 / (1 + s * (b + 1))}
+            {
+                "measure": m,
+                "sigma": s,
+                "band": b,
+                "share": n / (1 + s),
+                "expected_share": n / (1 + s * (b + 1)),
+            }
+            for n, m in ((1, "recovered"), (0.5, "decided"))
             for b in (1, 0, 2)
             for s in (10.0, 0.1, 1.0)
         ]
@@ -27,8 +34,9 @@ def size(figure) -> tuple[int, int]:
     return Image.open(buffer).size
 
 
-def test_each_band_has_points_that_were_measured_and_a_line_that_was_expected():
-    axis = spectrum_figure(spectrum_table()).axes[0]
+@pytest.mark.parametrize(("panel", "n"), [(0, 1), (1, 0.5)])
+def test_each_band_has_points_that_were_measured_and_a_line_that_was_expected(panel, n):
+    axis = spectrum_figure(spectrum_table()).axes[panel]
     lines = axis.get_lines()[:-1]  # the last one marks one half
     assert len(lines) == 6
     for band, (expected, measured) in enumerate(zip(lines[::2], lines[1::2], strict=True)):
@@ -36,8 +44,8 @@ def test_each_band_has_points_that_were_measured_and_a_line_that_was_expected():
         assert measured.get_linestyle() == "None"
         assert expected.get_color() == measured.get_color()
         np.testing.assert_allclose(expected.get_xdata(), [0.1, 1, 10])
-        np.testing.assert_allclose(expected.get_ydata(), [1 / (1 + s * (band + 1)) for s in (0.1, 1, 10)])
-        np.testing.assert_allclose(measured.get_ydata(), [1 / (1 + s) for s in (0.1, 1, 10)])
+        np.testing.assert_allclose(expected.get_ydata(), [n / (1 + s * (band + 1)) for s in (0.1, 1, 10)])
+        np.testing.assert_allclose(measured.get_ydata(), [n / (1 + s) for s in (0.1, 1, 10)])
 
 
 @pytest.mark.parametrize(("factor", "left"), [(1, 10), (50, 100)])

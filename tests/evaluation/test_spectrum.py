@@ -7,7 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from difflab.errors import DifflabError
-from difflab.evaluation.spectrum import Spectrum, around_class_means, half_crossing, spectrum_of
+from difflab.evaluation.spectrum import (
+    Spectrum,
+    around_class_means,
+    half_crossing,
+    half_sigma,
+    spectrum_of,
+)
 
 
 def normal(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -27,7 +33,8 @@ def natural(count: int, size: int = 16) -> torch.Tensor:
 def test_white_noise_has_the_same_power_everywhere():
     spectrum = spectrum_of(0.7 * normal(2000, 3, 16, 16), bands=5)
     np.testing.assert_allclose(spectrum.power, 0.49, rtol=0.2)
-    np.testing.assert_allclose(spectrum.expected(0.7), 0.5, rtol=0.02)
+    np.testing.assert_allclose(spectrum.expected_recovered(0.7), 0.5, rtol=0.02)
+    np.testing.assert_allclose(spectrum.expected_decided(0.7), 0.5, rtol=0.02)
 
 
 def test_the_power_of_all_frequencies_is_the_variance_of_all_pixels():
@@ -56,7 +63,27 @@ def test_the_closed_form_is_what_the_exact_way_of_gaussian_data_decides(sigma):
     gain = spectrum.power / (spectrum.power + sigma**2)
     noisy = filtered(final, gain.rsqrt())
     estimate = filtered(noisy, gain)  # Wiener's
-    np.testing.assert_allclose(spectrum.decided(estimate, final), spectrum.expected(sigma), rtol=1e-4)
+    np.testing.assert_allclose(spectrum.decided(estimate, final), spectrum.expected_decided(sigma), rtol=1e-4)
+
+
+@pytest.mark.parametrize("sigma", [0.1, 0.5, 3.0])
+def test_the_closed_form_is_what_wieners_filter_recovers(sigma):
+    clean = natural(1000)
+    clean = clean - clean.mean(0)
+    spectrum = spectrum_of(clean, bands=6)
+    gain = spectrum.power / (spectrum.power + sigma**2)
+    estimate = filtered(clean + sigma * normal(*clean.shape, seed=1), gain)
+    np.testing.assert_allclose(
+        spectrum.recovered(estimate, clean), spectrum.expected_recovered(sigma), rtol=0.05
+    )
+
+
+def test_what_an_estimate_adds_by_itself_recovers_nothing():
+    clean = natural(2000) - natural(2000).mean(0)
+    spectrum = spectrum_of(clean, bands=4)
+    np.testing.assert_allclose(spectrum.recovered(clean, clean), 1)
+    added = 2 * normal(*clean.shape, seed=2)
+    np.testing.assert_allclose(spectrum.recovered(0.5 * clean + added, clean), 0.5, atol=0.1)
 
 
 def test_what_does_not_stay_decides_nothing():
@@ -73,11 +100,12 @@ def test_what_does_not_stay_decides_nothing():
 @given(st.floats(1e-4, 1e4))
 def test_a_flat_band_has_half_its_power_at_the_root_of_it(power):
     flat = Spectrum(torch.full((1, 4, 4), power).double(), torch.zeros(4, 4).long(), 1)
-    assert flat.half_sigma() == pytest.approx([power**0.5], rel=1e-3)
+    assert half_sigma(flat.expected_recovered) == pytest.approx([power**0.5], rel=1e-3)
+    assert half_sigma(flat.expected_decided) == pytest.approx([power**0.5], rel=1e-3)
 
 
 def test_coarse_structure_appears_at_higher_noise():
-    sigmas = spectrum_of(natural(500), bands=6).half_sigma()
+    sigmas = half_sigma(spectrum_of(natural(500), bands=6).expected_recovered)
     assert sigmas.tolist() == sorted(sigmas, reverse=True)
 
 

@@ -76,7 +76,7 @@ def test_a_view_of_a_larger_tensor_is_written_as_it_looks(tmp_path):
 
 def test_copies_of_one_image_have_ids_of_their_own():
     split = latents(*IDS)
-    found = copies(split, 4, 3)
+    found = copies(split, 4, 3, "ddpm.single_image_32.image")
     assert len(set(found.ids)) == 3
     assert found.pixels.shape == (3, 4, 2, 2)
     assert all(torch.equal(one, split.pixels[4]) for one in found.pixels)
@@ -85,11 +85,13 @@ def test_copies_of_one_image_have_ids_of_their_own():
 
 def test_copies_train_as_any_set_does():
     pixels = torch.arange(48, dtype=torch.uint8).view(1, 3, 4, 4)
-    found = copies(Split(["scene"], pixels, []), 0, 5)
+    found = copies(Split(["scene"], pixels, []), 0, 5, "ddpm.single_image_32.image")
     images = ImageSet(found.ids, found.pixels).to(torch.device("cpu"))
     assert torch.equal(to_float(images.pixels[torch.tensor([4, 0])]), to_float(pixels).expand(2, -1, -1, -1))
 
 
 def test_an_image_that_does_not_exist_is_refused():
-    with pytest.raises(DifflabError, match="image 6 does not exist: there are 6, counted from 0"):
-        copies(latents(*IDS), 6, 3)
+    with pytest.raises(
+        DifflabError, match=r"ddpm\.single_image_32\.image is 6: there are 6 training images, counted from 0"
+    ):
+        copies(latents(*IDS), 6, 3, "ddpm.single_image_32.image")

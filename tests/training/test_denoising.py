@@ -1,108 +1,20 @@
-"""The loop of the pixel models: its loss, its draws, exact resume, the weight average."""
+"""The loop of the pixel models: its loss, exact resume, the weight average."""
 
 import math
-import os
-import signal
 
 import pytest
 import torch
 from safetensors.torch import load_file
-from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from difflab.diffusion.conditions import ClassConditions
-from difflab.diffusion.corruption import Corrupted, FixedNoise, GaussianNoise
-from difflab.diffusion.weighting import weight
+from difflab.diffusion.corruption import Corrupted, GaussianNoise
 from difflab.errors import DifflabError, Interrupted
-from difflab.training.denoising import ImageSet, to_float, train_denoiser, warmup_cosine
+from difflab.training.denoising import ImageSet, warmup_cosine
 from difflab.training.held_out import held_out_errors
-from tiny import CLASSES, blobs, denoiser, names, objective, training
+from tiny import blobs, denoiser, names, objective, training
 
+from .denoising_fakes import Scale, Watched, difference, equal, gaussian, image_set, press_ctrl_c, train
 from .fakes import runtime
-
-
-class Scale(nn.Module):
-    """The smallest model, x0 = factor * x, with dropout; notes what it is called with."""
-
-    def __init__(self):
-        super().__init__()
-        self.factor, self.dropout = nn.Parameter(torch.ones(())), nn.Dropout(0.1)
-        self.calls = []
-
-    def forward(self, x, level, condition=None):
-        self.calls.append((x.detach(), level, condition))
-        return self.factor * self.dropout(x)
-
-
-class Watched:
-    """A corruption that notes the clean images it is given; `act` is called at the n-th batch."""
-
-    def __init__(self, corruption=None, at=None, act=lambda corrupted: corrupted):
-        self.corruption = corruption or FixedNoise(0.4, clipped=False)
-        self.at, self.act, self.seen, self.made = at, act, [], []
-
-    def __call__(self, x0, keys):
-        self.seen.append(x0)
-        self.made.append(self.corruption(x0, keys))
-        return self.act(self.made[-1]) if len(self.seen) == self.at else self.made[-1]
-
-
-def image_set(count=10, conditions=False):
-    ids = names(count)
-    told = ClassConditions(torch.arange(count) % len(CLASSES), len(CLASSES)) if conditions else None
-    return ImageSet(ids, blobs(ids), told)
-
-
-def train(scratch, images=None, model=None, corruption=None, machine=None, seed=3, **changes):
-    keep = {name: changes.pop(name) for name in ("validate", "log", "weigh") if name in changes}
-    weigh = keep.pop("weigh", lambda sigma: weight(sigma, objective(weighting="min_snr")))
-    model = model or denoiser()
-    rows = train_denoiser(
-        model,
-        images or image_set(),
-        corruption or gaussian(),
-        weigh,
-        training(**changes),
-        seed=seed,
-        runtime=machine or runtime(),
-        scratch=scratch,
-        what="toy",
-        **keep,
-    )
-    return model, rows
-
-
-def gaussian():
-    return GaussianNoise(denoiser().schedule, objective())
-
-
-def watched(scratch, images, steps, batch_size, **changes):
-    """The clean and corrupted images of a run with the smallest model, and the calls of the model."""
-    model, corruption = Scale(), Watched(changes.pop("corruption", None))
-    train(
-        scratch,
-        images=images,
-        model=model,
-        corruption=corruption,
-        steps=steps,
-        batch_size=batch_size,
-        weigh=torch.ones_like,
-        **changes,
-    )
-    return torch.cat(corruption.seen), torch.cat([made.images for made in corruption.made]), model.calls
-
-
-def equal(a, b):
-    return all(torch.equal(x, y) for x, y in zip(a.parameters(), b.parameters(), strict=True))
-
-
-def difference(a, b):
-    return max((x - y).abs().max().item() for x, y in zip(a.parameters(), b.parameters(), strict=True))
-
-
-def press_ctrl_c(corrupted):
-    os.kill(os.getpid(), signal.SIGINT)
-    return corrupted
 
 
 def test_the_loop_equals_a_plain_one(tmp_path):
@@ -186,85 +98,6 @@ def test_the_state_of_other_settings_is_refused(tmp_path):
     train(tmp_path)
     with pytest.raises(DifflabError, match=r"toy\.safetensors is the state of other settings"):
         train(tmp_path, learning_rate=2e-3)
-
-
-def test_the_batch_size_cuts_one_stream_of_samples(tmp_path):
-    """Over more than an epoch: the same images in the same order, with the same noise, sigmas and flips."""
-    settings = {"images": image_set(10), "corruption": gaussian(), "flip": True}
-    by_3, noisy_3, calls_3 = watched(tmp_path / "3", steps=8, batch_size=3, **settings)
-    by_12, noisy_12, calls_12 = watched(tmp_path / "12", steps=2, batch_size=12, **settings)
-    assert torch.equal(by_3, by_12)
-    torch.testing.assert_close(noisy_3, noisy_12)
-    torch.testing.assert_close(torch.cat([c[1] for c in calls_3]), torch.cat([c[1] for c in calls_12]))
-
-
-def test_every_image_comes_once_an_epoch(tmp_path):
-    pixels = torch.arange(10, dtype=torch.float32).view(10, 1, 1, 1).expand(10, 1, 8, 8)
-    seen, _, _ = watched(tmp_path, ImageSet(names(10), pixels), steps=4, batch_size=5)
-    epochs = seen[:, 0, 0, 0].view(2, 10).tolist()
-    assert [sorted(epoch) for epoch in epochs] == [list(range(10))] * 2
-    assert epochs[0] != epochs[1]
-
-
-def test_noise_belongs_to_the_id_and_the_seed_not_to_the_row(tmp_path):
-    pixels = torch.arange(10, dtype=torch.float32).view(10, 1, 1, 1).expand(10, 1, 8, 8)
-
-    def noise_by_image(name, order, seed):
-        images = ImageSet([names(10)[n] for n in order], pixels[order])
-        seen, noisy, _ = watched(tmp_path / name, images, steps=2, batch_size=5, seed=seed)
-        return (noisy - seen)[seen[:, 0, 0, 0].argsort()]
-
-    first, last = list(range(10)), list(range(9, -1, -1))
-    expected = noise_by_image("forwards", first, seed=3)
-    torch.testing.assert_close(noise_by_image("backwards", last, seed=3), expected, atol=1e-5, rtol=0)
-    assert (noise_by_image("other", first, seed=4) - expected).abs().flatten(1).amax(1).min() > 0.1
-
-
-@pytest.mark.parametrize(("flip", "share"), [(True, 0.5), (False, 0.0)])
-def test_flipping_shows_both_orientations(tmp_path, flip, share):
-    image = torch.zeros(1, 1, 8, 8, dtype=torch.uint8)
-    image[..., 4:] = 255
-    images = ImageSet(names(100), image.expand(100, -1, -1, -1))
-    seen, _, _ = watched(tmp_path, images, steps=4, batch_size=100, flip=flip)
-    mirrored = (seen == to_float(image).flip(-1)).flatten(1).all(1)
-    kept = (seen == to_float(image)).flatten(1).all(1)
-    assert (mirrored | kept).all()
-    assert mirrored.float().mean().item() == pytest.approx(share, abs=0.08 if flip else 0)
-
-
-@pytest.mark.parametrize("dropout", [0.0, 0.3, 1.0])
-def test_conditions_are_dropped_in_their_share(tmp_path, dropout):
-    images = image_set(90, conditions=True)
-    _, _, calls = watched(tmp_path, images, steps=10, batch_size=90, condition_dropout=dropout)
-    told = torch.cat([condition["class_labels"] for _, _, condition in calls])
-    assert (told == len(CLASSES)).float().mean().item() == pytest.approx(
-        dropout, abs=0.05 if 0 < dropout < 1 else 0
-    )
-
-
-def test_each_image_keeps_its_own_condition(tmp_path):
-    labels = torch.arange(9) % 3
-    pixels = labels.float().view(-1, 1, 1, 1).expand(9, 1, 8, 8)
-    images = ImageSet(names(9), pixels, ClassConditions(labels, 3))
-    seen, _, calls = watched(tmp_path, images, steps=3, batch_size=6)
-    told = torch.cat([condition["class_labels"] for _, _, condition in calls])
-    assert torch.equal(told.float(), seen[:, 0, 0, 0])
-
-
-def test_without_conditions_the_model_is_told_nothing(tmp_path):
-    _, _, calls = watched(tmp_path, image_set(), steps=1, batch_size=4)
-    assert calls[0][2] is None
-
-
-def test_bytes_come_to_minus_one_to_one():
-    assert to_float(torch.tensor([0, 51, 255], dtype=torch.uint8)).tolist() == pytest.approx([-1, -0.6, 1])
-
-
-def test_latents_pass_unscaled(tmp_path):
-    latents = 7 * torch.randn(4, 2, 8, 8, generator=torch.Generator().manual_seed(0))
-    seen, _, _ = watched(tmp_path, ImageSet(names(4), latents), steps=1, batch_size=4)
-    for image in seen:
-        assert any(torch.equal(image, latent) for latent in latents)
 
 
 def test_a_nan_loss_stops_in_one_line_that_names_the_step_and_keeps_the_last_good_state(tmp_path):

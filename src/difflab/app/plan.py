@@ -138,11 +138,10 @@ def _accounts(models: list[Model]) -> str:
 
 
 def _archives(params: Any) -> str:
-    lines = ["data:"]
-    for name in archive_names(params):
-        found, remedy = find_archive(params, getattr(params.data, name))
-        lines.append(f"  {name}: {found}{', ' if remedy else ''}{remedy}")
-    return "\n".join(lines)
+    found = {name: find_archive(params, getattr(params.data, name)) for name in archive_names(params)}
+    remedies = dict.fromkeys(remedy for _, remedy in found.values() if remedy)
+    lines = ["data:", *(f"  {name}: {place}" for name, (place, _) in found.items())]
+    return "\n".join([*lines, *(f"  {remedy}" for remedy in remedies)])
 
 
 def find_archive(params: Any, archive: Any) -> tuple[str, str]:
@@ -155,7 +154,9 @@ def find_archive(params: Any, archive: Any) -> tuple[str, str]:
         place = data_root(params.data.data_root) / archive.path
     except DifflabError as error:
         return archive.path, str(error)
-    return (f"{place}: found", "") if place.exists() else (f"{place}: not there", "put it there")
+    if place.exists():
+        return f"{place}: found", ""
+    return f"{place}: not there", "put what is not there in its place"
 
 
 def disk_needs(params: Any, models: list[Model]) -> dict[str, float]:

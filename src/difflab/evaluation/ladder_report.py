@@ -148,18 +148,17 @@ def process(inputs: Inputs) -> list[Block]:
     if halves != sorted(halves, reverse=True):
         order = "In this run the order of the bands is not that of their frequencies."
     text = (
-        f"{order} The curves show how much of the final image is decided at each noise, by band of spatial "
-        f"frequency: measured on {found['n']:g} samples around the mean of their class, and in closed form for "
-        "Gaussian data with the spectrum of the training images. "
-        f"The noise at which half of a band is decided differs from the closed form by a factor of "
-        f"{2 ** found['octaves_off']:.2g} (geometric mean over the bands). What a network adds by itself, such as the grid "
-        "of the patches that it works on or a blur, is decided before any detail of the data: the nearer it comes to the "
-        "data, the nearer the points come to the lines."
+        f"{order} The left panel shows how much of {found['n']:g} held-out images the model finds in their noisy "
+        "versions, by noise and band of spatial frequency, the right one how much of its own samples is decided on "
+        "their way, both around the mean of the class. The lines are the closed form for Gaussian data with the "
+        "spectrum of the training images, which is also what the best linear denoiser finds. On held-out images the "
+        f"noise at which half of a band is found differs from it by a factor of {2 ** found['octaves_off']:.2g} "
+        "(geometric mean over the bands). On the way of samples a model decides early what it adds by itself, such as "
+        "the grid of the patches that it works on: the nearer it comes to the data, the nearer the points come to the "
+        "lines."
     )
     blocks: list[Block] = [Text(text)]
-    blocks += _picture(
-        inputs, "plots/process.png", "process", "What is decided, by noise and frequency", False
-    )
+    blocks += _picture(inputs, "plots/process.png", "process", "What is there, by noise and frequency", False)
     caption = "Samples, and where each word of their prompt acts: cross-attention, mean over layers and steps"
     blocks += _picture(inputs, "plots/attention.png", "process", caption, False)
     anatomy = inputs.table("plots/anatomy.csv", "process")

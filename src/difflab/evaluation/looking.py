@@ -4,20 +4,36 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
+PANELS = {
+    "recovered": ("held-out images at this noise", "share of the image that the model finds"),
+    "decided": ("samples on their way", "share of the final image that is decided"),
+}
+
 
 def spectrum_figure(table: pd.DataFrame) -> Figure:
-    """How much of each band is decided against sigma: points measured on samples, lines in closed form.
+    """How much of each band is there against sigma: points measured, lines in closed form.
 
     Args:
-        table: columns sigma, band, share, expected_share.
+        table: columns measure ("recovered" or "decided", a panel each), sigma, band, share, expected_share.
     """
+    figure = Figure(figsize=(9.5, 3.8), dpi=150, layout="constrained")
+    axes = figure.subplots(1, len(PANELS), sharey=True)
+    for axis, (measure, (title, label)) in zip(axes, PANELS.items(), strict=True):
+        _spectrum_panel(axis, table[table["measure"] == measure])
+        axis.set_title(title, fontsize=9)
+        axis.set_ylabel(label, fontsize=8)
+    axes[0].legend(title="spatial frequency", fontsize=7, title_fontsize=8, frameon=False)
+    figure.suptitle("points: the model, lines: closed form for this spectrum", fontsize=9)
+    return figure
+
+
+def _spectrum_panel(axis: Axes, table: pd.DataFrame) -> None:
     from matplotlib import colormaps
 
-    figure = Figure(figsize=(7, 3.6), dpi=150, layout="constrained")
-    axis = figure.subplots()
     bands = sorted(table["band"].unique())
     for band in bands:
         rows = table[table["band"] == band].sort_values("sigma")
@@ -29,11 +45,7 @@ def spectrum_figure(table: pd.DataFrame) -> Figure:
     axis.set_xlim(min(table["sigma"].max(), 100), table["sigma"].min())
     axis.set_ylim(0, 1.15)
     axis.set_xlabel("noise \N{GREEK SMALL LETTER SIGMA} (sampling goes to the right)")
-    axis.set_ylabel("share of the final image that is decided")
-    axis.set_title("points: samples, lines: expectation for this spectrum", fontsize=9)
-    axis.legend(title="spatial frequency", fontsize=7, title_fontsize=8, frameon=False)
     axis.spines[["top", "right"]].set_visible(False)
-    return figure
 
 
 def _band_name(band: int, bands: int) -> str:

@@ -1,13 +1,14 @@
-"""What appears first on the way from noise to image? What is decided by spatial frequency, measured and expected.
+"""What appears first on the way from noise to image? Two measures by spatial frequency, each with its closed form.
 
 For Gaussian data with power S(f), the expected clean image given x = x0 + sigma * noise is, frequency by
-frequency, S / (S + sigma^2) x, and the deterministic way (Song et al. 2021, section 4.3) leads from x to the image
+frequency, S / (S + sigma^2) x (Wiener 1949), of which that share comes from x0: what can be seen of an image at
+this noise. The deterministic way (Song et al. 2021, section 4.3) leads from x to the image
 sqrt(S / (S + sigma^2)) x. The estimate on the way is therefore sqrt(S / (S + sigma^2)) times the final image, with
-S / (S + sigma^2) of its power. A frequency is half decided when sigma^2 = S: images have more power at low
+S / (S + sigma^2) of its power. A frequency is half there when sigma^2 = S: images have more power at low
 frequencies, so these appear at higher noise.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,7 +23,7 @@ class Spectrum:
     """Power of a set of images, by frequency.
 
     Attributes:
-            power: mean squared Fourier coefficients (orthonormal transform), float64 [C, H, W].
+        power: mean squared Fourier coefficients (orthonormal transform), float64 [C, H, W].
         rings: the band of each frequency, int64 [H, W]; 0 holds the lowest.
         bands: how many there are.
     """
@@ -31,29 +32,32 @@ class Spectrum:
     rings: Tensor
     bands: int
 
-    def decided(self, estimates: Tensor, final: Tensor) -> np.ndarray:
-        """How much of the final images the estimates have already, by band: float64 [bands], 0 nothing, 1 all.
+    def recovered(self, estimates: Tensor, clean: Tensor) -> np.ndarray:
+        """How much of clean images their estimates from noisy ones hold, by band: float64 [bands], 0 nothing, 1 all.
 
-        The square of the slope of the estimates on the final images, so that what all estimates share, or
-        what does not stay, counts for nothing.
+        The slope of the estimates on the clean images, so that what an estimate adds by itself counts for nothing.
 
         Args:
-            estimates, final: float32 [n, C, H, W], each around the mean of its class.
+            estimates, clean: float32 [n, C, H, W], each around the mean of its class.
         """
-        estimate, image = _coefficients(estimates), _coefficients(final)
+        estimate, image = _coefficients(estimates), _coefficients(clean)
         shared = self._by_band((estimate * image.conj()).real.mean(0))
-        return np.square(np.maximum(shared / self._by_band(image.abs().square().mean(0)), 0))
+        return shared / self._by_band(image.abs().square().mean(0))
 
-    def expected(self, sigma: float) -> np.ndarray:
+    def decided(self, estimates: Tensor, final: Tensor) -> np.ndarray:
+        """How much of the power of final images the estimates on the way have already, as `recovered`: its square."""
+        return np.square(np.maximum(self.recovered(estimates, final), 0))
+
+    def expected_recovered(self, sigma: float) -> np.ndarray:
+        """The closed form of `recovered` at `sigma`, float64 [bands]."""
+        return self._mean_gain(self.power / (self.power + sigma**2))
+
+    def expected_decided(self, sigma: float) -> np.ndarray:
         """The closed form of `decided` at `sigma`, float64 [bands]."""
-        slope = (self.power / (self.power + sigma**2)).sqrt()
-        return np.square(self._by_band(slope * self.power) / self._by_band(self.power))
+        return np.square(self._mean_gain((self.power / (self.power + sigma**2)).sqrt()))
 
-    def half_sigma(self) -> np.ndarray:
-        """Sigma at which a band is half decided by the closed form, float64 [bands]."""
-        sigmas = np.geomspace(1e-3, 1e3, 601)
-        shares = np.stack([self.expected(s) for s in sigmas])
-        return np.array([half_crossing(sigmas, share) for share in shares.T])
+    def _mean_gain(self, gain: Tensor) -> np.ndarray:
+        return self._by_band(gain * self.power) / self._by_band(self.power)
 
     def _by_band(self, power: Tensor) -> np.ndarray:
         flat = power.mean(0).flatten()
@@ -88,6 +92,13 @@ def around_class_means(images: Tensor, labels: Sequence[str]) -> Tensor:
         rows = [row for row, other in enumerate(labels) if other == label]
         around[rows] -= images[rows].mean(0)
     return around
+
+
+def half_sigma(expected: Callable[[float], np.ndarray]) -> np.ndarray:
+    """Sigma at which a band is half there by a closed form of `Spectrum`, float64 [bands]."""
+    sigmas = np.geomspace(1e-3, 1e3, 601)
+    shares = np.stack([expected(sigma) for sigma in sigmas])
+    return np.array([half_crossing(sigmas, share) for share in shares.T])
 
 
 def half_crossing(sigmas: np.ndarray, shares: np.ndarray) -> float:

@@ -46,14 +46,17 @@ def pixel_split(store: ImageStore, split: str, params: "RungParams") -> Split:
     return Split(ids, load_pixels(store, ids, params.image_size, params.channels), labels)
 
 
-def copies(split: Split, row: int, count: int) -> Split:
+def copies(split: Split, row: int, count: int, key: str) -> Split:
     """One image many times, under ids of their own, so that each copy gets its own noise.
+
+    Args:
+        key: the parameter that gives `row`, for the error.
 
     Raises:
         DifflabError: there is no such image.
     """
     if row >= len(split.ids):
-        raise DifflabError(f"image {row} does not exist: there are {len(split.ids)}, counted from 0")
+        raise DifflabError(f"{key} is {row}: there are {len(split.ids)} training images, counted from 0")
     return Split([f"copy-{n:04d}" for n in range(count)], split.pixels[row].expand(count, -1, -1, -1), [])
 
 
