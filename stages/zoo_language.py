@@ -1,4 +1,4 @@
-"""The language model: learn to go on with titles of one picture, or point to a released model."""
+"""The language model: learn to go on with titles after keywords, or point to a released model."""
 
 from pathlib import Path
 
@@ -34,7 +34,9 @@ def main(stage: Stage) -> None:
         tokenizer.save_pretrained(temporary)
     scores = language.evaluate(FOLDER, params, seed, device)
     stage.write_metrics(METRICS, {"train_loss": rows[-1]["loss"], **scores})
-    stage.done(f"wrote {FOLDER}; {scores['faithful']:.1%} of what it adds to a title names the same picture")
+    stage.done(
+        f"wrote {FOLDER}; {scores['faithful']:.1%} of its titles say what the keywords before them say"
+    )
 
 
 if __name__ == "__main__":

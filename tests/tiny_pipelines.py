@@ -59,7 +59,9 @@ def stable_diffusion(scheduler):
         tokenizer=tokenizers()[0],
         unet=_unet(16),
         scheduler=DDIMScheduler(
-            **BETAS, **{"clip_sample": False, "set_alpha_to_one": False, "prediction_type": "v_prediction"} | scheduler
+            **BETAS,
+            **{"clip_sample": False, "set_alpha_to_one": False, "prediction_type": "v_prediction"}
+            | scheduler,
         ),
         safety_checker=None,
         feature_extractor=None,

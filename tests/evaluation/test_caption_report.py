@@ -70,6 +70,16 @@ def test_the_leaks_stand_beside_those_of_the_reference(tmp_path, metrics):
     assert "it would be 191 of 191." in text.text
 
 
+def test_the_readme_has_the_answer_and_the_table(metrics):
+    text = caption_report.results_text(
+        {f"caption_score_{k}": v for k, v in metrics.items()} | {"best_fid": 1.0}
+    )
+    for sentence in answer.sentences(metrics):
+        assert f"- {sentence}\n" in text
+    assert "| CIDEr-D |" in text
+    assert caption_report.results_text({"best_fid": 1.0}) == ""
+
+
 def test_without_scores_there_is_nothing_but_a_note_of_the_stage(tmp_path):
     inputs = Inputs(tmp_path)
     assert caption_report.blocks(inputs) == []

@@ -20,8 +20,8 @@ def sampled(scheduler, steps: int, mean: float, std: float) -> torch.Tensor:
     """Numbers sampled by the exact prediction for data N(mean, std^2), from the noise of a fixed generator."""
     generator = torch.Generator().manual_seed(0)
     scheduler.set_timesteps(steps)
-    x = torch.randn(20_000, generator=generator) * scheduler.init_noise_sigma
     flow = is_flow(scheduler)
+    x = torch.randn(20_000, 1, generator=generator) * (1 if flow else scheduler.init_noise_sigma)
     for t in scheduler.timesteps:
         inputs = x if flow else scheduler.scale_model_input(x, t)
         if flow:
@@ -78,7 +78,9 @@ def test_euler_and_dpm_start_at_the_noisiest_level_for_any_number_of_steps(name,
     assert int(made.timesteps[0]) == 999
 
 
-@pytest.mark.parametrize(("spacing", "name"), [("leading", "ddpm"), ("leading", "ddim"), ("trailing", "ddim")])
+@pytest.mark.parametrize(
+    ("spacing", "name"), [("leading", "ddpm"), ("leading", "ddim"), ("trailing", "ddim")]
+)
 def test_numbers_of_steps_that_miss_much_of_the_noise_are_refused_with_one_that_does_not(spacing, name):
     model = own(timestep_spacing=spacing)
     said = refusal(name, model, 150)

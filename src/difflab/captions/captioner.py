@@ -8,6 +8,7 @@ and so do LoRA adapters of the language model (Hu et al. 2021). The model reads
 and only the caption and its end are learnt.
 """
 
+import math
 import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -54,11 +55,17 @@ class Captioner(nn.Module):
         """Adapt `language_model` in place: give it to one captioner only.
 
         Raises:
-            DifflabError: a LoRA target names no layer of the language model.
+            DifflabError: a LoRA target names no layer of the language model, or the patches cannot be pooled so.
         """
         super().__init__()
         self.encoder, self.language_model = encoder.requires_grad_(False), language_model
-        self.tokenizer = tokenizer
+        self.tokenizer, self._patch_pooling = tokenizer, settings.patch_pooling
+        grid = encoder.config.image_size // encoder.config.patch_size
+        if grid % self._patch_pooling:
+            raise DifflabError(
+                f"captioner.patch_pooling is {self._patch_pooling}: the {grid} x {grid} patches of the encoder "
+                "do not divide into such squares"
+            )
         # A tokenizer as Llama's has no padding token. Which one pads is indifferent: masks leave it out.
         pad = tokenizer.pad_token_id
         self.pad_token_id = tokenizer.eos_token_id if pad is None else pad
@@ -84,7 +91,7 @@ class Captioner(nn.Module):
 
     @torch.no_grad()
     def encode(self, images: "np.ndarray | Sequence[Image.Image]") -> Tensor:
-        """The ViT's last hidden states, [n, tokens, width], on the CPU in the ViT's precision.
+        """The ViT's last hidden states, [n, tokens, width], on the CPU in the ViT's precision: [CLS], then patches.
 
         Args:
             images: uint8 [n, H, W, 3], or PIL images of any sizes, n > 0; the square in the middle is seen.
@@ -93,7 +100,8 @@ class Captioner(nn.Module):
         parts = []
         for start in range(0, len(images), ENCODED_TOGETHER):
             pixels = to_tensor(images[start : start + ENCODED_TOGETHER], size).to(self.device, dtype)
-            parts.append(self.encoder(pixel_values=pixels).last_hidden_state.cpu())
+            hidden = self.encoder(pixel_values=pixels).last_hidden_state
+            parts.append(pooled(hidden, self._patch_pooling).cpu())
         return torch.cat(parts)
 
     def token_losses(self, features: Tensor, captions: Sequence[str]) -> Tensor:
@@ -156,12 +164,22 @@ class Captioner(nn.Module):
         return self.write(self.encode(images), settings)
 
     def _text(self, tokens: list[int]) -> str:
+        """The first line that is not empty; a model that was never trained to end a caption goes on."""
         end = self.tokenizer.eos_token_id
         written = tokens[: tokens.index(end)] if end in tokens else tokens
-        return " ".join(self.tokenizer.decode(written, skip_special_tokens=True).split())
+        lines = self.tokenizer.decode(written, skip_special_tokens=True).splitlines()
+        return next((" ".join(line.split()) for line in lines if line.strip()), "")
 
     def _embed(self, input_ids: Tensor) -> Tensor:
         return self.language_model.get_input_embeddings()(input_ids)
+
+
+def pooled(hidden: Tensor, side: int) -> Tensor:
+    """A ViT's hidden states [n, 1 + grid * grid, width] with squares of `side` x `side` patches as their mean."""
+    first, patches = hidden[:, :1], hidden[:, 1:]
+    grid = math.isqrt(patches.shape[1])
+    squares = patches.unflatten(1, (grid // side, side, grid // side, side)).mean((2, 4)).flatten(1, 2)
+    return torch.cat([first, squares], dim=1)
 
 
 def add_lora(language_model: "LlamaForCausalLM", settings: "CaptionerLoraParams") -> None:

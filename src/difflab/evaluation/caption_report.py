@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from difflab.evaluation import answer
 from difflab.evaluation.answer import BASELINE, DATA, MEASURE_NAMES, ZERO_SHOT
-from difflab.evaluation.document import Block, Bullets, Picture, Table, Text
+from difflab.evaluation.document import Block, Bullets, Picture, Table, Text, markdown_table
 from difflab.evaluation.inputs import Inputs
 from difflab.evaluation.published import published
 from difflab.evaluation.tables import ABSENT
@@ -18,6 +18,7 @@ DATA_NAMES = {
 CORPUS_NAMES = {"bleu_1_corpus": "BLEU-1 of the corpus", "bleu_2_corpus": "BLEU-2 of the corpus"}
 PICTURE = "plots/captioner/answer.png"
 SHEET = "plots/synthetic.png"
+PREFIX = "caption_score_"  # of its metrics in the summary
 NOTE = (
     "All training sets get equally many steps, and all captions are of test originals that no synthetic picture was made "
     "from. Difference to originals only, paired by seed and by test image; its 95 % interval counts seeds and images as "
@@ -76,6 +77,15 @@ def results_table(found: Mapping[str, float]) -> Table:
             row = [name, *(_score(found, f"{data}_{measure}") for data in DATA_NAMES)]
             rows.append(row + [ABSENT if v is None else f"{v:.2f}" for v in known])
     return Table(["measure", *DATA_NAMES.values(), *(f"published: {m['name']}" for m in models)], rows)
+
+
+def results_text(summary: Mapping[str, float]) -> str:
+    """The answer and the table as Markdown, for the README; empty where captions were not scored."""
+    found = {k.removeprefix(PREFIX): v for k, v in summary.items() if k.startswith(PREFIX)}
+    if not found:
+        return ""
+    answers = "\n".join(f"- {sentence}" for sentence in answer.sentences(found))
+    return f"Does synthetic data help captioning?\n\n{answers}\n\n{markdown_table(results_table(found))}"
 
 
 def published_note() -> str:

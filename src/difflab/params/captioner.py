@@ -26,6 +26,9 @@ class DecodingParams(Group):
 class CaptionerParams(Group):
     """`captioner`: a frozen ViT, a projector and a language model with LoRA."""
 
+    patch_pooling: int = Field(
+        ge=1, description="patches along each side of the square that one visual token is the mean of"
+    )
     visual_dropout: float = Field(
         ge=0, lt=1, description="of the ViT's features before the projector, in training"
     )

@@ -14,10 +14,10 @@ from difflab.params.evaluation import CaptionScoreParams, ReportParams, ScorePar
 from difflab.params.images import ImagesParams
 from difflab.params.looking import ColdParams, MemorisationParams, ProcessParams
 from difflab.params.mix import MixParams
-from difflab.params.sampling import GenerateParams, GuidanceCurveParams, StepCurveParams
+from difflab.params.sampling import GenerateParams, GuidanceCurveParams, StepCurveParams, SweepParams, SynthesizeParams
 from difflab.params.titles import TitlesParams
 from difflab.params.training import FinetuneParams, LogitMeanParams
-from difflab.params.zoo_image import ZooTransformerParams, ZooVaeParams
+from difflab.params.zoo_image import ZooDiffusionParams, ZooTransformerParams, ZooVaeParams
 from difflab.params.zoo_small import ClassifiersParams, ImageVaeParams
 from difflab.params.zoo_text import ZooGemmaParams, ZooLanguageParams, ZooLlamaParams, ZooTextParams
 from difflab.params.zoo_vision import ZooBlip2Params, ZooTowerParams
@@ -36,6 +36,7 @@ class ZooParams(Group):
     gemma: ZooGemmaParams
     language: ZooLanguageParams
     transformer: ZooTransformerParams
+    diffusion: ZooDiffusionParams
     classifier: ClassifiersParams
     image_vae: ImageVaeParams
 
@@ -69,6 +70,8 @@ class Params(Group):
     memorisation: MemorisationParams
     cold: ColdParams
     titles: TitlesParams
+    synthesize: SynthesizeParams
+    sweep: SweepParams
     mix: MixParams
     captioner: CaptionerParams
     caption_score: CaptionScoreParams

@@ -58,8 +58,16 @@ class ZooDiffusionParams(Group):
     layers_per_block: int = Field(ge=1)
     attention_head_dim: int = Field(ge=1, description="channels of a head; must divide every width")
     norm_num_groups: int = Field(ge=1, description="groups of each GroupNorm; must divide every width")
-    num_images: int = Field(ge=1, description="pictures drawn for training, each with all its titles")
+    num_images: int = Field(
+        ge=1, description="digits over photographs, drawn for training, each with all its titles"
+    )
+    num_plain: int = Field(ge=1, description="plain digits drawn for training")
+    plain_start: float = Field(ge=0, le=1, description="share of plain digits in the first batches")
+    plain_share: float = Field(
+        gt=0, le=1, description="share of the training in which plain digits give way to composites"
+    )
     prompt_dropout: float = Field(ge=0, le=1, description="share of samples trained with the empty prompt")
+    text_training: FitParams
     training: FitParams
 
     @model_validator(mode="after")

@@ -56,6 +56,6 @@ class ZooLanguageParams(Group):
     hub: HubRef | None
     hidden_size: int = Field(ge=32, multiple_of=32)
     num_hidden_layers: int = Field(ge=1)
-    titles: int = Field(ge=2, le=8, description="titles of one picture in a document")
+    titles: int = Field(ge=1, le=12, description="titles of one picture in a document, after its keywords")
     training: FitParams
-    evaluated: int = Field(ge=1, description="documents in the metrics")
+    evaluated: int = Field(ge=1, description="lines of keywords in the metrics")

@@ -122,21 +122,24 @@ class PromptedSampler:
 
     @torch.no_grad()
     def _batch(self, ids: Sequence[str], prompts: list[str], options: Options) -> np.ndarray:
-        self.pipeline.scheduler = make_scheduler(options.scheduler, self.own)
         noise = initial_noise(ids, self.latent_shape, self.seed, 0)
         keys = rng.fold(rng.id_keys(ids), rng.key(self.seed, "step noise")).tolist()
         guided = (
             {"negative_prompt": [options.negative_prompt] * len(ids)} if options.guidance_scale > 1 else {}
         )
-        images = self.pipeline(
-            prompts,
-            num_inference_steps=options.num_inference_steps,
-            guidance_scale=options.guidance_scale,
-            latents=noise.to(self.pipeline.device, self._network.dtype),
-            generator=[torch.Generator().manual_seed(key) for key in keys],
-            output_type="np",
-            **guided,
-        ).images
+        self.pipeline.scheduler = make_scheduler(options.scheduler, self.own)
+        try:
+            images = self.pipeline(
+                prompts,
+                num_inference_steps=options.num_inference_steps,
+                guidance_scale=options.guidance_scale,
+                latents=noise.to(self.pipeline.device, self._network.dtype),
+                generator=[torch.Generator().manual_seed(key) for key in keys],
+                output_type="np",
+                **guided,
+            ).images
+        finally:
+            self.pipeline.scheduler = self.own
         if not np.isfinite(images).all():
             raise DifflabError("the model's images are not finite: set runtime.dtype to float32 or bfloat16")
         return np.rint(images * 255).astype(np.uint8)

@@ -1,8 +1,8 @@
 """The miniature's Stable Diffusion: pictures of a digit over a photograph, by their titles.
 
-A `UNet2DConditionModel` on the latents of the zoo's autoencoder and a CLIP text encoder that learns with it, saved
-in the layout of `StableDiffusionPipeline`. The prediction is v as in Stable Diffusion 2.1, its error counts as that
-of the clean latents.
+A `UNet2DConditionModel` on the latents of the zoo's autoencoder, which reads prompts through the text encoder of
+`zoo.naming`, in the layout of `StableDiffusionPipeline`. Prediction and levels of noise are those of Stable
+Diffusion 2.1. Training begins with plain digits, whose shape is easy to see, and they give way to composites.
 """
 
 from collections.abc import Callable
@@ -16,73 +16,42 @@ from torch import Tensor, nn
 
 from difflab import rng
 from difflab.data import blend
-from difflab.data.digit_titles import titles
 from difflab.data.preprocess import to_tensor
+from difflab.zoo.naming import Prompts
 
 if TYPE_CHECKING:
-    from diffusers import DDIMScheduler
     from diffusers.models import AutoencoderKL, UNet2DConditionModel
+    from diffusers.schedulers import DDIMScheduler
     from transformers import CLIPTextModel, PreTrainedTokenizerBase
 
     from difflab.params.zoo_image import ZooDiffusionParams
 
 IMAGE_SIZE = 32
 _CHUNK = 256  # pictures that are drawn and encoded at once
-_TEXT_HEAD_DIM = 16
-
-
-class TextToLatents(nn.Module):
-    """A U-Net and the text encoder that it reads prompts through."""
-
-    def __init__(self, unet: "UNet2DConditionModel", text_encoder: "CLIPTextModel") -> None:
-        super().__init__()
-        self.unet, self.text_encoder = unet, text_encoder
-
-    def forward(self, latents: Tensor, timesteps: Tensor, tokens: Tensor) -> Tensor:
-        """The prediction [B, C, h, w] for noisy latents [B, C, h, w], timesteps [B] and tokens int64 [B, L]."""
-        hidden = self.text_encoder(input_ids=tokens).last_hidden_state
-        return self.unet(latents, timesteps, encoder_hidden_states=hidden, return_dict=False)[0]
 
 
 @dataclass(frozen=True)
-class Lessons:
-    """Pictures with their titles.
+class Pictures:
+    """Encoded pictures: composites first, then plain digits.
 
     Attributes:
-        latents: float32 [N, C, h, w], of unit variance.
-        tokens: every title of every picture's digit and photograph, int64 [10, 12, T, L].
-        empty: tokens of the empty prompt, int64 [L].
+        latents: float32 [N, C, h, w], of unit variance over the composites.
         digits: int64 [N].
-        photos: rows of `blend.PHOTO_NAMES`, int64 [N].
+        photos: rows of `blend.PHOTO_NAMES`, -1 for plain digits; int64 [N].
+        composites: how many they are.
     """
 
     latents: Tensor
-    tokens: Tensor
-    empty: Tensor
     digits: Tensor
     photos: Tensor
+    composites: int
 
 
-def build(
-    params: "ZooDiffusionParams", tokenizer: "PreTrainedTokenizerBase", vae: "AutoencoderKL", seed: int
-) -> TextToLatents:
-    """The untrained networks, drawn from the seed; the U-Net's last convolution starts at zero."""
+def build(params: "ZooDiffusionParams", vae: "AutoencoderKL", seed: int) -> "UNet2DConditionModel":
+    """The untrained U-Net, drawn from the seed; its last convolution starts at zero."""
     from diffusers.models import UNet2DConditionModel
-    from transformers import CLIPTextConfig, CLIPTextModel
 
-    torch.manual_seed(rng.key(seed, "init", "diffusion"))
-    width = params.text_encoder.hidden_size
-    text = CLIPTextConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=width,
-        intermediate_size=4 * width,
-        num_hidden_layers=params.text_encoder.num_hidden_layers,
-        num_attention_heads=max(1, width // _TEXT_HEAD_DIM),
-        max_position_embeddings=params.max_length,
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-    )
+    torch.manual_seed(rng.key(seed, "init", "diffusion unet"))
     widths = tuple(params.block_out_channels)
     unet = UNet2DConditionModel(
         sample_size=IMAGE_SIZE // 2 ** (len(vae.config.block_out_channels) - 1),
@@ -93,20 +62,21 @@ def build(
         block_out_channels=widths,
         layers_per_block=params.layers_per_block,
         norm_num_groups=params.norm_num_groups,
-        cross_attention_dim=width,
+        cross_attention_dim=params.text_encoder.hidden_size,
         attention_head_dim=tuple(
             w // params.attention_head_dim for w in widths
         ),  # it means the number of heads
+        use_linear_projection=True,
         addition_embed_type="text",  # the pooled prompt joins the timestep, as in SDXL
         addition_embed_type_num_heads=4,
     )
     for parameter in unet.conv_out.parameters():
         nn.init.zeros_(parameter)
-    return TextToLatents(unet, CLIPTextModel(text))
+    return unet
 
 
 def noise_schedule() -> "DDIMScheduler":
-    """Stable Diffusion 2.1's levels of noise and prediction; its timesteps end at the last level ("trailing")."""
+    """Stable Diffusion 2.1's levels of noise and prediction; its timesteps start at the last level ("trailing")."""
     from diffusers.schedulers import DDIMScheduler
 
     return DDIMScheduler(
@@ -121,87 +91,101 @@ def noise_schedule() -> "DDIMScheduler":
     )
 
 
-@torch.no_grad()
-def draw_lessons(
-    vae: "AutoencoderKL", tokenizer: "PreTrainedTokenizerBase", digits: np.ndarray, count: int, seed: int
-) -> Lessons:
-    """Draw and encode `count` pictures of `digits` (rows of `bundled.digits()`) over photographs.
+def draw_pictures(
+    vae: "AutoencoderKL", digits: np.ndarray, params: "ZooDiffusionParams", seed: int
+) -> Pictures:
+    """Draw and encode pictures of `digits` (rows of `bundled.digits()`).
 
     The autoencoder is configured to give latents of unit variance without a shift, which the pipeline of Stable
     Diffusion does not know.
     """
-    latents, drawn = [], []
+    composites = _encoded(vae, digits, params.num_images, seed, "zoo diffusion", with_photos=True)
+    plain = _encoded(vae, digits, params.num_plain, seed, "zoo diffusion plain", with_photos=False)
+    vae.register_to_config(shift_factor=None, scaling_factor=1 / composites[0].std().item())
+    latents, numbers, photos = (torch.cat(pair) for pair in zip(composites, plain, strict=True))
+    return Pictures(latents * vae.config.scaling_factor, numbers, photos, params.num_images)
+
+
+@torch.no_grad()
+def _encoded(
+    vae: "AutoencoderKL", digits: np.ndarray, count: int, seed: int, purpose: str, with_photos: bool
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Latents as the autoencoder gives them, digits and photographs of `count` fresh pictures."""
+    parts = []
     for chunk in range(-(-count // _CHUNK)):
-        size = min(_CHUNK, count - chunk * _CHUNK)
-        chosen = rng.numpy_rng(seed, "zoo diffusion digits", chunk).choice(digits, size)
-        drawn.append(blend.batch(chosen, seed, "zoo diffusion", chunk, IMAGE_SIZE))
-        pixels = to_tensor(drawn[-1].images, IMAGE_SIZE).to(vae.device)
-        latents.append(vae.encode(pixels).latent_dist.mean)
-    joined = torch.cat(latents)
-    vae.register_to_config(shift_factor=None, scaling_factor=1 / joined.std().item())
-    return Lessons(
-        latents=joined * vae.config.scaling_factor,
-        tokens=title_tokens(tokenizer),
-        empty=encode(tokenizer, [""])[0],
-        digits=torch.from_numpy(np.concatenate([part.digits for part in drawn])),
-        photos=torch.from_numpy(np.concatenate([part.photos for part in drawn])),
-    )
+        chosen = rng.numpy_rng(seed, f"{purpose} digits", chunk).choice(
+            digits, min(_CHUNK, count - chunk * _CHUNK)
+        )
+        drawn = blend.batch(chosen, seed, purpose, chunk, IMAGE_SIZE, with_photos)
+        latents = vae.encode(to_tensor(drawn.images, IMAGE_SIZE).to(vae.device)).latent_dist.mean
+        parts.append((latents, torch.from_numpy(drawn.digits), torch.from_numpy(drawn.photos)))
+    return tuple(torch.cat(column) for column in zip(*parts, strict=True))
 
 
-def title_tokens(tokenizer: "PreTrainedTokenizerBase") -> Tensor:
-    """Tokens of every title of every digit and photograph, int64 [10, 12, T, L]."""
-    rows = [[encode(tokenizer, titles(digit, photo)) for photo in blend.PHOTO_NAMES] for digit in range(10)]
-    return torch.stack([torch.stack(row) for row in rows])
-
-
-def encode(tokenizer: "PreTrainedTokenizerBase", prompts: "tuple[str, ...] | list[str]") -> Tensor:
-    """Token ids int64 [n, max_length] as the pipeline of Stable Diffusion makes them."""
-    return tokenizer(list(prompts), padding="max_length", truncation=True, return_tensors="pt").input_ids
+def plain_share(step: int, params: "ZooDiffusionParams") -> float:
+    """The share of plain digits in a batch: falls linearly from `plain_start` to none."""
+    return params.plain_start * max(0.0, 1 - step / (params.plain_share * params.training.steps))
 
 
 def batch_loss(
-    model: TextToLatents, lessons: Lessons, params: "ZooDiffusionParams", seed: int
+    unet: "UNet2DConditionModel",
+    pictures: Pictures,
+    prompts: Prompts,
+    hidden: Tensor,
+    params: "ZooDiffusionParams",
+    seed: int,
 ) -> Callable[[int], dict[str, Tensor]]:
-    """The loss of a training step (for `training.supervised.fit`): the squared error of the clean latents.
+    """The loss of a training step (for `training.supervised.fit`): the squared error of v.
 
-    With v = sqrt(abar) noise - sqrt(1 - abar) x0 (Salimans and Ho 2022, appendix D) the error of x0 is
-    sqrt(1 - abar) that of v. Timesteps are spread evenly over a batch.
+    v = sqrt(abar) noise - sqrt(1 - abar) x0 (Salimans and Ho 2022, appendix D). Timesteps are spread evenly over a
+    batch.
+
+    Args:
+        hidden: of every prompt, float32 [P, L, D], on the U-Net's device.
     """
-    schedule = noise_schedule()
-    device, total = model.unet.device, schedule.config.num_train_timesteps
-    count = params.training.batch_size
+    schedule, count = noise_schedule(), params.training.batch_size
+    total = schedule.config.num_train_timesteps
 
     def loss(step: int) -> dict[str, Tensor]:
         draws = rng.numpy_rng(seed, "zoo diffusion batch", step)
-        rows = torch.from_numpy(draws.integers(len(lessons.latents), size=count))
-        forms = torch.from_numpy(draws.integers(lessons.tokens.shape[2], size=count))
-        tokens = lessons.tokens[lessons.digits[rows], lessons.photos[rows], forms]
-        dropped = torch.from_numpy(draws.random(count) < params.prompt_dropout)
-        tokens = torch.where(dropped[:, None], lessons.empty, tokens).to(device)
-        places = (np.arange(count) + draws.random()) / count
-        timesteps = torch.from_numpy((places * total).astype(np.int64))
-        x0 = lessons.latents[rows.to(lessons.latents.device)]
-        noise = torch.randn(x0.shape, generator=rng.torch_generator(seed, "zoo diffusion noise", step))
-        noise, timesteps = noise.to(device), timesteps.to(device)
-        predicted = model(schedule.add_noise(x0, noise, timesteps), timesteps, tokens)
-        error = (predicted - schedule.get_velocity(x0, noise, timesteps)).square().flatten(1).mean(1)
-        weight = 1 - schedule.alphas_cumprod.to(device)[timesteps]
-        return {"loss": (weight * error).mean(), "v_error": error.mean()}
+        plain = round(plain_share(step, params) * count)
+        index = draws.integers(pictures.composites, size=count)
+        index[:plain] = draws.integers(pictures.composites, len(pictures.latents), size=plain)
+        rows = prompts.rows(
+            pictures.digits[index], pictures.photos[index], torch.from_numpy(draws.random(count))
+        )
+        rows[torch.from_numpy(draws.random(count) < params.prompt_dropout)] = prompts.empty_row
+        places = (draws.permutation(count) + draws.random()) / count
+        timesteps = torch.from_numpy((places * total).astype(np.int64)).to(unet.device)
+        x0 = pictures.latents[torch.from_numpy(index).to(unet.device)]
+        noise = torch.randn(x0.shape, generator=rng.torch_generator(seed, "zoo diffusion noise", step)).to(
+            x0.device
+        )
+        v = schedule.get_velocity(x0, noise, timesteps)
+        noisy = schedule.add_noise(x0, noise, timesteps)
+        predicted = unet(
+            noisy, timesteps, encoder_hidden_states=hidden[rows.to(unet.device)], return_dict=False
+        )[0]
+        return {"loss": (predicted - v).square().mean()}
 
     return loss
 
 
 def save(
-    folder: str | Path, model: TextToLatents, vae: "AutoencoderKL", tokenizer: "PreTrainedTokenizerBase"
+    folder: str | Path,
+    unet: "UNet2DConditionModel",
+    text_encoder: "CLIPTextModel",
+    vae: "AutoencoderKL",
+    tokenizer: "PreTrainedTokenizerBase",
 ) -> None:
     """Write a `StableDiffusionPipeline` without a safety checker into `folder`."""
     from diffusers import StableDiffusionPipeline
 
     StableDiffusionPipeline(
         vae=vae,
-        text_encoder=model.text_encoder,
+        text_encoder=text_encoder,
         tokenizer=tokenizer,
-        unet=model.unet,
+        unet=unet,
         scheduler=noise_schedule(),
         safety_checker=None,
         feature_extractor=None,

@@ -38,7 +38,7 @@ def load_pipeline(
         raise DifflabError(f"{folder} is a {kind}: {', '.join(KINDS)} can be sampled")
     options = {"safety_checker": None, "requires_safety_checker": False} if "safety_checker" in index else {}
     pipeline = getattr(diffusers, kind).from_pretrained(
-        folder, torch_dtype=dtype, use_safetensors=True, local_files_only=True, **options
+        folder, dtype=dtype, use_safetensors=True, local_files_only=True, **options
     )
     for component in pipeline.components.values():
         if hasattr(component, "requires_grad_"):
