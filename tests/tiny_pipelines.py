@@ -21,6 +21,7 @@ from transformers import (
     T5EncoderModel,
 )
 
+from difflab.params.sampling import AxesParams, PipelineParams
 from difflab.zoo.tokenizers import clip_tokenizer, t5_tokenizer
 
 KINDS = ("sd", "sdxl", "sd3")
@@ -139,3 +140,18 @@ def _vae(channels: int, shift_factor: float | None = None) -> AutoencoderKL:
         block_out_channels=(4, 4, 8), layers_per_block=1, latent_channels=channels, norm_num_groups=2,
         sample_size=SIZE, scaling_factor=0.5, shift_factor=shift_factor,
     )  # fmt: skip
+
+
+def axes(**changes) -> AxesParams:
+    """One cell of the model zoo, but for the changes."""
+    values = {
+        "models": ["zoo"], "schedulers": ["ddim"], "num_inference_steps": [5], "guidance_scales": [3.0],
+        "negative": [False],
+    }  # fmt: skip
+    return AxesParams(**{**values, **changes})
+
+
+def known(distilled: bool = False) -> PipelineParams:
+    """A model that the pipeline trains."""
+    usual = {"scheduler": "own", "num_inference_steps": 5, "guidance_scale": 1.0}
+    return PipelineParams(hub=None, distilled=distilled, **usual)

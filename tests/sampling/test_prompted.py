@@ -96,6 +96,19 @@ def test_guidance_leads_from_the_negative_prompt_to_the_prompt(pipelines):
     assert np.abs(made.astype(int) - images(pipelines["sd"], options(guidance=4.0))).mean() > 1
 
 
+@pytest.mark.parametrize(("kind", "scheduler"), [("sdxl", "own"), ("sd3", "flow-match"), ("sd", "own")])
+def test_images_are_those_of_the_pipeline_for_the_same_noise(pipelines, kind, scheduler):
+    """SDXL among them, which is guided by zeros where there is no negative prompt."""
+    noise = initial_noise(IDS, (4, 4, 4), 0, 0)
+    for negative in ("", "blurred"):
+        given = {"negative_prompt": [negative] * 4} if negative else {}
+        theirs = pipelines[kind](
+            PROMPTS, num_inference_steps=4, guidance_scale=3.0, latents=noise, output_type="np", **given
+        ).images
+        made = images(pipelines[kind], options(scheduler, negative=negative))
+        assert same_to_rounding(made, np.rint(theirs * 255).astype(np.uint8))
+
+
 def test_the_noise_is_shared_by_all_options_and_prompts(pipelines, monkeypatch):
     """The pipeline is given the noise of each id, whatever is to be made of it."""
     seen = []

@@ -14,7 +14,7 @@ from difflab.captions.table import read_captions
 from difflab.errors import DifflabError
 from difflab.files import sha256_bytes, sha256_file, write_parquet
 from difflab.sampling.prompted import Options, PromptedSampler
-from difflab.sampling.synthetic import EXPORT, read_variations, write_part, write_synthetic
+from difflab.sampling.synthetic import EXPORT, first_variations, read_variations, write_part, write_synthetic
 from difflab.store.images import ImageStore
 
 TITLES = {f"recipes-train-{n:012d}-v{v}": f"Three over {n} cats, {v}" for n in range(3) for v in range(2)}
@@ -52,12 +52,21 @@ def test_a_table_that_is_no_table_of_variations_is_one_line(tmp_path):
     write_parquet(path, frame().drop(columns="number"))
     with pytest.raises(DifflabError, match="lacks the column number: variations have id, number, title"):
         read_variations(path)
+    write_parquet(path, frame().iloc[:0])
+    with pytest.raises(DifflabError, match=r"has no variation: data/titles/quarantine.csv says why"):
+        read_variations(path)
     write_parquet(path, frame().assign(title=["a", None, "b", " ", "c", "d"]))
     with pytest.raises(DifflabError, match=r"2 rows without a title \(rows 1, 3\)"):
         read_variations(path)
     write_parquet(path, pd.concat([frame(), frame().iloc[:1]]))
     with pytest.raises(DifflabError, match="has the variation recipes-train-000000000000-v0 twice"):
         read_variations(path)
+
+
+def test_one_variation_of_each_title_comes_before_a_second_of_any():
+    ids = list(first_variations(TITLES, 4))
+    assert [id[-4:] for id in ids] == ["0-v0", "1-v0", "2-v0", "0-v1"]
+    assert first_variations(TITLES, 99).keys() == TITLES.keys()
 
 
 def test_a_part_holds_the_pictures_of_its_ids(parts, sampler):

@@ -7,7 +7,9 @@ import torch
 
 import tiny_pipelines
 from difflab.errors import DifflabError
-from difflab.zoo.pipelines import load_pipeline
+from difflab.files import read_json
+from difflab.params.hub import HubRef
+from difflab.zoo.pipelines import fetch, load_pipeline
 
 
 @pytest.mark.parametrize(
@@ -25,6 +27,22 @@ def test_the_three_kinds_load_frozen_in_eval_mode(kind, name, tmp_path):
     assert not any(module.training for module in modules)
     assert not any(p.requires_grad for module in modules for p in module.parameters())
     assert pipeline.vae.dtype == torch.bfloat16
+
+
+def test_a_released_pipeline_is_fetched_once_and_its_pointer_kept(tmp_path, monkeypatch):
+    """A local folder stands for the repository; its files are the pipeline's."""
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    released = tiny_pipelines.saved("sd", tmp_path / "released")
+    hub = HubRef(
+        repo_id=str(released), revision=None, subfolder=None, allow_patterns=["model_index.json", "unet/*"]
+    )
+    assert fetch(hub) == released
+    (pointer,) = (tmp_path / ".scratch" / "hub").glob("*/source.json")
+    assert set(read_json(pointer)["files"]) == {
+        "model_index.json", "unet/config.json", "unet/diffusion_pytorch_model.safetensors",
+    }  # fmt: skip
+    monkeypatch.setattr("difflab.zoo.pipelines.write_pointer", lambda *args: pytest.fail("asked again"))
+    assert fetch(hub) == released
 
 
 def test_a_folder_without_a_pipeline_is_one_line(tmp_path):

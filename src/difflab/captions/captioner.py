@@ -186,9 +186,10 @@ def add_lora(language_model: "LlamaForCausalLM", settings: "CaptionerLoraParams"
     """Freeze the language model and add one adapter, in float32, that changes nothing yet.
 
     Raises:
-        DifflabError: a target names no linear layer.
-        ValueError: the model has an adapter already.
+        DifflabError: a target names no linear layer, or the model has an adapter already.
     """
+    if any("lora_" in name for name, _ in language_model.named_parameters()):
+        raise DifflabError("the language model has an adapter already: load it anew for another captioner")
     linear = {name for name, module in language_model.named_modules() if isinstance(module, nn.Linear)}
     known = sorted({name.rpartition(".")[2] for name in linear})
     for target in settings.targets:

@@ -32,7 +32,7 @@ def by_share(theme: Theme, found: Mapping[str, float], runs: pd.DataFrame) -> Fi
             axis.errorbar(
                 found[f"{data}_share"], found[key], color=theme.cells["minus"], marker="o", ms=4.5, **bar
             )
-        axis.set_title(MEASURE_NAMES[measure])
+        axis.set_title(MEASURE_NAMES[measure].replace(" (", "\n("))
         axis.set_xticks([0, 0.5, 1], ["0", "½", "1"])
         axis.margins(x=0.15, y=0.12)
     for axis in axes[len(measures) :]:

@@ -92,14 +92,18 @@ class SweepParams(Group):
     shown: int = Field(ge=1, description="pictures of each cell in the grid")
     negative: str = Field(description="the negative prompt of the cells that have one")
     clip: HubRef | None = Field(description="the CLIP model of the CLIP score; null: no such score")
-    presets: dict[str, AxesParams] = Field(min_length=1, description="sweeps by name; all of them are run, each cell once")
+    presets: dict[str, AxesParams] = Field(
+        min_length=1, description="sweeps by name; all of them are run, each cell once"
+    )
     known: dict[str, PipelineParams] = Field(min_length=1, description="text-to-image models by short names")
 
     @model_validator(mode="after")
     def _models_are_known(self) -> "SweepParams":
         for name, axes in self.presets.items():
             if unknown := [model for model in axes.models if model not in self.known]:
-                raise ValueError(f"presets.{name} has the unknown model '{unknown[0]}': one of {', '.join(self.known)}")
+                raise ValueError(
+                    f"presets.{name} has the unknown model '{unknown[0]}': one of {', '.join(self.known)}"
+                )
             if True in axes.negative and not self.negative:
                 raise ValueError(f"presets.{name} asks for a negative prompt, but negative is empty")
         return self

@@ -14,7 +14,13 @@ from difflab.params.evaluation import CaptionScoreParams, ReportParams, ScorePar
 from difflab.params.images import ImagesParams
 from difflab.params.looking import ColdParams, MemorisationParams, ProcessParams
 from difflab.params.mix import MixParams
-from difflab.params.sampling import GenerateParams, GuidanceCurveParams, StepCurveParams, SweepParams, SynthesizeParams
+from difflab.params.sampling import (
+    GenerateParams,
+    GuidanceCurveParams,
+    StepCurveParams,
+    SweepParams,
+    SynthesizeParams,
+)
 from difflab.params.titles import TitlesParams
 from difflab.params.training import FinetuneParams, LogitMeanParams
 from difflab.params.zoo_image import ZooDiffusionParams, ZooTransformerParams, ZooVaeParams

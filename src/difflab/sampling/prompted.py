@@ -29,7 +29,7 @@ class Options:
     Attributes:
         scheduler: one of `schedulers.SCHEDULERS`.
         guidance_scale: classifier-free guidance (Ho and Salimans 2022); 1 is none.
-        negative_prompt: what guidance leads away from; empty: the empty prompt.
+        negative_prompt: what guidance leads away from; empty: what the model has for no prompt.
     """
 
     scheduler: str
@@ -124,9 +124,8 @@ class PromptedSampler:
     def _batch(self, ids: Sequence[str], prompts: list[str], options: Options) -> np.ndarray:
         noise = initial_noise(ids, self.latent_shape, self.seed, 0)
         keys = rng.fold(rng.id_keys(ids), rng.key(self.seed, "step noise")).tolist()
-        guided = (
-            {"negative_prompt": [options.negative_prompt] * len(ids)} if options.guidance_scale > 1 else {}
-        )
+        # Without one the pipeline takes what its model was trained on: SDXL zeros, the others the empty prompt.
+        negative = [options.negative_prompt] * len(ids) if options.negative_prompt else None
         self.pipeline.scheduler = make_scheduler(options.scheduler, self.own)
         try:
             images = self.pipeline(
@@ -135,8 +134,8 @@ class PromptedSampler:
                 guidance_scale=options.guidance_scale,
                 latents=noise.to(self.pipeline.device, self._network.dtype),
                 generator=[torch.Generator().manual_seed(key) for key in keys],
+                negative_prompt=negative,
                 output_type="np",
-                **guided,
             ).images
         finally:
             self.pipeline.scheduler = self.own

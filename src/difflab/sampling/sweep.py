@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -30,6 +31,14 @@ class Cell:
         parts.append(f"guidance {options.guidance_scale:g}")
         return ", ".join([*parts, "negative prompt"] if options.negative_prompt else parts)
 
+    @property
+    def key(self) -> str:
+        """The same as the name of a metric: `zoo_ddim_s10_g3_negative`."""
+        options = self.options
+        scheduler = options.scheduler.replace("+", "p")  # MLflow takes no plus
+        text = f"{self.model}_{scheduler}_s{options.num_inference_steps}_g{options.guidance_scale:g}"
+        return text + ("_negative" if options.negative_prompt else "")
+
 
 @dataclass(frozen=True)
 class Made:
@@ -55,7 +64,9 @@ def cells(params: "SweepParams", presets: Sequence[str] = ()) -> list[Cell]:
     if unknown := [name for name in presets if name not in params.presets]:
         raise DifflabError(f"unknown preset '{unknown[0]}': one of {', '.join(params.presets)}")
     found = [
-        cell for name in presets or params.presets for cell in _combinations(params.presets[name], params.negative)
+        cell
+        for name in presets or params.presets
+        for cell in _combinations(params.presets[name], params.negative)
     ]
     models = list(dict.fromkeys(cell.model for cell in found))
     return sorted(dict.fromkeys(found), key=lambda cell: models.index(cell.model))
@@ -91,6 +102,18 @@ def make(sampler: PromptedSampler, options: Options, ids: Sequence[str], prompts
     started = time.perf_counter()
     images = np.concatenate(list(sampler.images(ids, prompts, options)))
     return Made(images, seconds=(time.perf_counter() - started) / len(ids))
+
+
+def save(path: Path, made: Made) -> None:
+    """Write what a cell gave, without the seconds: those of a run that was stopped say little."""
+    with path.open("wb") as stream:
+        np.savez(stream, images=made.images, refused=np.array(made.refused))
+
+
+def load(path: Path) -> Made:
+    """What `save` wrote."""
+    with np.load(path) as content:
+        return Made(content["images"], str(content["refused"]))
 
 
 def row(cell: Cell, refused: str, scores: dict[str, float]) -> dict[str, object]:

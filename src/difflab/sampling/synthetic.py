@@ -28,13 +28,17 @@ def read_variations(path: str | Path) -> dict[str, str]:
     """Titles by variation id `<id>-v<number>`, in the order of ids, from a table id, number, title.
 
     Raises:
-        DifflabError: the table is missing, lacks a column, has a variation twice, or a title is no text.
+        DifflabError: the table is missing or empty, lacks a column, has a variation twice, or a title is no text.
     """
     if not Path(path).exists():
         raise DifflabError(f"{path} is missing: run `dvc repro vary_titles` (or `dvc pull`) to make it")
     frame = read_parquet(path)
     if missing := [name for name in _COLUMNS if name not in frame.columns]:
         raise DifflabError(f"{path} lacks the column {missing[0]}: variations have {', '.join(_COLUMNS)}")
+    if frame.empty:
+        raise DifflabError(
+            f"{path} has no variation: data/titles/quarantine.csv says why each title is without"
+        )
     bad = [n for n, title in enumerate(frame["title"]) if not isinstance(title, str) or not title.strip()]
     if bad:
         rows = ", ".join(map(str, bad[:5])) + (", ..." if len(bad) > 5 else "")
@@ -46,6 +50,12 @@ def read_variations(path: str | Path) -> dict[str, str]:
         twice = next(id for id in ids if ids.count(id) > 1)
         raise DifflabError(f"{path} has the variation {twice} twice: run `dvc repro -f vary_titles`")
     return dict(sorted(zip(ids, frame["title"], strict=True)))
+
+
+def first_variations(titles: dict[str, str], count: int) -> dict[str, str]:
+    """At most `count` of the variations: one of each title, in the order of ids, before the second of any."""
+    ids = sorted(titles, key=lambda id: (int(id.rpartition("-v")[2]), id))[:count]
+    return {id: titles[id] for id in ids}
 
 
 def write_part(

@@ -31,8 +31,7 @@ class Bases:
     """The frozen models of a captioner, on one device.
 
     Attributes:
-        identity: for each part its role, what it is on the Hub (None where the pipeline trained it) and the
-            fingerprint of its files.
+        identity: `identity_of` each part.
     """
 
     encoder: "ViTModel"
@@ -50,12 +49,12 @@ def load_bases(device: torch.device | str, dtype: torch.dtype, models: Path = Pa
     """Read the ViT and the language model.
 
     Raises:
-        DifflabError: a role is missing, or is no language model.
+        DifflabError: a role is missing.
     """
     from transformers import AutoModelForCausalLM, AutoTokenizer
     from transformers.models.vit.modeling_vit import ViTModel
 
-    identity = {part: _identity(models / role) for part, role in ROLES.items()}
+    identity = {part: identity_of(models / role) for part, role in ROLES.items()}
     vit, language = (roles.resolve(models / role) for role in ROLES.values())
     encoder = ViTModel.from_pretrained(vit, add_pooling_layer=False, dtype=dtype, local_files_only=True)
     model = AutoModelForCausalLM.from_pretrained(language, dtype=dtype, local_files_only=True)
@@ -96,9 +95,9 @@ def load(
     """Read a captioner, in eval mode, and the settings that it was trained with.
 
     Raises:
-        DifflabError: the folder holds no captioner, or one that was trained on other base models.
+        DifflabError: the folder holds no captioner, a part of one, or one that was trained on other base models.
     """
-    from peft.utils import set_peft_model_state_dict
+    from peft.utils import get_peft_model_state_dict, set_peft_model_state_dict
     from safetensors.torch import load_file
 
     folder = Path(folder)
@@ -108,7 +107,7 @@ def load(
         )
     facts = read_json(folder / CONFIG_FILE)
     for part, role in ROLES.items():
-        trained_on, here = facts["bases"][part], _identity(models / role)
+        trained_on, here = facts["bases"][part], identity_of(models / role)
         if trained_on != here:
             raise DifflabError(
                 f"{folder} was trained on the {part.replace('_', ' ')} {_name(trained_on)}, but "
@@ -116,15 +115,19 @@ def load(
             )
     settings = CaptionerParams.model_validate(facts["settings"])
     captioner = load_bases(device, dtype, models).captioner(settings, seed=0)
-    captioner.projector.load_state_dict(load_file(folder / PROJECTOR_FILE))
-    adapter = load_file(folder / ADAPTER_FILE)
+    adapter, projector = (load_file(folder / name) for name in (ADAPTER_FILE, PROJECTOR_FILE))
     weights = {name.removeprefix(_PEFT_PREFIX): value for name, value in adapter.items()}
+    if weights.keys() != get_peft_model_state_dict(captioner.language_model, adapter_name=ADAPTER).keys():
+        raise DifflabError(
+            f"{folder / ADAPTER_FILE} is incomplete: run `dvc repro captioner` (or `dvc pull`)"
+        )
+    captioner.projector.load_state_dict(projector)
     set_peft_model_state_dict(captioner.language_model, weights, adapter_name=ADAPTER)
     return captioner.eval(), settings
 
 
-def _identity(folder: Path) -> dict[str, str | None]:
-    roles.resolve(folder)
+def identity_of(folder: Path) -> dict[str, str | None]:
+    """What a base model is: its role, repository and revision (None where the pipeline trained it), fingerprint."""
     pointer = folder / roles.POINTER
     source: dict[str, Any] = read_json(pointer) if pointer.exists() else {}
     return {
@@ -137,7 +140,7 @@ def _identity(folder: Path) -> dict[str, str | None]:
 
 def _name(identity: dict[str, str | None]) -> str:
     """For example "google/vit-base-patch16-224@3f49326eb077 (0123456789abcdef)"."""
-    name = identity["repo_id"] or f"of role {identity['role']}"
+    name = identity["repo_id"] or identity["role"]
     revision = f"@{identity['revision'][:12]}" if identity["revision"] else ""
     return f"{name}{revision} ({identity['fingerprint']})"
 
