@@ -58,5 +58,5 @@ def write_caption_inputs(root: Path) -> None:
     }
     for stage in CAPTIONER_STAGES:
         write_json(root / "metrics" / f"{stage}.json", metrics[stage])
-    for path in (caption_report.PICTURE, caption_report.SHEET):
+    for path in (caption_report.PICTURE, caption_report.SHEET, caption_report.GRID):
         write_bytes(root / path, png_bytes(Image.new("RGB", (8, 8))))

@@ -18,6 +18,7 @@ DATA_NAMES = {
 CORPUS_NAMES = {"bleu_1_corpus": "BLEU-1 of the corpus", "bleu_2_corpus": "BLEU-2 of the corpus"}
 PICTURE = "plots/captioner/answer.png"
 SHEET = "plots/synthetic.png"
+GRID = "plots/sweep.png"
 PREFIX = "caption_score_"  # of its metrics in the summary
 NOTE = (
     "All training sets get equally many steps, and all captions are of test originals that no synthetic picture was made "
@@ -63,6 +64,16 @@ def training_data(inputs: Inputs) -> list[Block]:
     blocks: list[Block] = [Text(" ".join(lines))] if lines else []
     path = inputs.picture(SHEET, "synthesize")
     return blocks + ([Picture(path, "Synthetic images and the titles they were made from")] if path else [])
+
+
+def options(inputs: Inputs) -> list[Block]:
+    """The pictures of the stage `sweep`: options of sampling, with the same noise in every row."""
+    path = inputs.picture(GRID, "sweep")
+    caption = (
+        "The same prompts from the same noise under other schedulers, guidance scales, numbers of steps and with a "
+        "negative prompt; the scores are in plots/sweep.csv"
+    )
+    return [Picture(path, caption)] if path is not None else []
 
 
 def results_table(found: Mapping[str, float]) -> Table:

@@ -57,6 +57,7 @@ def build(inputs: Inputs, summary: Mapping[str, float], study: Study) -> list[Se
         Section("How the scores were made", how(inputs, summary)),
         *ladder_report.sections(inputs),
         Section("Does synthetic data help captioning?", caption_report.blocks(inputs)),
+        Section("Options of sampling", caption_report.options(inputs)),
     ]
     if inputs.missing:
         lines = [
