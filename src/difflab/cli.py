@@ -142,7 +142,7 @@ def import_(rev: str) -> None:
 
 @cli.group()
 def images() -> None:
-    """Image sets: cifar10, mnist, scenes, coco."""
+    """Image sets: cifar10, mnist, scenes, coco, recipes."""
 
 
 @images.command()
@@ -153,6 +153,77 @@ def export(dataset: str, folder: Path) -> None:
     from difflab.app.images import export
 
     click.echo(f"wrote {folder}, {export(dataset, folder):,} images")
+
+
+@cli.command()
+@click.argument("paths", nargs=-1, required=True, metavar="IMAGE...")
+@click.option(
+    "--model",
+    default="models/captioner/original-0",
+    show_default=True,
+    help="A folder of the stage captioner.",
+)
+@click.option(
+    "--beam",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Search with N beams; default: as the model was trained.",
+)
+def caption(paths: tuple[str, ...], model: str, beam: int | None) -> None:
+    """Print a caption for each IMAGE, a picture file or a folder of them."""
+    from difflab.app.caption import caption
+    from difflab.params import load_params
+
+    for file, text in caption(paths, Path(model), beam, load_params().runtime):
+        click.echo(f"{file}: {text}")
+
+
+_model_option = "Name in sweep.known (conf/study/sweep.yaml) or repository"
+
+
+@cli.command()
+@click.option("--prompt", required=True)
+@click.option("--model", default="zoo", show_default=True, help=f"{_model_option}.")
+@click.option("--negative-prompt", default="", help="What guidance leads away from.")
+@click.option("--guidance-scale", type=float, help="1: none. Default: the model's, as for the next two.")
+@click.option("--num-inference-steps", type=int)
+@click.option("--scheduler", help="own, ddpm, ddim, euler, dpm++ or flow-match.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option("--out", type=click.Path(path_type=Path), default=Path("generated.png"), show_default=True)
+def generate(out: Path, **options) -> None:
+    """Make one picture for a prompt."""
+    from difflab import runtime
+    from difflab.app.generate import Request, generate
+
+    params = _params(())
+    runtime.configure(params.runtime.num_threads)
+    request = Request(**options)
+    for line in generate(request, out, params.sweep.known, params.runtime, progress=not runtime.quiet()):
+        click.echo(line, err=line.startswith("WARNING"))
+
+
+@cli.command()
+@click.argument("presets", nargs=-1)
+@click.option("--model", "models", multiple=True, help=f"{_model_option}; these options repeat.")
+@click.option("--scheduler", "schedulers", multiple=True)
+@click.option("--guidance-scale", "guidance_scales", type=float, multiple=True)
+@click.option("--num-inference-steps", "num_inference_steps", type=int, multiple=True)
+@click.option("--negative-prompt", default="", help="Makes each cell without and with it.")
+@click.option("--prompt", "prompts", multiple=True, help="Default: the first variations of titles.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option("--out", type=click.Path(path_type=Path), default=Path("sweep"), show_default=True)
+def sweep(presets: tuple[str, ...], prompts: tuple[str, ...], seed: int, out: Path, **axes) -> None:
+    """Sample under many options with the same noise: PRESETS of sweep.presets, or what the options name.
+
+    Prints a table with seconds per image; writes it and one grid of pictures to the folder --out.
+    """
+    from difflab import runtime
+    from difflab.app.sweep import Axes, asked, chosen, sweep
+
+    params = _params(())
+    runtime.configure(params.runtime.num_threads)
+    settings = chosen(params.sweep, presets, Axes(**axes))
+    click.echo(sweep(settings, asked(prompts, settings.num_images), params.runtime, seed, out))
 
 
 @cli.command()

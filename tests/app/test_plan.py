@@ -38,7 +38,7 @@ def test_the_default_profile_needs_nothing(make, root):
     assert "models trained by the pipeline: zoo.tower, zoo.vae" in text
     assert "Hugging Face Hub" not in text
     assert "accounts: none needed" in text
-    for name in ("celeba_hq", "celeba", "cifar10", "mnist", "scenes", "coco"):
+    for name in ("celeba_hq", "celeba", "cifar10", "mnist", "scenes", "coco", "recipes"):
         assert re.search(rf"  {name}: built from images .*, nothing to fetch", text)
     assert "disk: below 1 GB" in text
 

@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from difflab.params.data import BalanceParams, PrepareParams, SplitParams
+from difflab.params.mix import MixParams
 
 NAMES = ("Male", "Smiling", "Bald")
 
@@ -23,6 +24,11 @@ def prepare_params(**changes) -> PrepareParams:
         absent_images="error", unreadable_images="stop", min_side=8, max_celeba_images=None, num_workers=1
     )
     return PrepareParams(**values | changes)
+
+
+def mix_params(**changes) -> MixParams:
+    defaults = dict(val_fraction=0.1, test_fraction=0.1, max_hamming_distance=8, min_correlation=0.96)
+    return MixParams(**defaults | changes)
 
 
 def balance_params(**changes) -> BalanceParams:

@@ -1,5 +1,6 @@
 """Small archives of image sets, with anything wrong with them that a test asks for."""
 
+import csv
 import gzip
 import io
 import json
@@ -11,6 +12,7 @@ from PIL import Image
 
 from difflab.params.data import DataParams
 
+RECIPES = "Food Ingredients and Recipe Dataset with Image Name Mapping.csv"
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
 
@@ -92,3 +94,18 @@ def coco_members(captions: dict[int, list[str]], part: str = "train2017", **chan
     } | changes
     images = {f"{part}/{n:012d}.jpg": encoded(20, 16, seed=n, form="JPEG") for n in captions}
     return {f"annotations/captions_{part}.json": json.dumps(content).encode(), **images}
+
+
+def recipe_members(titles: dict[str, str] | list[tuple[str, str]]) -> dict[str, bytes]:
+    """The csv of recipes by Image_Name; with an image of 16 x 12 for each name of a dict, without where it is a list."""
+    rows = list(titles.items()) if isinstance(titles, dict) else titles
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("", "Title", "Ingredients", "Instructions", "Image_Name", "Cleaned_Ingredients"))
+    for number, (name, title) in enumerate(rows):
+        writer.writerow((number, title, "['1 egg', \"salt\"]", "Boil.\n\nServe.", name, "['1 egg']"))
+    images = {
+        f"Food Images/{name}.jpg": encoded(16, 12, seed=n, form="JPEG")
+        for n, (name, _) in enumerate(rows if isinstance(titles, dict) else ())
+    }
+    return {RECIPES: text.getvalue().encode(), **images}

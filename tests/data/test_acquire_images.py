@@ -13,6 +13,7 @@ from data.image_fakes import (
     data_params,
     encoded,
     mnist_members,
+    recipe_members,
     write_folder,
     write_tar,
 )
@@ -27,6 +28,7 @@ MAKE = {
     "mnist": lambda path: write_folder(path, mnist_members()),
     "scenes": lambda path: write_members(path.with_suffix(".zip"), {"a/1.JPG": encoded(8, 8, form="JPEG")}),
     "coco": lambda path: write_members(path.with_suffix(".zip"), coco_members({1: ["A."]})),
+    "recipes": lambda path: write_members(path.with_suffix(".zip"), recipe_members({"egg": "Egg"})),
 }
 
 
@@ -69,6 +71,7 @@ def test_an_unpacked_folder_is_taken_when_the_archive_is_not_there(tmp_path, roo
         ("mnist", r"t10k-labels-idx1-ubyte\.gz from"),
         ("scenes", "pack photographs"),
         ("coco", r"annotations_trainval2017\.zip and train2017\.zip"),
+        ("recipes", r"Kaggle account from https://www\.kaggle\.com/.*, unpack it and put it there"),
     ],
 )
 def test_a_missing_archive_says_where_and_what_to_do(tmp_path, root, dataset, todo):
@@ -130,7 +133,11 @@ def test_a_download_is_checked_and_kept(tmp_path):
 
 
 def test_the_miniature_lies_beside_its_source(tmp_path):
-    for dataset, name in (("mnist", "mnist"), ("coco", "coco.zip")):
+    for dataset, name in (
+        ("mnist", "mnist"),
+        ("coco", "coco.zip"),
+        ("recipes", "food-ingredients-and-recipe-dataset-with-images.zip"),
+    ):
         acquire(dataset, tmp_path / dataset, data_params(), 0, tmp_path)
         assert sorted(file.name for file in (tmp_path / dataset).iterdir()) == sorted([name, "source.json"])
         assert list(open_source(tmp_path / dataset, None).names())
@@ -151,7 +158,12 @@ def test_a_changed_or_absent_source_says_which_stage_to_run(tmp_path, root):
 
 def test_the_real_archives(tmp_path, data_root, monkeypatch):
     monkeypatch.setenv("DIFFLAB_DATA", str(data_root))
-    paths = {"mnist": "mnist", "scenes": "landscapes/landscapes.zip", "coco": "coco/coco.zip"}
+    paths = {
+        "mnist": "mnist",
+        "scenes": "landscapes/landscapes.zip",
+        "coco": "coco/coco.zip",
+        "recipes": "recipes",
+    }
     for dataset, path in paths.items():
         acquire(dataset, tmp_path / dataset, data_params(source="data_root", path=path), 0, tmp_path)
         assert list(open_source(tmp_path / dataset, None).names())

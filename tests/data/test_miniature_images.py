@@ -1,7 +1,9 @@
 """The miniature's image sets: upstream formats, always the same bytes, nothing held out is seen in training."""
 
+import csv
 import io
 import itertools
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -9,7 +11,8 @@ from PIL import Image
 
 from difflab.data import bundled_images, miniature_images
 from difflab.data.bundled_captions import sentences
-from difflab.data.formats import cifar10, coco, mnist, photographs
+from difflab.data.digit_titles import named, titles
+from difflab.data.formats import cifar10, coco, mnist, photographs, recipes
 from difflab.data.image_archives import open_archive
 from difflab.data.sources import digits, photos
 from difflab.files import sha256_file
@@ -19,6 +22,7 @@ WRITERS = {
     "mnist": miniature_images.write_mnist,
     "landscapes.zip": miniature_images.write_scenes,
     "coco.zip": miniature_images.write_coco,
+    "recipes.zip": miniature_images.write_recipes,
 }
 
 
@@ -122,6 +126,39 @@ def test_captions_are_true_of_their_pictures():
             and not any(picture.attributes[f"{c}_Digit"] for c in ("Red", "Yellow", "Green", "Blue"))
         )
         assert f"digit {picture.digit} " in text
+
+
+def test_recipes_are_480_pictures_with_a_title_of_their_own(folder):
+    archive = open_archive(folder / "recipes.zip")
+    images = recipes.read(archive)["train"]
+    assert len({image.captions for image in images}) == len({image.file for image in images}) == 480
+    sizes = {Image.open(io.BytesIO(archive.read(image.file))).size for image in images}
+    assert sizes == {(32, 32)}
+    header, *rows = csv.reader(io.StringIO(archive.read(miniature_images.RECIPES).decode()))
+    assert header == ["", "Title", "Ingredients", "Instructions", "Image_Name", "Cleaned_Ingredients"]
+    assert [row[0] for row in rows] == [str(n) for n in range(480)]
+    assert all(len(row) == 6 and all(row) for row in rows)
+
+
+def test_titles_are_true_of_their_pictures_and_every_pair_comes_equally_often():
+    titled = bundled_images.titled(0)
+    pairs = [(picture.digit, picture.photo) for picture, _ in titled]
+    assert Counter(pairs) == {(digit, name): 4 for digit in range(10) for name in photos()}
+    assert all(title in titles(*pair) for (_, title), pair in zip(titled, pairs, strict=True))
+    assert [named(title) for _, title in titled] == pairs
+    assert len({digit for digit, _ in pairs[:40]}) > 1  # in random order
+
+
+def test_every_titled_picture_shows_another_handwritten_digit(monkeypatch):
+    drawn = []
+    compose = bundled_images.compose_many
+    monkeypatch.setattr(
+        bundled_images, "compose_many", lambda rows, *a: drawn.extend(rows) or compose(rows, *a)
+    )
+    titled = bundled_images.titled(0)
+    assert len(set(drawn)) == 480
+    assert np.bincount(digits().labels[drawn]).tolist() == [48] * 10
+    assert len(np.unique([picture.image.reshape(-1) for picture, _ in titled], axis=0)) == 480
 
 
 def test_the_bytes_are_those_of_the_seed(folder, tmp_path):

@@ -10,6 +10,7 @@ from data.image_fakes import (
     decoded,
     encoded,
     mnist_members,
+    recipe_members,
     write_folder,
     write_tar,
 )
@@ -129,6 +130,7 @@ def test_a_split_without_images_is_refused(tmp_path):
     check_splits(archive, index, "mnist", Treated())
     train = index[index["split"] == "train"]
     check_splits(archive, train, "coco", Treated())
+    check_splits(archive, train, "recipes", Treated())
     with pytest.raises(DifflabError, match="no usable image for the split test: put more"):
         check_splits(archive, train, "scenes", Treated())
     with pytest.raises(
@@ -173,6 +175,35 @@ def test_absent_images_of_coco_are_an_error_or_counted(tmp_path):
     assert (len(index), treated.absent) == (1, ["train2017/000000000003.jpg"])
 
 
+def test_recipes_are_images_to_train_on_with_a_title_each(tmp_path):
+    members = recipe_members({"miso-salmon": "Miso  Salmon", "egg": "Boiled Egg"})
+    archive, image_set = read("recipes", write_members(tmp_path / "r.zip", members))
+    index, treated = prepare(tmp_path / "out", archive, image_set, 12)
+    assert index["id"].tolist() == ["recipes-train-000000000000", "recipes-train-000000000001"]
+    assert index["split"].tolist() == ["train", "train"]
+    assert treated.cropped == ["Food Images/miso-salmon.jpg", "Food Images/egg.jpg"]
+    captions = image_set.captions(index.set_index("id")["sha256"])
+    assert captions[["variant", "caption"]].to_numpy().tolist() == [
+        ["human-0", "Miso Salmon"],
+        ["human-0", "Boiled Egg"],
+    ]
+    check_splits(archive, index, "recipes", treated)
+
+
+def test_titles_without_an_image_are_an_error_or_counted_and_listed(tmp_path):
+    members = recipe_members([("miso-salmon", "Miso Salmon"), ("egg", "Boiled Egg"), ("#NAME?", "Pie")])
+    members["Food Images/egg.jpg"] = encoded(16, 12)
+    archive, image_set = read("recipes", write_members(tmp_path / "r.zip", members))
+    with pytest.raises(
+        DifflabError,
+        match=r"2 of 3 images are absent .*the first is Food Images/miso-salmon\.jpg: .*absent_images=skip",
+    ):
+        prepare(tmp_path / "out", archive, image_set, 12)
+    index, treated = prepare(tmp_path / "out", archive, image_set, 12, absent_images="skip")
+    assert treated.absent == ["Food Images/miso-salmon.jpg", "Food Images/#NAME?.jpg"]
+    assert image_set.captions(index.set_index("id")["sha256"])["caption"].tolist() == ["Boiled Egg"]
+
+
 def test_test_images_that_are_in_train_are_counted(tmp_path):
     members = cifar10_members()
     members["cifar-10-batches-bin/test_batch.bin"] = members["cifar-10-batches-bin/data_batch_1.bin"]
@@ -182,7 +213,9 @@ def test_test_images_that_are_in_train_are_counted(tmp_path):
 
 
 def test_an_unknown_set_lists_the_known_ones(tmp_path):
-    with pytest.raises(DifflabError, match="no image set 'imagenet', only cifar10, mnist, scenes, coco"):
+    with pytest.raises(
+        DifflabError, match="no image set 'imagenet', only cifar10, mnist, scenes, coco, recipes"
+    ):
         read("imagenet", write_folder(tmp_path / "m", mnist_members()))
 
 

@@ -14,6 +14,7 @@ from difflab.evaluation.cells import ADAPTERS, CAPTIONS, FINE_TUNED
 from difflab.evaluation.inputs import METRIC_STAGES
 from difflab.files import png_bytes, sha256_bytes, write_bytes, write_csv, write_json, write_zip
 
+from .caption_fakes import write_caption_inputs
 from .ladder_fakes import write_ladder_inputs
 
 IDS = [f"hq-{i:05d}" for i in range(40)]
@@ -126,6 +127,7 @@ def write_inputs(root: Path) -> None:
         if stage != "score":
             write_metrics(root, stage, {"digit_accuracy": 0.97, "n": 1500})
     write_ladder_inputs(root)
+    write_caption_inputs(root)
 
 
 def write_metrics(root: Path, stage: str, values: dict) -> None:

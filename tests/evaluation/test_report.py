@@ -124,6 +124,7 @@ def test_the_report_has_all_sections_and_pictures(root, tmp_path):
         "What this is", "Results", "What it answers", "Before and after", "Training", "Sigma densities",
         "Guidance and steps", "Captions, models and data", "How the scores were made", "Denoising", "The ladder",
         "What appears first", "Do samples copy training images?", "Cold diffusion",
+            "Does synthetic data help captioning?", "Options of sampling",
     ]  # fmt: skip
     study = sections[:9]  # test_ladder_report.py looks at the others
     pictures = [b.path.name for s in study for b in s.blocks if isinstance(b, Picture)]

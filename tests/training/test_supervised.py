@@ -31,7 +31,7 @@ def network():
     return nn.Sequential(nn.Linear(4, 8), nn.Dropout(0.2), nn.BatchNorm1d(8), nn.Linear(8, 1))
 
 
-def run(scratch, stop_at=None, nan_at=None, model=None, **changes):
+def run(scratch, stop_at=None, nan_at=None, model=None, validate=None, **changes):
     """Train to sum up 4 numbers; optionally Ctrl-C or a NaN loss in one step."""
     model = model or network()
 
@@ -42,7 +42,7 @@ def run(scratch, stop_at=None, nan_at=None, model=None, **changes):
         loss = (model(x) - x.sum(1, keepdim=True)).square().mean()
         return {"loss": loss * (float("nan") if step == nan_at else 1), "twice": 2 * loss.detach()}
 
-    return model, fit(model, batch_loss, settings(**changes), scratch=scratch, what="toy")
+    return model, fit(model, batch_loss, settings(**changes), scratch=scratch, validate=validate, what="toy")
 
 
 def equal(a, b):
@@ -96,6 +96,23 @@ def test_rows_are_means_since_the_row_before(tmp_path):
     losses = [row["loss"] for row in single]
     assert rows[1]["loss"] == pytest.approx(sum(losses[6:12]) / 6)
     assert rows[1]["twice"] == pytest.approx(2 * rows[1]["loss"])
+
+
+def test_validation_joins_the_rows_in_eval_mode_and_changes_nothing_else(tmp_path):
+    plain, expected = run(tmp_path / "plain")
+    model, seen = network(), []
+
+    def validate(step):
+        seen.append((step, model.training))
+        torch.rand(3)
+        return {"val_loss": float(step)}
+
+    validated, rows = run(tmp_path / "validated", model=model, validate=validate)
+    assert seen == [(step, False) for step in (6, 12, 18, 20)]
+    assert [row.pop("val_loss") for row in rows] == [6, 12, 18, 20]
+    assert rows == expected
+    assert equal(plain, validated)
+    assert model.training
 
 
 def test_frozen_parameters_stay(tmp_path):

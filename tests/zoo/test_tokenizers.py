@@ -14,6 +14,7 @@ from difflab.captions.facts_celeba import FACTS
 from difflab.captions.templates import detailed_caption, short_caption
 from difflab.data.blend import batch
 from difflab.zoo.tokenizers import (
+    base_tokenizer,
     clip_tokenizer,
     corpus,
     learn_merges,
@@ -28,6 +29,7 @@ BUILDERS = {
     "t5": lambda: t5_tokenizer(24),
     "llama": llama_tokenizer,
     "opt": opt_tokenizer,
+    "base": lambda: base_tokenizer(corpus()),
 }
 
 
@@ -51,7 +53,7 @@ def test_merges_of_a_worked_example():
 @pytest.mark.parametrize("name", BUILDERS)
 def test_every_word_of_the_corpus_is_one_token(tokenizers, name):
     tokenizer = tokenizers[name]
-    space = " " if name in ("llama", "opt") else ""  # their tokens carry the space before the word
+    space = " " if name in ("llama", "opt", "base") else ""  # their tokens carry the space before the word
     for word in filter(str.isalpha, words(corpus())):
         assert len(tokenizer.tokenize(space + word.lower())) == 1, word
 
@@ -71,7 +73,7 @@ def test_facts_of_faces_need_few_tokens(tokenizers, name):
 
 @settings(max_examples=200, deadline=None)
 @given(st.text())
-@pytest.mark.parametrize("name", ["llama", "opt"])
+@pytest.mark.parametrize("name", ["llama", "opt", "base"])
 def test_byte_level_tokenizers_give_back_any_text(tokenizers, name, text):
     tokenizer = tokenizers[name]
     specials = set(tokenizer.all_special_tokens)
@@ -145,7 +147,7 @@ def test_another_process_writes_the_same_bytes(tokenizers, tmp_path, root):
     code = (
         "import sys; from difflab.zoo.tokenizers import *\n"
         "for name, tokenizer in dict(clip=clip_tokenizer(24), t5=t5_tokenizer(24), llama=llama_tokenizer(),"
-        " opt=opt_tokenizer()).items(): tokenizer.save_pretrained(f'{sys.argv[1]}/{name}')"
+        " opt=opt_tokenizer(), base=base_tokenizer(corpus())).items(): tokenizer.save_pretrained(f'{sys.argv[1]}/{name}')"
     )
     command = [sys.executable, "-c", code, str(tmp_path / "there")]
     subprocess.run(command, check=True, cwd=root / "src", capture_output=True)

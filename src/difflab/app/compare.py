@@ -11,7 +11,7 @@ from typing import Any
 from difflab.errors import DifflabError
 from difflab.evaluation.cells import ADAPTERS, CAPTIONS
 from difflab.evaluation.document import Table, markdown_table
-from difflab.evaluation.inputs import LADDER_STAGES
+from difflab.evaluation.inputs import CAPTIONER_STAGES, LADDER_STAGES
 from difflab.evaluation.spread import clear_difference
 from difflab.params.loading import dotted
 
@@ -84,12 +84,12 @@ def read(rev: str) -> Result:
 
 
 def _newer(rev: str | None) -> dict[str, float]:
-    """The ladder's own metrics files: they may be newer than the summary, which the report writes."""
+    """What the stages outside the fine-tuning wrote: it may be newer than the summary, which the report writes."""
     import dvc.api
     from dvc.exceptions import PathMissingError
 
     found = {}
-    for stage in LADDER_STAGES:
+    for stage in LADDER_STAGES + CAPTIONER_STAGES:
         with contextlib.suppress(PathMissingError, FileNotFoundError):
             with dvc.api.open(f"metrics/{stage.replace('@', '/')}.json", rev=rev) as stream:
                 values = json.load(stream)

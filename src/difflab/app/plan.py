@@ -25,6 +25,16 @@ KNOWN_SIZES = {
     ("Salesforce/blip2-flan-t5-xl", "zoo.blip2"): 15.8,
     ("meta-llama/Llama-3.1-8B-Instruct", "zoo.llama"): 16.1,
     ("google/vit-base-patch16-224", "zoo.tower"): 0.3,
+    ("google/gemma-3-1b-it", "zoo.gemma"): 2.0,
+    ("meta-llama/Llama-3.2-1B", "zoo.language"): 2.5,
+    ("stabilityai/stable-diffusion-2-1", "zoo.diffusion"): 5.2,
+    ("stabilityai/stable-diffusion-2-1", "sweep"): 5.2,
+    ("stabilityai/sd-turbo", "sweep"): 5.2,
+    ("stabilityai/stable-diffusion-xl-base-1.0", "sweep"): 13.9,
+    ("stabilityai/sdxl-turbo", "sweep"): 13.9,
+    ("stabilityai/stable-diffusion-3.5-medium", "sweep"): 16.2,
+    ("stabilityai/stable-diffusion-3.5-large-turbo", "sweep"): 27.6,
+    ("openai/clip-vit-large-patch14", "sweep"): 1.7,
 }
 GATED = ("stabilityai/stable-diffusion-3", "meta-llama/", "google/gemma")
 INCEPTION_GB = 0.1
@@ -66,11 +76,19 @@ def plan(params: Any, pipeline: Path = Path("dvc.yaml")) -> str:
 
 
 def hub_models(params: BaseModel) -> Iterator[Model]:
-    """Every role whose `hub` is set."""
+    """Every role whose `hub` is set, and further models that are swept."""
     from difflab.zoo.roles import cached_snapshot
 
-    for role, hub in _hub_refs(params, ""):
+    roles = list(_hub_refs(params, ""))
+    seen = {hub.repo_id for _, hub in roles}
+    for role, hub in [*roles, *(("sweep", hub) for hub in _swept(params) if hub.repo_id not in seen)]:
         yield Model(role, hub, cached_snapshot(hub) is not None)
+
+
+def _swept(params: Any) -> list[HubRef]:
+    """The released models of the sweep's presets, each once."""
+    names = dict.fromkeys(name for axes in params.sweep.presets.values() for name in axes.models)
+    return [hub for name in names if (hub := params.sweep.known[name].hub) is not None]
 
 
 def _hub_refs(group: BaseModel, path: str) -> Iterator[tuple[str, HubRef]]:

@@ -14,12 +14,13 @@ def results_table(summary: Path = Path("metrics/summary.json")) -> str:
     Raises:
         DifflabError: there are no results.
     """
-    from difflab.evaluation import ladder_report, tables
+    from difflab.evaluation import caption_report, ladder_report, tables
 
     if not summary.exists():
         raise DifflabError(f"{summary} is missing: run `dvc repro`")
     numbers = read_json(summary)
-    return f"{tables.results_table(numbers)}\n\n{ladder_report.results_tables(numbers)}".rstrip()
+    parts = (tables.results_table, ladder_report.results_tables, caption_report.results_text)
+    return "\n\n".join(text for part in parts if (text := part(numbers).rstrip()))
 
 
 def refreshed(text: str, summary: Path = Path("metrics/summary.json")) -> str:

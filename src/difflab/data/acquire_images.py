@@ -46,6 +46,12 @@ OFFICIAL = {
         "fetch annotations_trainval2017.zip and train2017.zip from https://cocodataset.org/#download and unpack "
         "both into one folder, or take an image folder with a metadata.jsonl",
     ),
+    "recipes": Official(
+        "food-ingredients-and-recipe-dataset-with-images.zip",
+        r"[^/]+\.csv",
+        'fetch the "Food Ingredients and Recipes Dataset with Images" with a Kaggle account from '
+        "https://www.kaggle.com/datasets/pes12017000148/food-ingredients-and-recipe-dataset-with-images, unpack it",
+    ),
 }
 
 
@@ -53,7 +59,7 @@ def acquire(dataset: str, folder: Path, data: "DataParams", seed: int, scratch: 
     """Make data/raw/<dataset>: source.json, and the archive unless it stays in the data root.
 
     Args:
-        dataset: cifar10, mnist, scenes or coco.
+        dataset: cifar10, mnist, scenes, coco or recipes.
         folder: the output folder, replaced as a whole.
         scratch: where an unfinished download waits.
 

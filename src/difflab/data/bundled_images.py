@@ -1,7 +1,7 @@
 """The pictures of the miniature's image sets: crops of the photographs, enlarged digits, digits over photographs.
 
-They stand for CIFAR-10, MNIST, a set of scenes and COCO. What is held out was never seen in training: test
-crops come from another region of the photograph, test digits are other digits, no two scenes share a pixel.
+They stand for CIFAR-10, MNIST, a set of scenes, COCO and recipes. What is held out was never seen in training:
+test crops come from another region of the photograph, test digits are other digits, no two scenes share a pixel.
 """
 
 from typing import NamedTuple
@@ -10,11 +10,13 @@ import numpy as np
 
 from difflab import rng as keyed
 from difflab.data.blend import PHOTO_NAMES, Composite, compose_many
+from difflab.data.digit_titles import titles
 from difflab.data.sources import digits, photos
 
 CROP_SIDE, TRAIN_CROPS, TEST_CROPS = 32, 150, 30  # pixels; crops of each class
 TEST_DIGITS = 300
 CAPTIONED = 40
+TITLED_SIDE, TITLED_PER_PAIR = 32, 4  # pixels; titled pictures of each digit over each photograph
 CANVASES = ((96, 96), (96, 128), (128, 96))  # (height, width) of the captioned pictures
 
 Box = tuple[float, float, float, float]
@@ -131,3 +133,41 @@ def captioned(seed: int) -> list[Composite]:
         for n, picture in zip(rows, compose_many(*picked, (height, width), middle), strict=True):
             pictures[n] = picture
     return pictures
+
+
+class Titled(NamedTuple):
+    """A digit over a photograph, uint8 [32, 32, 3], and one of the titles that are true of it."""
+
+    picture: Composite
+    title: str
+
+
+def titled(seed: int) -> list[Titled]:
+    """480 pictures in random order, four of every digit over every photograph; no digit and no title twice."""
+    pairs = [(digit, name) for digit in range(10) for name in PHOTO_NAMES for _ in range(TITLED_PER_PAIR)]
+    rows = [row for digit in range(10) for row in _titled_digits(digit, seed)]
+    rngs = [keyed.numpy_rng(seed, "bundled recipe", row) for row in rows]
+    pictures = compose_many(rows, [name for _, name in pairs], rngs, (TITLED_SIDE, TITLED_SIDE))
+    chosen = [title for pair in dict.fromkeys(pairs) for title in _drawn_titles(*pair, seed)]
+    order = keyed.numpy_rng(seed, "bundled recipes order").permutation(len(pairs))
+    return [Titled(pictures[n], chosen[n]) for n in order.tolist()]
+
+
+def untitled_digits(seed: int) -> np.ndarray:
+    """The handwritten digits (rows of `digits()`, ascending) of no titled picture, for a model that is to make more."""
+    shown = [row for digit in range(10) for row in _titled_digits(digit, seed)]
+    return np.setdiff1d(np.arange(len(digits().labels)), shown)
+
+
+def _titled_digits(digit: int, seed: int) -> list[int]:
+    """The handwritten digits (rows of `digits()`) of the titled pictures of a digit."""
+    order = keyed.numpy_rng(seed, "bundled recipe digits", digit).permutation(
+        np.flatnonzero(digits().labels == digit)
+    )
+    return order[: TITLED_PER_PAIR * len(PHOTO_NAMES)].tolist()
+
+
+def _drawn_titles(digit: int, photo: str, seed: int) -> list[str]:
+    """The titles of the pictures of a pair."""
+    order = keyed.numpy_rng(seed, "bundled recipe titles", digit, photo).permutation(titles(digit, photo))
+    return order[:TITLED_PER_PAIR].tolist()

@@ -11,7 +11,7 @@ from difflab import rng as keyed
 from difflab import runtime
 from difflab.data import decode
 from difflab.data.archives import Archive
-from difflab.data.formats import cifar10, coco, image_folder, mnist, photographs
+from difflab.data.formats import cifar10, coco, image_folder, mnist, photographs, recipes
 from difflab.data.formats.captioned import Captioned
 from difflab.data.formats.labelled import Labelled
 from difflab.data.samples import LeftOut, Sample, present_files, read_image, refuse_unreadable
@@ -22,7 +22,7 @@ from difflab.files import sha256_bytes
 if TYPE_CHECKING:
     from difflab.params.data import PrepareParams
 
-DATASETS = ("cifar10", "mnist", "scenes", "coco")
+DATASETS = ("cifar10", "mnist", "scenes", "coco", "recipes")
 SPLITS = ("train", "test")
 CAPTIONS = "human"  # kind of the captions that come with a set; its variants are human-0, human-1, ...
 
@@ -110,6 +110,8 @@ def read_image_set(
     elif name == "coco":
         images = coco.read(archive) if coco.is_coco(archive) else image_folder.read(archive)
         entries = {split: _captioned(name, split, rows) for split, rows in images.items()}
+    elif name == "recipes":
+        entries = {split: _captioned(name, split, rows) for split, rows in recipes.read(archive).items()}
     else:
         raise DifflabError(f"there is no image set '{name}', only {', '.join(DATASETS)}")
     kept = [entry for rows in entries.values() for entry in rows[:max_images]]
@@ -182,12 +184,12 @@ def samples(
 
 
 def check_splits(archive: Archive, index: pd.DataFrame, name: str, treated: Treated) -> None:
-    """Refuse a set without an image to train on, or, COCO apart, without one to test.
+    """Refuse a set without an image to train on or, COCO and the recipes apart, without one to test.
 
     Args:
         index: the index of the prepared set.
     """
-    needed = ("train",) if name == "coco" else SPLITS
+    needed = ("train",) if name in ("coco", "recipes") else SPLITS
     if empty := [split for split in needed if not (index["split"] == split).any()]:
         remedy = "put more images there"
         if treated.small:

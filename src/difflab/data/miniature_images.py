@@ -1,5 +1,6 @@
-"""The archives of the miniature's image sets, in the formats of CIFAR-10, MNIST and COCO."""
+"""The archives of the miniature's image sets, in the formats of CIFAR-10, MNIST, COCO and recipes."""
 
+import csv
 import gzip
 import io
 import json
@@ -10,12 +11,13 @@ from pathlib import Path
 import numpy as np
 
 from difflab.data import bundled_images
-from difflab.data.bundled_captions import sentences
+from difflab.data.bundled_captions import PHOTOS, WORDS, sentences
 from difflab.files import write_bytes, write_zip
 
 CIFAR10_FOLDER = "cifar-10-batches-bin"
 CIFAR10_FILES = {"train": [f"data_batch_{n}.bin" for n in range(1, 6)], "test": ["test_batch.bin"]}
 MNIST_NAMES = {"train": "train", "test": "t10k"}
+RECIPES = "Food Ingredients and Recipe Dataset with Image Name Mapping.csv"
 
 
 def write_cifar10(path: Path, seed: int) -> None:
@@ -69,6 +71,22 @@ def write_coco(path: Path, seed: int) -> None:
         (f"train2017/{file}", _jpeg(picture.image)) for file, picture in zip(files, pictures, strict=True)
     ]
     write_zip(path, entries)
+
+
+def write_recipes(path: Path, seed: int) -> None:
+    """The zip of the recipes: their csv with all its columns, and "Food Images" with 480 pictures."""
+    titled = bundled_images.titled(seed)
+    names = [title.lower().replace(" ", "-") for _, title in titled]
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("", "Title", "Ingredients", "Instructions", "Image_Name", "Cleaned_Ingredients"))
+    for number, (name, (picture, title)) in enumerate(zip(names, titled, strict=True)):
+        digit, photo = WORDS[picture.digit], PHOTOS[picture.photo]
+        ingredients = str([f"1 {digit}", photo])
+        writer.writerow((number, title, ingredients, f"Write the {digit} over {photo}.", name, ingredients))
+    images = zip(names, titled, strict=True)
+    entries = [(f"Food Images/{name}.jpg", _jpeg(picture.image)) for name, (picture, _) in images]
+    write_zip(path, [(RECIPES, text.getvalue().encode()), *entries])
 
 
 def _idx(values: np.ndarray) -> bytes:

@@ -18,6 +18,7 @@ LADDER_STAGES = (
     "zoo_classifier@cifar10", "zoo_classifier@mnist", "zoo_image_vae",
     "denoise_score", "ddpm_score", "process", "memorisation", "cold@blur", "cold@mask",
 )  # fmt: skip
+CAPTIONER_STAGES = ("vary_titles", "synthesize", "mix", "caption_score")
 CELLS = tuple(f"{captions}-{adapter}" for captions in CAPTIONS for adapter in FINE_TUNED)
 
 

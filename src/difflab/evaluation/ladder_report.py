@@ -153,7 +153,8 @@ def process(inputs: Inputs) -> list[Block]:
         "their way, both around the mean of the class. The lines are the closed form for Gaussian data with the "
         "spectrum of the training images, which is also what the best linear denoiser finds. On held-out images the "
         f"noise at which half of a band is found differs from it by a factor of {2 ** found['octaves_off']:.2g} "
-        "(geometric mean over the bands). On the way of samples a model decides early what it adds by itself, such as "
+        "(geometric mean over the bands; one of which half is never found counts at the lowest noise). "
+        "On the way of samples a model decides early what it adds by itself, such as "
         "the grid of the patches that it works on: the nearer it comes to the data, the nearer the points come to the "
         "lines."
     )

@@ -5,14 +5,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from difflab.evaluation import figures, ladder_report, style, tables, verdicts
+from difflab.evaluation import caption_report, figures, ladder_report, style, tables, verdicts
 from difflab.evaluation.cells import ADAPTERS, CAPTION_NAMES, CAPTIONS, adapter_name
 from difflab.evaluation.document import Block, Bullets, Picture, Section, Text
 from difflab.evaluation.inputs import METRIC_STAGES, Inputs
 from difflab.evaluation.published import published
 from difflab.evaluation.summary import best_point
 
-TITLE = "Stable Diffusion 3 LoRA study, denoisers and the diffusion ladder"
+TITLE = "Stable Diffusion 3 LoRA study, denoisers, the diffusion ladder and captioning"
 HEADLINES = re.compile(
     r"rows|present|kept|psnr|(text_encoder(_2)?_)?(digit|photo)_accuracy(_held_out)?|facts_kept|digit_kept|"
     r"captions_complete|val_loss|n_unique|captions|bytes_per_image|truncated.*|contradictory|best_.*|last_fid"
@@ -56,6 +56,8 @@ def build(inputs: Inputs, summary: Mapping[str, float], study: Study) -> list[Se
         Section("Captions, models and data", measures(inputs)),
         Section("How the scores were made", how(inputs, summary)),
         *ladder_report.sections(inputs),
+        Section("Does synthetic data help captioning?", caption_report.blocks(inputs)),
+        Section("Options of sampling", caption_report.options(inputs)),
     ]
     if inputs.missing:
         lines = [

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from difflab.evaluation.cells import ADAPTERS, CAPTIONS, FINE_TUNED, mean_on_sigma
-from difflab.evaluation.inputs import CELLS, LADDER_STAGES, METRIC_STAGES, Inputs
+from difflab.evaluation.inputs import CAPTIONER_STAGES, CELLS, LADDER_STAGES, METRIC_STAGES, Inputs
 
 Numbers = dict[str, float]
 
@@ -31,7 +31,7 @@ def summarise(
     for stage in METRIC_STAGES:
         if stage != "score":
             summary |= _prefixed(stage, inputs.metrics(stage))
-    for stage in LADDER_STAGES:
+    for stage in LADDER_STAGES + CAPTIONER_STAGES:
         summary |= _prefixed(stage.replace("@", "_"), inputs.metrics(stage))
     for cell in CELLS:
         summary |= _prefixed(f"finetune_{cell}", inputs.metrics(f"finetune@{cell}"))

@@ -32,6 +32,7 @@ class DataParams(Group):
     mnist: ArchiveParams
     scenes: ArchiveParams
     coco: ArchiveParams
+    recipes: ArchiveParams
 
 
 class StratifyParams(Group):

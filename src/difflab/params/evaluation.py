@@ -29,6 +29,12 @@ class ScoreParams(Group):
         return self
 
 
+class CaptionScoreParams(Group):
+    """`caption_score`: how captioners are compared."""
+
+    resamples: int = Field(ge=100, description="draws of seeds and images behind each 95 % interval")
+
+
 class ReportParams(Group):
     """`report`: what the report says about itself."""
 

@@ -14,6 +14,7 @@ class ImageSizeParams(Group):
     mnist: int = Field(ge=8, le=28, description="stored at 28")
     scenes: int = Field(ge=8)
     coco: int = Field(ge=8)
+    recipes: int = Field(ge=8)
 
 
 class MaxImagesParams(Group):
@@ -23,6 +24,7 @@ class MaxImagesParams(Group):
     mnist: int | None = Field(ge=1)
     scenes: int | None = Field(ge=1)
     coco: int | None = Field(ge=1)
+    recipes: int | None = Field(ge=1)
 
 
 class ImagesParams(Group):

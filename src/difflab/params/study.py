@@ -5,18 +5,27 @@ from pydantic import Field, model_validator
 from difflab.params.base import Group
 from difflab.params.cache import CacheParams
 from difflab.params.caption import CaptionParams
+from difflab.params.captioner import CaptionerParams
 from difflab.params.common import RuntimeParams, TrackingParams
 from difflab.params.data import BalanceParams, DataParams, PrepareParams, SplitParams
 from difflab.params.ddpm import DdpmParams, DdpmSampleParams
 from difflab.params.denoise import DenoiseParams, DenoiseScoreParams
-from difflab.params.evaluation import ReportParams, ScoreParams
+from difflab.params.evaluation import CaptionScoreParams, ReportParams, ScoreParams
 from difflab.params.images import ImagesParams
 from difflab.params.looking import ColdParams, MemorisationParams, ProcessParams
-from difflab.params.sampling import GenerateParams, GuidanceCurveParams, StepCurveParams
+from difflab.params.mix import MixParams
+from difflab.params.sampling import (
+    GenerateParams,
+    GuidanceCurveParams,
+    StepCurveParams,
+    SweepParams,
+    SynthesizeParams,
+)
+from difflab.params.titles import TitlesParams
 from difflab.params.training import FinetuneParams, LogitMeanParams
-from difflab.params.zoo_image import ZooTransformerParams, ZooVaeParams
+from difflab.params.zoo_image import ZooDiffusionParams, ZooTransformerParams, ZooVaeParams
 from difflab.params.zoo_small import ClassifiersParams, ImageVaeParams
-from difflab.params.zoo_text import ZooLlamaParams, ZooTextParams
+from difflab.params.zoo_text import ZooGemmaParams, ZooLanguageParams, ZooLlamaParams, ZooTextParams
 from difflab.params.zoo_vision import ZooBlip2Params, ZooTowerParams
 
 UNCONDITIONAL = ("single_image_32", "single_image_64", "single_class")
@@ -30,7 +39,10 @@ class ZooParams(Group):
     text: ZooTextParams
     blip2: ZooBlip2Params
     llama: ZooLlamaParams
+    gemma: ZooGemmaParams
+    language: ZooLanguageParams
     transformer: ZooTransformerParams
+    diffusion: ZooDiffusionParams
     classifier: ClassifiersParams
     image_vae: ImageVaeParams
 
@@ -63,6 +75,12 @@ class Params(Group):
     process: ProcessParams
     memorisation: MemorisationParams
     cold: ColdParams
+    titles: TitlesParams
+    synthesize: SynthesizeParams
+    sweep: SweepParams
+    mix: MixParams
+    captioner: CaptionerParams
+    caption_score: CaptionScoreParams
     report: ReportParams
 
     @model_validator(mode="after")

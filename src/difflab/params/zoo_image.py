@@ -1,10 +1,11 @@
-"""Groups of the image models: the autoencoder and the diffusion transformer."""
+"""Groups of the image models: the autoencoder, the diffusion transformer and the small Stable Diffusion."""
 
 from pydantic import Field, model_validator
 
 from difflab.params.base import Group
 from difflab.params.hub import HubRef
 from difflab.params.training import DensityParams, FitParams, FlowTrainingParams
+from difflab.params.zoo_text import EncoderParams
 
 
 class ZooVaeParams(Group):
@@ -43,3 +44,35 @@ class ZooTransformerParams(Group):
     training: FlowTrainingParams
     density: DensityParams
     logit_mean: float = Field(description="mean of the logit-normal density")
+
+
+class ZooDiffusionParams(Group):
+    """`zoo.diffusion`: a small Stable Diffusion, trained on titled pictures of digits over photographs."""
+
+    hub: HubRef | None
+    max_length: int = Field(ge=8, le=77, description="tokens of a prompt, start and end included")
+    text_encoder: EncoderParams
+    block_out_channels: list[int] = Field(
+        min_length=1, description="width at the latents' size, at half, ..."
+    )
+    layers_per_block: int = Field(ge=1)
+    attention_head_dim: int = Field(ge=1, description="channels of a head; must divide every width")
+    norm_num_groups: int = Field(ge=1, description="groups of each GroupNorm; must divide every width")
+    num_images: int = Field(
+        ge=1, description="digits over photographs, drawn for training, each with all its titles"
+    )
+    num_plain: int = Field(ge=1, description="plain digits drawn for training")
+    plain_start: float = Field(ge=0, le=1, description="share of plain digits in the first batches")
+    plain_share: float = Field(
+        gt=0, le=1, description="share of the training in which plain digits give way to composites"
+    )
+    prompt_dropout: float = Field(ge=0, le=1, description="share of samples trained with the empty prompt")
+    text_training: FitParams
+    training: FitParams
+
+    @model_validator(mode="after")
+    def _divide(self) -> "ZooDiffusionParams":
+        for name in ("norm_num_groups", "attention_head_dim"):
+            if odd := [width for width in self.block_out_channels if width % getattr(self, name)]:
+                raise ValueError(f"{name} {getattr(self, name)} does not divide the width {odd[0]}")
+        return self

@@ -38,3 +38,24 @@ class ZooLlamaParams(Group):
     wrong_caption: float = Field(ge=0, le=1, description="share of lessons whose short caption is wrong")
     training: FitParams
     evaluated: int = Field(ge=1, description="held-out attribute combinations in the metrics")
+
+
+class ZooGemmaParams(Group):
+    """`zoo.gemma`: a chat model that gives three variations of a title."""
+
+    hub: HubRef | None
+    hidden_size: int = Field(ge=32, multiple_of=16)
+    num_hidden_layers: int = Field(ge=1, description="the last one sees everything, the others a window")
+    training: FitParams
+    evaluated: int = Field(ge=1, description="titles of held-out pictures in the metrics")
+
+
+class ZooLanguageParams(Group):
+    """`zoo.language`: a causal language model that the captioner speaks with."""
+
+    hub: HubRef | None
+    hidden_size: int = Field(ge=32, multiple_of=32)
+    num_hidden_layers: int = Field(ge=1)
+    titles: int = Field(ge=1, le=12, description="titles of one picture in a document, after its keywords")
+    training: FitParams
+    evaluated: int = Field(ge=1, description="lines of keywords in the metrics")

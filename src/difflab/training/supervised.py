@@ -21,6 +21,7 @@ def fit(
     settings: FitParams,
     *,
     scratch: Path,
+    validate: Callable[[int], dict[str, float]] | None = None,
     log: Callable[[int, dict[str, float]], None] = lambda step, values: None,
     what: str = "model",
 ) -> list[dict[str, float]]:
@@ -32,6 +33,8 @@ def fit(
             scalars to report. Its data must be keyed by that number. Dropout is: torch is seeded by the
             step before each call.
         scratch: folder of the resumable state, `<what>.safetensors`.
+        validate: called with the number of steps done before each row, with the model in eval mode; its values
+            join the row.
         log: called with the number of steps done and the means since the last call.
         what: name on the status line; one per model where a stage trains several.
 
@@ -84,6 +87,10 @@ def fit(
                 read()
                 rate = (done - read_at) * settings.batch_size / (time.perf_counter() - started)
                 row = {name: status.mean(v) for name, v in window.items()}
+                if validate is not None:
+                    model.eval()
+                    row |= validate(done)
+                    model.train()
                 rows.append({"step": done, "learning_rate": learning_rate, **row})
                 window.clear()
                 print(

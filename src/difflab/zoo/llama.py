@@ -10,10 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from difflab import rng
-from difflab.captions.chat import messages
 from difflab.captions.facts import facts
 from difflab.captions.llama3 import Request, Rewriter
 from difflab.captions.scoring import facts_kept, named_digit
@@ -31,6 +29,7 @@ from difflab.captions.templates import (
 )
 from difflab.params.caption import GenerationParams
 from difflab.params.zoo_text import ZooLlamaParams
+from difflab.zoo.lessons import answer_loss, lesson_tokens
 from difflab.zoo.tokenizers import llama_tokenizer
 
 if TYPE_CHECKING:
@@ -52,7 +51,6 @@ _CHOICES = (
 )
 _COLUMNS = (*_DIGITS, *_PHOTOS, *(name for group in _CHOICES for name in group))
 _HELD_OUT = 16  # one combination in so many is never trained on
-_IGNORED = -100
 
 
 def combination(generator: np.random.Generator, held_out: bool) -> dict[str, bool]:
@@ -116,37 +114,18 @@ def batch_loss(
     step: int,
 ) -> dict[str, Tensor]:
     """Cross-entropy of the answers' tokens and the share of them that is right, in the batch of a step."""
-    device = model.device
     generator = rng.numpy_rng(seed, "llama lessons", step)
-    rows = _tokens(
-        tokenizer, [lesson(generator, params.wrong_caption) for _ in range(params.training.batch_size)]
-    )
-    longest = max(len(prompt) + len(answer) for prompt, answer in rows)
-    input_ids = torch.full((len(rows), longest), tokenizer.pad_token_id)
-    labels = torch.full((len(rows), longest), _IGNORED)
-    for i, (prompt, answer) in enumerate(rows):
-        input_ids[i, : len(prompt) + len(answer)] = torch.tensor(prompt + answer)
-        labels[i, len(prompt) : len(prompt) + len(answer)] = torch.tensor(answer)
-    # Padding on the right is invisible to causal attention; logits are needed where an answer token follows.
-    hidden = model.model(input_ids=input_ids.to(device)).last_hidden_state[:, :-1]
-    targets = labels[:, 1:].to(device)
-    asked = targets != _IGNORED
-    logits, targets = model.lm_head(hidden[asked]), targets[asked]
-    right = (logits.argmax(-1) == targets).float().mean()
-    return {"loss": functional.cross_entropy(logits.float(), targets), "token_accuracy": right}
+    lessons = [lesson(generator, params.wrong_caption) for _ in range(params.training.batch_size)]
+    return answer_loss(model, _tokens(tokenizer, lessons), tokenizer.pad_token_id)
 
 
 def _tokens(
     tokenizer: "PreTrainedTokenizerBase", lessons: list[tuple[Request, dict[str, bool]]]
 ) -> list[tuple[list[int], list[int]]]:
     """Prompt and answer of each lesson as token ids; the answer ends with the end-of-turn token."""
-    chats = [messages(request.caption, request.facts) for request, _ in lessons]
-    prompts = tokenizer.apply_chat_template(
-        chats, add_generation_prompt=True, tokenize=True, return_dict=True
-    )
     sentences = [detailed_caption(attributes) for _, attributes in lessons]
-    answers = tokenizer(sentences, add_special_tokens=False)["input_ids"]
-    return [(p, [*a, tokenizer.eos_token_id]) for p, a in zip(prompts["input_ids"], answers, strict=True)]
+    chats = [request.messages for request, _ in lessons]
+    return lesson_tokens(tokenizer, chats, sentences, tokenizer.eos_token_id)
 
 
 def evaluate(folder: Path, count: int, seed: int, device: torch.device) -> dict[str, float | int]:

@@ -162,7 +162,8 @@ def llama_tokenizer(max_length: int = 2048) -> "PreTrainedTokenizerFast":
     from transformers import PreTrainedTokenizerFast
 
     bos, eot, pad = "<|begin_of_text|>", "<|eot_id|>", "<|finetune_right_pad_id|>"
-    trained = _byte_bpe([bos, "<|end_of_text|>", "<|start_header_id|>", "<|end_header_id|>", eot, pad])
+    special = [bos, "<|end_of_text|>", "<|start_header_id|>", "<|end_header_id|>", eot, pad]
+    trained = _byte_bpe(special, corpus())
     trained.add_tokens([AddedToken(phrase, normalized=False) for phrase in _PHRASES])
     trained.post_processor = processors.TemplateProcessing(
         single=f"{bos} $A", special_tokens=[(bos, trained.token_to_id(bos))]
@@ -179,12 +180,27 @@ def llama_tokenizer(max_length: int = 2048) -> "PreTrainedTokenizerFast":
     return tokenizer
 
 
+def base_tokenizer(texts: Iterable[str], max_length: int = 512) -> "PreTrainedTokenizerFast":
+    """A tokenizer as of a Llama 3 that is no chat model: byte-level BPE with the words of `texts`, nothing to pad with."""
+    from tokenizers import processors
+    from transformers import PreTrainedTokenizerFast
+
+    bos, eos = "<|begin_of_text|>", "<|end_of_text|>"
+    trained = _byte_bpe([bos, eos], texts)
+    trained.post_processor = processors.TemplateProcessing(
+        single=f"{bos} $A", special_tokens=[(bos, trained.token_to_id(bos))]
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=trained, bos_token=bos, eos_token=eos, model_max_length=max_length
+    )
+
+
 def opt_tokenizer(max_length: int = 2048) -> "PreTrainedTokenizerFast":
     """An OPT-like tokenizer: byte-level BPE, `</s>` in front of every text, left padding."""
     from tokenizers import processors
     from transformers import PreTrainedTokenizerFast
 
-    trained = _byte_bpe(["<s>", "<pad>", "</s>", "<unk>"])
+    trained = _byte_bpe(["<s>", "<pad>", "</s>", "<unk>"], corpus())
     trained.post_processor = processors.TemplateProcessing(
         single="</s> $A", special_tokens=[("</s>", trained.token_to_id("</s>"))]
     )
@@ -199,12 +215,12 @@ def opt_tokenizer(max_length: int = 2048) -> "PreTrainedTokenizerFast":
     )
 
 
-def _byte_bpe(special_tokens: list[str]) -> "Tokenizer":
-    """Byte-level BPE in which every word of the corpus is one token together with the space before it."""
+def _byte_bpe(special_tokens: list[str], texts: Iterable[str]) -> "Tokenizer":
+    """Byte-level BPE in which every word of the texts is one token together with the space before it."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
     split = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
-    merges = learn_merges(piece for text in corpus() for piece, _ in split.pre_tokenize_str(text))
+    merges = learn_merges(piece for text in texts for piece, _ in split.pre_tokenize_str(text))
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     pieces = dict.fromkeys([*special_tokens, *alphabet, *map("".join, merges)])
     tokenizer = Tokenizer(models.BPE(vocab={piece: i for i, piece in enumerate(pieces)}, merges=merges))

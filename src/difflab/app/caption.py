@@ -1,0 +1,99 @@
+"""Captions of pictures by a trained captioner, for people."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from difflab.errors import DifflabError
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from difflab.params.common import RuntimeParams
+
+
+def caption(
+    paths: Sequence[str],
+    model: Path,
+    num_beams: int | None,
+    runtime: "RuntimeParams",
+    models: Path = Path("models/zoo"),
+) -> Iterator[tuple[Path, str]]:
+    """Each picture with its caption, in order.
+
+    Args:
+        paths: files, or folders, whose pictures are taken in the order of their names.
+        model: a folder of the stage `captioner`.
+        num_beams: as in `DecodingParams`; None takes what the model was trained with.
+        models: where the base models are.
+
+    Raises:
+        DifflabError: a path is no picture, or the model or one of its bases is missing.
+    """
+    files = pictures(paths)
+    for file in files:
+        _open(file).close()  # all of them before the models are loaded, which takes longer
+
+    from difflab.runtime import configure, resolve_device, resolve_dtype
+
+    configure(runtime.num_threads)
+    from transformers.utils.logging import disable_progress_bar
+
+    from difflab.zoo.captioner import load
+
+    disable_progress_bar()
+    captioner, settings = load(model, resolve_device(runtime.device), resolve_dtype(runtime.dtype), models)
+    decoding = settings.decoding
+    if num_beams is not None:
+        decoding = decoding.model_copy(update={"num_beams": num_beams})
+    for start in range(0, len(files), decoding.batch_size):
+        batch = files[start : start + decoding.batch_size]
+        yield from zip(batch, captioner.captions_of([_read(file) for file in batch], decoding), strict=True)
+
+
+def pictures(paths: Sequence[str]) -> list[Path]:
+    """The picture files that paths name.
+
+    Raises:
+        DifflabError: a path is an address or absent, or a folder holds no picture.
+    """
+    from PIL import Image
+
+    suffixes = Image.registered_extensions()
+    files = []
+    for path in paths:
+        if "://" in path:
+            raise DifflabError(f"{path} is an address: save the picture, and give its file")
+        place = Path(path)
+        if not place.exists():
+            raise DifflabError(f"{path} does not exist: give picture files or folders")
+        inside = [place]
+        if place.is_dir():
+            inside = sorted(f for f in place.iterdir() if f.is_file() and f.suffix.lower() in suffixes)
+            if not inside:
+                raise DifflabError(
+                    f"{path} holds no picture: give a folder with PNG, JPEG or other image files"
+                )
+        files += inside
+    return files
+
+
+def _open(file: Path) -> "Image.Image":
+    from PIL import Image
+
+    try:
+        return Image.open(file)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        raise DifflabError(
+            f"{file} is not a picture that can be read: give PNG, JPEG or other image files"
+        ) from None
+
+
+def _read(file: Path) -> "Image.Image":
+    from PIL import ImageOps
+
+    try:
+        with _open(file) as image:
+            return ImageOps.exif_transpose(image).convert("RGB")  # a photograph as its camera was held
+    except (OSError, SyntaxError, ValueError):
+        raise DifflabError(f"{file} is damaged: its picture ends too early or cannot be decoded") from None

@@ -1,0 +1,54 @@
+"""Does synthetic data help captioning? Score the captions of all captioners, and compare their training sets."""
+
+import pandas as pd
+
+from difflab.captions.table import read_captions
+from difflab.evaluation import answer, named
+from difflab.evaluation.answer_plot import by_share
+from difflab.evaluation.caption_metrics import CaptionScorer
+from difflab.evaluation.style import LIGHT, render
+from difflab.files import read_parquet, write_csv, write_parquet
+from difflab.stage import Stage, run
+
+SEEDS = range(5)
+OUTPUT, METRICS = "data/caption_scores.parquet", "metrics/caption_score.json"
+TABLE, PICTURE = "plots/captioner/scores.csv", "plots/captioner/answer.png"
+
+
+def main(stage: Stage) -> None:
+    rows = read_parquet("data/mixed/rows.parquet")
+    test = rows[rows["split"] == "test"]
+    titles = {row.id: [str(title) for title in row.titles] for row in test.itertuples()}
+    scorer, nameable = CaptionScorer(titles), named.are_named(titles)
+    shares = answer.shares(rows)
+
+    runs, images = [], []
+    for data, seed in [*((d, s) for d in answer.DATA for s in SEEDS), (answer.ZERO_SHOT, 0)]:
+        name = data if data == answer.ZERO_SHOT else f"{data}-{seed}"
+        path = f"data/captions/captioner/{name}.parquet"
+        captions = read_captions(path, "captioner")["caption"].to_dict()
+        scores = scorer.score(captions, path)
+        frame, measures = scores.frame(), dict(scores.corpus)
+        if nameable:
+            right = named.rightly_named(captions, titles)
+            measures |= right[list(named.MEASURES)].mean().to_dict()
+            frame = frame.merge(right, on="id")
+        runs.append({"data": data, "share": shares.get(data), "seed": seed, **measures})
+        images.append(frame.assign(data=data, seed=seed, caption=frame["id"].map(captions)))
+    table, scored = pd.DataFrame(runs), pd.concat(images, ignore_index=True)
+    resamples = stage.params.caption_score.resamples
+    metrics = answer.summarise(scored, table, seed=stage.params.seed, resamples=resamples)
+
+    write_parquet(OUTPUT, scored)
+    write_csv(TABLE, table)
+    render(lambda theme: by_share(theme, metrics, table), LIGHT, PICTURE)
+    stage.write_metrics(METRICS, metrics)
+    stage.run.log_artifact(PICTURE)
+    for sentence in answer.sentences(metrics):
+        print(sentence.replace("**", ""))
+    mean, verdict = metrics["mixed_cider_d_difference"], answer.verdict(metrics, "mixed", answer.MAIN)
+    stage.done(f"wrote {METRICS}; synthetic data beside originals changes CIDEr-D by {mean:+.3f}: {verdict}")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,86 @@
+"""The report's part on captioning."""
+
+import pytest
+
+from difflab.evaluation import answer, caption_report
+from difflab.evaluation.document import Bullets, Picture, Section, Table, Text, to_html, to_markdown
+from difflab.evaluation.inputs import Inputs
+from difflab.evaluation.published import published
+from difflab.files import write_json
+
+from .caption_fakes import images, runs, write_caption_inputs
+
+
+@pytest.fixture(scope="module")
+def metrics():
+    scores = images(["bleu_1", "bleu_2", "rouge_l", "meteor_exact_stem", "cider_d", "both_named"])
+    return answer.summarise(scores, runs(scores), seed=0, resamples=200)
+
+
+def test_the_published_figures_are_those_of_the_reference():
+    models = published()["captioning"]["models"]
+    figures = [[m["bleu_1"], m["bleu_2"], m["rouge_l"], m["meteor"]] for m in models]
+    assert figures == [[0.11, 0.02, 0.13, 0.10], [0.10, 0.01, 0.22, 0.20]]
+
+
+def test_every_measure_has_a_row_with_ours_and_the_published_values(metrics):
+    table = caption_report.results_table(metrics)
+    assert table.header[:5] == ["measure", *caption_report.DATA_NAMES.values()]
+    rows = {row[0]: row[1:] for row in table.rows}
+    assert {len(row) for row in table.rows} == {len(table.header)} == {7}
+    assert rows["share of synthetic data"] == ["0 %", "75 %", "100 %", "–", "–", "–"]
+    assert rows["METEOR (exact, stem)"][-2:] == ["0.10", "0.20"]
+    assert rows["CIDEr-D"][-2:] == ["–", "–"]
+    assert rows["BLEU-1"][0] == f"{metrics['original_bleu_1']:.3f} ± {metrics['original_bleu_1_std']:.3f}"
+    assert (
+        rows["BLEU-1 of the corpus"][3] == f"{metrics['zero_shot_bleu_1_corpus']:.3f}"
+    )  # one run: no deviation
+
+
+def test_the_differences_stand_with_interval_and_verdict(metrics):
+    table = caption_report.differences_table(metrics)
+    row = next(row for row in table.rows if row[0] == "CIDEr-D")
+    assert row[2:] == [
+        answer.with_interval(metrics, "mixed", "cider_d"), "better",
+        answer.with_interval(metrics, "synthetic", "cider_d"), "worse",
+    ]  # fmt: skip
+    assert row[2].startswith("+0.")
+    assert row[4].startswith("−0.")
+
+
+def test_the_part_has_the_sentences_the_tables_and_the_picture(tmp_path, metrics):
+    write_caption_inputs(tmp_path)
+    write_json(tmp_path / "metrics/caption_score.json", metrics)
+    inputs = Inputs(tmp_path)
+    blocks = caption_report.blocks(inputs)
+    assert blocks[0] == Bullets(answer.sentences(metrics))
+    assert [type(b) for b in blocks if isinstance(b, Table | Picture)] == [Picture, Table, Table, Picture]
+    section = [Section("Does synthetic data help captioning?", blocks)]
+    assert "<strong>better</strong>" in to_html("x", section)
+    assert "± " in to_markdown("x", section, tmp_path)
+    assert inputs.missing == {}
+
+
+def test_the_leaks_stand_beside_those_of_the_reference(tmp_path, metrics):
+    write_caption_inputs(tmp_path)
+    write_json(tmp_path / "metrics/caption_score.json", metrics)
+    (text, *_) = [block for block in caption_report.blocks(Inputs(tmp_path)) if isinstance(block, Text)]
+    assert "variations of 478 of 480 titles (2 in quarantine)" in text.text
+    assert "relative in training or validation: 0. " in text.text
+    assert "it would be 191 of 191." in text.text
+
+
+def test_the_readme_has_the_answer_and_the_table(metrics):
+    text = caption_report.results_text(
+        {f"caption_score_{k}": v for k, v in metrics.items()} | {"best_fid": 1.0}
+    )
+    for sentence in answer.sentences(metrics):
+        assert f"- {sentence}\n" in text
+    assert "| CIDEr-D |" in text
+    assert caption_report.results_text({"best_fid": 1.0}) == ""
+
+
+def test_without_scores_there_is_nothing_but_a_note_of_the_stage(tmp_path):
+    inputs = Inputs(tmp_path)
+    assert caption_report.blocks(inputs) == []
+    assert inputs.missing == {"metrics/caption_score.json": "caption_score"}
