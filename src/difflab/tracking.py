@@ -137,8 +137,10 @@ class Run(NoRun):
             self._fail(self._reason())
 
     def _drain(self, deadline: float) -> None:
+        room = select.poll()  # select() knows the first 1,024 files of a process only
+        room.register(self._pipe, select.POLLOUT)
         while self._backlog and not self._failed and time.monotonic() < deadline:
-            select.select([], [self._pipe], [], 0.1)
+            room.poll(100)
             self._write()
 
     def _fail(self, reason: str) -> None:
