@@ -4,15 +4,13 @@ import pandas as pd
 
 from difflab.captions.table import read_captions
 from difflab.evaluation import answer, named
-from difflab.evaluation.answer_plot import by_share
 from difflab.evaluation.caption_metrics import CaptionScorer
-from difflab.evaluation.style import LIGHT, render
 from difflab.files import read_parquet, write_csv, write_parquet
 from difflab.stage import Stage, run
 
 SEEDS = range(5)
-OUTPUT, METRICS = "data/caption_scores.parquet", "metrics/caption_score.json"
-TABLE, PICTURE = "plots/captioner/scores.csv", "plots/captioner/answer.png"
+OUTPUT, TABLE = "data/caption_scores.parquet", "plots/captioner/scores.csv"
+METRICS = "metrics/caption_score.json"
 
 
 def main(stage: Stage) -> None:
@@ -41,9 +39,7 @@ def main(stage: Stage) -> None:
 
     write_parquet(OUTPUT, scored)
     write_csv(TABLE, table)
-    render(lambda theme: by_share(theme, metrics, table), LIGHT, PICTURE)
     stage.write_metrics(METRICS, metrics)
-    stage.run.log_artifact(PICTURE)
     for sentence in answer.sentences(metrics):
         print(sentence.replace("**", ""))
     mean, verdict = metrics["mixed_cider_d_difference"], answer.verdict(metrics, "mixed", answer.MAIN)

@@ -10,7 +10,7 @@ from PIL import Image
 from difflab import rng
 from difflab.evaluation import answer, caption_report
 from difflab.evaluation.inputs import CAPTIONER_STAGES
-from difflab.files import png_bytes, write_bytes, write_json
+from difflab.files import png_bytes, write_bytes, write_csv, write_json
 
 SEEDS = range(5)
 SHARES = {"original": 0.0, "mixed": 0.75, "synthetic": 1.0}
@@ -56,7 +56,8 @@ def write_caption_inputs(root: Path) -> None:
         "mix": mix,
         "caption_score": answer.summarise(scores, runs(scores), seed=0, resamples=20),
     }
+    write_csv(root / caption_report.RUNS, runs(scores))
     for stage in CAPTIONER_STAGES:
         write_json(root / "metrics" / f"{stage}.json", metrics[stage])
-    for path in (caption_report.PICTURE, caption_report.SHEET, caption_report.GRID):
+    for path in (caption_report.SHEET, caption_report.GRID):
         write_bytes(root / path, png_bytes(Image.new("RGB", (8, 8))))

@@ -1,8 +1,10 @@
 """The report's part on captioning."""
 
+from pathlib import Path
+
 import pytest
 
-from difflab.evaluation import answer, caption_report
+from difflab.evaluation import answer, caption_report, style
 from difflab.evaluation.document import Bullets, Picture, Section, Table, Text, to_html, to_markdown
 from difflab.evaluation.inputs import Inputs
 from difflab.evaluation.published import published
@@ -15,6 +17,13 @@ from .caption_fakes import images, runs, write_caption_inputs
 def metrics():
     scores = images(["bleu_1", "bleu_2", "rouge_l", "meteor_exact_stem", "cider_d", "both_named"])
     return answer.summarise(scores, runs(scores), seed=0, resamples=200)
+
+
+def picture(name, caption, draw):
+    """A picture of the light page only, in the working directory."""
+    path = Path(f"{name}.png")
+    style.render(draw, style.LIGHT, path)
+    return Picture(path, caption)
 
 
 def test_the_published_figures_are_those_of_the_reference():
@@ -48,11 +57,12 @@ def test_the_differences_stand_with_interval_and_verdict(metrics):
     assert row[4].startswith("−0.")
 
 
-def test_the_part_has_the_sentences_the_tables_and_the_picture(tmp_path, metrics):
+def test_the_part_has_the_sentences_the_tables_and_the_picture(tmp_path, monkeypatch, metrics):
+    monkeypatch.chdir(tmp_path)
     write_caption_inputs(tmp_path)
     write_json(tmp_path / "metrics/caption_score.json", metrics)
     inputs = Inputs(tmp_path)
-    blocks = caption_report.blocks(inputs)
+    blocks = caption_report.blocks(inputs, picture)
     assert blocks[0] == Bullets(answer.sentences(metrics))
     assert [type(b) for b in blocks if isinstance(b, Table | Picture)] == [Picture, Table, Table, Picture]
     section = [Section("Does synthetic data help captioning?", blocks)]
@@ -61,10 +71,13 @@ def test_the_part_has_the_sentences_the_tables_and_the_picture(tmp_path, metrics
     assert inputs.missing == {}
 
 
-def test_the_leaks_stand_beside_those_of_the_reference(tmp_path, metrics):
+def test_the_leaks_stand_beside_those_of_the_reference(tmp_path, monkeypatch, metrics):
+    monkeypatch.chdir(tmp_path)
     write_caption_inputs(tmp_path)
     write_json(tmp_path / "metrics/caption_score.json", metrics)
-    (text, *_) = [block for block in caption_report.blocks(Inputs(tmp_path)) if isinstance(block, Text)]
+    (text, *_) = [
+        block for block in caption_report.blocks(Inputs(tmp_path), picture) if isinstance(block, Text)
+    ]
     assert "variations of 478 of 480 titles (2 in quarantine)" in text.text
     assert "relative in training or validation: 0. " in text.text
     assert "it would be 191 of 191." in text.text
@@ -82,5 +95,5 @@ def test_the_readme_has_the_answer_and_the_table(metrics):
 
 def test_without_scores_there_is_nothing_but_a_note_of_the_stage(tmp_path):
     inputs = Inputs(tmp_path)
-    assert caption_report.blocks(inputs) == []
+    assert caption_report.blocks(inputs, picture) == []
     assert inputs.missing == {"metrics/caption_score.json": "caption_score"}

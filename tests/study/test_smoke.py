@@ -64,7 +64,7 @@ def test_one_logit_mean_reruns_its_own_cells_only(study):
 
 def test_report_code_retrains_nothing(study):
     with changed(study / "src/difflab/evaluation/style.py", '"""', '"""Changed. '):
-        assert would_run(study) == {"report", "caption_score"}  # both draw
+        assert would_run(study) == {"report"}
 
 
 def test_loss_code_retrains_what_uses_it(study):

@@ -1,12 +1,16 @@
 """The report's part on captioning: does synthetic data help? Two tables, a plot, and the answer."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+
+from matplotlib.figure import Figure
 
 from difflab.evaluation import answer
 from difflab.evaluation.answer import BASELINE, DATA, MEASURE_NAMES, ZERO_SHOT
+from difflab.evaluation.answer_plot import by_share
 from difflab.evaluation.document import Block, Bullets, Picture, Table, Text, markdown_table
 from difflab.evaluation.inputs import Inputs
 from difflab.evaluation.published import published
+from difflab.evaluation.style import Theme
 from difflab.evaluation.tables import ABSENT
 
 DATA_NAMES = {
@@ -16,10 +20,12 @@ DATA_NAMES = {
     ZERO_SHOT: "without training",
 }
 CORPUS_NAMES = {"bleu_1_corpus": "BLEU-1 of the corpus", "bleu_2_corpus": "BLEU-2 of the corpus"}
-PICTURE = "plots/captioner/answer.png"
+RUNS = "plots/captioner/scores.csv"
 SHEET = "plots/synthetic.png"
 GRID = "plots/sweep.png"
 PREFIX = "caption_score_"  # of its metrics in the summary
+
+Draw = Callable[[str, str, Callable[[Theme], Figure]], Picture]
 NOTE = (
     "All training sets get equally many steps, and all captions are of test originals that no synthetic picture was made "
     "from. Difference to originals only, paired by seed and by test image; its 95 % interval counts seeds and images as "
@@ -28,20 +34,26 @@ NOTE = (
 )
 
 
-def blocks(inputs: Inputs) -> list[Block]:
-    """The section's blocks; none where `caption_score` has not run."""
+def blocks(inputs: Inputs, picture: Draw) -> list[Block]:
+    """The section's blocks; none where `caption_score` has not run.
+
+    Args:
+        picture: saves a figure under a name, with a caption, for light and dark pages.
+    """
     found = inputs.metrics("caption_score")
     if not found:
         return []
     made: list[Block] = [Bullets(answer.sentences(found)), *training_data(inputs)]
     made += [results_table(found), Text(published_note()), Text(NOTE), differences_table(found)]
-    path = inputs.picture(PICTURE, "caption_score")
+    runs = inputs.table(RUNS, "caption_score")
     caption = (
         "Each measure against the share of synthetic data in the training set. Small dots: seeds; large: their mean, with "
         "the 95 % interval of its difference to originals only (dashed): a bar that does not reach the dashed line is a "
         "clear difference."
     )
-    return made + ([Picture(path, caption)] if path is not None else [])
+    if runs is not None:
+        made.append(picture("captions_by_share", caption, lambda theme: by_share(theme, found, runs)))
+    return made
 
 
 def training_data(inputs: Inputs) -> list[Block]:

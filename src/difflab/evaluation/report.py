@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from difflab.evaluation import caption_report, figures, ladder_report, style, tables, verdicts
@@ -56,7 +57,9 @@ def build(inputs: Inputs, summary: Mapping[str, float], study: Study) -> list[Se
         Section("Captions, models and data", measures(inputs)),
         Section("How the scores were made", how(inputs, summary)),
         *ladder_report.sections(inputs),
-        Section("Does synthetic data help captioning?", caption_report.blocks(inputs)),
+        Section(
+            "Does synthetic data help captioning?", caption_report.blocks(inputs, partial(_figure, study))
+        ),
         Section("Options of sampling", caption_report.options(inputs)),
     ]
     if inputs.missing:
