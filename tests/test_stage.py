@@ -220,12 +220,16 @@ with runtime.graceful_stop("the loop") as stop:
 
 def started(repo):
     process = repo.start("demo")
-    deadline = time.monotonic() + 60
-    while not (repo.folder / "started").exists():
-        assert process.poll() is None, process.communicate()
+    wait(lambda: (repo.folder / "started").exists() or process.poll() is not None)
+    assert process.poll() is None, process.communicate()
+    return process
+
+
+def wait(condition, seconds=60):
+    deadline = time.monotonic() + seconds
+    while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    return process
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -257,6 +261,30 @@ def test_a_second_process_on_the_same_outputs_is_refused_whoever_started_it(repo
     finally:
         process.kill()
         process.communicate()
+
+
+def test_another_workspace_works_beside_the_same_state(repo, tmp_path_factory):
+    """As queued experiments do that share a stage: both run, and neither touches the other's state."""
+    repo.write("demo", LOOP)
+    process = started(repo)
+    other = tmp_path_factory.mktemp("experiment")
+    for name in ("stages", "data", "params.yaml", "dvc.yaml"):
+        (shutil.copytree if (repo.folder / name).is_dir() else shutil.copy)(repo.folder / name, other / name)
+    second = subprocess.Popen(
+        [sys.executable, "-m", "stages.demo"],
+        cwd=other,
+        env=repo.environment,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    wait(lambda: (other / "started").exists() or second.poll() is not None)
+    first, beside = repo.scratch()
+    assert beside.name == f"{first.name}-2"
+    for one, folder in ((second, beside), (process, first)):
+        one.send_signal(signal.SIGINT)
+        one.communicate(timeout=60)
+        assert one.returncode == 130
+        assert (folder / "state").read_text() == "saved"
 
 
 def test_a_second_process_on_the_same_state_is_refused_by_pid(repo):

@@ -12,6 +12,7 @@ import contextlib
 import fcntl
 import hashlib
 import inspect
+import itertools
 import json
 import os
 import shutil
@@ -47,6 +48,7 @@ class Stage:
         self.run = tracking.NoRun()
         self._started = time.perf_counter()
         self._locks: list[IO[str]] = []
+        self._scratch: Path | None = None
         self._fingerprint = ""
 
     @property
@@ -70,38 +72,51 @@ class Stage:
     def scratch(self) -> Path:
         """The folder for resumable state, `.scratch/<stage>/<fingerprint>` under DVC_ROOT, held under a lock.
 
-        So are the stage's outputs in this workspace, whatever its parameters.
+        So are the stage's outputs in this workspace, whatever its parameters. Where another workspace (a queued
+        experiment) works on the same state at this moment, a folder beside it: both make the same outputs.
 
         States of other fingerprints of the same stage are left alone (another experiment may go on from them).
 
         Raises:
-            DifflabError: another live process works on the same state; its pid is named.
+            DifflabError: another live process makes the same outputs; its pid is named.
         """
-        root = Path(os.environ.get("DVC_ROOT", "."))
-        folder = root / ".scratch" / self.address / self.fingerprint()
-        if not self._locks and runtime.process_index()[0] == 0:  # held for the whole launch
-            self._hold(Path(".scratch/running") / self.address)  # the outputs of this workspace
-            self._hold(folder)  # the state, which another workspace may share
-            self.run.resume(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder
+        if self._scratch is None:
+            root = Path(os.environ.get("DVC_ROOT", "."))
+            self._scratch = root / ".scratch" / self.address / self.fingerprint()
+            if runtime.process_index()[0] == 0:  # held for the whole launch
+                self._hold()
+                self.run.resume(self._scratch)
+        self._scratch.mkdir(parents=True, exist_ok=True)
+        return self._scratch
 
-    def _hold(self, folder: Path) -> None:
-        """Lock a folder for this process until it ends."""
+    def _hold(self) -> None:
+        """Lock the outputs of this workspace and a state for this process until it ends."""
+        outputs = Path(".scratch/running") / self.address
+        if not self._lock(outputs):
+            raise _already_running(self.address, outputs)
+        state = self._scratch
+        beside = (state.with_name(f"{state.name}-{number}") for number in itertools.count(2))
+        while not self._lock(self._scratch):
+            if runtime.process_index()[1] > 1:  # the others of this launch know the first folder only
+                raise _already_running(self.address, state)
+            self._scratch = next(beside)
+
+    def _lock(self, folder: Path) -> bool:
         folder.mkdir(parents=True, exist_ok=True)
         lock = (folder / "lock").open("a+")
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            lock.seek(0)
-            raise DifflabError(
-                f"{self.address} is already running as process {lock.read().strip()}: "
-                "wait for it, or end that process, then run again"
-            ) from None
+            lock.close()
+            return False
+        if not os.fstat(lock.fileno()).st_nlink:  # its owner has ended and removed the folder
+            lock.close()
+            return self._lock(folder)
         lock.truncate(0)
         lock.write(str(os.getpid()))
         lock.flush()
         self._locks.append(lock)
+        return True
 
     def write_metrics(self, path: str | Path, metrics: dict[str, float | int | str]) -> None:
         """Write a flat metrics file (keys in the given order, numbers rounded to 6 significant digits) and track it."""
@@ -116,9 +131,16 @@ class Stage:
 
     def _finish(self) -> None:
         if self._locks:
-            shutil.rmtree(self.scratch(), ignore_errors=True)
+            shutil.rmtree(self._scratch, ignore_errors=True)
             for lock in self._locks:
                 lock.close()
+
+
+def _already_running(address: str, held: Path) -> DifflabError:
+    pid = (held / "lock").read_text().strip()
+    return DifflabError(
+        f"{address} is already running as process {pid}: wait for it, or end that process, then run again"
+    )
 
 
 def _rounded(value: Any) -> Any:

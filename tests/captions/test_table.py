@@ -48,6 +48,6 @@ def test_anything_else_is_refused_and_nothing_is_written(tmp_path, frame, messag
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_missing_table_names_the_stages_that_make_it(tmp_path):
-    with pytest.raises(DifflabError, match="dvc repro caption_blip2"):
+def test_a_missing_table_says_how_to_make_it(tmp_path):
+    with pytest.raises(DifflabError, match="captions.parquet is missing: run `dvc repro`"):
         read_captions(tmp_path / "captions.parquet")

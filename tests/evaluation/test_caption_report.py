@@ -61,6 +61,7 @@ def test_the_part_has_the_sentences_the_tables_and_the_picture(tmp_path, monkeyp
     monkeypatch.chdir(tmp_path)
     write_caption_inputs(tmp_path)
     write_json(tmp_path / "metrics/caption_score.json", metrics)
+    write_json(tmp_path / "metrics/zoo_tower.json", {"trained": 0})
     inputs = Inputs(tmp_path)
     blocks = caption_report.blocks(inputs, picture)
     assert blocks[0] == Bullets(answer.sentences(metrics))
@@ -81,6 +82,14 @@ def test_the_leaks_stand_beside_those_of_the_reference(tmp_path, monkeypatch, me
     assert "variations of 478 of 480 titles (2 in quarantine)" in text.text
     assert "relative in training or validation: 0. " in text.text
     assert "it would be 191 of 191." in text.text
+
+
+def test_an_encoder_trained_here_is_said_to_know_the_digits(tmp_path):
+    write_caption_inputs(tmp_path)
+    for trained in (0, 1):
+        write_json(tmp_path / "metrics/zoo_tower.json", {"trained": trained})
+        text = caption_report.training_data(Inputs(tmp_path))[0].text
+        assert ("encoder learnt classes" in text) == bool(trained)
 
 
 def test_the_readme_has_the_answer_and_the_table(metrics):

@@ -33,9 +33,7 @@ def read_captions(path: str | Path, variant: str | None = None) -> pd.DataFrame:
         DifflabError: the file is absent or malformed, or holds no caption of that variant.
     """
     if not Path(path).exists():
-        raise DifflabError(
-            f"{path} is missing: run the captioning stages (`dvc repro caption_blip2 caption_llama3`)"
-        )
+        raise DifflabError(f"{path} is missing: run `dvc repro` (or `dvc pull`) to make it")
     frame = read_parquet(path)
     check(frame, str(path))
     if variant is None:
