@@ -49,5 +49,5 @@ def test_anything_else_is_refused_and_nothing_is_written(tmp_path, frame, messag
 
 
 def test_a_missing_table_says_how_to_make_it(tmp_path):
-    with pytest.raises(DifflabError, match="captions.parquet is missing: run `dvc repro`"):
+    with pytest.raises(DifflabError, match="is missing: run `dvc repro`"):
         read_captions(tmp_path / "captions.parquet")
