@@ -110,6 +110,20 @@ def test_prompts_that_are_cut_are_counted_and_told(here, capsys):
     assert "a prompt of 2" in capsys.readouterr().out
 
 
+def stop_in_the_third_batch(monkeypatch) -> list[int]:
+    """Ctrl-C while the third batch of all is made; the list gets an entry for each batch."""
+    calls, original = [], PromptedSampler._batch
+
+    def batch(self, *args):
+        calls.append(1)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return original(self, *args)
+
+    monkeypatch.setattr(PromptedSampler, "_batch", batch)
+    return calls
+
+
 def test_a_killed_run_keeps_its_batches_and_ends_with_the_same_bytes(here, monkeypatch):
     from stages.synthesize import main
 
@@ -117,15 +131,7 @@ def test_a_killed_run_keeps_its_batches_and_ends_with_the_same_bytes(here, monke
     expected = sha256_file("data/synthetic")
     shutil.rmtree("data/synthetic")
     shutil.rmtree("scratch")
-    calls, original = [], PromptedSampler._batch
-
-    def die_in_the_third(self, *args):
-        calls.append(1)
-        if len(calls) == 3:
-            raise KeyboardInterrupt
-        return original(self, *args)
-
-    monkeypatch.setattr(PromptedSampler, "_batch", die_in_the_third)
+    calls = stop_in_the_third_batch(monkeypatch)
     with pytest.raises(Interrupted):
         main(synthesis())
     assert not Path("data/synthetic").exists()
@@ -184,15 +190,7 @@ def test_a_stopped_sweep_keeps_its_cells(here, monkeypatch):
     main(sweeping(steps=axes(num_inference_steps=[1, 2, 3])))
     expected = sha256_file("plots")
     shutil.rmtree("scratch")
-    calls, original = [], PromptedSampler._batch
-
-    def die_in_the_third(self, *args):
-        calls.append(1)
-        if len(calls) == 3:
-            raise KeyboardInterrupt
-        return original(self, *args)
-
-    monkeypatch.setattr(PromptedSampler, "_batch", die_in_the_third)
+    calls = stop_in_the_third_batch(monkeypatch)
     with pytest.raises(Interrupted):
         main(sweeping(steps=axes(num_inference_steps=[1, 2, 3])))
     main(sweeping(steps=axes(num_inference_steps=[1, 2, 3])))
