@@ -118,6 +118,7 @@ def test_turbo_models_go_without_guidance_by_repository_name(workspace, params, 
     ):
         error = one_line(run("--prompt", "a", "--model", "sd-turbo", option).exception)
         assert error.startswith(f"sd-turbo cannot take {reason}")
+    assert len(fetched) == 1  # what it cannot take is said before anything is fetched
 
 
 @pytest.mark.parametrize("kind", ["sdxl", "sd3"])

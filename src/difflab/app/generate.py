@@ -62,6 +62,8 @@ def generate(
         raise DifflabError(f"--out {out} must end with .png")
     name = find(known, request.model)
     options = options_of(request, known[name])
+    if reason := options.refusal(known[name].distilled):  # before anything is downloaded
+        raise DifflabError(f"{name} cannot take {reason}")
     sampler = load_sampler(known[name], runtime, seed=request.seed, batch_size=1)
     if reason := sampler.refusal(options):
         raise DifflabError(f"{name} cannot take {reason}")

@@ -37,6 +37,19 @@ class Options:
     guidance_scale: float
     negative_prompt: str = ""
 
+    def refusal(self, distilled: bool) -> str:
+        """What no model takes, or no `distilled` one, as one sentence; empty where there is nothing."""
+        scale = self.guidance_scale
+        if distilled and scale != 1:
+            return f"guidance {scale:g}: the model was distilled to do without, take 1"
+        if distilled and self.negative_prompt:
+            return "a negative prompt: it acts through guidance, which this distilled model does without"
+        if scale < 1:
+            return f"guidance {scale:g}: the least is 1, which is none"
+        if scale == 1 and self.negative_prompt:
+            return "a negative prompt at guidance 1: it acts through guidance alone"
+        return ""
+
 
 @dataclass(frozen=True)
 class Cut:
@@ -87,16 +100,8 @@ class PromptedSampler:
         Raises:
             DifflabError: there is no such scheduler.
         """
-        scale = options.guidance_scale
-        if self.distilled and scale != 1:
-            return f"guidance {scale:g}: the model was distilled to do without, take 1"
-        if self.distilled and options.negative_prompt:
-            return "a negative prompt: it acts through guidance, which this distilled model does without"
-        if scale < 1:
-            return f"guidance {scale:g}: the least is 1, which is none"
-        if scale == 1 and options.negative_prompt:
-            return "a negative prompt at guidance 1: it acts through guidance alone"
-        return refusal(options.scheduler, self.own, options.num_inference_steps)
+        unfit = options.refusal(self.distilled)
+        return unfit or refusal(options.scheduler, self.own, options.num_inference_steps)
 
     def images(
         self, ids: Sequence[str], prompts: Sequence[str], options: Options, progress: bool = False
