@@ -94,7 +94,7 @@ def load(folder: str | Path, device: torch.device | str, dtype: torch.dtype) -> 
         raise DifflabError(f"{folder} has no chat template: {remedy}")
     try:
         model = AutoModelForImageTextToText.from_pretrained(folder, dtype=dtype, local_files_only=True)
-    except ValueError:
+    except (OSError, ValueError):
         raise DifflabError(f"{folder} holds no model that reads pictures and text: {remedy}") from None
     return InstructCaptioner(model.to(device), processor)
 
