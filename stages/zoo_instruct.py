@@ -17,7 +17,10 @@ def main(stage: Stage) -> None:
         write_pointer(FOLDER, settings.hub)
         stage.write_metrics(METRICS, {"trained": 0})
         return stage.done(f"wrote {FOLDER}, a pointer to {settings.hub.repo_id}")
+    import numpy as np
+
     from difflab.data.bundled import held_out_digits, training_digits
+    from difflab.data.bundled_images import untitled_digits
     from difflab.runtime import resolve_device
     from difflab.training.supervised import fit
     from difflab.zoo import instruct, tower
@@ -30,7 +33,9 @@ def main(stage: Stage) -> None:
     vit = tower.load(resolve("models/zoo/tower")).vit
     processor = build_processor(vit.config, instruct.vocabulary())
     model = instruct.build(vit, processor, settings, seed).to(resolve_device(stage.params.runtime.device))
-    loss = instruct.batch_loss(model, processor, training_digits(split, seed), seed, settings)
+    # Neither the held-out digits nor those of a recipe, whose captions are to be scored.
+    digits = np.intersect1d(training_digits(split, seed), untitled_digits(seed))
+    loss = instruct.batch_loss(model, processor, digits, seed, settings)
     fit(model, loss, settings.training, scratch=stage.scratch(), log=log, what="instruct")
     metrics = instruct.held_out_accuracy(
         model, processor, held_out_digits(split, seed), seed, HELD_OUT_PICTURES

@@ -1,5 +1,7 @@
 """The miniature's instruction model: on the tower's weights, saved for `from_pretrained`, trained to answer."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -8,13 +10,18 @@ from PIL import Image
 
 import tiny_instruct as tiny
 from difflab import rng
+from difflab.app.compose import compose, validate
 from difflab.captions.instruct import InstructCaptioner, messages
 from difflab.data import blend
+from difflab.data.bundled import held_out_digits
+from difflab.data.bundled_images import untitled_digits
 from difflab.data.digit_titles import named, titles
 from difflab.data.preprocess import to_tensor
 from difflab.data.sources import digits
-from difflab.files import sha256_file
-from difflab.zoo import instruct
+from difflab.files import read_json, sha256_file, write_json
+from difflab.params.hub import HubRef
+from difflab.tracking import NoRun
+from difflab.zoo import instruct, tower
 
 SEVENS = np.flatnonzero(digits().labels == 7)
 
@@ -181,3 +188,74 @@ def test_accuracies_count_titles_and_answers(processor, monkeypatch):
     monkeypatch.setattr(InstructCaptioner, "__call__", answers)
     metrics = instruct.held_out_accuracy(tiny.model(), processor, indices, seed=5, pictures=1)
     assert metrics == {"n": 4, "digit_accuracy": 0.75, "photo_accuracy": 0.75, "right_answers": 14 / 16}
+
+
+class StageDouble:
+    """What the stage script uses of `Stage`."""
+
+    run = NoRun()
+
+    def __init__(self, params, scratch="scratch"):
+        self.params, self._scratch = params, Path(scratch)
+
+    def scratch(self):
+        self._scratch.mkdir(exist_ok=True)
+        return self._scratch
+
+    def write_metrics(self, path, metrics):
+        write_json(path, metrics)
+
+    def done(self, message):
+        pass
+
+
+@pytest.fixture
+def stage_main(root, tmp_path, monkeypatch):
+    """The stage, in a folder with a tower."""
+    monkeypatch.syspath_prepend(str(root))
+    monkeypatch.chdir(tmp_path)
+    tower.save("models/zoo/tower", tower.Tower(tiny.vit(), blend.PHOTO_NAMES))
+    from stages.zoo_instruct import main
+
+    return main
+
+
+@pytest.fixture
+def params(root):
+    """Those of the profile smoke, two steps long."""
+    params = validate(compose(["profile=smoke"], root / "conf"), "smoke")
+    short = tiny.SETTINGS.model_copy(update={"training": tiny.TRAINING.model_copy(update={"steps": 2})})
+    return params.model_copy(update={"zoo": params.zoo.model_copy(update={"instruct": short})})
+
+
+def test_the_stage_learns_from_no_held_out_digit_and_from_none_of_a_recipe(stage_main, params, monkeypatch):
+    learnt, original = [], instruct.batch_loss
+
+    def spy(model, processor, indices, *rest):
+        learnt.append(set(indices.tolist()))
+        return original(model, processor, indices, *rest)
+
+    monkeypatch.setattr(instruct, "batch_loss", spy)
+    stage_main(StageDouble(params))
+    held_out = set(held_out_digits(params.split, params.seed).tolist())
+    assert learnt == [set(untitled_digits(params.seed).tolist()) - held_out]
+    metrics = read_json("metrics/zoo_instruct.json")
+    assert (metrics["trained"], metrics["n"]) == (1, len(held_out))
+
+
+def test_the_stage_writes_the_same_bytes_every_time(stage_main, params):
+    hashes = []
+    for scratch in ("first", "second"):
+        stage_main(StageDouble(params, scratch))
+        hashes.append([sha256_file(path) for path in ("models/zoo/instruct", "metrics/zoo_instruct.json")])
+    assert hashes[0] == hashes[1]
+
+
+def test_with_a_released_model_the_stage_writes_a_pointer(stage_main, params, processor, model):
+    instruct.save("released", model, processor)
+    hub = HubRef(repo_id="released", revision=None, subfolder=None, allow_patterns=None)
+    pointing = tiny.SETTINGS.model_copy(update={"hub": hub})
+    zoo = params.zoo.model_copy(update={"instruct": pointing})
+    stage_main(StageDouble(params.model_copy(update={"zoo": zoo})))
+    assert [path.name for path in Path("models/zoo/instruct").iterdir()] == ["source.json"]
+    assert read_json("metrics/zoo_instruct.json") == {"trained": 0}
