@@ -21,8 +21,8 @@ def main(stage: Stage) -> None:
     shares = answer.shares(rows)
 
     runs, images = [], []
-    for data, seed in [*((d, s) for d in answer.DATA for s in SEEDS), (answer.ZERO_SHOT, 0)]:
-        name = data if data == answer.ZERO_SHOT else f"{data}-{seed}"
+    for data, seed in [*((d, s) for d in answer.DATA for s in SEEDS), *((d, 0) for d in answer.UNTRAINED)]:
+        name = data if data in answer.UNTRAINED else f"{data}-{seed}"
         path = f"data/captions/captioner/{name}.parquet"
         captions = read_captions(path, "captioner")["caption"].to_dict()
         scores = scorer.score(captions, path)

@@ -14,11 +14,11 @@ from difflab.files import png_bytes, write_bytes, write_csv, write_json
 
 SEEDS = range(5)
 SHARES = {"original": 0.0, "mixed": 0.75, "synthetic": 1.0}
-MEANS = {"original": 0.5, "mixed": 0.6, "synthetic": 0.3, "zero_shot": 0.05}
+MEANS = {"original": 0.5, "mixed": 0.6, "synthetic": 0.3, "zero_shot": 0.05, "instruct": 0.2}
 
 
 def images(measures: Sequence[str], count: int = 40) -> pd.DataFrame:
-    """Scores by data, seed and image; the zero-shot captioner has one seed."""
+    """Scores by data, seed and image; those without training have one seed."""
     rows = []
     for data, mean in MEANS.items():
         for seed in SEEDS if data in SHARES else (0,):

@@ -42,9 +42,10 @@ def test_means_and_deviations_are_over_seeds(scores, metrics):
     assert [metrics[f"{data}_share"] for data in answer.DATA] == [0, 0.75, 1]
 
 
-def test_the_untrained_captioner_has_means_but_no_difference(metrics):
-    found = {key for key in metrics if key.startswith("zero_shot")}
-    assert found == {f"zero_shot_{m}" for m in [*MEASURES, "bleu_1_corpus"]}
+@pytest.mark.parametrize("name", ["zero_shot", "instruct"])
+def test_what_was_not_trained_has_means_but_no_difference(metrics, name):
+    found = {key for key in metrics if key.startswith(name)}
+    assert found == {f"{name}_{m}" for m in [*MEASURES, "bleu_1_corpus"]}
 
 
 def test_differences_are_paired_with_originals_only(scores, metrics):
@@ -111,7 +112,7 @@ def test_the_plot_shows_the_means_and_the_intervals_of_the_differences(scores, m
     assert [axis.get_title() for axis in figure.axes] == ["BLEU-1", "ROUGE-L", "CIDEr-D", "both named"]
     axis = figure.axes[2]
     dots = axis.collections[0].get_offsets()
-    assert len(dots) == 15  # the untrained captioner has no training set
+    assert len(dots) == 15  # what was not trained has no training set
     bars = [container.lines for container in axis.containers]
     points = [(line.get_xdata()[0], line.get_ydata()[0]) for line, _, _ in bars]
     assert points == [(metrics[f"{d}_share"], metrics[f"{d}_cider_d"]) for d in answer.DATA]

@@ -34,16 +34,26 @@ def test_the_published_figures_are_those_of_the_reference():
 
 def test_every_measure_has_a_row_with_ours_and_the_published_values(metrics):
     table = caption_report.results_table(metrics)
-    assert table.header[:5] == ["measure", *caption_report.DATA_NAMES.values()]
+    assert table.header[:6] == ["measure", *caption_report.DATA_NAMES.values()]
     rows = {row[0]: row[1:] for row in table.rows}
-    assert {len(row) for row in table.rows} == {len(table.header)} == {7}
-    assert rows["share of synthetic data"] == ["0 %", "75 %", "100 %", "–", "–", "–"]
+    assert {len(row) for row in table.rows} == {len(table.header)} == {8}
+    assert rows["share of synthetic data"] == ["0 %", "75 %", "100 %", "–", "–", "–", "–"]
     assert rows["METEOR (exact, stem)"][-2:] == ["0.10", "0.20"]
     assert rows["CIDEr-D"][-2:] == ["–", "–"]
     assert rows["BLEU-1"][0] == f"{metrics['original_bleu_1']:.3f} ± {metrics['original_bleu_1_std']:.3f}"
-    assert (
-        rows["BLEU-1 of the corpus"][3] == f"{metrics['zero_shot_bleu_1_corpus']:.3f}"
-    )  # one run: no deviation
+    untrained = [f"{metrics[f'{data}_bleu_1_corpus']:.3f}" for data in ("zero_shot", "instruct")]
+    assert rows["BLEU-1 of the corpus"][3:5] == untrained  # one run each: no deviation
+
+
+def test_what_was_not_trained_has_a_column_and_no_difference(metrics):
+    columns = caption_report.results_table(metrics).header[4:6]
+    assert columns == ["not trained", "instruction model, not trained"]
+    assert not set(columns) & set(caption_report.differences_table(metrics).header)
+
+
+def test_scores_from_before_the_instruction_model_leave_its_column_empty(metrics):
+    older = {key: value for key, value in metrics.items() if not key.startswith("instruct")}
+    assert {row[5] for row in caption_report.results_table(older).rows} == {"–"}
 
 
 def test_the_differences_stand_with_interval_and_verdict(metrics):

@@ -12,7 +12,7 @@ from difflab.captions.table import write_captions
 from difflab.data.blend import PHOTO_NAMES
 from difflab.data.digit_titles import titles
 from difflab.errors import DifflabError
-from difflab.evaluation.answer import DATA
+from difflab.evaluation.answer import DATA, UNTRAINED
 from difflab.files import read_json, read_parquet, write_json, write_parquet
 from difflab.tracking import NoRun
 
@@ -21,6 +21,7 @@ RIGHT = {
     "mixed": 0.7,
     "synthetic": 0.3,
     "zero_shot": 0.0,
+    "instruct": 0.5,
 }  # share of captions that are right
 TEST = [f"recipes-{n:03d}" for n in range(24)]
 
@@ -50,7 +51,7 @@ def make_workspace(recipes: bool = False) -> None:
     write_parquet("data/mixed/rows.parquet", pd.DataFrame(rows))
     for data in RIGHT:
         for seed in range(5):
-            name = "zero_shot" if data == "zero_shot" else f"{data}-{seed}"
+            name = data if data in UNTRAINED else f"{data}-{seed}"
             draw = rng.numpy_rng(0, "right", name).random(len(TEST))
             captions = [titles_of(n if draw[n] < RIGHT[data] else n + 1)[3] for n in range(len(TEST))]
             frame = pd.DataFrame(
@@ -89,17 +90,18 @@ def test_the_stage_scores_every_captioner_and_answers(main, capsys):
     for data in DATA:
         assert metrics[f"{data}_both_named"] == pytest.approx(RIGHT[data], abs=0.15)
     assert metrics["zero_shot_both_named"] == 0
+    assert metrics["instruct_both_named"] == pytest.approx(0.5, abs=0.15)
     assert metrics["synthetic_cider_d_difference_high"] < 0
     assert metrics["synthetic_both_named_difference"] == pytest.approx(
         metrics["synthetic_both_named"] - metrics["original_both_named"]
     )
     table = pd.read_csv("plots/captioner/scores.csv")
-    assert table.data.value_counts().to_dict() == {"original": 5, "mixed": 5, "synthetic": 5, "zero_shot": 1}
+    assert table.data.value_counts().to_dict() == dict.fromkeys(DATA, 5) | dict.fromkeys(UNTRAINED, 1)
     assert {"share", "seed", "bleu_1", "bleu_2_corpus", "meteor_exact_stem", "cider_d", "both_named"} <= set(
         table
     )
     scored = read_parquet("data/caption_scores.parquet")
-    assert len(scored) == 16 * 24
+    assert len(scored) == 17 * 24
     mean = scored[(scored.data == "mixed") & (scored.seed == 3)].cider_d.mean()
     assert table.cider_d[(table.data == "mixed") & (table.seed == 3)].item() == pytest.approx(mean, rel=1e-5)
     printed = capsys.readouterr().out
@@ -141,4 +143,4 @@ def test_it_depends_on_every_captioner(root, main):
     stages = yaml.safe_load((root / "dvc.yaml").read_text())["stages"]
     captions = {d for d in stages["caption_score"]["deps"] if d.startswith("data/captions/")}
     cells = {f"{data}-{seed}" for data in DATA for seed in SEEDS}
-    assert captions == {f"data/captions/captioner/{name}.parquet" for name in cells | {"zero_shot"}}
+    assert captions == {f"data/captions/captioner/{name}.parquet" for name in cells | set(UNTRAINED)}

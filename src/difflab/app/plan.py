@@ -27,6 +27,7 @@ KNOWN_SIZES = {
     ("google/vit-base-patch16-224", "zoo.tower"): 0.3,
     ("google/gemma-3-1b-it", "zoo.gemma"): 2.0,
     ("meta-llama/Llama-3.2-1B", "zoo.language"): 2.5,
+    ("llava-hf/llava-1.5-7b-hf", "zoo.instruct"): 14.1,
     ("stabilityai/stable-diffusion-2-1", "zoo.diffusion"): 5.2,
     ("stabilityai/stable-diffusion-2-1", "sweep"): 5.2,
     ("stabilityai/sd-turbo", "sweep"): 5.2,

@@ -1,6 +1,7 @@
 """Does synthetic data help captioning? Scores of every training set beside those of originals only.
 
-Runs differ in their training set and their seed; all caption the same test images, which are originals.
+Runs differ in their training set and their seed; all caption the same test images, which are originals. Beside them
+stand captioners that were trained on none of it: for these there is a score, and no difference.
 """
 
 from collections.abc import Mapping
@@ -12,7 +13,8 @@ from difflab.evaluation.paired import difference
 
 BASELINE = "original"
 DATA = (BASELINE, "mixed", "synthetic")
-ZERO_SHOT = "zero_shot"
+ZERO_SHOT, INSTRUCT = "zero_shot", "instruct"
+UNTRAINED = (ZERO_SHOT, INSTRUCT)
 MAIN = "cider_d"
 MEASURE_NAMES = {
     "bleu_1": "BLEU-1",
@@ -47,7 +49,7 @@ def summarise(images: pd.DataFrame, runs: pd.DataFrame, *, seed: int, resamples:
     """Flat metrics of all training sets.
 
     Args:
-        images: one row per run and test image: `data` (of `DATA`, or "zero_shot"), `seed`, `id` and those columns of
+        images: one row per run and test image: `data` (of `DATA` or `UNTRAINED`), `seed`, `id` and those columns of
             `MEASURE_NAMES` that are known.
         runs: one row per run: `data`, `share`, `seed` and a column for each measure, of the run as a whole.
         seed, resamples: of the bootstrap.

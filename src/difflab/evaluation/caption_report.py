@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from matplotlib.figure import Figure
 
 from difflab.evaluation import answer
-from difflab.evaluation.answer import BASELINE, DATA, MEASURE_NAMES, ZERO_SHOT
+from difflab.evaluation.answer import BASELINE, DATA, INSTRUCT, MEASURE_NAMES, ZERO_SHOT
 from difflab.evaluation.answer_plot import by_share
 from difflab.evaluation.document import Block, Bullets, Picture, Table, Text, markdown_table
 from difflab.evaluation.inputs import Inputs
@@ -17,7 +17,8 @@ DATA_NAMES = {
     BASELINE: "originals only",
     "mixed": "originals and synthetic",
     "synthetic": "synthetic only",
-    ZERO_SHOT: "without training",
+    ZERO_SHOT: "not trained",
+    INSTRUCT: "instruction model, not trained",
 }
 CORPUS_NAMES = {"bleu_1_corpus": "BLEU-1 of the corpus", "bleu_2_corpus": "BLEU-2 of the corpus"}
 RUNS = "plots/captioner/scores.csv"
@@ -94,7 +95,7 @@ def options(inputs: Inputs) -> list[Block]:
 
 
 def results_table(found: Mapping[str, float]) -> Table:
-    """Every measure of every training set, without training, and as published, from the metrics of `caption_score`."""
+    """Every measure of every training set, of what was not trained, and as published, from `caption_score`'s metrics."""
     models = published()["captioning"]["models"]
     shares = (found.get(f"{data}_share") for data in DATA_NAMES)
     rows = [["share of synthetic data", *(ABSENT if s is None else f"{100 * s:.0f} %" for s in shares)]]
@@ -120,7 +121,8 @@ def published_note() -> str:
     known = published()["captioning"]
     return (
         f"Means over test images (BLEU of single sentences, where not of the corpus) and seeds, ± standard deviation over "
-        "seeds. Published: "
+        f"seeds. {DATA_NAMES[ZERO_SHOT].capitalize()}: the captioner before its first step. The instruction model is a "
+        "chat model for pictures that is asked for a title and has learnt from none of these. Published: "
         f"[{known['source']}]({known['url']}), on {known['images']}, METEOR with synonyms; on other images and other "
         "models than the miniature's, and without an answer to this question."
     )

@@ -1,4 +1,4 @@
-"""Groups of the captioner that is trained, and of how it writes."""
+"""Groups of the captioner that is trained, of how it writes, and of the instruction model beside it."""
 
 from pydantic import Field
 
@@ -35,3 +35,11 @@ class CaptionerParams(Group):
     lora: CaptionerLoraParams
     training: FitParams
     decoding: DecodingParams
+
+
+class CaptionerInstructParams(Group):
+    """`captioner_instruct`: how an instruction model is asked for captions; it takes the most likely tokens."""
+
+    instruction: str = Field(min_length=1, description="what stands beside the picture in the chat")
+    batch_size: int = Field(ge=1, description="captions written together; changes nothing but speed")
+    max_new_tokens: int = Field(ge=1, description="longest answer, in tokens")

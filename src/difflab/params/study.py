@@ -5,7 +5,7 @@ from pydantic import Field, model_validator
 from difflab.params.base import Group
 from difflab.params.cache import CacheParams
 from difflab.params.caption import CaptionParams
-from difflab.params.captioner import CaptionerParams
+from difflab.params.captioner import CaptionerInstructParams, CaptionerParams
 from difflab.params.common import RuntimeParams, TrackingParams
 from difflab.params.data import BalanceParams, DataParams, PrepareParams, SplitParams
 from difflab.params.ddpm import DdpmParams, DdpmSampleParams
@@ -26,7 +26,7 @@ from difflab.params.training import FinetuneParams, LogitMeanParams
 from difflab.params.zoo_image import ZooDiffusionParams, ZooTransformerParams, ZooVaeParams
 from difflab.params.zoo_small import ClassifiersParams, ImageVaeParams
 from difflab.params.zoo_text import ZooGemmaParams, ZooLanguageParams, ZooLlamaParams, ZooTextParams
-from difflab.params.zoo_vision import ZooBlip2Params, ZooTowerParams
+from difflab.params.zoo_vision import ZooBlip2Params, ZooInstructParams, ZooTowerParams
 
 UNCONDITIONAL = ("single_image_32", "single_image_64", "single_class")
 
@@ -41,6 +41,7 @@ class ZooParams(Group):
     llama: ZooLlamaParams
     gemma: ZooGemmaParams
     language: ZooLanguageParams
+    instruct: ZooInstructParams
     transformer: ZooTransformerParams
     diffusion: ZooDiffusionParams
     classifier: ClassifiersParams
@@ -80,6 +81,7 @@ class Params(Group):
     sweep: SweepParams
     mix: MixParams
     captioner: CaptionerParams
+    captioner_instruct: CaptionerInstructParams
     caption_score: CaptionScoreParams
     report: ReportParams
 

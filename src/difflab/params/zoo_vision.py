@@ -1,4 +1,4 @@
-"""Groups of the vision models: the tower and the BLIP-2 that looks through it."""
+"""Groups of the vision models: the tower, and the BLIP-2 and the instruction model that look through it."""
 
 from pydantic import Field, model_validator
 
@@ -51,5 +51,13 @@ class ZooBlip2Params(Group):
     hub: HubRef | None
     num_query_tokens: int = Field(ge=1)
     qformer: TransformerSize
+    text: TransformerSize
+    training: FitParams
+
+
+class ZooInstructParams(Group):
+    """`zoo.instruct`: a projector and a Llama on the frozen tower, which answer instructions about a picture."""
+
+    hub: HubRef | None
     text: TransformerSize
     training: FitParams
