@@ -21,10 +21,11 @@ from difflab.data.bundled_captions import PHOTOS, WORDS
 from difflab.data.digit_titles import named
 from difflab.data.preprocess import to_tensor
 from difflab.params.captioner import CaptionerInstructParams
-from difflab.params.zoo_vision import TransformerSize, ZooInstructParams
+from difflab.params.zoo_vision import ZooInstructParams
+from difflab.zoo.small_llama import llama_config
 
 if TYPE_CHECKING:
-    from transformers import LlamaConfig, LlavaForConditionalGeneration, LlavaProcessor, ViTModel
+    from transformers import LlavaForConditionalGeneration, LlavaProcessor, ViTModel
 
 _IGNORED = -100
 
@@ -71,7 +72,7 @@ def build(
 
     config = LlavaConfig(
         vision_config=tower_vit.config.to_dict(),
-        text_config=_llama_config(processor, settings.text).to_dict(),
+        text_config=llama_config(processor.tokenizer, **settings.text.model_dump()).to_dict(),
         image_token_index=processor.image_token_id,
         image_seq_length=(tower_vit.config.image_size // tower_vit.config.patch_size) ** 2,
         vision_feature_select_strategy=processor.vision_feature_select_strategy,
@@ -88,22 +89,6 @@ def build(
     model.generation_config.eos_token_id = tokenizer.eos_token_id
     model.generation_config.pad_token_id = tokenizer.pad_token_id
     return model
-
-
-def _llama_config(processor: "LlavaProcessor", size: TransformerSize) -> "LlamaConfig":
-    from transformers import LlamaConfig
-
-    tokenizer = processor.tokenizer
-    return LlamaConfig(
-        **size.model_dump(),
-        vocab_size=len(tokenizer),
-        max_position_embeddings=tokenizer.model_max_length,
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-        tie_word_embeddings=True,
-        rope_parameters={"rope_type": "default", "rope_theta": 10000.0},
-    )
 
 
 def batch_loss(

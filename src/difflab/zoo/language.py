@@ -18,6 +18,7 @@ from difflab.data.bundled_captions import WORDS
 from difflab.data.digit_titles import named, titles
 from difflab.params.zoo_text import ZooLanguageParams
 from difflab.zoo.lessons import answer_loss
+from difflab.zoo.small_llama import small_llama
 from difflab.zoo.tokenizers import base_tokenizer
 
 if TYPE_CHECKING:
@@ -47,24 +48,8 @@ def vocabulary() -> tuple[str, ...]:
 
 def build(params: ZooLanguageParams, seed: int) -> "tuple[LlamaForCausalLM, PreTrainedTokenizerBase]":
     """The untrained model, its weights drawn from the seed, and its tokenizer."""
-    from transformers import LlamaConfig, LlamaForCausalLM
-
     tokenizer = base_tokenizer(vocabulary())
-    config = LlamaConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=params.hidden_size,
-        intermediate_size=2 * params.hidden_size,
-        num_hidden_layers=params.num_hidden_layers,
-        num_attention_heads=params.hidden_size // 16,
-        num_key_value_heads=params.hidden_size // 32,
-        max_position_embeddings=tokenizer.model_max_length,
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-        tie_word_embeddings=True,
-        rope_parameters={"rope_type": "default", "rope_theta": 10000.0},
-    )
-    torch.manual_seed(rng.key(seed, "init", "language"))
-    return LlamaForCausalLM(config), tokenizer
+    return small_llama(tokenizer, params.hidden_size, params.num_hidden_layers, seed, "language"), tokenizer
 
 
 def batch_loss(
