@@ -178,7 +178,7 @@ def caption(paths: tuple[str, ...], model: str, beam: int | None) -> None:
         click.echo(f"{file}: {text}")
 
 
-_model_option = "Name in sweep.known (conf/study/sweep.yaml) or repository"
+_model_option = "Name in sweep.known (conf/study/sweep.yaml), or the repository of one of them"
 
 
 @cli.command()

@@ -1,5 +1,6 @@
 """Captions from the command line: one line for each picture, one clear line for everything else."""
 
+import shutil
 import subprocess
 import sys
 
@@ -95,6 +96,24 @@ def test_a_picture_that_ends_too_early_is_one_line(work, tmp_path, name):
 def test_an_absent_model_names_the_stage_that_makes_it(work, tmp_path):
     with pytest.raises(DifflabError, match="holds no captioner: run `dvc repro captioner`"):
         list(caption([str(work / "photos")], tmp_path, None, RUNTIME, work / "models/zoo"))
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("captioner.json", "{}"),
+        ("captioner.json", "[]"),
+        ("captioner.json", "\xff"),
+        ("projector.safetensors", None),
+    ],
+)
+def test_a_damaged_model_is_one_line(work, tmp_path, name, content):
+    folder = shutil.copytree(work / "models/captioner/original-0", tmp_path / "model")
+    (folder / name).unlink()
+    if content is not None:
+        (folder / name).write_text(content, encoding="latin-1")
+    with pytest.raises(DifflabError, match=r"model is damaged \("):
+        list(caption([str(work / "photos")], folder, None, RUNTIME, work / "models/zoo"))
 
 
 def test_the_command_prints_a_line_for_each_picture(work, root, monkeypatch):

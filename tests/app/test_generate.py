@@ -145,3 +145,22 @@ def test_an_unknown_name_is_refused_before_anything_is_loaded(params, tmp_path, 
     monkeypatch.setattr(app, "load_sampler", lambda *args, **kwargs: pytest.fail("loaded"))
     with pytest.raises(DifflabError, match="unknown model"):
         generate(Request("a", "nope"), tmp_path / "a.png", params.sweep.known, params.runtime, progress=False)
+
+
+def test_nothing_is_replaced_but_a_picture(workspace, tmp_path):
+    folder = tmp_path / "mine.png"
+    folder.mkdir()
+    (folder / "thesis.txt").write_text("precious")
+    for out, reason in (
+        (folder, "is a folder"),
+        (folder / "thesis.txt" / "a.png", "cannot be written"),
+        (tmp_path / f"{'a' * 300}.png", "cannot be written"),
+    ):
+        assert reason in one_line(run("--prompt", "a", "--out", str(out)).exception)
+    assert (folder / "thesis.txt").read_text() == "precious"
+    assert [p.name for p in tmp_path.iterdir() if p.name.startswith(".")] == []
+
+
+@pytest.mark.parametrize("scale", ["nan", "inf"])
+def test_a_guidance_that_is_no_number_is_refused(workspace, scale):
+    assert "no number to guide with" in one_line(run("--prompt", "a", "--guidance-scale", scale).exception)

@@ -47,7 +47,7 @@ def test_every_measure_has_a_row_with_ours_and_the_published_values(metrics):
 
 def test_what_was_not_trained_has_a_column_and_no_difference(metrics):
     columns = caption_report.results_table(metrics).header[4:6]
-    assert columns == ["not trained", "instruction model, not trained"]
+    assert columns == ["not trained", "instruction model, other titles"]
     assert not set(columns) & set(caption_report.differences_table(metrics).header)
 
 

@@ -28,7 +28,7 @@ def caption(
         models: where the base models are.
 
     Raises:
-        DifflabError: a path is no picture, or the model or one of its bases is missing.
+        DifflabError: a path is no picture, or the model or one of its bases is missing or damaged.
     """
     files = pictures(paths)
     for file in files:
@@ -42,13 +42,24 @@ def caption(
     from difflab.zoo.captioner import load
 
     disable_progress_bar()
-    captioner, settings = load(model, resolve_device(runtime.device), resolve_dtype(runtime.dtype), models)
+    try:
+        captioner, settings = load(
+            model, resolve_device(runtime.device), resolve_dtype(runtime.dtype), models
+        )
+    except (KeyError, TypeError, ValueError, OSError) as error:
+        raise _damaged(model, f"{type(error).__name__}: {' '.join(str(error).split())[:200]}") from None
+    if not all(weight.isfinite().all() for weight in captioner.projector.parameters()):
+        raise _damaged(model, "weights that are no numbers")
     decoding = settings.decoding
     if num_beams is not None:
         decoding = decoding.model_copy(update={"num_beams": num_beams})
     for start in range(0, len(files), decoding.batch_size):
         batch = files[start : start + decoding.batch_size]
         yield from zip(batch, captioner.captions_of([_read(file) for file in batch], decoding), strict=True)
+
+
+def _damaged(model: Path, why: str) -> DifflabError:
+    return DifflabError(f"{model} is damaged ({why}): `dvc checkout {model}` puts the pipeline's own back")
 
 
 def pictures(paths: Sequence[str]) -> list[Path]:

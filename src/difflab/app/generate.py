@@ -1,5 +1,6 @@
 """`difflab generate`: one picture for a prompt."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
+from difflab.app.out import require_file
 from difflab.errors import DifflabError
 from difflab.files import png_bytes, write_bytes
 from difflab.sampling.models import find, load_sampler
@@ -53,15 +55,18 @@ def generate(
     """Write one picture; the lines to tell: what of the prompt was cut, and what was written.
 
     Raises:
-        DifflabError: an empty prompt, another format than PNG, an unknown or absent model, or options that it
-            cannot take.
+        DifflabError: an empty prompt, a place or format that cannot be written, an unknown or absent model, or
+            options that it cannot take.
     """
     if not request.prompt.strip():
         raise DifflabError("the prompt is empty: say what is to be seen")
     if out.suffix.lower() not in FORMATS:
         raise DifflabError(f"--out {out} must end with .png")
+    require_file(out)
     name = find(known, request.model)
     options = options_of(request, known[name])
+    if not math.isfinite(options.guidance_scale):
+        raise DifflabError(f"guidance {options.guidance_scale:g} is no number to guide with: take 1 to 15")
     if reason := options.refusal(known[name].distilled):  # before anything is downloaded
         raise DifflabError(f"{name} cannot take {reason}")
     sampler = load_sampler(known[name], runtime, seed=request.seed, batch_size=1)

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from difflab import runtime
 from difflab.app.generate import prompt_ids, told_cuts
+from difflab.app.out import require_file
 from difflab.errors import DifflabError
 from difflab.evaluation.document import Table, markdown_table
 from difflab.evaluation.sweep_score import SweepJudge
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from difflab.sampling.prompted import PromptedSampler
 
 TITLES, JUDGE = Path("data/titles/variations.parquet"), Path("models/zoo/tower")
+TABLE, GRID = "sweep.csv", "sweep.png"
 _SHARES = ("digit_accuracy", "photo_accuracy", "both_accuracy")
 
 
@@ -88,8 +90,10 @@ def asked(prompts: Sequence[str], count: int) -> dict[str, str]:
     """Prompts by id: the given ones, or the first variations of titles.
 
     Raises:
-        DifflabError: there are neither.
+        DifflabError: a prompt is empty, or there are neither.
     """
+    if any(not prompt.strip() for prompt in prompts):
+        raise DifflabError("a prompt is empty: say what is to be seen")
     if prompts:
         return dict(zip(prompt_ids(len(prompts)), prompts, strict=True))
     if not TITLES.exists():
@@ -105,8 +109,15 @@ def sweep(
     """Run all cells and write `out`/sweep.csv and `out`/sweep.png; the table as text, with seconds per image.
 
     Where the titles name digits and photographs and models/zoo/tower is there, it says what it sees.
+
+    Raises:
+        DifflabError: `out` is no folder that can be written to, or a model is neither trained nor to be had.
     """
 
+    if out.exists() and not out.is_dir():
+        raise DifflabError(f"--out {out} is a file: name a folder, or a new one")
+    for name in (TABLE, GRID):
+        require_file(out / name)
     texts = [("prompt", prompt) for prompt in prompts.values()] + [("negative prompt", settings.negative)]
 
     def load(name: str) -> "PromptedSampler":
@@ -123,11 +134,12 @@ def sweep(
         seconds = {} if made.refused else {"seconds_per_image": made.seconds}
         rows.append(sweeps.row(cell, made.refused, scores | seconds))
         pictures.append((cell, made.images))
-    write_csv(out / "sweep.csv", pd.DataFrame(rows))
+    write_csv(out / TABLE, pd.DataFrame(rows))
     shown = sweeps.sheet_rows(pictures, settings.shown)
+    (out / GRID).unlink(missing_ok=True)  # of another sweep
     if shown:
-        write_bytes(out / "sweep.png", png_bytes(rows_sheet(shown)))
-    told = f"wrote {out / 'sweep.csv'}" + (f" and {out / 'sweep.png'}" if shown else "")
+        write_bytes(out / GRID, png_bytes(rows_sheet(shown)))
+    told = f"wrote {out / TABLE}" + (f" and {out / GRID}" if shown else "")
     return "\n".join([*cuts, table(rows), "", f"{told}, {len(cells)} cells of {len(prompts)} images"])
 
 

@@ -18,7 +18,7 @@ DATA_NAMES = {
     "mixed": "originals and synthetic",
     "synthetic": "synthetic only",
     ZERO_SHOT: "not trained",
-    INSTRUCT: "instruction model, not trained",
+    INSTRUCT: "instruction model, other titles",
 }
 CORPUS_NAMES = {"bleu_1_corpus": "BLEU-1 of the corpus", "bleu_2_corpus": "BLEU-2 of the corpus"}
 RUNS = "plots/captioner/scores.csv"
@@ -32,6 +32,8 @@ NOTE = (
     "from. Difference to originals only, paired by seed and by test image; its 95 % interval counts seeds and images as "
     "samples (pigeonhole bootstrap). Each interval stands for one comparison: the measures look at the same captions, so "
     "several of them on one side are not several proofs."
+    ' "Not trained" is the captioner before its first step; the instruction model has learnt pictures and answers, in the '
+    "miniature endless digits over the same photographs, but no title of these, and is only asked for one."
 )
 
 

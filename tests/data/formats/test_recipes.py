@@ -85,6 +85,11 @@ def test_rows_without_a_title_are_counted_and_named(tmp_path, title):
     )
 
 
+def test_a_text_is_no_title(tmp_path):
+    rows = [("a", "Coffee"), ("b", "Tea " * 300)]
+    refused(tmp_path, recipe_members(rows)[RECIPES], r"the Title of row 3 has more than 1,000 characters")
+
+
 def test_at_most_ten_rows_are_named(tmp_path):
     rows = [(f"image-{n}", "") for n in range(30)]
     refused(tmp_path, recipe_members(rows)[RECIPES], r"30 of 30 .*\(row 2, 3, 4, .*, 11, \.\.\.\)")
