@@ -32,8 +32,6 @@ NOTE = (
     "from. Difference to originals only, paired by seed and by test image; its 95 % interval counts seeds and images as "
     "samples (pigeonhole bootstrap). Each interval stands for one comparison: the measures look at the same captions, so "
     "several of them on one side are not several proofs."
-    ' "Not trained" is the captioner before its first step; the instruction model has learnt pictures and answers, in the '
-    "miniature endless digits over the same photographs, but no title of these, and is only asked for one."
 )
 
 
@@ -124,7 +122,8 @@ def published_note() -> str:
     return (
         f"Means over test images (BLEU of single sentences, where not of the corpus) and seeds, ± standard deviation over "
         f"seeds. {DATA_NAMES[ZERO_SHOT].capitalize()}: the captioner before its first step. The instruction model is a "
-        "chat model for pictures that is asked for a title and has learnt from none of these. Published: "
+        "chat model for pictures that is asked for a title and has learnt from none of these, in the miniature from "
+        "endless digits over the same photographs. Published: "
         f"[{known['source']}]({known['url']}), on {known['images']}, METEOR with synonyms; on other images and other "
         "models than the miniature's, and without an answer to this question."
     )
