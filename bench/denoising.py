@@ -29,15 +29,15 @@ from PIL import Image
 from torch import nn
 from training_step import Stopwatch
 
-from difflab import rng
-from difflab.diffusion import schedule
-from difflab.diffusion.corruption import GaussianNoise
-from difflab.diffusion.denoiser import Denoiser
-from difflab.diffusion.networks import build_unet
-from difflab.diffusion.weighting import weight
-from difflab.params.common import RuntimeParams
-from difflab.params.diffusion import ImageTrainingParams, ObjectiveParams, UNetParams
-from difflab.training.denoising import ImageSet, train_denoiser
+from difflab.core.base import rng
+from difflab.core.params.common import RuntimeParams
+from difflab.ddpm.networks import schedule
+from difflab.ddpm.networks.denoiser import Denoiser
+from difflab.ddpm.networks.networks import build_unet
+from difflab.ddpm.params.networks import ImageTrainingParams, ObjectiveParams, UNetParams
+from difflab.ddpm.training.corruption import GaussianNoise
+from difflab.ddpm.training.denoiser_training import ImageSet, train_denoiser
+from difflab.ddpm.training.weighting import weight
 from difflab.training.ema import moving_average
 
 SIZE = 32

@@ -33,7 +33,7 @@ def timed(call: Callable[[], float]) -> tuple[float, float]:
 def main() -> None:
     from pytorch_fid.fid_score import calculate_frechet_distance
 
-    from difflab.evaluation import frechet
+    from difflab.metrics.distances import frechet
 
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter

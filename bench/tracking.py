@@ -19,12 +19,12 @@ from types import SimpleNamespace
 import torch
 from training_step import setting
 
-from difflab import tracking
-from difflab.diffusion.density import SigmaDensity
-from difflab.params.common import RuntimeParams
-from difflab.params.training import DensityParams, LoraParams
-from difflab.training import flow
-from difflab.training.lora import add_lora
+from difflab.core import tracking
+from difflab.core.params.common import RuntimeParams
+from difflab.models.lora import add_lora
+from difflab.sd3.training import flow_training
+from difflab.sd3.training.density import SigmaDensity
+from difflab.training.params import DensityParams, LoraParams
 
 
 def main() -> None:
@@ -53,7 +53,7 @@ def main() -> None:
     with contextlib.redirect_stdout(io.StringIO()):
         add_lora(transformer, LoraParams(rank=16, alpha=16, targets=["attn"], blocks="all"), seed=0)
         started = time.perf_counter()
-        flow.train_flow(
+        flow_training.train_flow(
             transformer, examples, None, settings, SigmaDensity(density, 0.0), seed=0,
             runtime=RuntimeParams(
                 num_threads=args.threads, device="cpu", dtype="float32", compile=False
@@ -71,7 +71,7 @@ def main() -> None:
 
 
 def stage() -> SimpleNamespace:
-    """What `difflab.tracking` needs of a stage."""
+    """What `difflab.core.tracking` needs of a stage."""
     params = SimpleNamespace(tracking=SimpleNamespace(enabled=True), as_dict=lambda: {"seed": 0})
     return SimpleNamespace(address="bench", params=params, fingerprint=lambda: "bench")
 

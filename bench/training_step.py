@@ -19,15 +19,15 @@ import torch
 from diffusers.models import SD3Transformer2DModel
 from torch import nn
 
-from difflab import rng
-from difflab.diffusion.density import SigmaDensity
-from difflab.params.common import RuntimeParams
-from difflab.params.training import DensityParams, FlowTrainingParams, LoraParams
-from difflab.store.latents import LatentTable
-from difflab.store.moments import pack
-from difflab.training import flow
-from difflab.training.examples import Examples
-from difflab.training.lora import add_lora
+from difflab.core.base import rng
+from difflab.core.params.common import RuntimeParams
+from difflab.models.lora import add_lora
+from difflab.sd3.caches.latents import LatentTable
+from difflab.sd3.caches.moments import pack
+from difflab.sd3.training import flow_training
+from difflab.sd3.training.density import SigmaDensity
+from difflab.sd3.training.examples import Examples
+from difflab.training.params import DensityParams, FlowTrainingParams, LoraParams
 
 SIZES = {  # latent side, tokens, joint and pooled width, network
     "tiny": (8, 48, 128, 96, {"num_layers": 4, "num_attention_heads": 4, "attention_head_dim": 32}),
@@ -130,7 +130,7 @@ def main() -> None:
     watch = Stopwatch(torch.device(args.device))
     marks = mark_steps(watch, args.warmup)
     with contextlib.redirect_stdout(io.StringIO()) as status:
-        flow.train_flow(
+        flow_training.train_flow(
             transformer, examples, None, settings, density, seed=0, runtime=runtime,
             scratch=Path(tempfile.mkdtemp()), what="bench",
         )  # fmt: skip
@@ -160,7 +160,7 @@ def mark_steps(watch: Stopwatch, warmup: int) -> list:
         return real(*args, **kwargs)
 
     Examples.training_batch = batch
-    flow.flow_loss = watch.timed(flow.flow_loss)
+    flow_training.flow_loss = watch.timed(flow_training.flow_loss)
     Accelerator.backward = watch.timed(Accelerator.backward)
     nn.utils.clip_grad_norm_ = watch.timed(nn.utils.clip_grad_norm_)
     torch.optim.AdamW.step = watch.timed(torch.optim.AdamW.step)
@@ -187,7 +187,7 @@ def plain_loop(
             _wait(device)
             started = time.perf_counter()
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=runtime.dtype == "bfloat16"):
-            loss = flow.flow_loss(transformer, batch, density, "velocity")
+            loss = flow_training.flow_loss(transformer, batch, density, "velocity")
         loss.backward()
         nn.utils.clip_grad_norm_(parameters, 1.0, foreach=True)
         optimizer.step()

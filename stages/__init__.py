@@ -12,7 +12,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "src"))
 
-from difflab.runtime import quiet
+from difflab.core.base.runtime import quiet
 
 gc.set_threshold(200_000, 20, 20)  # importing the libraries makes millions of objects, and all of them stay
 
@@ -33,4 +33,4 @@ def _end() -> None:
 
 
 atexit.register(_end)  # before the libraries register theirs: these run first, and their messages are seen
-signal.signal(signal.SIGINT, _quit)  # while the libraries are imported; `difflab.stage.run` takes over
+signal.signal(signal.SIGINT, _quit)  # while the libraries are imported; `difflab.core.stage.run` takes over

@@ -10,7 +10,7 @@ PACKAGE = ROOT / "src" / "difflab"
 # Modules that cannot change a result, so that an edit there must not run stages again:
 # params has no default values (params.yaml gives every value, and stages declare those they read);
 # tracking only copies numbers to MLflow.
-EXEMPT = ("src/difflab/params/", "src/difflab/tracking")
+EXEMPT = ("src/difflab/core/params/", "src/difflab/core/tracking", "src/difflab/study.py")
 
 
 def closure(script: Path) -> set[str]:
@@ -25,11 +25,16 @@ def closure(script: Path) -> set[str]:
         module = waiting.pop()
         if module not in seen:
             seen.add(module)
-            if not relative(module).startswith(EXEMPT):
+            if not exempt(module):
                 waiting.extend(imports(module))
     code = {m for m in seen if not _is_empty(m)}
     data = {file for module in code for file in _named_files(module)}
-    return {name for name in map(relative, code | data) if not name.startswith(EXEMPT)}
+    return {relative(file) for file in code | data if not exempt(file)}
+
+
+def exempt(file: Path) -> bool:
+    """Whether an edit of the file can change no result."""
+    return relative(file).startswith(EXEMPT) or "params" in file.relative_to(PACKAGE).parts or file.name == "params.py"
 
 
 def suggestion(files: set[str]) -> list[str]:

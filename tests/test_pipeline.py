@@ -8,9 +8,9 @@ import pytest
 import yaml
 
 from closure import ROOT, closure, imports, modules, relative, suggestion
-from difflab.app.compose import choices, compose, difference, validate
-from difflab.diffusion.ladder import DATASETS, RUNGS
-from difflab.params.loading import read_pipeline
+from difflab.cli.compose import choices, compose, difference, validate
+from difflab.core.params.loading import read_pipeline
+from difflab.ddpm.settings import DATASETS, SETTINGS
 
 STAGES = read_pipeline(str(ROOT / "dvc.yaml"))["stages"]
 MAX_FILES = 100
@@ -93,7 +93,7 @@ def test_declared_parameters_are_those_that_the_script_reads(stage):
 def test_only_scripts_read_the_parameters_of_the_study():
     """Functions of the package get the groups they need, so that a script shows what its stage depends on."""
     readers = {relative(m) for m in modules() if parameters_read(m)}
-    assert readers <= {"src/difflab/stage.py", "src/difflab/tracking.py"}
+    assert readers <= {"src/difflab/core/stage.py", "src/difflab/core/tracking.py"}
 
 
 def parameters_read(file: Path) -> set[str]:
@@ -230,12 +230,12 @@ def test_every_cell_of_the_published_table_has_an_experiment(captions, row, root
         assert f"FID published: {fid[mean]} (without fine-tuning: {fid[None]})" in text
 
 
-def test_a_rung_depends_on_the_data_that_it_trains_on():
-    """dvc.yaml and the code name the data set of each rung apart."""
-    for rung, values in STAGES["ddpm"]["each"].items():
-        known = "models/zoo/image_vae" if rung == "latent" else f"data/images/{DATASETS[rung]}"
+def test_a_setting_depends_on_the_data_that_it_trains_on():
+    """dvc.yaml and the code name the data set of each setting apart."""
+    for setting, values in STAGES["ddpm"]["each"].items():
+        known = "models/zoo/image_vae" if setting == "latent" else f"data/images/{DATASETS[setting]}"
         assert values == {"data": known}
-    assert list(STAGES["ddpm"]["each"]) == STAGES["ddpm_sample"]["matrix"]["rung"] == list(RUNGS)
+    assert list(STAGES["ddpm"]["each"]) == STAGES["ddpm_sample"]["matrix"]["setting"] == list(SETTINGS)
 
 
 def test_no_parameter_can_shorten_the_matrix():

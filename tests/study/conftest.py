@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from difflab.app.compose import compose
+from difflab.cli.compose import compose
 from study.shell import commit, run
 
 

@@ -17,7 +17,7 @@ import psutil
 import pytest
 import yaml
 
-from difflab.files import read_json
+from difflab.core.base.files import read_json
 from study.shell import environment, output_hashes, run
 
 CELL = "finetune@blip2-minus"

@@ -63,11 +63,11 @@ def test_one_logit_mean_reruns_its_own_cells_only(study):
 
 
 def test_report_code_retrains_nothing(study):
-    with changed(study / "src/difflab/evaluation/style.py", '"""', '"""Changed. '):
+    with changed(study / "src/difflab/report/style.py", '"""', '"""Changed. '):
         assert would_run(study) == {"report"}
 
 
 def test_loss_code_retrains_what_uses_it(study):
     cells = {f"finetune@{c}-{m}" for c in ("blip2", "llama3") for m in ("minus", "zero", "plus")}
-    with changed(study / "src/difflab/training/flow.py", '"""', '"""Changed. '):
+    with changed(study / "src/difflab/sd3/training/flow_training.py", '"""', '"""Changed. '):
         assert would_run(study) == cells | {"zoo_transformer"}

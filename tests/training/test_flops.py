@@ -27,7 +27,7 @@ def test_a_matrix_product_is_two_operations_a_multiplication():
 def test_the_derived_step_is_close_to_the_counted_one(lora):
     from torch.utils.flop_counter import FlopCounterMode
 
-    from difflab.training.lora import add_lora
+    from difflab.models.lora import add_lora
 
     model = tiny_transformer(num_attention_heads=8, caption_projection_dim=64)
     if lora:

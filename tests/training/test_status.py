@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from difflab.errors import DifflabError
+from difflab.core.base.errors import DifflabError
 from difflab.training import status
 
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from difflab.errors import DifflabError, Interrupted
-from difflab.params.training import FitParams
+from difflab.core.base.errors import DifflabError, Interrupted
+from difflab.training.params import FitParams
 from difflab.training.supervised import fit, warmup_cosine
 
 

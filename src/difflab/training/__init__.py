@@ -1,1 +1,1 @@
-"""Training loops, their state, and LoRA."""
+"""Training: the loop, its state, and what it says about itself."""

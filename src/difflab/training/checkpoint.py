@@ -14,8 +14,8 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import nn
 
-from difflab.errors import DifflabError
-from difflab.files import atomic_path
+from difflab.core.base.errors import DifflabError
+from difflab.core.base.files import atomic_path
 
 
 def trained_tensors(model: nn.Module) -> dict[str, torch.Tensor]:

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 if TYPE_CHECKING:
-    from difflab.params.training import FlowTrainingParams
+    from difflab.training.params import FlowTrainingParams
 
 
 def optimizer_and_schedule(

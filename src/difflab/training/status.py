@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from difflab.errors import DifflabError
+from difflab.core.base.errors import DifflabError
 
 
 class Meter:

@@ -8,11 +8,11 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from difflab import rng
-from difflab.params.training import FitParams
-from difflab.runtime import graceful_stop, interrupted
+from difflab.core.base import rng
+from difflab.core.base.runtime import graceful_stop, interrupted
 from difflab.training import status
 from difflab.training.checkpoint import identity, load_state, save_state
+from difflab.training.params import FitParams
 
 
 def fit(

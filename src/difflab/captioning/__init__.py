@@ -1,0 +1,1 @@
+"""The captioning study: does synthetic data help a captioner?"""

@@ -1,0 +1,1 @@
+"""The captioner: its model, its folder, its training."""

@@ -1,0 +1,111 @@
+"""The training of the captioner: read it from top to bottom.
+
+The frozen encoder has seen every picture once; the features lie in memory, and a step trains the projector and
+the adapter on them.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from difflab.captioning.captioner.best import Best
+from difflab.captioning.captioner.captioner import Captioner
+from difflab.core.base import rng
+from difflab.core.base.errors import DifflabError
+from difflab.training.checkpoint import identity
+from difflab.training.data_order import SampleStream
+from difflab.training.params import FitParams
+from difflab.training.supervised import fit
+
+VALIDATED_TOGETHER = 64  # pictures
+
+
+@dataclass(frozen=True)
+class Titled:
+    """Pictures with their titles.
+
+    Attributes:
+        ids: sample ids, [N].
+        features: of `Captioner.encode`, [N, tokens, width].
+        titles: the titles of each picture, one or more, [N].
+    """
+
+    ids: list[str]
+    features: Tensor
+    titles: list[tuple[str, ...]]
+
+    def drawn_titles(self, index: Tensor, keys: Tensor) -> list[str]:
+        """One title of each of the pictures `index`, drawn by its key, both int64 [B]."""
+        uniform = rng.uniform(keys).tolist()
+        chosen = [self.titles[i] for i in index.tolist()]
+        return [titles[int(u * len(titles))] for titles, u in zip(chosen, uniform, strict=True)]
+
+
+def train_captioner(
+    captioner: Captioner,
+    train: Titled,
+    validation: Titled,
+    settings: FitParams,
+    *,
+    seed: int,
+    scratch: Path,
+    what: str,
+    log: Callable[[int, dict[str, float]], None] = lambda step, values: None,
+) -> tuple[list[dict[str, float]], Best]:
+    """Train projector and adapter on the captions' cross-entropy; keep the step of the lowest validation loss.
+
+    Order and titles belong to (seed, sample id, epoch). A run that was stopped goes on from its state in
+    `scratch`, bit for bit on a CPU.
+
+    Args:
+        captioner: on its device. On return it holds the best weights, in eval mode.
+        validation: pictures whose loss is taken every `settings.log_interval` steps, each with all of its titles.
+
+    Returns:
+        The rows of `training.supervised.fit`, each with "val_loss", the mean over the tokens of all titles; and
+        the best of them.
+
+    Raises:
+        DifflabError: there is nothing to train on or to validate with, or the loss is not finite.
+        Interrupted: Ctrl-C; the state is saved.
+    """
+    for name, pictures in (("train on", train), ("validate with", validation)):
+        if not pictures.ids:
+            raise DifflabError(f"{what}: there is no picture to {name}: `dvc repro mix` makes the split")
+    stream = SampleStream(rng.id_keys(train.ids), seed)
+    best = Best(
+        Path(scratch) / f"{what.replace(' ', '_')}-best.safetensors",
+        captioner,
+        identity(captioner, [what, seed, settings.model_dump(), train.ids, train.titles]),
+    )
+
+    def batch_loss(step: int) -> dict[str, Tensor]:
+        """The mean over the caption tokens of a batch."""
+        index, keys = stream.take(step * settings.batch_size, settings.batch_size)
+        titles = train.drawn_titles(index, rng.fold(keys, rng.key(seed, "title")))
+        return {"loss": captioner.token_losses(train.features[index], titles).mean()}
+
+    def validate(step: int) -> dict[str, float]:
+        loss = mean_loss(captioner, validation)
+        best.offer(step, loss)
+        return {"val_loss": loss}
+
+    rows = fit(captioner, batch_loss, settings, scratch=scratch, validate=validate, log=log, what=what)
+    best.restore()
+    captioner.eval()
+    return rows, best
+
+
+@torch.no_grad()
+def mean_loss(captioner: Captioner, pictures: Titled, batch_size: int = VALIDATED_TOGETHER) -> float:
+    """The mean over the tokens of all titles of all pictures; does not depend on `batch_size` beyond rounding."""
+    pairs = [(i, title) for i, titles in enumerate(pictures.titles) for title in titles]
+    total, count = 0.0, 0
+    for start in range(0, len(pairs), batch_size):
+        rows, titles = zip(*pairs[start : start + batch_size], strict=True)
+        losses = captioner.token_losses(pictures.features[list(rows)], titles)
+        total, count = total + losses.double().sum().item(), count + len(losses)
+    return total / count

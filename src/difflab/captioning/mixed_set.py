@@ -1,0 +1,61 @@
+"""The mixed data set: rows of originals and of synthetic pictures, and the images behind them."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from difflab.core.base.errors import DifflabError
+from difflab.core.base.files import read_parquet
+from difflab.images.store.image_store import ImageStore
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+SOURCES = {"original": ["original"], "mixed": ["original", "synthetic"], "synthetic": ["synthetic"]}
+"""The sources of a training set, by its name."""
+
+FOLDERS = {"original": "images/recipes", "synthetic": "synthetic"}
+_TOGETHER = 256  # images in memory
+
+
+class MixedSet:
+    """Read access to data/mixed and to the stores that its rows come from.
+
+    Attributes:
+        rows: id, source (original or synthetic), group, split and titles of every row.
+    """
+
+    def __init__(self, root: Path = Path("data")) -> None:
+        path = root / "mixed" / "rows.parquet"
+        if not path.exists():
+            raise DifflabError(f"{path} is missing: run `dvc repro mix` (or `dvc pull`) to make it")
+        self.rows = read_parquet(path)
+        self._stores = {source: ImageStore(root / folder) for source, folder in FOLDERS.items()}
+
+    def part(self, split: str, data: str = "mixed") -> pd.DataFrame:
+        """The rows of one split (train, val, test) whose source belongs to the training set `data`.
+
+        Raises:
+            DifflabError: there is no such row.
+        """
+        rows = self.rows[(self.rows["split"] == split) & self.rows["source"].isin(SOURCES[data])]
+        if rows.empty:
+            raise DifflabError(
+                f"data/mixed has no {' or '.join(SOURCES[data])} row in {split}: run `dvc repro mix`"
+            )
+        return rows
+
+    def images(self, rows: pd.DataFrame) -> "Iterator[list[Image.Image]]":
+        """The pictures of some rows, RGB, in their order, a few hundred at a time."""
+        for start in range(0, len(rows), _TOGETHER):
+            chunk = rows.iloc[start : start + _TOGETHER]
+            images: dict[str, Image.Image] = {}
+            for source, own in chunk.groupby("source")["id"]:
+                images |= zip(own, self._stores[source].read(own.tolist()), strict=True)
+            yield [images[id] for id in chunk["id"]]
+
+    def sha256(self, rows: pd.DataFrame) -> list[str]:
+        """The hashes of the stored pictures of some rows."""
+        return [self._stores[row.source].sha256(row.id) for row in rows.itertuples()]

@@ -1,0 +1,1 @@
+"""Originals and synthetic pictures split together, without leaks."""

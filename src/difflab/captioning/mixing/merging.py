@@ -1,0 +1,151 @@
+"""Captioned pictures as rows: cleaned, and each picture once with all of its titles."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import NamedTuple
+
+import numpy as np
+
+from difflab.captioning.mixing.perceptual import components
+from difflab.core.base.errors import DifflabError
+
+ORIGINAL, SYNTHETIC = "original", "synthetic"
+
+
+class Row(NamedTuple):
+    """One picture with its titles.
+
+    Attributes:
+        id: of the picture.
+        source: original or synthetic.
+        group: the dish, an original's id; pictures of one dish, and copies of them, share it.
+        titles: one clean line each.
+        split: train, val or test; empty before the split.
+    """
+
+    id: str
+    source: str
+    group: str
+    titles: tuple[str, ...]
+    split: str = ""
+
+
+@dataclass
+class LeftOut:
+    """The ids of what did not become a row, by reason, in id order."""
+
+    empty_titles: list[str] = field(default_factory=list)
+    images_without_title: list[str] = field(default_factory=list)
+    titles_without_image: list[str] = field(default_factory=list)
+    blank_images: list[str] = field(default_factory=list)
+    synthetic_without_original: list[str] = field(default_factory=list)
+
+    def counts(self) -> dict[str, int]:
+        return {reason.name: len(getattr(self, reason.name)) for reason in fields(self)}
+
+    def lines(self) -> Iterator[str]:
+        """One line for each reason that occurred, with all ids."""
+        for reason in fields(self):
+            if ids := getattr(self, reason.name):
+                yield f"{reason.name.replace('_', ' ')} ({len(ids)}): {', '.join(ids)}"
+
+
+class Merged(NamedTuple):
+    """Rows with every picture once, and how many rows were merged into another as equal files or near pictures."""
+
+    rows: list[Row]
+    exact: int
+    near: int
+
+
+def clean(
+    source: str, image_ids: Sequence[str], titles: Mapping[str, Sequence[object]], left: LeftOut
+) -> list[Row]:
+    """Rows, in id order, of the images that have a title.
+
+    Args:
+        image_ids: of the images of `source`; those of synthetic ones are <original>-v<number>.
+        titles: by id; None, NaN and blank ones are left out.
+        left: notes what is left out.
+
+    Raises:
+        DifflabError: a synthetic image is not named after an original.
+    """
+    rows, known = [], set(image_ids)
+    for id in sorted(known | set(titles)):
+        good = [" ".join(t.split()) for t in titles.get(id, ()) if isinstance(t, str) and t.strip()]
+        left.empty_titles += [id] * (len(titles.get(id, ())) - len(good))
+        if id not in known:
+            left.titles_without_image.append(id)
+        elif good:
+            rows.append(Row(id, source, id if source == ORIGINAL else _original(id), _distinct(good)))
+        elif id not in titles:
+            left.images_without_title.append(id)
+    return rows
+
+
+def _original(id: str) -> str:
+    original, mark, number = id.rpartition("-v")
+    if not (original and mark and number.isdecimal()):
+        raise DifflabError(
+            f"the synthetic image '{id}' is not named <original>-v<number>: make data/synthetic again"
+        )
+    return original
+
+
+def _distinct(titles: Sequence[str]) -> tuple[str, ...]:
+    """The first of the titles that differ in capitals only."""
+    first: dict[str, str] = {}
+    for title in titles:
+        first.setdefault(title.casefold(), title)
+    return tuple(first.values())
+
+
+def usable(rows: Sequence[Row], blank: np.ndarray, left: LeftOut) -> list[int]:
+    """Positions of the rows whose picture shows something (`blank` is bool [n]) and whose original is there too."""
+    shown = [number for number in range(len(rows)) if not blank[number]]
+    originals = {rows[number].id for number in shown if rows[number].source == ORIGINAL}
+    kept = [number for number in shown if rows[number].group in originals]
+    left.blank_images += [row.id for row, one in zip(rows, blank, strict=True) if one]
+    left.synthetic_without_original += [rows[number].id for number in sorted(set(shown) - set(kept))]
+    return kept
+
+
+def merge(rows: Sequence[Row], sha256: Sequence[str], near: np.ndarray) -> Merged:
+    """Make one row of the copies of a picture, and one group of the dishes that share a picture.
+
+    The row that comes first in id order stays, with the titles of all. Copies of different sources stay apart,
+    so that nothing written for a synthetic picture becomes the reference of an original; but they share a group.
+
+    Args:
+        sha256: hashes of the files, [n].
+        near: groups of near pictures, int [n], see `perceptual.near_groups`.
+
+    Returns:
+        Rows in id order; the group of joined dishes is the first of them.
+    """
+    order = sorted(range(len(rows)), key=lambda number: rows[number].id)
+    rows = [rows[number] for number in order]
+    files = [sha256[number] for number in order]
+    picture = _connected(files, near[order])
+    dish = _connected(picture, [row.group for row in rows])
+    names: dict[int, str] = {}
+    copies: dict[tuple[str, int], list[Row]] = {}
+    for row, shown, joined in zip(rows, picture.tolist(), dish.tolist(), strict=True):
+        names[joined] = min(row.group, names.get(joined, row.group))
+        copies.setdefault((row.source, shown), []).append(row)
+    merged = []
+    for (_, shown), same in copies.items():
+        titles = _distinct([title for row in same for title in row.titles])
+        merged.append(same[0]._replace(group=names[int(dish[shown])], titles=titles))
+    distinct = len({(row.source, file) for row, file in zip(rows, files, strict=True)})
+    return Merged(merged, len(rows) - distinct, distinct - len(merged))
+
+
+def _connected(*keys: Sequence) -> np.ndarray:
+    """For each row the first one that it is connected with, where rows with an equal key are: int64 [n]."""
+    pairs = []
+    for key in keys:
+        _, first, inverse = np.unique(np.asarray(key), return_index=True, return_inverse=True)
+        pairs.append(np.stack([first[inverse], np.arange(len(key))], axis=1))
+    return components(len(keys[0]), np.concatenate(pairs))

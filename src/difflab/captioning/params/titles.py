@@ -1,0 +1,22 @@
+"""Group of the title variations."""
+
+from pydantic import Field, model_validator
+
+from difflab.sd3.params.caption import GenerationParams
+
+
+class TitlesParams(GenerationParams):
+    """`titles`: three variations of every title by a chat model."""
+
+    retries: int = Field(
+        ge=0, description="further attempts, each with other random numbers, then quarantine"
+    )
+    max_length: int = Field(
+        ge=1, description="characters of a variation; an answer with a longer one is refused"
+    )
+
+    @model_validator(mode="after")
+    def _a_retry_differs(self) -> "TitlesParams":
+        if self.retries and not self.do_sample:
+            raise ValueError("retries repeat a greedy answer: set do_sample=true or retries=0")
+        return self

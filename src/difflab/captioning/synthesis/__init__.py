@@ -1,0 +1,1 @@
+"""Synthetic pictures of titles, and sweeps over how they are made."""

@@ -1,0 +1,1 @@
+"""Variations of titles by a chat model, read strictly."""

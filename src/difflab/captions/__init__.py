@@ -1,1 +1,0 @@
-"""Captions: their table, the miniature's sentences, facts, scoring, and the captioning models."""

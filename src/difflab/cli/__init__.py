@@ -1,0 +1,1 @@
+"""The command line, `difflab`: one module for each command."""

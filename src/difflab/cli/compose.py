@@ -1,0 +1,87 @@
+"""params.yaml from conf/, byte for byte as `dvc exp run` writes it."""
+
+import difflib
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from difflab.core.base.errors import DifflabError
+
+GROUPS = ("profile", "experiment")
+
+
+def compose(overrides: Sequence[str] = (), conf: Path = Path("conf")) -> str:
+    """The text of params.yaml for these Hydra overrides, e.g. `profile=paper` or `finetune.lora.rank=8`.
+
+    Raises:
+        DifflabError: there is no such profile, experiment or parameter, or a value cannot be read.
+    """
+    from hydra import compose as hydra_compose
+    from hydra import initialize_config_dir
+    from hydra.errors import HydraException
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    if not (conf / "config.yaml").exists():
+        raise DifflabError(f"{conf}/config.yaml is missing: run this in the root of the repository")
+    _check_groups(overrides, conf)
+    try:
+        with initialize_config_dir(str(conf.resolve()), version_base=None):
+            config = hydra_compose(config_name="config", overrides=list(overrides))
+        OmegaConf.resolve(config)
+    except (HydraException, OmegaConfBaseException, ValueError) as error:
+        message = _one_line(error)
+        if unknown := re.match(r"Could not override '(.+?)'.*is not in struct", message):
+            raise DifflabError(_unknown_parameter(unknown[1], conf)) from None
+        raise DifflabError(f"-S {' '.join(overrides)}: {message}") from None
+    return OmegaConf.to_yaml(config)
+
+
+def validate(text: str, source: str) -> Any:
+    """The checked parameters of a params.yaml given as text; `source` is what an error says it came from."""
+    from omegaconf import OmegaConf
+
+    from difflab.core.params.loading import check_params
+
+    return check_params(OmegaConf.to_container(OmegaConf.create(text)), source)
+
+
+def choices(group: str, conf: Path = Path("conf")) -> list[str]:
+    """The names of a configuration group, sorted."""
+    return sorted(path.stem for path in (conf / group).glob("*.yaml"))
+
+
+def difference(composed: str, committed: str, lines: int = 20) -> str:
+    """The first lines of a diff between params.yaml and what conf/ composes; empty where equal."""
+    diff = difflib.unified_diff(
+        committed.splitlines(), composed.splitlines(), "params.yaml", "composed from conf/", n=0, lineterm=""
+    )
+    return "\n".join(list(diff)[:lines])
+
+
+def _check_groups(overrides: Sequence[str], conf: Path) -> None:
+    for override in overrides:
+        group, _, value = override.partition("=")
+        if group in GROUPS and value not in (known := choices(group, conf)):
+            raise DifflabError(f"there is no {group} '{value}', only {', '.join(known) or 'none'}")
+
+
+def _unknown_parameter(key: str, conf: Path) -> str:
+    from omegaconf import OmegaConf
+
+    from difflab.core.params.loading import dotted
+
+    known = dotted(OmegaConf.to_container(OmegaConf.create(compose(conf=conf))))
+    near = difflib.get_close_matches(key, known, n=1)
+    return f"unknown parameter '{key}'" + (f"; did you mean '{near[0]}'?" if near else "")
+
+
+def _one_line(error: Exception) -> str:
+    """The causes of a Hydra error, innermost last, without its advice for authors of configurations."""
+    causes: list[str] = []
+    current: BaseException | None = error
+    while current is not None:
+        causes.append(str(current).split("To append to your config")[0].split("full_key:")[0])
+        current = current.__cause__
+    return re.sub(r"\s+", " ", ": ".join(dict.fromkeys(causes))).strip()

@@ -1,0 +1,284 @@
+"""The command line, `difflab`. Commands import what they need, so that --help is immediate."""
+
+import gc
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from difflab.core.base.errors import DifflabError, one_line
+
+if TYPE_CHECKING:
+    from difflab.study import Params
+
+overrides_option = click.option(
+    "-S",
+    "--set-param",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="As in `dvc exp run -S`: profile=paper, experiment=faces, finetune.lora.rank=8.",
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def cli() -> None:
+    """A diffusion study as one reproducible DVC pipeline.
+
+    Run the stages with `dvc repro` or `dvc exp run -S key=value`; these commands help before and after.
+    """
+    missing = [name for name in ("dvc.yaml", "conf") if not Path(name).exists()]
+    if missing and not {"-h", "--help"} & set(sys.argv):
+        raise DifflabError(f"there is no {missing[0]} here: run this in the root of the repository")
+
+
+@cli.command()
+@overrides_option
+def plan(overrides: tuple[str, ...]) -> None:
+    """Print what a run of params.yaml (or of -S ...) would download and need, without running it."""
+    from difflab.cli.plan import plan
+
+    click.echo(plan(_params(overrides)))
+
+
+@cli.command()
+@overrides_option
+def doctor(overrides: tuple[str, ...]) -> None:
+    """Print what this machine has, and what a run of params.yaml (or of -S ...) lacks; fail if anything."""
+    from difflab.cli.doctor import examine
+
+    findings = examine(_params(overrides))
+    click.echo("\n".join(map(str, findings)))
+    if missing := sum(bool(finding.remedy) for finding in findings):
+        raise DifflabError(f"{missing} of the above missing: do what stands behind MISSING, then run again")
+
+
+@cli.command()
+@click.option("--objects", is_flag=True, help="Hash every object of the local cache again.")
+def verify(objects: bool) -> None:
+    """Check that dvc.lock belongs to this code and these parameters, and that all outputs are shared."""
+    from difflab.cli.verify import verify
+
+    for line in verify(objects):
+        click.echo(line)
+
+
+@cli.command()
+@overrides_option
+@click.option("--check", is_flag=True, help="Write nothing; fail where params.yaml differs.")
+def compose(overrides: tuple[str, ...], check: bool) -> None:
+    """Write params.yaml from conf/ as `dvc exp run` does."""
+    from difflab.cli import compose
+    from difflab.core.base.files import write_text
+
+    target = Path("params.yaml")
+    text = compose.compose(overrides)
+    compose.validate(text, "the composed parameters")
+    if not check:
+        write_text(target, text)
+        click.echo(f"wrote {target}")
+    elif diff := compose.difference(text, target.read_text() if target.exists() else ""):
+        raise DifflabError(f"params.yaml is not what conf/ composes: run `difflab compose`\n{diff}")
+
+
+def _complete_stage(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """Stages and their cells, for the shell."""
+    from difflab.core.params.loading import addresses
+
+    return [name for name in addresses() if name.startswith(incomplete)]
+
+
+@cli.command()
+@click.argument("targets", nargs=-1, shell_complete=_complete_stage)
+@click.option(
+    "-j", "--jobs", type=click.IntRange(min=1), help="Stages at once; default: processors / num_threads."
+)
+def repro(targets: tuple[str, ...], jobs: int | None) -> None:
+    """Bring TARGETS up to date as `dvc repro` does, independent stages side by side.
+
+    With one job this is `dvc repro` itself.
+    """
+    from difflab.cli import repro
+
+    jobs = jobs or repro.default_jobs()
+    if jobs == 1 and repro.changed(targets):
+        sys.exit(subprocess.run([sys.executable, "-m", "dvc", "repro", *targets], check=False).returncode)
+    started = time.perf_counter()
+    try:
+        outcomes = repro.repro(targets, jobs)
+    except KeyboardInterrupt:
+        click.echo("stopped: run the same command to go on", err=True)
+        sys.exit(130)
+    click.echo(repro.summary(outcomes, time.perf_counter() - started))
+    if any(outcome != repro.DONE for outcome in outcomes.values()):
+        raise DifflabError("some stages failed: their messages stand above; the others' results are kept")
+
+
+@cli.command()
+def times() -> None:
+    """Print how long each stage took when it last ran on this machine."""
+    from difflab.cli.times import times_table
+
+    click.echo(times_table())
+
+
+@cli.group()
+def mlflow() -> None:
+    """MLflow runs of stages."""
+
+
+@mlflow.command("import")
+@click.argument("rev", default="HEAD")
+def import_(rev: str) -> None:
+    """Make the MLflow runs of stages that REV's dvc.lock holds but that never ran here (cache, Git history)."""
+    from difflab.cli.history import import_runs
+
+    made, there = import_runs(rev)
+    click.echo(f"{made} runs made from {rev}, {there} were there already")
+
+
+@cli.group()
+def images() -> None:
+    """Image sets: cifar10, mnist, scenes, coco, recipes."""
+
+
+@images.command()
+@click.argument("dataset")
+@click.argument("folder", type=click.Path(path_type=Path))
+def export(dataset: str, folder: Path) -> None:
+    """Write the prepared images of DATASET and their texts to FOLDER as an image folder with metadata.jsonl."""
+    from difflab.cli.images import export
+
+    click.echo(f"wrote {folder}, {export(dataset, folder):,} images")
+
+
+@cli.command()
+@click.argument("paths", nargs=-1, required=True, metavar="IMAGE...")
+@click.option(
+    "--model",
+    default="models/captioner/original-0",
+    show_default=True,
+    help="A folder of the stage captioner.",
+)
+@click.option(
+    "--beam",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Search with N beams; default: as the model was trained.",
+)
+def caption(paths: tuple[str, ...], model: str, beam: int | None) -> None:
+    """Print a caption for each IMAGE, a picture file or a folder of them."""
+    from difflab.cli.caption import caption
+    from difflab.core.params import load_params
+
+    for file, text in caption(paths, Path(model), beam, load_params().runtime):
+        click.echo(f"{file}: {text}")
+
+
+_model_option = "Name in sweep.known (conf/study/sweep.yaml), or the repository of one of them"
+
+
+@cli.command()
+@click.option("--prompt", required=True)
+@click.option("--model", default="zoo", show_default=True, help=f"{_model_option}.")
+@click.option("--negative-prompt", default="", help="What guidance leads away from.")
+@click.option("--guidance-scale", type=float, help="1: none. Default: the model's, as for the next two.")
+@click.option("--num-inference-steps", type=int)
+@click.option("--scheduler", help="own, ddpm, ddim, euler, dpm++ or flow-match.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option("--out", type=click.Path(path_type=Path), default=Path("generated.png"), show_default=True)
+def generate(out: Path, **options) -> None:
+    """Make one picture for a prompt."""
+    from difflab.cli.generate import Request, generate
+    from difflab.core.base import runtime
+
+    params = _params(())
+    runtime.configure(params.runtime.num_threads)
+    request = Request(**options)
+    for line in generate(request, out, params.sweep.known, params.runtime, progress=not runtime.quiet()):
+        click.echo(line, err=line.startswith("WARNING"))
+
+
+@cli.command()
+@click.argument("presets", nargs=-1)
+@click.option("--model", "models", multiple=True, help=f"{_model_option}; these options repeat.")
+@click.option("--scheduler", "schedulers", multiple=True)
+@click.option("--guidance-scale", "guidance_scales", type=float, multiple=True)
+@click.option("--num-inference-steps", "num_inference_steps", type=int, multiple=True)
+@click.option("--negative-prompt", default="", help="Makes each cell without and with it.")
+@click.option("--prompt", "prompts", multiple=True, help="Default: the first variations of titles.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option("--out", type=click.Path(path_type=Path), default=Path("sweep"), show_default=True)
+def sweep(presets: tuple[str, ...], prompts: tuple[str, ...], seed: int, out: Path, **axes) -> None:
+    """Sample under many options with the same noise: PRESETS of sweep.presets, or what the options name.
+
+    Prints a table with seconds per image; writes it and one grid of pictures to the folder --out.
+    """
+    from difflab.cli.sweep_command import Axes, asked, chosen, sweep
+    from difflab.core.base import runtime
+
+    params = _params(())
+    runtime.configure(params.runtime.num_threads)
+    settings = chosen(params.sweep, presets, Axes(**axes))
+    click.echo(sweep(settings, asked(prompts, settings.num_images), params.runtime, seed, out))
+
+
+@cli.command()
+@click.argument("revs", nargs=-1, metavar="[REV]...")
+def compare(revs: tuple[str, ...]) -> None:
+    """Compare results of REVs (Git revisions, DVC experiments, `workspace`; default: HEAD and workspace).
+
+    Revisions that differ in seeds alone are taken together, with their spread.
+    """
+    from difflab.cli import compare
+
+    click.echo(compare.compare([compare.read(rev) for rev in revs or ("HEAD", compare.WORKSPACE)]))
+
+
+@cli.command()
+def results() -> None:
+    """Print the table of results."""
+    from difflab.cli.readme import results_table
+
+    click.echo(results_table())
+
+
+@cli.command()
+@click.option("--check", is_flag=True, help="Write nothing; fail where README.md is out of date.")
+def readme(check: bool) -> None:
+    """Write the table of results into README.md."""
+    from difflab.cli.readme import refreshed
+    from difflab.core.base.files import write_text
+
+    target = Path("README.md")
+    text = refreshed(target.read_text())
+    if not check:
+        write_text(target, text)
+        click.echo(f"wrote {target}")
+    elif text != target.read_text():
+        raise DifflabError("README.md does not show metrics/summary.json: run `difflab readme`")
+
+
+def _params(overrides: tuple[str, ...]) -> "Params":
+    """The checked parameters that overrides compose; without any, those of params.yaml."""
+    from difflab.cli import compose
+    from difflab.core.params import load_params
+
+    if not overrides:
+        return load_params()
+    return compose.validate(compose.compose(overrides), "the composed parameters")
+
+
+def main() -> None:
+    """The console script: an error that a person can act on is one line, without a traceback."""
+    gc.set_threshold(200_000, 20, 20)  # as in stages/__init__.py
+    try:
+        cli()
+    except Exception as error:
+        if (line := one_line(error)) is None:
+            raise
+        click.echo(f"ERROR: {line}", err=True)
+        sys.exit(1)

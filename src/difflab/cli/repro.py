@@ -1,0 +1,163 @@
+"""`dvc repro` with several stages at once.
+
+DVC runs one stage after the other, but lets several processes run different stages of one repository: it locks
+the repository except while a stage's command runs. So each stage here is its own `dvc repro --single-item`, started
+when what it depends on is done and a place is free; of several, the one with the longest way to the end goes first.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from graphlib import TopologicalSorter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from difflab.core.base.errors import DifflabError
+from difflab.core.params.loading import load_params, read_pipeline
+from difflab.core.tracking_link import shared_recorder
+
+if TYPE_CHECKING:
+    from dvc.repo import Repo
+    from dvc.stage import Stage
+    from networkx import DiGraph
+
+DONE, FAILED, SKIPPED = "done", "failed", "skipped"
+# What DVC says of every single stage; the stages' own lines tell the same.
+_CHATTER = (
+    "Use `dvc push`",
+    "> ",
+    "Updating lock file",
+    "Generating lock file",
+    "To track the changes",
+    "\tgit add",
+)
+
+
+def default_jobs() -> int:
+    """One stage for each GPU; without one, as many as the processors hold, each with `runtime.num_threads`."""
+    if gpus := visible_gpus():
+        return len(gpus)
+    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, processors // load_params().runtime.num_threads)
+
+
+def visible_gpus() -> list[str]:
+    """Numbers or names of the CUDA devices, found without importing torch."""
+    if (named := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
+        return [name for name in named.split(",") if name.strip()]
+    if not shutil.which("nvidia-smi"):
+        return []
+    listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=False).stdout
+    return [str(number) for number in range(sum(line.startswith("GPU ") for line in listed.splitlines()))]
+
+
+def repro(targets: Iterable[str], jobs: int) -> dict[str, str]:
+    """Bring the targets (all stages if there are none) up to date, `jobs` stages at once.
+
+    A failed stage stops what depends on it, nothing else. With several GPUs each stage at a time has its own.
+
+    Returns:
+        for each stage that was out of date: "done", "failed" or "skipped", because a stage before it failed.
+
+    Raises:
+        DifflabError: an unknown target, or DVC cannot read the pipeline.
+    """
+    needs = changed(targets)
+    if not needs:
+        return {}
+    urgency = remaining_seconds(needs)
+    gpus = visible_gpus() if jobs > 1 else []
+    places = [{"CUDA_VISIBLE_DEVICES": gpus[job % len(gpus)]} if gpus else {} for job in range(jobs)]
+    order = TopologicalSorter(needs)
+    order.prepare()
+    outcomes: dict[str, str] = {}
+    ready: list[str] = []
+    running: dict[Future[str], tuple[str, dict[str, str]]] = {}
+    with shared_recorder() as variables, ThreadPoolExecutor(jobs) as pool:
+        while order.is_active():
+            ready = sorted([*ready, *order.get_ready()], key=urgency.get)
+            while ready and places:
+                stage, place = ready.pop(), places.pop()
+                blocked = any(outcomes[before] != DONE for before in needs[stage])
+                running[pool.submit(_skip if blocked else _run, stage, place | variables)] = stage, place
+            for done in wait(running, return_when=FIRST_COMPLETED).done:
+                stage, place = running.pop(done)
+                outcomes[stage] = done.result()
+                places.append(place)
+                order.done(stage)
+    return {stage: outcomes[stage] for stage in needs}
+
+
+def remaining_seconds(needs: Mapping[str, Iterable[str]]) -> dict[str, float]:
+    """For each stage the time from its start to the end of the study, if nothing had to wait.
+
+    A stage's own time is `meta.seconds` in dvc.yaml, of the default profile; a second where there is none.
+    """
+    stages = read_pipeline(str(Path("dvc.yaml").resolve()))["stages"]
+    remaining: dict[str, float] = {}
+    for stage in reversed(list(TopologicalSorter(needs).static_order())):
+        after = [remaining[later] for later, before in needs.items() if stage in before]
+        own = (stages[stage.partition("@")[0]].get("meta") or {}).get("seconds", 1)
+        remaining[stage] = own + max(after, default=0)
+    return remaining
+
+
+def changed(targets: Iterable[str]) -> dict[str, list[str]]:
+    """The stages that are out of date or depend on one that is, in order, and which of these each waits for."""
+    import networkx
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo, lock_repo
+
+    try:
+        with Repo() as repository, lock_repo(repository):  # else DVC reads its files for each question anew
+            graph = repository.index.graph  # an edge leads from a stage to one that it depends on
+            targets = list(targets)
+            wanted = _with_dependencies(repository, graph, targets)
+            order = [s.addressing for s in networkx.dfs_postorder_nodes(graph) if s in wanted]
+            needs = {s.addressing: [d.addressing for d in graph.successors(s)] for s in wanted}
+            stale = set(repository.status(targets=targets or None, with_deps=True))
+    except DvcException as error:
+        raise DifflabError(str(error)) from error
+    for stage in order:
+        if not stale.isdisjoint(needs[stage]):
+            stale.add(stage)
+    return {stage: [n for n in needs[stage] if n in stale] for stage in order if stage in stale}
+
+
+def _with_dependencies(repository: "Repo", graph: "DiGraph", targets: list[str]) -> "set[Stage]":
+    import networkx
+
+    if not targets:
+        return set(graph)
+    named = {stage for target in targets for stage in repository.stage.collect(target)}
+    return named.union(*(networkx.descendants(graph, stage) for stage in named))
+
+
+def _run(stage: str, place: Mapping[str, str]) -> str:
+    """Run one stage, with the environment of its place, and pass on what it prints, line by line."""
+    command = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--single-item", stage]
+    pipe = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    with subprocess.Popen(command, env=os.environ | place, **pipe) as process:
+        for line in process.stdout:
+            if line.strip() and not line.startswith(_CHATTER):
+                print(line, end="", flush=True)
+    return DONE if process.returncode == 0 else FAILED
+
+
+def _skip(stage: str, place: Mapping[str, str]) -> str:
+    return SKIPPED
+
+
+def summary(outcomes: Mapping[str, str], seconds: float) -> str:
+    """One line: how many stages ran in which time, and which failed or were not started."""
+    if not outcomes:
+        return "Everything is up to date."
+    parts = []
+    for outcome in (DONE, FAILED, SKIPPED):
+        names = [stage for stage, of in outcomes.items() if of == outcome]
+        if names:
+            parts.append(f"{len(names)} {outcome}" + ("" if outcome == DONE else f" ({', '.join(names)})"))
+    return f"Stages: {', '.join(parts)}, in {seconds / 60:.1f} minutes."

@@ -1,0 +1,89 @@
+"""Whether a clone can trust dvc.lock: it belongs to this code and these parameters, and its outputs can be had."""
+
+import hashlib
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from difflab.cli.doctor import without_secrets
+from difflab.core.base.errors import DifflabError
+
+
+def verify(objects: bool = False) -> Iterator[str]:
+    """One line for each thing that holds, as it is found. Downloads no output.
+
+    Args:
+        objects: whether to hash every object of the local cache again.
+
+    Raises:
+        DifflabError: a stage is out of date, an output is not in the remote, or an object is damaged.
+    """
+    if objects:
+        count, damaged = damaged_objects()
+        if damaged:
+            listed = ", ".join(map(str, damaged))
+            raise DifflabError(f"damaged in the cache: {listed}; delete them, then `dvc pull` or `dvc repro`")
+        yield f"cache: {count} objects are what their names say"
+    if not Path("dvc.lock").exists():
+        raise DifflabError("dvc.lock is missing: run `dvc repro`, then commit it")
+    if stale := changed_stages():
+        raise DifflabError(f"out of date: {', '.join(stale)}; run `dvc repro`, then commit what it changes")
+    yield "dvc.lock: what `dvc repro` would write from this code, these parameters and these data"
+    if remote := default_remote():
+        if absent := not_in_remote():
+            few = ", ".join(absent[:5]) + (", ..." if len(absent) > 5 else "")
+            raise DifflabError(f"remote '{remote}' lacks {len(absent)} outputs ({few}): run `dvc push`")
+        yield f"remote '{remote}': has every output"
+    else:
+        yield "remote: none is set, so outputs exist only where they were made (docs/sharing.md)"
+
+
+def changed_stages() -> list[str]:
+    """What `dvc repro` would run, without the outputs being here."""
+    dry = _dvc("repro", "--dry", "--allow-missing")
+    pattern = r"(?:Running stage|failed to reproduce) '([^']+)'"  # fails where the new inputs are not here
+    stages = list(dict.fromkeys(re.findall(pattern, dry.stdout + dry.stderr)))
+    if not stages and dry.returncode:
+        raise DifflabError(_reason(dry))
+    return stages
+
+
+def damaged_objects() -> tuple[int, list[Path]]:
+    """How many objects the local cache has, and those whose content is not what their name says."""
+    folder = Path(_dvc("cache", "dir").stdout.strip()) / "files" / "md5"
+    found = [path for path in sorted(folder.glob("??/*")) if len(path.name.removesuffix(".dir")) == 30]
+    return len(found), [p for p in found if _md5(p) != p.parent.name + p.name.removesuffix(".dir")]
+
+
+def _md5(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "md5").hexdigest()
+
+
+def default_remote() -> str:
+    listed = _dvc("config", "core.remote")
+    return listed.stdout.strip() if listed.returncode == 0 else ""
+
+
+def not_in_remote() -> list[str]:
+    """Outputs that dvc.lock names and the default remote does not have."""
+    status = _dvc("data", "status", "--not-in-remote", "--json")
+    if status.returncode:
+        raise DifflabError(f"the remote cannot be read: {_reason(status)}")
+    return sorted(json.loads(status.stdout).get("not_in_remote", []))
+
+
+def _dvc(*arguments: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-m", "dvc", *arguments], capture_output=True, text=True, check=False
+    )
+
+
+def _reason(done: subprocess.CompletedProcess) -> str:
+    """The last error that DVC printed; else all it said, in one line: a broken YAML file has no such line."""
+    lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+    errors = [line for line in lines if line.startswith("ERROR: ")] or [" ".join(lines)]
+    return without_secrets(errors[-1].removeprefix("ERROR: ") or "DVC failed without a word")

@@ -1,0 +1,1 @@
+"""The ground floor, a dependency of every stage: errors, files, keyed random numbers, the machine."""

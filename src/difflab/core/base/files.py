@@ -1,0 +1,135 @@
+"""Files that are either whole or absent, and the same bytes every time."""
+
+import glob
+import hashlib
+import io
+import json
+import os
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from difflab.core.base.errors import DifflabError
+
+_ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
+
+
+@contextmanager
+def atomic_path(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; rename it to `path` when the block succeeds, delete it otherwise.
+
+    The block may write a file or make a folder at the temporary path. A full disk or Ctrl-C leaves nothing
+    under the final name; what a killed process left beside it, the next call removes. The suffix is kept,
+    because writers choose their format by it.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for left in path.parent.glob(f".{glob.escape(path.name)}.????????"):  # of a process that was killed
+        shutil.rmtree(left, ignore_errors=True)
+    folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    temporary = folder / path.name
+    try:
+        yield temporary
+        if not temporary.exists():
+            raise RuntimeError(f"nothing was written for {path}")
+        _open_to_read(temporary)
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        os.replace(temporary, path)
+    except OSError as error:
+        if error.errno == 28:
+            raise DifflabError(
+                f"the disk is full while writing {path}: free some space, then run again"
+            ) from error
+        raise
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _open_to_read(path: Path) -> None:
+    """Give files the mode that the umask allows; some writers make them for their owner alone."""
+    os.umask(mask := os.umask(0))
+    for file in path.rglob("*") if path.is_dir() else (path,):
+        if file.is_file():
+            file.chmod(0o666 & ~mask)
+
+
+def write_bytes(path: str | Path, content: bytes) -> None:
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def write_text(path: str | Path, content: str) -> None:
+    write_bytes(path, content.encode())
+
+
+def write_json(path: str | Path, value: object) -> None:
+    """Write indented JSON in the given key order; NaN and infinity are refused (they break `dvc metrics diff`)."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def link_or_copy(source: str | Path, target: str | Path) -> None:
+    """Put a finished file under a second name, without a second copy of its bytes where the disk allows it."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
+def read_json(path: str | Path) -> dict:
+    return json.loads(Path(path).read_text())
+
+
+def write_parquet(path: str | Path, frame) -> None:
+    """Write a pandas DataFrame as one Parquet file: zstd, no pandas metadata, no index, the same bytes every time."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
+    with atomic_path(path) as temporary:
+        pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
+
+
+def read_parquet(path: str | Path):
+    """A Parquet file as a pandas DataFrame; damage to its pages is noticed."""
+    import pandas as pd
+
+    return pd.read_parquet(path, page_checksum_verification=True)
+
+
+def write_csv(path: str | Path, frame) -> None:
+    """Write a pandas DataFrame as CSV without index, numbers with 6 significant digits, the same bytes every time."""
+    write_text(path, frame.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
+
+
+def write_zip(path: str | Path, entries: Iterable[tuple[str, bytes]]) -> None:
+    """Write an uncompressed archive of already compressed files (images), with a fixed date and in the given order."""
+    with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
+        for name, content in entries:
+            archive.writestr(zipfile.ZipInfo(name, date_time=_ZIP_EPOCH), content)
+
+
+def png_bytes(image) -> bytes:
+    """Encode a PIL image as PNG."""
+    buffer = io.BytesIO()
+    image.save(buffer, format="PNG")
+    return buffer.getvalue()
+
+
+def sha256_bytes(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def sha256_file(path: str | Path) -> str:
+    """Hash a file, or a folder as the sorted list of its files and their hashes."""
+    path = Path(path)
+    if path.is_dir():
+        digest = hashlib.sha256()
+        for file in sorted(p for p in path.rglob("*") if p.is_file() and "__pycache__" not in p.parts):
+            digest.update(f"{file.relative_to(path).as_posix()}\0{sha256_file(file)}\n".encode())
+        return digest.hexdigest()
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

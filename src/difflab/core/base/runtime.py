@@ -1,0 +1,121 @@
+"""The machine a stage runs on: threads, device, precision, progress, interruption."""
+
+import os
+import signal
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from difflab.core.base.errors import DifflabError, Interrupted
+
+if TYPE_CHECKING:
+    import torch
+
+
+def configure(num_threads: int) -> None:
+    """Fix the number of threads (results on a CPU depend on it) and quiet the libraries. Call before importing torch."""
+    os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = str(num_threads)
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("DIFFUSERS_VERBOSITY", "error")
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    if "torch" in sys.modules:
+        import torch
+
+        torch.set_num_threads(num_threads)
+
+
+def quiet() -> bool:
+    """Whether progress bars would be noise: in CI, or when nobody looks at the terminal."""
+    return os.environ.get("CI", "").lower() in {"1", "true"} or not sys.stderr.isatty()
+
+
+def progress(items: Iterable, total: int | None = None, desc: str = "", unit: str = "it") -> Iterable:
+    """A tqdm bar over `items`, silent where `quiet()`."""
+    from tqdm import tqdm
+
+    return tqdm(items, total=total, desc=desc, unit=unit, disable=quiet(), leave=False, dynamic_ncols=True)
+
+
+def process_index() -> tuple[int, int]:
+    """The index of this process and the number of processes, as `accelerate launch` and torchrun set them."""
+    return int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def resolve_device(name: str) -> "torch.device":
+    """`auto` takes the GPU where there is one (of several processes, each its own); other names are torch's.
+
+    Raises:
+        DifflabError: the named device is not on this machine.
+    """
+    import torch
+
+    if name == "auto":
+        own = int(os.environ.get("LOCAL_RANK", "0"))
+        return torch.device("cuda", own) if torch.cuda.is_available() else torch.device("cpu")
+    if name.startswith("cuda") and not torch.cuda.is_available():
+        raise DifflabError(
+            f"runtime.device is '{name}' but this machine shows no GPU: use -S runtime.device=auto"
+        )
+    return torch.device(name)
+
+
+def resolve_dtype(name: str) -> "torch.dtype":
+    import torch
+
+    return {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[name]
+
+
+class StopSignal:
+    """Set by the first Ctrl-C; a loop polls it, saves its state and raises `Interrupted`."""
+
+    def __init__(self) -> None:
+        self.requested = False
+
+    def __bool__(self) -> bool:
+        return self.requested
+
+
+@contextmanager
+def graceful_stop(what: str) -> Iterator[StopSignal]:
+    """Turn the first Ctrl-C (or SIGTERM) into a flag that a loop polls; a second one stops at once."""
+    stop = StopSignal()
+
+    def handle(signum: int, frame: object) -> None:
+        if stop.requested:
+            raise KeyboardInterrupt
+        stop.requested = True
+        print(
+            f"stopping: saving the state of {what} (Ctrl-C again to stop at once)",
+            file=sys.stderr,
+            flush=True,
+        )
+
+    previous = {s: signal.signal(s, handle) for s in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def immediate_stop(what: str) -> Iterator[None]:
+    """Turn Ctrl-C (or SIGTERM) into `Interrupted` at once, for work whose finished parts are files already."""
+
+    def handle(signum: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    previous = {s: signal.signal(s, handle) for s in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise interrupted(what) from None
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def interrupted(what: str) -> Interrupted:
+    return Interrupted(f"{what} stopped with its state saved: run the same command to go on")

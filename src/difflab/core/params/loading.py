@@ -1,0 +1,197 @@
+"""Read params.yaml, check all of it, and show a stage only the groups it declares."""
+
+import itertools
+import json
+import re
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from difflab.core.base.errors import DifflabError
+
+ALWAYS_VISIBLE = ("tracking",)  # cannot change a result
+
+
+class Declared:
+    """The declared groups as attributes; reading any other group is an error that says where to declare it."""
+
+    def __init__(self, params: Any, stage: str, groups: tuple[str, ...], path: str = "") -> None:
+        self._params, self._stage, self._groups, self._path = params, stage, groups, path
+
+    def __getattr__(self, name: str) -> Any:
+        path = f"{self._path}.{name}" if self._path else name
+        if not self._path and name in ALWAYS_VISIBLE:
+            return getattr(self._params, name)
+        if any(path == g or path.startswith(g + ".") for g in self._groups):
+            return _child(self._params, name)
+        if any(g.startswith(path + ".") for g in self._groups):
+            return Declared(_child(self._params, name), self._stage, self._groups, path)
+        raise DifflabError(
+            f"stage {self._stage} reads the parameter group '{path}' but dvc.yaml does not declare it under params"
+        )
+
+    __getitem__ = __getattr__
+
+    def as_dict(self) -> dict[str, Any]:
+        """The declared values as plain nested data, for fingerprints and for tracking."""
+        result: dict[str, Any] = {}
+        for group in sorted(self._groups):
+            value: Any = self
+            for part in group.split("."):
+                value = value[part] if isinstance(value, Declared) else _child(value, part)
+            result[group] = value.model_dump(mode="json") if hasattr(value, "model_dump") else value
+        return result
+
+
+def _child(value: Any, name: str) -> Any:
+    if isinstance(value, dict):
+        if name not in value:
+            raise DifflabError(f"there is no '{name}' here, only {', '.join(map(str, value))}")
+        return value[name]
+    return getattr(value, name)
+
+
+def load_params(path: str | Path = "params.yaml"):
+    """Read and check the whole of params.yaml.
+
+    Raises:
+        DifflabError: the file is absent, or a key is unknown, missing or out of range; the line names the key.
+    """
+
+    if not Path(path).exists():
+        raise DifflabError(f"{path} is missing: run `difflab compose` to write it from conf/")
+    return check_params(read_values(path), source=str(path))
+
+
+def check_params(values: Any, source: str):
+    """The checked parameters; `source` is what an error says they came from."""
+    from difflab.study import Params
+
+    try:
+        return Params.model_validate(values)
+    except ValidationError as error:
+        raise DifflabError(f"{source}: {describe(error)}") from None
+
+
+def read_values(path: str | Path = "params.yaml") -> dict[str, Any]:
+    """params.yaml as plain data, read as OmegaConf does (YAML 1.2 numbers: 1e-4 is a float).
+
+    Raises:
+        DifflabError: the file is not YAML; the line says where.
+    """
+    from omegaconf import OmegaConf
+    from yaml import YAMLError
+
+    try:
+        return OmegaConf.to_container(OmegaConf.load(path), resolve=True)
+    except YAMLError as error:
+        raise DifflabError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
+
+
+def dotted(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested parameters by their dotted names: `finetune.lora.rank`."""
+    result: dict[str, Any] = {}
+    for name, value in values.items():
+        result |= dotted(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {prefix + name: value}
+    return result
+
+
+def describe(error: ValidationError) -> str:
+    """One line for the first problems of a pydantic error: dotted key, what is wrong, what was given."""
+    problems = []
+    for item in error.errors()[:3]:
+        key = ".".join(map(str, item["loc"]))
+        if item["type"] == "extra_forbidden":
+            problems.append(f"unknown parameter '{key}'")
+        elif item["type"] == "missing":
+            problems.append(f"parameter '{key}' is missing")
+        else:
+            message = item["msg"].removeprefix("Value error, ")
+            given = "" if isinstance(item["input"], dict) else f" (given: {item['input']!r})"
+            problems.append(f"parameter '{key}': {message}{given}" if key else message)
+    return "; ".join(problems)
+
+
+@cache
+def read_pipeline(path: str) -> dict[str, Any]:
+    """The content of dvc.yaml; a `foreach` reads as a matrix of one axis whose items carry values.
+
+    Raises:
+        DifflabError: the file is absent, not YAML, or without stages.
+    """
+    import yaml
+
+    if not Path(path).exists():
+        raise DifflabError(f"{path} is missing: run this in the root of the repository")
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        content = yaml.load(Path(path).read_text(), Loader=loader)
+    except yaml.YAMLError as error:
+        raise DifflabError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(content, dict) or not content.get("stages"):
+        raise DifflabError(f"{path} has no stages: `git checkout {Path(path).name}` brings them back")
+    stages = {name: _as_matrix(s) if "foreach" in s else s for name, s in content["stages"].items()}
+    return content | {"stages": stages}
+
+
+def _as_matrix(stage: dict[str, Any]) -> dict[str, Any]:
+    """A `foreach` stage with its axis, which is the option that its command gives `${key}` to, under `matrix`.
+
+    `${item.x}` becomes `${each.x}`, and `${key}` becomes `${item.<axis>}`.
+    """
+    axis = re.search(r"--([\w-]+) \$\{key\}", stage["do"]["cmd"])[1].replace("-", "_")
+    text = json.dumps(stage["do"]).replace("${item.", "${each.").replace("${key}", f"${{item.{axis}}}")
+    return {**json.loads(text), "matrix": {axis: list(stage["foreach"])}, "each": stage["foreach"]}
+
+
+def addresses(path: str = "dvc.yaml") -> list[str]:
+    """Every stage of dvc.yaml as DVC names it, those of a matrix with each item: `finetune@blip2-minus`."""
+    names = []
+    for name, stage in read_pipeline(path)["stages"].items():
+        axes = stage.get("matrix", {}).values()
+        names += [f"{name}@{'-'.join(item)}" for item in itertools.product(*axes)] if axes else [name]
+    return names
+
+
+def stage_entry(stage: str, item: dict[str, str], path: str = "dvc.yaml") -> dict[str, Any]:
+    """A stage's entry in dvc.yaml with `${item.x}` and `${group.key}` (of params.yaml) replaced.
+
+    Raises:
+        DifflabError: there is no such stage, or a value of `item` is none of its matrix.
+    """
+
+    def value_of(name: str) -> str:
+        value: Any = read_values()
+        if name.startswith("item."):
+            value = {"item": item}
+        if name.startswith("each."):
+            value = {"each": stages[stage]["each"][next(iter(item.values()))]}
+        for part in name.split("."):
+            value = value[part]
+        return str(value)
+
+    def resolve(value: Any) -> Any:
+        if isinstance(value, str):
+            return re.sub(r"\$\{([\w.]+)\}", lambda m: value_of(m[1]), value)
+        if isinstance(value, list):
+            return [resolve(v) for v in value]
+        if isinstance(value, dict):
+            return {resolve(k): resolve(v) for k, v in value.items()}
+        return value
+
+    stages = read_pipeline(path)["stages"]
+    if stage not in stages:
+        raise DifflabError(f"dvc.yaml has no stage '{stage}'; it has {', '.join(stages)}")
+    for name, known in stages[stage].get("matrix", {}).items():
+        if name in item and item[name] not in known:
+            option = name.replace("_", "-")
+            raise DifflabError(f"--{option} '{item[name]}' is none of {', '.join(map(str, known))}")
+    return resolve(stages[stage])
+
+
+def declared_groups(stage: str, item: dict[str, str], path: str = "dvc.yaml") -> tuple[str, ...]:
+    """The parameter groups that dvc.yaml lists under `params` of this stage."""
+    return tuple(stage_entry(stage, item, path).get("params", []))

@@ -1,0 +1,238 @@
+"""What every stage does around its own work: parameters, tracking, a scratch folder, clear errors, a last line.
+
+A stage script is
+    def main(stage: Stage, *, captions: str) -> None: ...
+    if __name__ == "__main__":
+        run(main)
+and is started as `python -m stages.<name> --captions blip2`.
+"""
+
+import argparse
+import contextlib
+import fcntl
+import hashlib
+import inspect
+import itertools
+import json
+import os
+import shutil
+import signal
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any
+
+from difflab.core import tracking
+from difflab.core.base import runtime
+from difflab.core.base.errors import DifflabError, Interrupted, one_line
+from difflab.core.base.files import read_json, sha256_file, write_json
+from difflab.core.params import Declared, load_params
+from difflab.core.params.loading import declared_groups, stage_entry
+
+
+class Stage:
+    """The running stage: its parameters, its matrix item, its tracked run and its scratch folder.
+
+    Attributes:
+        name: the stage's name in dvc.yaml, without the matrix item.
+        item: the matrix item, e.g. {"captions": "blip2", "logit_mean": "minus"}; empty for a plain stage.
+        params: the declared parameter groups.
+        run: the tracked MLflow run (`log_metrics`, `log_artifact`); never raises.
+    """
+
+    def __init__(self, name: str, item: dict[str, str], variant: str = "") -> None:
+        self.name, self.item = name, item
+        self.entry_name = variant or name
+        self.params = Declared(load_params(), self.entry_name, declared_groups(self.entry_name, item))
+        self.run = tracking.NoRun()
+        self._started = time.perf_counter()
+        self._locks: list[IO[str]] = []
+        self._scratch: Path | None = None
+        self._fingerprint = ""
+
+    @property
+    def address(self) -> str:
+        """The name as DVC writes it: `finetune@blip2-minus`."""
+        of_matrix = (
+            self.item and self.entry_name == self.name
+        )  # a stage run with --as has no matrix of its own
+        return self.entry_name + ("@" + "-".join(self.item.values()) if of_matrix else "")
+
+    def fingerprint(self) -> str:
+        """A hash of the declared parameters, the matrix item and the content of every dependency (data and code)."""
+        if not self._fingerprint:
+            deps = stage_entry(self.entry_name, self.item).get("deps", [])
+            known = _locked_hashes() if os.environ.get("DVC_STAGE") else {}
+            content = {dep: known.get(dep) or _content_hash(dep) for dep in deps}
+            text = json.dumps([self.address, self.params.as_dict(), content], sort_keys=True)
+            self._fingerprint = hashlib.sha256(text.encode()).hexdigest()[:16]
+        return self._fingerprint
+
+    def scratch(self) -> Path:
+        """The folder for resumable state, `.scratch/<stage>/<fingerprint>` under DVC_ROOT, held under a lock.
+
+        So are the stage's outputs in this workspace, whatever its parameters. Where another workspace (a queued
+        experiment) works on the same state at this moment, a folder beside it: both make the same outputs.
+
+        States of other fingerprints of the same stage are left alone (another experiment may go on from them).
+
+        Raises:
+            DifflabError: another live process makes the same outputs; its pid is named.
+        """
+        if self._scratch is None:
+            root = Path(os.environ.get("DVC_ROOT", "."))
+            self._scratch = root / ".scratch" / self.address / self.fingerprint()
+            if runtime.process_index()[0] == 0:  # held for the whole launch
+                self._hold()
+                self.run.resume(self._scratch)
+        self._scratch.mkdir(parents=True, exist_ok=True)
+        return self._scratch
+
+    def _hold(self) -> None:
+        """Lock the outputs of this workspace and a state for this process until it ends."""
+        outputs = Path(".scratch/running") / self.address
+        if not self._lock(outputs):
+            raise _already_running(self.address, outputs)
+        state = self._scratch
+        beside = (state.with_name(f"{state.name}-{number}") for number in itertools.count(2))
+        while not self._lock(self._scratch):
+            if runtime.process_index()[1] > 1:  # the others of this launch know the first folder only
+                raise _already_running(self.address, state)
+            self._scratch = next(beside)
+
+    def _lock(self, folder: Path) -> bool:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / "lock").open("a+")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.close()
+            return False
+        if not os.fstat(lock.fileno()).st_nlink:  # its owner has ended and removed the folder
+            lock.close()
+            return self._lock(folder)
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        self._locks.append(lock)
+        return True
+
+    def write_metrics(self, path: str | Path, metrics: dict[str, float | int | str]) -> None:
+        """Write a flat metrics file (keys in the given order, numbers rounded to 6 significant digits) and track it."""
+        flat = {k: _rounded(v) for k, v in metrics.items()}
+        write_json(path, flat)
+        self.run.log_metrics({k: v for k, v in flat.items() if isinstance(v, int | float)})
+
+    def done(self, message: str) -> None:
+        """Print the final line: what was written and the headline number."""
+        seconds = time.perf_counter() - self._started
+        print(f"{self.address}: {message} ({seconds:.1f} s)", flush=True)
+
+    def _finish(self) -> None:
+        if self._locks:
+            shutil.rmtree(self._scratch, ignore_errors=True)
+            for lock in self._locks:
+                lock.close()
+
+
+def _already_running(address: str, held: Path) -> DifflabError:
+    pid = (held / "lock").read_text().strip()
+    return DifflabError(
+        f"{address} is already running as process {pid}: wait for it, or end that process, then run again"
+    )
+
+
+def _rounded(value: Any) -> Any:
+    return float(f"{value:.6g}") if isinstance(value, float) else value
+
+
+def _content_hash(path: str) -> str:
+    if not Path(path).exists():
+        raise DifflabError(f"{path} is missing: run `dvc repro` (or `dvc pull`) to make it")
+    return sha256_file(path)
+
+
+def _locked_hashes() -> dict[str, str]:
+    """The hashes of other stages' outputs, as DVC has just found them: data need not be read again."""
+    import yaml
+
+    lock = Path("dvc.lock")
+    if not lock.exists():
+        return {}
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    stages = (yaml.load(_read_alone(lock), Loader=loader) or {}).get("stages", {})
+    return {out["path"]: out["md5"] for s in stages.values() for out in s.get("outs", []) if "md5" in out}
+
+
+def _read_alone(path: Path, guard: Path = Path(".dvc/tmp/lock"), limit: float = 10.0) -> str:
+    """The text of a file that DVC rewrites under its lock `guard`, between two such writes.
+
+    A command that holds the lock for longer than `limit` seconds is a transfer, which does not write the file.
+    """
+    if not guard.exists():
+        return path.read_text()
+    with guard.open() as stream:
+        deadline = time.monotonic() + limit
+        while time.monotonic() < deadline:
+            with contextlib.suppress(BlockingIOError):
+                fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                break
+            time.sleep(0.05)
+        return path.read_text()
+
+
+def run(main: Callable[..., None]) -> None:
+    """Run a stage script's `main(stage, *, <matrix keys>)` as a program and exit with its status."""
+    started = time.perf_counter()
+    name = Path(sys.modules[main.__module__].__file__).stem
+    item, variant = _parse(name, main)
+    warnings.formatwarning = lambda message, *_, **__: f"WARNING {name}: {message}\n"
+    stage: Stage | None = None
+    status, code = "FAILED", 1
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # from here on there is something to save
+    try:
+        stage = Stage(name, item, variant)
+        runtime.configure(stage.params.runtime.num_threads if _declares(stage, "runtime") else 1)
+        stage.run = tracking.start(stage)
+        main(stage, **item)
+        stage._finish()
+        status, code = "FINISHED", 0
+    except (Interrupted, KeyboardInterrupt) as stop:
+        print(f"{name}: {str(stop) or 'stopped'}", file=sys.stderr, flush=True)
+        status, code = "KILLED", 130
+    except Exception as error:
+        if (line := one_line(error)) is None:
+            raise
+        print(f"ERROR {name}: {line}", file=sys.stderr, flush=True)
+    finally:
+        if stage is not None:
+            with contextlib.suppress(KeyboardInterrupt):  # the recording process ends by itself
+                stage.run.end(status)
+            _note_time(stage, time.perf_counter() - started, status)
+    sys.exit(code)
+
+
+def _declares(stage: Stage, group: str) -> bool:
+    return group in declared_groups(stage.entry_name, stage.item)
+
+
+def _parse(name: str, main: Callable[..., None]) -> tuple[dict[str, str], str]:
+    doc = inspect.getdoc(sys.modules[main.__module__]) or ""
+    parser = argparse.ArgumentParser(prog=f"python -m stages.{name}", description=doc)
+    for key in list(inspect.signature(main).parameters)[1:]:
+        parser.add_argument(f"--{key.replace('_', '-')}", dest=key, required=True)
+    parser.add_argument(
+        "--as", dest="variant", default="", help="take parameters and dependencies of this dvc.yaml stage"
+    )
+    values = vars(parser.parse_args())
+    variant = values.pop("variant")
+    return values, variant
+
+
+def _note_time(stage: Stage, seconds: float, status: str) -> None:
+    """Keep the wall time of each stage's last run under .scratch (times never go into outputs)."""
+    path = Path(os.environ.get("DVC_ROOT", ".")) / ".scratch" / "times" / f"{stage.address}.json"
+    previous = read_json(path) if path.exists() else {}
+    write_json(path, {**previous, "seconds": round(seconds, 1), "status": status})

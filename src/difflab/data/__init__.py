@@ -1,1 +1,0 @@
-"""Images and their tables: the miniature, official archives, attribute tables, splits, crops, weights."""

@@ -1,0 +1,1 @@
+"""What the DDPM study trains on, in memory."""

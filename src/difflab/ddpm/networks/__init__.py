@@ -1,0 +1,1 @@
+"""Diffusion networks of pixels and latents behind one contract, their noise schedules and conditions."""

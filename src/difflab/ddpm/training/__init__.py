@@ -1,0 +1,1 @@
+"""The training of denoisers: corruption, weighting, loop, held-out loss."""

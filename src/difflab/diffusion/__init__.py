@@ -1,1 +1,0 @@
-"""Rectified flow: the path, its targets, and the densities of sigma in training."""

@@ -1,0 +1,1 @@
+"""Official archives where they lie: a zip, a tar.gz or an unpacked folder."""

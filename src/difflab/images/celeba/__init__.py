@@ -1,0 +1,1 @@
+"""CelebA-HQ and CelebA: attribute tables, split, face crops."""

@@ -1,0 +1,1 @@
+"""What attributes say of a picture: facts, their contradictions, and the sentences of CelebA."""

@@ -1,0 +1,32 @@
+"""Pictures beside one another."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image
+
+from difflab.core.base.errors import DifflabError
+
+
+def grid(images: Sequence[np.ndarray], ncols: int, padding: int = 2, min_side: int = 64) -> Image.Image:
+    """Tile uint8 images [H, W, 3] of one size on white, row by row, `ncols` in each.
+
+    Images smaller than `min_side` are enlarged by a whole factor, pixel by pixel, so that one can see them.
+
+    Raises:
+        DifflabError: no images.
+    """
+    if not len(images):
+        raise DifflabError("a grid needs at least one image")
+    factor = max(1, -(-min_side // max(images[0].shape[:2])))
+    tiles = [np.asarray(image).repeat(factor, axis=0).repeat(factor, axis=1) for image in images]
+    height, width, _ = tiles[0].shape
+    ncols = min(ncols, len(tiles))
+    nrows = -(-len(tiles) // ncols)
+    shape = (nrows * (height + padding) + padding, ncols * (width + padding) + padding, 3)
+    canvas = np.full(shape, 255, np.uint8)
+    for number, tile in enumerate(tiles):
+        top = padding + (number // ncols) * (height + padding)
+        left = padding + (number % ncols) * (width + padding)
+        canvas[top : top + height, left : left + width] = tile
+    return Image.fromarray(canvas)

@@ -1,0 +1,1 @@
+"""From an archive to checked samples: what every preparing stage does."""

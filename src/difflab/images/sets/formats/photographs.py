@@ -1,0 +1,25 @@
+"""A folder or zip archive of photographs of any sizes, without any table."""
+
+from pathlib import PurePosixPath
+
+from difflab.core.base.errors import DifflabError
+from difflab.images.archives.archive import Archive
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
+
+
+def list_files(archive: Archive) -> list[str]:
+    """The photographs, by name; other files, hidden ones among them, are passed over.
+
+    Raises:
+        DifflabError: there is none.
+    """
+    files = sorted(name for name in archive.names() if _is_photograph(PurePosixPath(name)))
+    if not files:
+        raise DifflabError(f"{archive.path} has no photographs ({', '.join(SUFFIXES)}): put some there")
+    return files
+
+
+def _is_photograph(path: PurePosixPath) -> bool:
+    hidden = any(part.startswith((".", "__MACOSX")) for part in path.parts)
+    return path.suffix.lower() in SUFFIXES and not hidden

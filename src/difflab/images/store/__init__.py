@@ -1,0 +1,1 @@
+"""Reading prepared images: the store by sample id, and pixels in the range of the networks."""

@@ -1,0 +1,1 @@
+"""Measures: distances between sets of images, restoration, texts, and the intervals around them."""

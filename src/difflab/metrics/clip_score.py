@@ -1,0 +1,38 @@
+"""CLIP score: how near a picture is to its text, by a released CLIP (Hessel et al. 2021, "CLIPScore")."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from difflab.core.base.runtime import resolve_device
+from difflab.metrics.features.features import as_array
+
+
+class ClipScorer:
+    """A `CLIPModel` with its processor, from a resolved folder."""
+
+    def __init__(self, folder: str | Path, device: str = "cpu") -> None:
+        from transformers import CLIPModel, CLIPProcessor
+
+        self.device = resolve_device(device)
+        self.model = CLIPModel.from_pretrained(folder, local_files_only=True).to(self.device).eval()
+        self.processor = CLIPProcessor.from_pretrained(folder, local_files_only=True)
+
+    @torch.no_grad()
+    def __call__(self, images: Iterable, texts: Sequence[str]) -> float:
+        """100 max(cos, 0) of the embeddings, mean over pairs; without the paper's factor 2.5, as it is usually quoted.
+
+        Texts are cut at the length of the encoder.
+        """
+        inputs = self.processor(
+            text=list(texts),
+            images=[as_array(i) for i in images],
+            return_tensors="pt",
+            padding=True,
+            truncation=True,
+        ).to(self.device)
+        seen = self.model(**inputs)
+        cosines = torch.nn.functional.cosine_similarity(seen.image_embeds, seen.text_embeds)
+        return float(np.mean(100 * cosines.clamp_min(0).double().cpu().numpy()))

@@ -1,0 +1,154 @@
+"""Images to feature vectors: the extractors behind Frechet and kernel distances.
+
+An extractor has a `name`, a `dim`, a `resize` rule in words, a `fingerprint` of its weights and a call that
+maps uint8 images [n, H, W, 3] of one size to float32 features [n, dim].
+"""
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from difflab.core.base.errors import DifflabError
+from difflab.core.base.files import atomic_path, sha256_bytes, sha256_file
+
+
+class Extractor(Protocol):
+    """What `extract` needs; `vision_encoder` and `inception` below make one."""
+
+    name: str
+    dim: int
+    resize: str
+    fingerprint: str
+
+    def __call__(self, images: np.ndarray) -> np.ndarray: ...
+
+
+def load_extractor(name: str, folder: Path, device: str = "cpu") -> Extractor:
+    """The extractor `name` ("vision_encoder" or "inception") with its weights from its role folder.
+
+    Raises:
+        DifflabError: unknown name, or the folder has no weights for it.
+    """
+    if name == "vision_encoder":
+        from difflab.models import roles
+
+        return VisionEncoderExtractor(roles.resolve(folder), device)
+    if name == "inception":
+        from difflab.metrics.features.inception import InceptionExtractor
+
+        return InceptionExtractor(folder, device)
+    raise DifflabError(f"unknown feature extractor '{name}': vision encoder or inception")
+
+
+class VisionEncoderExtractor:
+    """Features of the study's own classifier, the vision vision encoder that the zoo trains.
+
+    Attributes:
+        vision encoder: the classifier itself, for class accuracy.
+    """
+
+    name = "vision_encoder"
+
+    def __init__(self, folder: Path, device: str = "cpu") -> None:
+        from difflab.core.base.runtime import resolve_device
+        from difflab.models.vision import vision_encoder
+
+        self.device = resolve_device(device)
+        self.vision_encoder = vision_encoder.load(folder).to(self.device).eval()
+        self.size = self.vision_encoder.image_size
+        self.dim = self.vision_encoder.dim
+        self.resize = f"centre square, antialiased bicubic to {self.size}"
+        self.fingerprint = sha256_file(folder)
+
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        import torch
+
+        with torch.inference_mode():
+            return self.vision_encoder.features(self.tensor(images)).float().cpu().numpy()
+
+    def tensor(self, images: np.ndarray):
+        """uint8 [n, H, W, 3] to float32 [n, 3, S, S] in [-1, 1] on the vision encoder's device."""
+        from PIL import Image
+
+        from difflab.images.store.tensors import to_tensor
+
+        return to_tensor([Image.fromarray(x) for x in images], self.size).to(self.device)
+
+
+def as_array(image) -> np.ndarray:
+    """A PIL image or an array as uint8 [H, W, 3].
+
+    Raises:
+        DifflabError: another dtype or shape; features of floats in an unknown range would be wrong silently.
+    """
+    if not isinstance(image, np.ndarray):
+        image = np.asarray(image.convert("RGB"))
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        raise DifflabError(f"an image is {image.dtype} {image.shape}: uint8 [H, W, 3] is needed")
+    return image
+
+
+def batches(images: Iterable, batch_size: int) -> Iterable[np.ndarray]:
+    """uint8 batches [<=batch_size, H, W, 3] in order; a batch also ends where the size of the images
+    changes."""
+    batch: list[np.ndarray] = []
+    for image in map(as_array, images):
+        if batch and (len(batch) == batch_size or image.shape != batch[0].shape):
+            yield np.stack(batch)
+            batch = []
+        batch.append(image)
+    if batch:
+        yield np.stack(batch)
+
+
+def extract(images: Iterable, extractor: Extractor, batch_size: int = 50) -> np.ndarray:
+    """Features float32 [n, dim] of images (uint8 arrays [H, W, 3], an array [n, H, W, 3], or PIL), in order.
+
+    Row i depends on image i only; the batch size changes it by float32 rounding (relative difference < 1e-5).
+    """
+    rows = [extractor(batch) for batch in batches(images, batch_size)]
+    return np.concatenate(rows) if rows else np.zeros((0, extractor.dim), np.float32)
+
+
+def reference_features(
+    store, ids: Sequence[str], extractor: Extractor, batch_size: int = 50, cache: Path | None = None
+) -> np.ndarray:
+    """Features of real images of an `ImageStore`, float32 [len(ids), dim], kept under `cache` between runs.
+
+    The file name is the hash of the images' own hashes, the extractor's weights, its resize rule and the
+    runtime, so a changed image, extractor or thread count is another file, never a wrong one.
+    """
+    path = (cache or cache_folder()) / f"{_cache_key(store, ids, extractor, batch_size)}.safetensors"
+    if path.exists():
+        from safetensors.numpy import load_file
+
+        return load_file(path)["features"]
+    features = extract(_read(store, ids, batch_size), extractor, batch_size)
+    from safetensors.numpy import save_file
+
+    with atomic_path(path) as temporary:
+        save_file({"features": features}, temporary)
+    return features
+
+
+def cache_folder() -> Path:
+    """Where features of real images are kept: outside the outputs, because they can always be computed
+    again."""
+    return Path(os.environ.get("DVC_ROOT", ".")) / ".scratch" / "features"
+
+
+def _read(store, ids: Sequence[str], batch_size: int) -> Iterable:
+    for start in range(0, len(ids), batch_size):
+        yield from store.read(ids[start : start + batch_size])
+
+
+def _cache_key(store, ids: Sequence[str], extractor: Extractor, batch_size: int) -> str:
+    import torch
+
+    made_by = [extractor.name, extractor.resize, extractor.fingerprint, batch_size, torch.__version__]
+    made_by += [torch.get_num_threads(), torch.backends.cpu.get_cpu_capability()]
+    lines = [*map(str, made_by), *(f"{i} {store.sha256(i)}" for i in ids)]
+    return sha256_bytes("\n".join(lines).encode())[:32]

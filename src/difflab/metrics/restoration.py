@@ -1,0 +1,60 @@
+"""How near a restored image is to the clean one: PSNR and SSIM of scikit-image, with an interval."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from difflab.core.base.errors import DifflabError
+
+SETTINGS = "per image on [0, 1], then the mean; SSIM of scikit-image's default, a 7 x 7 window, over channels"
+
+
+@dataclass(frozen=True)
+class Quality:
+    """PSNR (dB) and SSIM of each image, float64 [n]."""
+
+    psnr: np.ndarray
+    ssim: np.ndarray
+
+    def metrics(self, prefix: str) -> dict[str, float]:
+        """Means and the half-widths of their 95 % intervals over images: `<prefix>_psnr`, `..._psnr_ci95`, ..."""
+        result = {}
+        for name, values in (("psnr", self.psnr), ("ssim", self.ssim)):
+            result[f"{prefix}_{name}"] = float(values.mean())
+            result[f"{prefix}_{name}_ci95"] = half_width(values)
+        return result
+
+
+def compare(clean: np.ndarray, restored: np.ndarray, cut: bool = True) -> Quality:
+    """Quality of restored images against clean ones, both float [n, H, W, C].
+
+    Args:
+        clean: in 0..1.
+        cut: cut `restored` to 0..1, as saving it would; False measures noise as it was added.
+
+    Raises:
+        DifflabError: different shapes, or images smaller than SSIM's window of 7 pixels.
+    """
+    from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+
+    if clean.shape != restored.shape:
+        raise DifflabError(f"images {restored.shape} cannot be compared with images {clean.shape}")
+    if min(clean.shape[1:3]) < 7:
+        raise DifflabError(
+            f"images of {clean.shape[1]} x {clean.shape[2]} are smaller than SSIM's window of 7"
+        )
+    restored = np.clip(restored, 0, 1) if cut else restored
+    pairs = list(zip(clean.astype(np.float64), restored.astype(np.float64), strict=True))
+    psnr = [peak_signal_noise_ratio(a, b, data_range=1.0) for a, b in pairs]
+    ssim = [structural_similarity(a, b, data_range=1.0, channel_axis=-1) for a, b in pairs]
+    return Quality(np.array(psnr), np.array(ssim))
+
+
+def half_width(values: np.ndarray) -> float:
+    """Half of the 95 % interval of the mean, by Student's t; 0 for a single value."""
+    from scipy.stats import t
+
+    if len(values) < 2:
+        return 0.0
+    return float(t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / math.sqrt(len(values)))

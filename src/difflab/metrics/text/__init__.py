@@ -1,0 +1,1 @@
+"""How near captions come to the references of their images."""

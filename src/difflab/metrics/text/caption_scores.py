@@ -1,0 +1,168 @@
+"""How near captions come to the references of their images: BLEU, ROUGE-L, METEOR, CIDEr-D.
+
+All of them see the same words (`words`). BLEU is sacrebleu's, ROUGE-L rouge-score's, METEOR nltk's; CIDEr-D
+is that of the COCO caption evaluation.
+"""
+
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from difflab.core.base.errors import DifflabError
+from difflab.metrics.text.cider import CiderD
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from sacrebleu.metrics import BLEU
+
+MEASURES = ("bleu_1", "bleu_2", "rouge_l", "meteor_exact_stem", "cider_d")
+CORPUS_MEASURES = ("bleu_1_corpus", "bleu_2_corpus")
+Words = Sequence[str]
+_WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
+
+
+def words(text: str) -> list[str]:
+    """The words that every measure compares: lower case, runs of letters and digits of any script.
+
+    An apostrophe inside a word stays in it; other punctuation separates words and is dropped.
+    Unicode is normalised first (NFC), so "crème" is one word however it is encoded.
+    """
+    return _WORD.findall(
+        unicodedata.normalize("NFC", text).replace("\N{RIGHT SINGLE QUOTATION MARK}", "'").lower()
+    )
+
+
+@dataclass(frozen=True)
+class CaptionScores:
+    """Scores of one set of captions.
+
+    Attributes:
+        ids: image ids, ascending.
+        per_image: float64 [len(ids)] in the order of `ids` by name of `MEASURES`. BLEU is the sentence's own,
+            without smoothing. All lie in 0..1 but cider_d, which lies in 0..10.
+        corpus: the mean over images of each of `MEASURES`, and `CORPUS_MEASURES`: BLEU of counts that are
+            summed over the images first, in 0..1.
+    """
+
+    ids: tuple[str, ...]
+    per_image: dict[str, np.ndarray]
+    corpus: dict[str, float]
+
+    def frame(self) -> "pd.DataFrame":
+        """One row per image: `id` and a column for each of `MEASURES`."""
+        import pandas as pd
+
+        return pd.DataFrame({"id": self.ids, **self.per_image})
+
+
+class CaptionScorer:
+    """Scores captions against the references of a fixed set of images.
+
+    Args:
+        references: one or more references by image id; those without any word are left out.
+
+    Raises:
+        DifflabError: fewer than two images (CIDEr-D weighs words by how many images' references have them), or
+            an image has no reference with a word.
+    """
+
+    def __init__(self, references: Mapping[str, Sequence[str]]) -> None:
+        self.ids = tuple(sorted(references))
+        if len(self.ids) < 2:
+            raise DifflabError(
+                f"captions of {len(self.ids)} images cannot be scored: CIDEr-D needs the references of two or more"
+            )
+        found = {i: [tokens for text in references[i] if (tokens := words(text))] for i in self.ids}
+        if bare := [i for i in self.ids if not found[i]]:
+            raise DifflabError(
+                f"{len(bare)} images have no reference, first {bare[0]}: leave them out of the scored set"
+            )
+        self.references = [found[i] for i in self.ids]
+        self.cider = CiderD(self.references)
+
+    def score(self, captions: Mapping[str, str], what: str = "captions") -> CaptionScores:
+        """Scores of one caption for each image; a caption without any word scores 0 in every measure.
+
+        Args:
+            captions: by image id.
+            what: names them in a message.
+
+        Raises:
+            DifflabError: the captions are not those of exactly these images.
+        """
+        self._check(captions, what)
+        predicted = [words(captions[i]) for i in self.ids]
+        pairs = list(zip(predicted, self.references, strict=True))
+        bleu = {n: _bleu(n) for n in (1, 2)}
+        per_image = {f"bleu_{n}": [_bleu_of(bleu[n], [pair]) for pair in pairs] for n in bleu}
+        per_image["rouge_l"] = [rouge_l(*pair) for pair in pairs]
+        per_image["meteor_exact_stem"] = [meteor_exact_stem(*pair) for pair in pairs]
+        per_image["cider_d"] = self.cider(predicted)
+        arrays = {name: np.asarray(values, dtype=np.float64) for name, values in per_image.items()}
+        corpus = {name: float(values.mean()) for name, values in arrays.items()}
+        corpus |= {f"bleu_{n}_corpus": _bleu_of(bleu[n], pairs) for n in bleu}
+        return CaptionScores(self.ids, arrays, corpus)
+
+    def _check(self, captions: Mapping[str, str], what: str) -> None:
+        for lack, ids in (
+            ("have no caption", set(self.ids) - set(captions)),
+            ("have a caption but no reference", set(captions) - set(self.ids)),
+        ):
+            if ids:
+                raise DifflabError(
+                    f"{what}: {len(ids)} images {lack}, first {min(ids)}: give exactly the scored images a caption"
+                )
+
+
+def rouge_l(caption: Words, references: Sequence[Words]) -> float:
+    """F1 (beta 1) of the longest common subsequence of words, of the best reference (Lin 2004), in 0..1.
+
+    The COCO evaluation weighs recall more (beta 1.2) and takes precision and recall from different references.
+    """
+    from rouge_score.rouge_scorer import RougeScorer
+
+    scorer = RougeScorer(["rougeL"], tokenizer=_Blanks())
+    found = scorer.score_multi([" ".join(r) for r in references], " ".join(caption))
+    return float(found["rougeL"].fmeasure)
+
+
+def meteor_exact_stem(caption: Words, references: Sequence[Words]) -> float:
+    """METEOR of the best reference by exact and stem matches alone (Lavie and Agarwal 2007), in 0..1.
+
+    The synonym matches of METEOR need WordNet, which is a download: without them it comes out lower. Parameters are
+    nltk's (alpha .9, beta 3, gamma .5), by which an exact caption of m words has 1 - .5 / m^3.
+    """
+    from nltk.translate.meteor_score import meteor_score
+
+    return float(meteor_score(references, caption, wordnet=_NoSynonyms()))
+
+
+def _bleu(order: int) -> "BLEU":
+    """BLEU without smoothing: a caption without any match of some order has 0, as one too short to have any."""
+    from sacrebleu.metrics import BLEU
+
+    return BLEU(tokenize="none", smooth_method="none", max_ngram_order=order, force=True)
+
+
+def _bleu_of(metric: "BLEU", pairs: Sequence[tuple[Words, Sequence[Words]]]) -> float:
+    """BLEU of captions with their references, in 0..1; the brevity penalty takes the closest reference's length."""
+    most = max(len(references) for _, references in pairs)
+    streams = [[" ".join(r[k]) if k < len(r) else None for _, r in pairs] for k in range(most)]
+    return metric.corpus_score([" ".join(caption) for caption, _ in pairs], streams).score / 100
+
+
+class _Blanks:
+    """A tokenizer for rouge-score: the words are already found."""
+
+    tokenize = staticmethod(str.split)
+
+
+class _NoSynonyms:
+    """A WordNet without entries."""
+
+    def synsets(self, word: str) -> list:
+        return []

@@ -1,0 +1,1 @@
+"""The archives of the miniature, in the formats of the official ones."""

@@ -1,0 +1,122 @@
+"""The archives of the miniature's image sets, in the formats of CIFAR-10, MNIST, COCO and recipes."""
+
+import csv
+import gzip
+import io
+import json
+import tarfile
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from difflab.core.base.files import write_bytes, write_zip
+from difflab.miniature.archives import set_pictures
+from difflab.miniature.words.sentences import PHOTOS, WORDS, sentences
+
+CIFAR10_FOLDER = "cifar-10-batches-bin"
+CIFAR10_FILES = {"train": [f"data_batch_{n}.bin" for n in range(1, 6)], "test": ["test_batch.bin"]}
+MNIST_NAMES = {"train": "train", "test": "t10k"}
+RECIPES = "Food Ingredients and Recipe Dataset with Image Name Mapping.csv"
+
+
+def write_cifar10(path: Path, seed: int) -> None:
+    """cifar-10-binary.tar.gz: five batches of 300 images to train on, one of 300 to test, the names of the classes."""
+    names = "\n".join(name.lower() for name in set_pictures.CLASSES) + "\n\n"
+    entries = [("batches.meta.txt", names.encode())]
+    for split, files in CIFAR10_FILES.items():
+        images, labels = set_pictures.crops(split, seed)
+        planes = images.transpose(0, 3, 1, 2).reshape(len(images), -1)
+        rows = np.concatenate([labels[:, None], planes], axis=1)
+        parts = np.array_split(rows, len(files))
+        entries += [(file, part.tobytes()) for file, part in zip(files, parts, strict=True)]
+    write_bytes(path, _gzip(_tar((f"{CIFAR10_FOLDER}/{name}", content) for name, content in entries)))
+
+
+def write_mnist(folder: Path, seed: int) -> None:
+    """The four idx files of MNIST, packed by gzip: 1,497 digits to train on and 300 to test."""
+    for split, name in MNIST_NAMES.items():
+        images, labels = set_pictures.large_digits(split, seed)
+        write_bytes(folder / f"{name}-images-idx3-ubyte.gz", _gzip(_idx(images)))
+        write_bytes(folder / f"{name}-labels-idx1-ubyte.gz", _gzip(_idx(labels)))
+
+
+def write_scenes(path: Path, seed: int) -> None:
+    """landscapes.zip: 60 photographs of various sizes."""
+    pictures = enumerate(set_pictures.scenes(seed), start=1)
+    write_zip(path, ((f"landscapes/{number:06d}.jpg", _jpeg(image)) for number, image in pictures))
+
+
+def write_coco(path: Path, seed: int) -> None:
+    """coco.zip: 40 images with five captions each, and annotations/captions_train2017.json."""
+    pictures = set_pictures.captioned(seed)
+    files = [f"{number:012d}.jpg" for number in range(1, len(pictures) + 1)]
+    images = [
+        {"file_name": file, "height": picture.image.shape[0], "width": picture.image.shape[1], "id": number}
+        for number, (file, picture) in enumerate(zip(files, pictures, strict=True), start=1)
+    ]
+    captions = [
+        (number, caption)
+        for number, picture in enumerate(pictures, start=1)
+        for caption in sentences(picture)
+    ]
+    annotations = [
+        {"image_id": number, "id": id, "caption": caption}
+        for id, (number, caption) in enumerate(captions, start=1)
+    ]
+    content = {"info": {"description": "digits over photographs"}, "licenses": []}
+    content |= {"images": images, "annotations": annotations}
+    entries = [("annotations/captions_train2017.json", json.dumps(content).encode())]
+    entries += [
+        (f"train2017/{file}", _jpeg(picture.image)) for file, picture in zip(files, pictures, strict=True)
+    ]
+    write_zip(path, entries)
+
+
+def write_recipes(path: Path, seed: int) -> None:
+    """The zip of the recipes: their csv with all its columns, and "Food Images" with 480 pictures."""
+    titled = set_pictures.titled(seed)
+    names = [title.lower().replace(" ", "-") for _, title in titled]
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("", "Title", "Ingredients", "Instructions", "Image_Name", "Cleaned_Ingredients"))
+    for number, (name, (picture, title)) in enumerate(zip(names, titled, strict=True)):
+        digit, photo = WORDS[picture.digit], PHOTOS[picture.photo]
+        ingredients = str([f"1 {digit}", photo])
+        writer.writerow((number, title, ingredients, f"Write the {digit} over {photo}.", name, ingredients))
+    images = zip(names, titled, strict=True)
+    entries = [(f"Food Images/{name}.jpg", _jpeg(picture.image)) for name, (picture, _) in images]
+    write_zip(path, [(RECIPES, text.getvalue().encode()), *entries])
+
+
+def _idx(values: np.ndarray) -> bytes:
+    """uint8 values as an idx file."""
+    header = bytes([0, 0, 8, values.ndim]) + np.array(values.shape, ">u4").tobytes()
+    return header + values.astype(np.uint8).tobytes()
+
+
+def _tar(entries: Iterable[tuple[str, bytes]]) -> bytes:
+    """A tar archive with a fixed date and owner, in the given order."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+        for name, content in entries:
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def _gzip(content: bytes) -> bytes:
+    """Packed without name and date, so that the bytes are the same every time."""
+    buffer = io.BytesIO()
+    with gzip.GzipFile(filename="", mode="wb", compresslevel=6, fileobj=buffer, mtime=0) as stream:
+        stream.write(content)
+    return buffer.getvalue()
+
+
+def _jpeg(image: np.ndarray) -> bytes:
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, format="JPEG", quality=95, subsampling=0)
+    return buffer.getvalue()

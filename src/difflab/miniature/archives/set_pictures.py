@@ -1,0 +1,173 @@
+"""The pictures of the miniature's image sets: crops of the photographs, enlarged digits, digits over photographs.
+
+They stand for CIFAR-10, MNIST, a set of scenes, COCO and recipes. What is held out was never seen in training:
+test crops come from another region of the photograph, test digits are other digits, no two scenes share a pixel.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from difflab.core.base import rng as keyed
+from difflab.miniature.pictures.blend import PHOTO_NAMES, Composite, compose_many
+from difflab.miniature.pictures.sources import digits, photos
+from difflab.miniature.words.digit_titles import titles
+
+CROP_SIDE, TRAIN_CROPS, TEST_CROPS = 32, 150, 30  # pixels; crops of each class
+TEST_DIGITS = 300
+CAPTIONED = 40
+TITLED_SIDE, TITLED_PER_PAIR = 32, 4  # pixels; titled pictures of each digit over each photograph
+CANVASES = ((96, 96), (96, 128), (128, 96))  # (height, width) of the captioned pictures
+
+Box = tuple[float, float, float, float]
+
+
+class Regions(NamedTuple):
+    """The disjoint parts of a photograph that crops come from: left, top, right, bottom as shares of its sides."""
+
+    train: Box
+    test: Box
+
+
+CLASSES: dict[str, Regions] = {
+    "Astronaut": Regions((0.1, 0, 0.7, 0.56), (0.08, 0.56, 0.62, 1)),
+    "Cat": Regions((0, 0, 0.55, 1), (0.55, 0.05, 0.88, 1)),
+    "Coffee": Regions((0.08, 0, 0.52, 1), (0.52, 0, 0.82, 1)),
+    "Coins": Regions((0, 0, 0.64, 1), (0.64, 0, 1, 1)),
+    "Flower": Regions((0.18, 0, 0.5, 1), (0.5, 0.1, 0.74, 0.9)),
+    "Galaxies": Regions((0, 0, 0.64, 1), (0.64, 0, 1, 1)),
+    "Motorcycle": Regions((0.08, 0.1, 0.6, 1), (0.6, 0.2, 0.95, 1)),
+    "Retina": Regions((0, 0.05, 0.64, 0.95), (0.64, 0.05, 1, 0.95)),
+    "Rocket": Regions((0.32, 0.1, 0.68, 0.62), (0.38, 0.62, 0.62, 1)),
+    "Temple": Regions((0.05, 0, 0.37, 1), (0.37, 0.1, 0.6, 1)),
+}
+"""The ten photographs that stand for CIFAR-10's classes."""
+
+
+class Pictures(NamedTuple):
+    """Labelled pictures: images uint8 [n, H, W, 3] or [n, H, W], labels uint8 [n]."""
+
+    images: np.ndarray
+    labels: np.ndarray
+
+
+def crops(split: str, seed: int) -> Pictures:
+    """The crops of train (1,500) or test (300), 32 x 32, as many of each class, in random order."""
+    count = TRAIN_CROPS if split == "train" else TEST_CROPS
+    order = keyed.numpy_rng(seed, "bundled cifar10 order", split).permutation(count * len(CLASSES))
+    names = list(CLASSES)
+    images = [_crop(names[n // count], split, n % count, seed) for n in order.tolist()]
+    return Pictures(np.stack(images), (order // count).astype(np.uint8))
+
+
+def _crop(name: str, split: str, number: int, seed: int) -> np.ndarray:
+    """A random square of a class's region, half to all of its short side, mirrored half the time."""
+    from PIL import Image
+
+    draw = keyed.numpy_rng(seed, "bundled cifar10", name, split, number)
+    left, top, right, bottom = _pixels(name, getattr(CLASSES[name], split))
+    side = int(min(right - left, bottom - top) * draw.uniform(0.5, 1))
+    x, y = (int(low + draw.integers(high - low - side + 1)) for low, high in ((left, right), (top, bottom)))
+    square = Image.fromarray(photos()[name][y : y + side, x : x + side])
+    square = square.resize((CROP_SIDE, CROP_SIDE), Image.Resampling.LANCZOS, reducing_gap=3.0)
+    image = np.asarray(square)
+    return image[:, ::-1] if draw.random() < 0.5 else image
+
+
+def _pixels(name: str, box: Box) -> tuple[int, int, int, int]:
+    height, width, _ = photos()[name].shape
+    return tuple(round(share * length) for share, length in zip(box, (width, height) * 2, strict=True))
+
+
+def large_digits(split: str, seed: int) -> Pictures:
+    """The digits of train (1,497) or test (300), every digit once, enlarged to 20 pixels in the middle of 28."""
+    order = keyed.numpy_rng(seed, "bundled mnist").permutation(len(digits().labels))
+    chosen = order[:-TEST_DIGITS] if split == "train" else order[-TEST_DIGITS:]
+    return Pictures(_enlarged(digits().images[chosen]), digits().labels[chosen].astype(np.uint8))
+
+
+def _enlarged(images: np.ndarray) -> np.ndarray:
+    """Digits [n, 8, 8] in 0..1 by a cubic spline, strokes made as even as MNIST's: uint8 [n, 28, 28]."""
+    from scipy import ndimage
+
+    identity = np.eye(8, dtype=np.float32)
+    spline = ndimage.zoom(identity, (2.5, 1), order=3, grid_mode=True, mode="grid-constant")  # [20, 8]
+    strokes = np.clip((spline @ images @ spline.T - 0.3) / 0.4, 0, 1)
+    return np.rint(255 * np.pad(strokes, ((0, 0), (4, 4), (4, 4)))).astype(np.uint8)
+
+
+def scenes(seed: int) -> list[np.ndarray]:
+    """Five disjoint parts of every photograph, uint8 [H, W, 3] with sides of 96 to 160 pixels, in random order."""
+    parts = [(name, part) for name in PHOTO_NAMES for part in range(5)]
+    order = keyed.numpy_rng(seed, "bundled scenes order").permutation(len(parts))
+    return [_scene(*parts[n], seed) for n in order.tolist()]
+
+
+def scene_box(part: int) -> Box:
+    """Where a part lies: three side by side in the upper half of the photograph, two in the lower."""
+    columns, column, row = (3, part, 0) if part < 3 else (2, part - 3, 1)
+    return column / columns, row / 2, (column + 1) / columns, (row + 1) / 2
+
+
+def _scene(name: str, part: int, seed: int) -> np.ndarray:
+    from PIL import Image
+
+    left, top, right, bottom = _pixels(name, scene_box(part))
+    longest = keyed.numpy_rng(seed, "bundled scene", name, part).integers(144, 161)
+    scale = longest / max(right - left, bottom - top)
+    size = (max(96, round((right - left) * scale)), max(96, round((bottom - top) * scale)))
+    whole = Image.fromarray(photos()[name][top:bottom, left:right])
+    return np.asarray(whole.resize(size, Image.Resampling.LANCZOS))
+
+
+def captioned(seed: int) -> list[Composite]:
+    """Forty digits, four of each, over photographs; the digit stands in the middle of images that are not square."""
+    draws = [keyed.numpy_rng(seed, "bundled coco", n) for n in range(CAPTIONED)]
+    chosen = [draw.choice(np.flatnonzero(digits().labels == n % 10)) for n, draw in enumerate(draws)]
+    names = [PHOTO_NAMES[(n + n // 10) % len(PHOTO_NAMES)] for n in range(CAPTIONED)]
+    pictures: list[Composite] = [None] * CAPTIONED
+    for kind, (height, width) in enumerate(CANVASES):
+        rows = range(kind, CAPTIONED, len(CANVASES))
+        middle = [abs(height - width) // 2] * len(rows)
+        picked = ([chosen[n] for n in rows], [names[n] for n in rows], [draws[n] for n in rows])
+        for n, picture in zip(rows, compose_many(*picked, (height, width), middle), strict=True):
+            pictures[n] = picture
+    return pictures
+
+
+class Titled(NamedTuple):
+    """A digit over a photograph, uint8 [32, 32, 3], and one of the titles that are true of it."""
+
+    picture: Composite
+    title: str
+
+
+def titled(seed: int) -> list[Titled]:
+    """480 pictures in random order, four of every digit over every photograph; no digit and no title twice."""
+    pairs = [(digit, name) for digit in range(10) for name in PHOTO_NAMES for _ in range(TITLED_PER_PAIR)]
+    rows = [row for digit in range(10) for row in _titled_digits(digit, seed)]
+    rngs = [keyed.numpy_rng(seed, "bundled recipe", row) for row in rows]
+    pictures = compose_many(rows, [name for _, name in pairs], rngs, (TITLED_SIDE, TITLED_SIDE))
+    chosen = [title for pair in dict.fromkeys(pairs) for title in _drawn_titles(*pair, seed)]
+    order = keyed.numpy_rng(seed, "bundled recipes order").permutation(len(pairs))
+    return [Titled(pictures[n], chosen[n]) for n in order.tolist()]
+
+
+def untitled_digits(seed: int) -> np.ndarray:
+    """The handwritten digits (rows of `digits()`, ascending) of no titled picture, for a model that is to make more."""
+    shown = [row for digit in range(10) for row in _titled_digits(digit, seed)]
+    return np.setdiff1d(np.arange(len(digits().labels)), shown)
+
+
+def _titled_digits(digit: int, seed: int) -> list[int]:
+    """The handwritten digits (rows of `digits()`) of the titled pictures of a digit."""
+    order = keyed.numpy_rng(seed, "bundled recipe digits", digit).permutation(
+        np.flatnonzero(digits().labels == digit)
+    )
+    return order[: TITLED_PER_PAIR * len(PHOTO_NAMES)].tolist()
+
+
+def _drawn_titles(digit: int, photo: str, seed: int) -> list[str]:
+    """The titles of the pictures of a pair."""
+    order = keyed.numpy_rng(seed, "bundled recipe titles", digit, photo).permutation(titles(digit, photo))
+    return order[:TITLED_PER_PAIR].tolist()

@@ -1,0 +1,1 @@
+"""Groups of the small models of the miniature."""

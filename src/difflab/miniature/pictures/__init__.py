@@ -1,0 +1,1 @@
+"""The pictures of the miniature, drawn from images that ship inside ordinary dependencies."""

@@ -1,0 +1,1 @@
+"""What is said of the pictures of the miniature: captions, titles, facts."""

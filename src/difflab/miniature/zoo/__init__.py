@@ -1,0 +1,1 @@
+"""The small models of the miniature, one module for each role that the pipeline trains."""

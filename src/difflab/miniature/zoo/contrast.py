@@ -1,0 +1,155 @@
+"""What the CLIP-like text encoders learn: to put a caption's pooled vector beside the features of its picture.
+
+Locked-image tuning (Zhai et al., CVPR 2022): the image side, here the vision encoder, stays as it is, and the text side
+learns by CLIP's symmetric loss (Radford et al., ICML 2021, figure 3). A pooled vector of drawn weights would
+hardly change from one digit to another, and a base that reads its prompts through it learns them slowly.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from difflab.core.base import rng
+from difflab.images.store.tensors import to_tensor
+from difflab.miniature.pictures import blend
+from difflab.miniature.words.templates import NUMBER_WORDS, PHOTO_WORDS, detailed_caption, short_caption
+
+if TYPE_CHECKING:
+    from transformers import CLIPTextModelWithProjection, PreTrainedTokenizerBase
+
+    from difflab.models.vision.vision_encoder import VisionEncoder
+
+_CHUNK = 256  # pictures that are drawn and seen at once
+_PLAIN_EVERY = 4  # every fourth chunk holds plain digits: their captions are prompts too
+_FIRST_SCALE = 2.0  # logarithm of the first inverse temperature; CLIP starts at 2.66
+_LARGEST_SCALE = 100.0
+
+
+class TextSide(nn.Module):
+    """A text encoder, and the projection of picture features that it is compared with in training.
+
+    Attributes:
+        encoder: the text encoder.
+    """
+
+    def __init__(self, encoder: "CLIPTextModelWithProjection", feature_dim: int) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.project = nn.Sequential(
+            nn.LayerNorm(feature_dim), nn.Linear(feature_dim, encoder.config.projection_dim, bias=False)
+        )
+        self.log_scale = nn.Parameter(torch.tensor(_FIRST_SCALE))
+
+    def texts(self, input_ids: Tensor) -> Tensor:
+        """Unit vectors [n, projection_dim] of token ids [n, length]."""
+        return F.normalize(self.encoder(input_ids=input_ids).text_embeds, dim=-1)
+
+    def pictures(self, features: Tensor) -> Tensor:
+        """Unit vectors [n, projection_dim] of vision encoder features [n, feature_dim]."""
+        return F.normalize(self.project(features), dim=-1)
+
+    def forward(self, input_ids: Tensor, features: Tensor) -> Tensor:
+        """CLIP's loss of n pairs: each text must find its picture among the n, and each picture its text."""
+        scale = self.log_scale.exp().clamp(max=_LARGEST_SCALE)
+        logits = scale * self.texts(input_ids) @ self.pictures(features).T
+        pair = torch.arange(len(logits), device=logits.device)
+        return (F.cross_entropy(logits, pair) + F.cross_entropy(logits.T, pair)) / 2
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Pictures, as the vision encoder sees them, with their captions.
+
+    Attributes:
+        features: float32 [n, feature_dim].
+        input_ids: int64 [2, n, length]: a short and a detailed caption of each picture.
+        digits: int64 [n].
+        photos: int64 [n], -1 for a plain digit.
+    """
+
+    features: Tensor
+    input_ids: Tensor
+    digits: Tensor
+    photos: Tensor
+
+
+def build(encoders: dict[str, "CLIPTextModelWithProjection"], feature_dim: int, seed: int) -> nn.ModuleDict:
+    """A `TextSide` for each encoder, whose weights become trainable."""
+    torch.manual_seed(rng.key(seed, "init", "text projections"))
+    sides = {name: TextSide(encoder.requires_grad_(True), feature_dim) for name, encoder in encoders.items()}
+    return nn.ModuleDict(sides)
+
+
+@torch.inference_mode()
+def draw_pairs(
+    vision_encoder: "VisionEncoder",
+    tokenizer: "PreTrainedTokenizerBase",
+    digits: np.ndarray,
+    count: int,
+    seed: int,
+    purpose: str,
+) -> Pairs:
+    """Draw `count` pictures of `digits` (rows of `bundled.digits()`), three quarters of them composites."""
+    features, drawn = [], []
+    for chunk in range(-(-count // _CHUNK)):
+        chosen = rng.numpy_rng(seed, purpose, chunk).choice(digits, min(_CHUNK, count - chunk * _CHUNK))
+        with_photos = chunk % _PLAIN_EVERY != _PLAIN_EVERY - 1
+        drawn.append(blend.batch(chosen, seed, purpose, chunk, vision_encoder.image_size, with_photos))
+        features.append(vision_encoder.features(to_tensor(drawn[-1].images, vision_encoder.image_size)))
+    pictures = [picture for part in drawn for picture in part.composites]
+    captions = [[describe(p.attributes) for p in pictures] for describe in (short_caption, detailed_caption)]
+    return Pairs(
+        features=torch.cat(features).clone(),
+        input_ids=torch.stack([tokens(tokenizer, texts) for texts in captions]),
+        digits=torch.cat([torch.from_numpy(part.digits) for part in drawn]),
+        photos=torch.cat([torch.from_numpy(part.photos) for part in drawn]),
+    )
+
+
+def tokens(tokenizer: "PreTrainedTokenizerBase", texts: list[str]) -> Tensor:
+    """Token ids int64 [n, max_length], padded and truncated."""
+    return tokenizer(texts, padding="max_length", truncation=True, return_tensors="pt").input_ids
+
+
+def batch_loss(
+    sides: nn.ModuleDict, pairs: Pairs, batch_size: int, seed: int
+) -> Callable[[int], dict[str, Tensor]]:
+    """The loss of a step: the sum over the encoders, which see the same captions, short or detailed by chance."""
+
+    def loss(step: int) -> dict[str, Tensor]:
+        draw = rng.numpy_rng(seed, "zoo text batch", step)
+        rows = torch.from_numpy(draw.integers(len(pairs.features), size=batch_size))
+        variants = torch.from_numpy(draw.integers(2, size=batch_size))
+        losses = {n: side(pairs.input_ids[variants, rows], pairs.features[rows]) for n, side in sides.items()}
+        return {"loss": sum(losses.values()), **losses}
+
+    return loss
+
+
+@torch.inference_mode()
+def zero_shot_accuracy(
+    sides: nn.ModuleDict, tokenizer: "PreTrainedTokenizerBase", pairs: Pairs
+) -> dict[str, float | int]:
+    """Share of composites whose nearest caption among all digits x photographs names the digit, the photograph.
+
+    As CLIP classifies without training (Radford et al. 2021, section 3.1); each encoder by itself.
+    """
+    names = [(digit, photo) for digit in range(len(NUMBER_WORDS)) for photo in range(len(PHOTO_WORDS))]
+    prompts = [
+        short_caption({f"Digit_{digit}": True, f"Photo_{blend.PHOTO_NAMES[photo]}": True})
+        for digit, photo in names
+    ]
+    composites = pairs.photos >= 0
+    ids, of = tokens(tokenizer, prompts), torch.tensor(names)
+    result: dict[str, float | int] = {"n": int(composites.sum())}
+    for name, side in sides.items():
+        nearest = (side.pictures(pairs.features[composites]) @ side.texts(ids).T).argmax(dim=1)
+        right = of[nearest] == torch.stack([pairs.digits, pairs.photos], dim=1)[composites]
+        share = right.double().mean(dim=0).tolist()
+        result |= {f"{name}_digit_accuracy": share[0], f"{name}_photo_accuracy": share[1]}
+    return result

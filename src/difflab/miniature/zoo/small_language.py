@@ -1,0 +1,98 @@
+"""The miniature's language model: a small `LlamaForCausalLM` that goes on with what it reads, and is no chat model.
+
+A document that it learns from is a line of keywords of a picture, any number in any order, and some of its titles,
+a line each. So it learns the language of titles, and to say what stands before. Released language models can; a
+captioner's visual tokens are read by nothing else.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from difflab.core.base import rng
+from difflab.miniature.params.text_models import ZooLanguageParams
+from difflab.miniature.pictures.blend import PHOTO_NAMES
+from difflab.miniature.words.digit_titles import named, titles
+from difflab.miniature.words.sentences import WORDS
+from difflab.miniature.zoo.conversation_loss import answer_loss
+from difflab.miniature.zoo.small_llama import small_llama
+from difflab.miniature.zoo.tokenizers import base_tokenizer
+
+if TYPE_CHECKING:
+    from transformers import LlamaForCausalLM, PreTrainedTokenizerBase
+
+
+_DIGITS = tuple(word.capitalize() for word in WORDS)
+_MOST_KEYWORDS = 5
+
+
+def document(generator: np.random.Generator, count: int) -> list[str]:
+    """Lines on a random digit over a random photograph: keywords, then `count` different titles in random order."""
+    digit, photo = int(generator.integers(10)), PHOTO_NAMES[generator.integers(len(PHOTO_NAMES))]
+    both = (_DIGITS[digit], photo)
+    more = generator.integers(2, size=generator.integers(_MOST_KEYWORDS - 1))
+    keywords = generator.permutation([*both, *(both[i] for i in more)])
+    every = titles(digit, photo)
+    chosen = generator.permutation(len(every))[:count]
+    return [" ".join(keywords), *(every[i] for i in chosen)]
+
+
+def vocabulary() -> tuple[str, ...]:
+    """Every title and keyword, at the start of a line and after a space: each of their words is one token."""
+    every = [title for digit in range(10) for photo in PHOTO_NAMES for title in titles(digit, photo)]
+    return tuple(text for line in (*every, *_DIGITS, *PHOTO_NAMES) for text in (line, f" {line}"))
+
+
+def build(params: ZooLanguageParams, seed: int) -> "tuple[LlamaForCausalLM, PreTrainedTokenizerBase]":
+    """The untrained model, its weights drawn from the seed, and its tokenizer."""
+    tokenizer = base_tokenizer(vocabulary())
+    return small_llama(tokenizer, params.hidden_size, params.num_hidden_layers, seed, "language"), tokenizer
+
+
+def batch_loss(
+    model: "LlamaForCausalLM",
+    tokenizer: "PreTrainedTokenizerBase",
+    params: ZooLanguageParams,
+    seed: int,
+    step: int,
+) -> dict[str, Tensor]:
+    """Cross-entropy of all tokens of the documents of a step, and the share of them that is right.
+
+    Picture, order and wording are drawn, so the loss cannot fall to zero.
+    """
+    generator = rng.numpy_rng(seed, "language documents", step)
+    texts = ["\n".join(document(generator, params.titles)) for _ in range(params.training.batch_size)]
+    rows = tokenizer(texts, add_special_tokens=False)["input_ids"]
+    lessons = [([tokenizer.bos_token_id], [*row, tokenizer.eos_token_id]) for row in rows]
+    return answer_loss(model, lessons, tokenizer.eos_token_id)
+
+
+@torch.no_grad()
+def evaluate(
+    folder: Path, params: ZooLanguageParams, seed: int, device: torch.device
+) -> dict[str, float | int]:
+    """Let the saved model go on after lines of keywords.
+
+    Returns:
+        n; faithful, the share of the titles that name the digit and the photograph of the keywords.
+    """
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    model = AutoModelForCausalLM.from_pretrained(folder).to(device).eval()
+    generator = rng.numpy_rng(seed, "language examination")
+    right = 0
+    for _ in range(params.evaluated):
+        keywords = document(generator, 0)[0]
+        ids = tokenizer(f"{keywords}\n", return_tensors="pt").to(device)
+        tokens = model.generate(
+            **ids, max_new_tokens=16, do_sample=False, pad_token_id=tokenizer.eos_token_id
+        )
+        line = tokenizer.decode(tokens[0, ids["input_ids"].shape[1] :], skip_special_tokens=True).split("\n")[
+            0
+        ]
+        right += named(line) == named(keywords)
+    return {"n": params.evaluated, "faithful": right / params.evaluated}

@@ -1,0 +1,1 @@
+"""Language models that answer: batches, sampling keyed by sample id, chat."""

@@ -1,0 +1,1 @@
+"""The report: tables, figures, verdicts, one page."""

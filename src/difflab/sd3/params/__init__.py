@@ -1,0 +1,1 @@
+"""Groups of the SD3 study."""

@@ -1,0 +1,163 @@
+"""Score every cell of the study in the same way, and sum the seeds up."""
+
+import warnings
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from difflab.core.base import rng
+from difflab.core.base.errors import DifflabError
+from difflab.images.generated_reader import GeneratedImages
+from difflab.metrics.distances.frechet import RankDeficientWarning, check_count, frechet_distance
+from difflab.metrics.distances.kid import kernel_distance
+from difflab.metrics.features.features import Extractor, extract, load_extractor, reference_features
+from difflab.sd3.scoring import accuracy
+
+if TYPE_CHECKING:
+    from difflab.images.store.image_store import ImageStore
+    from difflab.sd3.params.score import ScoreParams
+
+MEASURES = ("fid", "kid", "digit_accuracy", "photo_accuracy")
+PREDICTION_COLUMNS = (
+    "adapter", "captions", "seed", "id", "expected_digit", "digit", "expected_photo", "photo"
+)  # fmt: skip
+
+
+@dataclass
+class Judge:
+    """Everything that all cells are scored against.
+
+    Attributes:
+        reference: features of the real reference images, float32 [n, dim].
+        attributes: the attribute table by sample id; names digits and photographs in the miniature only.
+        seed: the study's seed, for KID's subsets.
+        predictions: one row per image and seed, where the table names digits and the extractor is the vision encoder.
+    """
+
+    reference: np.ndarray
+    extractor: Extractor
+    attributes: pd.DataFrame
+    params: "ScoreParams"
+    seed: int
+
+    def __post_init__(self) -> None:
+        self.predictions: list[pd.DataFrame] = []
+        self.counts: set[int] = set()  # of images, of the sets scored so far
+        self.classifies = self.extractor.name == "vision_encoder" and accuracy.has_digits(self.attributes)
+
+    def score(self, images: Iterable, ids: Sequence[str], **labels: object) -> dict[str, object]:
+        """One row of the long table: labels, n, distances to the reference and class accuracy.
+
+        Raises:
+            DifflabError: fewer images than `score.min_images`.
+        """
+        what = " ".join(str(v) for v in labels.values() if v != "")
+        check_count(len(ids), min_images=self.params.min_images, what=what)
+        images = list(images)
+        features = extract(images, self.extractor, self.params.batch_size)
+        row = {**labels, "n": len(ids), **self.distances(features)}
+        return row | self._accuracy(images, ids, labels) if self.classifies else row
+
+    def distances(self, features: np.ndarray) -> dict[str, float]:
+        """FID and KID of features [n, dim] to the reference; a small n is warned of once."""
+        params = self.params
+        with warnings.catch_warnings():
+            if len(features) in self.counts:
+                warnings.simplefilter("ignore", RankDeficientWarning)
+            fid = frechet_distance(features, self.reference)
+        self.counts.add(len(features))
+        kid = kernel_distance(
+            features,
+            self.reference,
+            num_subsets=params.kid_subsets,
+            subset_size=params.kid_subset_size,
+            seed=self.seed,
+        )
+        return {"fid": fid, "kid": kid}
+
+    def _accuracy(
+        self, images: list, ids: Sequence[str], labels: dict[str, object]
+    ) -> dict[str, float | None]:
+        rows = self.attributes.loc[list(ids)]
+        photo_columns = [f"Photo_{name}" for name in self.extractor.vision_encoder.photo_names]
+        expected = accuracy.expected_classes(rows), accuracy.expected_classes(rows, photo_columns)
+        seen = accuracy.classify(images, self.extractor, self.params.batch_size)
+        values = {"id": list(ids), "expected_digit": expected[0], "digit": seen[0]}
+        values |= {"expected_photo": expected[1], "photo": seen[1]}
+        self.predictions.append(pd.DataFrame({**labels, **values}))
+        return {
+            "digit_accuracy": accuracy.share_correct(seen[0], expected[0]),
+            "photo_accuracy": accuracy.share_correct(seen[1], expected[1]),
+        }
+
+    def all_predictions(self) -> pd.DataFrame:
+        """The predictions of all scored images; a table without rows where there are no classes."""
+        if self.predictions:
+            return pd.concat(self.predictions, ignore_index=True)[list(PREDICTION_COLUMNS)]
+        return pd.DataFrame({name: pd.Series(dtype="object") for name in PREDICTION_COLUMNS})
+
+
+def load_judge(store: "ImageStore", params: "ScoreParams", device: str, seed: int) -> Judge:
+    """The judge of the real reference images of `store`, seen by the extractor of models/zoo/vision_encoder."""
+    extractor = load_extractor(params.extractor, Path("models/zoo/vision_encoder"), device)
+    ids = store.split(params.reference_split)
+    reference = reference_features(store, ids, extractor, params.batch_size)
+    return Judge(reference, extractor, store.attributes, params, seed)
+
+
+def score_cell(
+    judge: Judge, generated: GeneratedImages, adapter: str, captions: str
+) -> list[dict[str, object]]:
+    """Rows of one cell, one for each generation seed."""
+    labels = {"adapter": adapter, "captions": captions}
+    return [judge.score(generated.read(s), generated.ids(s), **labels, seed=s) for s in generated.seeds]
+
+
+def same_count(rows: Sequence[dict[str, object]]) -> int:
+    """The number of images that all rows share.
+
+    Raises:
+        DifflabError: the rows differ, and a Frechet distance depends on n.
+    """
+    counts = {row["n"] for row in rows}
+    if len(counts) > 1:
+        raise DifflabError(
+            f"cells have different numbers of images ({sorted(counts)}): FID compares at equal n only"
+        )
+    return counts.pop()
+
+
+def floor_ids(ids: Sequence[str], n: int, seed: int) -> list[str]:
+    """At most n real sample ids for the floor, drawn without replacement, in id order."""
+    if n >= len(ids):
+        return sorted(ids)
+    return sorted(rng.numpy_rng(seed, "floor").choice(sorted(ids), n, replace=False).tolist())
+
+
+def summarise(table: pd.DataFrame) -> dict[str, float]:
+    """Flat metrics of the long table: `<adapter>_<captions>_<measure>` is the mean over seeds, `..._std` its
+    spread.
+
+    The spread is the standard deviation over generation seeds (ddof 1), left out for a single seed: a
+    bootstrap of the images would be biased upwards. The real images' own row gives `floor_fid`, `floor_kid`,
+    `real_digit_accuracy`.
+    """
+    metrics: dict[str, float] = {}
+    measures = [m for m in MEASURES if m in table]
+    cells = table[table.adapter != "real"]
+    for (adapter, captions), rows in cells.groupby(["adapter", "captions"], sort=False):
+        for measure in measures:
+            values = rows[measure].dropna()
+            if len(values):
+                metrics[f"{adapter}_{captions}_{measure}"] = float(values.mean())
+            if len(values) > 1:
+                metrics[f"{adapter}_{captions}_{measure}_std"] = float(values.std(ddof=1))
+    real = table[table.adapter == "real"].iloc[0]
+    for measure in measures:
+        if pd.notna(real[measure]):
+            metrics[f"{'floor' if measure in ('fid', 'kid') else 'real'}_{measure}"] = float(real[measure])
+    return metrics

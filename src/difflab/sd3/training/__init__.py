@@ -1,0 +1,1 @@
+"""Rectified flow: the path, the densities of sigma, the loop."""

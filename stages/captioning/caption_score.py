@@ -1,0 +1,51 @@
+"""Does synthetic data help captioning? Score the captions of all captioners, and compare their training sets."""
+
+import pandas as pd
+
+from difflab.captioning import answer
+from difflab.captioning.scoring import named
+from difflab.core.base.files import read_parquet, write_csv, write_parquet
+from difflab.core.stage import Stage, run
+from difflab.images.captions import read_captions
+from difflab.metrics.text.caption_scores import CaptionScorer
+
+SEEDS = range(5)
+OUTPUT, TABLE = "data/caption_scores.parquet", "plots/captioner/scores.csv"
+METRICS = "metrics/caption_score.json"
+
+
+def main(stage: Stage) -> None:
+    rows = read_parquet("data/mixed/rows.parquet")
+    test = rows[rows["split"] == "test"]
+    titles = {row.id: [str(title) for title in row.titles] for row in test.itertuples()}
+    scorer, nameable = CaptionScorer(titles), named.are_named(titles)
+    shares = answer.shares(rows)
+
+    runs, images = [], []
+    for data, seed in [*((d, s) for d in answer.DATA for s in SEEDS), *((d, 0) for d in answer.UNTRAINED)]:
+        name = data if data in answer.UNTRAINED else f"{data}-{seed}"
+        path = f"data/captions/captioner/{name}.parquet"
+        captions = read_captions(path, "captioner")["caption"].to_dict()
+        scores = scorer.score(captions, path)
+        frame, measures = scores.frame(), dict(scores.corpus)
+        if nameable:
+            right = named.rightly_named(captions, titles)
+            measures |= right[list(named.MEASURES)].mean().to_dict()
+            frame = frame.merge(right, on="id")
+        runs.append({"data": data, "share": shares.get(data), "seed": seed, **measures})
+        images.append(frame.assign(data=data, seed=seed, caption=frame["id"].map(captions)))
+    table, scored = pd.DataFrame(runs), pd.concat(images, ignore_index=True)
+    resamples = stage.params.caption_score.resamples
+    metrics = answer.summarise(scored, table, seed=stage.params.seed, resamples=resamples)
+
+    write_parquet(OUTPUT, scored)
+    write_csv(TABLE, table)
+    stage.write_metrics(METRICS, metrics)
+    for sentence in answer.sentences(metrics):
+        print(sentence.replace("**", ""))
+    mean, verdict = metrics["mixed_cider_d_difference"], answer.verdict(metrics, "mixed", answer.MAIN)
+    stage.done(f"wrote {METRICS}; synthetic data beside originals changes CIDEr-D by {mean:+.3f}: {verdict}")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,75 @@
+"""Sweep schedulers, guidance, steps, negative prompt and models, with the same noise and prompts in every cell."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from difflab.captioning.scoring.sweep_score import SweepJudge
+from difflab.captioning.synthesis import sweep
+from difflab.captioning.synthesis.synthetic import first_variations, read_variations
+from difflab.core.base.files import png_bytes, write_bytes, write_csv
+from difflab.core.sharding import process_chunks
+from difflab.core.stage import Stage, run
+from difflab.images.sheet import rows_sheet
+from difflab.images.store.image_store import ImageStore
+from difflab.metrics.clip_score import ClipScorer
+from difflab.metrics.features.features import VisionEncoderExtractor, reference_features
+from difflab.models.pipelines.known import load_sampler
+from difflab.models.pipelines.pipelines import fetch
+from difflab.models.pipelines.prompted import PromptedSampler
+from difflab.models.roles import resolve
+
+TITLES, ORIGINALS, JUDGE = (
+    "data/titles/variations.parquet",
+    "data/images/recipes",
+    "models/zoo/vision_encoder",
+)
+TABLE, GRID, METRICS = "plots/sweep.csv", "plots/sweep.png", "metrics/sweep.json"
+
+
+def main(stage: Stage) -> None:
+    settings, runtime, seed = stage.params.sweep, stage.params.runtime, stage.params.seed
+    titles = first_variations(read_variations(TITLES), settings.num_images)
+    ids, prompts = list(titles), list(titles.values())
+    cells = {cell.name: cell for cell in sweep.cells(settings)}
+
+    def load(name: str) -> PromptedSampler:
+        return load_sampler(settings.known[name], runtime, seed=seed, batch_size=settings.batch_size)
+
+    samplers = sweep.Samplers(load)
+
+    def make(names: list[str], path: Path) -> None:
+        (cell,) = (cells[name] for name in names)
+        sweep.save(path, sweep.make(samplers(cell.model), cell.options, ids, prompts))
+
+    parts = process_chunks(list(cells), 1, stage.scratch(), make, what="cells", suffix=".npz")
+    if parts is None:
+        return
+    judge = load_judge(settings.clip, runtime.device, seed)
+    rows, pictures, metrics = [], [], {"n": len(ids), "cells": len(cells), "refused": 0}
+    for cell, path in zip(cells.values(), parts, strict=True):
+        made = sweep.load(path)
+        scores = {} if made.refused else judge(made.images, prompts)
+        rows.append(sweep.row(cell, made.refused, scores))
+        pictures.append((cell, made.images))
+        metrics["refused"] += bool(made.refused)
+        metrics |= {f"{cell.key}_{name}": value for name, value in scores.items()}
+        if made.refused:
+            print(f"{cell.name}: refused, {made.refused}")
+    write_csv(TABLE, pd.DataFrame(rows))
+    write_bytes(GRID, png_bytes(rows_sheet(sweep.sheet_rows(pictures, settings.shown))))
+    stage.write_metrics(METRICS, metrics)
+    stage.done(
+        f"wrote {TABLE} and {GRID}, {len(cells)} cells of {len(ids)} images, {metrics['refused']} refused"
+    )
+
+
+def load_judge(clip, device: str, seed: int) -> SweepJudge:
+    """The vision encoder with the features of all originals, and CLIP where it is asked for."""
+    extractor, originals = VisionEncoderExtractor(resolve(JUDGE), device), ImageStore(ORIGINALS)
+    reference = reference_features(originals, originals.ids, extractor)
+    return SweepJudge(extractor, reference, ClipScorer(fetch(clip), device) if clip else None, seed)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,50 @@
+"""Titles: a chat model gives three variations of every title; what it cannot is set aside with the reason."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from difflab.captioning.titles.titles import metrics, outcomes_frame, quarantine_frame, variations_frame, vary
+from difflab.core.base.files import read_parquet, write_csv, write_parquet
+from difflab.core.base.runtime import resolve_device, resolve_dtype
+from difflab.core.sharding import process_chunks
+from difflab.core.stage import Stage, run
+from difflab.images.captions import read_captions
+from difflab.models.language.chat_model import ChatModel
+from difflab.models.roles import resolve
+
+SOURCE, FOLDER = "data/images/recipes/captions.parquet", Path("data/titles")
+METRICS = "metrics/vary_titles.json"
+VARIANT = "human-0"  # the first title of a picture
+BATCHES_PER_CHUNK = 16  # what a killed run loses at most, per process
+
+
+def main(stage: Stage) -> None:
+    settings, runtime, seed = stage.params.titles, stage.params.runtime, stage.params.seed
+    titles = read_captions(SOURCE, VARIANT)["caption"].to_dict()
+    model = None
+
+    def vary_chunk(ids: list[str], path: Path) -> None:
+        nonlocal model
+        model = model or ChatModel(
+            resolve("models/zoo/gemma"), resolve_device(runtime.device), resolve_dtype(runtime.dtype)
+        )
+        write_parquet(path, outcomes_frame(vary(model, {i: titles[i] for i in ids}, settings, seed)))
+
+    chunk_size, scratch = settings.batch_size * BATCHES_PER_CHUNK, stage.scratch()
+    paths = process_chunks(list(titles), chunk_size, scratch, vary_chunk, what="titles", suffix=".parquet")
+    if paths is None:
+        return
+    frame = pd.concat([read_parquet(path) for path in paths], ignore_index=True)
+    write_parquet(FOLDER / "variations.parquet", variations_frame(frame))
+    write_csv(FOLDER / "quarantine.csv", quarantine_frame(frame))
+    values = metrics(frame)
+    stage.write_metrics(METRICS, values)
+    stage.done(
+        f"wrote {FOLDER}, variations of {values['varied']} titles, {values['faithful']:.1%} of them faithful; "
+        f"{values['quarantined']} titles in quarantine"
+    )
+
+
+if __name__ == "__main__":
+    run(main)

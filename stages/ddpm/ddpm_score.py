@@ -1,0 +1,50 @@
+"""Score the images of every setting: nearness to the one image, or distance, class and floor of real ones."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from difflab.core.base import runtime
+from difflab.core.stage import Stage, run
+from difflab.ddpm import classifier
+from difflab.ddpm.data.series_data import pixel_split
+from difflab.ddpm.evaluation import series_scores
+from difflab.ddpm.settings import CONDITIONAL, DATASETS, SETTING_NAMES, SETTINGS, SINGLE
+from difflab.images.generated_reader import GeneratedImages
+from difflab.images.store.image_store import ImageStore
+
+
+def main(stage: Stage) -> None:
+    device = runtime.resolve_device(stage.params.runtime.device)
+    metrics: dict[str, float] = {}
+    for setting in SETTINGS:
+        params = stage.params.ddpm[setting]
+        folder = Path("data/samples") / setting
+        made = series_scores.by_seed(GeneratedImages(folder / "images.zip"))
+        store = ImageStore(f"data/images/{DATASETS[setting]}")
+        real = {split: pixel_split(store, split, params) for split in ("train", "test")}
+        if setting in SINGLE:
+            target = real["train"].pixels[params.image]
+            near = np.concatenate([series_scores.nearness(images, target) for images in made.values()])
+            scores = {"best_psnr": float(near.max()), "mean_psnr": float(near.mean()), "n": len(near)}
+            line = f"best {scores['best_psnr']:.1f} dB to the image, mean {scores['mean_psnr']:.1f} dB"
+        else:
+            judge = "mnist" if DATASETS[setting] == "mnist" else "cifar10"
+            network = classifier.load(Path("models/zoo/classifier") / judge).to(device)
+            wanted = None
+            if setting in CONDITIONAL:
+                asked = pd.read_parquet(folder / "wanted.parquet")["wanted"]
+                wanted = [series_scores.class_of(one, network.classes) for one in asked]
+            scores = series_scores.score(network, made, real, wanted, seed=stage.params.seed)
+            line = f"FID {scores['fid']:.4g} (floor {scores['floor_fid']:.4g}), n {scores['n']}"
+            if wanted:
+                line += f", class right in {scores['accuracy']:.1%} (real {scores['real_accuracy']:.1%})"
+        print(f"{SETTING_NAMES[setting]}: {line}")
+        metrics |= {f"{setting}_{name}": value for name, value in scores.items()}
+    stage.write_metrics("metrics/ddpm_score.json", metrics)
+    stage.done(f"wrote metrics/ddpm_score.json, {len(SETTINGS)} settings")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,62 @@
+"""Train the ResNet-20 that judges the images of one set, or take published weights from the data root."""
+
+from pathlib import Path
+
+from difflab.core.base import runtime
+from difflab.core.base.errors import DifflabError
+from difflab.core.base.files import atomic_path
+from difflab.core.stage import Stage, run
+from difflab.ddpm import classifier
+from difflab.ddpm.data.labels import class_names
+from difflab.ddpm.data.pixels import load_pixels
+from difflab.ddpm.networks.conditions import class_numbers
+from difflab.images.archives.archive import data_root
+from difflab.images.store.image_store import ImageStore
+from difflab.training.supervised import fit
+
+
+def main(stage: Stage, *, dataset: str) -> None:
+    params, seed = stage.params.zoo.classifier[dataset], stage.params.seed
+    device = runtime.resolve_device(stage.params.runtime.device)
+    store = ImageStore(f"data/images/{dataset}")
+    classes = list(store.attributes.columns)
+    if params.weights is None:
+        train = store.split("train")
+        network = classifier.build(classes, seed).to(device)
+        pixels = load_pixels(store, train, classifier.SIZE, channels=3).to(device)
+        labels = class_numbers(class_names(store, train), classes)
+        loss = classifier.batch_loss(
+            network, pixels, labels,
+            batch_size=params.training.batch_size, flip=params.flip, shift=params.shift, seed=seed,
+        )  # fmt: skip
+        fit(
+            network,
+            loss,
+            params.training,
+            scratch=stage.scratch(),
+            log=lambda step, values: stage.run.log_metrics(values, step=step),
+            what=f"classifier {dataset}",
+        )
+    else:
+        path = data_root(stage.params.data.data_root) / params.weights
+        if not path.is_file():
+            raise DifflabError(
+                f"{path} is missing: put the weights there, or set zoo.classifier.{dataset}.weights"
+            )
+        network = classifier.load_weights(path, classes).to(device)
+    network.eval()
+    folder = Path("models/zoo/classifier") / dataset
+    with atomic_path(folder) as temporary:
+        temporary.mkdir()
+        classifier.save(temporary, network)
+
+    test = store.split("test")
+    _, seen = classifier.judge(network, load_pixels(store, test, classifier.SIZE, channels=3))
+    accuracy = (seen == class_numbers(class_names(store, test), classes)).float().mean().item()
+    metrics = {"accuracy": accuracy, "n": len(test), "trained": int(params.weights is None)}
+    stage.write_metrics(f"metrics/zoo_classifier/{dataset}.json", metrics)
+    stage.done(f"wrote {folder}, which names {accuracy:.1%} of {len(test)} test images")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,42 @@
+"""Add large CelebA images that are not in CelebA-HQ to the training images, cropped around the face."""
+
+from difflab.core.base.files import atomic_path
+from difflab.core.stage import Stage, run
+from difflab.images.archives.archive import open_source
+from difflab.images.celeba import celeba, celeba_hq
+from difflab.images.preparing.samples import LeftOut
+from difflab.images.store.image_store import write_store
+
+
+def main(stage: Stage) -> None:
+    params = stage.params
+    hq_archive = open_source("data/raw/celeba_hq", params.data.data_root)
+    archive = open_source("data/raw/celeba", params.data.data_root)
+    table = celeba.read_table(archive)
+    hq_table = celeba_hq.read_table(hq_archive)
+    celeba.check_same_attributes(table, hq_table)
+    in_hq = table["file"].isin(celeba_hq.read_mapping(hq_archive, hq_table).values())
+    candidates = table[~in_hq]
+    left = LeftOut()
+    with atomic_path("data/celeba") as folder:
+        samples = celeba.samples(archive, candidates, params.prepare, left)
+        index = write_store(folder, samples, candidates.assign(split="train"), keep_absent=False)
+
+    for line in left.lines():
+        print(line)
+    excluded = {
+        "in_celeba_hq": int(in_hq.sum()),
+        "absent": len(left.absent),
+        "no_face_box": len(left.no_face_box),
+        "unreadable": len(left.unreadable),
+        "small": len(left.small),
+    }
+    beyond_limit = len(table) - sum(excluded.values()) - len(index)
+    metrics = {"rows": len(table), **excluded, "beyond_limit": beyond_limit, "kept": len(index)}
+    stage.write_metrics("metrics/prepare_celeba.json", metrics)
+    reasons = ", ".join(f"{count:,} {reason.replace('_', ' ')}" for reason, count in excluded.items())
+    stage.done(f"wrote data/celeba, {len(index):,} of {len(table):,} images ({reasons})")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,48 @@
+"""Split CelebA-HQ into train, val and test and store its images and attributes by sample id."""
+
+from difflab.core.base.errors import DifflabError
+from difflab.core.base.files import atomic_path, write_csv
+from difflab.core.stage import Stage, run
+from difflab.images.archives.archive import open_source
+from difflab.images.celeba import celeba_hq
+from difflab.images.preparing.samples import LeftOut
+from difflab.images.split import SPLITS
+from difflab.images.store.image_store import write_store
+
+
+def main(stage: Stage) -> None:
+    params = stage.params
+    archive = open_source("data/raw/celeba_hq", params.data.data_root)
+    table = celeba_hq.read_table(archive).iloc[: params.split.max_rows]
+    split = celeba_hq.split_table(table, params.split)
+    shares = celeba_hq.frequencies(table, split)
+    left = LeftOut()
+    with atomic_path("data/celeba_hq") as folder:
+        samples = celeba_hq.samples(archive, table, params.prepare, left)
+        index = write_store(folder, samples, table.assign(split=split), keep_absent=True)
+        write_csv(folder / "frequencies.csv", shares)
+        if empty := [name for name in SPLITS if not index.loc[index["split"] == name, "present"].any()]:
+            raise DifflabError(
+                f"{archive.path} has no readable image for the split {', '.join(empty)}: put more images there"
+            )
+
+    print(shares.to_string(index=False, float_format="{:.4f}".format))
+    for line in left.lines():
+        print(line)
+    present = index[index["present"]]
+    metrics = {"rows": len(index), "present": len(present)}
+    metrics |= {"absent": len(left.absent), "unreadable": len(left.unreadable)}
+    for name in SPLITS:
+        metrics[name] = int((index["split"] == name).sum())
+        metrics[f"{name}_present"] = int((present["split"] == name).sum())
+    stage.write_metrics("metrics/prepare_celeba_hq.json", metrics)
+    stage.run.log_artifact("data/celeba_hq/frequencies.csv")
+    sizes = "/".join(f"{metrics[name]:,}" for name in SPLITS)
+    stage.done(
+        f"wrote data/celeba_hq, {len(present):,} images of {len(index):,} rows "
+        f"({metrics['absent']:,} absent, {metrics['unreadable']:,} unreadable), split {sizes}"
+    )
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,47 @@
+"""Store the images of one set as equal squares by sample id, with their split, classes and captions."""
+
+from pathlib import Path
+
+from difflab.core.base.files import atomic_path
+from difflab.core.stage import Stage, run
+from difflab.images.archives.opening import open_source
+from difflab.images.captions import write_captions
+from difflab.images.sets import image_sets
+from difflab.images.store.image_store import write_store
+
+
+def main(stage: Stage, *, dataset: str) -> None:
+    params = stage.params
+    settings = params.images
+    size = settings.image_size[dataset]
+    archive = open_source(Path("data/raw") / dataset, params.data.data_root)
+    image_set = image_sets.read_image_set(
+        dataset, archive, params.seed, settings.scenes_test_fraction, settings.max_images[dataset]
+    )
+    treated = image_sets.Treated()
+    with atomic_path(Path("data/images") / dataset) as folder:
+        samples = image_sets.samples(archive, image_set, size, settings.non_square, params.prepare, treated)
+        index = write_store(folder, samples, image_set.table(), keep_absent=False)
+        image_sets.check_splits(archive, index, dataset, treated)
+        captions = image_set.captions(index.set_index("id")["sha256"])
+        if len(captions):
+            write_captions(folder / "captions.parquet", captions)
+
+    print(image_sets.class_counts(index, image_set.classes).to_string(index=False))
+    for line in treated.lines():
+        print(line)
+    counts = {split: int((index["split"] == split).sum()) for split in image_sets.SPLITS}
+    metrics = {"images": len(index), **counts, "classes": len(image_set.classes), "image_size": size}
+    metrics |= {"captions": len(captions), "absent": len(treated.absent)}
+    metrics |= {"unreadable": len(treated.unreadable), "small": len(treated.small)}
+    metrics |= {"cropped": len(treated.cropped), "duplicates": image_sets.shared_images(index)}
+    stage.write_metrics(f"metrics/prepare_images/{dataset}.json", metrics)
+    stage.done(
+        f"wrote data/images/{dataset}, {counts['train']:,} images to train on and {counts['test']:,} to test, "
+        f"{size} x {size} ({metrics['unreadable']:,} unreadable, {metrics['small']:,} too small, "
+        f"{metrics['cropped']:,} cropped)"
+    )
+
+
+if __name__ == "__main__":
+    run(main)

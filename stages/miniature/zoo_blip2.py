@@ -1,0 +1,49 @@
+"""BLIP-2: train Q-Former and T5 on the frozen vision encoder to caption the miniature, or point to a released one."""
+
+from pathlib import Path
+
+from difflab.core.base.files import atomic_path
+from difflab.core.stage import Stage, run
+from difflab.models.roles import resolve, write_pointer
+
+FOLDER = Path("models/zoo/blip2")
+METRICS = "metrics/zoo_blip2.json"
+HELD_OUT_PICTURES = 1  # of each held-out digit
+
+
+def main(stage: Stage) -> None:
+    settings = stage.params.zoo.blip2
+    if settings.hub:
+        write_pointer(FOLDER, settings.hub)
+        stage.write_metrics(METRICS, {"trained": 0})
+        return stage.done(f"wrote {FOLDER}, a pointer to {settings.hub.repo_id}")
+    from difflab.core.base.runtime import resolve_device
+    from difflab.miniature.bundled import held_out_digits, training_digits
+    from difflab.miniature.zoo import small_blip2
+    from difflab.models.vision import vision_encoder
+    from difflab.training.supervised import fit
+
+    def log(step: int, values: dict[str, float]) -> None:
+        stage.run.log_metrics(values, step=step)
+
+    seed, split = stage.params.seed, stage.params.split
+    vit = vision_encoder.load(resolve("models/zoo/vision_encoder")).vit
+    processor = small_blip2.build_processor(vit.config.image_size, settings.num_query_tokens)
+    model = small_blip2.build(vit, processor, settings, seed).to(resolve_device(stage.params.runtime.device))
+    loss = small_blip2.batch_loss(model, processor, training_digits(split, seed), seed, settings)
+    fit(model, loss, settings.training, scratch=stage.scratch(), log=log, what="blip2")
+    model.eval()
+    metrics = small_blip2.held_out_accuracy(
+        model, processor, held_out_digits(split, seed), seed, HELD_OUT_PICTURES
+    )
+    with atomic_path(FOLDER) as folder:
+        small_blip2.save(folder, model, processor)
+    stage.write_metrics(METRICS, {"trained": 1, **metrics})
+    stage.done(
+        f"wrote {FOLDER}, whose captions name {metrics['digit_accuracy']:.1%} of the held-out digits and "
+        f"{metrics['photo_accuracy']:.1%} of the photographs"
+    )
+
+
+if __name__ == "__main__":
+    run(main)

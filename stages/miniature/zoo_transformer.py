@@ -1,0 +1,110 @@
+"""Pretrain the SD3 transformer by rectified flow on captioned pictures, or point to the published one."""
+
+from pathlib import Path
+
+import pandas as pd
+import torch
+
+from difflab.core.base import runtime
+from difflab.core.base.files import atomic_path
+from difflab.core.stage import Stage, run
+from difflab.miniature.bundled import training_digits
+from difflab.miniature.zoo import base_pictures
+from difflab.miniature.zoo import small_transformer as zoo_transformer
+from difflab.models import roles
+from difflab.models.pretrained import load_vae
+from difflab.models.text_encoders import TextEncoders
+from difflab.sd3.caches.encoding import moments
+from difflab.sd3.caches.latents import LatentTable
+from difflab.sd3.caches.moments import pack
+from difflab.sd3.caches.prompt_embeds import PromptTable, write_prompts
+from difflab.sd3.training.density import SigmaDensity
+from difflab.sd3.training.examples import Examples
+from difflab.sd3.training.flow_training import train_flow
+
+FOLDER = Path("models/zoo/transformer")
+
+
+def main(stage: Stage) -> None:
+    params, seed = stage.params.zoo.transformer, stage.params.seed
+    if params.hub is not None:
+        with atomic_path(FOLDER) as temporary:
+            roles.write_pointer(temporary, params.hub)
+        stage.write_metrics("metrics/zoo_transformer.json", {"trained": 0})
+        stage.done(f"wrote {FOLDER}/source.json for {params.hub.repo_id}")
+        return
+    examples, held_out = picture_examples(stage)
+    prompt_embeds, pooled = examples.prompts.gather(torch.tensor([0]))
+    transformer = zoo_transformer.build(
+        params,
+        seed,
+        latent_shape=examples.latents.shape,
+        joint_attention_dim=prompt_embeds.shape[-1],
+        pooled_projection_dim=pooled.shape[-1],
+    )
+    rows = train_flow(
+        transformer,
+        examples,
+        held_out,
+        params.training,
+        SigmaDensity(params.density, params.logit_mean),
+        seed=seed,
+        runtime=stage.params.runtime,
+        scratch=stage.scratch(),
+        what="transformer",
+        log=lambda step, values: stage.run.log_metrics(values, step=step),
+    )
+    if runtime.process_index()[0] != 0:
+        return
+    with atomic_path(FOLDER) as temporary:
+        transformer.save_pretrained(temporary / "transformer")
+        zoo_transformer.write_scheduler(temporary, params.density.shift)
+    metrics = {name: value for name, value in rows[-1].items() if name != "lr"}
+    metrics["parameters"] = sum(p.numel() for p in transformer.parameters())
+    stage.write_metrics("metrics/zoo_transformer.json", metrics)
+    stage.done(f"wrote {FOLDER}, held-out loss {rows[0]['val_loss']:.4f} -> {rows[-1]['val_loss']:.4f}")
+
+
+def picture_examples(stage: Stage) -> tuple[Examples, Examples]:
+    """Pictures of training digits and of held-out ones: their latents and both captions, encoded here."""
+    params, seed, scratch = stage.params.zoo.transformer, stage.params.seed, stage.scratch()
+    device = runtime.resolve_device(stage.params.runtime.device)
+    digits = training_digits(stage.params.split, seed)
+    unseen = digits[:: base_pictures.HELD_OUT_EVERY]
+    seen, share = sorted(set(digits) - set(unseen)), params.photo_fraction
+    parts = [
+        base_pictures.draw(seen, params.num_images, share, seed, "training"),
+        base_pictures.draw(unseen, params.num_held_out, share, seed, "held-out"),
+    ]
+    vae = load_vae(roles.resolve("models/zoo/vae"), device)
+    images = torch.cat([part.images for part in parts])
+    encoded = [moments(vae, batch) for batch in images.split(64)]
+    mean, logvar = (torch.cat(column).cpu() for column in zip(*encoded, strict=True))
+    latents = LatentTable(
+        [id for part in parts for id in part.ids],
+        [pack(mean, logvar, None, torch.float32)],
+        shift_factor=vae.config.shift_factor,
+        scaling_factor=vae.config.scaling_factor,
+    )
+    captions = pd.concat([part.caption_table() for part in parts], ignore_index=True)
+    text = TextEncoders(roles.resolve("models/zoo/text"), params.max_sequence_length, device, torch.float32)
+    write_prompts(
+        scratch / "prompts",
+        captions,
+        text,
+        roles.fingerprint("models/zoo/text"),
+        dtype=torch.bfloat16,
+        batch_size=64,
+        shard_size=4096,
+        scratch=scratch,
+    )
+    prompts = PromptTable(scratch / "prompts")
+    rows = [
+        torch.stack([prompts.rows(part.ids, variant) for variant in base_pictures.VARIANTS], dim=1)
+        for part in parts
+    ]
+    return tuple(Examples(latents, prompts, part.ids, r) for part, r in zip(parts, rows, strict=True))
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,1 @@
+"""Stages of the SD3 LoRA study."""

@@ -1,0 +1,45 @@
+"""Generate images for held-out prompts of both kinds, by the base or by the adapters of one logit mean."""
+
+from pathlib import Path
+
+from difflab.core.base.errors import DifflabError
+from difflab.core.base.files import atomic_path
+from difflab.core.stage import Stage, run
+from difflab.images.generated import read_images, write_generated
+from difflab.images.grid import grid
+from difflab.images.store.image_store import ImageStore
+from difflab.models.lora import load_lora
+from difflab.sd3.caches.prompt_embeds import PromptTable
+from difflab.sd3.sampling.generator import load_generator
+
+ADAPTERS = ("pretrained", "minus", "zero", "plus")
+CAPTIONS = ("blip2", "llama3")
+
+
+def main(stage: Stage, *, adapter: str) -> None:
+    if adapter not in ADAPTERS:
+        raise DifflabError(f"unknown adapter '{adapter}': one of {', '.join(ADAPTERS)}")
+    settings = stage.params.generate
+    ids = ImageStore("data/celeba_hq").split(settings.split)[: settings.num_images]
+    generator = load_generator(
+        PromptTable("data/prompt_embeds"), stage.params.runtime, stage.params.seed, settings.batch_size
+    )
+    folder = Path("data/generated") / adapter
+    for captions in CAPTIONS:
+        if adapter != "pretrained":
+            if captions != CAPTIONS[0]:
+                generator.transformer.unload_lora()
+            load_lora(generator.transformer, Path("models/finetune") / f"{captions}-{adapter}")
+        archive = folder / f"{captions}.zip"
+        if write_generated(archive, generator, ids, captions, settings, stage.scratch()):
+            picture = Path("plots/grids") / f"{adapter}-{captions}.png"
+            chosen = ids[: settings.grid_images]
+            with atomic_path(picture) as temporary:
+                grid(read_images(archive, chosen, settings.seeds[0]), ncols=8).save(temporary)
+            stage.run.log_artifact(picture)
+    count = len(ids) * len(settings.seeds)
+    stage.done(f"wrote {folder}, {count} images for each of {len(CAPTIONS)} kinds of captions")
+
+
+if __name__ == "__main__":
+    run(main)

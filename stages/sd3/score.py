@@ -1,0 +1,57 @@
+"""Score the generated images of all cells: FID, KID and class accuracy, beside the floor of real images."""
+
+import numpy as np
+import pandas as pd
+
+from difflab.core.base.files import png_bytes, write_bytes, write_csv, write_parquet
+from difflab.core.stage import Stage, run
+from difflab.images.generated_reader import GeneratedImages
+from difflab.images.grid import grid
+from difflab.images.store.image_store import ImageStore
+from difflab.sd3.cells import ADAPTERS, CAPTIONS
+from difflab.sd3.scoring import scores
+
+
+def main(stage: Stage) -> None:
+    params, generate = stage.params.score, stage.params.generate
+    store = ImageStore("data/celeba_hq")
+    judge = scores.load_judge(store, params, stage.params.runtime.device, stage.params.seed)
+    rows = []
+    for adapter in ADAPTERS:
+        for captions in CAPTIONS:
+            generated = GeneratedImages(f"data/generated/{adapter}/{captions}.zip")
+            rows += scores.score_cell(judge, generated, adapter, captions)
+    n = scores.same_count(rows)
+    floor = scores.floor_ids(store.split(params.floor_split), n, stage.params.seed)
+    rows.append(judge.score(store.read(floor), floor, adapter="real", captions="", seed=0))
+
+    table = pd.DataFrame(rows).assign(
+        extractor=judge.extractor.name,
+        dim=judge.extractor.dim,
+        resize=judge.extractor.resize,
+        reference=f"{params.reference_split} split",
+        reference_n=len(judge.reference),
+        prompts=f"{generate.split} split",
+        sampler="FlowMatchEulerDiscreteScheduler",
+        num_inference_steps=generate.num_inference_steps,
+        guidance_scale=generate.guidance_scale,
+    )
+    write_csv("plots/score.csv", table)
+    write_parquet("data/scores/predictions.parquet", judge.all_predictions())
+    prompts = store.split(generate.split)[: generate.grid_images]
+    picture = grid([np.asarray(image) for image in store.read(prompts)], ncols=8)
+    write_bytes("plots/grids/real.png", png_bytes(picture))
+
+    metrics = scores.summarise(table) | {"n": n, "seeds": len(generate.seeds), "floor_n": len(floor)}
+    metrics |= {"reference_n": len(judge.reference), "dim": judge.extractor.dim}
+    stage.write_metrics("metrics/score.json", metrics | {"rank_deficient": int(n <= judge.extractor.dim)})
+    worst = max(
+        v for k, v in metrics.items() if k.endswith("_fid") and not k.startswith(("pretrained", "floor"))
+    )
+    stage.done(
+        f"wrote metrics/score.json; fine-tuned FID <= {worst:.4g}, floor {metrics['floor_fid']:.4g}, n {n}"
+    )
+
+
+if __name__ == "__main__":
+    run(main)

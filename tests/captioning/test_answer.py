@@ -1,0 +1,131 @@
+"""The answer: means, differences to originals only, and the sentences that the intervals decide."""
+
+import pandas as pd
+import pytest
+
+from difflab.captioning import answer
+from difflab.captioning.answer_plot import by_share
+from difflab.core.base.errors import DifflabError
+from difflab.metrics.paired import difference
+from difflab.report import style
+
+from .caption_fakes import images, runs
+
+MEASURES = ["bleu_1", "rouge_l", "cider_d", "both_named"]
+
+
+@pytest.fixture(scope="module")
+def scores():
+    return images(MEASURES)
+
+
+@pytest.fixture(scope="module")
+def metrics(scores):
+    return answer.summarise(scores, runs(scores), seed=0, resamples=500)
+
+
+def test_the_share_is_that_of_synthetic_rows_in_the_training_split():
+    rows = pd.DataFrame(
+        [("train", "original")] * 2
+        + [("train", "synthetic")] * 6
+        + [("val", "synthetic"), ("test", "original")],
+        columns=["split", "source"],
+    )
+    assert answer.shares(rows) == {"original": 0.0, "mixed": 0.75, "synthetic": 1.0}
+
+
+def test_means_and_deviations_are_over_seeds(scores, metrics):
+    assert (metrics["n"], metrics["seeds"]) == (40, 5)
+    of_seeds = scores[scores.data == "mixed"].groupby("seed")["cider_d"].mean()
+    assert metrics["mixed_cider_d"] == pytest.approx(of_seeds.mean())
+    assert metrics["mixed_cider_d_std"] == pytest.approx(of_seeds.std(ddof=1))
+    assert metrics["mixed_bleu_1_corpus"] == pytest.approx(metrics["mixed_bleu_1"] + 0.01)
+    assert [metrics[f"{data}_share"] for data in answer.DATA] == [0, 0.75, 1]
+
+
+@pytest.mark.parametrize("name", ["zero_shot", "instruct"])
+def test_what_was_not_trained_has_means_but_no_difference(metrics, name):
+    found = {key for key in metrics if key.startswith(name)}
+    assert found == {f"{name}_{m}" for m in [*MEASURES, "bleu_1_corpus"]}
+
+
+def test_differences_are_paired_with_originals_only(scores, metrics):
+    tables = {d: t.pivot(index="seed", columns="id", values="cider_d") for d, t in scores.groupby("data")}
+    expected = difference(tables["synthetic"], tables["original"], seed=0, resamples=500)
+    key = "synthetic_cider_d_difference"
+    assert [metrics[key], metrics[f"{key}_low"], metrics[f"{key}_high"]] == pytest.approx(
+        [expected.mean, expected.low, expected.high]
+    )
+    assert metrics[key] == pytest.approx(metrics["synthetic_cider_d"] - metrics["original_cider_d"])
+
+
+def test_the_order_of_rows_changes_nothing(scores, metrics):
+    shuffled = scores.sample(frac=1, random_state=0)
+    again = answer.summarise(shuffled, runs(scores), seed=0, resamples=500)
+    assert again == pytest.approx(metrics, rel=1e-12)
+
+
+def test_a_run_that_lacks_an_image_is_refused(scores):
+    some = scores.drop(scores.index[(scores.data == "mixed") & (scores.seed == 2)][:1])
+    with pytest.raises(DifflabError, match="the value of seed 2 and image recipes-000 is missing"):
+        answer.summarise(some, runs(scores), seed=0, resamples=500)
+
+
+def test_a_single_seed_is_refused(scores):
+    one = scores[scores.seed == 0]
+    with pytest.raises(DifflabError, match="an interval over seeds needs two or more of them, not 1"):
+        answer.summarise(one, runs(one), seed=0, resamples=500)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "word"),
+    [(0.1, 0.5, "better"), (-0.5, -0.1, "worse"), (-0.1, 0.5, "not clear"), (0, 0, "not clear")],
+)
+def test_the_interval_decides_the_verdict(low, high, word):
+    metrics = {"mixed_cider_d_difference_low": low, "mixed_cider_d_difference_high": high}
+    assert answer.verdict(metrics, "mixed", "cider_d") == word
+
+
+def test_the_sentences_say_what_the_intervals_say(metrics):
+    known = {"original_both_named": 0.83}
+    for data, values in (("mixed", (0.3104, -0.02, 0.64)), ("synthetic", (-1.5, -2, -1))):
+        known |= zip(
+            (f"{data}_cider_d_difference{end}" for end in ("", "_low", "_high")), values, strict=True
+        )
+    assert answer.sentences(metrics | known) == [
+        "**Synthetic data beside the originals** (75 % of the training set) changes CIDEr-D by +0.310 (95 % interval "
+        "−0.020 to +0.640, 5 seeds, 40 test images): **not clear**. "
+        "The other measures are better: BLEU-1, ROUGE-L, both named.",
+        "**Synthetic data in place of the originals** changes CIDEr-D by −1.500 (95 % interval −2.000 to −1.000, 5 seeds, "
+        "40 test images): **worse**. The other measures are worse: BLEU-1, ROUGE-L, both named.",
+        "**Trained on originals only**, captions name digit and photograph of 83 % of test images.",
+    ]
+
+
+def test_recipes_have_no_sentence_on_digits():
+    scores = images(["bleu_1", "cider_d"])
+    metrics = answer.summarise(scores, runs(scores), seed=0, resamples=500)
+    assert len(answer.sentences(metrics)) == 2
+
+
+def test_the_plot_shows_the_means_and_the_intervals_of_the_differences(scores, metrics):
+    figure = by_share(style.LIGHT, metrics, runs(scores))
+    assert [axis.get_title() for axis in figure.axes] == ["BLEU-1", "ROUGE-L", "CIDEr-D", "both named"]
+    axis = figure.axes[2]
+    dots = axis.collections[0].get_offsets()
+    assert len(dots) == 15  # what was not trained has no training set
+    bars = [container.lines for container in axis.containers]
+    points = [(line.get_xdata()[0], line.get_ydata()[0]) for line, _, _ in bars]
+    assert points == [(metrics[f"{d}_share"], metrics[f"{d}_cider_d"]) for d in answer.DATA]
+    ends = [bar.get_segments()[0][:, 1] for _, _, found in bars for bar in found]
+    for data, (low, high) in zip(("mixed", "synthetic"), ends, strict=True):
+        key = f"{data}_cider_d_difference"
+        base = metrics["original_cider_d"]
+        assert (low, high) == pytest.approx((base + metrics[f"{key}_low"], base + metrics[f"{key}_high"]))
+    style.plt.close(figure)
+
+
+def test_the_plot_has_the_same_bytes_every_time(tmp_path, scores, metrics):
+    for name in ("a.png", "b.png"):
+        style.render(lambda theme: by_share(theme, metrics, runs(scores)), style.LIGHT, tmp_path / name)
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()

@@ -1,0 +1,70 @@
+"""Composing params.yaml, and errors that say what there is."""
+
+import pytest
+from omegaconf import OmegaConf
+
+from difflab.cli.compose import choices, compose, difference, validate
+from difflab.core.base.errors import DifflabError
+
+
+@pytest.fixture(scope="module")
+def conf(root):
+    return root / "conf"
+
+
+def test_an_override_changes_its_value_and_nothing_else(conf):
+    before = OmegaConf.create(compose(conf=conf))
+    after = OmegaConf.create(compose(["logit_mean.minus=-0.75"], conf))
+    assert after.logit_mean.minus == -0.75
+    after.logit_mean.minus = before.logit_mean.minus
+    assert after == before
+
+
+def test_a_profile_is_a_set_of_overrides(conf):
+    default, smoke = (OmegaConf.create(compose(o, conf)) for o in ([], ["profile=smoke"]))
+    assert (default.profile, smoke.profile) == ("tiny", "smoke")
+    assert smoke.finetune.training.steps < default.finetune.training.steps
+
+
+def test_an_override_beats_the_profile(conf):
+    assert OmegaConf.create(compose(["seed=7", "profile=smoke"], conf)).seed == 7
+
+
+def test_the_default_profile_is_the_study_as_conf_writes_it(conf):
+    assert compose(conf=conf) == compose(["profile=tiny"], conf)
+    assert choices("profile", conf) == ["laptop", "paper", "smoke", "tiny"]
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("profile=huge", "there is no profile 'huge', only laptop, paper, smoke, tiny"),
+        ("experiment=nope", "there is no experiment 'nope', only "),
+        ("quite.else=1", r"^unknown parameter 'quite.else'$"),
+        (
+            "finetune.lora.rnk=3",
+            r"^unknown parameter 'finetune.lora.rnk'; did you mean 'finetune.lora.rank'\?$",
+        ),
+        ("seed=[1", r"-S seed=\[1: "),
+    ],
+)
+def test_a_bad_override_is_one_line(conf, override, message):
+    with pytest.raises(DifflabError, match=message) as caught:
+        compose([override], conf)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_value_out_of_range_names_its_key(conf):
+    with pytest.raises(DifflabError, match=r"^here: parameter 'split\.val_fraction': .*less than 1"):
+        validate(compose(["split.val_fraction=1.5"], conf), "here")
+
+
+def test_a_folder_that_is_no_repository_is_one_line(tmp_path):
+    with pytest.raises(DifflabError, match="run this in the root of the repository"):
+        compose(conf=tmp_path / "conf")
+
+
+def test_difference_shows_the_changed_lines_only():
+    assert difference("a: 1\nb: 2\n", "a: 1\nb: 2\n") == ""
+    lines = difference("a: 1\nb: 3\n", "a: 1\nb: 2\n").splitlines()
+    assert lines[-2:] == ["-b: 2", "+b: 3"]

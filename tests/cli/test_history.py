@@ -1,0 +1,58 @@
+"""What a commit holds of a stage, read from Git alone."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from difflab.cli.history import results
+from difflab.core.base.errors import DifflabError
+
+
+@pytest.fixture
+def commit(tmp_path, monkeypatch):
+    """A commit with one trained stage, another without metrics, and its files gone from the workspace."""
+    monkeypatch.chdir(tmp_path)
+    train = {
+        "params": {
+            "params.yaml": {"seed": 0, "finetune": {"lora": {"blocks": [0, 1]}, "learning_rate": 0.0001}}
+        },
+        "outs": [{"path": p} for p in ("models/a", "metrics/a.json", "plots/a.csv", "plots/a.png")],
+    }
+    files = {
+        "dvc.lock": yaml.safe_dump(
+            {"stages": {"train@a": train, "prepare": {"outs": [{"path": "data/x"}]}}}, sort_keys=False
+        ),
+        "metrics/a.json": '{"loss": 0.5, "n": 3, "name": "text"}',
+        "plots/a.csv": "step,loss,note\n0,2.0,x\n10,0.5,y\n",
+        "plots/a.png": "picture",
+    }
+    for name, text in files.items():
+        Path(name).parent.mkdir(exist_ok=True)
+        Path(name).write_text(text)
+    git = ["git", "-c", "user.name=t", "-c", "user.email=t@t"]
+    for words in (["init", "-q"], ["add", "."], ["commit", "-qm", "results"]):
+        subprocess.run([*git, *words], check=True)
+    Path("metrics/a.json").unlink()
+    return subprocess.check_output(["git", "rev-parse", "HEAD"], text=True).strip()
+
+
+def test_parameters_metrics_curve_and_pictures_come_from_the_commit(commit):
+    train, prepare = results(commit)
+    assert train.address == "train@a"
+    assert train.params == {
+        "seed": "0", "finetune.lora.blocks": "[0, 1]", "finetune.learning_rate": "0.0001",
+    }  # fmt: skip
+    assert train.metrics == {"loss": 0.5, "n": 3.0}
+    assert train.curve == [(0, {"loss": 2.0}), (10, {"loss": 0.5})]
+    assert train.pictures == {"plots/a.png": b"picture"}
+    assert (prepare.metrics, prepare.curve, prepare.params) == ({}, [], {})
+
+
+def test_a_commit_where_nothing_ran_says_so(commit):
+    Path("dvc.lock").unlink()
+    git = ["git", "-c", "user.name=t", "-c", "user.email=t@t"]
+    subprocess.run([*git, "commit", "-qam", "none"], check=True)
+    with pytest.raises(DifflabError, match=r"has no dvc\.lock: nothing was run there"):
+        list(results("HEAD"))

@@ -1,0 +1,81 @@
+"""What a run needs, told before it starts and without asking a server."""
+
+import re
+
+import pytest
+import yaml
+
+from difflab.cli.compose import compose, validate
+from difflab.cli.plan import count_cells, hub_models, plan
+
+
+@pytest.fixture(autouse=True)
+def empty_machine(monkeypatch, tmp_path):
+    """No token, no data root, nothing cached."""
+    for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "DIFFLAB_DATA"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", str(tmp_path / "token"))
+
+
+@pytest.fixture
+def make(root):
+    def make(*overrides):
+        return validate(compose(overrides, root / "conf"), "test")
+
+    return make
+
+
+def test_stages_and_matrix_items_are_counted(tmp_path):
+    matrix = {"a": ["x", "y"], "b": [1, 2, 3]}
+    stages = {"one": {"cmd": "x"}, "many": {"matrix": matrix, "cmd": "y"}}
+    (tmp_path / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages}))
+    assert count_cells(tmp_path / "dvc.yaml") == (2, 7)
+
+
+def test_the_default_profile_needs_nothing(make, root):
+    text = plan(make(), root / "dvc.yaml")
+    assert "models trained by the pipeline: zoo.vision_encoder, zoo.vae" in text
+    assert "Hugging Face Hub" not in text
+    assert "accounts: none needed" in text
+    for name in ("celeba_hq", "celeba", "cifar10", "mnist", "scenes", "coco", "recipes"):
+        assert re.search(rf"  {name}: built from images .*, nothing to fetch", text)
+    assert "disk: below 1 GB" in text
+
+
+def test_the_published_profile_names_repositories_revisions_accounts_and_disk(make, root):
+    params = make("profile=paper")
+    text = plan(params, root / "dvc.yaml")
+    models = {model.role: model for model in hub_models(params)}
+    assert {"zoo.vae", "zoo.text", "zoo.blip2", "zoo.llama", "zoo.transformer"} <= set(models)
+    for model in models.values():
+        assert model.hub.repo_id in text
+        assert (model.hub.revision or "resolved and recorded by the first run") in text
+        assert model.gigabytes, f"{model.role}: say how large {model.hub.repo_id} is"
+    assert "accept the licence at https://huggingface.co/stabilityai/stable-diffusion-3" in text
+    assert "accept the licence at https://huggingface.co/meta-llama/" in text
+    assert "huggingface.co/Salesforce" not in text
+    assert "Inception weights" in text
+    assert "disk: about" in text
+
+
+@pytest.mark.parametrize(("token", "answer"), [(None, "no"), ("hf_verysecret", "yes")])
+def test_a_token_is_said_to_be_there_but_never_shown(make, root, monkeypatch, token, answer):
+    if token:
+        monkeypatch.setenv("HF_TOKEN", token)
+    text = plan(make("profile=paper"), root / "dvc.yaml")
+    assert f"HF_TOKEN (present here: {answer})" in text
+    assert "verysecret" not in text
+
+
+def test_archives_are_looked_for_where_the_data_root_says(make, root, monkeypatch, tmp_path):
+    params = make("data.celeba_hq.source=data_root", f"data.data_root={tmp_path / 'absent'}")
+    assert "data.data_root is" in plan(params, root / "dvc.yaml")
+    monkeypatch.setenv("DIFFLAB_DATA", str(tmp_path))  # the environment wins
+    archive = tmp_path / params.data.celeba_hq.path
+    text = plan(params, root / "dvc.yaml")
+    assert f"{archive}: not there\n" in text
+    assert text.count("put what is not there in its place") == 1
+    archive.parent.mkdir(parents=True, exist_ok=True)
+    archive.write_bytes(b"")
+    assert f"{archive}: found" in plan(params, root / "dvc.yaml")

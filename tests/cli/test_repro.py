@@ -1,0 +1,141 @@
+"""Several stages at once: the same result as `dvc repro`, order kept, a failure stops its dependants only."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from difflab.cli import repro
+from difflab.core.base.errors import DifflabError
+from difflab.core.base.files import sha256_file
+
+# Each of `left` and `right` waits until the other has started: one after the other they would fail.
+MEET = """
+import pathlib, sys, time
+own, other = sys.argv[1:]
+pathlib.Path(f"{own}.started").touch()
+for _ in range(300):
+    if pathlib.Path(f"{other}.started").exists():
+        break
+    time.sleep(0.1)
+else:
+    sys.exit(f"{own} is alone")
+pathlib.Path(own).write_text(pathlib.Path("first").read_text() + own)
+"""
+JOIN = """
+import pathlib
+pathlib.Path("last").write_text(pathlib.Path("left").read_text() + pathlib.Path("right").read_text())
+"""
+
+
+def dvc(*words):
+    return subprocess.run([sys.executable, "-m", "dvc", *words], check=True, capture_output=True, text=True)
+
+
+@pytest.fixture
+def study(tmp_path, monkeypatch):
+    """first -> left, right -> last, as a DVC repository without Git."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DVC_NO_ANALYTICS", "1")
+    dvc("init", "--no-scm")
+    Path("meet.py").write_text(MEET)
+    Path("join.py").write_text(JOIN)
+    Path("seed.txt").write_text("1")
+    python = sys.executable
+    write({
+        "first": {"cmd": "cp seed.txt first", "deps": ["seed.txt"], "outs": ["first"]},
+        "left": {"cmd": f"{python} meet.py left right", "deps": ["first"], "outs": ["left"]},
+        "right": {"cmd": f"{python} meet.py right left", "deps": ["first"], "outs": ["right"]},
+        "last": {"cmd": f"{python} join.py", "deps": ["left", "right"], "outs": ["last"]},
+    })  # fmt: skip
+    return tmp_path
+
+
+def write(stages):
+    Path("dvc.yaml").write_text(yaml.safe_dump({"stages": stages}))
+
+
+def change(stage, **fields):
+    stages = yaml.safe_load(Path("dvc.yaml").read_text())["stages"]
+    stages[stage] |= fields
+    write(stages)
+
+
+def test_independent_stages_run_side_by_side_and_in_order(study):
+    assert repro.repro([], jobs=2) == dict.fromkeys(["first", "left", "right", "last"], repro.DONE)
+    assert Path("last").read_text() == "1left1right"
+    assert repro.repro([], jobs=2) == {}
+
+
+def test_the_lock_file_is_that_of_a_serial_run(study):
+    repro.repro([], jobs=2)
+    parallel = yaml.safe_load(Path("dvc.lock").read_text())
+    Path("dvc.lock").unlink()
+    dvc("repro", "--force")  # each side finds the other's mark
+    assert yaml.safe_load(Path("dvc.lock").read_text()) == parallel
+
+
+def test_only_what_changed_and_what_depends_on_it_runs(study):
+    repro.repro([], jobs=2)
+    digest = sha256_file("left")
+    change("right", cmd=f"{sys.executable} meet.py right left #")
+    assert set(repro.changed([])) == {"right", "last"}
+    assert repro.changed([])["last"] == ["right"]
+    assert set(repro.repro([], jobs=2)) == {"right", "last"}
+    assert sha256_file("left") == digest
+
+
+def test_a_target_brings_its_dependencies_along(study):
+    assert set(repro.changed(["left"])) == {"first", "left"}
+    assert repro.changed(["left"])["left"] == ["first"]
+
+
+def test_a_failure_stops_its_dependants_and_nothing_else(study, capfd):
+    change("left", cmd="sh -c 'echo the left one broke >&2; exit 3'")
+    change("right", cmd="cp first right")
+    outcomes = repro.repro([], jobs=2)
+    assert outcomes == {
+        "first": repro.DONE, "left": repro.FAILED, "right": repro.DONE, "last": repro.SKIPPED,
+    }  # fmt: skip
+    assert Path("right").exists()
+    assert "the left one broke" in capfd.readouterr().out
+    assert repro.summary(outcomes, 90.0) == (
+        "Stages: 2 done, 1 failed (left), 1 skipped (last), in 1.5 minutes."
+    )
+
+
+def test_each_stage_at_a_time_has_its_own_gpu(study, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,6")
+    for side in ("left", "right"):
+        change(side, cmd=f"sleep 1; sh -c 'printf \"$CUDA_VISIBLE_DEVICES\" > {side}'")
+    change("last", cmd="cat left right > last")
+    repro.repro([], jobs=2)
+    assert sorted(Path("last").read_text()) == ["4", "6"]
+
+
+def test_of_several_ready_stages_the_one_with_the_longest_way_to_the_end_goes_first(study):
+    change("left", cmd="date +%s%N > left", meta={"seconds": 5})
+    change("right", cmd="date +%s%N > right", meta={"seconds": 50})
+    change("last", meta={"seconds": 7})
+    assert repro.remaining_seconds(repro.changed([])) == {"first": 58, "left": 12, "right": 57, "last": 7}
+    repro.repro([], jobs=1)
+    assert int(Path("right").read_text()) < int(Path("left").read_text())
+
+
+def test_an_unknown_target_is_named(study):
+    with pytest.raises(DifflabError, match="nosuch"):
+        repro.repro(["nosuch"], jobs=2)
+
+
+def test_jobs_follow_the_machine(monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1,2")
+    assert repro.default_jobs() == 3
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    monkeypatch.setattr(repro.os, "sched_getaffinity", lambda _: set(range(9)), raising=False)
+    assert repro.default_jobs() == 9 // repro.load_params().runtime.num_threads
+
+
+def test_nothing_to_do_is_said():
+    assert repro.summary({}, 1.0) == "Everything is up to date."

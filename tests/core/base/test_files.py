@@ -1,0 +1,155 @@
+"""Files are whole or absent, and the same bytes every time."""
+
+import errno
+import json
+import os
+import zipfile
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from difflab.core.base import files
+from difflab.core.base.errors import DifflabError, one_line
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def write_half(target, error):
+    with files.atomic_path(target) as temporary:
+        temporary.write_text("half")
+        raise error
+
+
+def test_a_file_appears_only_when_its_block_succeeds(tmp_path):
+    with files.atomic_path(tmp_path / "sub" / "a.csv") as temporary:
+        temporary.write_text("x")
+        assert not (tmp_path / "sub" / "a.csv").exists()
+        assert temporary.suffix == ".csv"
+    assert (tmp_path / "sub" / "a.csv").read_text() == "x"
+    assert names(tmp_path / "sub") == ["a.csv"]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError, SystemExit])
+def test_an_interrupted_write_keeps_the_old_file_and_leaves_nothing(tmp_path, error):
+    target = tmp_path / "a.txt"
+    target.write_text("old")
+    with pytest.raises(error):
+        write_half(target, error())
+    assert target.read_text() == "old"
+    assert names(tmp_path) == ["a.txt"]
+
+
+def test_a_full_disk_is_one_clear_line_and_leaves_nothing(tmp_path):
+    with pytest.raises(DifflabError, match=r"disk is full while writing .*a\.txt: free some space"):
+        write_half(tmp_path / "a.txt", OSError(errno.ENOSPC, "No space left on device"))
+    assert names(tmp_path) == []
+
+
+def test_a_folder_is_replaced_as_a_whole(tmp_path):
+    for content in ({"a": "1", "b": "2"}, {"b": "3"}):
+        with files.atomic_path(tmp_path / "folder") as temporary:
+            temporary.mkdir()
+            for name, text in content.items():
+                (temporary / name).write_text(text)
+    assert names(tmp_path / "folder") == ["b"]
+    assert (tmp_path / "folder" / "b").read_text() == "3"
+
+
+def test_writing_does_not_reach_through_a_hard_link(tmp_path):
+    """DVC may hard-link an output to its cache: a rewrite must not change the cache's copy."""
+    files.write_text(tmp_path / "out", "first")
+    os.link(tmp_path / "out", tmp_path / "cache")
+    files.write_text(tmp_path / "out", "second")
+    assert (tmp_path / "cache").read_text() == "first"
+
+
+def test_json_keeps_order_and_refuses_nan(tmp_path):
+    files.write_json(tmp_path / "a.json", {"b": 1.5, "a": "é"})
+    assert (tmp_path / "a.json").read_text() == '{\n  "b": 1.5,\n  "a": "é"\n}\n'
+    assert files.read_json(tmp_path / "a.json") == {"b": 1.5, "a": "é"}
+    with pytest.raises(ValueError, match="JSON"):
+        files.write_json(tmp_path / "b.json", {"a": float("nan")})
+    assert names(tmp_path) == ["a.json"]
+
+
+@given(st.lists(st.tuples(st.text(max_size=5), st.floats(allow_nan=False), st.booleans()), max_size=20))
+def test_parquet_comes_back_and_is_the_same_bytes(tmp_path_factory, rows):
+    folder = tmp_path_factory.mktemp("parquet")
+    frame = pd.DataFrame(rows, columns=["id", "value", "flag"])
+    frame = frame.astype({"id": "string", "value": float, "flag": bool})
+    for name in ("a.parquet", "b.parquet"):
+        files.write_parquet(folder / name, frame)
+    assert (folder / "a.parquet").read_bytes() == (folder / "b.parquet").read_bytes()
+    back = pd.read_parquet(folder / "a.parquet")
+    assert json.loads(back.to_json(orient="values")) == json.loads(frame.to_json(orient="values"))
+
+
+def test_a_damaged_page_of_parquet_is_noticed(tmp_path):
+    path = tmp_path / "a.parquet"
+    files.write_parquet(path, pd.DataFrame({"caption": [f"a digit {n}" for n in range(1000)]}))
+    content = bytearray(path.read_bytes())
+    content[len(content) // 3] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(OSError, match="checksum") as caught:
+        files.read_parquet(path)
+    assert "`dvc checkout` puts it back" in one_line(caught.value)
+
+
+def test_files_have_the_mode_that_the_umask_allows(tmp_path):
+    """safetensors writes for the owner alone."""
+    before = os.umask(0o022)
+    try:
+        with files.atomic_path(tmp_path / "model") as temporary:
+            temporary.mkdir()
+            (temporary / "weights").touch(mode=0o600)
+    finally:
+        os.umask(before)
+    assert (tmp_path / "model" / "weights").stat().st_mode & 0o777 == 0o644
+
+
+def test_zip_is_the_same_bytes_and_readable_by_others(tmp_path):
+    entries = [("b.png", b"2"), ("a.png", b"1")]
+    for name in ("x.zip", "y.zip"):
+        files.write_zip(tmp_path / name, entries)
+    assert (tmp_path / "x.zip").read_bytes() == (tmp_path / "y.zip").read_bytes()
+    with zipfile.ZipFile(tmp_path / "x.zip") as archive:
+        assert [(i.filename, archive.read(i)) for i in archive.infolist()] == entries
+
+
+def test_png_is_lossless_and_the_same_bytes(tmp_path):
+    image = Image.effect_noise((9, 7), 50).convert("RGB")
+    content = files.png_bytes(image)
+    assert content == files.png_bytes(image)
+    (tmp_path / "a.png").write_bytes(content)
+    assert Image.open(tmp_path / "a.png").tobytes() == image.tobytes()
+
+
+def test_sha256_of_files_is_the_usual_one(tmp_path):
+    (tmp_path / "a").write_bytes(b"abc")
+    expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert files.sha256_file(tmp_path / "a") == files.sha256_bytes(b"abc") == expected
+
+
+def test_the_hash_of_a_folder_sees_names_and_contents_but_no_bytecode(tmp_path):
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "a").write_text("1")
+    before = files.sha256_file(tmp_path)
+    (tmp_path / "__pycache__").mkdir()
+    (tmp_path / "__pycache__" / "a.pyc").write_text("x")
+    assert files.sha256_file(tmp_path) == before
+    (tmp_path / "sub" / "a").rename(tmp_path / "sub" / "b")
+    renamed = files.sha256_file(tmp_path)
+    (tmp_path / "sub" / "b").write_text("2")
+    assert len({before, renamed, files.sha256_file(tmp_path)}) == 3
+
+
+def test_what_a_killed_process_left_is_removed(tmp_path):
+    for name in (".data.json.abcd1234", ".data.json.parquet.abcd1234", "kept"):
+        (tmp_path / name).mkdir()
+    files.write_json(tmp_path / "data.json", {})
+    assert {p.name for p in tmp_path.iterdir()} == {"data.json", ".data.json.parquet.abcd1234", "kept"}

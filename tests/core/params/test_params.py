@@ -1,0 +1,223 @@
+"""Parameters are checked before any work, and a stage sees those that it declares."""
+
+import pytest
+import yaml
+from omegaconf import OmegaConf
+
+from difflab.cli.compose import compose, validate
+from difflab.core.base.errors import DifflabError
+from difflab.core.params import Declared, load_params
+from difflab.core.params.loading import addresses, declared_groups, read_pipeline, stage_entry
+
+PIPELINE = {
+    "stages": {
+        "prepare": {"cmd": "python -m stages.prepare", "params": ["seed", "split"]},
+        "finetune": {
+            "cmd": "python -m stages.sd3.finetune --logit-mean ${item.logit_mean}",
+            "params": ["seed", "logit_mean.${item.logit_mean}", "zoo.vae"],
+            "deps": ["models/${item.logit_mean}/a"],
+        },
+    }
+}
+
+
+@pytest.fixture(scope="module")
+def composed(root):
+    return compose(conf=root / "conf")
+
+
+@pytest.fixture
+def write(tmp_path, composed):
+    """Write params.yaml with changes given as dotted keys; None deletes."""
+
+    def write(**changes):
+        values = OmegaConf.create(composed)
+        for key, value in changes.items():
+            group, _, name = key.replace("__", ".").rpartition(".")
+            parent = OmegaConf.select(values, group) if group else values
+            if value is None:
+                del parent[name]
+            else:
+                parent[name] = value
+        (tmp_path / "params.yaml").write_text(OmegaConf.to_yaml(values))
+        return tmp_path / "params.yaml"
+
+    return write
+
+
+@pytest.fixture
+def pipeline(tmp_path):
+    (tmp_path / "dvc.yaml").write_text(yaml.safe_dump(PIPELINE))
+    return str(tmp_path / "dvc.yaml")
+
+
+def test_numbers_are_read_as_yaml_1_2_reads_them(write):
+    """PyYAML alone takes 1e-1 for text."""
+    path = write(split__val_fraction=0.1)
+    path.write_text(path.read_text().replace("val_fraction: 0.1", "val_fraction: 1e-1"))
+    assert load_params(path).split.val_fraction == 0.1
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"split__colour": 1}, "unknown parameter 'split.colour'"),
+        ({"colour": {"a": 1}}, "unknown parameter 'colour'"),
+        ({"split__val_fraction": None}, "parameter 'split.val_fraction' is missing"),
+        ({"split__val_fraction": "many"}, r"parameter 'split.val_fraction': .* \(given: 'many'\)"),
+        ({"split__val_fraction": 1.5}, r"parameter 'split.val_fraction': .*less than 1 \(given: 1.5\)"),
+        ({"split__val_fraction": float("nan")}, r"parameter 'split.val_fraction': .*"),
+        ({"runtime__dtype": "float8"}, r"parameter 'runtime.dtype': .*'float32'.* \(given: 'float8'\)"),
+    ],
+)
+def test_a_bad_value_is_one_line_that_names_the_key(write, change, message):
+    path = write(**change)
+    with pytest.raises(DifflabError, match=message) as caught:
+        load_params(path)
+    assert "\n" not in str(caught.value)
+    assert str(caught.value).startswith(str(path))
+
+
+def test_an_absent_file_says_how_to_make_it(tmp_path):
+    with pytest.raises(DifflabError, match="run `difflab compose`"):
+        load_params(tmp_path / "params.yaml")
+
+
+def test_checked_values_cannot_be_changed(write):
+    params = load_params(write())
+    with pytest.raises(ValueError, match="frozen"):
+        params.split.seed = 1
+
+
+def test_a_stage_sees_its_groups_and_no_other(write, pipeline):
+    params = load_params(write())
+    groups = declared_groups("prepare", {}, pipeline)
+    declared = Declared(params, "prepare", groups)
+    assert declared.seed == params.seed
+    assert declared.split.stratify == params.split.stratify
+    with pytest.raises(DifflabError, match=r"stage prepare reads .* 'finetune' but dvc"):
+        _ = declared.finetune
+
+
+def test_a_part_of_a_group_is_declared_by_its_path(write, pipeline):
+    params = load_params(write())
+    groups = declared_groups("finetune", {"logit_mean": "minus"}, pipeline)
+    assert groups == ("seed", "logit_mean.minus", "zoo.vae")
+    declared = Declared(params, "finetune", groups)
+    assert declared.logit_mean["minus"] == declared.logit_mean.minus == params.logit_mean.minus
+    assert declared.zoo.vae == params.zoo.vae
+    for read in (lambda: declared.logit_mean.plus, lambda: declared.zoo.text, lambda: declared.zoo["llama"]):
+        with pytest.raises(DifflabError, match="does not declare it"):
+            read()
+
+
+def test_tracking_is_visible_everywhere_because_it_changes_no_result(write, pipeline):
+    declared = Declared(load_params(write(tracking__enabled=False)), "prepare", ("seed",))
+    assert declared.tracking.enabled is False
+    assert declared.as_dict() == {"seed": 0}
+
+
+def test_declared_values_as_plain_data(write, pipeline):
+    params = load_params(write())
+    groups = declared_groups("finetune", {"logit_mean": "plus"}, pipeline)
+    values = Declared(params, "finetune", groups).as_dict()
+    assert list(values) == sorted(groups)
+    assert values["logit_mean.plus"] == params.logit_mean.plus
+    assert values["zoo.vae"] == params.zoo.vae.model_dump(mode="json")
+
+
+def test_the_matrix_item_is_filled_in_everywhere(pipeline):
+    entry = stage_entry("finetune", {"logit_mean": "zero"}, pipeline)
+    assert entry["cmd"].endswith("--logit-mean zero")
+    assert entry["deps"] == ["models/zero/a"]
+
+
+def test_an_item_outside_the_matrix_lists_what_there_is(tmp_path):
+    stages = {
+        "stages": {"train": {"matrix": {"logit_mean": ["minus", "zero"]}, "cmd": "x ${item.logit_mean}"}}
+    }
+    (tmp_path / "dvc.yaml").write_text(yaml.safe_dump(stages))
+    path = str(tmp_path / "dvc.yaml")
+    assert stage_entry("train", {"logit_mean": "zero"}, path)["cmd"] == "x zero"
+    with pytest.raises(DifflabError, match="--logit-mean 'plus' is none of minus, zero"):
+        stage_entry("train", {"logit_mean": "plus"}, path)
+
+
+def test_a_foreach_is_a_matrix_whose_items_carry_values(tmp_path):
+    do = {"cmd": "x --setting ${key}", "deps": ["data/${item.dataset}"], "outs": ["models/${key}"]}
+    stages = {"ddpm": {"foreach": {"text": {"dataset": "mnist"}, "latent": {"dataset": "cifar10"}}, "do": do}}
+    (tmp_path / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages}, sort_keys=False))
+    path = str(tmp_path / "dvc.yaml")
+    entry = stage_entry("ddpm", {"setting": "text"}, path)
+    assert (entry["cmd"], entry["deps"], entry["outs"]) == (
+        "x --setting text",
+        ["data/mnist"],
+        ["models/text"],
+    )
+    assert addresses(path) == ["ddpm@text", "ddpm@latent"]
+    with pytest.raises(DifflabError, match="--setting 'pixels' is none of text, latent"):
+        stage_entry("ddpm", {"setting": "pixels"}, path)
+
+
+def test_an_unknown_stage_lists_the_known_ones(pipeline):
+    with pytest.raises(DifflabError, match="no stage 'train'; it has finetune, prepare"):
+        stage_entry("train", {}, pipeline)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("generate.seeds=[0,0]", "parameter 'generate.seeds': 0 stands there twice"),
+        ("finetune.lora.targets=[attn,attn]", "'attn' stands there twice"),
+        ("finetune.lora.blocks=[1,1]", "give 'all' or different block numbers from 0 on"),
+        ("finetune.lora.blocks=[]", "give 'all' or different block numbers from 0 on"),
+        ("runtime.device=nonsense", "parameter 'runtime.device': String should match"),
+        ("zoo.vae.norm_num_groups=7", "parameter 'zoo.vae': norm_num_groups 7 does not divide the width 16"),
+        ("finetune.adapter_steps=[9999]", r"adapter_steps has 9999, but training.steps is \d+$"),
+    ],
+)
+def test_what_cannot_run_is_refused_before_it_runs(override, message, root):
+    with pytest.raises(DifflabError, match=message):
+        validate(compose([override], root / "conf"), "test")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("stages: [", "is not valid YAML"),
+        ("", "has no stages"),
+        (None, r"is missing: run this in the root of the repository"),
+    ],
+)
+def test_a_broken_pipeline_file_is_one_line(tmp_path, text, message):
+    path = tmp_path / "dvc.yaml"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(DifflabError, match=message) as caught:
+        read_pipeline(str(path))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("finetune.lora.alpha=true", "'finetune.lora.alpha': a number is needed"),
+        ("generate.num_images=50", "generate.num_images is 50, below score.min_images 100"),
+        ("logit_mean.minus=1000", "'logit_mean.minus': Input should be less than or equal to 10"),
+    ],
+)
+def test_values_that_cannot_work_are_refused_before_any_work(override, message, root):
+    with pytest.raises(DifflabError, match=message):
+        validate(compose([override], root / "conf"), "params.yaml")
+
+
+def test_without_an_alpha_the_rank_is_taken(root):
+    def alpha(*overrides):
+        return validate(compose(overrides, root / "conf"), "params.yaml").finetune.lora.lora_alpha
+
+    assert (alpha("finetune.lora.rank=2"), alpha("finetune.lora.rank=2", "finetune.lora.alpha=4")) == (2, 4)
+
+
+def test_groups_give_their_values_by_name_too():
+    params = load_params("params.yaml")
+    assert params.ddpm["text"] is params.ddpm.text

@@ -1,0 +1,104 @@
+"""Everything that the report's sections on the DDPM series read, with plausible values."""
+
+from pathlib import Path
+
+import pandas as pd
+from PIL import Image
+
+from difflab.core.base.files import png_bytes, write_bytes, write_csv, write_json
+from difflab.ddpm.settings import CONDITIONAL, SETTINGS, SINGLE
+from difflab.report.inputs import DDPM_STAGES
+
+PSNR = {"noisy": 14.8, "tv": 22.1, "nlm": 22.6, "linear": 23.4, "v0": 24.5, "v1": 25.6, "v2": 25.2}
+
+
+def denoise_score() -> dict[str, float]:
+    """v0 and v1 have no value for unclipped noise, which they were not trained on."""
+    scores: dict[str, float] = {"n": 1017, "sigma": 0.2}
+    for method, psnr in PSNR.items():
+        for noise in ("clipped",) if method in ("v0", "v1") else ("clipped", "unclipped"):
+            value = psnr - (noise == "unclipped")
+            scores |= {f"{method}_{noise}_psnr": value, f"{method}_{noise}_psnr_ci95": 0.08}
+            scores |= {f"{method}_{noise}_ssim": value / 30, f"{method}_{noise}_ssim_ci95": 0.004}
+    return scores
+
+
+def ddpm_score() -> dict[str, float]:
+    scores: dict[str, float] = {}
+    for setting in SETTINGS:
+        values = {
+            "fid": 31.4,
+            "kid": 0.0123,
+            "floor_fid": 4.04,
+            "floor_kid": -0.0002,
+            "n": 400,
+            "floor_n": 400,
+        }
+        if setting in SINGLE:
+            values = {"best_psnr": 31.26, "mean_psnr": 27.04, "n": 16}
+        if setting in CONDITIONAL:
+            values |= {"accuracy": 0.875, "real_accuracy": 0.9164}
+        scores |= {f"{setting}_{name}": value for name, value in values.items()}
+    return scores
+
+
+def memorisation() -> dict[str, float]:
+    values = {"single_image_32": (0.12, 1.0), "class_conditional": (0.974, 0.005)}
+    return {
+        f"{setting}_{name}": value
+        for setting, row in values.items()
+        for name, value in zip(("median_ratio", "copied_share"), row, strict=True)
+    }
+
+
+def cold() -> dict[str, float]:
+    values = {"degraded": 20.1, "restored": 24.3, "fully_degraded": 15.2, "walked_back": 16.7}
+    return {
+        f"{name}_psnr{end}": v for name, psnr in values.items() for end, v in (("", psnr), ("_ci95", 0.3))
+    }
+
+
+def anatomy() -> pd.DataFrame:
+    row = {
+        "kind": "Conv2d",
+        "input": "3 x 32 x 32",
+        "output": "16 x 32 x 32",
+        "parameters": 123456,
+        "share": 0.25,
+    }
+    rows = [
+        {"part": part, "setting": setting} | row
+        for setting in ("class_conditional", "text")
+        for part in ("in", "out")
+    ]
+    rows[1]["input"] = None  # a class number has no shape
+    return pd.DataFrame(rows)
+
+
+METRICS = {
+    "denoise_score": denoise_score(),
+    "ddpm_score": ddpm_score(),
+    "process": {"n": 64, "half_sigma_band_0": 3.1, "octaves_off": 1.0},
+    "memorisation": memorisation(),
+    "cold@blur": cold(),
+    "cold@mask": cold(),
+}
+PICTURES = (
+    "plots/grids/denoise.png",
+    *(f"plots/ddpm/{setting}{end}.png" for setting in SETTINGS for end in ("", "-process")),
+    "plots/process.png",
+    "plots/attention.png",
+    "plots/memorisation.png",
+    "plots/cold/blur.png",
+    "plots/cold/mask.png",
+)
+
+
+def write_series_inputs(root: Path) -> None:
+    """Metrics, tables and pictures of every stage of the DDPM series, below `root`."""
+    for stage in DDPM_STAGES:
+        values = METRICS.get(stage, {"accuracy": 0.9164, "n": 1017})
+        write_json(root / "metrics" / f"{stage.replace('@', '/')}.json", values)
+    write_csv(root / "plots/anatomy.csv", anatomy())
+    for path in PICTURES:
+        write_bytes(root / path, png_bytes(Image.new("RGB", (4, 4))))

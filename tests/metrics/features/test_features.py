@@ -1,0 +1,75 @@
+"""Batches, extraction and the cache of reference features."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from difflab.core.base.errors import DifflabError
+from difflab.metrics.features.features import batches, extract, load_extractor, reference_features
+
+from .fakes import IDS, Extractor, Store, picture
+
+
+@given(st.integers(0, 23), st.integers(1, 9))
+def test_features_are_those_of_single_images_for_any_batch_size(n, batch_size):
+    images = [picture(str(i)) for i in range(n)]
+    extractor = Extractor()
+    found = extract(images, extractor, batch_size)
+    assert found.shape == (n, 12)
+    for image, row in zip(images, found, strict=True):
+        np.testing.assert_array_equal(extractor(image[None])[0], row)
+
+
+def test_pil_images_and_one_array_give_the_same_as_a_list():
+    images = np.stack([picture(str(i)) for i in range(5)])
+    expected = extract(list(images), Extractor())
+    np.testing.assert_array_equal(extract(images, Extractor()), expected)
+    np.testing.assert_array_equal(extract([Image.fromarray(x) for x in images], Extractor()), expected)
+
+
+def test_images_of_different_sizes_share_no_batch():
+    sizes = [16, 16, 8, 16]
+    assert [b.shape[:2] for b in batches([picture("x", s) for s in sizes], 10)] == [(2, 16), (1, 8), (1, 16)]
+
+
+@pytest.mark.parametrize("bad", [np.zeros((8, 8), np.uint8), np.zeros((8, 8, 3), np.float32)])
+def test_an_array_that_is_no_rgb_image_of_bytes_is_refused(bad):
+    with pytest.raises(DifflabError, match=r"uint8 \[H, W, 3\] is needed"):
+        extract([bad], Extractor())
+
+
+def test_reference_features_are_read_once_and_then_kept(tmp_path):
+    store, extractor = Store(), Extractor()
+    first = reference_features(store, IDS, extractor, 7, cache=tmp_path)
+    again = reference_features(store, IDS, extractor, 7, cache=tmp_path)
+    assert store.reads == len(IDS)
+    np.testing.assert_array_equal(first, again)
+    np.testing.assert_array_equal(first, extract(store.read(IDS), extractor))
+
+
+@pytest.mark.parametrize("change", ["image", "extractor", "ids"])
+def test_a_change_of_images_extractor_or_ids_is_computed_anew(tmp_path, monkeypatch, change):
+    store, extractor, ids = Store(), Extractor(), list(IDS)
+    reference_features(store, ids, extractor, 7, cache=tmp_path)
+    if change == "image":
+        monkeypatch.setattr(store, "sha256", lambda sample: "other")
+    elif change == "extractor":
+        extractor.fingerprint = "other"
+    else:
+        ids = ids[1:]
+    calls = extractor.calls
+    reference_features(store, ids, extractor, 7, cache=tmp_path)
+    assert extractor.calls > calls
+
+
+def test_the_cache_lies_outside_the_outputs_under_dvc_root(tmp_path, monkeypatch):
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    reference_features(Store(), IDS[:3], Extractor())
+    assert len(list((tmp_path / ".scratch" / "features").glob("*.safetensors"))) == 1
+
+
+def test_an_unknown_extractor_is_named(tmp_path):
+    with pytest.raises(DifflabError, match="unknown feature extractor 'dino'"):
+        load_extractor("dino", tmp_path)

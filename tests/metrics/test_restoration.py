@@ -1,0 +1,68 @@
+"""PSNR and SSIM are those of scikit-image, image by image, with Student's interval of the mean."""
+
+import numpy as np
+import pytest
+from scipy import stats
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+
+from difflab.core.base import rng
+from difflab.core.base.errors import DifflabError
+from difflab.metrics.restoration import compare, half_width
+
+
+def noisy_pair(n: int = 6, size: int = 12, channels: int = 3, sigma: float = 0.2) -> list[np.ndarray]:
+    draws = rng.numpy_rng(0, "restoration", size, channels)
+    clean = draws.random((n, size, size, channels))
+    return [x.astype(np.float32) for x in (clean, clean + sigma * draws.normal(size=clean.shape))]
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("cut", [True, False])
+def test_each_image_has_scikit_images_psnr_and_ssim(channels, cut):
+    clean, restored = noisy_pair(channels=channels)
+    quality = compare(clean, restored, cut)
+    expected = np.clip(restored, 0, 1) if cut else restored
+    for n, (a, b) in enumerate(zip(clean.astype(float), expected.astype(float), strict=True)):
+        assert quality.psnr[n] == peak_signal_noise_ratio(a, b, data_range=1)
+        assert quality.ssim[n] == structural_similarity(a, b, data_range=1, channel_axis=-1)
+
+
+def test_cutting_helps_and_without_it_noise_has_the_psnr_of_its_sigma():
+    clean, noisy = noisy_pair(size=64)
+    as_added, as_saved = compare(clean, noisy, cut=False), compare(clean, noisy)
+    assert as_added.psnr.mean() == pytest.approx(-20 * np.log10(0.2), abs=0.05)  # 13.98 dB
+    assert (as_saved.psnr > as_added.psnr).all()
+
+
+def test_images_are_not_changed_by_being_measured():
+    clean, restored = noisy_pair()
+    before = restored.copy()
+    compare(clean, restored)
+    assert np.array_equal(restored, before)
+
+
+def test_metrics_are_the_means_with_scipys_interval():
+    clean, restored = noisy_pair()
+    quality = compare(clean, restored)
+    metrics = quality.metrics("v1_clipped")
+    assert list(metrics) == [f"v1_clipped_{k}" for k in ("psnr", "psnr_ci95", "ssim", "ssim_ci95")]
+    for name, values in (("psnr", quality.psnr), ("ssim", quality.ssim)):
+        mean, half = metrics[f"v1_clipped_{name}"], metrics[f"v1_clipped_{name}_ci95"]
+        expected = stats.t.interval(0.95, len(values) - 1, loc=values.mean(), scale=stats.sem(values))
+        assert (mean - half, mean + half) == pytest.approx(expected)
+
+
+def test_a_single_image_has_no_interval():
+    assert half_width(np.array([23.6])) == 0
+
+
+@pytest.mark.parametrize(
+    ("shapes", "message"),
+    [
+        (((2, 8, 8, 3), (2, 8, 8, 1)), r"\(2, 8, 8, 1\) cannot be compared with images \(2, 8, 8, 3\)"),
+        (((2, 6, 9, 3), (2, 6, 9, 3)), "6 x 9 are smaller than SSIM's window of 7"),
+    ],
+)
+def test_images_that_do_not_compare_are_refused(shapes, message):
+    with pytest.raises(DifflabError, match=message):
+        compare(*map(np.zeros, shapes))

@@ -1,0 +1,147 @@
+"""The miniature's Llama: its lessons are true, its loss looks at answers only, and it learns."""
+
+import itertools
+
+import pytest
+import torch
+from torch.nn import functional
+
+from difflab.core.base import rng
+from difflab.miniature.params.text_models import ZooLlamaParams
+from difflab.miniature.pictures.blend import ATTRIBUTES
+from difflab.miniature.words.templates import PHOTO_WORDS, detailed_caption, digit_of
+from difflab.miniature.zoo import small_rewriter
+from difflab.sd3.captions.facts import contradictions, facts
+from difflab.sd3.captions.scoring import facts_kept, named_digit
+from difflab.training.params import FitParams
+
+
+def params(**changes) -> ZooLlamaParams:
+    training = FitParams(
+        steps=60,
+        batch_size=4,
+        learning_rate=1e-2,
+        weight_decay=0.0,
+        warmup_steps=5,
+        max_grad_norm=1.0,
+        checkpoint_interval=60,
+        log_interval=60,
+    )
+    values = {"hub": None, "hidden_size": 32, "num_hidden_layers": 1, "wrong_caption": 0.5, "evaluated": 4}
+    return ZooLlamaParams(**{**values, "training": training, **changes})
+
+
+@pytest.fixture(scope="module")
+def built():
+    return small_rewriter.build(params(), seed=0)
+
+
+def combinations(count: int, held_out: bool) -> list[dict[str, bool]]:
+    generator = rng.numpy_rng(0, "test")
+    return [small_rewriter.combination(generator, held_out) for _ in range(count)]
+
+
+def test_combinations_have_the_columns_of_the_miniature_and_no_contradiction():
+    for attributes in combinations(200, held_out=False):
+        assert set(attributes) == set(ATTRIBUTES)
+        assert contradictions(attributes) == []
+
+
+def test_every_attribute_occurs():
+    seen = {
+        name
+        for attributes in combinations(500, held_out=False)
+        for name, value in attributes.items()
+        if value
+    }
+    assert seen == set(ATTRIBUTES)
+
+
+def test_held_out_combinations_are_never_taught():
+    def rows(held_out: bool) -> set[frozenset[str]]:
+        return {frozenset(n for n, v in a.items() if v) for a in combinations(2000, held_out)}
+
+    assert not rows(True) & rows(False)
+
+
+def test_the_facts_of_a_lesson_are_true_and_the_caption_wrong_as_often_as_asked():
+    generator = rng.numpy_rng(0, "test")
+    lessons = [small_rewriter.lesson(generator, wrong_caption=0.5) for _ in range(600)]
+    assert all(list(request.facts) == facts(attributes) for request, attributes in lessons)
+    wrong = [facts_kept(request.caption, attributes)[0] < 2 for request, attributes in lessons]
+    # Of the wrong half two kinds in three replace the digit (9 in 10 differ), two the photograph (11 in 12).
+    assert 0.38 < sum(wrong) / len(wrong) < 0.56
+    right = [small_rewriter.lesson(generator, wrong_caption=0.0) for _ in range(50)]
+    assert all(named_digit(request.caption) == digit_of(attributes) for request, attributes in right)
+
+
+def test_a_lesson_ends_with_the_true_sentence(built):
+    _, tokenizer = built
+    lesson = small_rewriter.lesson(rng.numpy_rng(0, "test"), wrong_caption=1.0)
+    ((prompt, answer),) = small_rewriter._tokens(tokenizer, [lesson])
+    assert tokenizer.decode(prompt).endswith("assistant<|end_header_id|>\n\n")
+    assert tokenizer.decode(answer) == detailed_caption(lesson[1]) + "<|eot_id|>"
+
+
+def test_the_loss_is_the_mean_over_answer_tokens_of_unpadded_lessons(built):
+    """Against a plain loop, one lesson at a time, with all logits."""
+    model, tokenizer = built
+    settings = params()
+    values = small_rewriter.batch_loss(model, tokenizer, settings, seed=0, step=3)
+    generator = rng.numpy_rng(0, "llama lessons", 3)
+    lessons = [
+        small_rewriter.lesson(generator, settings.wrong_caption) for _ in range(settings.training.batch_size)
+    ]
+    losses = []
+    for prompt, answer in small_rewriter._tokens(tokenizer, lessons):
+        logits = model(input_ids=torch.tensor([prompt + answer])).logits[0]
+        losses += functional.cross_entropy(
+            logits[len(prompt) - 1 : -1], torch.tensor(answer), reduction="none"
+        ).tolist()
+    assert values["loss"].item() == pytest.approx(sum(losses) / len(losses), rel=1e-5)
+
+
+def test_batches_are_keyed_by_the_step(built):
+    model, tokenizer = built
+    first, again, other = (
+        small_rewriter.batch_loss(model, tokenizer, params(), 0, step)["loss"] for step in (1, 1, 2)
+    )
+    assert first == again
+    assert first != other
+
+
+def test_weights_depend_on_the_seed_alone():
+    states = []
+    for seed in (0, 0, 1):
+        torch.rand(1)
+        states.append(small_rewriter.build(params(), seed)[0].state_dict()["model.embed_tokens.weight"])
+    assert torch.equal(states[0], states[1])
+    assert not torch.equal(states[0], states[2])
+
+
+def test_it_learns_and_is_scored_on_held_out_combinations(tmp_path):
+    from difflab.training.supervised import fit
+
+    settings = params()
+    model, tokenizer = small_rewriter.build(settings, seed=0)
+    before = small_rewriter.batch_loss(model, tokenizer, settings, 0, 10**6)["loss"].item()
+    fit(
+        model,
+        lambda s: small_rewriter.batch_loss(model, tokenizer, settings, 0, s),
+        settings.training,
+        scratch=tmp_path / "s",
+    )
+    after = small_rewriter.batch_loss(model, tokenizer, settings, 0, 10**6)["loss"].item()
+    assert after < 0.7 * before
+    model.eval().save_pretrained(tmp_path / "llama")
+    tokenizer.save_pretrained(tmp_path / "llama")
+    scores = small_rewriter.evaluate(tmp_path / "llama", 4, 0, torch.device("cpu"))
+    assert list(scores) == ["n", "facts_kept", "digit_kept", "exact"]
+    assert all(0 <= value <= 4 for value in scores.values())
+
+
+def test_photographs_in_lessons_are_those_of_the_captions():
+    names = {
+        n.removeprefix("Photo_") for n in itertools.chain(*combinations(1, False)) if n.startswith("Photo_")
+    }
+    assert names == set(PHOTO_WORDS)

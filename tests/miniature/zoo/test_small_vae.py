@@ -1,0 +1,96 @@
+"""The miniature's autoencoder: its layout, its loss and its scaling."""
+
+import numpy as np
+import pytest
+import torch
+from skimage.metrics import peak_signal_noise_ratio
+
+from difflab.miniature.params.image_models import ZooVaeParams
+from difflab.miniature.zoo import small_vae as zoo_vae
+from difflab.training.params import FitParams
+from difflab.training.supervised import fit
+
+DIGITS = np.arange(40)
+
+
+def params(**changes):
+    training = FitParams(
+        steps=12, batch_size=8, learning_rate=2e-3, weight_decay=0.0, warmup_steps=1, max_grad_norm=1.0,
+        checkpoint_interval=100, log_interval=4,
+    )  # fmt: skip
+    values = {
+        "hub": None, "latent_channels": 16, "block_out_channels": [4, 8, 8], "layers_per_block": 1,
+        "norm_num_groups": 2, "kl_weight": 0.01, "plain_fraction": 0.25, "training": training,
+    }  # fmt: skip
+    return ZooVaeParams(**{**values, **changes})
+
+
+def test_latents_have_a_quarter_of_the_side_and_sd3s_sixteen_channels():
+    vae = zoo_vae.build(params(), seed=0)
+    images = zoo_vae.composites(DIGITS, 0, "test", 0, 3)
+    assert vae.encode(images).latent_dist.mean.shape == (3, 16, 8, 8)
+    assert zoo_vae.reconstruct(vae, images).shape == images.shape
+
+
+def test_weights_depend_on_the_seed_only():
+    def weights(seed):
+        return torch.cat([p.flatten() for p in zoo_vae.build(params(), seed).parameters()])
+
+    torch.manual_seed(5)
+    first = weights(0)
+    torch.manual_seed(6)
+    assert torch.equal(first, weights(0))
+    assert not torch.equal(first, weights(1))
+
+
+def test_a_batch_belongs_to_its_step_and_holds_plain_digits_in_their_share():
+    batch = zoo_vae.training_images(DIGITS, params(), 0, 7)
+    assert torch.equal(batch, zoo_vae.training_images(DIGITS, params(), 0, 7))
+    assert not torch.equal(batch, zoo_vae.training_images(DIGITS, params(), 0, 8))
+    corners = batch[:, :, [0, 0, -1, -1], [0, -1, 0, -1]]
+    over_one_colour = (corners == corners[:, :, :1]).flatten(1).all(1)
+    assert over_one_colour.tolist() == [False] * 6 + [True] * 2
+
+
+def test_the_loss_is_its_closed_form():
+    vae = zoo_vae.build(params(), seed=0).eval()
+    images = zoo_vae.training_images(DIGITS, params(), 0, 3)
+    torch.manual_seed(1)
+    values = zoo_vae.batch_loss(vae, DIGITS, params(), 0, torch.device("cpu"))(3)
+    posterior = vae.encode(images).latent_dist
+    torch.manual_seed(1)
+    noise = torch.randn(posterior.mean.shape)
+    restored = vae.decode(posterior.mean + posterior.std * noise).sample
+    normal = torch.distributions.Normal(posterior.mean, posterior.std)
+    kl = torch.distributions.kl_divergence(normal, torch.distributions.Normal(0.0, 1.0)).mean()
+    expected = (restored - images).abs().mean() + (restored - images).square().mean() + 0.01 * kl
+    torch.testing.assert_close(values["loss"], expected, rtol=1e-5, atol=1e-6)
+
+
+def test_training_lowers_the_loss_and_scaling_gives_unit_latents(tmp_path):
+    settings = params()
+    vae = zoo_vae.build(settings, seed=0)
+    loss = zoo_vae.batch_loss(vae, DIGITS, settings, 0, torch.device("cpu"))
+    rows = fit(vae, loss, settings.training, scratch=tmp_path, what="vae")
+    assert rows[-1]["loss"] < 0.9 * rows[0]["loss"]
+
+    images = zoo_vae.composites(DIGITS, 0, "scaling", 0, 70)
+    zoo_vae.set_scaling(vae.eval(), images)
+    with torch.no_grad():
+        mean = vae.encode(images).latent_dist.mean
+    latents = (mean - vae.config.shift_factor) * vae.config.scaling_factor
+    assert latents.mean().item() == pytest.approx(0, abs=1e-4)
+    assert latents.std().item() == pytest.approx(1, abs=1e-4)
+
+
+def test_psnr_is_the_mean_of_scikit_images_over_the_images():
+    generator = torch.Generator().manual_seed(0)
+    images = torch.rand(4, 3, 8, 8, generator=generator) * 2 - 1
+    restored = images + 0.1 * torch.arange(1, 5).view(4, 1, 1, 1) * torch.randn(
+        images.shape, generator=generator
+    )
+    each = [
+        peak_signal_noise_ratio(a.numpy(), b.numpy(), data_range=2)
+        for a, b in zip(images, restored, strict=True)
+    ]
+    assert zoo_vae.peak_signal_to_noise(images, restored) == pytest.approx(np.mean(each), rel=1e-5)

@@ -1,0 +1,122 @@
+"""Scoring of cells and the summing-up over seeds."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from difflab.core.base.errors import DifflabError
+from difflab.images.generated_reader import GeneratedImages
+from difflab.metrics.distances.frechet import RankDeficientWarning, frechet_distance
+from difflab.metrics.distances.kid import squared_mmd
+from difflab.metrics.features.features import extract
+from difflab.sd3.params.score import ScoreParams
+from difflab.sd3.scoring import scores
+
+from .fakes import IDS, Extractor, Store, picture, score_table, write_generated
+
+PARAMS = {
+    "extractor": "vision_encoder", "reference_split": "train", "floor_split": "val", "min_images": 20, "batch_size": 7,
+    "kid_subsets": 10, "kid_subset_size": 100,
+}  # fmt: skip
+
+
+@pytest.fixture
+def judge() -> scores.Judge:
+    extractor = Extractor()
+    reference = extract([picture(f"reference {i}") for i in range(60)], extractor)
+    return scores.Judge(reference, extractor, Store().attributes, ScoreParams(**PARAMS), seed=0)
+
+
+def test_an_archive_is_read_by_seed_and_id_in_id_order(tmp_path):
+    write_generated(tmp_path / "blip2.zip", seeds=(3, 0), ids=IDS[::-1])
+    generated = GeneratedImages(tmp_path / "blip2.zip")
+    assert generated.seeds == [0, 3]
+    assert generated.ids(3) == IDS
+    assert [np.asarray(image)[0, 0, 0] for image in generated.read(0)] == [int(i[3:]) % 10 for i in IDS]
+
+
+def test_an_absent_archive_says_how_to_make_it(tmp_path):
+    with pytest.raises(DifflabError, match=r"minus.blip2\.zip is missing: run `dvc repro` \(or `dvc pull`\)"):
+        GeneratedImages(tmp_path / "minus" / "blip2.zip")
+
+
+def test_a_cell_has_one_row_per_seed_with_the_distances_of_its_images(tmp_path, judge):
+    write_generated(tmp_path / "blip2.zip", seeds=(0, 1))
+    generated = GeneratedImages(tmp_path / "blip2.zip")
+    rows = scores.score_cell(judge, generated, "minus", "blip2")
+    assert [(r["adapter"], r["captions"], r["seed"], r["n"]) for r in rows] == [
+        ("minus", "blip2", 0, 40),
+        ("minus", "blip2", 1, 40),
+    ]
+    features = extract(generated.read(1), judge.extractor)
+    assert rows[1]["fid"] == pytest.approx(frechet_distance(features, judge.reference), rel=1e-12)
+    assert rows[1]["kid"] == pytest.approx(squared_mmd(features, judge.reference), rel=1e-9)
+
+
+@pytest.mark.parametrize(("right", "share"), [(True, 1.0), (False, 0.0)])
+def test_accuracy_takes_the_class_from_the_sample_id(tmp_path, judge, right, share):
+    write_generated(tmp_path / "a.zip", seeds=(0,), right=right)
+    (row,) = scores.score_cell(judge, GeneratedImages(tmp_path / "a.zip"), "minus", "blip2")
+    assert row["digit_accuracy"] == row["photo_accuracy"] == share
+    predictions = judge.all_predictions()
+    assert predictions["id"].tolist() == IDS
+    assert ((predictions.digit == predictions.expected_digit) == right).all()
+
+
+def test_faces_are_scored_without_classes(tmp_path, judge):
+    faces = scores.Judge(judge.reference, judge.extractor, pd.DataFrame({"Male": True}, IDS), judge.params, 0)
+    write_generated(tmp_path / "a.zip", seeds=(0,))
+    (row,) = scores.score_cell(faces, GeneratedImages(tmp_path / "a.zip"), "minus", "blip2")
+    assert set(row) == {"adapter", "captions", "seed", "n", "fid", "kid"}
+    assert faces.all_predictions().empty
+
+
+def test_sets_with_a_singular_covariance_are_warned_of_once(judge, recwarn):
+    features = judge.reference[: judge.extractor.dim]
+    assert judge.distances(features) == judge.distances(features)
+    assert [w.category for w in recwarn] == [RankDeficientWarning]
+
+
+def test_too_few_images_are_refused_with_the_cell_and_n(tmp_path, judge):
+    write_generated(tmp_path / "a.zip", seeds=(0,), ids=IDS[:19])
+    with pytest.raises(DifflabError, match=r"minus blip2 0 has 19 images, fewer than score\.min_images=20"):
+        scores.score_cell(judge, GeneratedImages(tmp_path / "a.zip"), "minus", "blip2")
+
+
+def test_cells_of_different_n_are_refused():
+    assert scores.same_count([{"n": 5}, {"n": 5}]) == 5
+    with pytest.raises(DifflabError, match=r"\[4, 5\]"):
+        scores.same_count([{"n": 5}, {"n": 4}])
+
+
+def test_the_floor_takes_as_many_images_as_a_cell_has():
+    few = scores.floor_ids(IDS, 10, seed=0)
+    assert len(set(few)) == 10
+    assert few == sorted(few) == scores.floor_ids(IDS[::-1], 10, seed=0)
+    assert few != scores.floor_ids(IDS, 10, seed=1)
+    assert scores.floor_ids(IDS, 99, seed=0) == IDS
+
+
+def test_the_summary_is_the_mean_and_spread_over_seeds():
+    metrics = scores.summarise(score_table(seeds=(0, 1, 2)))
+    assert metrics["minus_blip2_fid"] == pytest.approx(9.0)
+    assert metrics["minus_blip2_fid_std"] == pytest.approx(1.0)
+    assert metrics["minus_llama3_fid"] == pytest.approx(10.0)
+    assert metrics["floor_fid"] == 2.5
+    assert metrics["real_digit_accuracy"] == 0.97
+    assert all(np.isfinite(v) for v in metrics.values())
+
+
+def test_one_seed_has_no_spread():
+    metrics = scores.summarise(score_table(seeds=(0,)))
+    assert not [key for key in metrics if key.endswith("_std")]
+
+
+def test_a_table_without_classes_gives_no_accuracy():
+    metrics = scores.summarise(score_table().drop(columns=["digit_accuracy", "photo_accuracy"]))
+    assert not [key for key in metrics if "accuracy" in key]
+
+
+def test_the_floor_split_must_differ_from_the_reference():
+    with pytest.raises(ValueError, match="must differ"):
+        ScoreParams(**PARAMS | {"floor_split": "train"})
