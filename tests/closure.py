@@ -34,7 +34,11 @@ def closure(script: Path) -> set[str]:
 
 def exempt(file: Path) -> bool:
     """Whether an edit of the file can change no result."""
-    return relative(file).startswith(EXEMPT) or "params" in file.relative_to(PACKAGE).parts or file.name == "params.py"
+    return (
+        relative(file).startswith(EXEMPT)
+        or "params" in file.relative_to(PACKAGE).parts
+        or file.name == "params.py"
+    )
 
 
 def suggestion(files: set[str]) -> list[str]:

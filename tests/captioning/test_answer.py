@@ -8,8 +8,7 @@ from difflab.captioning.answer_plot import by_share
 from difflab.core.base.errors import DifflabError
 from difflab.metrics.paired import difference
 from difflab.report import style
-
-from .caption_fakes import images, runs
+from fakes.captioning_results import images, runs
 
 MEASURES = ["bleu_1", "rouge_l", "cider_d", "both_named"]
 

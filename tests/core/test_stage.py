@@ -207,7 +207,7 @@ def test_a_missing_input_says_how_to_make_it(repo):
 LOOP = """\
 import time
 from pathlib import Path
-from difflab import runtime
+from difflab.core.base import runtime
 scratch = stage.scratch()
 with runtime.graceful_stop("the loop") as stop:
     Path("started").write_text("")
@@ -355,6 +355,6 @@ def test_a_stage_ends_without_what_libraries_say_of_their_own_end():
         "atexit.register(lambda: print('a last word', file=sys.stderr))\n"
         "sys.exit(3)\n"
     )
-    root = Path(__file__).parent.parent
+    root = Path(__file__).parents[2]
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=root, check=False)
     assert (run.returncode, run.stderr) == (3, "a last word\n")

@@ -184,11 +184,11 @@ def test_six_stages_may_make_the_store_at_once(root, capfd):
 
 def test_a_killed_stage_leaves_a_killed_run(root, store):
     script = (
-        "import os, signal, test_tracking as t; from difflab import tracking\n"
+        "import os, signal, test_tracking as t; from difflab.core import tracking\n"
         "run = tracking.start(t.a_stage()); run.log_metrics({'loss': 1.5}, step=7)\n"
         "os.kill(os.getpid(), signal.SIGKILL)"
     )
-    path = os.pathsep.join([str(Path(__file__).parent), str(Path(tracking.__file__).parents[1])])
+    path = os.pathsep.join([str(Path(__file__).parent), str(Path(tracking.__file__).parents[2])])
     stage = subprocess.run(
         [sys.executable, "-c", script], env={**os.environ, "PYTHONPATH": path}, check=False
     )

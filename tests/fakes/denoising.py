@@ -10,9 +10,8 @@ from difflab.ddpm.networks.conditions import ClassConditions
 from difflab.ddpm.training.corruption import FixedNoise, GaussianNoise
 from difflab.ddpm.training.denoiser_training import ImageSet, train_denoiser
 from difflab.ddpm.training.weighting import weight
+from fakes.flow import runtime
 from fakes.tiny import CLASSES, blobs, denoiser, names, objective, training
-
-from .fakes import runtime
 
 
 class Scale(nn.Module):

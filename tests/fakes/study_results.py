@@ -13,9 +13,8 @@ from difflab.core.base.files import png_bytes, sha256_bytes, write_bytes, write_
 from difflab.report.inputs import METRIC_STAGES
 from difflab.sd3.cells import ADAPTERS, CAPTIONS, FINE_TUNED
 from difflab.sd3.scoring import scores
-
-from .caption_fakes import write_caption_inputs
-from .ladder_fakes import write_series_inputs
+from fakes.captioning_results import write_caption_inputs
+from fakes.series_results import write_series_inputs
 
 IDS = [f"hq-{i:05d}" for i in range(40)]
 

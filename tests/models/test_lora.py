@@ -8,8 +8,7 @@ from safetensors import safe_open
 
 from difflab.core.base.errors import DifflabError
 from difflab.models.lora import FILE_NAME, add_lora, base_fingerprint, load_lora, matched_modules, save_lora
-
-from .fakes import JOINT, POOLED, SIZE, TOKENS, lora_settings, tiny_transformer
+from fakes.flow import JOINT, POOLED, SIZE, TOKENS, lora_settings, tiny_transformer
 
 ATTN = 8 + 8 + 7  # the last block has no to_add_out
 

@@ -10,8 +10,7 @@ from difflab.report import captioning_report, style
 from difflab.report.document import Bullets, Picture, Section, Table, Text, to_html, to_markdown
 from difflab.report.inputs import Inputs
 from difflab.report.published import published
-
-from .caption_fakes import images, runs, write_caption_inputs
+from fakes.captioning_results import images, runs, write_caption_inputs
 
 
 @pytest.fixture(scope="module")

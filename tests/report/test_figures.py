@@ -7,8 +7,7 @@ import pytest
 from difflab.report import figures, style
 from difflab.report.summary import summarise
 from difflab.training.params import DensityParams
-
-from .fakes import write_inputs
+from fakes.study_results import write_inputs
 
 MEANS = {"minus": -0.5, "zero": 0.0, "plus": 0.5}
 

@@ -12,8 +12,7 @@ from difflab.report import report, style, tables, verdicts
 from difflab.report.document import Bullets, Picture, to_html, to_markdown
 from difflab.report.inputs import Inputs
 from difflab.report.summary import summarise
-
-from .fakes import write_inputs
+from fakes.study_results import write_inputs
 
 MEANS = {"minus": -0.5, "zero": 0.0, "plus": 0.5}
 DENSITY = {"convention": "diffusers", "shift": 3.0}

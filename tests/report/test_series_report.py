@@ -8,8 +8,7 @@ from difflab.report import series_report
 from difflab.report.document import Picture, Section, Table, Text, to_html, to_markdown
 from difflab.report.inputs import Inputs
 from difflab.report.series_report import METHODS
-
-from .ladder_fakes import METRICS, PICTURES, ddpm_score, denoise_score, write_series_inputs
+from fakes.series_results import METRICS, PICTURES, ddpm_score, denoise_score, write_series_inputs
 
 TITLES = (
     "Denoising", "The DDPM series", "What appears first", "Do samples copy training images?", "Cold diffusion",

@@ -5,8 +5,7 @@ import torch
 from torch import nn
 
 from difflab.training import flops
-
-from .fakes import JOINT, POOLED, SIZE, TOKENS, lora_settings, tiny_transformer
+from fakes.flow import JOINT, POOLED, SIZE, TOKENS, lora_settings, tiny_transformer
 
 
 def inputs():

@@ -7,8 +7,7 @@ import torch
 from torch import nn
 
 from difflab.training.optimizer import optimizer_and_schedule
-
-from .fakes import flow_settings
+from fakes.flow import flow_settings
 
 STEPS, WARMUP, PEAK = 20, 4, 1e-3
 

@@ -106,7 +106,7 @@ def shared_recorder() -> Iterator[dict[str, str]]:
 
 
 def _start(*arguments: str, log: object) -> subprocess.Popen:
-    package_root = str(Path(__file__).resolve().parent.parent)
+    package_root = str(Path(__file__).resolve().parents[2])
     path = os.pathsep.join(filter(None, [package_root, os.environ.get("PYTHONPATH")]))
     return subprocess.Popen(
         [sys.executable, "-m", "difflab.core.tracking_worker", *arguments],

@@ -15,8 +15,7 @@ from difflab.ddpm.networks.prompts import DIGIT_WORDS
 from difflab.images.generated_reader import GeneratedImages
 from difflab.metrics.distances.frechet import frechet_distance
 from difflab.metrics.distances.kid import squared_mmd
-
-from .fakes import picture
+from fakes.study_results import picture
 
 CLASSES = [str(digit) for digit in range(10)]
 

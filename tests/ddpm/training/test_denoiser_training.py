@@ -11,10 +11,9 @@ from difflab.core.base.errors import DifflabError, Interrupted
 from difflab.ddpm.training.corruption import Corrupted, GaussianNoise
 from difflab.ddpm.training.denoiser_training import ImageSet, warmup_cosine
 from difflab.ddpm.training.held_out import held_out_errors
+from fakes.denoising import Scale, Watched, difference, equal, gaussian, image_set, press_ctrl_c, train
+from fakes.flow import runtime
 from fakes.tiny import blobs, denoiser, names, objective, training
-
-from .denoising_fakes import Scale, Watched, difference, equal, gaussian, image_set, press_ctrl_c, train
-from .fakes import runtime
 
 
 def test_the_loop_equals_a_plain_one(tmp_path):

@@ -5,9 +5,8 @@ import torch
 
 from difflab.ddpm.networks.conditions import ClassConditions
 from difflab.ddpm.training.denoiser_training import ImageSet, to_float
+from fakes.denoising import gaussian, image_set, watched
 from fakes.tiny import CLASSES, names
-
-from .denoising_fakes import gaussian, image_set, watched
 
 
 def test_the_batch_size_cuts_one_stream_of_samples(tmp_path):

@@ -8,8 +8,7 @@ from PIL import Image
 
 from difflab.core.base.errors import DifflabError
 from difflab.metrics.features.features import batches, extract, load_extractor, reference_features
-
-from .fakes import IDS, Extractor, Store, picture
+from fakes.study_results import IDS, Extractor, Store, picture
 
 
 @given(st.integers(0, 23), st.integers(1, 9))

@@ -5,8 +5,7 @@ import pandas as pd
 import pytest
 
 from difflab.sd3.scoring.accuracy import classify, expected_classes, has_digits, share_correct
-
-from .fakes import Extractor, Store, picture
+from fakes.study_results import Extractor, Store, picture
 
 
 def test_the_class_is_the_one_true_column():

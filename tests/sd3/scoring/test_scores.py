@@ -11,8 +11,7 @@ from difflab.metrics.distances.kid import squared_mmd
 from difflab.metrics.features.features import extract
 from difflab.sd3.params.score import ScoreParams
 from difflab.sd3.scoring import scores
-
-from .fakes import IDS, Extractor, Store, picture, score_table, write_generated
+from fakes.study_results import IDS, Extractor, Store, picture, score_table, write_generated
 
 PARAMS = {
     "extractor": "vision_encoder", "reference_split": "train", "floor_split": "val", "min_images": 20, "batch_size": 7,

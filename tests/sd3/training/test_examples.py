@@ -6,8 +6,7 @@ import torch
 from difflab.core.base.errors import DifflabError
 from difflab.sd3.training.density import SigmaDensity
 from difflab.sd3.training.examples import Examples, caption_rows
-
-from .fakes import FakeLatents, FakePrompts, density_params, examples
+from fakes.flow import FakeLatents, FakePrompts, density_params, examples
 
 CPU = torch.device("cpu")
 PARTS = ("x0", "noise", "sigma", "prompt_embeds", "pooled_prompt_embeds")

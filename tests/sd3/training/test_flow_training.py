@@ -13,8 +13,7 @@ from difflab.core.base import rng
 from difflab.core.base.errors import DifflabError, Interrupted
 from difflab.sd3.training.density import SigmaDensity
 from difflab.sd3.training.flow_training import flow_loss, train_flow
-
-from .fakes import FakeLatents, density_params, examples, flow_settings, runtime, tiny_transformer
+from fakes.flow import FakeLatents, density_params, examples, flow_settings, runtime, tiny_transformer
 
 SCHEMES = ["none", "logit_normal", "sigma_sqrt", "mode", "cosmap"]
 

@@ -13,10 +13,10 @@ import sys, time
 from pathlib import Path
 import torch
 from safetensors.torch import save_file
-from training.fakes import *
-from difflab.diffusion.density import SigmaDensity
-from difflab.errors import Interrupted
-from difflab.training.flow import train_flow
+from fakes.flow import *
+from difflab.sd3.training.density import SigmaDensity
+from difflab.core.base.errors import Interrupted
+from difflab.sd3.training.flow_training import train_flow
 
 class Slow(FakeLatents):
     def sample(self, rows, keys):

@@ -13,10 +13,10 @@ from pathlib import Path
 
 from safetensors.torch import save_file
 
-from difflab.diffusion.density import SigmaDensity
-from difflab.runtime import process_index
-from difflab.training.flow import train_flow
-from training.fakes import density_params, examples, flow_settings, runtime, tiny_transformer
+from difflab.sd3.training.density import SigmaDensity
+from difflab.core.base.runtime import process_index
+from difflab.sd3.training.flow_training import train_flow
+from fakes.flow import density_params, examples, flow_settings, runtime, tiny_transformer
 
 
 def log(step, values):

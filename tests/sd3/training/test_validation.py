@@ -7,8 +7,7 @@ import torch
 
 from difflab.core.base import rng
 from difflab.sd3.training.validation import NOISE_SEED, SIGMAS, held_out_losses
-
-from .fakes import examples, tiny_transformer
+from fakes.flow import examples, tiny_transformer
 
 
 @pytest.fixture(scope="module")
