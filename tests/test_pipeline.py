@@ -46,7 +46,7 @@ MAY_IMPORT = {
 
 
 def script_of(stage: str) -> Path:
-    return ROOT / "stages" / (STAGES[stage]["cmd"].split()[2].removeprefix("stages.") + ".py")
+    return ROOT / (STAGES[stage]["cmd"].split()[2].replace(".", "/") + ".py")
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -221,7 +221,7 @@ def test_every_experiment_says_the_command_that_runs_it(experiment, root):
 def test_every_cell_of_the_published_table_has_an_experiment(captions, row, root):
     """The comment gives the published FID of this cell and of the base, which is the row without fine-tuning."""
     text = (root / "conf" / "experiment" / f"sd3_{captions}_{row}.yaml").read_text()
-    published = yaml.safe_load((root / "src/difflab/evaluation/published.yaml").read_text())["fid"]
+    published = yaml.safe_load((root / "src/difflab/report/published.yaml").read_text())["fid"]
     fid = {one["logit_mean"]: one[captions] for one in published}
     if row == "pretrained":
         assert f"FID published: {fid[None]}.\n" in text
