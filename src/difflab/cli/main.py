@@ -84,6 +84,18 @@ def compose(overrides: tuple[str, ...], check: bool) -> None:
         raise DifflabError(f"params.yaml is not what conf/ composes: run `difflab compose`\n{diff}")
 
 
+@cli.command()
+@click.option("--check", is_flag=True, help="Write nothing; fail where the page differs.")
+def graphs(check: bool) -> None:
+    """Write docs/graphs.md: the graph of each study, from dvc.yaml."""
+    from difflab.cli import graphs
+
+    if fault := graphs.write(check):
+        raise DifflabError(fault)
+    if not check:
+        click.echo(f"wrote {graphs.PAGE}")
+
+
 def _complete_stage(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
     """Stages and their cells, for the shell."""
     from difflab.core.params.loading import addresses

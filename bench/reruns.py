@@ -1,0 +1,62 @@
+"""What an edit costs: for each source file the stages that run again, and their seconds.
+
+    python bench/reruns.py              the mean over all files, beside that of the exact import closures
+    python bench/reruns.py --files      a row for each file too, the most expensive first
+
+Seconds of a stage are those of its last run (.scratch/times), else the committed estimate; stages further down, which
+run again only where an output changes, are not counted.
+"""
+
+import argparse
+import itertools
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
+
+from closure import closure, exempt, modules, relative  # noqa: E402
+
+from difflab.cli.times import expected_seconds  # noqa: E402
+from difflab.core.params.loading import read_pipeline  # noqa: E402
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--files", action="store_true", help="a row for each source file")
+    wanted = parser.parse_args()
+    listed, exact = costs()
+    if wanted.files:
+        for file, (seconds, stages) in sorted(listed.items(), key=lambda row: -row[1][0]):
+            print(f"{seconds:7.0f} s  (exact {exact[file][0]:5.0f} s)  {file}: {', '.join(sorted(stages)) or '-'}")
+    means = [sum(seconds for seconds, _ in table.values()) / len(table) for table in (listed, exact)]
+    print(
+        f"mean over {len(listed)} files: {means[0]:.0f} s of stages run again, {means[1]:.0f} s by the exact closures, "
+        f"ratio {means[0] / means[1]:.2f}"
+    )
+
+
+def costs() -> tuple[dict[str, tuple[float, set[str]]], dict[str, tuple[float, set[str]]]]:
+    """For each source file (seconds, stages): as dvc.yaml lists it, and as the import closures have it."""
+    stages = read_pipeline(str(ROOT / "dvc.yaml"))["stages"]
+    files = [relative(m) for m in [*modules(), *sorted((ROOT / "stages").rglob("*.py"))] if not exempt(m)]
+    listed: dict[str, tuple[float, set[str]]] = {file: (0.0, set()) for file in files}
+    exact = dict(listed)
+    for name, stage in stages.items():
+        script = ROOT / (stage["cmd"].split()[2].replace(".", "/") + ".py")
+        seconds = sum(expected_seconds(f"{name}{'@' + '-'.join(c) if c else ''}") for c in cells(stage))
+        needed = closure(script) | {relative(script)}
+        for file in files:
+            if any(file == dep or file.startswith(f"{dep}/") for dep in stage["deps"]):
+                listed[file] = (listed[file][0] + seconds, listed[file][1] | {name})
+            if file in needed:
+                exact[file] = (exact[file][0] + seconds, exact[file][1] | {name})
+    return listed, exact
+
+
+def cells(stage: dict) -> list[tuple[str, ...]]:
+    return list(itertools.product(*(stage.get("matrix") or {}).values()))
+
+
+if __name__ == "__main__":
+    main()
