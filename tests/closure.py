@@ -1,6 +1,7 @@
 """What a stage script depends on inside the package, read from the source without running it."""
 
 import ast
+from collections.abc import Collection
 from functools import cache
 from pathlib import Path
 
@@ -11,6 +12,12 @@ PACKAGE = ROOT / "src" / "difflab"
 # params has no default values (params.yaml gives every value, and stages declare those they read);
 # tracking only copies numbers to MLflow.
 EXEMPT = ("src/difflab/core/params/", "src/difflab/core/tracking", "src/difflab/study.py")
+
+
+# Folders that a stage may list of whose files it needs only some, with the reason.
+TAKEN_WHOLE: dict[str, str] = {
+    "src/difflab/core/base": "four small files that nearly every stage needs together",
+}
 
 
 def closure(script: Path) -> set[str]:
@@ -36,19 +43,36 @@ def exempt(file: Path) -> bool:
     """Whether an edit of the file can change no result."""
     return (
         relative(file).startswith(EXEMPT)
-        or "params" in file.relative_to(PACKAGE).parts
+        or "params" in file.relative_to(ROOT).parts
         or file.name == "params.py"
     )
 
 
-def suggestion(files: set[str]) -> list[str]:
-    """The closure as dvc.yaml would list it: sub-packages that are wholly used as folders, else modules."""
+def suggestion(files: set[str], whole: Collection[str] = ()) -> list[str]:
+    """The closure as dvc.yaml lists it: folders of which every file is needed or that are taken whole, else files."""
     result = set(files)
-    for folder in {str(Path(f).parent) for f in files} - {"src/difflab"}:
-        whole = {relative(f) for f in (ROOT / folder).rglob("*") if _is_code(f)}
-        if len(whole) > 1 and whole <= files:
-            result = (result - whole) | {folder}
-    return sorted(result)
+    folders = {str(parent) for file in files for parent in Path(file).parents} - {
+        ".",
+        "src",
+        "src/difflab",
+        "stages",
+    }
+    for folder in sorted(folders, key=len):
+        own = code_files(folder)
+        if (len(own) > 1 and own <= files) or folder in whole:
+            result = {file for file in result if not file.startswith(f"{folder}/")} | {folder}
+    inner = {name for name in result if any(name.startswith(f"{outer}/") for outer in result)}
+    return sorted(result - inner)
+
+
+def code_files(path: str) -> set[str]:
+    """The files with code behind a dependency of dvc.yaml, a file or a folder."""
+    place = ROOT / path
+    return {
+        relative(f)
+        for f in ([place] if place.is_file() else place.rglob("*"))
+        if _is_code(f) and not exempt(f)
+    }
 
 
 @cache
