@@ -28,7 +28,8 @@ def main(stage: Stage) -> None:
     }
     data_set = data_set_of(stores[0].attributes.columns)
     requests = {
-        i: Request(i, short[i], tuple(data_set.sentences(row, settings.subjective))) for i, row in attributes.items()
+        i: Request(i, short[i], tuple(data_set.sentences(row, settings.subjective)))
+        for i, row in attributes.items()
     }
     rewriter = None
 

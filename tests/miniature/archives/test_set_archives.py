@@ -14,8 +14,9 @@ from difflab.images.archives.opening import open_archive
 from difflab.images.sets.formats import cifar10, coco, mnist, photographs, recipes
 from difflab.miniature.archives import set_archives, set_pictures
 from difflab.miniature.pictures.sources import digits, photos
-from difflab.miniature.words.digit_titles import named, titles
+from difflab.miniature.words.digit_titles import titles
 from difflab.miniature.words.sentences import sentences
+from difflab.miniature.words.vocabulary import named
 
 WRITERS = {
     "cifar-10-binary.tar.gz": set_archives.write_cifar10,

@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional
 
 from difflab.miniature.pictures.blend import PHOTO_NAMES
-from difflab.miniature.words.digit_titles import named
+from difflab.miniature.words.vocabulary import named
 from difflab.miniature.zoo import prompt_encoder
 from difflab.miniature.zoo.tokenizers import clip_tokenizer
 from difflab.training.supervised import fit

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from difflab.models.blip2 import Blip2Captioner
 from PIL import Image
 
 from difflab.core.base.files import sha256_file
@@ -13,7 +14,6 @@ from difflab.miniature.pictures.sources import digits
 from difflab.miniature.words.templates import short_caption
 from difflab.miniature.zoo import small_blip2
 from difflab.models.vision import vit as vision
-from difflab.sd3.captions.blip2 import Blip2Captioner
 from difflab.training.params import FitParams
 
 SMALL = TransformerSize(hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=64)

@@ -9,7 +9,8 @@ from difflab.core.base import rng
 from difflab.core.base.files import sha256_file
 from difflab.miniature.params.text_models import ZooLanguageParams
 from difflab.miniature.pictures.blend import PHOTO_NAMES
-from difflab.miniature.words.digit_titles import named, titles
+from difflab.miniature.words.digit_titles import titles
+from difflab.miniature.words.vocabulary import named
 from difflab.miniature.zoo import small_language
 from difflab.training.params import FitParams
 from difflab.training.supervised import fit
