@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from difflab.models.blip2 import Blip2Captioner
 from PIL import Image
 
 from difflab.core.base.files import sha256_file
@@ -13,6 +12,7 @@ from difflab.miniature.pictures import blend
 from difflab.miniature.pictures.sources import digits
 from difflab.miniature.words.templates import short_caption
 from difflab.miniature.zoo import small_blip2
+from difflab.models.blip2 import Blip2Captioner
 from difflab.models.vision import vit as vision
 from difflab.training.params import FitParams
 

@@ -8,6 +8,7 @@ from difflab.captioning.titles.titles import messages
 from difflab.captioning.titles.variations import parse
 from difflab.core.base import rng
 from difflab.miniature.params.text_models import ZooGemmaParams
+from difflab.miniature.pictures.blend import PHOTO_NAMES
 from difflab.miniature.words.digit_titles import titles
 from difflab.miniature.words.vocabulary import named
 from difflab.miniature.zoo import small_gemma
@@ -47,7 +48,8 @@ def test_every_pair_of_digit_and_photograph_is_taught_or_held_out():
 @pytest.mark.parametrize("held_out", [False, True])
 def test_examples_are_three_faithful_titles_that_the_parser_accepts(held_out):
     for example in examples(200, held_out):
-        pair = named(example.title)
+        digit, photo = named(example.title)
+        pair = (digit, PHOTO_NAMES[photo])
         assert pair in small_gemma.pairs(held_out)
         assert set(example.answer) <= set(titles(*pair))
         assert parse(example.text, example.title, max_length=100) == example.answer

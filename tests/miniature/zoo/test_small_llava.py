@@ -90,8 +90,8 @@ def test_answers_name_what_is_seen_in_words_of_their_own():
             known = {title.lower() for title in titles(digit, name)}
             said = [task.answer(digit, photo) for task in small_llava.TASKS]
             assert not known & {answer.lower().rstrip(".") for answer in said}
-            assert {named(answer) for answer in said[:2]} == {(digit, name)}
-            assert [named(answer) for answer in said[2:]] == [(digit, None), (None, name)]
+            assert {named(answer) for answer in said[:2]} == {(digit, photo)}
+            assert [named(answer) for answer in said[2:]] == [(digit, -1), (-1, photo)]
 
 
 def test_the_default_instruction_of_the_captions_is_one_that_is_taught(root):
