@@ -3,6 +3,7 @@
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import atomic_path, write_csv
 from difflab.core.stage import Stage, run
+from difflab.datasets import data_set_of
 from difflab.images.archives.archive import open_source
 from difflab.images.celeba import celeba_hq
 from difflab.images.preparing.samples import LeftOut
@@ -14,7 +15,7 @@ def main(stage: Stage) -> None:
     params = stage.params
     archive = open_source("data/raw/celeba_hq", params.data.data_root)
     table = celeba_hq.read_table(archive).iloc[: params.split.max_rows]
-    split = celeba_hq.split_table(table, params.split)
+    split = celeba_hq.split_table(table, params.split, data_set_of(table.columns).name)
     shares = celeba_hq.frequencies(table, split)
     left = LeftOut()
     with atomic_path("data/celeba_hq") as folder:

@@ -2,10 +2,15 @@
 
 from pathlib import Path
 
+import torch
+
+from difflab.captioning.params.titles import TitlesParams
+from difflab.captioning.titles import titles
 from difflab.core.base import runtime
 from difflab.core.base.files import atomic_path
 from difflab.core.stage import Stage, run
 from difflab.miniature.zoo import small_gemma
+from difflab.models.language.chat_model import ChatModel
 from difflab.models.roles import write_pointer
 from difflab.training.supervised import fit
 
@@ -32,11 +37,36 @@ def main(stage: Stage) -> None:
     with atomic_path(FOLDER) as temporary:
         model.eval().save_pretrained(temporary)
         tokenizer.save_pretrained(temporary)
-    scores = small_gemma.evaluate(FOLDER, params.evaluated, seed, device)
+    scores = evaluate(FOLDER, params.evaluated, seed, device)
     stage.write_metrics(METRICS, {"train_loss": rows[-1]["loss"], **scores})
     stage.done(
         f"wrote {FOLDER}, {scores['accepted']:.1%} of its answers on held-out pictures are three titles"
     )
+
+
+def evaluate(folder: Path, count: int, seed: int, device: torch.device) -> dict[str, float | int]:
+    """Ask the saved model once for variations of `count` titles of held-out pairs.
+
+    Returns:
+        n; accepted, the share of answers that give three variations; faithful and distinct as in `titles.metrics`.
+    """
+    settings = TitlesParams(
+        batch_size=64,
+        max_new_tokens=64,
+        do_sample=True,
+        temperature=0.7,
+        top_p=0.9,
+        retries=0,
+        max_length=100,
+    )
+    model, sources = ChatModel(folder, device, torch.float32), small_gemma.held_out_titles(count, seed)
+    values = titles.metrics(titles.outcomes_frame(titles.vary(model, sources, settings, seed)))
+    return {
+        "n": count,
+        "accepted": values["varied"] / count,
+        "faithful": values["faithful"],
+        "distinct": values["distinct"],
+    }
 
 
 if __name__ == "__main__":

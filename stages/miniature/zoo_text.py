@@ -17,19 +17,21 @@ def main(stage: Stage) -> None:
         return stage.done(f"wrote {FOLDER}, a pointer to {params.hub.repo_id}")
     from difflab.miniature.bundled import held_out_digits, training_digits
     from difflab.miniature.zoo import contrast, small_text_encoders
-    from difflab.models.vision import vision_encoder
+    from difflab.models.vision.vision_encoder import load
     from difflab.training.supervised import fit
 
     def log(step: int, values: dict[str, float]) -> None:
         stage.run.log_metrics(values, step=step)
 
     seed, split, settings = stage.params.seed, stage.params.split, params.training
-    eyes = vision_encoder.load(resolve("models/zoo/vision_encoder"))
+    vision_encoder = load(resolve("models/zoo/vision_encoder"))
     models = small_text_encoders.draw_text_models(params, seed)
-    sides = contrast.build(models.clips, eyes.dim, seed)
+    sides = contrast.build(models.clips, vision_encoder.dim, seed)
 
     def draw(digits, count: int, purpose: str) -> contrast.Pairs:
-        return contrast.draw_pairs(eyes, models.clip_tokenizer, digits, count, seed, f"zoo text {purpose}")
+        return contrast.draw_pairs(
+            vision_encoder, models.clip_tokenizer, digits, count, seed, f"zoo text {purpose}"
+        )
 
     pairs = draw(training_digits(split, seed), params.num_images, "training")
     loss = contrast.batch_loss(sides, pairs, settings.batch_size, seed)

@@ -1,4 +1,4 @@
-"""BLIP-2 captions: one, written without a prompt, for every image of CelebA-HQ and of the CelebA add-on."""
+"""BLIP-2 captions: one, written without a prompt, for every image of CelebA-HQ and of the extra CelebA images."""
 
 from pathlib import Path
 
@@ -11,8 +11,9 @@ from difflab.core.sharding import process_chunks
 from difflab.core.stage import Stage, run
 from difflab.images.captions import write_captions
 from difflab.images.store.image_store import ImageStore
+from difflab.models import blip2
 from difflab.models.roles import resolve
-from difflab.sd3.captions import blip2
+from difflab.sd3.captions import short_captions
 
 OUTPUT = "data/captions/blip2.parquet"
 METRICS = "metrics/caption_blip2.json"
@@ -41,7 +42,9 @@ def main(stage: Stage) -> None:
         for start in range(0, len(ids), settings.batch_size):
             batch = ids[start : start + settings.batch_size]
             captions += captioner(read(batch), batch, settings, seed)
-        write_parquet(path, blip2.captions_frame(ids, captions, [store_of[i].sha256(i) for i in ids]))
+        write_parquet(
+            path, short_captions.captions_frame(ids, captions, [store_of[i].sha256(i) for i in ids])
+        )
 
     ids = [id for store in stores for id in store.ids]
     chunk_size = settings.batch_size * BATCHES_PER_CHUNK
@@ -55,11 +58,13 @@ def main(stage: Stage) -> None:
     splits |= {"held_out": splits["val"] + splits["test"], "celeba": celeba.ids}
     attributes = pd.concat([store.attributes for store in stores])
     captions = dict(zip(frame["id"], frame["caption"], strict=True))
-    metrics = blip2.metrics(captions, attributes, splits, settings.long_caption)
+    metrics = short_captions.metrics(captions, attributes, splits, settings.long_caption)
     stage.write_metrics(METRICS, metrics)
-    accuracy = metrics.get("digit_accuracy_held_out")
-    headline = "" if accuracy is None else f", {accuracy:.1%} of the held-out digits named correctly"
-    stage.done(f"wrote {OUTPUT}, {metrics['n']} captions, {metrics['n_unique']} distinct{headline}")
+    named = {key: value for key, value in metrics.items() if key.endswith("_accuracy_held_out")}
+    shares = [
+        f", {value:.1%} of held-out images with the {key.split('_')[0]} named" for key, value in named.items()
+    ]
+    stage.done(f"wrote {OUTPUT}, {metrics['n']} captions, {metrics['n_unique']} distinct{''.join(shares)}")
 
 
 if __name__ == "__main__":

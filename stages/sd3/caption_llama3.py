@@ -8,15 +8,15 @@ from difflab.core.base.files import write_parquet
 from difflab.core.base.runtime import resolve_device, resolve_dtype
 from difflab.core.sharding import process_chunks
 from difflab.core.stage import Stage, run
+from difflab.datasets import data_set_of
 from difflab.images.captions import read_captions, write_captions
 from difflab.images.store.image_store import ImageStore
+from difflab.models.language.rewriter import Request, Rewriter
 from difflab.models.roles import resolve
-from difflab.sd3.captions.rewriter import Request, Rewriter, answers_frame, metrics
+from difflab.sd3.captions.detailed_captions import answers_frame, metrics
 
 OUTPUT, METRICS = "data/captions/llama3.parquet", "metrics/caption_llama3.json"
-BATCHES_PER_CHUNK = (
-    16  # what a killed run loses at most, per process; batches of similar length come from a chunk
-)
+BATCHES_PER_CHUNK = 16  # what a killed run loses at most, per process; batches come from one chunk
 
 
 def main(stage: Stage) -> None:
@@ -26,7 +26,11 @@ def main(stage: Stage) -> None:
     attributes = {
         i: row for store in stores for i, row in store.attributes.to_dict("index").items() if i in short
     }
-    requests = {i: Request.of(i, short[i], row, settings.subjective) for i, row in attributes.items()}
+    data_set = data_set_of(stores[0].attributes.columns)
+    requests = {
+        i: Request(i, short[i], tuple(data_set.sentences(row, settings.subjective)))
+        for i, row in attributes.items()
+    }
     rewriter = None
 
     def rewrite_chunk(ids: list[str], path: Path) -> None:

@@ -5,9 +5,10 @@ import torch
 
 from difflab.core.base import rng
 from difflab.core.base.errors import DifflabError
-from difflab.ddpm.networks.prompts import DIGIT_WORDS, digit_prompts
+from difflab.ddpm.networks.prompts import digit_prompts
 from difflab.ddpm.setting_networks import build_network, conditions
 from difflab.ddpm.settings import BY_CLASS, SETTINGS
+from difflab.images.numerals import NUMBER_WORDS
 from fakes.tiny import CLASSES, names, noise, setting_params
 
 
@@ -40,13 +41,13 @@ def test_a_network_by_class_has_one_number_for_no_class(setting):
     assert draw_all(told, 2)["class_labels"].tolist() == [2, 0]
 
 
-@pytest.mark.parametrize("classes", [sorted(DIGIT_WORDS), ["eight", "three"], list(DIGIT_WORDS)])
+@pytest.mark.parametrize("classes", [sorted(NUMBER_WORDS), ["eight", "three"], list(NUMBER_WORDS)])
 def test_a_digit_is_asked_for_by_its_own_name(classes):
     """Whatever the order of the classes (alphabetical in training), and where some digits are missing."""
     network = built("text", classes)
     tokens = draw_all(conditions("text", network, classes, classes), len(classes))["tokens"]
     for name, row in zip(classes, tokens, strict=True):
-        known = network.prompts.vocabulary.encode(digit_prompts(DIGIT_WORDS.index(name)))
+        known = network.prompts.vocabulary.encode(digit_prompts(NUMBER_WORDS.index(name)))
         assert (known == row).all(1).any()
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,8 @@ from PIL import Image
 
 from difflab.core.base import rng
 from difflab.core.base.files import png_bytes, sha256_bytes, write_bytes, write_csv, write_json, write_zip
+from difflab.miniature.pictures.blend import ATTRIBUTES
+from difflab.miniature.words.vocabulary import DIGIT, PHOTO
 from difflab.report.inputs import METRIC_STAGES
 from difflab.sd3.cells import ADAPTERS, CAPTIONS, FINE_TUNED
 from difflab.sd3.scoring import scores
@@ -28,11 +31,9 @@ class Store:
 
     def __init__(self, ids: Sequence[str] = IDS) -> None:
         self.ids, self.reads = list(ids), 0
-        table = pd.DataFrame(
-            {f"Digit_{k}": [i % 10 == k for i in range(len(ids))] for k in range(10)}, index=ids
-        )
-        self.attributes = table.assign(Photo_Cat=[i % 2 == 0 for i in range(len(ids))]).assign(
-            Photo_Coffee=lambda frame: ~frame.Photo_Cat
+        rows = [{f"Digit_{i % 10}", PHOTO.columns[i % 2]} for i in range(len(ids))]
+        self.attributes = pd.DataFrame(
+            [{name: name in row for name in ATTRIBUTES} for row in rows], index=ids
         )
 
     def read(self, ids: Sequence[str]) -> list[Image.Image]:
@@ -46,19 +47,17 @@ class Store:
 class VisionEncoder(torch.nn.Module):
     """Sees the digit that stands in the red channel of the first pixel, and its parity as the photograph."""
 
-    photo_names = ("Cat", "Coffee")
-
-    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def forward(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
         digit = ((images[:, 0, 0, 0] + 1) * 127.5).round().long() % 10
-        return torch.nn.functional.one_hot(digit, 10).float(), torch.nn.functional.one_hot(
-            digit % 2, 2
-        ).float()
+        one_hot = torch.nn.functional.one_hot
+        return {"digit": one_hot(digit, 10).float(), "photo": one_hot(digit % 2, 12).float()}
 
 
 class Extractor:
     """Means of the colours in the four quarters: 12 dimensions."""
 
     name, dim, resize, fingerprint = "vision_encoder", 12, "none", "fake"
+    classes = MappingProxyType({classes.name: classes.columns for classes in (DIGIT, PHOTO)})
 
     def __init__(self) -> None:
         self.vision_encoder, self.calls = VisionEncoder(), 0

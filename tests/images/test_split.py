@@ -20,7 +20,7 @@ GOLDEN = {"train": "a45c822534363596", "val": "0990325c6bd19b59", "test": "42e7c
 def test_the_published_split_of_celeba_hq(data_root):
     table = celeba_hq.read_table(open_archive(data_root / "celeba" / "CelebAMask-HQ.zip"))
     split = celeba_hq.split_table(
-        table, split_params(stratify={"celeba": ("Male", "Wearing_Lipstick", "Smiling")})
+        table, split_params(stratify={"celeba": ("Male", "Wearing_Lipstick", "Smiling")}), "celeba"
     )
     numbers = {name: sorted(int(id[3:]) for id in split.index[split == name]) for name in GOLDEN}
     assert {name: len(ids) for name, ids in numbers.items()} == {"train": 24_000, "val": 3_000, "test": 3_000}
@@ -68,4 +68,4 @@ def test_strata_too_rare_to_divide_are_an_error_that_names_them():
 def test_an_unknown_attribute_is_an_error_that_names_it():
     table = pd.DataFrame({"file": ["0.jpg"], "Male": [True]}, index=["hq-00000"])
     with pytest.raises(DifflabError, match=r"split\.stratify\.celeba names Smile"):
-        celeba_hq.split_table(table, split_params(stratify={"celeba": ("Smile",)}))
+        celeba_hq.split_table(table, split_params(stratify={"celeba": ("Smile",)}), "celeba")

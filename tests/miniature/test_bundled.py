@@ -25,7 +25,7 @@ def archives(tmp_path_factory):
 @pytest.mark.parametrize(("max_rows", "strata"), [(None, STRATA), (120, STRATA[:1])])
 def test_held_out_digits_are_those_of_the_prepared_split(archives, max_rows, strata):
     settings = split_params(stratify={"miniature": strata}, max_rows=max_rows)
-    split = celeba_hq.split_table(celeba_hq.read_table(archives[0]).iloc[:max_rows], settings)
+    split = celeba_hq.split_table(celeba_hq.read_table(archives[0]).iloc[:max_rows], settings, "miniature")
     mapping = celeba_hq.read_mapping(archives[0], celeba_hq.read_table(archives[0]))
     held_out = split.index[split != "train"]
     expected = sorted(int(mapping[int(id[3:])].removesuffix(".jpg")) - 1 for id in held_out)

@@ -272,11 +272,11 @@ class TestEveryRoleLoadsThroughAPointer:
     def test_vision_encoder_and_blip2(self, smoke, tmp_path, pointed):
         import torch
 
-        from difflab.miniature.zoo import small_blip2
+        from difflab.miniature.zoo import small_blip2, small_vision_encoder
+        from difflab.models.blip2 import load
         from difflab.models.vision import vision_encoder
-        from difflab.sd3.captions.blip2 import load
 
-        made = vision_encoder.build(smoke.zoo.vision_encoder, 0)
+        made = small_vision_encoder.build(smoke.zoo.vision_encoder, 0)
         (tmp_path / "vision_encoder").mkdir()
         vision_encoder.save(tmp_path / "vision_encoder", made)
         loaded = vision_encoder.load(pointed(tmp_path / "vision_encoder"))
@@ -293,7 +293,7 @@ class TestEveryRoleLoadsThroughAPointer:
         import torch
 
         from difflab.miniature.zoo import small_rewriter
-        from difflab.sd3.captions.rewriter import Rewriter
+        from difflab.models.language.rewriter import Rewriter
 
         model, tokenizer = small_rewriter.build(smoke.zoo.llama, 0)
         for part in (model, tokenizer):

@@ -87,7 +87,7 @@ def test_nothing_to_balance_is_an_error():
 def test_the_published_figures_on_the_real_train_split(data_root):
     table = celeba_hq.read_table(open_archive(data_root / "celeba" / "CelebAMask-HQ.zip"))
     split = celeba_hq.split_table(
-        table, split_params(stratify={"celeba": ("Male", "Wearing_Lipstick", "Smiling")})
+        table, split_params(stratify={"celeba": ("Male", "Wearing_Lipstick", "Smiling")}), "celeba"
     )
     train = table[split == "train"].drop(columns="file")
     p = balance_params()

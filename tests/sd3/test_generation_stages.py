@@ -17,8 +17,9 @@ from difflab.core.params import load_params
 from difflab.images.captions import read_captions
 from difflab.images.preparing.samples import Sample
 from difflab.images.store.image_store import ImageStore, write_store
+from difflab.miniature.zoo import small_vision_encoder
 from difflab.models.pipelines.prompted import PromptedSampler
-from difflab.models.vision import vision_encoder
+from difflab.models.vision.vision_encoder import save
 from difflab.sd3.params.sampling import SweepParams, SynthesizeParams
 from fakes import tiny_pipelines
 from fakes.tiny_pipelines import axes, known
@@ -33,9 +34,9 @@ def workspace(tmp_path_factory, root):
     folder = tmp_path_factory.mktemp("workspace")
     tiny_pipelines.saved("sd", folder / "models/zoo/diffusion")
     (folder / "models/zoo/vision_encoder").mkdir()
-    vision_encoder.save(
+    save(
         folder / "models/zoo/vision_encoder",
-        vision_encoder.build(load_params(root / "params.yaml").zoo.vision_encoder, seed=0),
+        small_vision_encoder.build(load_params(root / "params.yaml").zoo.vision_encoder, seed=0),
     )
     ids = [f"recipes-train-{n:012d}" for n in range(COUNT)]
     rows = [(id, v, title) for id in ids[1:] for v, title in enumerate(TITLES)]

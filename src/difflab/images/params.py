@@ -36,9 +36,9 @@ class DataParams(Group):
 
 
 class StratifyParams(Group):
-    """`split.stratify`: attributes whose combinations keep their share in each part, for each kind of table."""
+    """`split.stratify`: attributes whose combinations keep their share in each part, by data set."""
 
-    miniature: tuple[str, ...] = Field(description="used by the zoo too, which holds out the same digits")
+    miniature: tuple[str, ...] = Field(description="used by the zoo too, which holds out the same images")
     celeba: tuple[str, ...]
 
 

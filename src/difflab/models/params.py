@@ -1,4 +1,4 @@
-"""Where a pretrained model comes from."""
+"""Groups of models: where a pretrained one comes from, how a language model writes."""
 
 from pydantic import Field
 
@@ -16,3 +16,15 @@ class HubRef(Group):
     allow_patterns: list[str] | None = Field(
         description="shell patterns of the files to download; null takes the subfolder, else everything"
     )
+
+
+class GenerationParams(Group):
+    """How a language model writes: greedily, or by sampling keyed by sample id."""
+
+    batch_size: int = Field(ge=1, description="captions written together; changes nothing but speed")
+    max_new_tokens: int = Field(ge=1, description="longest answer, in tokens")
+    do_sample: bool = Field(
+        description="false: greedy; true: temperature and top_p, keyed by the seed and the id"
+    )
+    temperature: float = Field(gt=0)
+    top_p: float = Field(gt=0, le=1, description="keep the most likely tokens up to this mass; 1 keeps all")

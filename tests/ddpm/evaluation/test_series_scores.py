@@ -11,8 +11,8 @@ from difflab.core.base.files import png_bytes, write_zip
 from difflab.ddpm import classifier
 from difflab.ddpm.data.series_data import Split
 from difflab.ddpm.evaluation import series_scores
-from difflab.ddpm.networks.prompts import DIGIT_WORDS
 from difflab.images.generated_reader import GeneratedImages
+from difflab.images.numerals import NUMBER_WORDS
 from difflab.metrics.distances.frechet import frechet_distance
 from difflab.metrics.distances.kid import squared_mmd
 from fakes.study_results import picture
@@ -140,7 +140,7 @@ def test_large_images_are_averaged_and_not_sampled(network):
 
 def test_a_class_is_asked_for_by_its_name_or_by_a_prompt():
     assert series_scores.class_of("ship", ["cat", "ship"]) == "ship"
-    assert series_scores.class_of("the digit 3", DIGIT_WORDS) == "three"
+    assert series_scores.class_of("the digit 3", NUMBER_WORDS) == "three"
     assert series_scores.class_of("7", CLASSES) == "7"
     with pytest.raises(DifflabError, match="names no digit"):
         series_scores.class_of("a zebra", CLASSES)

@@ -5,7 +5,8 @@ import pytest
 
 from difflab.core.base.errors import DifflabError
 from difflab.miniature.pictures.blend import ATTRIBUTES, PHOTO_NAMES, batch, plain
-from difflab.miniature.words.templates import PHOTO_WORDS, detailed_caption, digit_of, photo_of, short_caption
+from difflab.miniature.words.templates import detailed_caption, short_caption
+from difflab.miniature.words.vocabulary import DIGIT, PHOTO, PHOTO_DESCRIPTIONS, PHOTO_WORDS
 
 
 def row(*true: str) -> dict[str, bool]:
@@ -30,15 +31,16 @@ def test_a_plain_digit_lies_over_a_plain_background():
 
 
 def test_every_bundled_photograph_has_words_of_its_own():
-    assert set(PHOTO_NAMES) == set(PHOTO_WORDS)
-    assert len(set(PHOTO_WORDS.values())) == len(PHOTO_WORDS)
+    for words in (PHOTO_WORDS, PHOTO_DESCRIPTIONS):
+        assert tuple(words) == PHOTO_NAMES
+        assert len(set(words.values())) == len(words)
 
 
 def test_captions_of_rendered_pictures_name_their_digit_and_photograph():
     composites = batch(np.arange(100), seed=0, purpose="test", step=0).composites
     for composite in composites:
-        assert digit_of(composite.attributes) == composite.digit
-        assert photo_of(composite.attributes) == composite.photo
+        assert DIGIT.of(composite.attributes) == composite.digit
+        assert PHOTO_NAMES[PHOTO.of(composite.attributes)] == composite.photo
 
 
 def test_different_attributes_give_different_detailed_captions():
@@ -58,5 +60,5 @@ def test_detailed_captions_stay_short():
 def test_attributes_without_one_digit_are_refused():
     with pytest.raises(DifflabError, match=r"exactly one of Digit_0 \.\. Digit_9"):
         short_caption(row("Photo_Coffee"))
-    with pytest.raises(DifflabError, match="at most one Photo_"):
+    with pytest.raises(DifflabError, match="only one photo may be true, not Photo_Coffee, Photo_Coins"):
         short_caption(row("Digit_1", "Photo_Coffee", "Photo_Coins"))

@@ -6,9 +6,8 @@ import torch
 
 from difflab.images.captions import check
 from difflab.miniature.pictures.sources import digits
-from difflab.miniature.words.templates import PHOTO_WORDS
+from difflab.miniature.words.vocabulary import DIGIT, PHOTO_WORDS
 from difflab.miniature.zoo import base_pictures
-from difflab.sd3.captions.scoring import named_digit
 
 ALLOWED = np.arange(100, 160)
 
@@ -31,7 +30,7 @@ def test_the_shares_are_those_asked_for(drawn):
 def test_digits_are_of_the_given_rows_and_named_in_their_captions(drawn):
     assert set(drawn.labels[:30]) <= set(digits().labels[ALLOWED])
     for variant in base_pictures.VARIANTS:
-        assert [named_digit(c) for c in drawn.captions[variant][:30]] == drawn.labels[:30].tolist()
+        assert [DIGIT.named(c) for c in drawn.captions[variant][:30]] == drawn.labels[:30].tolist()
         assert all("plain background" in c for c in drawn.captions[variant][:30])
 
 
@@ -45,7 +44,7 @@ def test_captions_of_photographs_name_the_photograph_and_no_digit(drawn):
         for caption in drawn.captions[variant][30:]:
             assert sum(f"photo of {words}" in caption for words in PHOTO_WORDS.values()) == 1
             assert "handwritten" not in caption
-            assert named_digit(caption) is None
+            assert DIGIT.named(caption) < 0
 
 
 def test_the_captions_form_a_caption_table(drawn):

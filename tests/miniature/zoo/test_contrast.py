@@ -5,9 +5,11 @@ import pytest
 import torch
 from transformers import CLIPTextConfig, CLIPTextModelWithProjection
 
+from difflab.images.numerals import NUMBER_WORDS
 from difflab.miniature.params.text_models import EncoderParams
 from difflab.miniature.pictures import blend
 from difflab.miniature.pictures.sources import digits
+from difflab.miniature.words.vocabulary import PHOTO_WORDS
 from difflab.miniature.zoo import contrast
 from difflab.miniature.zoo.small_text_encoders import clip_encoder
 from difflab.miniature.zoo.tokenizers import clip_tokenizer
@@ -17,7 +19,7 @@ from difflab.training.supervised import fit
 FEATURES = 16
 
 
-class Eyes:
+class PerfectEncoder:
     """A vision encoder that sees digit and photograph exactly: their one-hot code instead of pixels."""
 
     image_size = 32
@@ -67,26 +69,26 @@ def test_the_loss_is_that_of_transformers_clip_model():
 
 
 def test_pairs_are_pictures_with_their_own_captions(monkeypatch, tokenizer):
-    eyes = Eyes(monkeypatch)
-    pairs = contrast.draw_pairs(eyes, tokenizer, np.arange(300), 1100, seed=0, purpose="test")
+    vision_encoder = PerfectEncoder(monkeypatch)
+    pairs = contrast.draw_pairs(vision_encoder, tokenizer, np.arange(300), 1100, seed=0, purpose="test")
     assert pairs.features.shape == (1100, 23)
     assert pairs.input_ids.shape == (2, 1100, 24)
     assert torch.equal(pairs.features[:, :10].argmax(1), pairs.digits)
     words = tokenizer.batch_decode(pairs.input_ids[0], skip_special_tokens=True)
     for row in range(0, 1100, 50):
-        assert contrast.NUMBER_WORDS[pairs.digits[row]] in words[row]
+        assert NUMBER_WORDS[pairs.digits[row]] in words[row]
         plain = pairs.photos[row] < 0
         assert ("plain background" in words[row]) == plain
         if not plain:
-            assert contrast.PHOTO_WORDS[blend.PHOTO_NAMES[pairs.photos[row]]] in words[row]
+            assert PHOTO_WORDS[blend.PHOTO_NAMES[pairs.photos[row]]] in words[row]
     assert 0.2 < (pairs.photos < 0).double().mean() < 0.3
 
 
 def test_pairs_depend_on_seed_and_purpose_alone(monkeypatch, tokenizer):
-    eyes = Eyes(monkeypatch)
+    vision_encoder = PerfectEncoder(monkeypatch)
 
     def draw(seed, purpose):
-        return contrast.draw_pairs(eyes, tokenizer, np.arange(50), 30, seed, purpose).input_ids
+        return contrast.draw_pairs(vision_encoder, tokenizer, np.arange(50), 30, seed, purpose).input_ids
 
     assert torch.equal(draw(0, "a"), draw(0, "a"))
     assert not torch.equal(draw(0, "a"), draw(1, "a"))
@@ -95,11 +97,11 @@ def test_pairs_depend_on_seed_and_purpose_alone(monkeypatch, tokenizer):
 
 def test_captions_learn_to_name_what_the_vision_encoder_sees(monkeypatch, tokenizer, sides, tmp_path):
     """Before, the nearest caption is right by chance; after some steps it names the digits of new pictures."""
-    eyes = Eyes(monkeypatch)
+    vision_encoder = PerfectEncoder(monkeypatch)
     labels = digits().labels
     training, held_out = np.flatnonzero(labels >= 0)[::2], np.flatnonzero(labels >= 0)[1::2]
-    pairs = contrast.draw_pairs(eyes, tokenizer, training, 1024, 0, "training")
-    new = contrast.draw_pairs(eyes, tokenizer, held_out, 512, 0, "new")
+    pairs = contrast.draw_pairs(vision_encoder, tokenizer, training, 1024, 0, "training")
+    new = contrast.draw_pairs(vision_encoder, tokenizer, held_out, 512, 0, "new")
     before = contrast.zero_shot_accuracy(sides.eval(), tokenizer, new)
     settings = FitParams(
         steps=60, batch_size=96, learning_rate=5e-3, weight_decay=0.0, warmup_steps=5,

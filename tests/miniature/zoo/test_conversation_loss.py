@@ -1,4 +1,4 @@
-"""The loss of a lesson looks at its answer alone."""
+"""The loss of a example looks at its answer alone."""
 
 from types import SimpleNamespace
 
@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from difflab.miniature.zoo.conversation_loss import answer_loss, lesson_tokens
+from difflab.miniature.zoo.conversation_loss import answer_loss, example_tokens
 from difflab.miniature.zoo.tokenizers import llama_tokenizer
 
 PAD, SIZE = 0, 7
@@ -47,7 +47,7 @@ def test_prompt_and_padding_do_not_count():
 def test_prompts_end_where_the_model_speaks_and_answers_with_the_end_token():
     tokenizer = llama_tokenizer()
     chats = [[{"role": "user", "content": text}] for text in ("A man.", "A woman smiling.")]
-    rows = lesson_tokens(tokenizer, chats, ["A face.", "A smiling face."], tokenizer.eos_token_id)
+    rows = example_tokens(tokenizer, chats, ["A face.", "A smiling face."], tokenizer.eos_token_id)
     header = "<|start_header_id|>assistant<|end_header_id|>\n\n"
     assert all(tokenizer.decode(prompt).endswith(header) for prompt, _ in rows)
     assert [tokenizer.decode(answer) for _, answer in rows] == [

@@ -4,8 +4,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from difflab.miniature.pictures.blend import PHOTO_NAMES
-from difflab.miniature.words.digit_titles import named
+from difflab.miniature.words.vocabulary import named
 from difflab.miniature.zoo import prompt_encoder
 from difflab.miniature.zoo.tokenizers import clip_tokenizer
 from difflab.training.supervised import fit
@@ -30,9 +29,7 @@ def text(prompts, row: int) -> str:
 
 def test_every_prompt_names_what_it_is_said_to(prompts):
     for row in range(0, prompts.empty_row, 7):
-        digit, photo = named(text(prompts, row))
-        assert digit == prompts.digits[row]
-        assert photo == (PHOTO_NAMES[prompts.photos[row]] if prompts.photos[row] >= 0 else None)
+        assert named(text(prompts, row)) == (prompts.digits[row], prompts.photos[row])
 
 
 def test_the_last_prompt_is_empty(prompts):

@@ -12,8 +12,8 @@ from difflab.miniature.pictures import blend
 from difflab.miniature.pictures.sources import digits
 from difflab.miniature.words.templates import short_caption
 from difflab.miniature.zoo import small_blip2
+from difflab.models.blip2 import Blip2Captioner
 from difflab.models.vision import vit as vision
-from difflab.sd3.captions.blip2 import Blip2Captioner
 from difflab.training.params import FitParams
 
 SMALL = TransformerSize(hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=64)

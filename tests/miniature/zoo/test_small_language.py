@@ -9,7 +9,8 @@ from difflab.core.base import rng
 from difflab.core.base.files import sha256_file
 from difflab.miniature.params.text_models import ZooLanguageParams
 from difflab.miniature.pictures.blend import PHOTO_NAMES
-from difflab.miniature.words.digit_titles import named, titles
+from difflab.miniature.words.digit_titles import titles
+from difflab.miniature.words.vocabulary import named
 from difflab.miniature.zoo import small_language
 from difflab.training.params import FitParams
 from difflab.training.supervised import fit
@@ -45,13 +46,15 @@ def test_the_titles_of_a_document_are_different_ones_of_the_picture_that_its_key
         digit, photo = named(keywords)
         assert 2 <= len(keywords.split()) <= 5
         assert len(set(lines)) == 3
-        assert set(lines) <= set(titles(digit, photo))
+        assert set(lines) <= set(titles(digit, PHOTO_NAMES[photo]))
 
 
 def test_keywords_come_in_every_number_and_order_and_name_every_picture():
     lines = [keywords for (keywords,) in documents(3000, each=0)]
     assert {len(line.split()) for line in lines} == {2, 3, 4, 5}
-    assert {named(line) for line in lines} == {(d, name) for d in range(10) for name in PHOTO_NAMES}
+    assert {named(line) for line in lines} == {
+        (d, photo) for d in range(10) for photo in range(len(PHOTO_NAMES))
+    }
     first = {line.split()[0] in PHOTO_NAMES for line in lines}
     assert first == {True, False}
 

@@ -18,7 +18,8 @@ from difflab.miniature.archives.set_pictures import untitled_digits
 from difflab.miniature.bundled import held_out_digits
 from difflab.miniature.pictures import blend
 from difflab.miniature.pictures.sources import digits
-from difflab.miniature.words.digit_titles import named, titles
+from difflab.miniature.words.digit_titles import titles
+from difflab.miniature.words.vocabulary import named
 from difflab.miniature.zoo import small_llava
 from difflab.models.params import HubRef
 from difflab.models.vision import vision_encoder
@@ -67,7 +68,7 @@ def test_the_processor_gives_the_vision_encoders_pixels(processor, pictures):
         torch.testing.assert_close(pixels, to_tensor(images, tiny.SIZE), atol=1e-6, rtol=0)
 
 
-def test_every_word_of_the_lessons_is_one_token(processor):
+def test_every_word_of_the_tasks_is_one_token(processor):
     tokenizer = processor.tokenizer
     for text in small_llava.vocabulary():
         tokens = tokenizer.tokenize(f" {text}")
@@ -87,10 +88,10 @@ def test_answers_name_what_is_seen_in_words_of_their_own():
     for digit in range(10):
         for photo, name in enumerate(blend.PHOTO_NAMES):
             known = {title.lower() for title in titles(digit, name)}
-            said = [lesson.answer(digit, photo) for lesson in small_llava.LESSONS]
+            said = [task.answer(digit, photo) for task in small_llava.TASKS]
             assert not known & {answer.lower().rstrip(".") for answer in said}
-            assert {named(answer) for answer in said[:2]} == {(digit, name)}
-            assert [named(answer) for answer in said[2:]] == [(digit, None), (None, name)]
+            assert {named(answer) for answer in said[:2]} == {(digit, photo)}
+            assert [named(answer) for answer in said[2:]] == [(digit, -1), (-1, photo)]
 
 
 def test_the_default_instruction_of_the_captions_is_one_that_is_taught(root):
@@ -104,14 +105,14 @@ def test_the_loss_is_transformers_own_on_the_chats_with_their_answers(model, pro
     loss = small_llava.batch_loss(model.eval(), processor, SEVENS, 0, tiny.SETTINGS)(step=4)["loss"]
     generator = rng.numpy_rng(0, "zoo instruct lessons", 4)
     pictures = blend.batch(generator.choice(SEVENS, 16), 0, "zoo instruct", 4)
-    asked = [(lesson, text) for lesson in small_llava.LESSONS for text in lesson.instructions]
+    asked = [(task, text) for task in small_llava.TASKS for text in task.instructions]
     chosen = generator.integers(len(asked), size=16)
     assert len(set(chosen.tolist())) > 3
     total, count = 0.0, 0
     for picture, photo, i in zip(images_of(pictures), pictures.photos, chosen, strict=True):
-        lesson, text = asked[i]
+        task, text = asked[i]
         prompt = processor.apply_chat_template(messages(picture, text), add_generation_prompt=True)
-        whole = f"{prompt} {lesson.answer(7, photo)}{processor.tokenizer.eos_token}"
+        whole = f"{prompt} {task.answer(7, photo)}{processor.tokenizer.eos_token}"
         inputs = processor(images=picture, text=whole, return_tensors="pt")
         told = len(processor(images=picture, text=prompt)["input_ids"][0])
         labels = inputs["input_ids"].clone()
@@ -142,10 +143,10 @@ def test_saved_twice_it_has_the_same_bytes_and_loads_offline(model, processor, p
     assert torch.equal(loaded.generate(**inputs, max_new_tokens=8, do_sample=False), expected)
 
 
-def test_the_seed_draws_the_weights_and_the_lessons(processor):
-    def first_loss(init, lessons):
+def test_the_seed_draws_the_weights_and_the_tasks(processor):
+    def first_loss(init, tasks):
         model = small_llava.build(tiny.vit(), processor, tiny.SETTINGS, init)
-        return small_llava.batch_loss(model, processor, SEVENS, lessons, tiny.SETTINGS)(0)["loss"].item()
+        return small_llava.batch_loss(model, processor, SEVENS, tasks, tiny.SETTINGS)(0)["loss"].item()
 
     assert first_loss(0, 0) == first_loss(0, 0)
     assert len({first_loss(0, 0), first_loss(0, 1), first_loss(1, 0)}) == 3
@@ -164,7 +165,7 @@ def test_training_teaches_to_answer_and_leaves_the_vision_encoder_alone(model, p
     assert metrics["digit_accuracy"] == 1  # every picture shows a seven
     picture = images_of(blend.batch(SEVENS[:1], 3, "test", 0))
     captioner = InstructCaptioner(model, processor)
-    asking = [tiny.asking(lesson.instructions[0], max_new_tokens=20) for lesson in small_llava.LESSONS]
+    asking = [tiny.asking(task.instructions[0], max_new_tokens=20) for task in small_llava.TASKS]
     answers = [captioner(picture, one)[0] for one in asking]
     assert answers[2] == "It is seven."
     assert answers[0].startswith("The digit seven in front of ")
@@ -179,12 +180,12 @@ def test_accuracies_count_titles_and_answers(processor, monkeypatch):
     shown = list(zip(pictures.digits.tolist(), pictures.photos.tolist(), strict=True))
 
     def answers(self, images, settings):
-        lesson = next(one for one in small_llava.LESSONS if settings.instruction in one.instructions)
+        task = next(one for one in small_llava.TASKS if settings.instruction in one.instructions)
         told = list(shown)
-        if lesson is small_llava.TITLE:
+        if task is small_llava.TITLE:
             told[0] = ((told[0][0] + 1) % 10, told[0][1])
             told[1] = (told[1][0], (told[1][1] + 1) % 12)
-        return [lesson.answer(*one) for one in told]
+        return [task.answer(*one) for one in told]
 
     monkeypatch.setattr(InstructCaptioner, "__call__", answers)
     metrics = small_llava.held_out_accuracy(tiny.model(), processor, indices, seed=5, pictures=1)
@@ -215,9 +216,7 @@ def stage_main(root, tmp_path, monkeypatch):
     """The stage, in a folder with a vision encoder."""
     monkeypatch.syspath_prepend(str(root))
     monkeypatch.chdir(tmp_path)
-    vision_encoder.save(
-        "models/zoo/vision_encoder", vision_encoder.VisionEncoder(tiny.vit(), blend.PHOTO_NAMES)
-    )
+    vision_encoder.save("models/zoo/vision_encoder", vision_encoder.VisionEncoder(tiny.vit(), {}))
     from stages.miniature.zoo_instruct import main
 
     return main

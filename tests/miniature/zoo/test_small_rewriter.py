@@ -1,4 +1,4 @@
-"""The miniature's Llama: its lessons are true, its loss looks at answers only, and it learns."""
+"""The miniature's Llama: its examples are true, its loss looks at answers only, and it learns."""
 
 import itertools
 
@@ -7,12 +7,12 @@ import torch
 from torch.nn import functional
 
 from difflab.core.base import rng
+from difflab.miniature.dataset import MINIATURE
 from difflab.miniature.params.text_models import ZooLlamaParams
 from difflab.miniature.pictures.blend import ATTRIBUTES
-from difflab.miniature.words.templates import PHOTO_WORDS, detailed_caption, digit_of
+from difflab.miniature.words.templates import detailed_caption
+from difflab.miniature.words.vocabulary import DIGIT, PHOTO_WORDS
 from difflab.miniature.zoo import small_rewriter
-from difflab.sd3.captions.facts import contradictions, facts
-from difflab.sd3.captions.scoring import facts_kept, named_digit
 from difflab.training.params import FitParams
 
 
@@ -44,7 +44,7 @@ def combinations(count: int, held_out: bool) -> list[dict[str, bool]]:
 def test_combinations_have_the_columns_of_the_miniature_and_no_contradiction():
     for attributes in combinations(200, held_out=False):
         assert set(attributes) == set(ATTRIBUTES)
-        assert contradictions(attributes) == []
+        assert MINIATURE.contradicted(attributes) == []
 
 
 def test_every_attribute_occurs():
@@ -64,36 +64,36 @@ def test_held_out_combinations_are_never_taught():
     assert not rows(True) & rows(False)
 
 
-def test_the_facts_of_a_lesson_are_true_and_the_caption_wrong_as_often_as_asked():
+def test_the_facts_of_an_example_are_true_and_the_caption_wrong_as_often_as_asked():
     generator = rng.numpy_rng(0, "test")
-    lessons = [small_rewriter.lesson(generator, wrong_caption=0.5) for _ in range(600)]
-    assert all(list(request.facts) == facts(attributes) for request, attributes in lessons)
-    wrong = [facts_kept(request.caption, attributes)[0] < 2 for request, attributes in lessons]
+    examples = [small_rewriter.example(generator, wrong_caption=0.5) for _ in range(600)]
+    assert all(list(request.facts) == MINIATURE.sentences(attributes) for request, attributes in examples)
+    wrong = [MINIATURE.facts_kept(request.caption, attributes)[0] < 2 for request, attributes in examples]
     # Of the wrong half two kinds in three replace the digit (9 in 10 differ), two the photograph (11 in 12).
     assert 0.38 < sum(wrong) / len(wrong) < 0.56
-    right = [small_rewriter.lesson(generator, wrong_caption=0.0) for _ in range(50)]
-    assert all(named_digit(request.caption) == digit_of(attributes) for request, attributes in right)
+    right = [small_rewriter.example(generator, wrong_caption=0.0) for _ in range(50)]
+    assert all(DIGIT.named(request.caption) == DIGIT.of(attributes) for request, attributes in right)
 
 
-def test_a_lesson_ends_with_the_true_sentence(built):
+def test_an_example_ends_with_the_true_sentence(built):
     _, tokenizer = built
-    lesson = small_rewriter.lesson(rng.numpy_rng(0, "test"), wrong_caption=1.0)
-    ((prompt, answer),) = small_rewriter._tokens(tokenizer, [lesson])
+    example = small_rewriter.example(rng.numpy_rng(0, "test"), wrong_caption=1.0)
+    ((prompt, answer),) = small_rewriter._tokens(tokenizer, [example])
     assert tokenizer.decode(prompt).endswith("assistant<|end_header_id|>\n\n")
-    assert tokenizer.decode(answer) == detailed_caption(lesson[1]) + "<|eot_id|>"
+    assert tokenizer.decode(answer) == detailed_caption(example[1]) + "<|eot_id|>"
 
 
-def test_the_loss_is_the_mean_over_answer_tokens_of_unpadded_lessons(built):
-    """Against a plain loop, one lesson at a time, with all logits."""
+def test_the_loss_is_the_mean_over_answer_tokens_of_unpadded_examples(built):
+    """Against a plain loop, one example at a time, with all logits."""
     model, tokenizer = built
     settings = params()
     values = small_rewriter.batch_loss(model, tokenizer, settings, seed=0, step=3)
     generator = rng.numpy_rng(0, "llama lessons", 3)
-    lessons = [
-        small_rewriter.lesson(generator, settings.wrong_caption) for _ in range(settings.training.batch_size)
+    examples = [
+        small_rewriter.example(generator, settings.wrong_caption) for _ in range(settings.training.batch_size)
     ]
     losses = []
-    for prompt, answer in small_rewriter._tokens(tokenizer, lessons):
+    for prompt, answer in small_rewriter._tokens(tokenizer, examples):
         logits = model(input_ids=torch.tensor([prompt + answer])).logits[0]
         losses += functional.cross_entropy(
             logits[len(prompt) - 1 : -1], torch.tensor(answer), reduction="none"
@@ -140,7 +140,7 @@ def test_it_learns_and_is_scored_on_held_out_combinations(tmp_path):
     assert all(0 <= value <= 4 for value in scores.values())
 
 
-def test_photographs_in_lessons_are_those_of_the_captions():
+def test_photographs_in_examples_are_those_of_the_captions():
     names = {
         n.removeprefix("Photo_") for n in itertools.chain(*combinations(1, False)) if n.startswith("Photo_")
     }

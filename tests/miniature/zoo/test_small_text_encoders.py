@@ -8,9 +8,9 @@ from difflab.core.base.files import sha256_file
 from difflab.miniature.params.text_models import EncoderParams, ZooTextParams
 from difflab.miniature.pictures.blend import batch
 from difflab.miniature.words.templates import detailed_caption, short_caption
+from difflab.miniature.words.vocabulary import DIGIT
 from difflab.miniature.zoo.small_text_encoders import draw_text_models, save_text_models
 from difflab.models.text_encoders import TextEncoders, text_dims
-from difflab.sd3.captions.scoring import named_digit
 from difflab.training.params import FitParams
 
 
@@ -86,7 +86,7 @@ def test_no_two_captions_are_close(encoded, part, least):
 def test_the_pooled_vector_tells_the_digit(encoded, captions):
     """A linear classifier on two thirds of the captions reads the digit of the others from one vector."""
     features = torch.cat([encoded["pooled"], torch.ones(len(captions), 1)], dim=1).double()
-    digits = torch.tensor([named_digit(c) for c in captions])
+    digits = torch.tensor([DIGIT.named(c) for c in captions])
     order = torch.randperm(len(captions), generator=torch.Generator().manual_seed(0))
     train, test = order[: 2 * len(order) // 3], order[2 * len(order) // 3 :]
     gram = features[train].T @ features[train] + 0.1 * torch.eye(features.shape[1], dtype=torch.float64)

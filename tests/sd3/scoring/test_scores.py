@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from difflab.core.base.errors import DifflabError
+from difflab.images.facts.celeba_facts import CELEBA
 from difflab.images.generated_reader import GeneratedImages
 from difflab.metrics.distances.frechet import RankDeficientWarning, frechet_distance
 from difflab.metrics.distances.kid import squared_mmd
@@ -63,7 +64,9 @@ def test_accuracy_takes_the_class_from_the_sample_id(tmp_path, judge, right, sha
 
 
 def test_faces_are_scored_without_classes(tmp_path, judge):
-    faces = scores.Judge(judge.reference, judge.extractor, pd.DataFrame({"Male": True}, IDS), judge.params, 0)
+    faces = scores.Judge(
+        judge.reference, judge.extractor, pd.DataFrame(True, IDS, CELEBA.columns), judge.params, 0
+    )
     write_generated(tmp_path / "a.zip", seeds=(0,))
     (row,) = scores.score_cell(faces, GeneratedImages(tmp_path / "a.zip"), "minus", "blip2")
     assert set(row) == {"adapter", "captions", "seed", "n", "fid", "kid"}

@@ -2,7 +2,7 @@
 
 from pydantic import Field, model_validator
 
-from difflab.sd3.params.caption import GenerationParams
+from difflab.models.params import GenerationParams
 
 
 class TitlesParams(GenerationParams):

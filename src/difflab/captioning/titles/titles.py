@@ -9,14 +9,10 @@ import pandas as pd
 from difflab.captioning.params.titles import TitlesParams
 from difflab.captioning.titles.variations import Reason, Variations, parse
 from difflab.core.base import rng
-from difflab.miniature.words.digit_titles import named
+from difflab.datasets import KNOWN
 from difflab.models.language.chat_model import Chat, ChatModel
+from difflab.models.language.title_variations import messages
 
-SYSTEM = "You give pictures new titles. Answer with a numbered list of three titles and nothing else."
-REQUEST = (
-    "Write three variations of this title. Each fits the same picture, names the same things in 2 to 10 words, "
-    "and differs from the title and from the others by more than the order of its words."
-)
 _SMALL_WORDS = {"a", "an", "and", "at", "by", "for", "from", "in", "of", "on", "or", "the", "to", "with"}
 
 
@@ -37,14 +33,6 @@ class Outcome:
     variations: Variations | Reason
     answer: str
     attempts: int
-
-
-def messages(title: str) -> list[dict[str, str]]:
-    """The conversation that asks for variations of a title, in the form that `apply_chat_template` takes."""
-    return [
-        {"role": "system", "content": SYSTEM},
-        {"role": "user", "content": f"{REQUEST}\nTitle: {title}"},
-    ]
 
 
 def vary(model: ChatModel, titles: Mapping[str, str], settings: TitlesParams, seed: int) -> list[Outcome]:
@@ -119,14 +107,16 @@ def metrics(frame: pd.DataFrame) -> dict[str, int | float]:
 
 
 def faithful(source: str, variation: str) -> bool:
-    """Whether a variation names the digit and the photograph that its source names.
+    """Whether a variation names the classes of a known data set that its source names.
 
-    A source that names neither wants one of its words kept, other than small ones such as "with".
+    A source that names none wants one of its words kept, other than small ones such as "with".
     """
-    wanted = named(source)
-    if wanted == (None, None):
+    class_sets = [
+        classes for data_set in KNOWN for classes in data_set.class_sets if classes.named(source) >= 0
+    ]
+    if not class_sets:
         return bool(_content_words(source) & _content_words(variation))
-    return all(want in (None, have) for want, have in zip(wanted, named(variation), strict=True))
+    return all(classes.named(source) == classes.named(variation) for classes in class_sets)
 
 
 def distinct_n(titles: Sequence[str], n: int) -> float:

@@ -8,9 +8,9 @@ from torch import Tensor, nn
 
 from difflab.core.base import rng
 from difflab.core.base.errors import DifflabError
+from difflab.images.numerals import NUMBER_WORDS, numbers_in
 
 PAD = 0  # the empty prompt is padding alone
-DIGIT_WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 TEMPLATES = (
     "{word}",
     "{number}",
@@ -23,7 +23,7 @@ TEMPLATES = (
 
 def digit_prompts(digit: int) -> list[str]:
     """The ways to ask for a digit: "three", "3", "the digit 3", ..."""
-    return [t.format(word=DIGIT_WORDS[digit], number=digit) for t in TEMPLATES]
+    return [t.format(word=NUMBER_WORDS[digit], number=digit) for t in TEMPLATES]
 
 
 def digit_of(prompt: str) -> int:
@@ -32,10 +32,9 @@ def digit_of(prompt: str) -> int:
     Raises:
         DifflabError: it names none.
     """
-    for digit in range(10):
-        if {DIGIT_WORDS[digit], str(digit)} & set(_words(prompt)):
-            return digit
-    raise DifflabError(f"the prompt '{prompt}' names no digit: say {', '.join(DIGIT_WORDS)}, or 0 to 9")
+    if digits := numbers_in(prompt):
+        return min(digits)
+    raise DifflabError(f"the prompt '{prompt}' names no digit: say {', '.join(NUMBER_WORDS)}, or 0 to 9")
 
 
 class Vocabulary:

@@ -1,4 +1,4 @@
-"""The CelebA add-on for training: large images that CelebA-HQ does not have, cropped around the face."""
+"""Extra CelebA images for training: large ones that CelebA-HQ does not have, cropped around the face."""
 
 from collections.abc import Iterator
 from itertools import islice

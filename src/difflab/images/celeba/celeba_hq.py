@@ -66,14 +66,17 @@ def read_mapping(archive: Archive, table: pd.DataFrame) -> dict[int, str]:
     return mapping
 
 
-def split_table(table: pd.DataFrame, settings: "SplitParams") -> pd.Series:
-    """train, val or test for every row, absent images included, so the split never depends on the files."""
-    kind = "miniature" if "Digit_0" in table else "celeba"
-    strata = getattr(settings.stratify, kind)
+def split_table(table: pd.DataFrame, settings: "SplitParams", data_set: str) -> pd.Series:
+    """train, val or test for every row, absent images included, so the split never depends on the files.
+
+    Args:
+        data_set: whose strata `settings.stratify` are kept; one without strata is split at random.
+    """
+    strata = getattr(settings.stratify, data_set, ())
     missing = [name for name in strata if name not in table]
     if missing:
         raise DifflabError(
-            f"split.stratify.{kind} names {', '.join(missing)}, which the attribute table does not have; "
+            f"split.stratify.{data_set} names {', '.join(missing)}, which the attribute table does not have; "
             f"it has {', '.join(table.columns[1:])}"
         )
     parts = split_ids(

@@ -1,1 +1,1 @@
-"""What attributes say of a picture: facts, their contradictions, and the sentences of CelebA."""
+"""What a data set knows of its pictures, and the facts of CelebA."""

@@ -4,6 +4,7 @@ Sex is always told, as "a man" or "a woman". A beard is told when `No_Beard` is 
 true: a face without a beard needs no word for it.
 """
 
+from difflab.images.facts.data_set import DataSet
 from difflab.images.facts.fact import Attributes, Contradiction, Fact, all_of
 
 FACTS = (
@@ -75,3 +76,5 @@ CONTRADICTIONS = (
     Contradiction("goatee_no_beard", all_of("Goatee", "No_Beard"), ("not No_Beard",)),
     Contradiction("straight_and_wavy", all_of("Straight_Hair", "Wavy_Hair"), ("Straight_Hair", "Wavy_Hair")),
 )
+
+CELEBA = DataSet("celeba", FACTS, CONTRADICTIONS, SUBJECTIVE)

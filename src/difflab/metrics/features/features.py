@@ -1,11 +1,11 @@
 """Images to feature vectors: the extractors behind Frechet and kernel distances.
 
-An extractor has a `name`, a `dim`, a `resize` rule in words, a `fingerprint` of its weights and a call that
-maps uint8 images [n, H, W, 3] of one size to float32 features [n, dim].
+An extractor has a `name`, a `dim`, a `resize` rule in words, a `fingerprint` of its weights, the `classes` that
+it can see, and a call that maps uint8 images [n, H, W, 3] of one size to float32 features [n, dim].
 """
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -22,6 +22,7 @@ class Extractor(Protocol):
     dim: int
     resize: str
     fingerprint: str
+    classes: Mapping[str, tuple[str, ...]]
 
     def __call__(self, images: np.ndarray) -> np.ndarray: ...
 
@@ -40,14 +41,14 @@ def load_extractor(name: str, folder: Path, device: str = "cpu") -> Extractor:
         from difflab.metrics.features.inception import InceptionExtractor
 
         return InceptionExtractor(folder, device)
-    raise DifflabError(f"unknown feature extractor '{name}': vision encoder or inception")
+    raise DifflabError(f"unknown feature extractor '{name}': vision_encoder or inception")
 
 
 class VisionEncoderExtractor:
-    """Features of the study's own classifier, the vision vision encoder that the zoo trains.
+    """Features of the vision encoder of models/zoo.
 
     Attributes:
-        vision encoder: the classifier itself, for class accuracy.
+        vision_encoder: the network itself, whose heads judge classes.
     """
 
     name = "vision_encoder"
@@ -59,7 +60,7 @@ class VisionEncoderExtractor:
         self.device = resolve_device(device)
         self.vision_encoder = vision_encoder.load(folder).to(self.device).eval()
         self.size = self.vision_encoder.image_size
-        self.dim = self.vision_encoder.dim
+        self.dim, self.classes = self.vision_encoder.dim, self.vision_encoder.classes
         self.resize = f"centre square, antialiased bicubic to {self.size}"
         self.fingerprint = sha256_file(folder)
 

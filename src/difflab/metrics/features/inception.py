@@ -25,7 +25,7 @@ WEIGHTS_URL = f"https://github.com/mseitzer/pytorch-fid/releases/download/fid_we
 class InceptionExtractor:
     """Pool-3 features [n, 2048] of images of any size."""
 
-    name = "inception"
+    name, classes = "inception", {}
     dim = 2048
     resize = "bilinear to 299 without antialiasing (pytorch-fid)"
 

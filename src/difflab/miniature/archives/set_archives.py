@@ -11,8 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from difflab.core.base.files import write_bytes, write_zip
+from difflab.images.numerals import NUMBER_WORDS
 from difflab.miniature.archives import set_pictures
-from difflab.miniature.words.sentences import PHOTOS, WORDS, sentences
+from difflab.miniature.words.sentences import sentences
+from difflab.miniature.words.vocabulary import PHOTO_DESCRIPTIONS
 
 CIFAR10_FOLDER = "cifar-10-batches-bin"
 CIFAR10_FILES = {"train": [f"data_batch_{n}.bin" for n in range(1, 6)], "test": ["test_batch.bin"]}
@@ -81,7 +83,7 @@ def write_recipes(path: Path, seed: int) -> None:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(("", "Title", "Ingredients", "Instructions", "Image_Name", "Cleaned_Ingredients"))
     for number, (name, (picture, title)) in enumerate(zip(names, titled, strict=True)):
-        digit, photo = WORDS[picture.digit], PHOTOS[picture.photo]
+        digit, photo = NUMBER_WORDS[picture.digit], PHOTO_DESCRIPTIONS[picture.photo]
         ingredients = str([f"1 {digit}", photo])
         writer.writerow((number, title, ingredients, f"Write the {digit} over {photo}.", name, ingredients))
     images = zip(names, titled, strict=True)

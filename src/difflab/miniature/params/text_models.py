@@ -35,7 +35,7 @@ class ZooLlamaParams(Group):
     hub: HubRef | None
     hidden_size: int = Field(ge=32, multiple_of=32)
     num_hidden_layers: int = Field(ge=1)
-    wrong_caption: float = Field(ge=0, le=1, description="share of lessons whose short caption is wrong")
+    wrong_caption: float = Field(ge=0, le=1, description="share of examples whose short caption is wrong")
     training: FitParams
     evaluated: int = Field(ge=1, description="held-out attribute combinations in the metrics")
 

@@ -5,6 +5,7 @@ learns by CLIP's symmetric loss (Radford et al., ICML 2021, figure 3). A pooled 
 hardly change from one digit to another, and a base that reads its prompts through it learns them slowly.
 """
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -17,7 +18,8 @@ from torch import Tensor, nn
 from difflab.core.base import rng
 from difflab.images.store.tensors import to_tensor
 from difflab.miniature.pictures import blend
-from difflab.miniature.words.templates import NUMBER_WORDS, PHOTO_WORDS, detailed_caption, short_caption
+from difflab.miniature.words.templates import detailed_caption, short_caption
+from difflab.miniature.words.vocabulary import DIGIT, PHOTO
 
 if TYPE_CHECKING:
     from transformers import CLIPTextModelWithProjection, PreTrainedTokenizerBase
@@ -139,11 +141,8 @@ def zero_shot_accuracy(
 
     As CLIP classifies without training (Radford et al. 2021, section 3.1); each encoder by itself.
     """
-    names = [(digit, photo) for digit in range(len(NUMBER_WORDS)) for photo in range(len(PHOTO_WORDS))]
-    prompts = [
-        short_caption({f"Digit_{digit}": True, f"Photo_{blend.PHOTO_NAMES[photo]}": True})
-        for digit, photo in names
-    ]
+    names = list(itertools.product(range(len(DIGIT.columns)), range(len(PHOTO.columns))))
+    prompts = [short_caption({DIGIT.columns[d]: True, PHOTO.columns[p]: True}) for d, p in names]
     composites = pairs.photos >= 0
     ids, of = tokens(tokenizer, prompts), torch.tensor(names)
     result: dict[str, float | int] = {"n": int(composites.sum())}

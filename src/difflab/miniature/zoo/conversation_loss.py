@@ -1,4 +1,4 @@
-"""Lessons in conversation: the loss of a causal language model on answers alone."""
+"""The loss of a causal language model on the answers of conversations alone."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 _IGNORED = -100
 
 
-def lesson_tokens(
+def example_tokens(
     tokenizer: "PreTrainedTokenizerBase",
     chats: list[list[dict[str, str]]],
     answers: list[str],
@@ -33,7 +33,7 @@ def answer_loss(
     """Cross-entropy of the answers' tokens and the share of them that is right.
 
     Args:
-        rows: prompt and answer of each lesson, the answer with its end token.
+        rows: prompt and answer of each example, the answer with its end token.
     """
     longest = max(len(prompt) + len(answer) for prompt, answer in rows)
     input_ids = torch.full((len(rows), longest), pad_token_id)

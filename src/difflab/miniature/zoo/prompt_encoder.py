@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from difflab.core.base import rng
+from difflab.images.numerals import NUMBER_WORDS
 from difflab.miniature.pictures.blend import PHOTO_NAMES
 from difflab.miniature.words.digit_titles import FORMS, titles
-from difflab.miniature.words.sentences import WORDS
 
 if TYPE_CHECKING:
     from transformers import CLIPTextModel, PreTrainedTokenizerBase
@@ -67,7 +67,7 @@ def all_prompts(tokenizer: "PreTrainedTokenizerBase") -> Prompts:
             digits += [digit] * len(FORMS)
             photos += [photo] * len(FORMS)
     for digit in range(10):
-        texts += [form.format(digit=WORDS[digit].capitalize()) for form in PLAIN_FORMS]
+        texts += [form.format(digit=NUMBER_WORDS[digit].capitalize()) for form in PLAIN_FORMS]
         digits += [digit] * len(PLAIN_FORMS)
         photos += [_NONE] * len(PLAIN_FORMS)
     known = torch.tensor([*digits, _NONE]), torch.tensor([*photos, _NONE])

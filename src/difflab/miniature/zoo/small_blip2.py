@@ -16,13 +16,14 @@ from torch import Tensor
 
 from difflab.core.base import rng
 from difflab.images.store.tensors import to_tensor
+from difflab.miniature.dataset import MINIATURE
 from difflab.miniature.params.vision_models import TransformerSize, ZooBlip2Params
 from difflab.miniature.pictures import blend
 from difflab.miniature.words.templates import short_caption
 from difflab.miniature.zoo.tokenizers import t5_tokenizer
+from difflab.models.blip2 import Blip2Captioner
+from difflab.models.params import GenerationParams
 from difflab.models.vision import vit as vision
-from difflab.sd3.captions.blip2 import Blip2Captioner, named_correctly
-from difflab.sd3.params.caption import GenerationParams
 
 if TYPE_CHECKING:
     from transformers import Blip2ForConditionalGeneration, Blip2Processor, T5Config, ViTModel
@@ -147,7 +148,7 @@ def held_out_accuracy(
         batch = ids[start : start + batch_size]
         captions |= dict(zip(batch, captioner(images, batch, GREEDY, seed), strict=True))
     attributes = pd.DataFrame([picture.attributes for picture in drawn], index=ids)
-    return {"n": len(drawn), **named_correctly(captions, attributes)}
+    return {"n": len(drawn), **MINIATURE.class_accuracy(captions, attributes)}
 
 
 def save(folder: str | Path, model: "Blip2ForConditionalGeneration", processor: "Blip2Processor") -> None:

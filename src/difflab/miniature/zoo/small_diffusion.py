@@ -1,7 +1,7 @@
 """The miniature's Stable Diffusion: pictures of a digit over a photograph, by their titles.
 
 A `UNet2DConditionModel` on the latents of the zoo's autoencoder, which reads prompts through the text encoder of
-`zoo.naming`, in the layout of `StableDiffusionPipeline`. Prediction and levels of noise are those of Stable
+`prompt_encoder`, in the layout of `StableDiffusionPipeline`. Prediction and levels of noise are those of Stable
 Diffusion 2.1. Training begins with plain digits, whose shape is easy to see, and they give way to composites.
 """
 

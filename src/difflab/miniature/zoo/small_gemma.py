@@ -1,27 +1,24 @@
 """The miniature's Gemma: a small `Gemma3ForCausalLM` that answers a title with three others of the same picture.
 
-Its lessons are chats of the very form that the stage `vary_titles` uses: a title of a digit over a photograph,
+Its training examples are chats of the very form that the stage `vary_titles` uses: a title of a digit over a photograph,
 and three of the other titles of that picture in a numbered list. Some pairs of digit and photograph are held out.
 """
 
 import itertools
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from difflab.captioning.params.titles import TitlesParams
-from difflab.captioning.titles import titles as variation
 from difflab.core.base import rng
 from difflab.miniature.params.text_models import ZooGemmaParams
 from difflab.miniature.pictures.blend import PHOTO_NAMES
 from difflab.miniature.words.digit_titles import titles
-from difflab.miniature.zoo.conversation_loss import answer_loss, lesson_tokens
+from difflab.miniature.zoo.conversation_loss import answer_loss, example_tokens
 from difflab.miniature.zoo.gemma_tokenizer import END_OF_TURN, gemma_tokenizer
-from difflab.models.language.chat_model import ChatModel
+from difflab.models.language.title_variations import messages
 
 if TYPE_CHECKING:
     from transformers import Gemma3ForCausalLM, PreTrainedTokenizerBase
@@ -30,7 +27,7 @@ _HELD_OUT = 8  # one pair of digit and photograph in so many is never trained on
 _HEAD_SIZE = 16
 
 
-class Lesson(NamedTuple):
+class Example(NamedTuple):
     """A title and three others of the same picture."""
 
     title: str
@@ -49,7 +46,7 @@ def pairs(held_out: bool) -> tuple[tuple[int, str], ...]:
     return tuple(p for p in every if (rng.key(0, "held-out title", *p) % _HELD_OUT == 0) == held_out)
 
 
-def lesson(generator: np.random.Generator, held_out: bool = False) -> Lesson:
+def example(generator: np.random.Generator, held_out: bool = False) -> Example:
     """Four titles of a random pair, all different, one of them as the source.
 
     The answer goes round the list of titles from the source on: what not to repeat is then easily learnt.
@@ -58,7 +55,7 @@ def lesson(generator: np.random.Generator, held_out: bool = False) -> Lesson:
     forms = titles(*taught[generator.integers(len(taught))])
     source, *others = generator.choice(len(forms), 4, replace=False).tolist()
     answer = sorted(others, key=lambda i: (i - source) % len(forms))
-    return Lesson(forms[source], tuple(forms[i] for i in answer))
+    return Example(forms[source], tuple(forms[i] for i in answer))
 
 
 def build(params: ZooGemmaParams, seed: int) -> "tuple[Gemma3ForCausalLM, PreTrainedTokenizerBase]":
@@ -107,39 +104,19 @@ def batch_loss(
     The three titles are drawn, so the loss cannot fall to zero.
     """
     generator = rng.numpy_rng(seed, "gemma lessons", step)
-    lessons = [lesson(generator) for _ in range(params.training.batch_size)]
-    return answer_loss(model, _tokens(tokenizer, lessons), tokenizer.pad_token_id)
+    examples = [example(generator) for _ in range(params.training.batch_size)]
+    return answer_loss(model, _tokens(tokenizer, examples), tokenizer.pad_token_id)
 
 
-def _tokens(tokenizer: "PreTrainedTokenizerBase", lessons: list[Lesson]) -> list[tuple[list[int], list[int]]]:
-    chats = [variation.messages(lesson.title) for lesson in lessons]
-    answers = [lesson.text for lesson in lessons]
-    return lesson_tokens(tokenizer, chats, answers, tokenizer.convert_tokens_to_ids(END_OF_TURN))
+def _tokens(
+    tokenizer: "PreTrainedTokenizerBase", examples: list[Example]
+) -> list[tuple[list[int], list[int]]]:
+    chats = [messages(example.title) for example in examples]
+    answers = [example.text for example in examples]
+    return example_tokens(tokenizer, chats, answers, tokenizer.convert_tokens_to_ids(END_OF_TURN))
 
 
-def evaluate(folder: Path, count: int, seed: int, device: torch.device) -> dict[str, float | int]:
-    """Ask the saved model once for variations of `count` titles of held-out pairs.
-
-    Returns:
-        n; accepted, the share of answers that give three variations; faithful and distinct as in
-        `captions.titles.metrics`.
-    """
+def held_out_titles(count: int, seed: int) -> dict[str, str]:
+    """Titles of pairs that are not taught, by id."""
     generator = rng.numpy_rng(seed, "gemma examination")
-    sources = {f"{i:05d}": lesson(generator, held_out=True).title for i in range(count)}
-    settings = TitlesParams(
-        batch_size=64,
-        max_new_tokens=64,
-        do_sample=True,
-        temperature=0.7,
-        top_p=0.9,
-        retries=0,
-        max_length=100,
-    )
-    model = ChatModel(folder, device, torch.float32)
-    values = variation.metrics(variation.outcomes_frame(variation.vary(model, sources, settings, seed)))
-    return {
-        "n": count,
-        "accepted": values["varied"] / count,
-        "faithful": values["faithful"],
-        "distinct": values["distinct"],
-    }
+    return {f"{i:05d}": example(generator, held_out=True).title for i in range(count)}

@@ -13,10 +13,11 @@ import torch
 from torch import Tensor
 
 from difflab.core.base import rng
+from difflab.images.numerals import NUMBER_WORDS
 from difflab.miniature.params.text_models import ZooLanguageParams
 from difflab.miniature.pictures.blend import PHOTO_NAMES
-from difflab.miniature.words.digit_titles import named, titles
-from difflab.miniature.words.sentences import WORDS
+from difflab.miniature.words.digit_titles import titles
+from difflab.miniature.words.vocabulary import named
 from difflab.miniature.zoo.conversation_loss import answer_loss
 from difflab.miniature.zoo.small_llama import small_llama
 from difflab.miniature.zoo.tokenizers import base_tokenizer
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from transformers import LlamaForCausalLM, PreTrainedTokenizerBase
 
 
-_DIGITS = tuple(word.capitalize() for word in WORDS)
+_DIGITS = tuple(word.capitalize() for word in NUMBER_WORDS)
 _MOST_KEYWORDS = 5
 
 
@@ -66,8 +67,8 @@ def batch_loss(
     generator = rng.numpy_rng(seed, "language documents", step)
     texts = ["\n".join(document(generator, params.titles)) for _ in range(params.training.batch_size)]
     rows = tokenizer(texts, add_special_tokens=False)["input_ids"]
-    lessons = [([tokenizer.bos_token_id], [*row, tokenizer.eos_token_id]) for row in rows]
-    return answer_loss(model, lessons, tokenizer.eos_token_id)
+    examples = [([tokenizer.bos_token_id], [*row, tokenizer.eos_token_id]) for row in rows]
+    return answer_loss(model, examples, tokenizer.eos_token_id)
 
 
 @torch.no_grad()

@@ -1,7 +1,7 @@
 """The miniature's instruction model: a small LLaVA on the frozen vision encoder that answers questions about a picture.
 
-Liu et al., "Visual instruction tuning", NeurIPS 2023; here projector and Llama learn together, from nothing. Its
-lessons are chats about digits over photographs in words of its own: it has never read a recipe's title.
+Liu et al., "Visual instruction tuning", NeurIPS 2023; here projector and Llama learn together, from nothing. It
+learns from chats about digits over photographs in words of its own: it has never read a recipe's title.
 """
 
 from collections.abc import Callable
@@ -16,11 +16,11 @@ from torch import Tensor
 from difflab.captioning.instruct import InstructCaptioner, messages
 from difflab.captioning.params.captioner import CaptionerInstructParams
 from difflab.core.base import rng
+from difflab.images.numerals import NUMBER_WORDS
 from difflab.images.store.tensors import to_tensor
 from difflab.miniature.params.vision_models import ZooInstructParams
 from difflab.miniature.pictures import blend
-from difflab.miniature.words.digit_titles import named
-from difflab.miniature.words.sentences import PHOTOS, WORDS
+from difflab.miniature.words.vocabulary import PHOTO_DESCRIPTIONS, named
 from difflab.miniature.zoo.small_llama import llama_config
 from difflab.models.language.batching import left_pad
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _IGNORED = -100
 
 
-class Lesson(NamedTuple):
+class Task(NamedTuple):
     """Several wordings of one instruction, and the form of its answer."""
 
     instructions: tuple[str, ...]
@@ -38,29 +38,29 @@ class Lesson(NamedTuple):
 
     def answer(self, digit: int, photo: int) -> str:
         """On a picture of `digit` (0 to 9) over the photograph in that row of `blend.PHOTO_NAMES`."""
-        return self.form.format(digit=WORDS[digit], photo=PHOTOS[blend.PHOTO_NAMES[photo]])
+        return self.form.format(digit=NUMBER_WORDS[digit], photo=PHOTO_DESCRIPTIONS[blend.PHOTO_NAMES[photo]])
 
 
-TITLE = Lesson(
+TITLE = Task(
     ("Write a short title for this picture.", "Give this picture a short title.", "What is a good title?"),
     "The digit {digit} in front of {photo}",
 )
-LESSONS = (
+TASKS = (
     TITLE,
-    Lesson(
+    Task(
         ("Describe this picture in one sentence.", "What does this picture show?"),
         "This picture shows a handwritten {digit} and behind it {photo}.",
     ),
-    Lesson(("Which digit is in this picture?", "Read the digit."), "It is {digit}."),
-    Lesson(("What is behind the digit?", "What is in the background?"), "There is {photo}."),
+    Task(("Which digit is in this picture?", "Read the digit."), "It is {digit}."),
+    Task(("What is behind the digit?", "What is in the background?"), "There is {photo}."),
 )
 
 
 def vocabulary() -> list[str]:
     """Every instruction and answer: each of their words is one token."""
     shown = [(digit, photo) for digit in range(10) for photo in range(len(blend.PHOTO_NAMES))]
-    answers = [lesson.answer(*picture) for lesson in LESSONS for picture in shown]
-    return [*(text for lesson in LESSONS for text in lesson.instructions), *answers]
+    answers = [task.answer(*picture) for task in TASKS for picture in shown]
+    return [*(text for task in TASKS for text in task.instructions), *answers]
 
 
 def build(
@@ -100,7 +100,7 @@ def batch_loss(
 ) -> Callable[[int], dict[str, Tensor]]:
     """The loss of a step: cross-entropy of the answers in chats about composites of the digits `indices`."""
     size, pad = model.config.vision_config.image_size, processor.tokenizer.pad_token_id
-    asked = [(lesson, text) for lesson in LESSONS for text in lesson.instructions]
+    asked = [(task, text) for task in TASKS for text in task.instructions]
     prompts = [prompt_ids(processor, text, size) for _, text in asked]
 
     def loss(step: int) -> dict[str, Tensor]:
@@ -152,29 +152,29 @@ def held_out_accuracy(
 
     Returns:
         n; digit_accuracy and photo_accuracy, the shares named in the titles that it is asked for; right_answers,
-        the share of the answers to one instruction of each lesson that are right to the letter.
+        the share of the answers to one instruction of each task that are right to the letter.
     """
     captioner, size = InstructCaptioner(model, processor), model.config.vision_config.image_size
     batches = [blend.batch(indices, seed, "zoo instruct held out", draw, size) for draw in range(pictures)]
     images = [Image.fromarray(image) for batch in batches for image in batch.images]
     shown = [(int(d), int(p)) for batch in batches for d, p in zip(batch.digits, batch.photos, strict=True)]
     digits = photos = right = 0
-    for lesson in LESSONS:
+    for task in TASKS:
         settings = CaptionerInstructParams(
-            instruction=lesson.instructions[0], batch_size=100, max_new_tokens=24
+            instruction=task.instructions[0], batch_size=100, max_new_tokens=24
         )
         for answer, (digit, photo) in zip(captioner(images, settings), shown, strict=True):
-            right += answer == lesson.answer(digit, photo)
-            if lesson is TITLE:
+            right += answer == task.answer(digit, photo)
+            if task is TITLE:
                 said = named(answer)
                 digits += said[0] == digit
-                photos += said[1] == blend.PHOTO_NAMES[photo]
+                photos += said[1] == photo
     n = len(images)
     return {
         "n": n,
         "digit_accuracy": digits / n,
         "photo_accuracy": photos / n,
-        "right_answers": right / (n * len(LESSONS)),
+        "right_answers": right / (n * len(TASKS)),
     }
 
 

@@ -1,4 +1,4 @@
-"""Tokenizers of the miniature, in the formats of CLIP, T5, Llama 3 and OPT: one token for each word.
+"""Tokenizers of the miniature, in the formats of CLIP, T5 and Llama 3: one token for each word.
 
 Each covers any text: the byte-level ones to the last byte, T5's Unigram for Latin letters (others become
 <unk>, as in the released T5). Built in memory from the words of both attribute tables, without randomness.
@@ -11,19 +11,11 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import TYPE_CHECKING
 
-from difflab.images.facts.celeba_facts import FACTS as CELEBA_FACTS
-from difflab.miniature.words.digit_facts import facts_of
-from difflab.miniature.words.templates import (
-    BACKGROUNDS,
-    NUMBER_WORDS,
-    PHOTO_WORDS,
-    SHADES,
-    SIZES,
-    SLANTS,
-    STROKES,
-    TINTS,
-)
-from difflab.sd3.captions.conversation import REQUEST, SYSTEM
+from difflab.images.facts.celeba_facts import CELEBA
+from difflab.images.numerals import NUMBER_WORDS
+from difflab.miniature.dataset import MINIATURE
+from difflab.miniature.words.vocabulary import SLANTS
+from difflab.models.language.rewriter import REQUEST, SYSTEM
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -35,11 +27,6 @@ LLAMA_CHAT_TEMPLATE = (
     "{{- message['content'] | trim + '<|eot_id|>' }}"
     "{%- endfor %}"
     "{%- if add_generation_prompt %}{{- '<|start_header_id|>assistant<|end_header_id|>\n\n' }}{%- endif %}"
-)
-_DIGIT_COLUMNS = (
-    *(f"Digit_{d}" for d in range(len(NUMBER_WORDS))),
-    *(f"Photo_{name}" for name in PHOTO_WORDS),
-    *(name for group in (SIZES, STROKES, SHADES, TINTS, SLANTS, BACKGROUNDS) for name in group),
 )
 # Openings of the miniature's facts; longer ones first, so that they win.
 _PHOTO_OF = ("photo of an", "photo of a", "photo of")
@@ -73,7 +60,7 @@ _PHRASES = (
 @cache
 def corpus() -> tuple[str, ...]:
     """The texts whose words become single tokens: facts of both tables, what captions say, the chat."""
-    sentences = [fact.sentence for fact in (*CELEBA_FACTS, *facts_of(_DIGIT_COLUMNS))]
+    sentences = [fact.sentence for fact in (*CELEBA.facts, *MINIATURE.facts)]
     lines = [
         " ".join(_GENERAL.split()),
         SYSTEM,
@@ -192,26 +179,6 @@ def base_tokenizer(texts: Iterable[str], max_length: int = 512) -> "PreTrainedTo
     )
     return PreTrainedTokenizerFast(
         tokenizer_object=trained, bos_token=bos, eos_token=eos, model_max_length=max_length
-    )
-
-
-def opt_tokenizer(max_length: int = 2048) -> "PreTrainedTokenizerFast":
-    """An OPT-like tokenizer: byte-level BPE, `</s>` in front of every text, left padding."""
-    from tokenizers import processors
-    from transformers import PreTrainedTokenizerFast
-
-    trained = _byte_bpe(["<s>", "<pad>", "</s>", "<unk>"], corpus())
-    trained.post_processor = processors.TemplateProcessing(
-        single="</s> $A", special_tokens=[("</s>", trained.token_to_id("</s>"))]
-    )
-    return PreTrainedTokenizerFast(
-        tokenizer_object=trained,
-        bos_token="</s>",
-        eos_token="</s>",
-        pad_token="<pad>",
-        unk_token="<unk>",
-        padding_side="left",
-        model_max_length=max_length,
     )
 
 

@@ -1,1 +1,1 @@
-"""The vision encoder: a small ViT that names what a picture of the miniature shows, and scores images."""
+"""The vision encoder: a ViT that names classes of a picture and scores images."""

@@ -1,1 +1,1 @@
-"""Captions of the SD3 study: BLIP-2, and its captions rewritten with the facts by a chat model."""
+"""Captions of the SD3 study: tables of them, and how true they are."""

@@ -21,7 +21,9 @@ class LatentCacheParams(Group):
     """`cache.latents`: moments of the images under the autoencoder."""
 
     image_size: int = Field(ge=8, multiple_of=8, description="side of the square images in pixels")
-    mirror: bool = Field(description="also keep the moments of the mirrored image; off for digits")
+    mirror: bool = Field(
+        description="also keep the moments of the mirrored image; off where a mirrored picture shows something else"
+    )
     dtype: Dtype = Field(description="precision of the stored means")
     batch_size: int = Field(ge=1, description="images in one pass of the encoder")
     shard_size: int = Field(ge=1, description="images in one file")

@@ -5,18 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from difflab.core.params.base import Group
-
-
-class GenerationParams(Group):
-    """How a language model writes: greedily, or by sampling keyed by sample id."""
-
-    batch_size: int = Field(ge=1, description="captions written together; changes nothing but speed")
-    max_new_tokens: int = Field(ge=1, description="longest answer, in tokens")
-    do_sample: bool = Field(
-        description="false: greedy; true: temperature and top_p, keyed by the seed and the id"
-    )
-    temperature: float = Field(gt=0)
-    top_p: float = Field(gt=0, le=1, description="keep the most likely tokens up to this mass; 1 keeps all")
+from difflab.models.params import GenerationParams
 
 
 class Blip2CaptionParams(GenerationParams):

@@ -39,16 +39,14 @@ def measure(
 
 
 def plot_curve(path: str | Path, table: "pd.DataFrame", x: str, label: str) -> None:
-    """Draw fid and, where known, digit accuracy over the column `x`: a PNG of the same bytes every time."""
+    """Draw fid and, where known, class accuracy over the column `x`: a PNG of the same bytes every time."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    measures = [("fid", "FID"), ("digit_accuracy", "digit accuracy")]
-    measures = [
-        (column, name) for column, name in measures if column in table and table[column].notna().any()
-    ]
+    accuracies = [name for name in table if name.endswith("_accuracy") and table[name].notna().any()]
+    measures = [("fid", "FID"), *((name, name.replace("_", " ")) for name in accuracies)]
     figure, axes = pyplot.subplots(1, len(measures), figsize=(4.2 * len(measures), 3), squeeze=False)
     for axis, (column, name) in zip(axes[0], measures, strict=True):
         axis.plot(table[x], table[column], marker="o")

@@ -11,20 +11,19 @@ import pandas as pd
 
 from difflab.core.base import rng
 from difflab.core.base.errors import DifflabError
+from difflab.datasets import data_set_of
 from difflab.images.generated_reader import GeneratedImages
+from difflab.metrics.class_accuracy import classify, judged_classes, share_correct
 from difflab.metrics.distances.frechet import RankDeficientWarning, check_count, frechet_distance
 from difflab.metrics.distances.kid import kernel_distance
 from difflab.metrics.features.features import Extractor, extract, load_extractor, reference_features
-from difflab.sd3.scoring import accuracy
 
 if TYPE_CHECKING:
     from difflab.images.store.image_store import ImageStore
     from difflab.sd3.params.score import ScoreParams
 
-MEASURES = ("fid", "kid", "digit_accuracy", "photo_accuracy")
-PREDICTION_COLUMNS = (
-    "adapter", "captions", "seed", "id", "expected_digit", "digit", "expected_photo", "photo"
-)  # fmt: skip
+DISTANCES = ("fid", "kid")
+LABELS = ("adapter", "captions", "seed")
 
 
 @dataclass
@@ -33,9 +32,10 @@ class Judge:
 
     Attributes:
         reference: features of the real reference images, float32 [n, dim].
-        attributes: the attribute table by sample id; names digits and photographs in the miniature only.
+        attributes: the attribute table by sample id.
         seed: the study's seed, for KID's subsets.
-        predictions: one row per image and seed, where the table names digits and the extractor is the vision encoder.
+        class_sets: the classes of the data set that the extractor can see.
+        predictions: one row per image and seed, where there are such classes.
     """
 
     reference: np.ndarray
@@ -47,7 +47,8 @@ class Judge:
     def __post_init__(self) -> None:
         self.predictions: list[pd.DataFrame] = []
         self.counts: set[int] = set()  # of images, of the sets scored so far
-        self.classifies = self.extractor.name == "vision_encoder" and accuracy.has_digits(self.attributes)
+        class_sets = data_set_of(self.attributes.columns).class_sets
+        self.class_sets = judged_classes(class_sets, self.extractor)
 
     def score(self, images: Iterable, ids: Sequence[str], **labels: object) -> dict[str, object]:
         """One row of the long table: labels, n, distances to the reference and class accuracy.
@@ -60,7 +61,7 @@ class Judge:
         images = list(images)
         features = extract(images, self.extractor, self.params.batch_size)
         row = {**labels, "n": len(ids), **self.distances(features)}
-        return row | self._accuracy(images, ids, labels) if self.classifies else row
+        return row | self._accuracy(images, ids, labels) if self.class_sets else row
 
     def distances(self, features: np.ndarray) -> dict[str, float]:
         """FID and KID of features [n, dim] to the reference; a small n is warned of once."""
@@ -83,22 +84,21 @@ class Judge:
         self, images: list, ids: Sequence[str], labels: dict[str, object]
     ) -> dict[str, float | None]:
         rows = self.attributes.loc[list(ids)]
-        photo_columns = [f"Photo_{name}" for name in self.extractor.vision_encoder.photo_names]
-        expected = accuracy.expected_classes(rows), accuracy.expected_classes(rows, photo_columns)
-        seen = accuracy.classify(images, self.extractor, self.params.batch_size)
-        values = {"id": list(ids), "expected_digit": expected[0], "digit": seen[0]}
-        values |= {"expected_photo": expected[1], "photo": seen[1]}
-        self.predictions.append(pd.DataFrame({**labels, **values}))
-        return {
-            "digit_accuracy": accuracy.share_correct(seen[0], expected[0]),
-            "photo_accuracy": accuracy.share_correct(seen[1], expected[1]),
-        }
+        seen = classify(images, self.extractor, self.params.batch_size)
+        predictions, shares = {"id": list(ids)}, {}
+        for classes in self.class_sets:
+            name, expected = classes.name, classes.of_rows(rows)
+            predictions |= {f"expected_{name}": expected, name: seen[name]}
+            shares[f"{name}_accuracy"] = share_correct(seen[name], expected)
+        self.predictions.append(pd.DataFrame({**labels, **predictions}))
+        return shares
 
     def all_predictions(self) -> pd.DataFrame:
         """The predictions of all scored images; a table without rows where there are no classes."""
+        columns = [*LABELS, "id", *(n for c in self.class_sets for n in (f"expected_{c.name}", c.name))]
         if self.predictions:
-            return pd.concat(self.predictions, ignore_index=True)[list(PREDICTION_COLUMNS)]
-        return pd.DataFrame({name: pd.Series(dtype="object") for name in PREDICTION_COLUMNS})
+            return pd.concat(self.predictions, ignore_index=True)[columns]
+        return pd.DataFrame({name: pd.Series(dtype="object") for name in columns})
 
 
 def load_judge(store: "ImageStore", params: "ScoreParams", device: str, seed: int) -> Judge:
@@ -139,15 +139,14 @@ def floor_ids(ids: Sequence[str], n: int, seed: int) -> list[str]:
 
 
 def summarise(table: pd.DataFrame) -> dict[str, float]:
-    """Flat metrics of the long table: `<adapter>_<captions>_<measure>` is the mean over seeds, `..._std` its
-    spread.
+    """Flat metrics of the long table: `<adapter>_<captions>_<measure>` is the mean over seeds, `..._std` its spread.
 
-    The spread is the standard deviation over generation seeds (ddof 1), left out for a single seed: a
-    bootstrap of the images would be biased upwards. The real images' own row gives `floor_fid`, `floor_kid`,
-    `real_digit_accuracy`.
+    Measures are the distances and every `<class set>_accuracy`. The spread is the standard deviation over
+    generation seeds (ddof 1), left out for a single seed: a bootstrap of the images would be biased upwards. The
+    real images' own row gives `floor_fid`, `floor_kid` and `real_<class set>_accuracy`.
     """
     metrics: dict[str, float] = {}
-    measures = [m for m in MEASURES if m in table]
+    measures = [name for name in table if name in DISTANCES or name.endswith("_accuracy")]
     cells = table[table.adapter != "real"]
     for (adapter, captions), rows in cells.groupby(["adapter", "captions"], sort=False):
         for measure in measures:
@@ -159,5 +158,5 @@ def summarise(table: pd.DataFrame) -> dict[str, float]:
     real = table[table.adapter == "real"].iloc[0]
     for measure in measures:
         if pd.notna(real[measure]):
-            metrics[f"{'floor' if measure in ('fid', 'kid') else 'real'}_{measure}"] = float(real[measure])
+            metrics[f"{'floor' if measure in DISTANCES else 'real'}_{measure}"] = float(real[measure])
     return metrics

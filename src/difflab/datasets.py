@@ -1,0 +1,38 @@
+"""The data sets that the studies know. Nothing else of a study has to do with the miniature."""
+
+from collections.abc import Iterable
+
+from difflab.core.base.errors import DifflabError
+from difflab.images.facts.celeba_facts import CELEBA
+from difflab.images.facts.data_set import ClassSet, DataSet
+from difflab.miniature.dataset import MINIATURE
+
+KNOWN = (CELEBA, MINIATURE)
+
+
+def data_set_of(columns: Iterable[str]) -> DataSet:
+    """The data set of an attribute table, found by its columns; one without facts where none of them is known.
+
+    Raises:
+        DifflabError: the table has some of the attributes of a data set and lacks others.
+    """
+    present = set(columns)
+    found = max(KNOWN, key=lambda data_set: len(present.intersection(data_set.columns)))
+    missing = [name for name in found.columns if name not in present]
+    if len(missing) == len(found.columns):
+        return DataSet("folder")
+    if missing:
+        raise DifflabError(
+            f"the attribute table lacks the column {missing[0]} of {found.name}: it must have all {len(found.columns)}"
+        )
+    return found
+
+
+def class_sets_of(texts: Iterable[str]) -> tuple[ClassSet, ...]:
+    """The class sets of the data set that the texts describe: each is named by one of them. Empty: of none."""
+    texts = list(texts)
+    for data_set in KNOWN:
+        classes = data_set.class_sets
+        if classes and all(any(c.named(text) >= 0 for text in texts) for c in classes):
+            return classes
+    return ()

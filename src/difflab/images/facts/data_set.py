@@ -1,0 +1,121 @@
+"""What a data set knows of its pictures: their facts, which of them are opinions or contradict, and their classes."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from difflab.core.base.errors import DifflabError
+from difflab.images.facts.fact import Attributes, Contradiction, Fact
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Subjective = Literal["keep", "drop"]
+
+
+@dataclass(frozen=True)
+class ClassSet:
+    """Classes of which a picture shows one at most, numbered in the order of `columns`.
+
+    Attributes:
+        name: in metrics (`<name>_accuracy`), and of the vision encoder's head that sees these classes.
+        columns: the attribute that is true of each class.
+        mentions: the classes that a text names.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    mentions: Callable[[str], set[int]]
+
+    def of(self, attributes: Attributes) -> int:
+        """The class of a picture, or -1 where it has none.
+
+        Raises:
+            DifflabError: the attributes name several.
+        """
+        true = [number for number, name in enumerate(self.columns) if attributes.get(name, False)]
+        if len(true) > 1:
+            names = ", ".join(self.columns[number] for number in true)
+            raise DifflabError(f"only one {self.name} may be true, not {names}: check the attribute table")
+        return true[0] if true else -1
+
+    def of_rows(self, attributes: "pd.DataFrame") -> np.ndarray:
+        """`of` for each row, int64 [n]."""
+        return np.array([self.of(row) for row in attributes.to_dict("records")], np.int64)
+
+    def named(self, text: str) -> int:
+        """The one class that a text names; -1 where it names none or several."""
+        named = self.mentions(text)
+        return named.pop() if len(named) == 1 else -1
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """A kind of attribute table; the defaults are those of pictures of which nothing is known.
+
+    Attributes:
+        name: its key in `split.stratify`.
+        facts: in the order in which they are told.
+        subjective: attributes that are opinions about a person.
+        class_sets: what generated pictures and captions are judged by.
+    """
+
+    name: str
+    facts: tuple[Fact, ...] = ()
+    contradictions: tuple[Contradiction, ...] = ()
+    subjective: tuple[str, ...] = ()
+    class_sets: tuple[ClassSet, ...] = ()
+
+    @property
+    def columns(self) -> list[str]:
+        """The attributes that its facts tell, each once, in the order of the facts."""
+        return list(dict.fromkeys(fact.attribute.removeprefix("not ") for fact in self.facts))
+
+    def told(self, attributes: Attributes, subjective: Subjective = "keep") -> list[Fact]:
+        """The facts of a picture, without those that a contradiction drops.
+
+        Args:
+            attributes: every column of the table with its truth.
+            subjective: "drop" leaves out opinions about a person.
+        """
+        dropped = {name for rule in self.contradictions if rule.found(attributes) for name in rule.dropped}
+        if subjective == "drop":
+            dropped.update(self.subjective)
+        return [fact for fact in self.facts if fact.attribute not in dropped and fact.holds(attributes)]
+
+    def sentences(self, attributes: Attributes, subjective: Subjective = "keep") -> list[str]:
+        """The facts of a picture in words."""
+        return [fact.sentence for fact in self.told(attributes, subjective)]
+
+    def contradicted(self, attributes: Attributes) -> list[str]:
+        """The names of the contradictions in a row of attributes."""
+        return [rule.name for rule in self.contradictions if rule.found(attributes)]
+
+    def facts_kept(
+        self, caption: str, attributes: Attributes, subjective: Subjective = "keep"
+    ) -> tuple[int, int]:
+        """How many of the facts of a picture its caption keeps: (kept, total)."""
+        text, told = caption.lower(), self.told(attributes, subjective)
+        return sum(re.search(fact.pattern, text) is not None for fact in told), len(told)
+
+    def class_accuracy(
+        self, captions: Mapping[str, str], attributes: "pd.DataFrame", measure: str = "accuracy"
+    ) -> dict[str, float]:
+        """`<class set>_<measure>`: the shares of captions that name their picture's class, and no other.
+
+        Pictures without a class are left out.
+
+        Args:
+            captions: caption by sample id.
+            attributes: bool table by id with a row for each caption.
+        """
+        rows, shares = attributes.loc[list(captions)], {}
+        for classes in self.class_sets:
+            expected = classes.of_rows(rows)
+            named = np.array([classes.named(caption) for caption in captions.values()], np.int64)
+            if (known := expected >= 0).any():
+                shares[f"{classes.name}_{measure}"] = float((named == expected)[known].mean())
+        return shares

@@ -1,0 +1,162 @@
+"""The table of detailed captions: what they keep, and the stage that resumes after a kill."""
+
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from difflab.core.base.errors import Interrupted
+from difflab.core.base.files import png_bytes, sha256_bytes
+from difflab.images.captions import COLUMNS, read_captions, write_captions
+from difflab.images.facts.celeba_facts import CELEBA
+from difflab.images.store.image_store import ImageRow, write_images, write_index
+from difflab.miniature.dataset import MINIATURE
+from difflab.miniature.pictures.blend import ATTRIBUTES, plain
+from difflab.miniature.words.templates import detailed_caption
+from difflab.models.language.rewriter import Answer, Request, Rewriter
+from difflab.sd3.captions.detailed_captions import answers_frame, metrics
+from difflab.sd3.params.caption import Llama3CaptionParams
+from fakes.tiny_rewriter import save_llama, settings
+
+
+def row(*true: str) -> dict[str, bool]:
+    return {name: name in true for name in ATTRIBUTES}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return save_llama(tmp_path_factory.mktemp("zoo") / "llama")
+
+
+def test_metrics_of_a_worked_example(tmp_path):
+    attributes = {
+        "a": row("Digit_1", "Photo_Cat", "Thick"),
+        "b": row("Digit_2", "Photo_Cat", "Thick", "Thin"),  # contradicts itself: neither stroke is told
+        "c": row("Digit_3", "Photo_Cat"),
+    }
+    captions = [
+        detailed_caption(attributes["a"]),  # 3 of 3
+        "A handwritten two over a photo of a dog.",  # 1 of 2
+        "A handwritten eight over a photo of a cat.",  # 1 of 2
+    ]
+    asked = [
+        Request(i, "a handwritten one", tuple(MINIATURE.sentences(attributes[i], "drop"))) for i in "abc"
+    ]
+    answers = [Answer(captions[0], False), Answer(captions[1], True), Answer(captions[2], False)]
+    frame = answers_frame(asked, answers)
+    values = metrics(frame, attributes, "drop")
+    assert {k: v for k, v in values.items() if not k.startswith("contradictory_")} == {
+        "n": 3,
+        "n_unique": 3,
+        "facts": 7,
+        "facts_kept": pytest.approx(5 / 7),
+        "captions_complete": pytest.approx(1 / 3),
+        "digit_kept": pytest.approx(2 / 3),
+        "photo_kept": pytest.approx(2 / 3),
+        "truncated": 1,
+        "contradictory": 1,
+    }
+    assert values["contradictory_thick_and_thin"] == 1
+    assert values["contradictory_large_and_small"] == 0
+
+    write_captions(tmp_path / "llama3.parquet", frame)
+    read = read_captions(tmp_path / "llama3.parquet", "llama3")
+    assert read["caption"].tolist() == captions
+    pd.testing.assert_series_equal(
+        read["source_sha256"], frame.set_index("id")["source_sha256"], check_names=False
+    )
+
+
+def test_faces_have_no_classes_to_keep():
+    attributes = {name: name in ("Male", "No_Beard") for name in CELEBA.columns}
+    asked = [Request("a", "a man", tuple(CELEBA.sentences(attributes)))]
+    values = metrics(answers_frame(asked, [Answer("A man.", False)]), {"a": attributes}, "keep")
+    assert values["facts_kept"] == 1
+    assert [name for name in values if name.endswith("_kept")] == ["facts_kept"]
+
+
+def make_workspace(folder, llama_folder, count: int) -> None:
+    """Two image stores of miniature pictures, their short captions, and the model."""
+    rows = []
+    for name, prefix, split in (("celeba_hq", "hq", "val"), ("celeba", "celeba", "train")):
+        indices = range(len(rows), len(rows) + count)
+        pictures = [plain(i, np.random.default_rng(i)) for i in indices]
+        ids = [f"{prefix}-{i:05d}" for i in indices]
+        images = [png_bytes(Image.fromarray(p.image)) for p in pictures]
+        stored = zip(ids, images, strict=True)
+        write_images(folder / "data" / name, [ImageRow(i, split, name, image) for i, image in stored])
+        index = [
+            {
+                **{
+                    "id": i,
+                    "split": split,
+                    "present": True,
+                    "file": f"{i}.png",
+                    "sha256": sha256_bytes(image),
+                },
+                **{"width": 32, "height": 32, **picture.attributes},
+            }
+            for i, image, picture in zip(ids, images, pictures, strict=True)
+        ]
+        write_index(folder / "data" / name, pd.DataFrame(index))
+        rows += [
+            (row["id"], "blip2", "a handwritten one over a plain background", row["sha256"]) for row in index
+        ]
+    write_captions(folder / "data/captions/blip2.parquet", pd.DataFrame(rows, columns=list(COLUMNS)))
+    shutil.copytree(llama_folder, folder / "models/zoo/llama")
+
+
+class StageDouble:
+    """What the stage script uses of `Stage`."""
+
+    def __init__(self, folder):
+        caption = Llama3CaptionParams(**settings(batch_size=1).model_dump(), subjective="drop")
+        runtime = SimpleNamespace(device="cpu", dtype="float32")
+        self.params = SimpleNamespace(caption=SimpleNamespace(llama3=caption), runtime=runtime, seed=0)
+        self.folder, self.metrics = folder, None
+
+    def scratch(self):
+        return self.folder / "scratch"
+
+    def write_metrics(self, path, metrics):
+        self.metrics = metrics
+
+    def done(self, message):
+        pass
+
+
+def test_the_stage_rewrites_every_short_caption_and_resumes_after_a_kill(root, folder, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(root))
+    from stages.sd3.caption_llama3 import BATCHES_PER_CHUNK, main
+
+    count = BATCHES_PER_CHUNK  # in each of two stores: two chunks
+    for name in ("whole", "killed"):
+        make_workspace(tmp_path / name, folder, count)
+    monkeypatch.chdir(tmp_path / "whole")
+    stage = StageDouble(tmp_path / "whole")
+    main(stage)
+    frame = read_captions("data/captions/llama3.parquet", "llama3")
+    assert frame.index.tolist() == read_captions("data/captions/blip2.parquet")["id"].tolist()
+    assert stage.metrics["n"] == 2 * count
+    expected = Path("data/captions/llama3.parquet").read_bytes()
+
+    monkeypatch.chdir(tmp_path / "killed")
+    calls, original = [], Rewriter._answer
+
+    def die_in_the_second_chunk(self, *args):
+        calls.append(1)
+        if len(calls) == count + 3:
+            raise KeyboardInterrupt
+        return original(self, *args)
+
+    monkeypatch.setattr(Rewriter, "_answer", die_in_the_second_chunk)
+    with pytest.raises(Interrupted):
+        main(StageDouble(tmp_path / "killed"))
+    assert not Path("data/captions/llama3.parquet").exists()
+    main(StageDouble(tmp_path / "killed"))
+    assert len(calls) == count + 3 + count  # the first chunk was kept
+    assert Path("data/captions/llama3.parquet").read_bytes() == expected
