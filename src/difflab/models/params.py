@@ -1,8 +1,12 @@
-"""Where a pretrained model comes from."""
+"""Where a pretrained model comes from, and how a text-to-image model is used."""
+
+from typing import Literal
 
 from pydantic import Field
 
 from difflab.core.params.base import Group
+
+SchedulerName = Literal["own", "ddpm", "ddim", "euler", "dpm++", "flow-match"]
 
 
 class HubRef(Group):
@@ -16,3 +20,13 @@ class HubRef(Group):
     allow_patterns: list[str] | None = Field(
         description="shell patterns of the files to download; null takes the subfolder, else everything"
     )
+
+
+class PipelineParams(Group):
+    """A text-to-image model and how it is used where nothing else is said."""
+
+    hub: HubRef | None = Field(description="null: the one that the pipeline trains, models/zoo/diffusion")
+    distilled: bool = Field(description="made for few steps without guidance and negative prompt")
+    scheduler: SchedulerName
+    num_inference_steps: int = Field(ge=1)
+    guidance_scale: float = Field(ge=1, description="1: none")

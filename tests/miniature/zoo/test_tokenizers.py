@@ -17,7 +17,6 @@ from difflab.miniature.zoo.tokenizers import (
     corpus,
     learn_merges,
     llama_tokenizer,
-    opt_tokenizer,
     t5_tokenizer,
     words,
 )
@@ -28,7 +27,6 @@ BUILDERS = {
     "clip": lambda: clip_tokenizer(24),
     "t5": lambda: t5_tokenizer(24),
     "llama": llama_tokenizer,
-    "opt": opt_tokenizer,
     "base": lambda: base_tokenizer(corpus()),
 }
 
@@ -53,7 +51,7 @@ def test_merges_of_a_worked_example():
 @pytest.mark.parametrize("name", BUILDERS)
 def test_every_word_of_the_corpus_is_one_token(tokenizers, name):
     tokenizer = tokenizers[name]
-    space = " " if name in ("llama", "opt", "base") else ""  # their tokens carry the space before the word
+    space = " " if name in ("llama", "base") else ""  # their tokens carry the space before the word
     for word in filter(str.isalpha, words(corpus())):
         assert len(tokenizer.tokenize(space + word.lower())) == 1, word
 
@@ -73,7 +71,7 @@ def test_facts_of_faces_need_few_tokens(tokenizers, name):
 
 @settings(max_examples=200, deadline=None)
 @given(st.text())
-@pytest.mark.parametrize("name", ["llama", "opt", "base"])
+@pytest.mark.parametrize("name", ["llama", "base"])
 def test_byte_level_tokenizers_give_back_any_text(tokenizers, name, text):
     tokenizer = tokenizers[name]
     specials = set(tokenizer.all_special_tokens)
@@ -126,7 +124,7 @@ def test_the_chat_begins_once_and_ends_where_the_assistant_speaks(tokenizers):
     assert ids.count(llama.bos_token_id) == 1
     text = llama.decode(ids)
     assert text.endswith("- The digit is a one.<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n")
-    assert len(ids) < 0.5 * len(opt_tokenizer().tokenize(text))
+    assert len(ids) < 0.5 * len(tokenizers["base"].tokenize(text))
 
 
 @pytest.mark.parametrize("name", BUILDERS)
@@ -147,7 +145,7 @@ def test_another_process_writes_the_same_bytes(tokenizers, tmp_path, root):
     code = (
         "import sys; from difflab.miniature.zoo.tokenizers import *\n"
         "for name, tokenizer in dict(clip=clip_tokenizer(24), t5=t5_tokenizer(24), llama=llama_tokenizer(),"
-        " opt=opt_tokenizer(), base=base_tokenizer(corpus())).items(): tokenizer.save_pretrained(f'{sys.argv[1]}/{name}')"
+        " base=base_tokenizer(corpus())).items(): tokenizer.save_pretrained(f'{sys.argv[1]}/{name}')"
     )
     command = [sys.executable, "-c", code, str(tmp_path / "there")]
     subprocess.run(command, check=True, cwd=root / "src", capture_output=True)

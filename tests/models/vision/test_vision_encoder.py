@@ -61,7 +61,10 @@ def images() -> torch.Tensor:
 
 @torch.no_grad()
 def test_blip2s_image_encoder_gives_the_same_hidden_states(vision_encoder, images):
-    encoder = vision.to_blip2_vision(vision_encoder.vit)
+    from transformers.models.blip_2.modeling_blip_2 import Blip2VisionModel
+
+    encoder = Blip2VisionModel(vision.blip2_vision_config(vision_encoder.vit)).eval()
+    encoder.load_state_dict(vision.blip2_vision_weights(vision_encoder.vit))
     expected = vision_encoder.vit(pixel_values=images, output_hidden_states=True)
     result = encoder(pixel_values=images, output_hidden_states=True)
     torch.testing.assert_close(result.last_hidden_state, expected.last_hidden_state, atol=1e-5, rtol=0)

@@ -9,8 +9,9 @@ from difflab.core.base import rng
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import png_bytes
 from difflab.images.store.image_store import ImageRow, ImageStore, write_images, write_index
-from difflab.sd3.caches.latents import LatentTable, write_latents
-from difflab.sd3.caches.moments import pack, unpack
+from difflab.sd3.caches.latents import LatentTable
+from difflab.sd3.caches.moments import unpack
+from difflab.sd3.caching.latent_writer import pack, write_latents
 from difflab.sd3.params.cache import LatentCacheParams
 
 
@@ -184,11 +185,14 @@ def test_changed_images_other_autoencoders_and_unknown_ids_are_refused(table, st
 
 
 def test_a_folder_with_a_missing_shard_or_none_at_all_is_refused(stores, vae, tmp_path):
-    with pytest.raises(DifflabError, match="is no latent cache"):
+    with pytest.raises(DifflabError, match="holds no latent cache"):
         LatentTable.load(tmp_path)
     write(tmp_path / "out", stores, vae, tmp_path / "scratch")
     shards = sorted((tmp_path / "out").glob("latents-*"))
     shards[-1].write_bytes(shards[0].read_bytes())
+    with pytest.raises(DifflabError, match="index and shards differ"):
+        LatentTable.load(tmp_path / "out")
+    shards[-1].unlink()
     with pytest.raises(DifflabError, match="index and shards differ"):
         LatentTable.load(tmp_path / "out")
 

@@ -14,8 +14,10 @@ from difflab.core.base import rng
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import sha256_file
 from difflab.miniature.params.text_models import EncoderParams, ZooTextParams
-from difflab.models.text_encoders import TextEncoders, combine, encode_prompts, text_dims
-from difflab.sd3.caches.prompt_embeds import PromptTable, caption_hash, write_prompts
+from difflab.sd3.caches.prompt_embeds import PromptTable, combine
+from difflab.sd3.caches.prompt_keys import caption_hash
+from difflab.sd3.caching.prompt_writer import write_prompts
+from difflab.sd3.caching.text_encoders import TextEncoders
 from difflab.training.params import FitParams
 
 CAPTIONS = [
@@ -128,17 +130,6 @@ def test_the_batch_size_changes_nothing_but_rounding(encoders, batch_size):
     whole, parts = encoders.encode(CAPTIONS, 4), encoders.encode(CAPTIONS, batch_size)
     for part in whole:
         torch.testing.assert_close(parts[part], whole[part], rtol=1e-5, atol=1e-5)
-
-
-def test_encode_prompts_loads_and_encodes(text_folder, encoders):
-    once = encode_prompts(CAPTIONS, text_folder, 20, "cpu", torch.float32, batch_size=4)
-    kept = encoders.encode(CAPTIONS, 4)
-    assert all(torch.equal(once[part], kept[part]) for part in kept)
-
-
-def test_dimensions_for_the_transformer(text_folder, encoders):
-    prompt_embeds, pooled = combine(encoders.encode(CAPTIONS[:1], 1))
-    assert text_dims(text_folder) == (prompt_embeds.shape[-1], pooled.shape[-1]) == (48, 40)
 
 
 def test_truncated_captions_are_counted_per_encoder_and_variant(encoders, tmp_path):
@@ -268,7 +259,7 @@ def folder(tmp_path):
 def test_unknown_entries_name_the_stage_to_run(folder):
     with pytest.raises(DifflabError, match="no 'gemma' caption of a: run `dvc repro cache_prompts`"):
         PromptTable(folder).row("a", "gemma")
-    with pytest.raises(DifflabError, match="is no prompt cache"):
+    with pytest.raises(DifflabError, match="holds no prompt cache"):
         PromptTable(folder.parent)
 
 

@@ -20,6 +20,7 @@ from difflab.miniature.pictures import blend
 from difflab.miniature.zoo import small_blip2 as zoo_blip2
 from difflab.models import roles
 from difflab.models.params import HubRef
+from difflab.models.pointers import write_pointer
 from difflab.models.vision import vit as vision
 from difflab.sd3.captions import blip2
 from difflab.sd3.params.caption import Blip2CaptionParams, GenerationParams
@@ -59,13 +60,14 @@ def opt_folder(tmp_path_factory):
     """A BLIP-2 with OPT, untrained."""
     from transformers import Blip2Config, Blip2ForConditionalGeneration, Blip2Processor, OPTConfig
 
-    from difflab.miniature.zoo.tokenizers import opt_tokenizer
+    from difflab.miniature.zoo.tokenizers import base_tokenizer, corpus
 
     folder = tmp_path_factory.mktemp("zoo") / "opt"
-    processor = Blip2Processor(
-        zoo_blip2.build_processor(32, 3).image_processor, opt_tokenizer(), num_query_tokens=3
-    )
-    tokenizer = processor.tokenizer
+    tokenizer = base_tokenizer(corpus())
+    tokenizer.add_special_tokens({"pad_token": "<pad>"})
+    tokenizer.padding_side = "left"
+    image_processor = zoo_blip2.build_processor(32, 3).image_processor
+    processor = Blip2Processor(image_processor, tokenizer, num_query_tokens=3)
     text = OPTConfig(
         vocab_size=len(tokenizer),
         hidden_size=32,
@@ -181,7 +183,7 @@ def test_half_precision_captions_and_keeps_the_q_former_in_float32(t5_folder, im
 
 def test_the_role_loads_through_a_pointer_to_a_folder_of_the_same_layout(t5_folder, images, tmp_path):
     hub = HubRef(repo_id=str(t5_folder), revision=None, subfolder=None, allow_patterns=None)
-    roles.write_pointer(tmp_path / "blip2", hub)
+    write_pointer(tmp_path / "blip2", hub)
     assert sorted(p.name for p in (tmp_path / "blip2").iterdir()) == ["source.json"]
     captioner = blip2.load(roles.resolve(tmp_path / "blip2"), CPU, torch.float32)
     direct = blip2.load(t5_folder, CPU, torch.float32)
@@ -237,7 +239,7 @@ def make_workspace(folder, t5_folder):
         write_images(folder / "data" / name, rows)
         write_index(folder / "data" / name, pd.DataFrame(index))
     hub = HubRef(repo_id=str(t5_folder), revision=None, subfolder=None, allow_patterns=None)
-    roles.write_pointer(folder / "models" / "zoo" / "blip2", hub)
+    write_pointer(folder / "models" / "zoo" / "blip2", hub)
     return folder
 
 

@@ -195,26 +195,6 @@ def base_tokenizer(texts: Iterable[str], max_length: int = 512) -> "PreTrainedTo
     )
 
 
-def opt_tokenizer(max_length: int = 2048) -> "PreTrainedTokenizerFast":
-    """An OPT-like tokenizer: byte-level BPE, `</s>` in front of every text, left padding."""
-    from tokenizers import processors
-    from transformers import PreTrainedTokenizerFast
-
-    trained = _byte_bpe(["<s>", "<pad>", "</s>", "<unk>"], corpus())
-    trained.post_processor = processors.TemplateProcessing(
-        single="</s> $A", special_tokens=[("</s>", trained.token_to_id("</s>"))]
-    )
-    return PreTrainedTokenizerFast(
-        tokenizer_object=trained,
-        bos_token="</s>",
-        eos_token="</s>",
-        pad_token="<pad>",
-        unk_token="<unk>",
-        padding_side="left",
-        model_max_length=max_length,
-    )
-
-
 def _byte_bpe(special_tokens: list[str], texts: Iterable[str]) -> "Tokenizer":
     """Byte-level BPE in which every word of the texts is one token together with the space before it."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers

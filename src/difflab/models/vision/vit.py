@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
-    from transformers import Blip2VisionConfig, Blip2VisionModel, ViTModel
+    from transformers import Blip2VisionConfig, ViTModel
 
 LAYER_NORM_EPS = 1e-6  # BLIP-2's; ViT's own default is 1e-12
 _SHARPNESS = 2.5  # of the first attention: at 2.5 the neighbour takes nearly all of it in the first layer
@@ -95,15 +95,6 @@ def position_shift(width: int, columns: int, rows: int) -> Tensor:
 
 def _frequencies(width: int) -> Tensor:
     return math.pi / 2 / 2 ** torch.arange(width // 4)
-
-
-def to_blip2_vision(vit: "ViTModel") -> "Blip2VisionModel":
-    """The same network as BLIP-2's image encoder: equal `last_hidden_state` for equal pixels."""
-    from transformers.models.blip_2.modeling_blip_2 import Blip2VisionModel
-
-    encoder = Blip2VisionModel(blip2_vision_config(vit))
-    encoder.load_state_dict(blip2_vision_weights(vit))
-    return encoder.eval()
 
 
 def blip2_vision_config(vit: "ViTModel") -> "Blip2VisionConfig":
