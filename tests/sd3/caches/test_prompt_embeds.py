@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
-from difflab.core.base import rng
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import sha256_file
 from difflab.miniature.params.text_models import EncoderParams, ZooTextParams
@@ -19,6 +18,7 @@ from difflab.sd3.caches.prompt_keys import caption_hash
 from difflab.sd3.caching.prompt_writer import write_prompts
 from difflab.sd3.caching.text_encoders import TextEncoders
 from difflab.training.params import FitParams
+from fakes.sd3_study import FakeEncoders
 
 CAPTIONS = [
     "a handwritten three over a photo of coffee",
@@ -72,20 +72,6 @@ def table(*rows: tuple[str, str, str]) -> pd.DataFrame:
 def write(folder, captions, encoders, scratch, **changes):
     values = {"dtype": torch.float32, "batch_size": 2, "shard_size": 3, "scratch": scratch}
     return write_prompts(folder, captions, encoders, "f" * 16, **{**values, **changes})
-
-
-class FakeEncoders:
-    """Vectors that depend on the caption alone, without a network."""
-
-    lengths = {"text_encoder": 3, "text_encoder_2": 3, "text_encoder_3": 2}  # noqa: RUF012
-
-    def encode(self, captions, batch_size):
-        keys = torch.tensor([rng.key(0, "fake", c) for c in captions])
-        shapes = {"clip_l": (3, 4), "clip_g": (3, 6), "t5": (2, 12), "pooled": (5,)}
-        return {part: rng.normal(rng.fold(keys, i), shape) for i, (part, shape) in enumerate(shapes.items())}
-
-    def truncated(self, captions):
-        return {name: torch.tensor([len(c) > 5 for c in captions]) for name in self.lengths}
 
 
 def test_embeddings_are_exactly_those_of_the_pipeline(encoders, pipeline):
