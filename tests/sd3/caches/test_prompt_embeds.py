@@ -12,12 +12,11 @@ from safetensors.torch import load_file, save_file
 
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import sha256_file
-from difflab.miniature.params.text_models import EncoderParams, ZooTextParams
 from difflab.sd3.caches.prompt_embeds import PromptTable, combine
 from difflab.sd3.caches.prompt_keys import caption_hash
 from difflab.sd3.caching.prompt_writer import write_prompts
 from difflab.sd3.caching.text_encoders import TextEncoders
-from difflab.training.params import FitParams
+from fakes import zoo
 from fakes.sd3_study import FakeEncoders
 
 CAPTIONS = [
@@ -32,17 +31,8 @@ CAPTIONS = [
 def text_folder(tmp_path_factory):
     from difflab.miniature.zoo.small_text_encoders import draw_text_models, save_text_models
 
-    sizes = {"text_encoder": 16, "text_encoder_2": 24, "text_encoder_3": 48}
-    encoders = {name: EncoderParams(hidden_size=size, num_hidden_layers=2) for name, size in sizes.items()}
     folder = tmp_path_factory.mktemp("zoo") / "text"
-    training = FitParams(
-        steps=1, batch_size=1, learning_rate=1e-3, weight_decay=0.0, warmup_steps=0,
-        max_grad_norm=1.0, checkpoint_interval=1, log_interval=1,
-    )  # fmt: skip
-    params = ZooTextParams(
-        hub=None, max_length=24, num_images=1, num_held_out=1, training=training, **encoders
-    )
-    save_text_models(folder, draw_text_models(params, seed=0))
+    save_text_models(folder, draw_text_models(zoo.text((16, 24, 48)), seed=0))
     return folder
 
 
