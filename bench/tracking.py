@@ -21,7 +21,7 @@ from training_step import setting
 
 from difflab.core import tracking
 from difflab.core.params.common import RuntimeParams
-from difflab.models.lora import add_lora
+from difflab.sd3.adapters import adapt
 from difflab.sd3.training import flow_training
 from difflab.sd3.training.density import SigmaDensity
 from difflab.training.params import DensityParams, LoraParams
@@ -51,7 +51,7 @@ def main() -> None:
         spent.append(time.perf_counter() - started)
 
     with contextlib.redirect_stdout(io.StringIO()):
-        add_lora(transformer, LoraParams(rank=16, alpha=16, targets=["attn"], blocks="all"), seed=0)
+        adapt(transformer, LoraParams(rank=16, alpha=16, targets=["attn"], blocks="all"), seed=0)
         started = time.perf_counter()
         flow_training.train_flow(
             transformer, examples, None, settings, SigmaDensity(density, 0.0), seed=0,

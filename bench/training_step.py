@@ -21,9 +21,9 @@ from torch import nn
 
 from difflab.core.base import rng
 from difflab.core.params.common import RuntimeParams
-from difflab.models.lora import add_lora
+from difflab.sd3.adapters import adapt
 from difflab.sd3.caches.latents import LatentTable
-from difflab.sd3.caches.moments import pack
+from difflab.sd3.caching.latent_writer import pack
 from difflab.sd3.training import flow_training
 from difflab.sd3.training.density import SigmaDensity
 from difflab.sd3.training.examples import Examples
@@ -125,7 +125,7 @@ def main() -> None:
     )
     transformer, examples, settings = setting(args.size, args.batch_size, args.steps)
     transformer.to(torch.bfloat16 if args.dtype == "bfloat16" else torch.float32)
-    add_lora(transformer, LoraParams(rank=16, alpha=16, targets=["attn"], blocks="all"), seed=0)
+    adapt(transformer, LoraParams(rank=16, alpha=16, targets=["attn"], blocks="all"), seed=0)
 
     watch = Stopwatch(torch.device(args.device))
     marks = mark_steps(watch, args.warmup)

@@ -14,9 +14,9 @@ from difflab.images.sheet import rows_sheet
 from difflab.images.store.image_store import ImageStore
 from difflab.metrics.clip_score import ClipScorer
 from difflab.metrics.features.features import VisionEncoderExtractor, reference_features
-from difflab.models.pipelines.known import load_sampler
-from difflab.models.pipelines.pipelines import fetch
+from difflab.models.pipelines.known import load_prompted
 from difflab.models.pipelines.prompted import PromptedSampler
+from difflab.models.pointers import fetch
 from difflab.models.roles import resolve
 
 TITLES, ORIGINALS, JUDGE = (
@@ -34,7 +34,7 @@ def main(stage: Stage) -> None:
     cells = {cell.name: cell for cell in sweep.cells(settings)}
 
     def load(name: str) -> PromptedSampler:
-        return load_sampler(settings.known[name], runtime, seed=seed, batch_size=settings.batch_size)
+        return load_prompted(settings.known[name], runtime, seed=seed, batch_size=settings.batch_size)
 
     samplers = sweep.Samplers(load)
 

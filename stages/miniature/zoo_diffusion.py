@@ -5,7 +5,8 @@ from pathlib import Path
 
 from difflab.core.base.files import atomic_path
 from difflab.core.stage import Stage, run
-from difflab.models.roles import resolve, write_pointer
+from difflab.models.pointers import point_to
+from difflab.models.roles import resolve
 
 FOLDER = Path("models/zoo/diffusion")
 METRICS = "metrics/zoo_diffusion.json"
@@ -13,11 +14,8 @@ METRICS = "metrics/zoo_diffusion.json"
 
 def main(stage: Stage) -> None:
     params = stage.params.zoo.diffusion
-    if params.hub:
-        with atomic_path(FOLDER) as temporary:
-            write_pointer(temporary, params.hub)
-        stage.write_metrics(METRICS, {"trained": 0})
-        return stage.done(f"wrote {FOLDER}, a pointer to {params.hub.repo_id}")
+    if point_to(stage, params.hub, FOLDER):
+        return
     from difflab.core.base.runtime import resolve_device
     from difflab.miniature.archives.set_pictures import untitled_digits
     from difflab.miniature.zoo import prompt_encoder, small_diffusion

@@ -11,7 +11,7 @@ from difflab.core.base.files import atomic_path
 from difflab.core.stage import Stage, run
 from difflab.miniature.zoo import small_gemma
 from difflab.models.language.chat_model import ChatModel
-from difflab.models.roles import write_pointer
+from difflab.models.pointers import point_to
 from difflab.training.supervised import fit
 
 FOLDER, METRICS = Path("models/zoo/gemma"), Path("metrics/zoo_gemma.json")
@@ -19,10 +19,8 @@ FOLDER, METRICS = Path("models/zoo/gemma"), Path("metrics/zoo_gemma.json")
 
 def main(stage: Stage) -> None:
     params, seed = stage.params.zoo.gemma, stage.params.seed
-    if params.hub:
-        write_pointer(FOLDER, params.hub)
-        stage.write_metrics(METRICS, {})
-        return stage.done(f"wrote {FOLDER}, a pointer to {params.hub.repo_id}")
+    if point_to(stage, params.hub, FOLDER):
+        return
     device = runtime.resolve_device(stage.params.runtime.device)
     model, tokenizer = small_gemma.build(params, seed)
     model.to(device)

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from difflab.core.base.files import atomic_path
 from difflab.core.stage import Stage, run
-from difflab.models.roles import resolve, write_pointer
+from difflab.models.pointers import point_to
+from difflab.models.roles import resolve
 
 FOLDER = Path("models/zoo/instruct")
 METRICS = "metrics/zoo_instruct.json"
@@ -13,10 +14,8 @@ HELD_OUT_PICTURES = 1  # of each held-out digit
 
 def main(stage: Stage) -> None:
     settings = stage.params.zoo.instruct
-    if settings.hub:
-        write_pointer(FOLDER, settings.hub)
-        stage.write_metrics(METRICS, {"trained": 0})
-        return stage.done(f"wrote {FOLDER}, a pointer to {settings.hub.repo_id}")
+    if point_to(stage, settings.hub, FOLDER):
+        return
     import numpy as np
 
     from difflab.core.base.runtime import resolve_device

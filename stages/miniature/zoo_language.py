@@ -6,7 +6,7 @@ from difflab.core.base import runtime
 from difflab.core.base.files import atomic_path
 from difflab.core.stage import Stage, run
 from difflab.miniature.zoo import small_language
-from difflab.models.roles import write_pointer
+from difflab.models.pointers import point_to
 from difflab.training.supervised import fit
 
 FOLDER, METRICS = Path("models/zoo/language"), Path("metrics/zoo_language.json")
@@ -14,10 +14,8 @@ FOLDER, METRICS = Path("models/zoo/language"), Path("metrics/zoo_language.json")
 
 def main(stage: Stage) -> None:
     params, seed = stage.params.zoo.language, stage.params.seed
-    if params.hub:
-        write_pointer(FOLDER, params.hub)
-        stage.write_metrics(METRICS, {})
-        return stage.done(f"wrote {FOLDER}, a pointer to {params.hub.repo_id}")
+    if point_to(stage, params.hub, FOLDER):
+        return
     device = runtime.resolve_device(stage.params.runtime.device)
     model, tokenizer = small_language.build(params, seed)
     model.to(device)

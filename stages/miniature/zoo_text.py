@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from difflab.core.stage import Stage, run
-from difflab.models.roles import resolve, write_pointer
+from difflab.models.pointers import point_to
+from difflab.models.roles import resolve
 
 FOLDER = Path("models/zoo/text")
 METRICS = "metrics/zoo_text.json"
@@ -11,10 +12,8 @@ METRICS = "metrics/zoo_text.json"
 
 def main(stage: Stage) -> None:
     params = stage.params.zoo.text
-    if params.hub:
-        write_pointer(FOLDER, params.hub)
-        stage.write_metrics(METRICS, {"trained": 0})
-        return stage.done(f"wrote {FOLDER}, a pointer to {params.hub.repo_id}")
+    if point_to(stage, params.hub, FOLDER):
+        return
     from difflab.miniature.bundled import held_out_digits, training_digits
     from difflab.miniature.zoo import contrast, small_text_encoders
     from difflab.models.vision.vision_encoder import load

@@ -12,26 +12,24 @@ from difflab.miniature.bundled import training_digits
 from difflab.miniature.zoo import base_pictures
 from difflab.miniature.zoo import small_transformer as zoo_transformer
 from difflab.models import roles
+from difflab.models.pointers import point_to
 from difflab.models.pretrained import load_vae
-from difflab.models.text_encoders import TextEncoders
-from difflab.sd3.caches.encoding import moments
 from difflab.sd3.caches.latents import LatentTable
-from difflab.sd3.caches.moments import pack
-from difflab.sd3.caches.prompt_embeds import PromptTable, write_prompts
+from difflab.sd3.caches.prompt_embeds import PromptTable
+from difflab.sd3.caching.latent_writer import moments, pack
+from difflab.sd3.caching.prompt_writer import write_prompts
+from difflab.sd3.caching.text_encoders import TextEncoders
+from difflab.sd3.components import write_components
 from difflab.sd3.training.density import SigmaDensity
 from difflab.sd3.training.examples import Examples
 from difflab.sd3.training.flow_training import train_flow
 
-FOLDER = Path("models/zoo/transformer")
+FOLDER, VAE, TEXT = Path("models/zoo/transformer"), Path("models/zoo/vae"), Path("models/zoo/text")
 
 
 def main(stage: Stage) -> None:
     params, seed = stage.params.zoo.transformer, stage.params.seed
-    if params.hub is not None:
-        with atomic_path(FOLDER) as temporary:
-            roles.write_pointer(temporary, params.hub)
-        stage.write_metrics("metrics/zoo_transformer.json", {"trained": 0})
-        stage.done(f"wrote {FOLDER}/source.json for {params.hub.repo_id}")
+    if point_to(stage, params.hub, FOLDER):
         return
     examples, held_out = picture_examples(stage)
     prompt_embeds, pooled = examples.prompts.gather(torch.tensor([0]))
@@ -59,6 +57,7 @@ def main(stage: Stage) -> None:
     with atomic_path(FOLDER) as temporary:
         transformer.save_pretrained(temporary / "transformer")
         zoo_transformer.write_scheduler(temporary, params.density.shift)
+        write_components(temporary, {"vae": roles.fingerprint(VAE), "text_encoders": roles.fingerprint(TEXT)})
     metrics = {name: value for name, value in rows[-1].items() if name != "lr"}
     metrics["parameters"] = sum(p.numel() for p in transformer.parameters())
     stage.write_metrics("metrics/zoo_transformer.json", metrics)
@@ -76,7 +75,7 @@ def picture_examples(stage: Stage) -> tuple[Examples, Examples]:
         base_pictures.draw(seen, params.num_images, share, seed, "training"),
         base_pictures.draw(unseen, params.num_held_out, share, seed, "held-out"),
     ]
-    vae = load_vae(roles.resolve("models/zoo/vae"), device)
+    vae = load_vae(roles.resolve(VAE), device)
     images = torch.cat([part.images for part in parts])
     encoded = [moments(vae, batch) for batch in images.split(64)]
     mean, logvar = (torch.cat(column).cpu() for column in zip(*encoded, strict=True))
@@ -87,12 +86,12 @@ def picture_examples(stage: Stage) -> tuple[Examples, Examples]:
         scaling_factor=vae.config.scaling_factor,
     )
     captions = pd.concat([part.caption_table() for part in parts], ignore_index=True)
-    text = TextEncoders(roles.resolve("models/zoo/text"), params.max_sequence_length, device, torch.float32)
+    text = TextEncoders(roles.resolve(TEXT), params.max_sequence_length, device, torch.float32)
     write_prompts(
         scratch / "prompts",
         captions,
         text,
-        roles.fingerprint("models/zoo/text"),
+        roles.fingerprint(TEXT),
         dtype=torch.bfloat16,
         batch_size=64,
         shard_size=4096,

@@ -10,7 +10,7 @@ from difflab.core.base.files import atomic_path
 from difflab.core.stage import Stage, run
 from difflab.miniature.bundled import held_out_digits, training_digits
 from difflab.miniature.zoo import small_vae as zoo_vae
-from difflab.models.roles import write_pointer
+from difflab.models.pointers import point_to
 from difflab.training.supervised import fit
 
 FOLDER = Path("models/zoo/vae")
@@ -19,11 +19,7 @@ SCALING_IMAGES, TEST_IMAGES = 512, 128
 
 def main(stage: Stage) -> None:
     params, seed = stage.params.zoo.vae, stage.params.seed
-    if params.hub is not None:
-        with atomic_path(FOLDER) as temporary:
-            write_pointer(temporary, params.hub)
-        stage.write_metrics("metrics/zoo_vae.json", {"trained": 0})
-        stage.done(f"wrote {FOLDER}/source.json for {params.hub.repo_id}")
+    if point_to(stage, params.hub, FOLDER):
         return
     digits = training_digits(stage.params.split, seed)
     device = runtime.resolve_device(stage.params.runtime.device)

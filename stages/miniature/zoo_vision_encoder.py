@@ -4,7 +4,7 @@ from pathlib import Path
 
 from difflab.core.base.files import atomic_path
 from difflab.core.stage import Stage, run
-from difflab.models.roles import write_pointer
+from difflab.models.pointers import point_to
 
 FOLDER = Path("models/zoo/vision_encoder")
 METRICS = "metrics/zoo_vision_encoder.json"
@@ -13,10 +13,8 @@ HELD_OUT_PICTURES = 4  # of each held-out digit
 
 def main(stage: Stage) -> None:
     settings = stage.params.zoo.vision_encoder
-    if settings.hub:
-        write_pointer(FOLDER, settings.hub)
-        stage.write_metrics(METRICS, {"trained": 0})
-        return stage.done(f"wrote {FOLDER}, a pointer to {settings.hub.repo_id}")
+    if point_to(stage, settings.hub, FOLDER):
+        return
     from difflab.core.base.runtime import resolve_device
     from difflab.miniature.bundled import held_out_digits, training_digits
     from difflab.miniature.zoo import small_vision_encoder

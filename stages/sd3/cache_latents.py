@@ -7,7 +7,7 @@ from difflab.core.stage import Stage, run
 from difflab.images.store.image_store import ImageStore
 from difflab.models import roles
 from difflab.models.pretrained import load_vae
-from difflab.sd3.caches.latents import write_latents
+from difflab.sd3.caching.latent_writer import write_latents
 
 VAE, FOLDER = Path("models/zoo/vae"), Path("data/latents")
 

@@ -10,17 +10,18 @@ from difflab.core.base import rng, runtime
 from difflab.core.base.files import atomic_path, write_csv
 from difflab.core.stage import Stage, run
 from difflab.images.store.image_store import ImageStore
-from difflab.models.lora import add_lora, save_lora
+from difflab.models.pretrained import load_transformer
 from difflab.models.roles import resolve
+from difflab.sd3.adapters import adapt, save_adapter
 from difflab.sd3.balance import balance_weights
-from difflab.sd3.caches.latents import LatentTable
-from difflab.sd3.caches.prompt_embeds import PromptTable
+from difflab.sd3.caches.latents import open_latents
+from difflab.sd3.caches.prompt_embeds import open_prompts
+from difflab.sd3.components import check_base
 from difflab.sd3.training.density import SigmaDensity, quantiles
 from difflab.sd3.training.examples import Examples, caption_rows
 from difflab.sd3.training.flow_training import train_flow
 
-BASE, LATENTS, PROMPTS = "models/zoo/transformer", "data/latents", "data/prompt_embeds"
-HQ, ADD_ON = "data/celeba_hq", "data/celeba"
+BASE, HQ, EXTRA = "models/zoo/transformer", "data/celeba_hq", "data/celeba"
 
 
 def main(stage: Stage, *, captions: str, logit_mean: str) -> None:
@@ -30,8 +31,14 @@ def main(stage: Stage, *, captions: str, logit_mean: str) -> None:
     cell = f"{captions}-{logit_mean}"
     density = SigmaDensity(params.density, stage.params.logit_mean[logit_mean])
     examples, held_out = load_examples(stage, captions)
-    transformer = load_base(stage.params.runtime.dtype)
-    modules = add_lora(transformer, params.lora, seed)
+    base = resolve(BASE)
+    components = {"vae": examples.latents.vae, "text_encoders": examples.prompts.text_encoders}
+    check_base(base, components)
+    transformer = load_transformer(base, dtype=runtime.resolve_dtype(stage.params.runtime.dtype))
+    modules = adapt(transformer, params.lora, seed)
+
+    def save(folder: Path, trained: torch.nn.Module) -> None:
+        save_adapter(folder, trained, params.lora, components)
 
     rows = train_flow(
         transformer,
@@ -45,14 +52,14 @@ def main(stage: Stage, *, captions: str, logit_mean: str) -> None:
         what=f"finetune {cell}",
         log=lambda step, values: stage.run.log_metrics(values, step=step),
         save_steps=params.adapter_steps,
-        save=lambda folder, trained: save_lora(folder, trained, params.lora),
+        save=save,
     )
     if runtime.process_index()[0] != 0:  # a further process of a launcher: the main one writes
         return
 
     folder = Path("models/finetune") / cell
     with atomic_path(folder) as temporary:
-        save_lora(temporary, transformer, params.lora)
+        save(temporary, transformer)
         for snapshot in sorted(scratch.glob("step-*")):
             shutil.copytree(snapshot, temporary / "checkpoints" / snapshot.name)
     write_csv(f"plots/finetune/{cell}.csv", pd.DataFrame(rows))
@@ -71,30 +78,23 @@ def main(stage: Stage, *, captions: str, logit_mean: str) -> None:
 
 
 def load_examples(stage: Stage, captions: str) -> tuple[Examples, Examples]:
-    """The training images (with the add-on, where wanted) and the first validation images."""
+    """The training images (with the extra CelebA images, where wanted) and the first validation images."""
     params = stage.params.finetune
-    latents, prompts = LatentTable.load(LATENTS), PromptTable(PROMPTS)
-    stores = [ImageStore(HQ), ImageStore(ADD_ON)] if params.add_celeba else [ImageStore(HQ)]
+    latents, prompts = open_latents(), open_prompts([captions])
+    stores = [ImageStore(HQ), ImageStore(EXTRA)] if params.add_celeba else [ImageStore(HQ)]
     chosen = [store.split("train") for store in stores]
-    for store, part in zip(stores, chosen, strict=True):
+    held_out = stores[0].split("val")[: params.validation_samples]
+    for store, part in zip([*stores, stores[0]], [*chosen, held_out], strict=True):
         latents.check_images(store, part)
     ids = [id for part in chosen for id in part]
     weights = None
     if stage.params.balance.enabled:
         attributes = pd.concat([s.attributes.loc[part] for s, part in zip(stores, chosen, strict=True)])
         weights = torch.from_numpy(balance_weights(attributes.to_numpy(), stage.params.balance).weights)
-    held_out = stores[0].split("val")[: params.validation_samples]
     return (
         Examples(latents, prompts, ids, caption_rows(prompts, ids, captions), weights),
         Examples(latents, prompts, held_out, caption_rows(prompts, held_out, captions)),
     )
-
-
-def load_base(dtype: str) -> torch.nn.Module:
-    from diffusers.models import SD3Transformer2DModel
-
-    path = resolve(Path(BASE)) / "transformer"
-    return SD3Transformer2DModel.from_pretrained(path, dtype=runtime.resolve_dtype(dtype))
 
 
 if __name__ == "__main__":

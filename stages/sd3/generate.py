@@ -8,8 +8,7 @@ from difflab.core.stage import Stage, run
 from difflab.images.generated import read_images, write_generated
 from difflab.images.grid import grid
 from difflab.images.store.image_store import ImageStore
-from difflab.models.lora import load_lora
-from difflab.sd3.caches.prompt_embeds import PromptTable
+from difflab.sd3.caches.prompt_embeds import open_prompts
 from difflab.sd3.sampling.generator import load_generator
 
 ADAPTERS = ("pretrained", "minus", "zero", "plus")
@@ -21,15 +20,12 @@ def main(stage: Stage, *, adapter: str) -> None:
         raise DifflabError(f"unknown adapter '{adapter}': one of {', '.join(ADAPTERS)}")
     settings = stage.params.generate
     ids = ImageStore("data/celeba_hq").split(settings.split)[: settings.num_images]
-    generator = load_generator(
-        PromptTable("data/prompt_embeds"), stage.params.runtime, stage.params.seed, settings.batch_size
-    )
+    prompts = open_prompts(CAPTIONS)
+    generator = load_generator(prompts, stage.params.runtime, stage.params.seed, settings.batch_size)
     folder = Path("data/generated") / adapter
     for captions in CAPTIONS:
         if adapter != "pretrained":
-            if captions != CAPTIONS[0]:
-                generator.transformer.unload_lora()
-            load_lora(generator.transformer, Path("models/finetune") / f"{captions}-{adapter}")
+            generator.use_adapter(Path("models/finetune") / f"{captions}-{adapter}")
         archive = folder / f"{captions}.zip"
         if write_generated(archive, generator, ids, captions, settings, stage.scratch()):
             picture = Path("plots/grids") / f"{adapter}-{captions}.png"

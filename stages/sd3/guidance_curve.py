@@ -7,8 +7,7 @@ import pandas as pd
 from difflab.core.base.files import write_csv
 from difflab.core.stage import Stage, run
 from difflab.images.store.image_store import ImageStore
-from difflab.models.lora import load_lora
-from difflab.sd3.caches.prompt_embeds import PromptTable
+from difflab.sd3.caches.prompt_embeds import open_prompts
 from difflab.sd3.sampling.generator import load_generator
 from difflab.sd3.scoring.sampling_curve import measure, plot_curve
 from difflab.sd3.scoring.scores import load_judge
@@ -19,9 +18,9 @@ def main(stage: Stage) -> None:
     store = ImageStore("data/celeba_hq")
     ids = store.split(settings.split)[: params.num_images]
     judge = load_judge(store, stage.params.score, machine.device, stage.params.seed)
-    prompts = PromptTable("data/prompt_embeds")
+    prompts = open_prompts([params.captions])
     generator = load_generator(prompts, machine, stage.params.seed, settings.batch_size)
-    load_lora(generator.transformer, Path("models/finetune") / f"{params.captions}-{params.logit_mean}")
+    generator.use_adapter(Path("models/finetune") / f"{params.captions}-{params.logit_mean}")
 
     rows = []
     for scale in params.guidance_scales:

@@ -9,8 +9,7 @@ from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import write_csv
 from difflab.core.stage import Stage, run
 from difflab.images.store.image_store import ImageStore
-from difflab.models.lora import load_lora
-from difflab.sd3.caches.prompt_embeds import PromptTable
+from difflab.sd3.caches.prompt_embeds import open_prompts
 from difflab.sd3.sampling.generator import load_generator
 from difflab.sd3.scoring.sampling_curve import measure, plot_curve
 from difflab.sd3.scoring.scores import load_judge
@@ -21,15 +20,12 @@ def main(stage: Stage) -> None:
     store = ImageStore("data/celeba_hq")
     ids = store.split(settings.split)[: params.num_images]
     judge = load_judge(store, stage.params.score, machine.device, stage.params.seed)
-    prompts = PromptTable("data/prompt_embeds")
+    prompts = open_prompts([params.captions])
     generator = load_generator(prompts, machine, stage.params.seed, settings.batch_size)
 
     rows = []
     for step, folder in adapters(Path("models/finetune") / f"{params.captions}-{params.logit_mean}"):
-        if rows and rows[-1]["step"] > 0:
-            generator.transformer.unload_lora()
-        if folder is not None:
-            load_lora(generator.transformer, folder)
+        generator.use_adapter(folder)
         scale = settings.guidance_scale
         rows.append(measure(judge, generator, ids, params.captions, settings, scale, step=step))
         stage.run.log_metrics({"fid": rows[-1]["fid"]}, step=step)

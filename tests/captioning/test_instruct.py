@@ -17,6 +17,7 @@ from difflab.miniature.zoo import small_llava
 from difflab.miniature.zoo.llava_processor import CHAT_TEMPLATE
 from difflab.models import roles
 from difflab.models.params import HubRef
+from difflab.models.pointers import write_pointer
 from fakes import tiny_instruct as tiny
 from fakes.mixed_sets import ORIGINALS, SPLITS, content, write_mixed
 
@@ -174,7 +175,7 @@ def test_the_first_line_counts_without_quotes_around_it(answer, caption):
 
 def test_the_role_loads_through_a_pointer(folder, captioner, images, tmp_path):
     hub = HubRef(repo_id=str(folder), revision=None, subfolder=None, allow_patterns=None)
-    roles.write_pointer(tmp_path / "instruct", hub)
+    write_pointer(tmp_path / "instruct", hub)
     pointed = load(roles.resolve(tmp_path / "instruct"), CPU, torch.float32)
     assert pointed(images[:4], tiny.asking()) == captioner(images[:4], tiny.asking())
 

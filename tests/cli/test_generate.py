@@ -142,7 +142,7 @@ def test_every_known_model_is_pinned_and_told_apart(params):
 
 
 def test_an_unknown_name_is_refused_before_anything_is_loaded(params, tmp_path, monkeypatch):
-    monkeypatch.setattr(app, "load_sampler", lambda *args, **kwargs: pytest.fail("loaded"))
+    monkeypatch.setattr(app, "load_prompted", lambda *args, **kwargs: pytest.fail("loaded"))
     with pytest.raises(DifflabError, match="unknown model"):
         generate(Request("a", "nope"), tmp_path / "a.png", params.sweep.known, params.runtime, progress=False)
 

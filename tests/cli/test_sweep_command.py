@@ -111,14 +111,14 @@ def test_the_command_writes_a_table_and_a_grid_and_prints_seconds(workspace):
 def test_each_model_is_loaded_once(workspace, monkeypatch):
     loaded = []
 
-    def load_sampler(model, machine, *, seed, batch_size):
+    def load_prompted(model, machine, *, seed, batch_size):
         loaded.append(model.distilled)
         kind = "sd3" if model.distilled else "sd"
         return PromptedSampler(
             tiny_pipelines.pipeline(kind), distilled=model.distilled, seed=seed, batch_size=batch_size
         )
 
-    monkeypatch.setattr("difflab.cli.sweep_command.load_sampler", load_sampler)
+    monkeypatch.setattr("difflab.cli.sweep_command.load_prompted", load_prompted)
     models = "--model zoo --model stable-diffusion-3.5-large-turbo --scheduler own"
     axes = "--num-inference-steps 2 --num-inference-steps 3 --guidance-scale 1 --guidance-scale 2"
     result = run("--prompt", "a", *models.split(), *axes.split())

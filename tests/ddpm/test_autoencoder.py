@@ -8,17 +8,14 @@ from difflab.ddpm import autoencoder
 from difflab.ddpm.params.models import ImageVaeParams
 from difflab.miniature.zoo.small_vae import set_scaling
 from difflab.models.latent_decoder import decode
-from difflab.training.params import FitParams
 from difflab.training.supervised import fit
+from fakes.zoo import fit_params
 
 CPU = torch.device("cpu")
 
 
 def params(**changes) -> ImageVaeParams:
-    training = FitParams(
-        steps=12, batch_size=8, learning_rate=2e-3, weight_decay=0.0, warmup_steps=1, max_grad_norm=1.0,
-        checkpoint_interval=100, log_interval=4,
-    )  # fmt: skip
+    training = fit_params(steps=12, batch_size=8, learning_rate=2e-3, warmup_steps=1, log_interval=4)
     values = {
         "latent_channels": 4, "block_out_channels": [4, 8, 8], "layers_per_block": 1, "norm_num_groups": 2,
         "kl_weight": 0.01, "training": training,

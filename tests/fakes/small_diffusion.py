@@ -5,14 +5,11 @@ from diffusers.models import AutoencoderKL
 
 from difflab.miniature.params.image_models import ZooDiffusionParams
 from difflab.miniature.params.text_models import EncoderParams
-from difflab.training.params import FitParams
+from fakes.zoo import fit_params
 
 
 def params(**changes) -> ZooDiffusionParams:
-    training = FitParams(
-        steps=8, batch_size=8, learning_rate=3e-3, weight_decay=0.0, warmup_steps=2, max_grad_norm=1.0,
-        checkpoint_interval=100, log_interval=4,
-    )  # fmt: skip
+    training = fit_params(steps=8, batch_size=8, learning_rate=3e-3, warmup_steps=2, log_interval=4)
     values = {
         "hub": None, "max_length": 22, "text_encoder": EncoderParams(hidden_size=32, num_hidden_layers=2),
         "block_out_channels": [16], "layers_per_block": 1, "attention_head_dim": 8, "norm_num_groups": 4,

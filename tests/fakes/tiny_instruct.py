@@ -3,24 +3,15 @@
 import torch
 
 from difflab.captioning.params.captioner import CaptionerInstructParams
-from difflab.miniature.params.vision_models import TransformerSize, ZooInstructParams
+from difflab.miniature.params.vision_models import ZooInstructParams
 from difflab.miniature.zoo import small_llava
 from difflab.miniature.zoo.llava_processor import build_processor
 from difflab.models.vision.vit import build_vit
-from difflab.training.params import FitParams
+from fakes.zoo import fit_params, size
 
 SIZE, GRID = 32, 4
-SMALL = TransformerSize(hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64)
-TRAINING = FitParams(
-    steps=150,
-    batch_size=16,
-    learning_rate=1e-2,
-    weight_decay=0.0,
-    warmup_steps=10,
-    max_grad_norm=1.0,
-    checkpoint_interval=1000,
-    log_interval=1000,
-)
+SMALL = size(num_hidden_layers=2)
+TRAINING = fit_params(steps=150, batch_size=16, warmup_steps=10)
 SETTINGS = ZooInstructParams(hub=None, text=SMALL, training=TRAINING)
 
 
@@ -32,8 +23,8 @@ def asking(instruction: str = "Read the digit.", **changes) -> CaptionerInstruct
 
 def vit():
     torch.manual_seed(0)
-    size = {**SMALL.model_dump(), "image_size": SIZE, "patch_size": SIZE // GRID}
-    return build_vit(**size).eval()
+    shape = {**SMALL.model_dump(), "image_size": SIZE, "patch_size": SIZE // GRID}
+    return build_vit(**shape).eval()
 
 
 def processor():

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -11,6 +12,7 @@ from difflab.cli.compose import compose, validate
 from difflab.core.base.errors import DifflabError
 from difflab.models import roles
 from difflab.models.params import HubRef
+from difflab.models.pointers import point_to, write_pointer
 
 REVISION = "0123456789abcdef0123456789abcdef01234567"
 
@@ -72,16 +74,16 @@ def test_a_trained_role_is_its_own_folder(tmp_path):
 
 def test_a_pointer_resolves_to_the_snapshot_in_the_cache(cache, tmp_path):
     snapshot = publish(cache, FILES)
-    roles.write_pointer(tmp_path / "vae", hub(subfolder="vae"))
+    write_pointer(tmp_path / "vae", hub(subfolder="vae"))
     assert [p.name for p in (tmp_path / "vae").iterdir()] == ["source.json"]
     assert roles.resolve(tmp_path / "vae") == snapshot / "vae"
-    roles.write_pointer(tmp_path / "both", hub(allow_patterns=["vae/*", "unet/*"]))
+    write_pointer(tmp_path / "both", hub(allow_patterns=["vae/*", "unet/*"]))
     assert roles.resolve(tmp_path / "both") == snapshot
 
 
 def test_a_pointer_lists_its_files_without_pickles_and_half_precision_copies(cache, tmp_path):
     publish(cache, FILES)
-    roles.write_pointer(tmp_path / "vae", hub(subfolder="vae"))
+    write_pointer(tmp_path / "vae", hub(subfolder="vae"))
     pointer = json.loads((tmp_path / "vae" / "source.json").read_text())
     assert pointer == {
         "repo_id": "maker/model",
@@ -94,7 +96,7 @@ def test_a_pointer_lists_its_files_without_pickles_and_half_precision_copies(cac
 
 def test_an_unknown_revision_is_looked_up_and_recorded(cache, tmp_path):
     publish(cache, FILES)
-    roles.write_pointer(tmp_path / "vae", hub(revision=None, subfolder="vae"))
+    write_pointer(tmp_path / "vae", hub(revision=None, subfolder="vae"))
     assert json.loads((tmp_path / "vae" / "source.json").read_text())["revision"] == REVISION
 
 
@@ -108,20 +110,20 @@ def test_online_the_hub_says_revision_and_hashes_and_nothing_is_downloaded(cache
 
     monkeypatch.setenv("HF_HUB_OFFLINE", "0")
     monkeypatch.setattr("huggingface_hub.HfApi.model_info", model_info)
-    roles.write_pointer(tmp_path / "online", hub(revision=None, subfolder="vae"))
+    write_pointer(tmp_path / "online", hub(revision=None, subfolder="vae"))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     publish(cache, FILES)
-    roles.write_pointer(tmp_path / "offline", hub(revision=None, subfolder="vae"))
+    write_pointer(tmp_path / "offline", hub(revision=None, subfolder="vae"))
     assert contents(tmp_path / "online") == contents(tmp_path / "offline")
 
 
 def test_a_local_folder_in_place_of_a_repository(tmp_path):
     shutil.copytree(write(tmp_path / "weights", FILES), tmp_path / "copy")
-    roles.write_pointer(tmp_path / "role", hub(str(tmp_path / "weights"), None, "vae"))
+    write_pointer(tmp_path / "role", hub(str(tmp_path / "weights"), None, "vae"))
     assert roles.resolve(tmp_path / "role") == tmp_path / "weights" / "vae"
     before = roles.fingerprint(tmp_path / "role")
     (tmp_path / "weights" / "vae" / "config.json").write_text("[]")
-    roles.write_pointer(tmp_path / "role", hub(str(tmp_path / "weights"), None, "vae"))
+    write_pointer(tmp_path / "role", hub(str(tmp_path / "weights"), None, "vae"))
     assert roles.fingerprint(tmp_path / "role") != before
 
 
@@ -139,7 +141,7 @@ def test_fingerprints_follow_content_and_revision_but_not_the_place(cache, tmp_p
         write(tmp_path / name, {"config.json": content})
     pointers = {"p": hub(), "q": hub(), "r": hub(revision=REVISION[::-1]), "s": hub(subfolder="vae")}
     for name, ref in pointers.items():
-        roles.write_pointer(tmp_path / name, ref)
+        write_pointer(tmp_path / name, ref)
     a, b, c, p, q, r, s = (roles.fingerprint(tmp_path / name) for name in "abcpqrs")
     assert a == b
     assert p == q
@@ -158,9 +160,9 @@ def test_offline_without_the_files_is_one_line(cache, tmp_path):
     with pytest.raises(
         DifflabError, match=r"maker/model@0123456789ab is not in the .* without HF_HUB_OFFLINE"
     ):
-        roles.write_pointer(tmp_path / "vae", hub())
+        write_pointer(tmp_path / "vae", hub())
     snapshot = publish(cache, FILES)
-    roles.write_pointer(tmp_path / "vae", hub(subfolder="vae"))
+    write_pointer(tmp_path / "vae", hub(subfolder="vae"))
     (snapshot / "vae" / "weights.safetensors").unlink()
     with pytest.raises(DifflabError, match=r"1 of 2 files are not on this machine, first vae/weights\.saf"):
         roles.resolve(tmp_path / "vae")
@@ -169,7 +171,7 @@ def test_offline_without_the_files_is_one_line(cache, tmp_path):
 def test_patterns_that_match_nothing_are_an_error(cache, tmp_path):
     publish(cache, FILES)
     with pytest.raises(DifflabError, match=r"maker/model has no file like \['transformer/\*'\]"):
-        roles.write_pointer(tmp_path / "transformer", hub(subfolder="transformer"))
+        write_pointer(tmp_path / "transformer", hub(subfolder="transformer"))
     assert not (tmp_path / "transformer").exists()
 
 
@@ -191,7 +193,10 @@ def hub_errors():
 @pytest.mark.parametrize(
     ("problem", "message"),
     [
-        ("licence", "licence accepted (no token is set): accept it at https://huggingface.co/maker/model,"),
+        (
+            "licence",
+            "licence to be accepted (no token is set): accept it at https://huggingface.co/maker/model,",
+        ),
         ("revision", "maker/model has no revision 0123456789"),
         ("repository", "maker/model does not exist or HF_TOKEN does not open it"),
         ("network", "the Hub cannot be reached for maker/model@0123456789ab (ConnectError)"),
@@ -206,10 +211,25 @@ def test_whatever_the_hub_answers_is_one_line_with_a_remedy(cache, tmp_path, mon
     monkeypatch.setenv("HF_HUB_OFFLINE", "0")
     monkeypatch.setattr("huggingface_hub.HfApi.model_info", fail)
     with pytest.raises(DifflabError) as caught:
-        roles.write_pointer(tmp_path / "vae", hub())
+        write_pointer(tmp_path / "vae", hub())
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
     assert "verysecret" not in str(caught.value)
+
+
+def test_a_stage_points_to_a_released_model_in_place_of_training_one(cache, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    publish(cache, FILES)
+    folder, written, said = Path("models/zoo/vae"), {}, []
+    stage = SimpleNamespace(write_metrics=written.__setitem__, done=said.append)
+    write(folder, {"weights.safetensors": b"of an earlier training"})
+    assert not point_to(stage, None, folder)
+    assert not written
+    assert not said
+    assert point_to(stage, hub(subfolder="vae"), folder)
+    assert [p.name for p in folder.iterdir()] == ["source.json"]
+    assert written == {"metrics/zoo_vae.json": {"trained": 0}}
+    assert said == ["wrote models/zoo/vae, a pointer to maker/model"]
 
 
 @pytest.fixture(scope="module")
@@ -229,7 +249,7 @@ class TestEveryRoleLoadsThroughAPointer:
             files = {**contents(folder, prefix), "README.md": b"#", "other/model.bin": b"pickle"}
             publish(cache, files, repo_id)
             ref = hub(repo_id, subfolder=subfolder, allow_patterns=allow_patterns)
-            roles.write_pointer(tmp_path / "models" / "zoo" / "role", ref)
+            write_pointer(tmp_path / "models" / "zoo" / "role", ref)
             return roles.resolve(tmp_path / "models" / "zoo" / "role")
 
         return pointed
@@ -258,7 +278,7 @@ class TestEveryRoleLoadsThroughAPointer:
         import torch
 
         from difflab.miniature.zoo.small_text_encoders import draw_text_models, save_text_models
-        from difflab.models.text_encoders import TextEncoders
+        from difflab.sd3.caching.text_encoders import TextEncoders
 
         save_text_models(tmp_path / "made", draw_text_models(smoke.zoo.text, 0))
         place = pointed(tmp_path / "made", allow_patterns=["text_encoder*/*", "tokenizer*/*"])

@@ -26,11 +26,11 @@ def test_a_matrix_product_is_two_operations_a_multiplication():
 def test_the_derived_step_is_close_to_the_counted_one(lora):
     from torch.utils.flop_counter import FlopCounterMode
 
-    from difflab.models.lora import add_lora
+    from difflab.sd3.adapters import adapt
 
     model = tiny_transformer(num_attention_heads=8, caption_projection_dim=64)
     if lora:
-        add_lora(model, lora_settings(rank=1), seed=0)
+        adapt(model, lora_settings(rank=1), seed=0)
     forward = flops.count(lambda: model(**inputs()))
     with FlopCounterMode(display=False) as counter:
         model(**inputs()).sample.sum().backward()

@@ -11,7 +11,7 @@ from PIL import Image
 from difflab.cli.out import require_file
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import png_bytes, write_bytes
-from difflab.models.pipelines.known import find, load_sampler
+from difflab.models.pipelines.known import find, load_prompted
 from difflab.models.pipelines.prompted import Options, PromptedSampler
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def generate(
         raise DifflabError(f"guidance {options.guidance_scale:g} is no number to guide with: take 1 to 15")
     if reason := options.refusal(known[name].distilled):  # before anything is downloaded
         raise DifflabError(f"{name} cannot take {reason}")
-    sampler = load_sampler(known[name], runtime, seed=request.seed, batch_size=1)
+    sampler = load_prompted(known[name], runtime, seed=request.seed, batch_size=1)
     if reason := sampler.refusal(options):
         raise DifflabError(f"{name} cannot take {reason}")
     lines = told_cuts(sampler, [("prompt", request.prompt), ("negative prompt", request.negative_prompt)])

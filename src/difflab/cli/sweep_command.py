@@ -18,7 +18,7 @@ from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import png_bytes, write_bytes, write_csv
 from difflab.core.params.loading import describe
 from difflab.images.sheet import rows_sheet
-from difflab.models.pipelines.known import find, load_sampler
+from difflab.models.pipelines.known import find, load_prompted
 from difflab.report.document import Table, markdown_table
 from difflab.sd3.params.sampling import AxesParams
 
@@ -121,7 +121,7 @@ def sweep(
     texts = [("prompt", prompt) for prompt in prompts.values()] + [("negative prompt", settings.negative)]
 
     def load(name: str) -> "PromptedSampler":
-        sampler = load_sampler(settings.known[name], machine, seed=seed, batch_size=settings.batch_size)
+        sampler = load_prompted(settings.known[name], machine, seed=seed, batch_size=settings.batch_size)
         cuts.extend(f"{line} ({name})" for line in told_cuts(sampler, texts))
         return sampler
 

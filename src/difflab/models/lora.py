@@ -1,171 +1,67 @@
-"""LoRA adapters of an SD3 transformer (Hu et al. 2021), by PEFT, in files that keep everything needed to
-use them.
-
-`pytorch_lora_weights.safetensors` loads with `StableDiffusion3Pipeline.load_lora_weights` and PEFT. Its
-metadata holds rank, alpha and targets under the key where diffusers looks for them, and the base's
-fingerprint beside them.
-"""
+"""LoRA adapters (Hu et al. 2021) by PEFT, whatever the model."""
 
 import difflib
-import hashlib
-import json
-import re
-from pathlib import Path
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING
 
-import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import nn
 
-from difflab.core.base import rng
 from difflab.core.base.errors import DifflabError
-from difflab.core.base.files import atomic_path
 
 if TYPE_CHECKING:
-    from difflab.training.params import LoraParams
-
-FILE_NAME = "pytorch_lora_weights.safetensors"
-METADATA_KEY = (
-    "lora_adapter_metadata"  # where diffusers reads the LoraConfig; it ignores keys of other prefixes
-)
-ADAPTER = "default"
-PRESETS = {
-    "attn": ["to_q", "to_k", "to_v", "to_out.0", "add_q_proj", "add_k_proj", "add_v_proj", "to_add_out"],
-    "attn2": ["to_q", "to_k", "to_v", "to_out.0"],  # the second attention of SD3.5-medium
-    "ff": ["net.0.proj", "net.2"],
-    "ff_context": ["net.0.proj", "net.2"],
-}
-
-
-def add_lora(transformer: nn.Module, settings: "LoraParams", seed: int) -> list[str]:
-    """Freeze the transformer, add an adapter that changes nothing yet, and print what is trained.
-
-    Its weights are float32: A from a normal distribution of variance 1 / rank (PEFT's "gaussian"), B zero.
-
-    Returns:
-        The names of the adapted linear layers.
-
-    Raises:
-        DifflabError: a target or block that the transformer does not have.
-    """
     from peft import LoraConfig
 
-    modules = matched_modules(transformer, settings)
-    transformer.requires_grad_(False)
-    torch.manual_seed(rng.key(seed, "init", "lora"))
-    config = {**peft_config(transformer, settings), "init_lora_weights": "gaussian"}
-    transformer.add_adapter(LoraConfig(**config), adapter_name=ADAPTER)
-    trained = [p for p in transformer.parameters() if p.requires_grad]
+ADAPTER = "default"
+
+
+def add_lora(model: nn.Module, config: "LoraConfig") -> list[nn.Parameter]:
+    """Freeze a model and add one adapter in float32, drawn from PyTorch's global generator, that changes nothing yet.
+
+    Args:
+        model: of diffusers or transformers.
+
+    Returns:
+        The adapter's parameters, the only ones that are trained.
+    """
+    model.requires_grad_(False)
+    model.add_adapter(config, adapter_name=ADAPTER)
+    trained = [p for p in model.parameters() if p.requires_grad]
     for parameter in trained:
         parameter.data = parameter.data.float()
-    count = sum(p.numel() for p in trained)
-    blocks = "all blocks" if settings.blocks == "all" else f"blocks {', '.join(map(str, settings.blocks))}"
-    where = f"{len(modules)} linear layers ({', '.join(settings.targets)} of {blocks})"
-    size = f"rank {settings.rank}, alpha {settings.lora_alpha:g}"
-    print(f"LoRA: {count:,} parameters in {where}, {size}", flush=True)
-    return modules
+    return trained
 
 
-def save_lora(folder: Path, transformer: nn.Module, settings: "LoraParams") -> None:
-    """Write the adapter to `folder/pytorch_lora_weights.safetensors`, the same bytes every time."""
-    from peft.utils import get_peft_model_state_dict
-
-    weights = get_peft_model_state_dict(transformer, adapter_name=ADAPTER)
-    tensors = {f"transformer.{name}": t.detach().cpu().contiguous() for name, t in sorted(weights.items())}
-    facts = {f"transformer.{name}": value for name, value in peft_config(transformer, settings).items()}
-    facts |= {
-        "difflab.base": base_fingerprint(transformer),
-        "difflab.targets": settings.targets,
-        "difflab.blocks": settings.blocks,
-    }
-    with atomic_path(Path(folder) / FILE_NAME) as temporary:
-        save_file(tensors, temporary, metadata={METADATA_KEY: json.dumps(facts, sort_keys=True)})
+def alpha_of(rank: int, alpha: float | None) -> float:
+    """Alpha, or the rank where none is given: the scale alpha / rank of the update is then 1 at every rank."""
+    return float(rank) if alpha is None else alpha
 
 
-def load_lora(transformer: nn.Module, folder: Path) -> None:
-    """Put a saved adapter on its base. Call `transformer.unload_lora()` before loading another one.
+def linear_layers(module: nn.Module) -> list[str]:
+    """The names of the linear layers in a module, which an adapter may be put on.
 
     Raises:
-        DifflabError: the file is absent, was not written by `save_lora`, or belongs to another base.
+        DifflabError: one is on them already.
     """
-    path = Path(folder) / FILE_NAME
-    if not path.exists():
-        raise DifflabError(f"{path} is missing: run the finetune stage that writes it")
-    with safe_open(path, framework="pt") as file:
-        facts = json.loads((file.metadata() or {}).get(METADATA_KEY, "{}"))
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-    if "difflab.base" not in facts:
-        raise DifflabError(f"{path} does not say which base it was trained on: it was not written by difflab")
-    if facts["difflab.base"] != base_fingerprint(transformer):
-        raise DifflabError(f"{path} was trained on another base transformer: run its finetune stage again")
-    metadata = {name: value for name, value in facts.items() if name.startswith("transformer.")}
-    transformer.load_lora_adapter(tensors, adapter_name=ADAPTER, metadata=metadata)
+    if any(".lora_" in name for name, _ in module.named_parameters()):
+        raise DifflabError("the model has an adapter already: load it anew for another one")
+    return [name for name, layer in module.named_modules() if isinstance(layer, nn.Linear)]
 
 
-def matched_modules(transformer: nn.Module, settings: "LoraParams") -> list[str]:
-    """The linear layers that the targets name in the chosen blocks.
+def check_target(
+    target: str, names: Iterable[str], known: Collection[str], key: str, presets: Collection[str] = ()
+) -> None:
+    """Refuse a target that stands for no linear layer.
+
+    Args:
+        names: layers that the target stands for: itself, or the content of a preset.
+        known: the linear layers that there are.
+        key: the parameter in the message.
+        presets: what else may have been meant.
 
     Raises:
-        DifflabError: a block number out of range, or a target that names no layer of these blocks.
+        DifflabError: none of the names is known.
     """
-    blocks = _blocks(transformer, settings)
-    layers = {
-        block: [
-            name
-            for name, m in transformer.transformer_blocks[block].named_modules()
-            if isinstance(m, nn.Linear)
-        ]
-        for block in blocks
-    }
-    known = sorted({name for names in layers.values() for name in names})
-    for target in settings.targets:
-        if not set(_expand(target)) & set(known):
-            near = difflib.get_close_matches(target, [*PRESETS, *known], n=4, cutoff=0.3) or known[:4]
-            raise DifflabError(
-                f"lora.targets: '{target}' matches no linear layer; the nearest are {', '.join(near)}"
-            )
-    wanted = {name for target in settings.targets for name in _expand(target)}
-    return [
-        f"transformer_blocks.{b}.{name}" for b, names in layers.items() for name in names if name in wanted
-    ]
-
-
-def peft_config(transformer: nn.Module, settings: "LoraParams") -> dict[str, object]:
-    """Arguments of `peft.LoraConfig`; the targets are one regular expression over full module names."""
-    blocks = "|".join(map(str, _blocks(transformer, settings)))
-    names = "|".join(re.escape(name) for target in settings.targets for name in _expand(target))
-    pattern = rf"transformer_blocks\.({blocks})\.({names})"
-    return {"r": settings.rank, "lora_alpha": settings.lora_alpha, "target_modules": pattern}
-
-
-def base_fingerprint(transformer: nn.Module) -> str:
-    """A hash of the base: configuration, names and shapes of its parameters, and 64 numbers of each.
-
-    Adapters on it do not count, and loading it as float32 or bfloat16 gives the same.
-    """
-    config = {name: value for name, value in transformer.config.items() if not name.startswith("_")}
-    digest = hashlib.sha256(json.dumps(config, sort_keys=True, default=str).encode())
-    named = {n.replace(".base_layer", ""): p for n, p in transformer.named_parameters() if ".lora_" not in n}
-    for name, parameter in sorted(named.items()):
-        flat = parameter.detach().flatten()
-        sample = flat[:: max(1, flat.numel() // 64)][:64].to(torch.bfloat16).cpu().view(torch.int16)
-        digest.update(f"{name} {list(parameter.shape)}".encode() + sample.numpy().tobytes())
-    return digest.hexdigest()[:16]
-
-
-def _expand(target: str) -> list[str]:
-    return [f"{target}.{name}" for name in PRESETS[target]] if target in PRESETS else [target]
-
-
-def _blocks(transformer: nn.Module, settings: "LoraParams") -> list[int]:
-    count = len(transformer.transformer_blocks)
-    if settings.blocks == "all":
-        return list(range(count))
-    if wrong := [b for b in settings.blocks if not 0 <= b < count]:
-        raise DifflabError(
-            f"lora.blocks: block {wrong[0]} does not exist; the transformer has 0 to {count - 1}"
-        )
-    if not settings.blocks:
-        raise DifflabError("lora.blocks is empty: give block numbers or 'all'")
-    return sorted(set(settings.blocks))
+    if not set(names) & set(known):
+        meant = [name for name in (*presets, *sorted(known)) if name != target]
+        near = difflib.get_close_matches(target, meant, n=4, cutoff=0.3) or sorted(known)[:4]
+        raise DifflabError(f"{key}: '{target}' matches no linear layer; the nearest are {', '.join(near)}")

@@ -1,8 +1,12 @@
-"""Groups of models: where a pretrained one comes from, how a language model writes."""
+"""Groups of models: where a pretrained one comes from, how a text-to-image or a language model is used."""
+
+from typing import Literal
 
 from pydantic import Field
 
 from difflab.core.params.base import Group
+
+SchedulerName = Literal["own", "ddpm", "ddim", "euler", "dpm++", "flow-match"]
 
 
 class HubRef(Group):
@@ -28,3 +32,13 @@ class GenerationParams(Group):
     )
     temperature: float = Field(gt=0)
     top_p: float = Field(gt=0, le=1, description="keep the most likely tokens up to this mass; 1 keeps all")
+
+
+class PipelineParams(Group):
+    """A text-to-image model and how it is used where nothing else is said."""
+
+    hub: HubRef | None = Field(description="null: the one that the pipeline trains, models/zoo/diffusion")
+    distilled: bool = Field(description="made for few steps without guidance and negative prompt")
+    scheduler: SchedulerName
+    num_inference_steps: int = Field(ge=1)
+    guidance_scale: float = Field(ge=1, description="1: none")

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from difflab.report.inputs import CAPTIONER_STAGES, CELLS, DDPM_STAGES, METRIC_STAGES, Inputs
-from difflab.sd3.cells import ADAPTERS, CAPTIONS, FINE_TUNED, mean_on_sigma
+from difflab.sd3.cells import CAPTIONS, FINE_TUNED, mean_on_sigma
 
 Numbers = dict[str, float]
 
@@ -63,11 +63,6 @@ def best_point(rows: pd.DataFrame | None, x: str) -> tuple[float, float] | None:
         return None
     means = rows.groupby(x).fid.mean()
     return float(means.idxmin()), float(means.min())
-
-
-def scored_cells(summary: Mapping[str, float]) -> list[tuple[str, str]]:
-    """The (adapter, captions) pairs that have an FID."""
-    return [(a, c) for a in ADAPTERS for c in CAPTIONS if f"{a}_{c}_fid" in summary]
 
 
 def _prefixed(stage: str, metrics: Mapping[str, object]) -> dict[str, object]:

@@ -65,7 +65,7 @@ class DensityParams(Group):
 
 
 class LoraParams(Group):
-    """A LoRA adapter of an SD3 transformer; see `difflab.models.lora`."""
+    """A LoRA adapter of an SD3 transformer; see `difflab.sd3.adapters`."""
 
     rank: int = Field(ge=1)
     alpha: float | None = Field(gt=0, description="the update is scaled by alpha / rank; null: the rank")
@@ -73,11 +73,6 @@ class LoraParams(Group):
         min_length=1, description="presets (attn, attn2, ff) or names such as attn.to_q"
     )
     blocks: list[int] | Literal["all"] = Field(description="indices of transformer blocks")
-
-    @property
-    def lora_alpha(self) -> float:
-        """Alpha, or the rank where none is given: the scale of the update is then 1 at every rank."""
-        return float(self.rank) if self.alpha is None else self.alpha
 
     @field_validator("blocks")
     @classmethod

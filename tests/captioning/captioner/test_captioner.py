@@ -229,7 +229,10 @@ def test_dropout_is_for_training_alone(captioner, features):
 
 
 def test_an_unknown_target_is_one_line():
-    with pytest.raises(DifflabError, match=r"captioner\.lora\.targets: 'query' is no linear layer .* q_proj"):
+    with pytest.raises(
+        DifflabError,
+        match=r"captioner\.lora\.targets: 'query' matches no linear layer; the nearest are .*q_proj",
+    ):
         tiny.captioner(lora={"targets": ["q_proj", "query"]})
 
 

@@ -211,13 +211,6 @@ def test_values_that_cannot_work_are_refused_before_any_work(override, message, 
         validate(compose([override], root / "conf"), "params.yaml")
 
 
-def test_without_an_alpha_the_rank_is_taken(root):
-    def alpha(*overrides):
-        return validate(compose(overrides, root / "conf"), "params.yaml").finetune.lora.lora_alpha
-
-    assert (alpha("finetune.lora.rank=2"), alpha("finetune.lora.rank=2", "finetune.lora.alpha=4")) == (2, 4)
-
-
 def test_groups_give_their_values_by_name_too():
     params = load_params("params.yaml")
     assert params.ddpm["text"] is params.ddpm.text

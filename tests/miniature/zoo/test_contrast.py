@@ -13,8 +13,8 @@ from difflab.miniature.words.vocabulary import PHOTO_WORDS
 from difflab.miniature.zoo import contrast
 from difflab.miniature.zoo.small_text_encoders import clip_encoder
 from difflab.miniature.zoo.tokenizers import clip_tokenizer
-from difflab.training.params import FitParams
 from difflab.training.supervised import fit
+from fakes.zoo import fit_params
 
 FEATURES = 16
 
@@ -103,10 +103,7 @@ def test_captions_learn_to_name_what_the_vision_encoder_sees(monkeypatch, tokeni
     pairs = contrast.draw_pairs(vision_encoder, tokenizer, training, 1024, 0, "training")
     new = contrast.draw_pairs(vision_encoder, tokenizer, held_out, 512, 0, "new")
     before = contrast.zero_shot_accuracy(sides.eval(), tokenizer, new)
-    settings = FitParams(
-        steps=60, batch_size=96, learning_rate=5e-3, weight_decay=0.0, warmup_steps=5,
-        max_grad_norm=1.0, checkpoint_interval=60, log_interval=60,
-    )  # fmt: skip
+    settings = fit_params(batch_size=96, learning_rate=5e-3)
     fit(sides, contrast.batch_loss(sides, pairs, 96, 0), settings, scratch=tmp_path, what="text")
     after = contrast.zero_shot_accuracy(sides.eval(), tokenizer, new)
     assert before["n"] == after["n"] == 512

@@ -7,32 +7,15 @@ from PIL import Image
 
 from difflab.core.base.files import sha256_file
 from difflab.images.store.tensors import to_tensor
-from difflab.miniature.params.vision_models import TransformerSize, ZooBlip2Params
 from difflab.miniature.pictures import blend
 from difflab.miniature.pictures.sources import digits
 from difflab.miniature.words.templates import short_caption
 from difflab.miniature.zoo import small_blip2
 from difflab.models.blip2 import Blip2Captioner
 from difflab.models.vision import vit as vision
-from difflab.training.params import FitParams
+from fakes import zoo
 
-SMALL = TransformerSize(hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=64)
-SETTINGS = ZooBlip2Params(
-    hub=None,
-    num_query_tokens=3,
-    qformer=SMALL,
-    text=SMALL,
-    training=FitParams(
-        steps=150,
-        batch_size=16,
-        learning_rate=3e-3,
-        weight_decay=0.0,
-        warmup_steps=10,
-        max_grad_norm=1.0,
-        checkpoint_interval=1000,
-        log_interval=1000,
-    ),
-)
+SETTINGS = zoo.blip2()
 SEVENS = np.flatnonzero(digits().labels == 7)
 
 

@@ -7,23 +7,13 @@ from torch.nn import functional
 from difflab.captioning.titles.titles import messages
 from difflab.captioning.titles.variations import parse
 from difflab.core.base import rng
-from difflab.miniature.params.text_models import ZooGemmaParams
 from difflab.miniature.pictures.blend import PHOTO_NAMES
 from difflab.miniature.words.digit_titles import titles
 from difflab.miniature.words.vocabulary import named
 from difflab.miniature.zoo import small_gemma
 from difflab.miniature.zoo.gemma_tokenizer import END_OF_TURN
-from difflab.training.params import FitParams
 from difflab.training.supervised import fit
-
-
-def params(**changes) -> ZooGemmaParams:
-    training = FitParams(
-        steps=60, batch_size=4, learning_rate=1e-2, weight_decay=0.0, warmup_steps=5, max_grad_norm=1.0,
-        checkpoint_interval=60, log_interval=60,
-    )  # fmt: skip
-    values = {"hub": None, "hidden_size": 32, "num_hidden_layers": 2, "evaluated": 4, "training": training}
-    return ZooGemmaParams(**{**values, **changes})
+from fakes.zoo import gemma as params
 
 
 @pytest.fixture(scope="module")

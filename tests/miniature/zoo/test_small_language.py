@@ -7,28 +7,12 @@ import torch
 
 from difflab.core.base import rng
 from difflab.core.base.files import sha256_file
-from difflab.miniature.params.text_models import ZooLanguageParams
 from difflab.miniature.pictures.blend import PHOTO_NAMES
 from difflab.miniature.words.digit_titles import titles
 from difflab.miniature.words.vocabulary import named
 from difflab.miniature.zoo import small_language
-from difflab.training.params import FitParams
 from difflab.training.supervised import fit
-
-
-def params(**changes) -> ZooLanguageParams:
-    training = FitParams(
-        steps=60,
-        batch_size=8,
-        learning_rate=1e-2,
-        weight_decay=0.0,
-        warmup_steps=5,
-        max_grad_norm=1.0,
-        checkpoint_interval=60,
-        log_interval=20,
-    )
-    values = {"hub": None, "hidden_size": 32, "num_hidden_layers": 1, "titles": 2, "evaluated": 3}
-    return ZooLanguageParams(**{**values, "training": training, **changes})
+from fakes.zoo import language as params
 
 
 @pytest.fixture(scope="module")

@@ -8,27 +8,11 @@ from torch.nn import functional
 
 from difflab.core.base import rng
 from difflab.miniature.dataset import MINIATURE
-from difflab.miniature.params.text_models import ZooLlamaParams
 from difflab.miniature.pictures.blend import ATTRIBUTES
 from difflab.miniature.words.templates import detailed_caption
 from difflab.miniature.words.vocabulary import DIGIT, PHOTO_WORDS
 from difflab.miniature.zoo import small_rewriter
-from difflab.training.params import FitParams
-
-
-def params(**changes) -> ZooLlamaParams:
-    training = FitParams(
-        steps=60,
-        batch_size=4,
-        learning_rate=1e-2,
-        weight_decay=0.0,
-        warmup_steps=5,
-        max_grad_norm=1.0,
-        checkpoint_interval=60,
-        log_interval=60,
-    )
-    values = {"hub": None, "hidden_size": 32, "num_hidden_layers": 1, "wrong_caption": 0.5, "evaluated": 4}
-    return ZooLlamaParams(**{**values, "training": training, **changes})
+from fakes.zoo import llama as params
 
 
 @pytest.fixture(scope="module")

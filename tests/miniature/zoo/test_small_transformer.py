@@ -3,29 +3,16 @@
 import pytest
 import torch
 
-from difflab.miniature.params.image_models import ZooTransformerParams
 from difflab.miniature.zoo import small_transformer as zoo_transformer
 from difflab.models.pretrained import load_scheduler, load_transformer
-from difflab.training.params import DensityParams, FlowTrainingParams
+from fakes import zoo
 
 WIDTHS = {"latent_shape": (16, 8, 8), "joint_attention_dim": 24, "pooled_projection_dim": 12}
 
 
 @pytest.fixture(scope="module")
 def params():
-    density = DensityParams(
-        weighting_scheme="logit_normal", convention="sigma", logit_std=1.0, mode_scale=1.29, shift=1.0
-    )
-    fields = FlowTrainingParams.model_fields
-    numbers = {name: 1 for name, field in fields.items() if field.annotation in (int, float)}
-    numbers |= {"adam_beta1": 0.9, "adam_beta2": 0.9, "ema_decay": 0.0}
-    training = FlowTrainingParams(
-        **numbers, lr_scheduler="cosine", prediction_loss="velocity", gradient_checkpointing=False
-    )
-    return ZooTransformerParams(
-        hub=None, patch_size=2, num_layers=2, num_attention_heads=2, attention_head_dim=32, num_images=8,
-        photo_fraction=0.5, num_held_out=2, max_sequence_length=8, training=training, density=density, logit_mean=0.0,
-    )  # fmt: skip
+    return zoo.transformer()
 
 
 def velocity(transformer, x, prompt, pooled):

@@ -5,24 +5,11 @@ import pytest
 import torch
 from skimage.metrics import peak_signal_noise_ratio
 
-from difflab.miniature.params.image_models import ZooVaeParams
 from difflab.miniature.zoo import small_vae as zoo_vae
-from difflab.training.params import FitParams
 from difflab.training.supervised import fit
+from fakes.zoo import vae as params
 
 DIGITS = np.arange(40)
-
-
-def params(**changes):
-    training = FitParams(
-        steps=12, batch_size=8, learning_rate=2e-3, weight_decay=0.0, warmup_steps=1, max_grad_norm=1.0,
-        checkpoint_interval=100, log_interval=4,
-    )  # fmt: skip
-    values = {
-        "hub": None, "latent_channels": 16, "block_out_channels": [4, 8, 8], "layers_per_block": 1,
-        "norm_num_groups": 2, "kl_weight": 0.01, "plain_fraction": 0.25, "training": training,
-    }  # fmt: skip
-    return ZooVaeParams(**{**values, **changes})
 
 
 def test_latents_have_a_quarter_of_the_side_and_sd3s_sixteen_channels():

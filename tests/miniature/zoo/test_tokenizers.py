@@ -125,7 +125,7 @@ def test_the_chat_begins_once_and_ends_where_the_assistant_speaks(tokenizers):
     assert ids.count(llama.bos_token_id) == 1
     text = llama.decode(ids)
     assert text.endswith("- The digit is a one.<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n")
-    assert len(ids) < 0.5 * len(base_tokenizer(corpus()).tokenize(text))
+    assert len(ids) < 0.5 * len(tokenizers["base"].tokenize(text))
 
 
 @pytest.mark.parametrize("name", BUILDERS)

@@ -3,11 +3,10 @@
 import pytest
 import torch
 
-from difflab.miniature.params.text_models import ZooGemmaParams, ZooLlamaParams
 from difflab.miniature.zoo import small_gemma, small_rewriter
 from difflab.models.language.chat_model import Chat, ChatModel, Reply
 from difflab.models.params import GenerationParams
-from difflab.training.params import FitParams
+from fakes import zoo
 
 WINDOW = 32  # of the miniature's Gemma
 
@@ -30,15 +29,10 @@ def chats(count: int) -> list[Chat]:
 def model(request, tmp_path_factory):
     """Untrained, with weights so large that answers differ and rounding decides nothing."""
     folder = tmp_path_factory.mktemp("zoo") / request.param
-    training = FitParams(
-        steps=1, batch_size=1, learning_rate=1e-3, weight_decay=0, warmup_steps=0, max_grad_norm=1,
-        checkpoint_interval=1, log_interval=1,
-    )  # fmt: skip
-    values = {"hub": None, "hidden_size": 32, "num_hidden_layers": 2, "evaluated": 1, "training": training}
     if request.param == "llama":
-        built, tokenizer = small_rewriter.build(ZooLlamaParams(wrong_caption=0, **values), seed=0)
+        built, tokenizer = small_rewriter.build(zoo.llama(num_hidden_layers=2), seed=0)
     else:
-        built, tokenizer = small_gemma.build(ZooGemmaParams(**values), seed=0)
+        built, tokenizer = small_gemma.build(zoo.gemma(), seed=0)
     with torch.no_grad():
         for parameter in built.parameters():
             parameter.mul_(4 if parameter.dim() > 1 else 1)

@@ -8,7 +8,8 @@ import torch
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import read_json
 from difflab.models.params import HubRef
-from difflab.models.pipelines.pipelines import fetch, load_pipeline
+from difflab.models.pipelines.pipelines import load_pipeline
+from difflab.models.pointers import fetch
 from fakes import tiny_pipelines
 
 
@@ -41,9 +42,7 @@ def test_a_released_pipeline_is_fetched_once_and_its_pointer_kept(tmp_path, monk
     assert set(read_json(pointer)["files"]) == {
         "model_index.json", "unet/config.json", "unet/diffusion_pytorch_model.safetensors",
     }  # fmt: skip
-    monkeypatch.setattr(
-        "difflab.models.pipelines.pipelines.write_pointer", lambda *args: pytest.fail("asked again")
-    )
+    monkeypatch.setattr("difflab.models.pointers.write_pointer", lambda *args: pytest.fail("asked again"))
     assert fetch(hub) == released
 
 

@@ -8,7 +8,7 @@ from difflab.core.base import rng
 from difflab.core.base.errors import DifflabError
 from difflab.models.initial_noise import initial_noise
 from difflab.models.pipelines.prompted import Options, PromptedSampler
-from difflab.models.pipelines.schedulers import make_scheduler
+from difflab.models.pipelines.schedulers import pipeline_scheduler
 from fakes import tiny_pipelines
 
 IDS = [f"recipes-train-{n:05d}-v{n % 3}" for n in (3, 4, 8, 15)]
@@ -129,7 +129,7 @@ def test_the_noise_is_shared_by_all_options_and_prompts(pipelines, monkeypatch):
 
 def test_the_noise_of_later_steps_is_keyed_by_id(pipelines, monkeypatch):
     keys = []
-    scheduler = type(make_scheduler("ddpm", pipelines["sd"].scheduler))
+    scheduler = type(pipeline_scheduler("ddpm", pipelines["sd"].scheduler))
     original = scheduler.step
 
     def step(self, *args, generator, **kwargs):

@@ -5,7 +5,7 @@ import torch
 from diffusers import DDIMScheduler, FlowMatchEulerDiscreteScheduler
 
 from difflab.core.base.errors import DifflabError
-from difflab.models.pipelines.schedulers import SCHEDULERS, is_flow, make_scheduler, refusal
+from difflab.models.pipelines.schedulers import SCHEDULERS, is_flow, pipeline_scheduler, refusal
 
 BETAS = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "steps_offset": 1}
 FLOW = FlowMatchEulerDiscreteScheduler(shift=3.0)
@@ -43,14 +43,14 @@ def sampled(scheduler, steps: int, mean: float, std: float) -> torch.Tensor:
 def test_the_distribution_of_the_data_comes_out(name):
     """N(0.5, 0.8^2), for which the best prediction has a closed form."""
     model = FLOW if name == "flow-match" else own()
-    x = sampled(make_scheduler(name, model), 50, mean=0.5, std=0.8)
+    x = sampled(pipeline_scheduler(name, model), 50, mean=0.5, std=0.8)
     assert x.mean().item() == pytest.approx(0.5, abs=0.05)
     assert x.std().item() == pytest.approx(0.8, rel=0.08)
 
 
 @pytest.mark.parametrize("name", ["ddpm", "ddim", "euler", "dpm++"])
 def test_levels_and_prediction_are_the_models_own(name):
-    made = make_scheduler(name, own(beta_end=0.02))
+    made = pipeline_scheduler(name, own(beta_end=0.02))
     assert torch.equal(made.alphas_cumprod, own(beta_end=0.02).alphas_cumprod)
     assert made.config.prediction_type == "v_prediction"
 
@@ -59,13 +59,13 @@ def test_latents_are_never_clipped():
     """A scheduler configuration without the entry would clip to [-1, 1]."""
     bare = DDIMScheduler(**BETAS)
     assert bare.config.clip_sample
-    assert not make_scheduler("ddpm", bare).config.clip_sample
-    assert not make_scheduler("ddim", bare).config.clip_sample
+    assert not pipeline_scheduler("ddpm", bare).config.clip_sample
+    assert not pipeline_scheduler("ddim", bare).config.clip_sample
 
 
 def test_the_own_scheduler_is_a_fresh_one_of_the_same_configuration():
     model = own()
-    made = make_scheduler("own", model)
+    made = pipeline_scheduler("own", model)
     assert made is not model
     assert made.config == model.config
 
@@ -73,7 +73,7 @@ def test_the_own_scheduler_is_a_fresh_one_of_the_same_configuration():
 @pytest.mark.parametrize("steps", [5, 50, 150])
 @pytest.mark.parametrize("name", ["euler", "dpm++"])
 def test_euler_and_dpm_start_at_the_noisiest_level_for_any_number_of_steps(name, steps):
-    made = make_scheduler(name, own(timestep_spacing="leading"))
+    made = pipeline_scheduler(name, own(timestep_spacing="leading"))
     made.set_timesteps(steps)
     assert int(made.timesteps[0]) == 999
 
@@ -91,7 +91,7 @@ def test_numbers_of_steps_that_miss_much_of_the_noise_are_refused_with_one_that_
 def test_ddpm_with_trailing_timesteps_takes_any_number_of_steps():
     model = own(timestep_spacing="trailing")
     assert refusal("ddpm", model, 150) == ""
-    x = sampled(make_scheduler("ddpm", model), 150, mean=0.5, std=0.8)
+    x = sampled(pipeline_scheduler("ddpm", model), 150, mean=0.5, std=0.8)
     assert x.std().item() == pytest.approx(0.8, rel=0.04)
 
 

@@ -1,61 +1,19 @@
 """Latents come back by id, as the autoencoder made them, in few bytes."""
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from difflab.core.base import rng
 from difflab.core.base.errors import DifflabError
-from difflab.core.base.files import png_bytes
-from difflab.images.store.image_store import ImageRow, ImageStore, write_images, write_index
-from difflab.sd3.caches.latents import LatentTable, write_latents
-from difflab.sd3.caches.moments import pack, unpack
-from difflab.sd3.params.cache import LatentCacheParams
-
-
-def make_vae(**changes):
-    from diffusers.models import AutoencoderKL
-
-    torch.manual_seed(0)
-    settings = dict(
-        block_out_channels=(8, 8, 8), layers_per_block=1, latent_channels=4, norm_num_groups=4,
-        down_block_types=("DownEncoderBlock2D",) * 3, up_block_types=("UpDecoderBlock2D",) * 3,
-        shift_factor=0.1, scaling_factor=1.5, use_quant_conv=False, use_post_quant_conv=False,
-    )  # fmt: skip
-    return AutoencoderKL(**{**settings, **changes}).eval()
+from difflab.sd3.caches.latents import LatentTable
+from difflab.sd3.caches.moments import unpack
+from difflab.sd3.caching.latent_writer import pack, write_latents
+from fakes.sd3_study import latent_settings, make_store, make_vae
 
 
 @pytest.fixture(scope="module")
 def vae():
     return make_vae()
-
-
-def make_store(folder, prefix, count, size=32, start=0):
-    """An image store of smooth random pictures."""
-    import pandas as pd
-
-    generator = np.random.default_rng(start)
-    rows = []
-    for number in range(count):
-        small = generator.integers(0, 256, (6, 6, 3), dtype=np.uint8)
-        image = Image.fromarray(small).resize((size, size), Image.Resampling.BICUBIC)
-        rows.append(ImageRow(f"{prefix}-{number:05d}", "train", "", png_bytes(image)))
-    write_images(folder, rows)
-    frame = pd.DataFrame(
-        {
-            "id": [r.id for r in rows],
-            "split": "train",
-            "present": True,
-            "file": "",
-            "sha256": [r.sha256 for r in rows],
-            "width": size,
-            "height": size,
-            "Smiling": True,
-        }
-    )
-    write_index(folder, frame)
-    return ImageStore(folder)
 
 
 @pytest.fixture(scope="module")
@@ -64,13 +22,10 @@ def stores(tmp_path_factory):
     return [make_store(root / "hq", "hq", 11), make_store(root / "celeba", "celeba", 6, start=1)]
 
 
-def settings(**changes):
-    values = dict(image_size=32, mirror=True, dtype="float32", batch_size=4, shard_size=5)
-    return LatentCacheParams(**{**values, **changes})
-
-
 def write(folder, stores, vae, scratch, dtype=torch.float32, **changes):
-    return write_latents(folder, stores, vae, "f" * 16, settings(**changes), dtype=dtype, scratch=scratch)
+    return write_latents(
+        folder, stores, vae, "f" * 16, latent_settings(**changes), dtype=dtype, scratch=scratch
+    )
 
 
 @pytest.fixture(scope="module")
@@ -184,11 +139,14 @@ def test_changed_images_other_autoencoders_and_unknown_ids_are_refused(table, st
 
 
 def test_a_folder_with_a_missing_shard_or_none_at_all_is_refused(stores, vae, tmp_path):
-    with pytest.raises(DifflabError, match="is no latent cache"):
+    with pytest.raises(DifflabError, match="holds no latent cache"):
         LatentTable.load(tmp_path)
     write(tmp_path / "out", stores, vae, tmp_path / "scratch")
     shards = sorted((tmp_path / "out").glob("latents-*"))
     shards[-1].write_bytes(shards[0].read_bytes())
+    with pytest.raises(DifflabError, match="index and shards differ"):
+        LatentTable.load(tmp_path / "out")
+    shards[-1].unlink()
     with pytest.raises(DifflabError, match="index and shards differ"):
         LatentTable.load(tmp_path / "out")
 

@@ -10,13 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
-from difflab.core.base import rng
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import sha256_file
-from difflab.miniature.params.text_models import EncoderParams, ZooTextParams
-from difflab.models.text_encoders import TextEncoders, combine, encode_prompts, text_dims
-from difflab.sd3.caches.prompt_embeds import PromptTable, caption_hash, write_prompts
-from difflab.training.params import FitParams
+from difflab.sd3.caches.prompt_embeds import PromptTable, combine
+from difflab.sd3.caches.prompt_keys import caption_hash
+from difflab.sd3.caching.prompt_writer import write_prompts
+from difflab.sd3.caching.text_encoders import TextEncoders
+from fakes import zoo
+from fakes.sd3_study import FakeEncoders
 
 CAPTIONS = [
     "a handwritten three over a photo of coffee",
@@ -30,17 +31,8 @@ CAPTIONS = [
 def text_folder(tmp_path_factory):
     from difflab.miniature.zoo.small_text_encoders import draw_text_models, save_text_models
 
-    sizes = {"text_encoder": 16, "text_encoder_2": 24, "text_encoder_3": 48}
-    encoders = {name: EncoderParams(hidden_size=size, num_hidden_layers=2) for name, size in sizes.items()}
     folder = tmp_path_factory.mktemp("zoo") / "text"
-    training = FitParams(
-        steps=1, batch_size=1, learning_rate=1e-3, weight_decay=0.0, warmup_steps=0,
-        max_grad_norm=1.0, checkpoint_interval=1, log_interval=1,
-    )  # fmt: skip
-    params = ZooTextParams(
-        hub=None, max_length=24, num_images=1, num_held_out=1, training=training, **encoders
-    )
-    save_text_models(folder, draw_text_models(params, seed=0))
+    save_text_models(folder, draw_text_models(zoo.text((16, 24, 48)), seed=0))
     return folder
 
 
@@ -70,20 +62,6 @@ def table(*rows: tuple[str, str, str]) -> pd.DataFrame:
 def write(folder, captions, encoders, scratch, **changes):
     values = {"dtype": torch.float32, "batch_size": 2, "shard_size": 3, "scratch": scratch}
     return write_prompts(folder, captions, encoders, "f" * 16, **{**values, **changes})
-
-
-class FakeEncoders:
-    """Vectors that depend on the caption alone, without a network."""
-
-    lengths = {"text_encoder": 3, "text_encoder_2": 3, "text_encoder_3": 2}  # noqa: RUF012
-
-    def encode(self, captions, batch_size):
-        keys = torch.tensor([rng.key(0, "fake", c) for c in captions])
-        shapes = {"clip_l": (3, 4), "clip_g": (3, 6), "t5": (2, 12), "pooled": (5,)}
-        return {part: rng.normal(rng.fold(keys, i), shape) for i, (part, shape) in enumerate(shapes.items())}
-
-    def truncated(self, captions):
-        return {name: torch.tensor([len(c) > 5 for c in captions]) for name in self.lengths}
 
 
 def test_embeddings_are_exactly_those_of_the_pipeline(encoders, pipeline):
@@ -128,17 +106,6 @@ def test_the_batch_size_changes_nothing_but_rounding(encoders, batch_size):
     whole, parts = encoders.encode(CAPTIONS, 4), encoders.encode(CAPTIONS, batch_size)
     for part in whole:
         torch.testing.assert_close(parts[part], whole[part], rtol=1e-5, atol=1e-5)
-
-
-def test_encode_prompts_loads_and_encodes(text_folder, encoders):
-    once = encode_prompts(CAPTIONS, text_folder, 20, "cpu", torch.float32, batch_size=4)
-    kept = encoders.encode(CAPTIONS, 4)
-    assert all(torch.equal(once[part], kept[part]) for part in kept)
-
-
-def test_dimensions_for_the_transformer(text_folder, encoders):
-    prompt_embeds, pooled = combine(encoders.encode(CAPTIONS[:1], 1))
-    assert text_dims(text_folder) == (prompt_embeds.shape[-1], pooled.shape[-1]) == (48, 40)
 
 
 def test_truncated_captions_are_counted_per_encoder_and_variant(encoders, tmp_path):
@@ -268,7 +235,7 @@ def folder(tmp_path):
 def test_unknown_entries_name_the_stage_to_run(folder):
     with pytest.raises(DifflabError, match="no 'gemma' caption of a: run `dvc repro cache_prompts`"):
         PromptTable(folder).row("a", "gemma")
-    with pytest.raises(DifflabError, match="is no prompt cache"):
+    with pytest.raises(DifflabError, match="holds no prompt cache"):
         PromptTable(folder.parent)
 
 

@@ -52,7 +52,7 @@ def models():
 
 
 def generator(models, batch_size):
-    return Generator(*models, Prompts(), seed=0, batch_size=batch_size)
+    return Generator(*models, Prompts(), seed=0, batch_size=batch_size, components={})
 
 
 def settings(**changes):

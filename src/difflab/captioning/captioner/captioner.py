@@ -21,6 +21,7 @@ from torch.nn import functional
 from difflab.core.base import rng
 from difflab.core.base.errors import DifflabError
 from difflab.images.store.tensors import to_tensor
+from difflab.models.lora import add_lora, check_target, linear_layers
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from difflab.captioning.params.captioner import CaptionerLoraParams, CaptionerParams, DecodingParams
 
 VARIANT = "captioner"
-ADAPTER = "default"
 IGNORED = -100
 ENCODED_TOGETHER = 64  # images
 
@@ -70,7 +70,8 @@ class Captioner(nn.Module):
         pad = tokenizer.pad_token_id
         self.pad_token_id = tokenizer.eos_token_id if pad is None else pad
         torch.manual_seed(rng.key(seed, "init", "captioner"))
-        add_lora(language_model, settings.lora)
+        check_targets(language_model, settings.lora)
+        add_lora(language_model, lora_config(settings.lora))
         width = language_model.config.hidden_size
         self.projector = nn.Sequential(
             nn.Dropout(settings.visual_dropout),
@@ -182,27 +183,11 @@ def pooled(hidden: Tensor, side: int) -> Tensor:
     return torch.cat([first, squares], dim=1)
 
 
-def add_lora(language_model: "LlamaForCausalLM", settings: "CaptionerLoraParams") -> None:
-    """Freeze the language model and add one adapter, in float32, that changes nothing yet.
-
-    Raises:
-        DifflabError: a target names no linear layer, or the model has an adapter already.
-    """
-    if any("lora_" in name for name, _ in language_model.named_parameters()):
-        raise DifflabError("the language model has an adapter already: load it anew for another captioner")
-    linear = {name for name, module in language_model.named_modules() if isinstance(module, nn.Linear)}
-    known = sorted({name.rpartition(".")[2] for name in linear})
+def check_targets(language_model: "LlamaForCausalLM", settings: "CaptionerLoraParams") -> None:
+    """Refuse targets that name no linear layer of the language model."""
+    known = {name.rpartition(".")[2] for name in linear_layers(language_model)}
     for target in settings.targets:
-        if target not in known:
-            raise DifflabError(
-                f"captioner.lora.targets: '{target}' is no linear layer of the language model; it has "
-                f"{', '.join(known)}"
-            )
-    language_model.requires_grad_(False)
-    language_model.add_adapter(lora_config(settings), adapter_name=ADAPTER)
-    for parameter in language_model.parameters():
-        if parameter.requires_grad:
-            parameter.data = parameter.data.float()
+        check_target(target, [target], known, "captioner.lora.targets")
 
 
 def lora_config(settings: "CaptionerLoraParams"):

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from difflab.captioning.captioner.captioner import ADAPTER, Captioner, lora_config
+from difflab.captioning.captioner.captioner import Captioner, lora_config
 from difflab.captioning.params.captioner import CaptionerParams
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import atomic_path, read_json, write_json
 from difflab.models import roles
+from difflab.models.lora import ADAPTER
 
 if TYPE_CHECKING:
     from transformers import LlamaForCausalLM, PreTrainedTokenizerBase, ViTModel

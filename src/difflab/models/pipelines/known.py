@@ -5,13 +5,14 @@ from typing import TYPE_CHECKING
 
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.runtime import resolve_device, resolve_dtype
-from difflab.models.pipelines.pipelines import fetch, load_pipeline
+from difflab.models.pipelines.pipelines import load_pipeline
 from difflab.models.pipelines.prompted import PromptedSampler
+from difflab.models.pointers import fetch
 from difflab.models.roles import resolve
 
 if TYPE_CHECKING:
     from difflab.core.params.common import RuntimeParams
-    from difflab.sd3.params.sampling import PipelineParams
+    from difflab.models.params import PipelineParams
 
 TRAINED = Path("models/zoo/diffusion")
 
@@ -30,13 +31,13 @@ def find(known: "dict[str, PipelineParams]", name: str) -> str:
     return short[name]
 
 
-def load_sampler(
+def load_prompted(
     model: "PipelineParams", runtime: "RuntimeParams", *, seed: int, batch_size: int
 ) -> PromptedSampler:
     """The sampler of a model, which is downloaded where it has to be.
 
     Raises:
-        DifflabError: it is neither trained nor to be had; the stage or the licence is named.
+        DifflabError: it is not available; the stage to run or the licence to accept is named.
     """
     folder = resolve(TRAINED) if model.hub is None else fetch(model.hub)
     pipeline = load_pipeline(folder, resolve_device(runtime.device), resolve_dtype(runtime.dtype))

@@ -1,13 +1,10 @@
 """Loading text-to-image pipelines of diffusers, trained here or released."""
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import read_json
-from difflab.models.params import HubRef
-from difflab.models.roles import resolve, write_pointer
 
 if TYPE_CHECKING:
     import torch
@@ -15,21 +12,6 @@ if TYPE_CHECKING:
 
 INDEX = "model_index.json"
 KINDS = ("StableDiffusionPipeline", "StableDiffusionXLPipeline", "StableDiffusion3Pipeline")
-
-
-def fetch(hub: HubRef) -> Path:
-    """The folder of a released model in the Hugging Face cache; what the cache lacks is downloaded.
-
-    The pointer to it, with the revision that the Hub answered where none is pinned, is kept under .scratch.
-
-    Raises:
-        DifflabError: the model is out of reach, or its licence not accepted.
-    """
-    name = f"{hub.repo_id.replace('/', '--')}@{hub.revision or 'main'}"
-    pointer = Path(os.environ.get("DVC_ROOT", ".")) / ".scratch" / "hub" / name
-    if not pointer.exists():
-        write_pointer(pointer, hub)
-    return resolve(pointer)
 
 
 def load_pipeline(

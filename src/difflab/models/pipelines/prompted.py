@@ -13,7 +13,7 @@ import torch
 from difflab.core.base import rng
 from difflab.core.base.errors import DifflabError
 from difflab.models.initial_noise import initial_noise
-from difflab.models.pipelines.schedulers import make_scheduler, refusal
+from difflab.models.pipelines.schedulers import pipeline_scheduler, refusal
 
 if TYPE_CHECKING:
     from diffusers import DiffusionPipeline
@@ -73,7 +73,7 @@ class PromptedSampler:
     """Images that belong to their ids and prompts, neither to batches nor to the other images.
 
     Args:
-        pipeline: from `zoo.pipelines.load_pipeline`.
+        pipeline: from `difflab.models.pipelines.pipelines.load_pipeline`.
         distilled: whether the model was distilled to few steps without guidance, as the turbo models.
         seed: part of every noise key. One id has one noise, whatever the prompt and the options.
         batch_size: images in a forward pass; with guidance the network sees twice as many.
@@ -131,7 +131,7 @@ class PromptedSampler:
         keys = rng.fold(rng.id_keys(ids), rng.key(self.seed, "step noise")).tolist()
         # Without one the pipeline takes what its model was trained on: SDXL zeros, the others the empty prompt.
         negative = [options.negative_prompt] * len(ids) if options.negative_prompt else None
-        self.pipeline.scheduler = make_scheduler(options.scheduler, self.own)
+        self.pipeline.scheduler = pipeline_scheduler(options.scheduler, self.own)
         try:
             images = self.pipeline(
                 prompts,

@@ -8,15 +8,15 @@ dpm++        second order multistep (Lu et al. 2022, "DPM-Solver++")
 flow-match   Euler steps on the straight paths of rectified flow (Liu et al. 2022; Esser et al. 2024)
 """
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, get_args
 
 from difflab.core.base.errors import DifflabError
+from difflab.models.params import SchedulerName
 
 if TYPE_CHECKING:
     from diffusers.schedulers import SchedulerMixin
 
-SchedulerName = Literal["own", "ddpm", "ddim", "euler", "dpm++", "flow-match"]
-SCHEDULERS: tuple[SchedulerName, ...] = ("own", "ddpm", "ddim", "euler", "dpm++", "flow-match")
+SCHEDULERS = get_args(SchedulerName)
 _LEAST_REACH = 0.95
 
 
@@ -58,7 +58,7 @@ def _short_of_noise(name: str, own: "SchedulerMixin", steps: int) -> str:
     return f"{steps} steps of {name} cover {reach} of {total} levels of noise, take {divisor}"
 
 
-def make_scheduler(name: str, own: "SchedulerMixin") -> "SchedulerMixin":
+def pipeline_scheduler(name: str, own: "SchedulerMixin") -> "SchedulerMixin":
     """A fresh scheduler with the model's own noise levels and prediction.
 
     DDPM and DDIM keep the model's own choice of timesteps. Euler and DPM-Solver++ start at the noisiest level

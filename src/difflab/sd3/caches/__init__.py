@@ -1,1 +1,1 @@
-"""The caches that fine-tuning reads: latents and prompt embeddings, by sample id and content."""
+"""Reading the caches that the SD3 study trains and samples on: latents and prompt embeddings, by sample id."""

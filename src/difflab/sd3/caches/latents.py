@@ -1,34 +1,30 @@
 """Cached latents: the moments of every image under the autoencoder, found by sample id.
 
-Layout of a folder:
-    latents-00000.safetensors ...   `store.moments.Packed` of `shard_size` images
+Layout of a folder, which `cache_latents` writes (`difflab.sd3.caching.latent_writer`):
+    latents-00000.safetensors ...   `moments.Packed` of `shard_size` images
     index.parquet                   id, shard, row, sha256 (of the image's bytes)
     meta.json                       fingerprint and scaling of the autoencoder; size, mirror, precision
 
 A 1024 px image with its mirror takes 1.05 MB (16 channels of 128 x 128); 1,000 images are a handful of files.
 """
 
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pandas as pd
 import torch
 from torch import Tensor
 
 from difflab.core.base import rng
 from difflab.core.base.errors import DifflabError
-from difflab.core.base.files import atomic_path, read_json, read_parquet, write_json, write_parquet
-from difflab.core.sharding import process_chunks
-from difflab.sd3.caches.encoding import encode_moments
-from difflab.sd3.caches.moments import Packed, pack, unpack
+from difflab.core.base.files import read_json, read_parquet
+from difflab.models.roles import fingerprint
+from difflab.sd3.caches.moments import Packed, unpack
 
 if TYPE_CHECKING:
-    from diffusers.models import AutoencoderKL
-
     from difflab.images.store.image_store import ImageStore
-    from difflab.sd3.params.cache import LatentCacheParams
+
+FOLDER, VAE = Path("data/latents"), Path("models/zoo/vae")
 
 
 class LatentTable:
@@ -65,7 +61,7 @@ class LatentTable:
 
     @classmethod
     def load(cls, folder: str | Path) -> "LatentTable":
-        """Open the folder that `cache_latents` wrote.
+        """Open a folder, whatever autoencoder it is of.
 
         Raises:
             DifflabError: the folder is absent, incomplete, or one of its shards is of another run.
@@ -74,10 +70,10 @@ class LatentTable:
 
         folder = Path(folder)
         if not (folder / "meta.json").exists():
-            raise DifflabError(f"{folder} is no latent cache: run `dvc repro cache_latents`")
+            raise DifflabError(f"{folder} holds no latent cache: run `dvc repro cache_latents`")
         meta = read_json(folder / "meta.json")
         index = read_parquet(folder / "index.parquet")
-        shards = [load_file(folder / _shard_name(n)) for n in range(meta["shards"])]
+        shards = [load_file(path) for path in sorted(folder.glob("latents-*.safetensors"))]
         sizes = index.groupby("shard", sort=True).size().tolist()
         if sizes != [len(shard["mean"]) for shard in shards]:
             raise DifflabError(f"{folder}: index and shards differ: run `dvc repro cache_latents`")
@@ -129,7 +125,11 @@ class LatentTable:
                 )
 
     def check_vae(self, fingerprint: str) -> None:
-        """Refuse the cache when it comes from another autoencoder (`zoo.roles.fingerprint`)."""
+        """Refuse the cache of another autoencoder (`fingerprint`: `models.roles.fingerprint` of models/zoo/vae).
+
+        Raises:
+            DifflabError: the autoencoder has changed since.
+        """
         if self.vae != fingerprint:
             raise DifflabError(
                 f"the latents were made by autoencoder {self.vae or '?'}, not by {fingerprint}: "
@@ -182,73 +182,12 @@ class LatentTable:
         return packed
 
 
-def write_latents(
-    folder: str | Path,
-    stores: Sequence["ImageStore"],
-    vae: "AutoencoderKL",
-    fingerprint: str,
-    settings: "LatentCacheParams",
-    *,
-    dtype: torch.dtype,
-    scratch: Path,
-) -> dict | None:
-    """Encode every image of the stores and write the folder.
+def open_latents() -> LatentTable:
+    """The latents of the study.
 
-    A shard depends on its own images only: any number of processes, and a run that was stopped, give the same
-    files. Another `batch_size` changes means by float32 rounding (below 1e-5), log-variances by at most one
-    of their 255 levels.
-
-    Args:
-        vae: in eval mode, on the device to work on, in float32 (half precision would cost more than packing).
-        fingerprint: identity of the autoencoder, `zoo.roles.fingerprint(models/zoo/vae)`.
-        dtype: precision of the stored means.
-        scratch: folder of the resumable state.
-
-    Returns:
-        The content of meta.json in the main process, None in the others.
+    Raises:
+        DifflabError: they are absent, incomplete, or not of the present autoencoder.
     """
-    from safetensors.torch import save_file
-
-    store_of = {id: store for store in stores for id in store.ids}
-    ids = list(store_of)
-
-    def encode(chunk: list[str], path: Path) -> None:
-        images = encode_moments(vae, chunk, store_of, settings)
-        save_file(pack(*images, dtype=dtype), path)
-
-    shards = process_chunks(ids, settings.shard_size, scratch, encode, what="latents", suffix=".safetensors")
-    if shards is None:
-        return None
-    meta = {
-        "images": len(ids),
-        "shards": len(shards),
-        "image_size": settings.image_size,
-        "mirror": settings.mirror,
-        "dtype": str(dtype).removeprefix("torch."),
-        "vae": fingerprint,
-        "shift_factor": vae.config.shift_factor or 0.0,
-        "scaling_factor": vae.config.scaling_factor,
-    }
-    with atomic_path(folder) as temporary:
-        temporary.mkdir()
-        for number, shard in enumerate(shards):
-            shutil.copyfile(shard, temporary / _shard_name(number))
-        write_parquet(temporary / "index.parquet", _index(ids, store_of, settings.shard_size))
-        write_json(temporary / "meta.json", meta)
-    return meta
-
-
-def _index(ids: list[str], store_of: Mapping[str, "ImageStore"], shard_size: int) -> pd.DataFrame:
-    place = range(len(ids))
-    return pd.DataFrame(
-        {
-            "id": ids,
-            "shard": [p // shard_size for p in place],
-            "row": [p % shard_size for p in place],
-            "sha256": [store_of[id].sha256(id) for id in ids],
-        }
-    )
-
-
-def _shard_name(number: int) -> str:
-    return f"latents-{number:05d}.safetensors"
+    latents = LatentTable.load(FOLDER)
+    latents.check_vae(fingerprint(VAE))
+    return latents

@@ -7,7 +7,7 @@
 
 With range r of a channel's log-variance, the stored one is off by at most r / 510; a mirror mean by at most
 1 / 254 of the channel's greatest difference, whatever the precision of the mean. Only the encoder's mirror
-asymmetry of the log-variance is lost; `tests/store/test_latents.py` measures all of it.
+asymmetry of the log-variance is lost; `tests/sd3/caches/test_latents.py` measures all of it.
 """
 
 import torch
@@ -16,24 +16,6 @@ from torch import Tensor
 Packed = dict[str, Tensor]
 """mean [n, C, h, w], logvar uint8 [n, C, h, w], logvar_range float32 [n, C, 2] (least, greatest); with a
 mirror also mirror int8 [n, C, h, w], mirror_scale float32 [n, C]."""
-
-
-def pack(mean: Tensor, logvar: Tensor, mirror_mean: Tensor | None, dtype: torch.dtype) -> Packed:
-    """Encode moments [n, C, h, w]; `mirror_mean` is what the encoder gave for the mirrored images."""
-    least, greatest = logvar.amin((2, 3)).float(), logvar.amax((2, 3)).float()
-    span = (greatest - least).clamp_min(torch.finfo(torch.float32).tiny)
-    level = (logvar.float() - _spread(least)) / _spread(span) * 255
-    packed = {
-        "mean": mean.to(dtype),
-        "logvar": level.round().to(torch.uint8),
-        "logvar_range": torch.stack([least, greatest], dim=-1),
-    }
-    if mirror_mean is not None:
-        difference = mirror_mean.float() - packed["mean"].float().flip(-1)
-        scale = difference.abs().amax((2, 3)) / 127
-        level = difference / _spread(scale.clamp_min(torch.finfo(torch.float32).tiny))
-        packed |= {"mirror": level.round().to(torch.int8), "mirror_scale": scale}
-    return {name: tensor.contiguous() for name, tensor in packed.items()}
 
 
 def unpack(packed: Packed, mirrored: Tensor | None = None) -> tuple[Tensor, Tensor]:

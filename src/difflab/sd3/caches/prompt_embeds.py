@@ -1,6 +1,6 @@
 """Cached prompt embeddings: one row per distinct caption, kept per encoder, found by sample id and variant.
 
-Layout of a folder:
+Layout of a folder, which `cache_prompts` writes (`difflab.sd3.caching.prompt_writer`):
     prompts-00000.safetensors ...   clip_l, clip_g, t5, pooled of `shard_size` captions; metadata: their keys
     index.parquet                   id, variant, caption_sha256, row, key; the empty prompt is row 0, id ""
     meta.json                       lengths, precision, fingerprint of the encoders, truncated captions
@@ -15,23 +15,18 @@ from pathlib import Path
 import pandas as pd
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from difflab.core.base.errors import DifflabError
-from difflab.core.base.files import (
-    atomic_path,
-    link_or_copy,
-    read_json,
-    read_parquet,
-    sha256_bytes,
-    write_json,
-    write_parquet,
-)
-from difflab.core.sharding import process_chunks
-from difflab.images.captions import check
-from difflab.models.text_encoders import Encoded, TextEncoders, combine
+from difflab.core.base.files import read_json, read_parquet
+from difflab.images.captions import read_captions
+from difflab.models.roles import fingerprint
+from difflab.sd3.caches.prompt_keys import PARTS, caption_hash, embedding_settings, row_key
 
-EMPTY_VARIANT = "empty"
-_PARTS = ("clip_l", "clip_g", "t5", "pooled")
+FOLDER, TEXT = Path("data/prompt_embeds"), Path("models/zoo/text")
+
+Encoded = dict[str, Tensor]
+"""clip_l [n, Lc, d1], clip_g [n, Lc, d2], t5 [n, Lt, d3], pooled [n, p1 + p2]; row i belongs to caption i."""
 
 
 class PromptTable:
@@ -51,7 +46,7 @@ class PromptTable:
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
         if not (self.folder / "meta.json").exists():
-            raise DifflabError(f"{self.folder} is no prompt cache: run `dvc repro cache_prompts`")
+            raise DifflabError(f"{self.folder} holds no prompt cache: run `dvc repro cache_prompts`")
         self.meta = read_json(self.folder / "meta.json")
         self.index = read_parquet(self.folder / "index.parquet")
         self._rows = {(i, v): r for i, v, r in self.index[["id", "variant", "row"]].itertuples(index=False)}
@@ -61,6 +56,11 @@ class PromptTable:
     def __len__(self) -> int:
         """The number of rows: distinct captions and the empty prompt."""
         return self.meta["rows"]
+
+    @property
+    def text_encoders(self) -> str:
+        """Fingerprint of the encoders."""
+        return self.meta["text_encoders"]
 
     def row(self, id: str, variant: str) -> int:
         """The row of a sample's caption.
@@ -82,12 +82,12 @@ class PromptTable:
     def gather(self, rows: Tensor, device: torch.device | str | None = None) -> tuple[Tensor, Tensor]:
         """prompt_embeds [B, Lc + Lt, joint] and pooled_prompt_embeds [B, p] of int64 rows [B], as stored."""
         rows = rows.to(self._shards[0]["t5"].device)
-        prompt_embeds, pooled = combine({part: self._select(part, rows) for part in _PARTS})
+        prompt_embeds, pooled = combine({part: self._select(part, rows) for part in PARTS})
         return (prompt_embeds, pooled) if device is None else (prompt_embeds.to(device), pooled.to(device))
 
     def to(self, device: torch.device | str) -> "PromptTable":
         """Hold every row in the memory of `device`; `gather` then copies nothing between host and device."""
-        whole = {part: torch.cat([shard[part] for shard in self._shards]).to(device) for part in _PARTS}
+        whole = {part: torch.cat([shard[part] for shard in self._shards]).to(device) for part in PARTS}
         self._shards, self._starts = [whole], [0]
         return self
 
@@ -106,10 +106,14 @@ class PromptTable:
                 )
 
     def check_encoders(self, fingerprint: str) -> None:
-        """Refuse the cache of other encoders (`fingerprint`: `zoo.roles.fingerprint` of models/zoo/text)."""
-        if self.meta["text_encoders"] != fingerprint:
+        """Refuse the cache of other encoders (`fingerprint`: `models.roles.fingerprint` of models/zoo/text).
+
+        Raises:
+            DifflabError: the encoders have changed since.
+        """
+        if self.text_encoders != fingerprint:
             raise DifflabError(
-                f"{self.folder} was made by encoders {self.meta['text_encoders']}, not by {fingerprint}: "
+                f"{self.folder} was made by encoders {self.text_encoders}, not by {fingerprint}: "
                 "run `dvc repro cache_prompts`"
             )
 
@@ -125,7 +129,7 @@ class PromptTable:
         return result
 
     def _check_keys(self) -> None:
-        settings = _settings(self.meta)
+        settings = embedding_settings(self.meta)
         for entry in self.index.itertuples(index=False):
             if entry.key != row_key(entry.caption_sha256, settings):
                 raise DifflabError(
@@ -156,93 +160,28 @@ class PromptTable:
         return shards, starts
 
 
-def write_prompts(
-    folder: str | Path,
-    captions: pd.DataFrame,
-    encoders: TextEncoders,
-    fingerprint: str,
-    *,
-    dtype: torch.dtype,
-    batch_size: int,
-    shard_size: int,
-    scratch: Path,
-) -> dict | None:
-    """Embed every distinct caption of a captions table and the empty prompt, and write the folder.
-
-    Work is cut into shards, spread over processes and resumed from `scratch` (`store.sharding`).
+def open_prompts(kinds: Sequence[str]) -> PromptTable:
+    """The prompt embeddings of the study.
 
     Args:
-        captions: rows of `captions.table`; one text may occur under many ids and variants.
-        fingerprint: identity of the encoders, `zoo.roles.fingerprint(models/zoo/text)`.
-        dtype: precision of the stored embeddings.
+        kinds: of captions that are going to be used, for example "blip2".
 
-    Returns:
-        The content of meta.json in the main process, None in the others.
+    Raises:
+        DifflabError: they are absent, incomplete, or not of the present text encoders and captions.
     """
-    check(captions, "the captions")
-    texts = {caption_hash(text): text for text in captions["caption"]}
-    hashes = [caption_hash(""), *sorted(set(texts) - {caption_hash("")})]
-    texts[hashes[0]] = ""
-    meta = {
-        "rows": len(hashes),
-        "clip_length": encoders.lengths["text_encoder"],
-        "max_sequence_length": encoders.lengths["text_encoder_3"],
-        "dtype": str(dtype).removeprefix("torch."),
-        "text_encoders": fingerprint,
-        "truncated": _count_truncated(captions, encoders),
-    }
-
-    def embed(chunk: list[str], path: Path) -> None:
-        from safetensors.torch import save_file
-
-        encoded = encoders.encode([texts[h] for h in chunk], batch_size)
-        tensors = {part: encoded[part].to(dtype).contiguous() for part in _PARTS}
-        save_file(tensors, path, metadata={"keys": " ".join(row_key(h, _settings(meta)) for h in chunk)})
-
-    shards = process_chunks(
-        hashes, shard_size, scratch, embed, what="prompt embeddings", suffix=".safetensors"
-    )
-    if shards is None:
-        return None
-    with atomic_path(folder) as temporary:
-        temporary.mkdir()
-        for number, shard in enumerate(shards):
-            link_or_copy(shard, temporary / f"prompts-{number:05d}.safetensors")
-        write_parquet(temporary / "index.parquet", _index(captions, hashes, meta))
-        write_json(temporary / "meta.json", meta)
-    return meta
+    prompts = PromptTable(FOLDER)
+    prompts.check_encoders(fingerprint(TEXT))
+    for kind in kinds:
+        prompts.check_captions(read_captions(f"data/captions/{kind}.parquet"))
+    return prompts
 
 
-def caption_hash(caption: str) -> str:
-    return sha256_bytes(caption.encode())
+def combine(encoded: Encoded) -> tuple[Tensor, Tensor]:
+    """What the transformer takes: prompt_embeds [n, Lc + Lt, d3] and pooled_prompt_embeds [n, p1 + p2].
 
-
-def row_key(caption_sha256: str, settings: str) -> str:
-    """16 hex digits of everything that an embedding depends on."""
-    return sha256_bytes(f"{caption_sha256} {settings}".encode())[:16]
-
-
-def _settings(meta: dict) -> str:
-    return " ".join(
-        str(meta[name]) for name in ("text_encoders", "clip_length", "max_sequence_length", "dtype")
-    )
-
-
-def _index(captions: pd.DataFrame, hashes: list[str], meta: dict) -> pd.DataFrame:
-    row_of = {h: row for row, h in enumerate(hashes)}
-    entries = captions[["id", "variant"]].assign(caption_sha256=captions["caption"].map(caption_hash))
-    entries = entries.sort_values(["id", "variant"])
-    empty = pd.DataFrame([{"id": "", "variant": EMPTY_VARIANT, "caption_sha256": hashes[0]}])
-    index = pd.concat([empty, entries], ignore_index=True).astype(object)
-    index["row"] = index["caption_sha256"].map(row_of).astype("int64")
-    index["key"] = index["caption_sha256"].map(lambda h: row_key(h, _settings(meta)))
-    return index
-
-
-def _count_truncated(captions: pd.DataFrame, encoders: TextEncoders) -> dict[str, dict[str, int]]:
-    """Captions that an encoder cuts, per encoder and variant, counted over samples."""
-    counts: dict[str, dict[str, int]] = {}
-    for variant, rows in captions.groupby("variant", sort=True):
-        for name, cut in encoders.truncated(rows["caption"].tolist()).items():
-            counts.setdefault(name, {})[variant] = int(cut.sum())
-    return counts
+    CLIP states are joined on features and zero-padded to the width of T5, and T5 follows on the sequence axis
+    (Esser et al. 2024, section 4; `StableDiffusion3Pipeline.encode_prompt`).
+    """
+    clip = torch.cat([encoded["clip_l"], encoded["clip_g"]], dim=-1)
+    clip = functional.pad(clip, (0, encoded["t5"].shape[-1] - clip.shape[-1]))
+    return torch.cat([clip, encoded["t5"]], dim=-2), encoded["pooled"]

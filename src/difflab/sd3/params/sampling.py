@@ -5,10 +5,9 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from difflab.core.params.base import Distinct, Group
-from difflab.models.params import HubRef
+from difflab.models.params import HubRef, PipelineParams, SchedulerName
 
 Split = Literal["train", "val", "test"]
-Scheduler = Literal["own", "ddpm", "ddim", "euler", "dpm++", "flow-match"]
 
 
 class GenerateParams(Group):
@@ -48,7 +47,7 @@ class SynthesizeParams(Group):
 
     positive: str = Field(description="follows the title in every prompt")
     negative: str = Field(description="the negative prompt; empty: the empty prompt")
-    scheduler: Scheduler = Field(description="own: what the model came with")
+    scheduler: SchedulerName = Field(description="own: what the model came with")
     num_inference_steps: int = Field(ge=1)
     guidance_scale: float = Field(ge=1, description="classifier-free guidance; 1: none")
     batch_size: int = Field(ge=1, description="images in a forward pass; changes results by rounding only")
@@ -64,21 +63,11 @@ class SynthesizeParams(Group):
         return self
 
 
-class PipelineParams(Group):
-    """A text-to-image model and how it is used where nothing else is said."""
-
-    hub: HubRef | None = Field(description="null: the one that the pipeline trains, models/zoo/diffusion")
-    distilled: bool = Field(description="made for few steps without guidance and negative prompt")
-    scheduler: Scheduler
-    num_inference_steps: int = Field(ge=1)
-    guidance_scale: float = Field(ge=1, description="1: none")
-
-
 class AxesParams(Group):
     """The axes of one sweep: every combination is a cell."""
 
     models: Distinct[str] = Field(min_length=1, description="names of sweep.known")
-    schedulers: Distinct[Scheduler] = Field(min_length=1)
+    schedulers: Distinct[SchedulerName] = Field(min_length=1)
     num_inference_steps: Distinct[int] = Field(min_length=1)
     guidance_scales: Distinct[float] = Field(min_length=1)
     negative: Distinct[bool] = Field(min_length=1, description="whether the negative prompt is given")

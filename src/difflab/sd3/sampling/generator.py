@@ -14,6 +14,8 @@ from difflab.models import roles
 from difflab.models.initial_noise import initial_noise
 from difflab.models.latent_decoder import decode
 from difflab.models.pretrained import load_scheduler, load_transformer, load_vae
+from difflab.sd3.adapters import load_adapter
+from difflab.sd3.components import Components, check_base
 from difflab.sd3.sampling.flow_sampling import sample
 
 if TYPE_CHECKING:
@@ -33,6 +35,7 @@ class Generator:
         prompts: the cached embeddings, the empty prompt among them.
         seed: the study's seed, part of every noise key.
         batch_size: images in a forward pass; with guidance the transformer sees twice as many.
+        components: fingerprints of the autoencoder and of the encoders of the prompts.
     """
 
     transformer: "SD3Transformer2DModel"
@@ -41,6 +44,18 @@ class Generator:
     prompts: "PromptTable"
     seed: int
     batch_size: int
+    components: Components
+
+    def use_adapter(self, folder: Path | None) -> None:
+        """Put the adapter of a folder on the base in place of the present one; None leaves the base alone.
+
+        Raises:
+            DifflabError: there is none, or it was trained on another base, autoencoder or text encoders.
+        """
+        if getattr(self.transformer, "peft_config", None):
+            self.transformer.unload_lora()
+        if folder is not None:
+            load_adapter(self.transformer, folder, self.components)
 
     @property
     def latent_shape(self) -> tuple[int, int, int]:
@@ -89,17 +104,19 @@ def load_generator(
     """Load the base transformer, its scheduler and the autoencoder.
 
     Raises:
-        DifflabError: the prompts were not made for this transformer.
+        DifflabError: the prompts or the autoencoder do not belong to this transformer.
     """
     device = runtime.resolve_device(settings.device)
     base = roles.resolve(models / "transformer")
+    components = {"vae": roles.fingerprint(models / "vae"), "text_encoders": prompts.text_encoders}
+    check_base(base, components)
     transformer = load_transformer(base, device, runtime.resolve_dtype(settings.dtype))
     check_widths(prompts, transformer)
     if settings.compile:
         for block in transformer.transformer_blocks:
             block.compile()
     vae = load_vae(roles.resolve(models / "vae"), device)
-    return Generator(transformer, load_scheduler(base), vae, prompts, seed, batch_size)
+    return Generator(transformer, load_scheduler(base), vae, prompts, seed, batch_size, components)
 
 
 def check_widths(prompts: "PromptTable", transformer: "SD3Transformer2DModel") -> None:

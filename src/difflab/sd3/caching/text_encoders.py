@@ -2,16 +2,15 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from difflab.core.base.errors import DifflabError
-from difflab.core.base.files import read_json
 
-Encoded = dict[str, Tensor]
-"""clip_l [n, Lc, d1], clip_g [n, Lc, d2], t5 [n, Lt, d3], pooled [n, p1 + p2]; row i belongs to caption i."""
+if TYPE_CHECKING:
+    from difflab.sd3.caches.prompt_embeds import Encoded
 
 CLIP = ("text_encoder", "text_encoder_2")
 T5 = "text_encoder_3"
@@ -22,7 +21,7 @@ class TextEncoders:
 
     Args:
         folder: text_encoder, tokenizer, text_encoder_2, tokenizer_2, text_encoder_3, tokenizer_3, each
-            as `save_pretrained` wrote it (`zoo.roles.resolve(models/zoo/text)`).
+            as `save_pretrained` wrote it (`models.roles.resolve(models/zoo/text)`).
         max_sequence_length: tokens of the T5 encoder; CLIP's are its tokenizer's `model_max_length`.
         device: where the encoders run.
         dtype: precision in which they run.
@@ -49,7 +48,7 @@ class TextEncoders:
         self.device = torch.device(device)
 
     @torch.no_grad()
-    def encode(self, captions: Sequence[str], batch_size: int) -> Encoded:
+    def encode(self, captions: Sequence[str], batch_size: int) -> "Encoded":
         """Embed captions; each is padded and cut to the encoder's length, so rows do not depend on others.
 
         Returns:
@@ -70,7 +69,7 @@ class TextEncoders:
             for name, tokenizer in self.tokenizers.items()
         }
 
-    def _encode(self, captions: list[str]) -> Encoded:
+    def _encode(self, captions: list[str]) -> "Encoded":
         clip_l, pooled_l = self._clip(CLIP[0], captions)
         clip_g, pooled_g = self._clip(CLIP[1], captions)
         t5 = self.encoders[T5](self._tokens(T5, captions))[0]
@@ -95,37 +94,6 @@ class TextEncoders:
             return_tensors="pt",
         )
         return tokens["input_ids"].to(self.device)
-
-
-def encode_prompts(
-    captions: Sequence[str],
-    text_folder: str | Path,
-    max_sequence_length: int,
-    device: torch.device | str,
-    dtype: torch.dtype,
-    batch_size: int,
-) -> Encoded:
-    """Load the encoders of `text_folder`, embed the captions, forget the encoders."""
-    return TextEncoders(text_folder, max_sequence_length, device, dtype).encode(captions, batch_size)
-
-
-def combine(encoded: Encoded) -> tuple[Tensor, Tensor]:
-    """What the transformer takes: prompt_embeds [n, Lc + Lt, d3] and pooled_prompt_embeds [n, p1 + p2].
-
-    CLIP states are joined on features and zero-padded to the width of T5, and T5 follows on the sequence axis
-    (Esser et al. 2024, section 4; `StableDiffusion3Pipeline.encode_prompt`).
-    """
-    clip = torch.cat([encoded["clip_l"], encoded["clip_g"]], dim=-1)
-    clip = functional.pad(clip, (0, encoded["t5"].shape[-1] - clip.shape[-1]))
-    return torch.cat([clip, encoded["t5"]], dim=-2), encoded["pooled"]
-
-
-def text_dims(text_folder: str | Path) -> tuple[int, int]:
-    """(joint_attention_dim, pooled_projection_dim) that a transformer needs for these encoders."""
-    folder = Path(text_folder)
-    _check_layout(folder)
-    configs = {name: read_json(folder / name / "config.json") for name in (*CLIP, T5)}
-    return configs[T5]["d_model"], sum(configs[name]["projection_dim"] for name in CLIP)
 
 
 def _check_layout(folder: Path) -> None:

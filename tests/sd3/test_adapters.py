@@ -7,9 +7,18 @@ import torch
 from safetensors import safe_open
 
 from difflab.core.base.errors import DifflabError
-from difflab.models.lora import FILE_NAME, add_lora, base_fingerprint, load_lora, matched_modules, save_lora
+from difflab.sd3.adapters import (
+    FILE_NAME,
+    adapt,
+    base_fingerprint,
+    load_adapter,
+    matched_modules,
+    peft_config,
+    save_adapter,
+)
 from fakes.flow import JOINT, POOLED, SIZE, TOKENS, lora_settings, tiny_transformer
 
+COMPONENTS = {"vae": "1" * 16, "text_encoders": "2" * 16}
 ATTN = 8 + 8 + 7  # the last block has no to_add_out
 
 
@@ -27,7 +36,7 @@ def output(transformer):
 def trained(settings):
     """A tiny transformer whose adapter does something."""
     transformer = tiny_transformer()
-    add_lora(transformer, settings, seed=1)
+    adapt(transformer, settings, seed=1)
     generator = torch.Generator().manual_seed(2)
     with torch.no_grad():
         for parameter in transformer.parameters():
@@ -38,7 +47,7 @@ def trained(settings):
 
 def test_a_fresh_adapter_changes_nothing_and_freezes_the_base():
     transformer, base = tiny_transformer(), tiny_transformer()
-    modules = add_lora(transformer, lora_settings(), seed=1)
+    modules = adapt(transformer, lora_settings(), seed=1)
     assert torch.equal(output(transformer), output(base))
     assert len(modules) == ATTN
     assert all(".lora_" in n for n, p in transformer.named_parameters() if p.requires_grad)
@@ -48,7 +57,7 @@ def test_a_fresh_adapter_changes_nothing_and_freezes_the_base():
 def test_its_weights_are_float32_and_depend_on_the_seed_only():
     def weights(seed):
         transformer = tiny_transformer().to(torch.bfloat16)
-        add_lora(transformer, lora_settings(), seed)
+        adapt(transformer, lora_settings(), seed)
         return torch.cat([p.flatten() for p in transformer.parameters() if p.requires_grad])
 
     torch.manual_seed(0)
@@ -64,10 +73,10 @@ def test_a_reloaded_adapter_gives_the_same_output(tmp_path, alpha):
     """Rank is 4: the scale alpha / rank must travel with the file."""
     settings = lora_settings(alpha=alpha, blocks=[0, 2])
     transformer = trained(settings)
-    save_lora(tmp_path, transformer, settings)
+    save_adapter(tmp_path, transformer, settings, COMPONENTS)
     fresh = tiny_transformer().eval()
     before = output(fresh)
-    load_lora(fresh, tmp_path)
+    load_adapter(fresh, tmp_path, COMPONENTS)
     assert (output(fresh) - output(transformer)).abs().max() < 1e-6
     assert (output(fresh) - before).abs().max() > 1e-3
     fresh.unload_lora()
@@ -79,7 +88,7 @@ def test_diffusers_pipeline_loads_it_with_its_alpha(tmp_path):
 
     settings = lora_settings(alpha=1.0)
     transformer = trained(settings)
-    save_lora(tmp_path, transformer, settings)
+    save_adapter(tmp_path, transformer, settings, COMPONENTS)
     pipeline = StableDiffusion3Pipeline(
         transformer=tiny_transformer().eval(),
         scheduler=FlowMatchEulerDiscreteScheduler(shift=3.0),
@@ -95,7 +104,7 @@ def test_peft_loads_it_with_its_alpha(tmp_path):
 
     settings = lora_settings(alpha=1.0, targets=["attn", "ff"])
     transformer = trained(settings)
-    save_lora(tmp_path, transformer, settings)
+    save_adapter(tmp_path, transformer, settings, COMPONENTS)
     with safe_open(tmp_path / FILE_NAME, framework="pt") as file:
         facts = json.loads(file.metadata()["lora_adapter_metadata"])
         tensors = {n.removeprefix("transformer."): file.get_tensor(n) for n in file.keys()}  # noqa: SIM118
@@ -109,32 +118,52 @@ def test_the_file_says_what_it_is_and_is_the_same_every_time(tmp_path):
     settings = lora_settings(alpha=2.0, blocks=[1])
     transformer = trained(settings)
     for name in ("a", "b"):
-        save_lora(tmp_path / name, transformer, settings)
+        save_adapter(tmp_path / name, transformer, settings, COMPONENTS)
     assert (tmp_path / "a" / FILE_NAME).read_bytes() == (tmp_path / "b" / FILE_NAME).read_bytes()
     with safe_open(tmp_path / "a" / FILE_NAME, framework="pt") as file:
         facts = json.loads(file.metadata()["lora_adapter_metadata"])
     assert (facts["transformer.r"], facts["transformer.lora_alpha"]) == (4, 2.0)
     assert (facts["difflab.targets"], facts["difflab.blocks"]) == (["attn"], [1])
     assert facts["difflab.base"] == base_fingerprint(tiny_transformer())
+    assert (facts["difflab.vae"], facts["difflab.text_encoders"]) == ("1" * 16, "2" * 16)
 
 
 def test_a_file_of_another_base_is_refused(tmp_path):
     settings = lora_settings()
-    save_lora(tmp_path, trained(settings), settings)
+    save_adapter(tmp_path, trained(settings), settings, COMPONENTS)
     with pytest.raises(DifflabError, match="another base transformer"):
-        load_lora(tiny_transformer(seed=1), tmp_path)
+        load_adapter(tiny_transformer(seed=1), tmp_path, COMPONENTS)
     with pytest.raises(DifflabError, match="another base transformer"):
-        load_lora(tiny_transformer(sample_size=8), tmp_path)
+        load_adapter(tiny_transformer(sample_size=8), tmp_path, COMPONENTS)
+
+
+@pytest.mark.parametrize(
+    ("part", "name"), [("vae", "another autoencoder"), ("text_encoders", "other text encoders")]
+)
+def test_an_adapter_trained_with_other_components_is_refused(tmp_path, part, name):
+    settings = lora_settings()
+    save_adapter(tmp_path, trained(settings), settings, COMPONENTS)
+    with pytest.raises(
+        DifflabError, match=rf"was trained with {name} \(.*, not 3333.*\): run its finetune stage"
+    ):
+        load_adapter(tiny_transformer(), tmp_path, {**COMPONENTS, part: "3" * 16})
+
+
+def test_without_an_alpha_the_rank_is_taken():
+    scales = [
+        peft_config(tiny_transformer(), lora_settings(rank=2, alpha=a))["lora_alpha"] for a in (None, 4)
+    ]
+    assert scales == [2, 4]
 
 
 def test_files_that_are_absent_or_foreign_are_refused(tmp_path):
     from safetensors.torch import save_file
 
     with pytest.raises(DifflabError, match="is missing: run the finetune stage"):
-        load_lora(tiny_transformer(), tmp_path)
+        load_adapter(tiny_transformer(), tmp_path, COMPONENTS)
     save_file({"transformer.x.lora_A.weight": torch.zeros(1)}, tmp_path / FILE_NAME)
     with pytest.raises(DifflabError, match="not written by difflab"):
-        load_lora(tiny_transformer(), tmp_path)
+        load_adapter(tiny_transformer(), tmp_path, COMPONENTS)
 
 
 def test_the_fingerprint_sees_weights_but_not_adapters_or_precision():
@@ -162,7 +191,7 @@ def test_the_second_attention_of_sd35_has_its_own_preset():
 @pytest.mark.parametrize("blocks", ["all", [1], [2, 0]])
 def test_peft_adapts_exactly_the_matched_modules(targets, blocks):
     settings, transformer = lora_settings(targets=targets, blocks=blocks), tiny_transformer()
-    modules = add_lora(transformer, settings, seed=0)
+    modules = adapt(transformer, settings, seed=0)
     adapted = {n.split(".lora_")[0] for n, p in transformer.named_parameters() if p.requires_grad}
     assert adapted == set(modules)
 
@@ -179,4 +208,4 @@ def test_peft_adapts_exactly_the_matched_modules(targets, blocks):
 )
 def test_targets_and_blocks_that_do_not_exist_are_errors(changes, message):
     with pytest.raises(DifflabError, match=message):
-        add_lora(tiny_transformer(), lora_settings(**changes), seed=0)
+        adapt(tiny_transformer(), lora_settings(**changes), seed=0)

@@ -1,0 +1,114 @@
+"""Pointers to released models, in place of weights that the pipeline trains (`difflab.models.roles` reads them)."""
+
+import fnmatch
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from difflab.core.base.errors import DifflabError
+from difflab.core.base.files import atomic_path, sha256_file, write_json
+from difflab.models.roles import (
+    NOT_LOADED,
+    POINTER,
+    ask,
+    cached_snapshot,
+    describe,
+    is_local,
+    offline,
+    patterns,
+    resolve,
+)
+
+if TYPE_CHECKING:
+    from difflab.core.stage import Stage
+    from difflab.models.params import HubRef
+
+_SHA256_LENGTH = 64
+
+
+def point_to(stage: "Stage", hub: "HubRef | None", folder: Path) -> bool:
+    """Make a role a pointer to a released model, where the parameters name one.
+
+    Args:
+        stage: the zoo stage of the role.
+        hub: of its parameters; None where the pipeline trains the model.
+        folder: of the role.
+
+    Returns:
+        Whether the stage has done its work by that.
+    """
+    if hub is None:
+        return False
+    with atomic_path(folder) as temporary:
+        write_pointer(temporary, hub)
+    stage.write_metrics(f"metrics/zoo_{folder.name}.json", {"trained": 0})
+    stage.done(f"wrote {folder}, a pointer to {hub.repo_id}")
+    return True
+
+
+def write_pointer(folder: str | Path, hub: "HubRef") -> None:
+    """Write `folder`/source.json: repository, exact revision, the role's files and their sha256 where known.
+
+    The list of files comes from the Hub (nothing is downloaded), or from the Hugging Face cache when offline.
+    The Hub knows the sha256 of large files only; the others, fixed by the revision, are listed with null.
+
+    Raises:
+        DifflabError: the repository or revision is unknown, out of reach, or its licence not accepted.
+    """
+    if is_local(hub.repo_id):
+        root = Path(hub.repo_id)
+        revision, files = None, {name: sha256_file(root / name) for name in _names(root)}
+    elif offline():
+        revision, files = _from_cache(hub)
+    else:
+        revision, files = _from_hub(hub)
+    files = {name: files[name] for name in sorted(files) if _listed(name, hub)}
+    if not files:
+        raise DifflabError(
+            f"{hub.repo_id} has no file like {patterns(hub)}: see subfolder and allow_patterns"
+        )
+    write_json(Path(folder) / POINTER, {**hub.model_dump(), "revision": revision, "files": files})
+
+
+def fetch(hub: "HubRef") -> Path:
+    """The folder of a released model in the Hugging Face cache; what the cache lacks is downloaded.
+
+    The pointer to it, with the revision that the Hub answered where none is pinned, is kept under .scratch.
+
+    Raises:
+        DifflabError: the model is out of reach, or its licence not accepted.
+    """
+    name = f"{hub.repo_id.replace('/', '--')}@{hub.revision or 'main'}"
+    pointer = Path(os.environ.get("DVC_ROOT", ".")) / ".scratch" / "hub" / name
+    if not pointer.exists():
+        write_pointer(pointer, hub)
+    return resolve(pointer)
+
+
+def _from_hub(hub: "HubRef") -> tuple[str, dict[str, str | None]]:
+    from huggingface_hub import HfApi
+
+    info = ask(hub, lambda: HfApi().model_info(hub.repo_id, revision=hub.revision, files_metadata=True))
+    return info.sha, {s.rfilename: s.lfs.sha256 if s.lfs else None for s in info.siblings}
+
+
+def _from_cache(hub: "HubRef") -> tuple[str, dict[str, str | None]]:
+    root = cached_snapshot(hub)
+    if root is None:
+        raise DifflabError(
+            f"{describe(hub)} is not in the Hugging Face cache: run once without HF_HUB_OFFLINE"
+        )
+    blobs = {name: (root / name).resolve().name for name in _names(root)}
+    return root.name, {name: blob if len(blob) == _SHA256_LENGTH else None for name, blob in blobs.items()}
+
+
+def _listed(name: str, hub: "HubRef") -> bool:
+    """Whether a file of the repository belongs to the role."""
+    if any(fnmatch.fnmatch(name, p) for p in NOT_LOADED) or name.startswith("."):
+        return False
+    chosen = patterns(hub)
+    return chosen is None or any(fnmatch.fnmatch(name, p) for p in chosen)
+
+
+def _names(root: Path) -> list[str]:
+    return [p.relative_to(root).as_posix() for p in sorted(root.rglob("*")) if p.is_file()]

@@ -1,0 +1,1 @@
+"""Writing the caches: images through the autoencoder, captions through the text encoders."""

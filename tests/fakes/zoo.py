@@ -1,0 +1,75 @@
+"""Parameters of the zoo in its smallest size: a builder for each group, of which tests change what matters to them."""
+
+from difflab.miniature.params.image_models import ZooTransformerParams, ZooVaeParams
+from difflab.miniature.params.text_models import (
+    EncoderParams,
+    ZooGemmaParams,
+    ZooLanguageParams,
+    ZooLlamaParams,
+    ZooTextParams,
+)
+from difflab.miniature.params.vision_models import TransformerSize, ZooBlip2Params
+from difflab.training.params import FitParams
+from fakes.flow import density_params, flow_settings
+
+
+def fit_params(**changes) -> FitParams:
+    values = {
+        "steps": 60, "batch_size": 4, "learning_rate": 1e-2, "weight_decay": 0.0, "warmup_steps": 5,
+        "max_grad_norm": 1.0, "checkpoint_interval": 1000, "log_interval": 1000,
+    }  # fmt: skip
+    return FitParams(**{**values, **changes})
+
+
+def vae(**changes) -> ZooVaeParams:
+    values = {
+        "hub": None, "latent_channels": 16, "block_out_channels": [4, 8, 8], "layers_per_block": 1,
+        "norm_num_groups": 2, "kl_weight": 0.01, "plain_fraction": 0.25,
+        "training": fit_params(steps=12, batch_size=8, learning_rate=2e-3, warmup_steps=1, log_interval=4),
+    }  # fmt: skip
+    return ZooVaeParams(**{**values, **changes})
+
+
+def text(widths: tuple[int, int, int], **changes) -> ZooTextParams:
+    names = ("text_encoder", "text_encoder_2", "text_encoder_3")
+    encoders = {
+        n: EncoderParams(hidden_size=w, num_hidden_layers=2) for n, w in zip(names, widths, strict=True)
+    }
+    values = {"hub": None, "max_length": 24, "num_images": 1, "num_held_out": 1, "training": fit_params()}
+    return ZooTextParams(**{**values, **encoders, **changes})
+
+
+def transformer(**changes) -> ZooTransformerParams:
+    values = {
+        "hub": None, "patch_size": 2, "num_layers": 2, "num_attention_heads": 2, "attention_head_dim": 32,
+        "num_images": 8, "photo_fraction": 0.5, "num_held_out": 2, "max_sequence_length": 8,
+        "training": flow_settings(), "density": density_params(convention="sigma", shift=1.0), "logit_mean": 0.0,
+    }  # fmt: skip
+    return ZooTransformerParams(**{**values, **changes})
+
+
+def llama(**changes) -> ZooLlamaParams:
+    values = {"hidden_size": 32, "num_hidden_layers": 1, "wrong_caption": 0.5, "evaluated": 4}
+    return ZooLlamaParams(**{"hub": None, "training": fit_params(), **values, **changes})
+
+
+def gemma(**changes) -> ZooGemmaParams:
+    values = {"hidden_size": 32, "num_hidden_layers": 2, "evaluated": 4}
+    return ZooGemmaParams(**{"hub": None, "training": fit_params(), **values, **changes})
+
+
+def language(**changes) -> ZooLanguageParams:
+    values = {"hidden_size": 32, "num_hidden_layers": 1, "titles": 2, "evaluated": 3}
+    training = fit_params(batch_size=8, log_interval=20)
+    return ZooLanguageParams(**{"hub": None, "training": training, **values, **changes})
+
+
+def size(**changes) -> TransformerSize:
+    values = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 64}
+    return TransformerSize(**{**values, **changes})
+
+
+def blip2(**changes) -> ZooBlip2Params:
+    training = fit_params(steps=150, batch_size=16, learning_rate=3e-3, warmup_steps=10)
+    values = {"num_query_tokens": 3, "qformer": size(), "text": size(), "training": training}
+    return ZooBlip2Params(**{"hub": None, **values, **changes})
