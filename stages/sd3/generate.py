@@ -2,14 +2,17 @@
 
 from pathlib import Path
 
+import numpy as np
+
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import atomic_path
 from difflab.core.stage import Stage, run
-from difflab.images.generated import read_images, write_generated
+from difflab.images.generated_reader import GeneratedImages
 from difflab.images.grid import grid
 from difflab.images.store.image_store import ImageStore
 from difflab.models.lora import load_lora
 from difflab.sd3.caches.prompt_embeds import PromptTable
+from difflab.sd3.sampling.generation import generate_archive
 from difflab.sd3.sampling.generator import load_generator
 
 ADAPTERS = ("pretrained", "minus", "zero", "plus")
@@ -31,11 +34,11 @@ def main(stage: Stage, *, adapter: str) -> None:
                 generator.transformer.unload_lora()
             load_lora(generator.transformer, Path("models/finetune") / f"{captions}-{adapter}")
         archive = folder / f"{captions}.zip"
-        if write_generated(archive, generator, ids, captions, settings, stage.scratch()):
+        if generate_archive(archive, generator, ids, captions, settings, stage.scratch()):
             picture = Path("plots/grids") / f"{adapter}-{captions}.png"
-            chosen = ids[: settings.grid_images]
+            shown = GeneratedImages(archive).read(settings.seeds[0], ids[: settings.grid_images])
             with atomic_path(picture) as temporary:
-                grid(read_images(archive, chosen, settings.seeds[0]), ncols=8).save(temporary)
+                grid(list(map(np.asarray, shown)), ncols=8).save(temporary)
             stage.run.log_artifact(picture)
     count = len(ids) * len(settings.seeds)
     stage.done(f"wrote {folder}, {count} images for each of {len(CAPTIONS)} kinds of captions")

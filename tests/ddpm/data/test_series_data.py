@@ -10,8 +10,8 @@ from difflab.ddpm.data.pixels import load_pixels
 from difflab.ddpm.data.series_data import Split, copies, latent_split, pixel_split, write_latents
 from difflab.ddpm.params.series import SettingParams
 from difflab.ddpm.training.denoiser_training import ImageSet, to_float
-from difflab.images.preparing.samples import Sample
-from difflab.images.store.image_store import ImageStore, write_store
+from difflab.images.store.image_store import ImageStore
+from difflab.images.store_writer import Sample, write_store
 from fakes.set_archives import encoded
 
 IDS = [f"set-{n:05d}" for n in range(6)]

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from difflab.core.base.errors import DifflabError
-from difflab.images.archives.archive import open_archive
+from difflab.images.archives.opening import open_archive
 from difflab.images.celeba import tables
 from fakes.face_archives import NAMES, attribute_table
 

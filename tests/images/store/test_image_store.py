@@ -13,8 +13,8 @@ from PIL import Image
 
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import sha256_bytes, sha256_file
-from difflab.images.preparing.samples import Sample
-from difflab.images.store.image_store import INDEX_COLUMNS, ImageRow, ImageStore, write_images, write_store
+from difflab.images.store.image_store import ImageStore
+from difflab.images.store_writer import INDEX_COLUMNS, ImageRow, Sample, write_images, write_store
 
 
 def png(seed: int, size: int = 4) -> bytes:

@@ -8,7 +8,8 @@ from PIL import Image
 from difflab.core.base import rng
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import png_bytes
-from difflab.images.store.image_store import ImageRow, ImageStore, write_images, write_index
+from difflab.images.store.image_store import ImageStore
+from difflab.images.store_writer import ImageRow, write_images, write_index
 from difflab.sd3.caches.latents import LatentTable, write_latents
 from difflab.sd3.caches.moments import pack, unpack
 from difflab.sd3.params.cache import LatentCacheParams

@@ -14,7 +14,7 @@ from PIL import Image
 from difflab.core.base.errors import DifflabError, Interrupted
 from difflab.core.base.files import png_bytes, sha256_bytes
 from difflab.images.captions import read_captions
-from difflab.images.store.image_store import INDEX_COLUMNS, ImageRow, write_images, write_index
+from difflab.images.store_writer import INDEX_COLUMNS, ImageRow, write_images, write_index
 from difflab.miniature.params.vision_models import TransformerSize, ZooBlip2Params
 from difflab.miniature.pictures import blend
 from difflab.miniature.zoo import small_blip2 as zoo_blip2

@@ -13,7 +13,7 @@ from PIL import Image
 from difflab.core.base.errors import Interrupted
 from difflab.core.base.files import png_bytes, sha256_bytes
 from difflab.images.captions import COLUMNS, read_captions, write_captions
-from difflab.images.store.image_store import ImageRow, write_images, write_index
+from difflab.images.store_writer import ImageRow, write_images, write_index
 from difflab.miniature.params.text_models import ZooLlamaParams
 from difflab.miniature.pictures.blend import ATTRIBUTES, plain
 from difflab.miniature.words.templates import detailed_caption
