@@ -9,8 +9,9 @@ from difflab.core.base.files import atomic_path
 from difflab.core.stage import Stage, run
 from difflab.ddpm import autoencoder
 from difflab.ddpm.data.labels import class_names
+from difflab.ddpm.data.latent_writer import write_latent_splits
 from difflab.ddpm.data.pixels import load_pixels
-from difflab.ddpm.data.series_data import Split, write_latents
+from difflab.ddpm.data.series_data import Split
 from difflab.images.store.image_store import ImageStore
 from difflab.metrics.psnr import psnr
 from difflab.miniature.zoo.small_vae import set_scaling
@@ -45,7 +46,7 @@ def main(stage: Stage) -> None:
     }
     with atomic_path(FOLDER) as temporary:
         vae.save_pretrained(temporary / "vae")
-        write_latents(temporary, splits)
+        write_latent_splits(temporary, splits)
 
     some = splits["test"].pixels[:TEST_IMAGES]
     restored = torch.from_numpy(decode(vae, some.to(device))).permute(0, 3, 1, 2)

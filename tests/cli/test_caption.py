@@ -89,7 +89,7 @@ def test_an_address_is_refused():
 def test_a_picture_that_ends_too_early_is_one_line(work, tmp_path, name):
     whole = (work / "photos" / name).read_bytes()
     (tmp_path / name).write_bytes(whole[: len(whole) - 30])
-    with pytest.raises(DifflabError, match="^unreadable: "):
+    with pytest.raises(DifflabError, match=r"^unreadable: "):
         captions(work, str(tmp_path / name))
 
 

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from difflab.core.base.errors import DifflabError
-from difflab.images.store.decode import decode, image_size
 
 if TYPE_CHECKING:
     from difflab.core.params.common import RuntimeParams
@@ -29,6 +28,8 @@ def caption(
     Raises:
         DifflabError: a path is no picture, or the model or one of its bases is missing or damaged.
     """
+    from difflab.images.store.decoder import decode_image, image_size
+
     files = pictures(paths)
     for file in files:
         image_size(_content(file), str(file))  # all of them before the models are loaded, which takes longer
@@ -54,7 +55,7 @@ def caption(
         decoding = decoding.model_copy(update={"num_beams": num_beams})
     for start in range(0, len(files), decoding.batch_size):
         batch = files[start : start + decoding.batch_size]
-        images = [decode(_content(file), str(file)) for file in batch]
+        images = [decode_image(_content(file), str(file)) for file in batch]
         yield from zip(batch, captioner.captions_of(images, decoding), strict=True)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from difflab.core.base.errors import DifflabError
-from difflab.images.store.decode import decode
+from difflab.images.store.decoder import decode_image
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -42,7 +42,7 @@ class GeneratedImages:
         """Images of one seed as RGB, all in the order of `ids(seed)` or those asked for in theirs."""
         chosen = self.ids(seed) if ids is None else ids
         for id, content in zip(chosen, self.read_bytes(seed, chosen), strict=True):
-            yield decode(content, f"{self.path}: {id}")
+            yield decode_image(content, f"{self.path}: {id}")
 
     def read_bytes(self, seed: int, ids: Sequence[str]) -> Iterator[bytes]:
         """The PNG files of images of one seed."""

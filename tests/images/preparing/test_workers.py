@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from difflab.images.preparing.workers import UNREADABLE, Prepared, checked, face_png, square_png
-from difflab.images.store.decode import decode
+from difflab.images.store.decoder import decode_image
 from difflab.images.store.tensors import to_tensor, to_uint8
 from fakes.set_archives import decoded, encoded, pixels
 
@@ -20,7 +20,7 @@ def test_pixels_of_the_size_are_kept_exactly(shape):
 def test_it_is_the_rule_by_which_networks_are_fed(width, height):
     content = encoded(width, height)
     square = square_png((content, 16))
-    expected = to_uint8(to_tensor([decode(content, "a")], 16))[0]
+    expected = to_uint8(to_tensor([decode_image(content, "a")], 16))[0]
     assert np.array_equal(decoded(square.image), expected)
     assert square.cropped == (width != height)
 

@@ -13,7 +13,7 @@ from difflab.core.base.files import atomic_path, png_bytes, read_parquet, write_
 from difflab.images.captions import write_captions
 from difflab.images.generated_reader import GeneratedImages
 from difflab.images.generated_writer import write_generated
-from difflab.images.store.decode import decode
+from difflab.images.store.decoder import decode_image
 from difflab.images.store_writer import Sample, write_store
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def _samples(parts: Iterable[Path], image_size: int | None) -> Iterator[Sample]:
         generated = GeneratedImages(part)
         ids = generated.ids(SEED)
         for id, content in zip(ids, generated.read_bytes(SEED, ids), strict=True):
-            picture = decode(content, f"{part}: {id}")
+            picture = decode_image(content, f"{part}: {id}")
             if image_size is not None and max(picture.size) != image_size:
                 picture = resized(picture, image_size)
                 content = png_bytes(picture)

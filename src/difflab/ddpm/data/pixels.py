@@ -1,18 +1,21 @@
 """A whole image set in memory, ready for training."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from difflab.images.store.image_store import ImageStore
 from difflab.images.store.tensors import to_tensor, to_uint8
+
+if TYPE_CHECKING:
+    from difflab.images.store.image_store import ImageStore
 
 _CHUNK = 1000  # images decoded together; changes nothing
 
 
-def load_pixels(store: ImageStore, ids: Sequence[str], size: int, channels: int) -> Tensor:
+def load_pixels(store: "ImageStore", ids: Sequence[str], size: int, channels: int) -> Tensor:
     """The images of `ids`: centre crop to the largest square, PIL's antialiased bicubic resize.
 
     Args:

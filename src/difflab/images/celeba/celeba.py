@@ -8,7 +8,7 @@ import pandas as pd
 
 from difflab.core.base import runtime
 from difflab.core.base.errors import DifflabError
-from difflab.images.celeba import tables
+from difflab.images.celeba import annotations
 from difflab.images.celeba.celeba_hq import by_id
 from difflab.images.preparing.samples import present_files, read_image, refuse_unreadable
 from difflab.images.preparing.workers import face_png, ordered_map
@@ -28,7 +28,7 @@ def read_table(archive: "Archive") -> pd.DataFrame:
     """The attribute table: bool DataFrame by id ("celeba-000123"), columns file, then the attributes."""
     name = archive.locate(ATTRIBUTES) + ATTRIBUTES
     with archive.open(name) as stream:
-        table = tables.read_attributes(stream, name)
+        table = annotations.read_attributes(stream, name)
     return by_id(table, "celeba-{:06d}", name)
 
 
@@ -36,7 +36,7 @@ def read_boxes(archive: "Archive") -> dict[str, tuple[int, int, int, int]]:
     """Face boxes (x, y, width, height in pixels) by file."""
     name = archive.locate(BOXES) + BOXES
     with archive.open(name) as stream:
-        return tables.read_boxes(stream, name)
+        return annotations.read_boxes(stream, name)
 
 
 def check_same_attributes(table: pd.DataFrame, hq_table: pd.DataFrame) -> None:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from difflab.core.base import runtime
 from difflab.core.base.errors import DifflabError
-from difflab.images.celeba import tables
+from difflab.images.celeba import annotations
 from difflab.images.preparing.samples import present_files, read_image, refuse_unreadable, sample_ids
 from difflab.images.preparing.workers import checked, ordered_map
 from difflab.images.split import SPLITS, split_ids
@@ -28,7 +28,7 @@ def read_table(archive: "Archive") -> pd.DataFrame:
     """The attribute table: bool DataFrame by id ("hq-00012") with the columns file, then the attributes."""
     name = archive.locate(ATTRIBUTES) + ATTRIBUTES
     with archive.open(name) as stream:
-        table = tables.read_attributes(stream, name)
+        table = annotations.read_attributes(stream, name)
     return by_id(table, "hq-{:05d}", name)
 
 
@@ -51,7 +51,7 @@ def read_mapping(archive: "Archive", table: pd.DataFrame) -> dict[int, str]:
     """
     name = archive.locate(MAPPING) + MAPPING
     with archive.open(name) as stream:
-        mapping = tables.read_mapping(stream, name)
+        mapping = annotations.read_mapping(stream, name)
     numbers = [int(PurePosixPath(file).stem) for file in table["file"]]
     if missing := [number for number in numbers if number not in mapping]:
         raise DifflabError(

@@ -10,7 +10,7 @@ import numpy as np
 
 from difflab.core.base.files import png_bytes
 from difflab.images.store.crop import Box, face_square, resized_square
-from difflab.images.store.decode import UnreadableImage, check, decode, image_size
+from difflab.images.store.decoder import UnreadableImage, check_image, decode_image, image_size
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -41,7 +41,7 @@ UNREADABLE = Prepared(b"", 0, 0, "unreadable")
 def checked(content: bytes) -> Prepared:
     """An encoded image that can be decoded to its end; its bytes are kept as they are."""
     try:
-        return Prepared(content, *check(content, "image"))
+        return Prepared(content, *check_image(content, "image"))
     except UnreadableImage:
         return UNREADABLE
 
@@ -55,7 +55,7 @@ def face_png(job: tuple[bytes, Box, int]) -> Prepared:
             return Prepared(b"", width, height, "small")
         if width == height:
             return checked(content)
-        square = decode(content, "image").crop(face_square(width, height, face))
+        square = decode_image(content, "image").crop(face_square(width, height, face))
     except UnreadableImage:
         return UNREADABLE
     return Prepared(png_bytes(square), *square.size, cropped=True)
@@ -82,7 +82,7 @@ def square_png(job: tuple[np.ndarray | bytes, int]) -> Prepared:
 def _image(content: np.ndarray | bytes) -> "Image.Image":
     from PIL import Image
 
-    return Image.fromarray(content) if isinstance(content, np.ndarray) else decode(content, "image")
+    return Image.fromarray(content) if isinstance(content, np.ndarray) else decode_image(content, "image")
 
 
 def ordered_map(function: Callable[[T], R], items: Iterable[T], num_workers: int) -> Iterator[R]:

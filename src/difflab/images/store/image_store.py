@@ -15,7 +15,7 @@ from PIL import Image
 
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import read_parquet
-from difflab.images.store.decode import decode
+from difflab.images.store.decoder import decode_image
 
 
 class ImageStore:
@@ -59,7 +59,7 @@ class ImageStore:
         Raises:
             DifflabError: an id has no image here, or one that cannot be decoded.
         """
-        return [decode(content, id) for content, id in zip(self.read_bytes(ids), ids, strict=True)]
+        return [decode_image(content, id) for content, id in zip(self.read_bytes(ids), ids, strict=True)]
 
     def read_bytes(self, ids: Sequence[str]) -> list[bytes]:
         """The stored bytes of images, in the order asked for; each row group is read once a call."""

@@ -40,14 +40,14 @@ def load_extractor(name: str, folder: Path, device: str = "cpu") -> Extractor:
         from difflab.metrics.features.inception import InceptionExtractor
 
         return InceptionExtractor(folder, device)
-    raise DifflabError(f"unknown feature extractor '{name}': vision encoder or inception")
+    raise DifflabError(f"unknown feature extractor '{name}': vision_encoder or inception")
 
 
 class VisionEncoderExtractor:
-    """Features of the study's own classifier, the vision vision encoder that the zoo trains.
+    """Features of the study's own classifier, the vision encoder that the zoo trains.
 
     Attributes:
-        vision encoder: the classifier itself, for class accuracy.
+        vision_encoder: the classifier itself, for class accuracy.
     """
 
     name = "vision_encoder"
@@ -71,11 +71,9 @@ class VisionEncoderExtractor:
 
     def tensor(self, images: np.ndarray):
         """uint8 [n, H, W, 3] to float32 [n, 3, S, S] in [-1, 1] on the vision encoder's device."""
-        from PIL import Image
-
         from difflab.images.store.tensors import to_tensor
 
-        return to_tensor([Image.fromarray(x) for x in images], self.size).to(self.device)
+        return to_tensor(images, self.size).to(self.device)
 
 
 def as_array(image) -> np.ndarray:

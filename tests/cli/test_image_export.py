@@ -5,7 +5,7 @@ import json
 import pandas as pd
 import pytest
 
-from difflab.cli.images import export
+from difflab.cli.image_export import export
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import sha256_file
 from difflab.images.archives.opening import open_archive

@@ -14,7 +14,7 @@ class UnreadableImage(DifflabError):
     """Bytes that are no image, or a damaged one."""
 
 
-def decode(content: bytes, name: str) -> Image.Image:
+def decode_image(content: bytes, name: str) -> Image.Image:
     """An encoded image (PNG, JPEG, ...) as 8-bit RGB.
 
     It is turned as its camera noted, 16 bits of grey are scaled to 8, and transparent pixels show white.
@@ -36,7 +36,7 @@ def decode(content: bytes, name: str) -> Image.Image:
 
 
 def image_size(content: bytes, name: str) -> tuple[int, int]:
-    """Width and height that `decode` will give, from the image's header.
+    """Width and height that `decode_image` will give, from the image's header.
 
     Raises:
         UnreadableImage: the header cannot be read.
@@ -45,7 +45,7 @@ def image_size(content: bytes, name: str) -> tuple[int, int]:
         return _turned_size(image)
 
 
-def check(content: bytes, name: str) -> tuple[int, int]:
+def check_image(content: bytes, name: str) -> tuple[int, int]:
     """Width and height of an image that is read to its end; the pixels of a JPEG are computed at an eighth.
 
     Raises:
