@@ -9,9 +9,9 @@ from difflab.core.base.files import atomic_path
 from difflab.core.stage import Stage, run
 from difflab.ddpm import autoencoder
 from difflab.ddpm.data.labels import class_names
-from difflab.ddpm.data.latent_writer import write_latent_splits
 from difflab.ddpm.data.pixels import load_pixels
 from difflab.ddpm.data.series_data import Split
+from difflab.ddpm.latent_writer import write_latent_splits
 from difflab.images.store.image_store import ImageStore
 from difflab.metrics.psnr import psnr
 from difflab.miniature.zoo.small_vae import set_scaling

@@ -1,10 +1,8 @@
 """Writing image stores: Parquet shards of encoded bytes, and their index; the layout is that of `image_store`."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 import pyarrow as pa
@@ -13,12 +11,16 @@ import pyarrow.parquet as pq
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import sha256_bytes, write_parquet
 
-INDEX_COLUMNS = ("id", "split", "present", "file", "sha256", "width", "height")
 SHARD_BYTES = 500 * 1024**2  # below 512 MB with what Parquet adds
 ROW_GROUP_BYTES = 8 * 1024**2  # what reading one image costs at most
-_SCHEMA = pa.schema(
-    [(name, pa.string()) for name in ("id", "split", "source", "sha256")] + [("image", pa.binary())]
-)
+_TEXTS = ("id", "split", "source", "sha256")
+_SCHEMA = pa.schema([(name, pa.string()) for name in _TEXTS] + [("image", pa.binary())])
+_FORMAT = {
+    "compression": dict.fromkeys(_TEXTS, "zstd") | {"image": "none"},
+    "use_dictionary": ["split"],
+    "write_statistics": ["id"],
+    "write_page_checksum": True,
+}
 
 
 class Sample(NamedTuple):
@@ -31,75 +33,13 @@ class Sample(NamedTuple):
     height: int
 
 
-@dataclass(frozen=True)
-class ImageRow:
-    """One image as it is stored; `image` is an encoded file (JPEG, PNG), `source` its name in the archive."""
-
-    id: str
-    split: str
-    source: str
-    image: bytes
-
-    @cached_property
-    def sha256(self) -> str:
-        return sha256_bytes(self.image)
-
-
-def write_images(
+def write_store(
     folder: str | Path,
-    rows: Iterable[ImageRow],
+    samples: Iterable[Sample],
+    table: pd.DataFrame,
+    keep_absent: bool,
     shard_bytes: int = SHARD_BYTES,
     row_group_bytes: int = ROW_GROUP_BYTES,
-) -> int:
-    """Write rows, in ascending id order, to shards under `folder`/images; memory holds one row group.
-
-    Returns:
-        The number of rows.
-
-    Raises:
-        DifflabError: ids are not ascending and unique.
-    """
-    images = Path(folder) / "images"
-    images.mkdir(parents=True, exist_ok=True)
-    count, shard, written, writer = 0, 0, 0, None
-    try:
-        for group in _row_groups(rows, row_group_bytes):
-            size = sum(len(row.image) for row in group)
-            if writer is not None and written + size > shard_bytes:
-                writer.close()
-                writer, shard, written = None, shard + 1, 0
-            if writer is None:
-                writer = pq.ParquetWriter(
-                    images / f"part-{shard:05d}.parquet",
-                    _SCHEMA,
-                    compression={
-                        "id": "zstd",
-                        "split": "zstd",
-                        "source": "zstd",
-                        "sha256": "zstd",
-                        "image": "none",
-                    },
-                    use_dictionary=["split"],
-                    write_statistics=["id"],
-                    write_page_checksum=True,
-                )
-            writer.write_table(_table(group), row_group_size=len(group))
-            count, written = count + len(group), written + size
-    finally:
-        if writer is not None:
-            writer.close()
-    return count
-
-
-def write_index(folder: str | Path, index: pd.DataFrame) -> None:
-    """Write the index table (`INDEX_COLUMNS`, then bool attributes), rows in id order."""
-    if tuple(index.columns[: len(INDEX_COLUMNS)]) != INDEX_COLUMNS:
-        raise ValueError(f"an image index starts with the columns {', '.join(INDEX_COLUMNS)}")
-    write_parquet(Path(folder) / "index.parquet", index.sort_values("id"))
-
-
-def write_store(
-    folder: str | Path, samples: Iterable[Sample], table: pd.DataFrame, keep_absent: bool
 ) -> pd.DataFrame:
     """Write samples, in id order, and their index under `folder`; memory holds one row group of images.
 
@@ -108,17 +48,21 @@ def write_store(
         keep_absent: keep the rows of `table` without a sample in the index (present: false).
 
     Returns:
-        The index as written.
+        The index as written: id, split, present, file, sha256, width, height, then the attributes.
+
+    Raises:
+        DifflabError: ids are not ascending and unique.
     """
     seen: dict[str, tuple[str, int, int]] = {}
 
-    def rows() -> Iterator[ImageRow]:
+    def rows() -> Iterator[dict[str, Any]]:
         for sample in samples:
-            row = ImageRow(sample.id, table["split"].at[sample.id], sample.file, sample.image)
-            seen[sample.id] = (row.sha256, sample.width, sample.height)
-            yield row
+            sha256 = sha256_bytes(sample.image)
+            seen[sample.id] = (sha256, sample.width, sample.height)
+            values = (sample.id, table["split"].at[sample.id], sample.file, sha256, sample.image)
+            yield dict(zip(_SCHEMA.names, values, strict=True))
 
-    write_images(folder, rows())
+    _write_shards(Path(folder) / "images", rows(), shard_bytes, row_group_bytes)
     index = table if keep_absent else table.loc[list(seen)]
     facts = [seen.get(id, ("", 0, 0)) for id in index.index]
     columns = {
@@ -132,26 +76,39 @@ def write_store(
     }
     attributes = index.drop(columns=["file", "split"]).reset_index(drop=True)
     result = pd.concat([pd.DataFrame(columns), attributes], axis=1)
-    write_index(folder, result)
+    write_parquet(Path(folder) / "index.parquet", result.sort_values("id"))
     return result
 
 
-def _row_groups(rows: Iterable[ImageRow], row_group_bytes: int) -> Iterator[list[ImageRow]]:
-    group: list[ImageRow] = []
+def _write_shards(folder: Path, rows: Iterable[dict], shard_bytes: int, row_group_bytes: int) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    shard, written, writer = 0, 0, None
+    try:
+        for group in _row_groups(rows, row_group_bytes):
+            size = sum(len(row["image"]) for row in group)
+            if writer is not None and written + size > shard_bytes:
+                writer.close()
+                writer, shard, written = None, shard + 1, 0
+            if writer is None:
+                writer = pq.ParquetWriter(folder / f"part-{shard:05d}.parquet", _SCHEMA, **_FORMAT)
+            writer.write_table(pa.Table.from_pylist(group, _SCHEMA), row_group_size=len(group))
+            written += size
+    finally:
+        if writer is not None:
+            writer.close()
+
+
+def _row_groups(rows: Iterable[dict], row_group_bytes: int) -> Iterator[list[dict]]:
+    group: list[dict] = []
     size, last = 0, ""
     for row in rows:
-        if row.id <= last:
-            raise DifflabError(f"image '{row.id}' comes after '{last}': ids must be unique and ascending")
-        last = row.id
+        if row["id"] <= last:
+            raise DifflabError(f"image '{row['id']}' comes after '{last}': ids must be unique and ascending")
+        last = row["id"]
         group.append(row)
-        size += len(row.image)
+        size += len(row["image"])
         if size >= row_group_bytes:
             yield group
             group, size = [], 0
     if group:
         yield group
-
-
-def _table(group: list[ImageRow]) -> pa.Table:
-    columns = {name: [getattr(row, name) for row in group] for name in _SCHEMA.names}
-    return pa.Table.from_pydict(columns, schema=_SCHEMA)

@@ -6,9 +6,9 @@ import torch
 
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import sha256_file
-from difflab.ddpm.data.latent_writer import write_latent_splits
 from difflab.ddpm.data.pixels import load_pixels
 from difflab.ddpm.data.series_data import Split, copies, latent_split, pixel_split
+from difflab.ddpm.latent_writer import write_latent_splits
 from difflab.ddpm.params.series import SettingParams
 from difflab.ddpm.training.denoiser_training import ImageSet, to_float
 from difflab.images.store.image_store import ImageStore

@@ -9,7 +9,7 @@ from difflab.core.base import rng
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import png_bytes
 from difflab.images.store.image_store import ImageStore
-from difflab.images.store_writer import ImageRow, write_images, write_index
+from difflab.images.store_writer import Sample, write_store
 from difflab.sd3.caches.latents import LatentTable, write_latents
 from difflab.sd3.caches.moments import pack, unpack
 from difflab.sd3.params.cache import LatentCacheParams
@@ -37,25 +37,14 @@ def make_store(folder, prefix, count, size=32, start=0):
     import pandas as pd
 
     generator = np.random.default_rng(start)
-    rows = []
+    samples = []
     for number in range(count):
         small = generator.integers(0, 256, (6, 6, 3), dtype=np.uint8)
         image = Image.fromarray(small).resize((size, size), Image.Resampling.BICUBIC)
-        rows.append(ImageRow(f"{prefix}-{number:05d}", "train", "", png_bytes(image)))
-    write_images(folder, rows)
-    frame = pd.DataFrame(
-        {
-            "id": [r.id for r in rows],
-            "split": "train",
-            "present": True,
-            "file": "",
-            "sha256": [r.sha256 for r in rows],
-            "width": size,
-            "height": size,
-            "Smiling": True,
-        }
-    )
-    write_index(folder, frame)
+        samples.append(Sample(f"{prefix}-{number:05d}", "", png_bytes(image), size, size))
+    ids = [sample.id for sample in samples]
+    table = pd.DataFrame({"file": "", "split": "train", "Smiling": True}, index=ids)
+    write_store(folder, samples, table, keep_absent=True)
     return ImageStore(folder)
 
 

@@ -9,8 +9,8 @@ from urllib.parse import urlparse
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import atomic_path
 from difflab.images.acquire.download import download
+from difflab.images.archives.data_root import data_root
 from difflab.images.archives.opening import TAR_ENDINGS, open_archive, write_source
-from difflab.images.data_root import data_root
 
 if TYPE_CHECKING:
     from difflab.images.params import ArchiveParams

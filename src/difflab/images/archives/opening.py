@@ -11,8 +11,8 @@ from pathlib import Path
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import read_json, sha256_file, write_json
 from difflab.images.archives.archive import Archive, FolderArchive, ZipArchive
+from difflab.images.archives.data_root import data_root
 from difflab.images.archives.tar import TarArchive
-from difflab.images.data_root import data_root
 
 SOURCE_FILE = "source.json"
 TAR_ENDINGS = (".tar.gz", ".tgz")
