@@ -4,14 +4,14 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from PIL import Image
 
 from difflab.core.base import runtime
-from difflab.core.base.files import atomic_path, png_bytes, write_parquet, write_zip
+from difflab.core.base.files import atomic_path, write_parquet
 from difflab.core.stage import Stage, run
 from difflab.ddpm.sampling.series_sampler import load_sampler
 from difflab.ddpm.sampling.strip import Strip
 from difflab.ddpm.settings import SETTING_NAMES
+from difflab.images.generated_writer import write_generated
 from difflab.images.grid import grid
 
 SHOWN, FRAMES = 40, 20
@@ -38,12 +38,7 @@ def main(stage: Stage, *, setting: str) -> None:
     folder = Path("data/samples") / setting
     with atomic_path(folder) as temporary:
         temporary.mkdir()
-        named = (
-            (f"seed-{s}/{id}.png", image)
-            for s, images in made.items()
-            for id, image in zip(ids, images, strict=True)
-        )
-        write_zip(temporary / "images.zip", ((n, png_bytes(Image.fromarray(image))) for n, image in named))
+        write_generated(temporary / "images.zip", ids, made)
         write_parquet(temporary / "wanted.parquet", pd.DataFrame({"id": ids, "wanted": wanted}))
     first = made[settings.seeds[0]]
     tiles, columns = strip.tiles(FRAMES, sampler.pixels, first)

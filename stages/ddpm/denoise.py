@@ -16,6 +16,7 @@ from difflab.ddpm.training.corruption import Corruption, FixedNoise, GaussianNoi
 from difflab.ddpm.training.denoiser_training import ImageSet, to_float, train_denoiser
 from difflab.ddpm.training.weighting import weight
 from difflab.images.store.image_store import ImageStore
+from difflab.metrics.psnr import psnr
 
 
 def main(stage: Stage, *, version: str) -> None:
@@ -74,14 +75,11 @@ def main(stage: Stage, *, version: str) -> None:
 def validation_psnr(
     denoiser: Denoiser, clean: torch.Tensor, noisy: torch.Tensor, sigma: torch.Tensor
 ) -> float:
-    """Mean PSNR in dB of test images [n, C, H, W] in [-1, 1], cut to that range."""
+    """Mean PSNR in dB of test images [n, C, H, W] in [-1, 1], clipped to that range."""
     device = next(denoiser.parameters()).device
     batches = zip(clean.split(256), noisy.split(256), sigma.split(256), strict=True)
-    errors = [
-        (denoiser(y.to(device), s.to(device)).clamp(-1, 1).cpu() - x).square().flatten(1).mean(1)
-        for x, y, s in batches
-    ]
-    return (10 * (4 / torch.cat(errors)).log10()).mean().item()
+    restored = ((x, denoiser(y.to(device), s.to(device)).clamp(-1, 1).cpu()) for x, y, s in batches)
+    return torch.cat([psnr(x, x0, data_range=2) for x, x0 in restored]).mean().item()
 
 
 if __name__ == "__main__":

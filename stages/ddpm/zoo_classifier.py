@@ -10,7 +10,7 @@ from difflab.ddpm import classifier
 from difflab.ddpm.data.labels import class_names
 from difflab.ddpm.data.pixels import load_pixels
 from difflab.ddpm.networks.conditions import class_numbers
-from difflab.images.archives.archive import data_root
+from difflab.images.archives.data_root import data_root
 from difflab.images.store.image_store import ImageStore
 from difflab.training.supervised import fit
 

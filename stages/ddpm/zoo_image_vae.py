@@ -10,8 +10,10 @@ from difflab.core.stage import Stage, run
 from difflab.ddpm import autoencoder
 from difflab.ddpm.data.labels import class_names
 from difflab.ddpm.data.pixels import load_pixels
-from difflab.ddpm.data.series_data import Split, write_latents
+from difflab.ddpm.data.series_data import Split
+from difflab.ddpm.latent_writer import write_latent_splits
 from difflab.images.store.image_store import ImageStore
+from difflab.metrics.psnr import psnr
 from difflab.miniature.zoo.small_vae import set_scaling
 from difflab.models.latent_decoder import decode
 from difflab.training.supervised import fit
@@ -44,23 +46,22 @@ def main(stage: Stage) -> None:
     }
     with atomic_path(FOLDER) as temporary:
         vae.save_pretrained(temporary / "vae")
-        write_latents(temporary, splits)
+        write_latent_splits(temporary, splits)
 
     some = splits["test"].pixels[:TEST_IMAGES]
     restored = torch.from_numpy(decode(vae, some.to(device))).permute(0, 3, 1, 2)
     unseen = unseen[:TEST_IMAGES]
-    error = (restored.float() - unseen.float()).square().flatten(1).mean(1)
-    psnr = (10 * (255**2 / error).log10()).mean().item()
+    quality = psnr(unseen, restored, data_range=255).mean().item()
     numbers = some[0].numel()
     metrics = {
-        "psnr": psnr,
+        "psnr": quality,
         "n": len(some),
         "kl": rows[-1]["kl"],
         "compression": unseen[0].numel() / numbers,
         "parameters": sum(p.numel() for p in vae.parameters()),
     }
     stage.write_metrics("metrics/zoo_image_vae.json", metrics)
-    stage.done(f"wrote {FOLDER}, {psnr:.2f} dB on {len(some)} test images, {numbers} numbers for each")
+    stage.done(f"wrote {FOLDER}, {quality:.2f} dB on {len(some)} test images, {numbers} numbers for each")
 
 
 if __name__ == "__main__":

@@ -1,17 +1,28 @@
-"""Build the miniature's archives, or take (or download) the official ones, into data/raw/."""
+"""Build an archive of the miniature, or take (or download) the official one, into data/raw/."""
 
+from functools import partial
 from pathlib import Path
 
 from difflab.core.stage import Stage, run
-from difflab.images.acquire.faces import OFFICIAL, acquire
+from difflab.images.acquire.official import acquire
+from difflab.miniature.archives import face_archives, set_archives
+
+BUILDERS = {
+    "celeba_hq": face_archives.write_celeba_hq,
+    "celeba": face_archives.write_celeba,
+    "cifar10": set_archives.write_cifar10,
+    "mnist": set_archives.write_mnist,
+    "scenes": set_archives.write_scenes,
+    "coco": set_archives.write_coco,
+    "recipes": set_archives.write_recipes,
+}
 
 
-def main(stage: Stage) -> None:
-    found = []
-    for role in OFFICIAL:
-        folder = Path("data/raw") / role
-        found.append(acquire(role, folder, stage.params.data, stage.params.seed, stage.scratch()))
-    stage.done("; ".join(found))
+def main(stage: Stage, *, archive: str) -> None:
+    data = stage.params.data
+    build = partial(BUILDERS[archive], seed=stage.params.seed)
+    folder = Path("data/raw") / archive
+    stage.done(acquire(archive, folder, getattr(data, archive), data.data_root, build, stage.scratch()))
 
 
 if __name__ == "__main__":

@@ -2,10 +2,10 @@
 
 from difflab.core.base.files import atomic_path
 from difflab.core.stage import Stage, run
-from difflab.images.archives.archive import open_source
+from difflab.images.archives.opening import open_source
 from difflab.images.celeba import celeba, celeba_hq
-from difflab.images.preparing.samples import LeftOut
-from difflab.images.store.image_store import write_store
+from difflab.images.preparing.samples import Skipped
+from difflab.images.store_writer import write_store
 
 
 def main(stage: Stage) -> None:
@@ -17,19 +17,19 @@ def main(stage: Stage) -> None:
     celeba.check_same_attributes(table, hq_table)
     in_hq = table["file"].isin(celeba_hq.read_mapping(hq_archive, hq_table).values())
     candidates = table[~in_hq]
-    left = LeftOut()
+    skipped = Skipped()
     with atomic_path("data/celeba") as folder:
-        samples = celeba.samples(archive, candidates, params.prepare, left)
+        samples = celeba.samples(archive, candidates, params.prepare, skipped)
         index = write_store(folder, samples, candidates.assign(split="train"), keep_absent=False)
 
-    for line in left.lines():
+    for line in skipped.lines():
         print(line)
     excluded = {
         "in_celeba_hq": int(in_hq.sum()),
-        "absent": len(left.absent),
-        "no_face_box": len(left.no_face_box),
-        "unreadable": len(left.unreadable),
-        "small": len(left.small),
+        "absent": len(skipped.absent),
+        "no_face_box": len(skipped.no_face_box),
+        "unreadable": len(skipped.unreadable),
+        "small": len(skipped.small),
     }
     beyond_limit = len(table) - sum(excluded.values()) - len(index)
     metrics = {"rows": len(table), **excluded, "beyond_limit": beyond_limit, "kept": len(index)}

@@ -4,11 +4,11 @@ from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import atomic_path, write_csv
 from difflab.core.stage import Stage, run
 from difflab.datasets import data_set_of
-from difflab.images.archives.archive import open_source
+from difflab.images.archives.opening import open_source
 from difflab.images.celeba import celeba_hq
-from difflab.images.preparing.samples import LeftOut
+from difflab.images.preparing.samples import Skipped
 from difflab.images.split import SPLITS
-from difflab.images.store.image_store import write_store
+from difflab.images.store_writer import write_store
 
 
 def main(stage: Stage) -> None:
@@ -17,9 +17,9 @@ def main(stage: Stage) -> None:
     table = celeba_hq.read_table(archive).iloc[: params.split.max_rows]
     split = celeba_hq.split_table(table, params.split, data_set_of(table.columns).name)
     shares = celeba_hq.frequencies(table, split)
-    left = LeftOut()
+    skipped = Skipped()
     with atomic_path("data/celeba_hq") as folder:
-        samples = celeba_hq.samples(archive, table, params.prepare, left)
+        samples = celeba_hq.samples(archive, table, params.prepare, skipped)
         index = write_store(folder, samples, table.assign(split=split), keep_absent=True)
         write_csv(folder / "frequencies.csv", shares)
         if empty := [name for name in SPLITS if not index.loc[index["split"] == name, "present"].any()]:
@@ -28,11 +28,11 @@ def main(stage: Stage) -> None:
             )
 
     print(shares.to_string(index=False, float_format="{:.4f}".format))
-    for line in left.lines():
+    for line in skipped.lines():
         print(line)
     present = index[index["present"]]
     metrics = {"rows": len(index), "present": len(present)}
-    metrics |= {"absent": len(left.absent), "unreadable": len(left.unreadable)}
+    metrics |= {"absent": len(skipped.absent), "unreadable": len(skipped.unreadable)}
     for name in SPLITS:
         metrics[name] = int((index["split"] == name).sum())
         metrics[f"{name}_present"] = int((present["split"] == name).sum())

@@ -7,7 +7,7 @@ from difflab.core.stage import Stage, run
 from difflab.images.archives.opening import open_source
 from difflab.images.captions import write_captions
 from difflab.images.sets import image_sets
-from difflab.images.store.image_store import write_store
+from difflab.images.store_writer import write_store
 
 
 def main(stage: Stage, *, dataset: str) -> None:

@@ -8,6 +8,7 @@ import torch
 from difflab.core.base import runtime
 from difflab.core.base.files import atomic_path
 from difflab.core.stage import Stage, run
+from difflab.metrics.psnr import psnr
 from difflab.miniature.bundled import held_out_digits, training_digits
 from difflab.miniature.zoo import small_vae as zoo_vae
 from difflab.models.pointers import point_to
@@ -38,7 +39,7 @@ def main(stage: Stage) -> None:
         vae.save_pretrained(temporary)
 
     unseen = images(held_out_digits(stage.params.split, seed), stage, "test", TEST_IMAGES).to(device)
-    quality = zoo_vae.peak_signal_to_noise(unseen, zoo_vae.reconstruct(vae, unseen))
+    quality = psnr(unseen, zoo_vae.reconstruct(vae, unseen), data_range=2).mean().item()
     metrics = {
         "psnr": quality,
         "l1": rows[-1]["l1"],

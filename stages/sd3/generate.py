@@ -2,13 +2,16 @@
 
 from pathlib import Path
 
+import numpy as np
+
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import atomic_path
 from difflab.core.stage import Stage, run
-from difflab.images.generated import read_images, write_generated
+from difflab.images.generated_reader import GeneratedImages
 from difflab.images.grid import grid
 from difflab.images.store.image_store import ImageStore
 from difflab.sd3.caches.prompt_embeds import open_prompts
+from difflab.sd3.sampling.generation import generate_archive
 from difflab.sd3.sampling.generator import load_generator
 
 ADAPTERS = ("pretrained", "minus", "zero", "plus")
@@ -27,11 +30,11 @@ def main(stage: Stage, *, adapter: str) -> None:
         if adapter != "pretrained":
             generator.use_adapter(Path("models/finetune") / f"{captions}-{adapter}")
         archive = folder / f"{captions}.zip"
-        if write_generated(archive, generator, ids, captions, settings, stage.scratch()):
+        if generate_archive(archive, generator, ids, captions, settings, stage.scratch()):
             picture = Path("plots/grids") / f"{adapter}-{captions}.png"
-            chosen = ids[: settings.grid_images]
+            shown = GeneratedImages(archive).read(settings.seeds[0], ids[: settings.grid_images])
             with atomic_path(picture) as temporary:
-                grid(read_images(archive, chosen, settings.seeds[0]), ncols=8).save(temporary)
+                grid(list(map(np.asarray, shown)), ncols=8).save(temporary)
             stage.run.log_artifact(picture)
     count = len(ids) * len(settings.seeds)
     stage.done(f"wrote {folder}, {count} images for each of {len(CAPTIONS)} kinds of captions")

@@ -12,7 +12,8 @@ from PIL import Image
 from difflab.core.base import rng
 from difflab.core.base.files import png_bytes
 from difflab.images.captions import write_captions
-from difflab.images.store.image_store import ImageRow, ImageStore, write_images, write_index
+from difflab.images.store.image_store import ImageStore
+from difflab.images.store_writer import Sample, write_store
 from difflab.models.roles import fingerprint
 from difflab.sd3.caching.latent_writer import write_latents
 from difflab.sd3.caching.prompt_writer import write_prompts
@@ -54,26 +55,14 @@ def make_vae(seed=0, **changes):
 def make_store(folder, prefix, count, size=32, start=0, held_out=0):
     """An image store of smooth random pictures, the last `held_out` of them for validation."""
     generator = np.random.default_rng(start)
-    rows = []
+    samples = []
     for number in range(count):
         small = generator.integers(0, 256, (6, 6, 3), dtype=np.uint8)
         image = Image.fromarray(small).resize((size, size), Image.Resampling.BICUBIC)
-        split = "train" if number < count - held_out else "val"
-        rows.append(ImageRow(f"{prefix}-{number:05d}", split, "", png_bytes(image)))
-    write_images(folder, rows)
-    frame = pd.DataFrame(
-        {
-            "id": [r.id for r in rows],
-            "split": [r.split for r in rows],
-            "present": True,
-            "file": "",
-            "sha256": [r.sha256 for r in rows],
-            "width": size,
-            "height": size,
-            "Smiling": True,
-        }
-    )
-    write_index(folder, frame)
+        samples.append(Sample(f"{prefix}-{number:05d}", "", png_bytes(image), size, size))
+    splits = ["train" if number < count - held_out else "val" for number in range(count)]
+    table = pd.DataFrame({"file": "", "split": splits, "Smiling": True}, index=[s.id for s in samples])
+    write_store(folder, samples, table, keep_absent=True)
     return ImageStore(folder)
 
 

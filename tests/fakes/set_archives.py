@@ -10,16 +10,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from difflab.images.params import DataParams
-
 RECIPES = "Food Ingredients and Recipe Dataset with Image Name Mapping.csv"
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
-
-
-def data_params(**changes) -> DataParams:
-    """Every archive from the same source; `changes` hold for all of them."""
-    archive = dict(source="bundled", path="set", url=None, sha256=None) | changes
-    return DataParams.model_validate(dict.fromkeys(DataParams.model_fields, archive) | {"data_root": None})
 
 
 def pixels(*shape: int, seed: int = 0) -> np.ndarray:

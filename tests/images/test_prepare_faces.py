@@ -7,15 +7,15 @@ import pytest
 from PIL import Image
 
 from difflab.core.base.errors import DifflabError
-from difflab.images.archives.archive import open_archive
+from difflab.images.archives.opening import open_archive
 from difflab.images.celeba import celeba, celeba_hq
-from difflab.images.preparing.samples import LeftOut, sample_ids
+from difflab.images.preparing.samples import Skipped, sample_ids
 from fakes.face_archives import celeba_hq_members, celeba_members, jpeg, prepare_params, write_members
 
 
 def hq_samples(tmp_path, images, count, **settings):
     archive = open_archive(write_members(tmp_path / "hq.zip", celeba_hq_members(images, count)))
-    left = LeftOut()
+    left = Skipped()
     table = celeba_hq.read_table(archive)
     return celeba_hq.samples(archive, table, prepare_params(**settings), left), left
 
@@ -27,7 +27,7 @@ def test_images_keep_their_bytes_and_come_in_id_order(tmp_path):
     assert [s.id for s in found] == [f"hq-{n:05d}" for n in range(12)]
     assert [s.image for s in found] == [images[n] for n in range(12)]
     assert {(s.width, s.height) for s in found} == {(16, 12)}
-    assert left == LeftOut()
+    assert left == Skipped()
 
 
 def test_absent_images_are_an_error_or_counted(tmp_path):
@@ -61,7 +61,7 @@ def test_a_member_that_the_zip_itself_damaged_is_unreadable(tmp_path):
     place = content.index(b"CelebA-HQ-img/0.jpg") + 400
     content[place] ^= 0xFF
     path.write_bytes(content)
-    archive, left = open_archive(path), LeftOut()
+    archive, left = open_archive(path), Skipped()
     settings = prepare_params(unreadable_images="skip")
     found = list(celeba_hq.samples(archive, celeba_hq.read_table(archive), settings, left))
     assert [s.id for s in found] == ["hq-00001"]
@@ -94,12 +94,12 @@ def wild(tmp_path):
 
 def test_each_reason_for_leaving_an_image_out_is_counted(wild):
     archive, images = wild
-    left = LeftOut()
+    left = Skipped()
     settings = prepare_params(absent_images="skip", unreadable_images="skip")
     found = {s.id: s for s in celeba.samples(archive, celeba.read_table(archive), settings, left)}
 
     assert list(found) == ["celeba-000001", "celeba-000003", "celeba-000007"]
-    assert left == LeftOut(["000004.jpg"], ["000006.jpg"], ["000005.jpg"], ["000002.jpg"])
+    assert left == Skipped(["000004.jpg"], ["000006.jpg"], ["000005.jpg"], ["000002.jpg"])
     assert found["celeba-000003"].image == images[3]  # a square image keeps its own bytes
     crop = np.asarray(Image.open(io.BytesIO(found["celeba-000001"].image)))
     assert np.array_equal(crop, np.asarray(Image.open(io.BytesIO(images[1])))[:, 20:40])  # box centre x = 34
@@ -109,7 +109,7 @@ def test_each_reason_for_leaving_an_image_out_is_counted(wild):
 def test_the_limit_keeps_the_first_images(wild):
     archive, _ = wild
     settings = prepare_params(absent_images="skip", unreadable_images="skip", max_celeba_images=1)
-    samples = celeba.samples(archive, celeba.read_table(archive), settings, LeftOut())
+    samples = celeba.samples(archive, celeba.read_table(archive), settings, Skipped())
     assert [s.id for s in samples] == ["celeba-000001"]
 
 
@@ -121,7 +121,7 @@ def test_archives_that_do_not_belong_together_are_refused(wild):
 
 
 def test_the_real_archives(data_root):
-    left, hq_left = LeftOut(), LeftOut()
+    left, hq_left = Skipped(), Skipped()
     archive = open_archive(data_root / "celeba" / "CelebA.zip")
     hq = open_archive(data_root / "celeba" / "CelebAMask-HQ.zip")
     settings = prepare_params(absent_images="skip", min_side=256)

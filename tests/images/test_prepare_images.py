@@ -16,7 +16,8 @@ from difflab.images.sets.image_sets import (
     samples,
     shared_images,
 )
-from difflab.images.store.image_store import ImageStore, write_store
+from difflab.images.store.image_store import ImageStore
+from difflab.images.store_writer import write_store
 from fakes.face_archives import prepare_params, write_members
 from fakes.set_archives import (
     cifar10_members,

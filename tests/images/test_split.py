@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from difflab.core.base.errors import DifflabError
-from difflab.images.archives.archive import open_archive
+from difflab.images.archives.opening import open_archive
 from difflab.images.celeba import celeba_hq
 from difflab.images.split import split_ids
 from fakes.face_archives import split_params

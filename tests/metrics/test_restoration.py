@@ -17,21 +17,18 @@ def noisy_pair(n: int = 6, size: int = 12, channels: int = 3, sigma: float = 0.2
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-@pytest.mark.parametrize("cut", [True, False])
-def test_each_image_has_scikit_images_psnr_and_ssim(channels, cut):
+def test_each_image_has_scikit_images_psnr_and_ssim(channels):
     clean, restored = noisy_pair(channels=channels)
-    quality = compare(clean, restored, cut)
-    expected = np.clip(restored, 0, 1) if cut else restored
-    for n, (a, b) in enumerate(zip(clean.astype(float), expected.astype(float), strict=True)):
+    quality = compare(clean, restored)
+    clipped = np.clip(restored, 0, 1)
+    for n, (a, b) in enumerate(zip(clean.astype(float), clipped.astype(float), strict=True)):
         assert quality.psnr[n] == peak_signal_noise_ratio(a, b, data_range=1)
         assert quality.ssim[n] == structural_similarity(a, b, data_range=1, channel_axis=-1)
 
 
-def test_cutting_helps_and_without_it_noise_has_the_psnr_of_its_sigma():
+def test_clipped_noise_is_nearer_than_its_sigma_says():
     clean, noisy = noisy_pair(size=64)
-    as_added, as_saved = compare(clean, noisy, cut=False), compare(clean, noisy)
-    assert as_added.psnr.mean() == pytest.approx(-20 * np.log10(0.2), abs=0.05)  # 13.98 dB
-    assert (as_saved.psnr > as_added.psnr).all()
+    assert (compare(clean, noisy).psnr > -20 * np.log10(0.2) + 0.1).all()  # 13.98 dB
 
 
 def test_images_are_not_changed_by_being_measured():

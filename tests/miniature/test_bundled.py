@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from difflab.images.archives.archive import open_archive
+from difflab.images.archives.opening import open_archive
 from difflab.images.celeba import celeba, celeba_hq
-from difflab.images.preparing.samples import LeftOut
+from difflab.images.preparing.samples import Skipped
 from difflab.miniature import bundled
 from difflab.miniature.archives import face_archives
 from difflab.miniature.pictures import blend
@@ -50,14 +50,14 @@ def test_the_tables_are_true_of_the_images(archives):
         assert np.array_equal(table[f"Digit_{n}"].to_numpy(), labels == n)
 
     settings = prepare_params(min_side=32)
-    sample = next(iter(celeba_hq.samples(archives[0], table.iloc[:1], settings, LeftOut())))
+    sample = next(iter(celeba_hq.samples(archives[0], table.iloc[:1], settings, Skipped())))
     assert (sample.id, sample.width, sample.height) == ("hq-00000", 32, 32)
 
 
 def test_images_in_the_wild_have_boxes_inside_and_large_enough_squares(archives):
     table, boxes = celeba.read_table(archives[1]), celeba.read_boxes(archives[1])
     assert len(table) == len(boxes) == 1797
-    left = LeftOut()
+    left = Skipped()
     kept = list(celeba.samples(archives[1], table.iloc[:40], prepare_params(min_side=40), left))
     assert left.small
     assert len(kept) + len(left.small) == 40

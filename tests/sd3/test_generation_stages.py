@@ -15,8 +15,8 @@ from difflab.core.base.errors import Interrupted
 from difflab.core.base.files import png_bytes, sha256_file, write_parquet
 from difflab.core.params import load_params
 from difflab.images.captions import read_captions
-from difflab.images.preparing.samples import Sample
-from difflab.images.store.image_store import ImageStore, write_store
+from difflab.images.store.image_store import ImageStore
+from difflab.images.store_writer import Sample, write_store
 from difflab.miniature.zoo import small_vision_encoder
 from difflab.models.pipelines.prompted import PromptedSampler
 from difflab.models.vision.vision_encoder import save

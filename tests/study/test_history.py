@@ -25,7 +25,7 @@ def test_runs_are_rebuilt_from_git_once(study):
     assert done == f"{len(stages)} runs made from HEAD, 0 were there already\n"
     rebuilt = runs(study)
     assert set(rebuilt) == set(stages)
-    for stage in ("finetune@blip2-minus", "score", "acquire"):
+    for stage in ("finetune@blip2-minus", "score", "acquire@celeba_hq"):
         assert rebuilt[stage].data.params == lived[stage].data.params
         assert rebuilt[stage].info.status == "FINISHED"
     assert rebuilt["score"].data.metrics == lived["score"].data.metrics

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 from difflab.core.base.errors import DifflabError
 
 if TYPE_CHECKING:
-    from PIL import Image
-
     from difflab.core.params.common import RuntimeParams
 
 
@@ -30,9 +28,11 @@ def caption(
     Raises:
         DifflabError: a path is no picture, or the model or one of its bases is missing or damaged.
     """
+    from difflab.images.store.decoder import decode_image, image_size
+
     files = pictures(paths)
     for file in files:
-        _open(file).close()  # all of them before the models are loaded, which takes longer
+        image_size(_content(file), str(file))  # all of them before the models are loaded, which takes longer
 
     from difflab.core.base.runtime import configure, resolve_device, resolve_dtype
 
@@ -55,7 +55,8 @@ def caption(
         decoding = decoding.model_copy(update={"num_beams": num_beams})
     for start in range(0, len(files), decoding.batch_size):
         batch = files[start : start + decoding.batch_size]
-        yield from zip(batch, captioner.captions_of([_read(file) for file in batch], decoding), strict=True)
+        images = [decode_image(_content(file), str(file)) for file in batch]
+        yield from zip(batch, captioner.captions_of(images, decoding), strict=True)
 
 
 def _damaged(model: Path, why: str) -> DifflabError:
@@ -89,22 +90,10 @@ def pictures(paths: Sequence[str]) -> list[Path]:
     return files
 
 
-def _open(file: Path) -> "Image.Image":
-    from PIL import Image
-
+def _content(file: Path) -> bytes:
     try:
-        return Image.open(file)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return file.read_bytes()
+    except OSError as error:
         raise DifflabError(
-            f"{file} is not a picture that can be read: give PNG, JPEG or other image files"
+            f"{file} cannot be read ({error.strerror}): give picture files or folders"
         ) from None
-
-
-def _read(file: Path) -> "Image.Image":
-    from PIL import ImageOps
-
-    try:
-        with _open(file) as image:
-            return ImageOps.exif_transpose(image).convert("RGB")  # a photograph as its camera was held
-    except (OSError, SyntaxError, ValueError):
-        raise DifflabError(f"{file} is damaged: its picture ends too early or cannot be decoded") from None

@@ -162,7 +162,7 @@ def images() -> None:
 @click.argument("folder", type=click.Path(path_type=Path))
 def export(dataset: str, folder: Path) -> None:
     """Write the prepared images of DATASET and their texts to FOLDER as an image folder with metadata.jsonl."""
-    from difflab.cli.images import export
+    from difflab.cli.image_export import export
 
     click.echo(f"wrote {folder}, {export(dataset, folder):,} images")
 

@@ -1,21 +1,25 @@
 """Archives of generated images, read by sample id and generation seed."""
 
-import io
 import re
 import zipfile
-from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
-
-from PIL import Image
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from difflab.core.base.errors import DifflabError
+from difflab.images.store.decoder import decode_image
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+_ENTRY = re.compile(r"seed-(\d+)/([^/]+)\.png")
 
 
 class GeneratedImages:
-    """A zip of PNG images named `<sample id>.png`, in a folder per generation seed (`seed-0/hq-00012.png`).
+    """A zip of PNG images, `seed-<generation seed>/<sample id>.png`, as `generated_writer` writes it.
 
     Attributes:
-        seeds: the generation seeds, ascending; 0 for an archive without folders.
+        seeds: the generation seeds, ascending.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -24,25 +28,24 @@ class GeneratedImages:
             raise DifflabError(f"{self.path} is missing: run `dvc repro` (or `dvc pull`) to make it")
         self._names: dict[int, dict[str, str]] = {}
         with zipfile.ZipFile(self.path) as archive:
-            for name in archive.namelist():
-                if name.endswith(".png"):
-                    entry = PurePosixPath(name)
-                    self._names.setdefault(_seed(entry.parent.name), {})[entry.stem] = name
+            for entry in filter(None, map(_ENTRY.fullmatch, archive.namelist())):
+                self._names.setdefault(int(entry[1]), {})[entry[2]] = entry[0]
         if not self._names:
-            raise DifflabError(f"{self.path} has no PNG image: delete it and run its stage again")
+            raise DifflabError(f"{self.path} has no generated image: delete it and run its stage again")
         self.seeds = sorted(self._names)
 
     def ids(self, seed: int) -> list[str]:
         """The sample ids of one seed, sorted."""
         return sorted(self._names[seed])
 
-    def read(self, seed: int) -> Iterator[Image.Image]:
-        """The images of one seed as RGB, in the order of `ids(seed)`."""
+    def read(self, seed: int, ids: Sequence[str] | None = None) -> "Iterator[Image.Image]":
+        """Images of one seed as RGB, all in the order of `ids(seed)` or those asked for in theirs."""
+        chosen = self.ids(seed) if ids is None else ids
+        for id, content in zip(chosen, self.read_bytes(seed, chosen), strict=True):
+            yield decode_image(content, f"{self.path}: {id}")
+
+    def read_bytes(self, seed: int, ids: Sequence[str]) -> Iterator[bytes]:
+        """The PNG files of images of one seed."""
         with zipfile.ZipFile(self.path) as archive:
-            for sample in self.ids(seed):
-                yield Image.open(io.BytesIO(archive.read(self._names[seed][sample]))).convert("RGB")
-
-
-def _seed(folder: str) -> int:
-    number = re.search(r"\d+$", folder)
-    return int(number[0]) if number else 0
+            for id in ids:
+                yield archive.read(self._names[seed][id])

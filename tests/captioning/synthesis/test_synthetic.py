@@ -78,7 +78,7 @@ def test_one_variation_of_each_title_comes_before_a_second_of_any():
 def test_a_part_holds_the_pictures_of_its_ids(parts, sampler):
     made = np.concatenate(list(sampler.images(list(TITLES), list(TITLES.values()), OPTIONS)))
     with zipfile.ZipFile(parts[1]) as archive:
-        assert archive.namelist() == [f"{id}.png" for id in list(TITLES)[3:]]
+        assert archive.namelist() == [f"seed-0/{id}.png" for id in list(TITLES)[3:]]
         for name, image in zip(archive.namelist(), made[3:], strict=True):
             stored = np.asarray(Image.open(io.BytesIO(archive.read(name)))).astype(int)
             assert np.abs(stored - image).max() <= 1  # batches of other sizes

@@ -7,8 +7,8 @@ import pytest
 
 from difflab.core.base.errors import DifflabError
 from difflab.ddpm.data.labels import class_names
-from difflab.images.preparing.samples import Sample
-from difflab.images.store.image_store import ImageStore, write_store
+from difflab.images.store.image_store import ImageStore
+from difflab.images.store_writer import Sample, write_store
 from fakes.set_archives import encoded
 
 IDS = [f"cifar10-train-{n:05d}" for n in range(4)]

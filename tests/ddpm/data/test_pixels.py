@@ -11,9 +11,9 @@ from PIL import Image
 from difflab.core.base.errors import DifflabError
 from difflab.ddpm.data import pixels
 from difflab.ddpm.data.pixels import load_pixels
-from difflab.images.preparing.samples import Sample
-from difflab.images.store.image_store import ImageStore, write_store
+from difflab.images.store.image_store import ImageStore
 from difflab.images.store.tensors import to_tensor, to_uint8
+from difflab.images.store_writer import Sample, write_store
 
 SIZES = [(8, 8), (8, 8), (20, 12), (12, 20), (16, 16)]
 IDS = [f"set-train-{n:05d}" for n in range(len(SIZES))]

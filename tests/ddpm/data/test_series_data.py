@@ -7,11 +7,12 @@ import torch
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import sha256_file
 from difflab.ddpm.data.pixels import load_pixels
-from difflab.ddpm.data.series_data import Split, copies, latent_split, pixel_split, write_latents
+from difflab.ddpm.data.series_data import Split, copies, latent_split, pixel_split
+from difflab.ddpm.latent_writer import write_latent_splits
 from difflab.ddpm.params.series import SettingParams
 from difflab.ddpm.training.denoiser_training import ImageSet, to_float
-from difflab.images.preparing.samples import Sample
-from difflab.images.store.image_store import ImageStore, write_store
+from difflab.images.store.image_store import ImageStore
+from difflab.images.store_writer import Sample, write_store
 from fakes.set_archives import encoded
 
 IDS = [f"set-{n:05d}" for n in range(6)]
@@ -52,7 +53,7 @@ def latents(*ids: str, labels: list[str] | None = None) -> Split:
 
 def test_latents_come_back_by_split(tmp_path):
     written = {"train": latents(*IDS[:4], labels=["cat", "ship", "cat", "dog"]), "test": latents(*IDS[4:])}
-    write_latents(tmp_path, written)
+    write_latent_splits(tmp_path, written)
     for name, split in written.items():
         found = latent_split(tmp_path, name)
         assert (found.ids, found.labels) == (split.ids, split.labels)
@@ -63,14 +64,14 @@ def test_latents_come_back_by_split(tmp_path):
 def test_latents_are_the_same_bytes_every_time(tmp_path):
     for name in "ab":
         (tmp_path / name).mkdir()
-        write_latents(tmp_path / name, {"train": latents(*IDS[:4]), "test": latents(*IDS[4:])})
+        write_latent_splits(tmp_path / name, {"train": latents(*IDS[:4]), "test": latents(*IDS[4:])})
     assert sha256_file(tmp_path / "a") == sha256_file(tmp_path / "b")
 
 
 def test_a_view_of_a_larger_tensor_is_written_as_it_looks(tmp_path):
     whole = latents(*IDS)
     part = Split(IDS[:2], whole.pixels.flip(0)[::3].transpose(2, 3), ["cat", "ship"])
-    write_latents(tmp_path, {"train": part})
+    write_latent_splits(tmp_path, {"train": part})
     assert torch.equal(latent_split(tmp_path, "train").pixels, part.pixels)
 
 

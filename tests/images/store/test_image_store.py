@@ -2,7 +2,7 @@
 
 import io
 import os
-from pathlib import Path
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -13,8 +13,8 @@ from PIL import Image
 
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import sha256_bytes, sha256_file
-from difflab.images.preparing.samples import Sample
-from difflab.images.store.image_store import INDEX_COLUMNS, ImageRow, ImageStore, write_images, write_store
+from difflab.images.store.image_store import ImageStore
+from difflab.images.store_writer import Sample, write_store
 
 
 def png(seed: int, size: int = 4) -> bytes:
@@ -22,15 +22,6 @@ def png(seed: int, size: int = 4) -> bytes:
     pixels = np.random.default_rng(seed).integers(0, 256, (size, size, 3), dtype=np.uint8)
     Image.fromarray(pixels).save(buffer, format="PNG")
     return buffer.getvalue()
-
-
-def write(
-    folder: Path, samples: list[Sample], table: pd.DataFrame, keep_absent: bool = True, **limits
-) -> None:
-    index = write_store(folder, samples, table, keep_absent)
-    if limits:
-        splits = dict(zip(index["id"], index["split"], strict=True))
-        write_images(folder, [ImageRow(s.id, splits[s.id], s.file, s.image) for s in samples], **limits)
 
 
 def table_of(ids: list[str]) -> pd.DataFrame:
@@ -48,6 +39,7 @@ def samples_of(ids: list[str]) -> list[Sample]:
     return [Sample(id, f"{id}.png", png(n), 4, 4) for n, id in enumerate(ids)]
 
 
+COLUMNS = ("id", "split", "present", "file", "sha256", "width", "height")
 IDS = [f"hq-{n:05d}" for n in range(30)]
 
 
@@ -64,7 +56,7 @@ def test_any_ids_in_any_order_come_back_from_any_shards(
     ids = [f"hq-{n:05d}" for n in sorted(numbers)]
     samples = samples_of(ids)
     folder = tmp_path_factory.mktemp("shards")
-    write(folder, samples, table_of(ids), shard_bytes=shard_bytes, row_group_bytes=group_bytes)
+    write_store(folder, samples, table_of(ids), True, shard_bytes=shard_bytes, row_group_bytes=group_bytes)
     store = ImageStore(folder)
     contents = {sample.id: sample.image for sample in samples}
     asked = random.choices(ids, k=40)
@@ -74,14 +66,14 @@ def test_any_ids_in_any_order_come_back_from_any_shards(
 
 
 def test_images_decode_to_rgb(tmp_path):
-    write(tmp_path, samples_of(IDS), table_of(IDS))
+    write_store(tmp_path, samples_of(IDS), table_of(IDS), True)
     image = ImageStore(tmp_path).read([IDS[7]])[0]
     assert image.mode == "RGB"
     assert np.array_equal(np.asarray(image), np.asarray(Image.open(io.BytesIO(png(7)))))
 
 
 def test_splits_and_attributes_are_by_id(tmp_path):
-    write(tmp_path, samples_of(IDS), table_of(IDS))
+    write_store(tmp_path, samples_of(IDS), table_of(IDS), True)
     store = ImageStore(tmp_path)
     assert store.split("val") == IDS[1::3]
     assert store.attributes.columns.tolist() == ["Male", "Young"]
@@ -90,7 +82,7 @@ def test_splits_and_attributes_are_by_id(tmp_path):
 
 
 def test_rows_without_an_image_stay_in_the_table_only(tmp_path):
-    write(tmp_path, samples_of(IDS)[::2], table_of(IDS))
+    write_store(tmp_path, samples_of(IDS)[::2], table_of(IDS), True)
     store = ImageStore(tmp_path)
     assert store.ids == store.index.index.tolist() == IDS[::2]
     assert store.table.index.tolist() == IDS
@@ -99,15 +91,15 @@ def test_rows_without_an_image_stay_in_the_table_only(tmp_path):
     with pytest.raises(DifflabError, match="has no image 'hq-00001'"):
         store.read([IDS[1]])
 
-    write(tmp_path, samples_of(IDS)[::2], table_of(IDS), keep_absent=False)
+    write_store(tmp_path, samples_of(IDS)[::2], table_of(IDS), False)
     assert ImageStore(tmp_path).table.index.tolist() == IDS[::2]
 
 
 def test_the_files_have_the_documented_columns(tmp_path):
-    write(tmp_path, samples_of(IDS), table_of(IDS))
+    write_store(tmp_path, samples_of(IDS), table_of(IDS), True)
     index = pd.read_parquet(tmp_path / "index.parquet")
     images = pd.read_parquet(tmp_path / "images" / "part-00000.parquet")
-    assert tuple(index.columns) == (*INDEX_COLUMNS, "Male", "Young")
+    assert tuple(index.columns) == (*COLUMNS, "Male", "Young")
     assert images.columns.tolist() == ["id", "split", "source", "sha256", "image"]
     assert images["id"].tolist() == IDS
     assert images["sha256"].tolist() == [sha256_bytes(content) for content in images["image"]]
@@ -115,13 +107,13 @@ def test_the_files_have_the_documented_columns(tmp_path):
 
 def test_the_bytes_are_the_same_every_time(tmp_path):
     for name in "ab":
-        write(tmp_path / name, samples_of(IDS), table_of(IDS))
+        write_store(tmp_path / name, samples_of(IDS), table_of(IDS), True)
     assert sha256_file(tmp_path / "a") == sha256_file(tmp_path / "b")
 
 
 def test_shards_stay_below_their_limit(tmp_path):
     samples = [Sample(id, "", os.urandom(1000), 1, 1) for id in IDS]
-    write(tmp_path, samples, table_of(IDS), shard_bytes=4000, row_group_bytes=1000)
+    write_store(tmp_path, samples, table_of(IDS), True, shard_bytes=4000, row_group_bytes=1000)
     shards = sorted((tmp_path / "images").iterdir())
     assert len(shards) == 8
     assert sum(len(pd.read_parquet(shard)) for shard in shards) == 30
@@ -130,7 +122,7 @@ def test_shards_stay_below_their_limit(tmp_path):
 @pytest.mark.parametrize("ids", [["hq-00002", "hq-00001"], ["hq-00001", "hq-00001"]])
 def test_ids_must_ascend(tmp_path, ids):
     with pytest.raises(DifflabError, match="unique and ascending"):
-        write_images(tmp_path, [ImageRow(id, "train", "", b"x") for id in ids])
+        write_store(tmp_path, samples_of(ids), table_of(sorted(set(ids))), True)
 
 
 def test_a_missing_store_says_what_to_run(tmp_path):
@@ -139,14 +131,15 @@ def test_a_missing_store_says_what_to_run(tmp_path):
 
 
 def test_shards_and_index_must_agree(tmp_path):
-    write(tmp_path, samples_of(IDS), table_of(IDS))
-    write_images(tmp_path, [ImageRow(IDS[0], "train", "", png(0))])
+    write_store(tmp_path, samples_of(IDS), table_of(IDS), True)
+    write_store(tmp_path / "one", samples_of(IDS[:1]), table_of(IDS), True)
+    shutil.copytree(tmp_path / "one" / "images", tmp_path / "images", dirs_exist_ok=True)
     with pytest.raises(DifflabError, match="holds 1 images, its index 30"):
         ImageStore(tmp_path).read([IDS[0]])
 
 
 def test_a_damaged_shard_is_refused(tmp_path):
-    write(tmp_path, samples_of(IDS), table_of(IDS))
+    write_store(tmp_path, samples_of(IDS), table_of(IDS), True)
     path = tmp_path / "images" / "part-00000.parquet"
     content = bytearray(path.read_bytes())
     content[content.index(png(3)) + 50] ^= 0xFF

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from skimage.metrics import peak_signal_noise_ratio
 
 from difflab.miniature.zoo import small_vae as zoo_vae
 from difflab.training.supervised import fit
@@ -68,16 +67,3 @@ def test_training_lowers_the_loss_and_scaling_gives_unit_latents(tmp_path):
     latents = (mean - vae.config.shift_factor) * vae.config.scaling_factor
     assert latents.mean().item() == pytest.approx(0, abs=1e-4)
     assert latents.std().item() == pytest.approx(1, abs=1e-4)
-
-
-def test_psnr_is_the_mean_of_scikit_images_over_the_images():
-    generator = torch.Generator().manual_seed(0)
-    images = torch.rand(4, 3, 8, 8, generator=generator) * 2 - 1
-    restored = images + 0.1 * torch.arange(1, 5).view(4, 1, 1, 1) * torch.randn(
-        images.shape, generator=generator
-    )
-    each = [
-        peak_signal_noise_ratio(a.numpy(), b.numpy(), data_range=2)
-        for a, b in zip(images, restored, strict=True)
-    ]
-    assert zoo_vae.peak_signal_to_noise(images, restored) == pytest.approx(np.mean(each), rel=1e-5)

@@ -10,10 +10,10 @@ import pytest
 from PIL import Image
 
 from difflab.core.base.errors import Interrupted
-from difflab.core.base.files import png_bytes, sha256_bytes
+from difflab.core.base.files import png_bytes
 from difflab.images.captions import COLUMNS, read_captions, write_captions
 from difflab.images.facts.celeba_facts import CELEBA
-from difflab.images.store.image_store import ImageRow, write_images, write_index
+from difflab.images.store_writer import Sample, write_store
 from difflab.miniature.dataset import MINIATURE
 from difflab.miniature.pictures.blend import ATTRIBUTES, plain
 from difflab.miniature.words.templates import detailed_caption
@@ -87,24 +87,12 @@ def make_workspace(folder, llama_folder, count: int) -> None:
         pictures = [plain(i, np.random.default_rng(i)) for i in indices]
         ids = [f"{prefix}-{i:05d}" for i in indices]
         images = [png_bytes(Image.fromarray(p.image)) for p in pictures]
-        stored = zip(ids, images, strict=True)
-        write_images(folder / "data" / name, [ImageRow(i, split, name, image) for i, image in stored])
-        index = [
-            {
-                **{
-                    "id": i,
-                    "split": split,
-                    "present": True,
-                    "file": f"{i}.png",
-                    "sha256": sha256_bytes(image),
-                },
-                **{"width": 32, "height": 32, **picture.attributes},
-            }
-            for i, image, picture in zip(ids, images, pictures, strict=True)
-        ]
-        write_index(folder / "data" / name, pd.DataFrame(index))
+        samples = [Sample(id, "", image, 32, 32) for id, image in zip(ids, images, strict=True)]
+        table = pd.DataFrame([p.attributes for p in pictures], index=ids).assign(file="", split=split)
+        index = write_store(folder / "data" / name, samples, table, keep_absent=True)
         rows += [
-            (row["id"], "blip2", "a handwritten one over a plain background", row["sha256"]) for row in index
+            (row.id, "blip2", "a handwritten one over a plain background", row.sha256)
+            for row in index.itertuples()
         ]
     write_captions(folder / "data/captions/blip2.parquet", pd.DataFrame(rows, columns=list(COLUMNS)))
     shutil.copytree(llama_folder, folder / "models/zoo/llama")

@@ -11,10 +11,10 @@ import pytest
 from PIL import Image
 
 from difflab.core.base.errors import Interrupted
-from difflab.core.base.files import png_bytes, sha256_bytes
+from difflab.core.base.files import png_bytes
 from difflab.images.captions import read_captions
 from difflab.images.facts.celeba_facts import CELEBA
-from difflab.images.store.image_store import INDEX_COLUMNS, ImageRow, write_images, write_index
+from difflab.images.store_writer import Sample, write_store
 from difflab.miniature.pictures import blend
 from difflab.models import blip2, roles
 from difflab.models.params import HubRef
@@ -61,15 +61,12 @@ def make_workspace(folder, t5_folder):
     ):
         prefix = "hq-" if name == "celeba_hq" else "celeba-"
         composites = blend.batch(np.arange(start, start + count), 0, "test", 0).composites
-        rows, index = [], []
-        for i, composite in enumerate(composites):
-            content = png_bytes(Image.fromarray(composite.image))
-            row = ImageRow(f"{prefix}{i:05d}", split[i % len(split)], f"{i}.png", content)
-            rows.append(row)
-            about = (row.id, row.split, True, row.source, sha256_bytes(content), 32, 32)
-            index.append(dict(zip(INDEX_COLUMNS, about, strict=True)) | composite.attributes)
-        write_images(folder / "data" / name, rows)
-        write_index(folder / "data" / name, pd.DataFrame(index))
+        ids = [f"{prefix}{i:05d}" for i in range(count)]
+        images = [png_bytes(Image.fromarray(composite.image)) for composite in composites]
+        samples = [Sample(id, f"{id}.png", image, 32, 32) for id, image in zip(ids, images, strict=True)]
+        table = pd.DataFrame([composite.attributes for composite in composites], index=ids)
+        table = table.assign(file="", split=[split[i % len(split)] for i in range(count)])
+        write_store(folder / "data" / name, samples, table, keep_absent=True)
     hub = HubRef(repo_id=str(t5_folder), revision=None, subfolder=None, allow_patterns=None)
     roles.write_pointer(folder / "models" / "zoo" / "blip2", hub)
     return folder

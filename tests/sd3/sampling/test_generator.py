@@ -10,9 +10,10 @@ from diffusers.models import AutoencoderKL, SD3Transformer2DModel
 
 from difflab.core.base.errors import DifflabError
 from difflab.core.sharding import process_chunks
-from difflab.images.generated import read_images, write_generated
+from difflab.images.generated_reader import GeneratedImages
 from difflab.models.latent_decoder import decode
 from difflab.sd3.params.sampling import GenerateParams
+from difflab.sd3.sampling.generation import generate_archive
 from difflab.sd3.sampling.generator import Generator, check_widths
 
 IDS = [f"hq-{n:05d}" for n in (3, 4, 8, 15, 16, 23, 42)]
@@ -98,37 +99,38 @@ def test_decoding_is_that_of_the_pipeline(models):
 
 def test_the_archive_holds_seeds_and_ids_in_order_and_gives_the_images_back(models, tmp_path):
     path = tmp_path / "blip2.zip"
-    assert write_generated(path, generator(models, 3), IDS, "blip2", settings(), tmp_path / "scratch")
+    assert generate_archive(path, generator(models, 3), IDS, "blip2", settings(), tmp_path / "scratch")
     with zipfile.ZipFile(path) as archive:
         assert archive.namelist() == [f"seed-{seed}/{id}.png" for seed in (0, 5) for id in IDS]
     for seed in (0, 5):
         expected = np.concatenate([images(models, 3, IDS[i : i + 3], seed) for i in (0, 3, 6)])
-        assert np.array_equal(read_images(path, IDS, seed), expected)
+        found = [np.asarray(image) for image in GeneratedImages(path).read(seed, IDS)]
+        assert np.array_equal(found, expected)
 
 
 def test_several_processes_and_a_stopped_run_give_the_same_bytes(models, tmp_path, monkeypatch):
-    write_generated(
+    generate_archive(
         tmp_path / "one" / "a.zip", generator(models, 3), IDS, "blip2", settings(), tmp_path / "s1"
     )
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setenv("RANK", "1")
     two = tmp_path / "two" / "a.zip"
-    assert not write_generated(two, generator(models, 3), IDS, "blip2", settings(), tmp_path / "s2")
+    assert not generate_archive(two, generator(models, 3), IDS, "blip2", settings(), tmp_path / "s2")
     assert not two.exists()
     monkeypatch.delenv("WORLD_SIZE")
     monkeypatch.delenv("RANK")
-    assert write_generated(two, generator(models, 3), IDS, "blip2", settings(), tmp_path / "s2")
+    assert generate_archive(two, generator(models, 3), IDS, "blip2", settings(), tmp_path / "s2")
     assert two.read_bytes() == (tmp_path / "one" / "a.zip").read_bytes()
 
 
 def test_finished_batches_are_taken_over(models, tmp_path, monkeypatch):
     scratch = tmp_path / "scratch"
-    write_generated(tmp_path / "a.zip", generator(models, 3), IDS, "blip2", settings(), scratch)
+    generate_archive(tmp_path / "a.zip", generator(models, 3), IDS, "blip2", settings(), scratch)
     process_chunks(
         IDS, 3, scratch, lambda chunk, path: pytest.fail("made again"), what="a seed 0", suffix=".zip"
     )
     monkeypatch.setattr(Generator, "images", lambda *args, **kwargs: pytest.fail("made again"))
-    assert write_generated(tmp_path / "b" / "a.zip", generator(models, 3), IDS, "blip2", settings(), scratch)
+    assert generate_archive(tmp_path / "b" / "a.zip", generator(models, 3), IDS, "blip2", settings(), scratch)
 
 
 def test_embeddings_of_other_widths_are_refused(models):

@@ -1,8 +1,6 @@
 """Synthetic pictures of titles: read the titles, keep the pictures by id, with their titles as captions."""
 
-import io
 import json
-import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,15 +9,18 @@ import pandas as pd
 from PIL import Image
 
 from difflab.core.base.errors import DifflabError
-from difflab.core.base.files import atomic_path, png_bytes, read_parquet, write_csv, write_zip
+from difflab.core.base.files import atomic_path, png_bytes, read_parquet, write_csv
 from difflab.images.captions import write_captions
-from difflab.images.preparing.samples import Sample
-from difflab.images.store.image_store import write_store
+from difflab.images.generated_reader import GeneratedImages
+from difflab.images.generated_writer import write_generated
+from difflab.images.store.decoder import decode_image
+from difflab.images.store_writer import Sample, write_store
 
 if TYPE_CHECKING:
     from difflab.models.pipelines.prompted import Options, PromptedSampler
 
 VARIANT = "synthetic"
+SEED = 0  # under which the parts hold their pictures
 EXPORT = "synthetic_captions.csv"
 _COLUMNS = ("id", "number", "title")
 
@@ -61,10 +62,9 @@ def first_variations(titles: dict[str, str], count: int) -> dict[str, str]:
 def write_part(
     path: Path, sampler: "PromptedSampler", prompts: dict[str, str], ids: Sequence[str], options: "Options"
 ) -> None:
-    """Generate the pictures of some ids for their prompts and write them as `<id>.png` into a zip."""
+    """Generate the pictures of some ids for their prompts and write them as an archive of generated images."""
     batches = sampler.images(ids, [prompts[id] for id in ids], options)
-    images = (Image.fromarray(image) for batch in batches for image in batch)
-    write_zip(path, ((f"{id}.png", png_bytes(image)) for id, image in zip(ids, images, strict=True)))
+    write_generated(path, ids, {SEED: (image for batch in batches for image in batch)})
 
 
 def write_synthetic(
@@ -92,14 +92,14 @@ def write_synthetic(
 
 def _samples(parts: Iterable[Path], image_size: int | None) -> Iterator[Sample]:
     for part in parts:
-        with zipfile.ZipFile(part) as archive:
-            for name in archive.namelist():
-                content = archive.read(name)
-                picture = Image.open(io.BytesIO(content))
-                if image_size is not None and max(picture.size) != image_size:
-                    picture = resized(picture, image_size)
-                    content = png_bytes(picture)
-                yield Sample(name.removesuffix(".png"), name, content, *picture.size)
+        generated = GeneratedImages(part)
+        ids = generated.ids(SEED)
+        for id, content in zip(ids, generated.read_bytes(SEED, ids), strict=True):
+            picture = decode_image(content, f"{part}: {id}")
+            if image_size is not None and max(picture.size) != image_size:
+                picture = resized(picture, image_size)
+                content = png_bytes(picture)
+            yield Sample(id, f"{id}.png", content, *picture.size)
 
 
 def resized(picture: Image.Image, side: int) -> Image.Image:

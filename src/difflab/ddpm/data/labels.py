@@ -1,12 +1,15 @@
 """The class of each image of a store whose attributes are classes: exactly one is true."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from difflab.core.base.errors import DifflabError
-from difflab.images.store.image_store import ImageStore
+
+if TYPE_CHECKING:
+    from difflab.images.store.image_store import ImageStore
 
 
-def class_names(store: ImageStore, ids: Sequence[str]) -> list[str]:
+def class_names(store: "ImageStore", ids: Sequence[str]) -> list[str]:
     """The class of each id.
 
     Raises:

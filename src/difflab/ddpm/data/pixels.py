@@ -1,20 +1,21 @@
 """A whole image set in memory, ready for training."""
 
-import io
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
-from difflab.images.store.image_store import ImageStore
 from difflab.images.store.tensors import to_tensor, to_uint8
+
+if TYPE_CHECKING:
+    from difflab.images.store.image_store import ImageStore
 
 _CHUNK = 1000  # images decoded together; changes nothing
 
 
-def load_pixels(store: ImageStore, ids: Sequence[str], size: int, channels: int) -> Tensor:
+def load_pixels(store: "ImageStore", ids: Sequence[str], size: int, channels: int) -> Tensor:
     """The images of `ids`: centre crop to the largest square, PIL's antialiased bicubic resize.
 
     Args:
@@ -25,12 +26,11 @@ def load_pixels(store: ImageStore, ids: Sequence[str], size: int, channels: int)
         uint8 [len(ids), channels, size, size].
 
     Raises:
-        DifflabError: an id has no image in the store.
+        DifflabError: an id has no image in the store, or one that cannot be decoded.
     """
     result = torch.empty(len(ids), channels, size, size, dtype=torch.uint8)
     for start in range(0, len(ids), _CHUNK):
-        contents = store.read_bytes(ids[start : start + _CHUNK])
-        images = [Image.open(io.BytesIO(content)) for content in contents]
+        images = store.read(ids[start : start + _CHUNK])
         if channels == 1:
             images = [image.convert("L") for image in images]
         squares: np.ndarray = to_uint8(to_tensor(images, size))

@@ -9,18 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pandas as pd
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from difflab.core.base.errors import DifflabError
-from difflab.core.base.files import read_parquet, write_parquet
+from difflab.core.base.files import read_parquet
 from difflab.ddpm.data.labels import class_names
 from difflab.ddpm.data.pixels import load_pixels
-from difflab.images.store.image_store import ImageStore
 
 if TYPE_CHECKING:
     from difflab.ddpm.params.series import SettingParams
+    from difflab.images.store.image_store import ImageStore
 
 LATENTS, INDEX = "latents.safetensors", "index.parquet"
 
@@ -39,7 +38,7 @@ class Split:
     labels: list[str]
 
 
-def pixel_split(store: ImageStore, split: str, params: "SettingParams") -> Split:
+def pixel_split(store: "ImageStore", split: str, params: "SettingParams") -> Split:
     """The images of a split, with their classes."""
     ids = store.split(split)
     labels = class_names(store, ids) if store.attributes.shape[1] else []
@@ -60,18 +59,8 @@ def copies(split: Split, row: int, count: int, key: str) -> Split:
     return Split([f"copy-{n:04d}" for n in range(count)], split.pixels[row].expand(count, -1, -1, -1), [])
 
 
-def write_latents(folder: Path, splits: dict[str, Split]) -> None:
-    """Write the latents of a set."""
-    save_file({name: split.pixels.contiguous() for name, split in splits.items()}, folder / LATENTS)
-    tables = [
-        pd.DataFrame({"id": split.ids, "split": name, "label": split.labels})
-        for name, split in splits.items()
-    ]
-    write_parquet(folder / INDEX, pd.concat(tables, ignore_index=True))
-
-
 def latent_split(folder: Path, split: str) -> Split:
-    """The latents of a split, as `write_latents` wrote them."""
+    """The latents of a split, as `latent_writer` wrote them."""
     index = read_parquet(folder / INDEX)
     rows = index[index["split"] == split]
     return Split(rows["id"].tolist(), load_file(folder / LATENTS)[split], rows["label"].tolist())

@@ -3,6 +3,9 @@
 from collections.abc import Callable
 
 import numpy as np
+import torch
+
+from difflab.metrics.psnr import psnr
 
 NLM_STRENGTHS = (0.6, 0.8, 1.0, 1.2)  # of the cut-off, in sigmas
 TV_WEIGHTS = (0.08, 0.12, 0.16, 0.2, 0.25)
@@ -58,5 +61,5 @@ def tuned(
 
 
 def _mean_psnr(clean: np.ndarray, restored: np.ndarray) -> float:
-    error = np.square(np.clip(restored, 0, 1) - clean).mean(axis=(1, 2, 3))
-    return float(-10 * np.log10(np.maximum(error, 1e-12)).mean())
+    images = torch.from_numpy(clean), torch.from_numpy(np.clip(restored, 0, 1))
+    return psnr(*images, data_range=1).mean().item()

@@ -1,5 +1,6 @@
 """Scores of the DDPM series's images: nearness to one picture, distances between sets, and the class asked for."""
 
+import math
 import statistics
 from collections.abc import Mapping, Sequence
 
@@ -14,12 +15,14 @@ from difflab.ddpm.networks.prompts import digit_of
 from difflab.images.generated_reader import GeneratedImages
 from difflab.metrics.distances.frechet import frechet_distance
 from difflab.metrics.distances.kid import kernel_distance
+from difflab.metrics.psnr import psnr
+
+EQUAL_DB = 10 * math.log10(255**2 / 1e-9)  # of equal images, whose PSNR is infinite
 
 
 def nearness(images: Tensor, target: Tensor) -> np.ndarray:
     """PSNR in dB of each image uint8 [n, C, H, W] against one target uint8 [C, H, W], float64 [n]."""
-    error = (images.double() - target.double()).square().flatten(1).mean(1)
-    return (10 * (255**2 / error.clamp_min(1e-9)).log10()).numpy()
+    return psnr(target, images, data_range=255).clamp_max(EQUAL_DB).numpy()
 
 
 def by_seed(generated: GeneratedImages) -> dict[int, Tensor]:

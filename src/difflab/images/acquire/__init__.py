@@ -1,1 +1,1 @@
-"""Getting official archives: from the data root, by download, or built as the miniature."""
+"""Official archives: where they come from, and getting one."""

@@ -13,7 +13,7 @@ _CHUNK = 1024 * 1024
 
 
 def download(url: str, path: Path, partial: Path, sha256: str | None, timeout: float = 60) -> None:
-    """Fetch `url` to `path`. An interrupted download goes on from `partial` (HTTP Range) at the next call.
+    """Fetch `url` to `path`. An interrupted download resumes from `partial` (HTTP Range) at the next call.
 
     Raises:
         DifflabError: the address is not http(s), the server fails, or the content has another hash.
@@ -28,9 +28,7 @@ def download(url: str, path: Path, partial: Path, sha256: str | None, timeout: f
             f"{url} answers {error.code} {error.reason}: check the address, then run again"
         ) from None
     except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
-        raise DifflabError(
-            f"{url} cannot be fetched ({error}): run again to go on from where it stopped"
-        ) from None
+        raise DifflabError(f"{url} cannot be fetched ({error}): run again to resume") from None
     found = sha256_file(partial)
     if sha256 is not None and found != sha256:
         partial.unlink()

@@ -8,32 +8,27 @@ import pandas as pd
 
 from difflab.core.base import runtime
 from difflab.core.base.errors import DifflabError
-from difflab.images.archives.archive import Archive
-from difflab.images.celeba import tables
-from difflab.images.preparing import decode
-from difflab.images.preparing.samples import (
-    LeftOut,
-    Sample,
-    present_files,
-    read_image,
-    refuse_unreadable,
-    sample_ids,
-)
+from difflab.images.celeba import annotations
+from difflab.images.preparing.samples import present_files, read_image, refuse_unreadable, sample_ids
+from difflab.images.preparing.workers import checked, ordered_map
 from difflab.images.split import SPLITS, split_ids
+from difflab.images.store_writer import Sample
 
 if TYPE_CHECKING:
+    from difflab.images.archives.archive import Archive
     from difflab.images.params import PrepareParams, SplitParams
+    from difflab.images.preparing.samples import Skipped
 
 ATTRIBUTES = "CelebAMask-HQ-attribute-anno.txt"
 MAPPING = "CelebA-HQ-to-CelebA-mapping.txt"
 IMAGES = "CelebA-HQ-img/"
 
 
-def read_table(archive: Archive) -> pd.DataFrame:
+def read_table(archive: "Archive") -> pd.DataFrame:
     """The attribute table: bool DataFrame by id ("hq-00012") with the columns file, then the attributes."""
     name = archive.locate(ATTRIBUTES) + ATTRIBUTES
     with archive.open(name) as stream:
-        table = tables.read_attributes(stream, name)
+        table = annotations.read_attributes(stream, name)
     return by_id(table, "hq-{:05d}", name)
 
 
@@ -48,7 +43,7 @@ def by_id(table: pd.DataFrame, form: str, name: str) -> pd.DataFrame:
     return table.sort_index()
 
 
-def read_mapping(archive: Archive, table: pd.DataFrame) -> dict[int, str]:
+def read_mapping(archive: "Archive", table: pd.DataFrame) -> dict[int, str]:
     """HQ number -> file name in CelebA, for every row of the attribute table.
 
     Raises:
@@ -56,7 +51,7 @@ def read_mapping(archive: Archive, table: pd.DataFrame) -> dict[int, str]:
     """
     name = archive.locate(MAPPING) + MAPPING
     with archive.open(name) as stream:
-        mapping = tables.read_mapping(stream, name)
+        mapping = annotations.read_mapping(stream, name)
     numbers = [int(PurePosixPath(file).stem) for file in table["file"]]
     if missing := [number for number in numbers if number not in mapping]:
         raise DifflabError(
@@ -97,7 +92,7 @@ def frequencies(table: pd.DataFrame, split: pd.Series) -> pd.DataFrame:
 
 
 def samples(
-    archive: Archive, table: pd.DataFrame, settings: "PrepareParams", left: LeftOut
+    archive: "Archive", table: pd.DataFrame, settings: "PrepareParams", skipped: "Skipped"
 ) -> Iterator[Sample]:
     """The images of `table` that are there and can be decoded, in id order; the bytes are the archive's own.
 
@@ -105,14 +100,13 @@ def samples(
         DifflabError: images are absent or unreadable and the parameters do not allow it.
     """
     folder = archive.locate(ATTRIBUTES) + IMAGES
-    files = present_files(archive, folder, table["file"].tolist(), settings.absent_images, left)
+    files = present_files(archive, folder, table["file"].tolist(), settings.absent_images, skipped)
     ids = dict(zip(table["file"], table.index, strict=True))
     contents = (read_image(archive, folder + file) for file in files)
-    checked = decode.ordered_map(decode.check, contents, settings.num_workers)
-    paired = zip(files, checked, strict=True)
+    paired = zip(files, ordered_map(checked, contents, settings.num_workers), strict=True)
     for file, result in runtime.progress(paired, total=len(files), desc="CelebA-HQ", unit="image"):
         if result.problem:
-            left.unreadable.append(file)
+            skipped.unreadable.append(file)
         else:
             yield Sample(ids[file], file, result.image, result.width, result.height)
-    refuse_unreadable(left, settings)
+    refuse_unreadable(skipped, settings)

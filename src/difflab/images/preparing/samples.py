@@ -1,31 +1,21 @@
-"""Samples on their way from an archive to a store: ids, bytes, and what was left out and why."""
+"""From the rows of a table to images: ids, bytes, and what was skipped and why."""
 
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from difflab.core.base.errors import DifflabError
-from difflab.images.archives.archive import Archive
 
 if TYPE_CHECKING:
+    from difflab.images.archives.archive import Archive
     from difflab.images.params import PrepareParams
 
 
-class Sample(NamedTuple):
-    """One prepared image: its id, its file in the archive, its encoded bytes and its size in pixels."""
-
-    id: str
-    file: str
-    image: bytes
-    width: int
-    height: int
-
-
 @dataclass
-class LeftOut:
+class Skipped:
     """The files of a table that did not become samples, by reason, in table order."""
 
     absent: list[str] = field(default_factory=list)
@@ -39,7 +29,7 @@ class LeftOut:
             yield f"unreadable image: {file}"
 
 
-def read_image(archive: Archive, name: str) -> bytes:
+def read_image(archive: "Archive", name: str) -> bytes:
     """The bytes of a member, or none where the archive itself is damaged there."""
     try:
         return archive.read(name)
@@ -63,9 +53,9 @@ def sample_ids(files: Iterable[str], form: str, table: str) -> list[str]:
 
 
 def present_files(
-    archive: Archive, folder: str, files: Sequence[str], policy: str, left: LeftOut
+    archive: "Archive", folder: str, files: Sequence[str], policy: str, skipped: Skipped
 ) -> list[str]:
-    """The files that the archive has, in order; the others are noted in `left`.
+    """The files that the archive has, in order; the others are noted in `skipped`.
 
     Raises:
         DifflabError: some are absent and `policy` (prepare.absent_images) is "error".
@@ -73,20 +63,20 @@ def present_files(
     found = [file for file in files if archive.has(folder + file)]
     if len(found) < len(files):
         have = set(found)
-        left.absent.extend(file for file in files if file not in have)
+        skipped.absent.extend(file for file in files if file not in have)
         if policy == "error":
             raise DifflabError(
-                f"{len(left.absent)} of {len(files)} images are absent from {archive.path}, the first is "
-                f"{left.absent[0]}: complete it, or set prepare.absent_images=skip"
+                f"{len(skipped.absent)} of {len(files)} images are absent from {archive.path}, the first is "
+                f"{skipped.absent[0]}: complete it, or set prepare.absent_images=skip"
             )
     return found
 
 
-def refuse_unreadable(left: LeftOut, settings: "PrepareParams") -> None:
+def refuse_unreadable(skipped: Skipped, settings: "PrepareParams") -> None:
     """Stop when images could not be read and the parameters say so; at most ten are named in the message."""
-    if left.unreadable and settings.unreadable_images == "stop":
-        names = ", ".join(left.unreadable[:10]) + (", ..." if len(left.unreadable) > 10 else "")
+    if skipped.unreadable and settings.unreadable_images == "stop":
+        names = ", ".join(skipped.unreadable[:10]) + (", ..." if len(skipped.unreadable) > 10 else "")
         raise DifflabError(
-            f"{len(left.unreadable)} images cannot be read ({names}): "
+            f"{len(skipped.unreadable)} images cannot be read ({names}): "
             "repair them, or set prepare.unreadable_images=skip"
         )

@@ -11,15 +11,15 @@ from difflab.core.base import rng as keyed
 from difflab.core.base import runtime
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import sha256_bytes
-from difflab.images.archives.archive import Archive
-from difflab.images.preparing import decode
-from difflab.images.preparing.samples import LeftOut, Sample, present_files, read_image, refuse_unreadable
+from difflab.images.preparing.samples import Skipped, present_files, read_image, refuse_unreadable
+from difflab.images.preparing.workers import ordered_map, square_png
 from difflab.images.sets.formats import cifar10, coco, image_folder, mnist, photographs, recipes
 from difflab.images.sets.formats.captioned import Captioned
 from difflab.images.sets.formats.labelled import Labelled
-from difflab.images.sets.square import square_png
+from difflab.images.store_writer import Sample
 
 if TYPE_CHECKING:
+    from difflab.images.archives.archive import Archive
     from difflab.images.params import PrepareParams
 
 DATASETS = ("cifar10", "mnist", "scenes", "coco", "recipes")
@@ -48,7 +48,7 @@ class Entry(NamedTuple):
 
 
 @dataclass(frozen=True)
-class ImageSet:
+class ArchivedSet:
     """A set as its archive holds it.
 
     Attributes:
@@ -80,15 +80,15 @@ class ImageSet:
 
 
 @dataclass
-class Treated(LeftOut):
-    """Beside what was left out, the images that were cropped because they are not square."""
+class Treated(Skipped):
+    """Beside what was skipped, the images that were cropped because they are not square."""
 
     cropped: list[str] = field(default_factory=list)
 
 
 def read_image_set(
-    name: str, archive: Archive, seed: int, test_fraction: float, max_images: int | None
-) -> ImageSet:
+    name: str, archive: "Archive", seed: int, test_fraction: float, max_images: int | None
+) -> ArchivedSet:
     """The set `name` of an archive, the first `max_images` of each split.
 
     Args:
@@ -115,7 +115,7 @@ def read_image_set(
     else:
         raise DifflabError(f"there is no image set '{name}', only {', '.join(DATASETS)}")
     kept = [entry for rows in entries.values() for entry in rows[:max_images]]
-    return ImageSet(name, classes, sorted(kept, key=lambda entry: entry.id))
+    return ArchivedSet(name, classes, sorted(kept, key=lambda entry: entry.id))
 
 
 def _labelled(name: str, split: str, files: Iterable[Labelled]) -> list[Entry]:
@@ -137,7 +137,7 @@ def _captioned(name: str, split: str, images: Iterable[Captioned]) -> list[Entry
     ]
 
 
-def _scenes(archive: Archive, seed: int, test_fraction: float) -> dict[str, list[Entry]]:
+def _scenes(archive: "Archive", seed: int, test_fraction: float) -> dict[str, list[Entry]]:
     entries: dict[str, list[Entry]] = {split: [] for split in SPLITS}
     for file in photographs.list_files(archive):
         draw = keyed.key(seed, "scenes test", sha256_bytes(read_image(archive, file))) / 2**63
@@ -147,14 +147,14 @@ def _scenes(archive: Archive, seed: int, test_fraction: float) -> dict[str, list
 
 
 def samples(
-    archive: Archive,
-    image_set: ImageSet,
+    archive: "Archive",
+    image_set: ArchivedSet,
     size: int,
     non_square: str,
     settings: "PrepareParams",
     treated: Treated,
 ) -> Iterator[Sample]:
-    """The images of a set as squares of `size` pixels, in id order; smaller ones are left out.
+    """The images of a set as squares of `size` pixels, in id order; smaller ones are skipped.
 
     Args:
         non_square: "crop" (to the square in the middle) or "error".
@@ -168,7 +168,7 @@ def samples(
     entries = [entry for entry in entries if entry.pixels is not None or entry.file in present]
     jobs = ((read_image(archive, e.file) if e.pixels is None else e.pixels, size) for e in entries)
     workers = settings.num_workers if files else 1  # small decoded images take longer to send than to encode
-    pairs = zip(entries, decode.ordered_map(square_png, jobs, workers), strict=True)
+    pairs = zip(entries, ordered_map(square_png, jobs, workers), strict=True)
     for entry, square in runtime.progress(pairs, total=len(entries), desc=image_set.name, unit="image"):
         if square.problem:
             getattr(treated, square.problem).append(entry.file)
@@ -183,7 +183,7 @@ def samples(
     refuse_unreadable(treated, settings)
 
 
-def check_splits(archive: Archive, index: pd.DataFrame, name: str, treated: Treated) -> None:
+def check_splits(archive: "Archive", index: pd.DataFrame, name: str, treated: Treated) -> None:
     """Refuse a set without an image to train on or, COCO and the recipes apart, without one to test.
 
     Args:

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from difflab.images.store.crop import resized_square
+
 if TYPE_CHECKING:
     import torch
     from PIL import Image
@@ -28,7 +30,7 @@ def to_tensor(images: "Sequence[Image.Image | np.ndarray] | np.ndarray", size: i
         squares = np.empty((len(images), size, size, 3), np.uint8)
         for row, image in enumerate(images):
             image = Image.fromarray(image) if isinstance(image, np.ndarray) else image.convert("RGB")
-            squares[row] = np.asarray(_square(image, size))
+            squares[row] = np.asarray(resized_square(image, size))
     return torch.from_numpy(squares).permute(0, 3, 1, 2).to(torch.float32).div_(127.5).sub_(1).contiguous()
 
 
@@ -36,14 +38,3 @@ def to_uint8(images: "torch.Tensor") -> np.ndarray:
     """Float [n, 3, H, W] in [-1, 1] (clamped) to uint8 [n, H, W, 3], rounded to the nearest."""
     scaled = images.detach().float().clamp(-1, 1).add(1).mul(127.5).round()
     return scaled.permute(0, 2, 3, 1).to("cpu").numpy().astype(np.uint8)
-
-
-def _square(image: "Image.Image", size: int) -> "Image.Image":
-    from PIL import Image
-
-    width, height = image.size
-    side = min(width, height)
-    left, top = (width - side) // 2, (height - side) // 2
-    if (width, height) == (size, size):
-        return image
-    return image.crop((left, top, left + side, top + side)).resize((size, size), Image.Resampling.BICUBIC)

@@ -72,11 +72,9 @@ class VisionEncoderExtractor:
 
     def tensor(self, images: np.ndarray):
         """uint8 [n, H, W, 3] to float32 [n, 3, S, S] in [-1, 1] on the vision encoder's device."""
-        from PIL import Image
-
         from difflab.images.store.tensors import to_tensor
 
-        return to_tensor([Image.fromarray(x) for x in images], self.size).to(self.device)
+        return to_tensor(images, self.size).to(self.device)
 
 
 def as_array(image) -> np.ndarray:

@@ -44,20 +44,20 @@ CLASSES: dict[str, Regions] = {
 """The ten photographs that stand for CIFAR-10's classes."""
 
 
-class Pictures(NamedTuple):
+class LabelledPictures(NamedTuple):
     """Labelled pictures: images uint8 [n, H, W, 3] or [n, H, W], labels uint8 [n]."""
 
     images: np.ndarray
     labels: np.ndarray
 
 
-def crops(split: str, seed: int) -> Pictures:
+def crops(split: str, seed: int) -> LabelledPictures:
     """The crops of train (1,500) or test (300), 32 x 32, as many of each class, in random order."""
     count = TRAIN_CROPS if split == "train" else TEST_CROPS
     order = keyed.numpy_rng(seed, "bundled cifar10 order", split).permutation(count * len(CLASSES))
     names = list(CLASSES)
     images = [_crop(names[n // count], split, n % count, seed) for n in order.tolist()]
-    return Pictures(np.stack(images), (order // count).astype(np.uint8))
+    return LabelledPictures(np.stack(images), (order // count).astype(np.uint8))
 
 
 def _crop(name: str, split: str, number: int, seed: int) -> np.ndarray:
@@ -79,11 +79,11 @@ def _pixels(name: str, box: Box) -> tuple[int, int, int, int]:
     return tuple(round(share * length) for share, length in zip(box, (width, height) * 2, strict=True))
 
 
-def large_digits(split: str, seed: int) -> Pictures:
+def large_digits(split: str, seed: int) -> LabelledPictures:
     """The digits of train (1,497) or test (300), every digit once, enlarged to 20 pixels in the middle of 28."""
     order = keyed.numpy_rng(seed, "bundled mnist").permutation(len(digits().labels))
     chosen = order[:-TEST_DIGITS] if split == "train" else order[-TEST_DIGITS:]
-    return Pictures(_enlarged(digits().images[chosen]), digits().labels[chosen].astype(np.uint8))
+    return LabelledPictures(_enlarged(digits().images[chosen]), digits().labels[chosen].astype(np.uint8))
 
 
 def _enlarged(images: np.ndarray) -> np.ndarray:
@@ -135,14 +135,14 @@ def captioned(seed: int) -> list[Composite]:
     return pictures
 
 
-class Titled(NamedTuple):
+class TitledPicture(NamedTuple):
     """A digit over a photograph, uint8 [32, 32, 3], and one of the titles that are true of it."""
 
     picture: Composite
     title: str
 
 
-def titled(seed: int) -> list[Titled]:
+def titled(seed: int) -> list[TitledPicture]:
     """480 pictures in random order, four of every digit over every photograph; no digit and no title twice."""
     pairs = [(digit, name) for digit in range(10) for name in PHOTO_NAMES for _ in range(TITLED_PER_PAIR)]
     rows = [row for digit in range(10) for row in _titled_digits(digit, seed)]
@@ -150,7 +150,7 @@ def titled(seed: int) -> list[Titled]:
     pictures = compose_many(rows, [name for _, name in pairs], rngs, (TITLED_SIDE, TITLED_SIDE))
     chosen = [title for pair in dict.fromkeys(pairs) for title in _drawn_titles(*pair, seed)]
     order = keyed.numpy_rng(seed, "bundled recipes order").permutation(len(pairs))
-    return [Titled(pictures[n], chosen[n]) for n in order.tolist()]
+    return [TitledPicture(pictures[n], chosen[n]) for n in order.tolist()]
 
 
 def untitled_digits(seed: int) -> np.ndarray:

@@ -31,7 +31,7 @@ _CHUNK = 256  # pictures that are drawn and encoded at once
 
 
 @dataclass(frozen=True)
-class Pictures:
+class LatentPictures:
     """Encoded pictures: composites first, then plain digits.
 
     Attributes:
@@ -93,7 +93,7 @@ def noise_schedule() -> "DDIMScheduler":
 
 def draw_pictures(
     vae: "AutoencoderKL", digits: np.ndarray, params: "ZooDiffusionParams", seed: int
-) -> Pictures:
+) -> LatentPictures:
     """Draw and encode pictures of `digits` (rows of `bundled.digits()`).
 
     The autoencoder is configured to give latents of unit variance without a shift, which the pipeline of Stable
@@ -103,7 +103,7 @@ def draw_pictures(
     plain = _encoded(vae, digits, params.num_plain, seed, "zoo diffusion plain", with_photos=False)
     vae.register_to_config(shift_factor=None, scaling_factor=1 / composites[0].std().item())
     latents, numbers, photos = (torch.cat(pair) for pair in zip(composites, plain, strict=True))
-    return Pictures(latents * vae.config.scaling_factor, numbers, photos, params.num_images)
+    return LatentPictures(latents * vae.config.scaling_factor, numbers, photos, params.num_images)
 
 
 @torch.no_grad()
@@ -129,7 +129,7 @@ def plain_share(step: int, params: "ZooDiffusionParams") -> float:
 
 def batch_loss(
     unet: "UNet2DConditionModel",
-    pictures: Pictures,
+    pictures: LatentPictures,
     prompts: Prompts,
     hidden: Tensor,
     params: "ZooDiffusionParams",

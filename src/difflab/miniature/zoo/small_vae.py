@@ -111,9 +111,3 @@ def reconstruct(vae: "AutoencoderKL", images: "Tensor", batch_size: int = 64) ->
     with torch.no_grad():
         parts = [vae.decode(vae.encode(x).latent_dist.mean).sample for x in images.split(batch_size)]
     return torch.cat(parts).clamp(-1, 1)
-
-
-def peak_signal_to_noise(images: "Tensor", restored: "Tensor") -> float:
-    """Mean over images of the PSNR in dB, for a range of 2 ([-1, 1])."""
-    mse = (images - restored).square().flatten(1).mean(1)
-    return (10 * (4 / mse).log10()).mean().item()

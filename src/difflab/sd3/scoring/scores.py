@@ -19,6 +19,7 @@ from difflab.metrics.distances.kid import kernel_distance
 from difflab.metrics.features.features import Extractor, extract, load_extractor, reference_features
 
 if TYPE_CHECKING:
+    from difflab.images.generated_reader import GeneratedImages
     from difflab.images.store.image_store import ImageStore
     from difflab.sd3.params.score import ScoreParams
 
@@ -110,7 +111,7 @@ def load_judge(store: "ImageStore", params: "ScoreParams", device: str, seed: in
 
 
 def score_cell(
-    judge: Judge, generated: GeneratedImages, adapter: str, captions: str
+    judge: Judge, generated: "GeneratedImages", adapter: str, captions: str
 ) -> list[dict[str, object]]:
     """Rows of one cell, one for each generation seed."""
     labels = {"adapter": adapter, "captions": captions}

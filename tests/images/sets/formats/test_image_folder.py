@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import sha256_file
-from difflab.images.archives.archive import open_archive
+from difflab.images.archives.opening import open_archive
 from difflab.images.sets.formats import image_folder
 from difflab.images.sets.formats.captioned import Captioned, clean
 from fakes.face_archives import write_members

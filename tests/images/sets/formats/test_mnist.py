@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from difflab.core.base.errors import DifflabError
-from difflab.images.archives.archive import open_archive
+from difflab.images.archives.opening import open_archive
 from difflab.images.sets.formats import mnist
 from fakes.face_archives import write_members
 from fakes.set_archives import idx, mnist_members, pixels, write_folder

@@ -3,7 +3,7 @@
 import pytest
 
 from difflab.core.base.errors import DifflabError
-from difflab.images.archives.archive import open_archive
+from difflab.images.archives.opening import open_archive
 from difflab.images.sets.formats.photographs import list_files
 from fakes.face_archives import write_members
 from fakes.set_archives import write_folder

@@ -6,7 +6,7 @@ import io
 import pytest
 
 from difflab.core.base.errors import DifflabError
-from difflab.images.archives.archive import open_archive
+from difflab.images.archives.opening import open_archive
 from difflab.images.sets.formats import recipes
 from difflab.images.sets.formats.captioned import Captioned
 from fakes.face_archives import write_members

@@ -5,11 +5,15 @@ green and the blue plane of 32 x 32 pixels, row by row. batches.meta.txt holds t
 line. A file may hold fewer rows than the official 10,000. Source: https://www.cs.toronto.edu/~kriz/cifar.html
 """
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from difflab.core.base.errors import DifflabError
-from difflab.images.archives.archive import Archive
 from difflab.images.sets.formats.labelled import Labelled
+
+if TYPE_CHECKING:
+    from difflab.images.archives.archive import Archive
 
 SIDE = 32
 NAMES = "batches.meta.txt"
@@ -21,7 +25,7 @@ _ROW = 1 + 3 * SIDE**2
 _CLASSES = 10
 
 
-def read(archive: Archive) -> tuple[tuple[str, ...], dict[str, list[Labelled]]]:
+def read(archive: "Archive") -> tuple[tuple[str, ...], dict[str, list[Labelled]]]:
     """The class names, and the batches of each split with images uint8 [n, 32, 32, 3].
 
     Raises:
@@ -37,7 +41,7 @@ def read(archive: Archive) -> tuple[tuple[str, ...], dict[str, list[Labelled]]]:
     return read_names(archive, folder + NAMES), batches
 
 
-def read_names(archive: Archive, name: str) -> tuple[str, ...]:
+def read_names(archive: "Archive", name: str) -> tuple[str, ...]:
     """The ten names; blank lines are passed over."""
     names = tuple(filter(None, (line.strip() for line in archive.read(name).decode("latin-1").splitlines())))
     if len(set(names)) != _CLASSES or len(names) != _CLASSES:
@@ -48,7 +52,7 @@ def read_names(archive: Archive, name: str) -> tuple[str, ...]:
     return names
 
 
-def read_batch(archive: Archive, name: str) -> Labelled:
+def read_batch(archive: "Archive", name: str) -> Labelled:
     """The rows of one file."""
     content = archive.read(name)
     if not content or len(content) % _ROW:

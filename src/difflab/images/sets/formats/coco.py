@@ -6,22 +6,24 @@ Source: https://cocodataset.org/#format-data
 
 import json
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from difflab.core.base.errors import DifflabError
-from difflab.images.archives.archive import Archive
 from difflab.images.sets.formats.captioned import Captioned, clean
+
+if TYPE_CHECKING:
+    from difflab.images.archives.archive import Archive
 
 ANNOTATIONS = re.compile(r"(?:^|/)annotations/captions_((train|val)\w*)\.json$")
 _SPLITS = {"train": "train", "val": "test"}
 
 
-def is_coco(archive: Archive) -> bool:
+def is_coco(archive: "Archive") -> bool:
     """Whether the archive has COCO's annotations."""
     return any(ANNOTATIONS.search(name) for name in archive.names())
 
 
-def read(archive: Archive) -> dict[str, list[Captioned]]:
+def read(archive: "Archive") -> dict[str, list[Captioned]]:
     """The images of each split by their number in COCO, captions in the order of the file.
 
     Raises:
@@ -44,7 +46,7 @@ def read(archive: Archive) -> dict[str, list[Captioned]]:
     return result
 
 
-def _read_file(archive: Archive, name: str, folder: str) -> list[Captioned]:
+def _read_file(archive: "Archive", name: str, folder: str) -> list[Captioned]:
     where = f"{archive.path}: {name}"
     try:
         content = json.loads(archive.read(name))

@@ -11,12 +11,14 @@ Source: https://huggingface.co/docs/datasets/image_dataset#imagefolder
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import write_bytes, write_text
-from difflab.images.archives.archive import Archive
 from difflab.images.sets.formats.captioned import Captioned, clean
+
+if TYPE_CHECKING:
+    from difflab.images.archives.archive import Archive
 
 METADATA = "metadata.jsonl"
 _COLUMNS = ("text", "caption", "captions")
@@ -39,7 +41,7 @@ def write(folder: Path, images: Iterable[tuple[str, bytes, Iterable[str]]]) -> i
     return count
 
 
-def read(archive: Archive) -> dict[str, list[Captioned]]:
+def read(archive: "Archive") -> dict[str, list[Captioned]]:
     """The images of each split, numbered in the order in which the metadata name them first.
 
     Raises:
@@ -61,7 +63,7 @@ def read(archive: Archive) -> dict[str, list[Captioned]]:
     }
 
 
-def _rows(archive: Archive, name: str) -> Iterator[tuple[str, list[str]]]:
+def _rows(archive: "Archive", name: str) -> Iterator[tuple[str, list[str]]]:
     """(file name, captions) of every row."""
     with archive.open(name) as stream:
         for number, line in enumerate(stream, start=1):

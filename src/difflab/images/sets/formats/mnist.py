@@ -7,12 +7,15 @@ a big-endian 32-bit number; the values follow. Source: https://yann.lecun.com/ex
 import gzip
 import math
 import zlib
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from difflab.core.base.errors import DifflabError
-from difflab.images.archives.archive import Archive
 from difflab.images.sets.formats.labelled import Labelled
+
+if TYPE_CHECKING:
+    from difflab.images.archives.archive import Archive
 
 SIDE = 28
 FILES = {
@@ -22,7 +25,7 @@ FILES = {
 NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
 
-def read(archive: Archive) -> dict[str, list[Labelled]]:
+def read(archive: "Archive") -> dict[str, list[Labelled]]:
     """The images of each split, uint8 [n, 28, 28], light on black, and their labels.
 
     Raises:
@@ -31,7 +34,7 @@ def read(archive: Archive) -> dict[str, list[Labelled]]:
     return {split: [_read_split(archive, *files)] for split, files in FILES.items()}
 
 
-def _read_split(archive: Archive, image_file: str, label_file: str) -> Labelled:
+def _read_split(archive: "Archive", image_file: str, label_file: str) -> Labelled:
     name, images = read_idx(archive, image_file, 3)
     label_name, labels = read_idx(archive, label_file, 1)
     if images.shape[1:] != (SIDE, SIDE):
@@ -51,7 +54,7 @@ def _read_split(archive: Archive, image_file: str, label_file: str) -> Labelled:
     return Labelled(name, images, labels)
 
 
-def read_idx(archive: Archive, file: str, ndim: int) -> tuple[str, np.ndarray]:
+def read_idx(archive: "Archive", file: str, ndim: int) -> tuple[str, np.ndarray]:
     """The name in the archive and the values, uint8 with `ndim` dimensions, of an idx file or its gzip."""
     name = _member(archive, file)
     content = archive.read(name)
@@ -77,7 +80,7 @@ def read_idx(archive: Archive, file: str, ndim: int) -> tuple[str, np.ndarray]:
     return name, np.frombuffer(content, np.uint8, offset=start).reshape(shape)
 
 
-def _member(archive: Archive, file: str) -> str:
+def _member(archive: "Archive", file: str) -> str:
     names = {name.rpartition("/")[2] for name in archive.names() if not name.startswith("__MACOSX/")}
     for name in (file, f"{file}.gz"):
         if name in names:

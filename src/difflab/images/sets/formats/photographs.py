@@ -1,14 +1,17 @@
 """A folder or zip archive of photographs of any sizes, without any table."""
 
 from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
 
 from difflab.core.base.errors import DifflabError
-from difflab.images.archives.archive import Archive
+
+if TYPE_CHECKING:
+    from difflab.images.archives.archive import Archive
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 
 
-def list_files(archive: Archive) -> list[str]:
+def list_files(archive: "Archive") -> list[str]:
     """The photographs, by name; other files, hidden ones among them, are passed over.
 
     Raises:

@@ -8,10 +8,13 @@ import csv
 import io
 from collections.abc import Iterator
 from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
 
 from difflab.core.base.errors import DifflabError
-from difflab.images.archives.archive import Archive
 from difflab.images.sets.formats.captioned import Captioned, clean
+
+if TYPE_CHECKING:
+    from difflab.images.archives.archive import Archive
 
 FOLDER = "Food Images"
 COLUMNS = ("Image_Name", "Title")
@@ -21,7 +24,7 @@ _LONGEST_TITLE = 1000  # the longest of 2,084 published ones has 112
 _SHOWN = 10  # rows that a message names
 
 
-def read(archive: Archive) -> dict[str, list[Captioned]]:
+def read(archive: "Archive") -> dict[str, list[Captioned]]:
     """All recipes as the split train, numbered from 0 in the order of the csv, each with its title as caption.
 
     Rows whose Image_Name was lost have a file that no archive holds. A message counts rows as spreadsheets do:
@@ -44,7 +47,7 @@ def read(archive: Archive) -> dict[str, list[Captioned]]:
     }
 
 
-def _table(archive: Archive) -> str:
+def _table(archive: "Archive") -> str:
     """The one csv of the archive."""
     found = [name for name in archive.names() if name.lower().endswith(".csv")]
     found = [name for name in found if not name.startswith("__MACOSX/")]
@@ -56,7 +59,7 @@ def _table(archive: Archive) -> str:
     return found[0]
 
 
-def _files(archive: Archive) -> dict[str, str]:
+def _files(archive: "Archive") -> dict[str, str]:
     """The images by Image_Name, at whatever depth their folder lies: Kaggle packs it into one of the same name."""
     paths = [PurePosixPath(name) for name in archive.names() if name.endswith(".jpg")]
     return {
@@ -64,7 +67,7 @@ def _files(archive: Archive) -> dict[str, str]:
     }
 
 
-def _rows(archive: Archive, name: str, where: str) -> Iterator[tuple[int, str, str]]:
+def _rows(archive: "Archive", name: str, where: str) -> Iterator[tuple[int, str, str]]:
     """(row, Image_Name, Title) of every row that is not blank."""
     with archive.open(name) as stream, io.TextIOWrapper(stream, "utf-8-sig", newline="") as text:
         reader = enumerate(csv.reader(text, strict=True), start=1)

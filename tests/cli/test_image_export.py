@@ -5,14 +5,14 @@ import json
 import pandas as pd
 import pytest
 
-from difflab.cli.images import export
+from difflab.cli.image_export import export
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import sha256_file
-from difflab.images.archives.archive import open_archive
+from difflab.images.archives.opening import open_archive
 from difflab.images.captions import write_captions
-from difflab.images.preparing.samples import Sample
 from difflab.images.sets.formats import image_folder
-from difflab.images.store.image_store import ImageStore, write_store
+from difflab.images.store.image_store import ImageStore
+from difflab.images.store_writer import Sample, write_store
 from fakes.set_archives import encoded
 
 IDS = ["coco-test-00000", "coco-train-00000", "coco-train-00001"]

@@ -7,13 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from difflab.core.base.errors import DifflabError
-from difflab.images.archives.archive import open_archive
-from difflab.images.celeba import tables
+from difflab.images.archives.opening import open_archive
+from difflab.images.celeba import annotations
 from fakes.face_archives import NAMES, attribute_table
 
 
 def read(text: str):
-    return tables.read_attributes(io.BytesIO(text.encode()), "list_attr.txt")
+    return annotations.read_attributes(io.BytesIO(text.encode()), "list_attr.txt")
 
 
 @given(st.lists(st.lists(st.booleans(), min_size=4, max_size=4), max_size=30))
@@ -47,31 +47,34 @@ def test_a_wrong_table_is_named_by_file_and_line(text, problem):
 
 def test_binary_content_is_not_a_table():
     with pytest.raises(DifflabError, match="line 1: not UTF-8"):
-        tables.read_attributes(io.BytesIO(b"\xff\xfe\x00\n"), "list_attr.txt")
+        annotations.read_attributes(io.BytesIO(b"\xff\xfe\x00\n"), "list_attr.txt")
 
 
 def test_a_byte_order_mark_is_skipped():
-    assert len(tables.read_attributes(io.BytesIO(b"\xef\xbb\xbf1\r\nA\r\n0.jpg -1\r\n"), "t")) == 1
+    assert len(annotations.read_attributes(io.BytesIO(b"\xef\xbb\xbf1\r\nA\r\n0.jpg -1\r\n"), "t")) == 1
 
 
 def test_boxes_and_mapping():
     boxes = io.BytesIO(
         b"2\nimage_id x_1 y_1 width height\n000001.jpg    95  71 226 313\n000002.jpg 0 -3 4 5\n"
     )
-    assert tables.read_boxes(boxes, "b") == {"000001.jpg": (95, 71, 226, 313), "000002.jpg": (0, -3, 4, 5)}
+    assert annotations.read_boxes(boxes, "b") == {
+        "000001.jpg": (95, 71, 226, 313),
+        "000002.jpg": (0, -3, 4, 5),
+    }
     mapping = io.BytesIO(b"idx        orig_idx    orig_file\n0          119613      119614.jpg\n")
-    assert tables.read_mapping(mapping, "m") == {0: "119614.jpg"}
+    assert annotations.read_mapping(mapping, "m") == {0: "119614.jpg"}
 
 
 @pytest.mark.parametrize("row", ["000001.jpg 1 2 3", "000001.jpg 1 2 3 x"])
 def test_a_wrong_box_is_named_by_line(row):
     with pytest.raises(DifflabError, match=r"b\.txt, line 3"):
-        tables.read_boxes(io.BytesIO(f"1\nimage_id x_1 y_1 width height\n{row}\n".encode()), "b.txt")
+        annotations.read_boxes(io.BytesIO(f"1\nimage_id x_1 y_1 width height\n{row}\n".encode()), "b.txt")
 
 
 def test_a_wrong_mapping_is_named_by_line():
     with pytest.raises(DifflabError, match=r"m\.txt, line 2: 2 columns instead of 3"):
-        tables.read_mapping(io.BytesIO(b"idx orig_idx orig_file\n0 7\n"), "m.txt")
+        annotations.read_mapping(io.BytesIO(b"idx orig_idx orig_file\n0 7\n"), "m.txt")
 
 
 def test_the_fake_table_has_the_official_form():
@@ -81,9 +84,9 @@ def test_the_fake_table_has_the_official_form():
 def test_the_real_tables(data_root):
     hq = open_archive(data_root / "celeba" / "CelebAMask-HQ.zip")
     with hq.open("CelebAMask-HQ/CelebAMask-HQ-attribute-anno.txt") as stream:
-        table = tables.read_attributes(stream, "hq")
+        table = annotations.read_attributes(stream, "hq")
     assert table.shape == (30_000, 40)
     with hq.open("CelebAMask-HQ/CelebA-HQ-to-CelebA-mapping.txt") as stream:
-        mapping = tables.read_mapping(stream, "mapping")
+        mapping = annotations.read_mapping(stream, "mapping")
     assert len(set(mapping.values())) == 30_000
     assert mapping[0] == "119614.jpg"

@@ -1,10 +1,10 @@
-"""The face square: published examples and properties."""
+"""Squares: the one in the middle, and around a face with published examples and properties."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from difflab.images.preparing.crop import face_square
+from difflab.images.store.crop import centre_square, face_square
 
 
 @pytest.mark.parametrize(
@@ -56,3 +56,11 @@ def test_mirroring_image_and_box_mirrors_the_square(width, height, box):
     mirrored = face_square(width, height, (width - box[0] - box[2], box[1], box[2], box[3]))
     assert abs(mirrored[0] - (width - right)) <= 1
     assert mirrored[1] == top
+
+
+@given(SIDE, SIDE)
+def test_the_centre_square_is_that_of_a_face_in_the_middle(width, height):
+    left, top, right, bottom = centre_square(width, height)
+    face = face_square(width, height, (0, 0, width, height))
+    assert right - left == bottom - top == min(width, height)
+    assert max(abs(a - b) for a, b in zip((left, top), face[:2], strict=True)) <= 1

@@ -1,0 +1,57 @@
+"""Archives of generated images: what is written comes back by seed and id, and parts join byte for byte."""
+
+import zipfile
+
+import numpy as np
+import pytest
+
+from difflab.core.base.errors import DifflabError
+from difflab.core.base.files import write_zip
+from difflab.images.generated_reader import GeneratedImages
+from difflab.images.generated_writer import join_generated, write_generated
+from fakes.set_archives import pixels
+
+IDS = ["hq-00003", "hq-00001", "hq-00002"]
+
+
+def made(seed: int) -> list[np.ndarray]:
+    return [pixels(6, 5, 3, seed=10 * seed + n) for n in range(len(IDS))]
+
+
+@pytest.fixture
+def path(tmp_path):
+    write_generated(tmp_path / "a.zip", IDS, {7: made(7), 0: iter(made(0))})
+    return tmp_path / "a.zip"
+
+
+def test_images_come_back_by_seed_in_id_order_or_in_the_order_asked_for(path):
+    generated = GeneratedImages(path)
+    assert generated.seeds == [0, 7]
+    assert generated.ids(7) == sorted(IDS)
+    for seed in (0, 7):
+        by_id = dict(zip(IDS, made(seed), strict=True))
+        assert np.array_equal(list(map(np.asarray, generated.read(seed))), [by_id[id] for id in sorted(IDS)])
+        assert np.array_equal(list(map(np.asarray, generated.read(seed, IDS[:2]))), made(seed)[:2])
+
+
+def test_parts_join_as_if_they_had_been_written_together(tmp_path, path):
+    for seed in (7, 0):
+        write_generated(tmp_path / f"{seed}.zip", IDS, {seed: made(seed)})
+    join_generated(tmp_path / "joined.zip", [tmp_path / "7.zip", tmp_path / "0.zip"])
+    assert (tmp_path / "joined.zip").read_bytes() == path.read_bytes()
+    with zipfile.ZipFile(path) as archive:
+        assert archive.namelist() == [f"seed-{seed}/{id}.png" for seed in (7, 0) for id in IDS]
+
+
+def test_every_id_needs_an_image(tmp_path):
+    with pytest.raises(ValueError, match="shorter"):
+        write_generated(tmp_path / "a.zip", IDS, {0: made(0)[:2]})
+    assert not (tmp_path / "a.zip").exists()
+
+
+def test_an_archive_without_images_is_refused(tmp_path):
+    with pytest.raises(DifflabError, match="is missing: run"):
+        GeneratedImages(tmp_path / "a.zip")
+    write_zip(tmp_path / "a.zip", [("seed-0/readme.txt", b"?")])
+    with pytest.raises(DifflabError, match="has no generated image"):
+        GeneratedImages(tmp_path / "a.zip")
