@@ -7,7 +7,7 @@ import torch
 
 from difflab.captioning.captioner.captioner import VARIANT, Captioner
 from difflab.captioning.captioner.captioner_folder import load_bases, save
-from difflab.captioning.captioner.captioner_training import Titled, train_captioner
+from difflab.captioning.captioner.captioner_training import TitledFeatures, train_captioner
 from difflab.captioning.mixed_set import MixedSet
 from difflab.core.base import rng
 from difflab.core.base.files import write_csv
@@ -47,7 +47,7 @@ def main(stage: Stage, *, data: str, seed: str) -> None:
         "train_images": len(train.ids),
         "train_titles": sum(map(len, train.titles)),
         "trained_parameters": sum(p.numel() for p in captioner.parameters() if p.requires_grad),
-        "train_loss": rows[-1]["loss"],
+        "train_loss": rows[-1]["train_loss"],
         "val_loss": best.loss,
         "best_step": best.step,
         "test_images": len(captions),
@@ -57,11 +57,11 @@ def main(stage: Stage, *, data: str, seed: str) -> None:
     stage.done(f"wrote {folder}, validation loss {best.loss:.4f}, the lowest, after step {best.step}")
 
 
-def titled(captioner: Captioner, mixed: MixedSet, rows: pd.DataFrame) -> Titled:
+def titled(captioner: Captioner, mixed: MixedSet, rows: pd.DataFrame) -> TitledFeatures:
     """Some rows as the captioner sees them; the frozen encoder looks at each picture once."""
     features = torch.cat([captioner.encode(images) for images in mixed.images(rows)])
     titles = [tuple(str(title) for title in own) for own in rows["titles"]]
-    return Titled(rows["id"].tolist(), features, titles)
+    return TitledFeatures(rows["id"].tolist(), features, titles)
 
 
 if __name__ == "__main__":

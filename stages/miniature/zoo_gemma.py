@@ -33,7 +33,7 @@ def main(stage: Stage) -> None:
         model.eval().save_pretrained(temporary)
         tokenizer.save_pretrained(temporary)
     scores = small_gemma.evaluate(FOLDER, params.evaluated, seed, device)
-    stage.write_metrics(METRICS, {"train_loss": rows[-1]["loss"], **scores})
+    stage.write_metrics(METRICS, {"train_loss": rows[-1]["train_loss"], **scores})
     stage.done(
         f"wrote {FOLDER}, {scores['accepted']:.1%} of its answers on held-out pictures are three titles"
     )

@@ -33,7 +33,7 @@ def main(stage: Stage) -> None:
         model.eval().save_pretrained(temporary)
         tokenizer.save_pretrained(temporary)
     scores = small_rewriter.evaluate(FOLDER, params.evaluated, seed, device)
-    stage.write_metrics(METRICS, {"train_loss": rows[-1]["loss"], **scores})
+    stage.write_metrics(METRICS, {"train_loss": rows[-1]["train_loss"], **scores})
     stage.done(f"wrote {FOLDER}, {scores['facts_kept']:.1%} of the facts of held-out combinations kept")
 
 

@@ -21,6 +21,7 @@ from difflab.sd3.caches.prompt_embeds import PromptTable, write_prompts
 from difflab.sd3.training.density import SigmaDensity
 from difflab.sd3.training.examples import Examples
 from difflab.sd3.training.flow_training import train_flow
+from difflab.training.curve import final_metrics
 
 FOLDER = Path("models/zoo/transformer")
 
@@ -59,8 +60,7 @@ def main(stage: Stage) -> None:
     with atomic_path(FOLDER) as temporary:
         transformer.save_pretrained(temporary / "transformer")
         zoo_transformer.write_scheduler(temporary, params.density.shift)
-    metrics = {name: value for name, value in rows[-1].items() if name != "lr"}
-    metrics["parameters"] = sum(p.numel() for p in transformer.parameters())
+    metrics = {**final_metrics(rows), "parameters": sum(p.numel() for p in transformer.parameters())}
     stage.write_metrics("metrics/zoo_transformer.json", metrics)
     stage.done(f"wrote {FOLDER}, held-out loss {rows[0]['val_loss']:.4f} -> {rows[-1]['val_loss']:.4f}")
 

@@ -18,6 +18,7 @@ from difflab.sd3.caches.prompt_embeds import PromptTable
 from difflab.sd3.training.density import SigmaDensity, quantiles
 from difflab.sd3.training.examples import Examples, caption_rows
 from difflab.sd3.training.flow_training import train_flow
+from difflab.training.curve import final_metrics
 
 BASE, LATENTS, PROMPTS = "models/zoo/transformer", "data/latents", "data/prompt_embeds"
 HQ, ADD_ON = "data/celeba_hq", "data/celeba"
@@ -56,7 +57,7 @@ def main(stage: Stage, *, captions: str, logit_mean: str) -> None:
         for snapshot in sorted(scratch.glob("step-*")):
             shutil.copytree(snapshot, temporary / "checkpoints" / snapshot.name)
     write_csv(f"plots/finetune/{cell}.csv", pd.DataFrame(rows))
-    last = {name: value for name, value in rows[-1].items() if name != "lr"}
+    last = final_metrics(rows)
     metrics = {
         **last,
         "val_loss_pretrained": rows[0]["val_loss"],

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from difflab.ddpm.networks.schedule import Schedule
-from difflab.sd3.training.flow_path import per_sample
+from difflab.core.base.broadcast import per_sample
 
 MEAN, STD = 0.3, 0.5
 

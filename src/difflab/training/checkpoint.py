@@ -101,7 +101,16 @@ def load_state(
             _, index, key = name.split("/")
             moments.setdefault(int(index), {})[key] = tensor
     optimizer.load_state_dict({"state": moments, "param_groups": facts["param_groups"]})
+    lay_out_moments(optimizer)
     schedule.load_state_dict({**facts["schedule"], "lr_lambdas": schedule.state_dict()["lr_lambdas"]})
     if ema is not None:
         ema.optimization_step = facts["ema_step"]
     return facts["progress"]
+
+
+def lay_out_moments(optimizer: torch.optim.Optimizer) -> None:
+    """Give loaded moments the memory layout of their parameters: a fused step presumes it and does not check."""
+    for parameter, moments in optimizer.state.items():
+        for name, moment in moments.items():
+            if moment.shape == parameter.shape:
+                moments[name] = torch.empty_like(parameter).copy_(moment)

@@ -17,11 +17,11 @@ class Meter:
     """Scalars of the last steps. Adding one never waits for the device; `read` waits once for all of them.
 
     Args:
-        reduce: averages a tensor over the processes.
+        mean: averages a tensor over the processes; None where there is one.
     """
 
-    def __init__(self, reduce: Callable[[Tensor], Tensor] = lambda values: values) -> None:
-        self._reduce = reduce
+    def __init__(self, mean: Callable[[Tensor], Tensor] | None = None) -> None:
+        self._mean = mean or (lambda values: values)
         self._values: dict[str, list[Tensor]] = {}
         self._first_step = 0
 
@@ -39,7 +39,7 @@ class Meter:
             DifflabError: one is NaN or infinite; the line names the step and the last good state.
         """
         held, self._values = self._values, {}
-        values = {name: self._reduce(torch.stack(v).float()).tolist() for name, v in held.items()}
+        values = {name: self._mean(torch.stack(v).float()).tolist() for name, v in held.items()}
         bad = [(i, n) for n, column in values.items() for i, v in enumerate(column) if not math.isfinite(v)]
         if bad:
             index, name = min(bad, key=lambda found: found[0])
@@ -54,17 +54,17 @@ class Meter:
 
 
 class Speed:
-    """Images per second, the share of time spent waiting for data, memory and MFU since the last reading."""
+    """Samples per second, the share of time spent waiting for data, memory and MFU since the last reading."""
 
-    def __init__(self, device: torch.device, images_per_step: int) -> None:
-        self._device, self._images_per_step = device, images_per_step
-        self._flops_per_image: float | None = None
+    def __init__(self, device: torch.device, samples_per_step: int) -> None:
+        self._device, self._samples_per_step = device, samples_per_step
+        self._flops_per_sample: float | None = None
         self._peak: float | None = None
         self._restart()
 
-    def set_flops(self, per_image: float, peak: float) -> None:
-        """Operations of a training step per image and the peak of all devices in operations per second."""
-        self._flops_per_image, self._peak = per_image, peak
+    def set_flops(self, per_sample: float, peak: float) -> None:
+        """Operations of a training step per sample and the peak of all devices in operations per second."""
+        self._flops_per_sample, self._peak = per_sample, peak
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
@@ -80,21 +80,21 @@ class Speed:
         yield
         self._started += time.perf_counter() - started
 
-    def step(self) -> None:
+    def count_step(self) -> None:
         """Count one optimizer step."""
         self._steps += 1
 
     def read(self) -> dict[str, str | float]:
         """Values for the status line since the last reading; call it right after the device was read."""
         elapsed = max(time.perf_counter() - self._started, 1e-9)
-        rate = self._steps * self._images_per_step / elapsed
+        rate = self._steps * self._samples_per_step / elapsed
         values = {
-            "images/s": rate,
+            "samples/s": rate,
             "data wait": f"{self._waited / elapsed:.1%}",
             "memory": f"{self._memory():.2f} GB",
         }
-        if self._flops_per_image and self._peak:
-            values["MFU"] = f"{rate * self._flops_per_image / self._peak:.1%}"
+        if self._flops_per_sample and self._peak:
+            values["MFU"] = f"{rate * self._flops_per_sample / self._peak:.1%}"
         self._restart()
         return values
 

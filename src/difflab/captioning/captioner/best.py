@@ -14,7 +14,7 @@ from difflab.training.checkpoint import trained_tensors
 
 
 class Best:
-    """A file beside the state of a run. A run that goes on from its state finds it and goes on with it.
+    """A file beside the state of a run, which a resumed run takes up.
 
     Attributes:
         step: number of steps done; None before the first offer.

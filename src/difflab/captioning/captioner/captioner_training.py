@@ -4,9 +4,9 @@ The frozen encoder has seen every picture once; the features lie in memory, and 
 the adapter on them.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -17,14 +17,18 @@ from difflab.core.base import rng
 from difflab.core.base.errors import DifflabError
 from difflab.training.checkpoint import identity
 from difflab.training.data_order import SampleStream
-from difflab.training.params import FitParams
 from difflab.training.supervised import fit
+
+if TYPE_CHECKING:
+    from difflab.training.curve import Row
+    from difflab.training.loop import Log
+    from difflab.training.params import FitParams
 
 VALIDATED_TOGETHER = 64  # pictures
 
 
 @dataclass(frozen=True)
-class Titled:
+class TitledFeatures:
     """Pictures with their titles.
 
     Attributes:
@@ -46,23 +50,24 @@ class Titled:
 
 def train_captioner(
     captioner: Captioner,
-    train: Titled,
-    validation: Titled,
-    settings: FitParams,
+    train: TitledFeatures,
+    validation: TitledFeatures,
+    settings: "FitParams",
     *,
     seed: int,
     scratch: Path,
     what: str,
-    log: Callable[[int, dict[str, float]], None] = lambda step, values: None,
-) -> tuple[list[dict[str, float]], Best]:
+    log: "Log" = lambda step, values: None,
+) -> "tuple[list[Row], Best]":
     """Train projector and adapter on the captions' cross-entropy; keep the step of the lowest validation loss.
 
-    Order and titles belong to (seed, sample id, epoch). A run that was stopped goes on from its state in
-    `scratch`, bit for bit on a CPU.
+    Order and titles belong to (seed, sample id, epoch). A run that was stopped is resumed from its state
+    in `scratch`, bit for bit on a CPU.
 
     Args:
         captioner: on its device. On return it holds the best weights, in eval mode.
-        validation: pictures whose loss is taken every `settings.log_interval` steps, each with all of its titles.
+        validation: pictures whose loss is taken at the start and every `settings.log_interval` steps, each with
+            all of its titles.
 
     Returns:
         The rows of `training.supervised.fit`, each with "val_loss", the mean over the tokens of all titles; and
@@ -95,12 +100,11 @@ def train_captioner(
 
     rows = fit(captioner, batch_loss, settings, scratch=scratch, validate=validate, log=log, what=what)
     best.restore()
-    captioner.eval()
     return rows, best
 
 
 @torch.no_grad()
-def mean_loss(captioner: Captioner, pictures: Titled, batch_size: int = VALIDATED_TOGETHER) -> float:
+def mean_loss(captioner: Captioner, pictures: TitledFeatures, batch_size: int = VALIDATED_TOGETHER) -> float:
     """The mean over the tokens of all titles of all pictures; does not depend on `batch_size` beyond rounding."""
     pairs = [(i, title) for i, titles in enumerate(pictures.titles) for title in titles]
     total, count = 0.0, 0

@@ -38,6 +38,11 @@ def to_uint8(images: "torch.Tensor") -> np.ndarray:
     return scaled.permute(0, 2, 3, 1).to("cpu").numpy().astype(np.uint8)
 
 
+def to_float(pixels: "torch.Tensor") -> "torch.Tensor":
+    """uint8 0..255 to float32 -1..1, of any shape; floats (latents) pass."""
+    return pixels.float().div(127.5).sub(1) if not pixels.is_floating_point() else pixels
+
+
 def _square(image: "Image.Image", size: int) -> "Image.Image":
     from PIL import Image
 

@@ -1,0 +1,211 @@
+"""The core of every training: resume, status line, curve, validation, snapshots, states, a stop by signal.
+
+A step function says what is trained and reads from top to bottom; between two updates the loop does the rest:
+
+    with graceful_stop(what) as stop:
+        loop = Loop(model, optimizer, schedule, settings, stop=stop, ...)
+        for step in loop.steps():
+            loss = ...
+            loss.backward()
+            loop.update(loss)
+    return loop.curve.rows
+
+Nothing in `steps` or `update` makes the host wait for the device, but for what belongs to a status line, a
+curve row, a snapshot or a saved state.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from difflab.core.base import rng
+from difflab.core.base.errors import Interrupted
+from difflab.core.base.runtime import StopSignal, interrupted
+from difflab.training import status
+from difflab.training.checkpoint import identity, load_state, save_state
+from difflab.training.curve import Curve
+from difflab.training.ema import averaged, moving_average
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+Log = Callable[[int, dict[str, float]], None]
+"""Called with the number of steps done and values."""
+Validate = Callable[[int], dict[str, float]]
+"""Called with the number of steps done, in eval mode with averaged weights; the headline is its first value."""
+
+
+class LoopSettings(Protocol):
+    """What the loop reads of a group of parameters."""
+
+    steps: int
+    max_grad_norm: float
+    checkpoint_interval: int
+    log_interval: int
+
+
+class Loop:
+    """Counts the steps of one training. Killed at any point, the same call trains to the same bytes on a CPU.
+
+    Args:
+        model: on its device; its parameters that require a gradient are trained. After the last step it holds
+            the final weights (the average, where `ema_decay` > 0) and is in eval mode.
+        schedule: of the learning rate, stepped once per update.
+        what: name on the status line and of the state.
+        scratch: folder of the resumable state, `<what>.safetensors`.
+        stop: of `graceful_stop`, polled before each step.
+        identity_of: JSON values that the state belongs to; that of any other is refused.
+        seed: of what a step draws from torch's global generator (dropout).
+        samples_per_step: over all processes.
+        row_interval: steps between two curve rows.
+        ema_decay: of the average of the weights; 0 keeps none.
+        validate: its values join the curve rows; with it, there is a row before the first step too.
+        log: called at each status line and each validation.
+        save_steps: `save(step)` is called after these steps, with averaged weights.
+        accelerator: of several processes; the main one prints, logs and saves.
+
+    Raises:
+        DifflabError: the state belongs to other settings or another model.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        schedule: torch.optim.lr_scheduler.LRScheduler,
+        settings: LoopSettings,
+        *,
+        what: str,
+        scratch: Path,
+        stop: StopSignal,
+        identity_of: list[Any],
+        seed: int,
+        samples_per_step: int,
+        row_interval: int,
+        ema_decay: float = 0.0,
+        validate: Validate | None = None,
+        log: Log = lambda step, values: None,
+        save_steps: Sequence[int] = (),
+        save: Callable[[int], None] = lambda step: None,
+        accelerator: "Accelerator | None" = None,
+    ) -> None:
+        self.model, self.optimizer, self.schedule, self.settings = model, optimizer, schedule, settings
+        self.what, self.stop, self.seed, self.samples_per_step = what, stop, seed, samples_per_step
+        self.validate, self.log, self.save_steps, self.save = validate, log, save_steps, save
+        self.accelerator = accelerator
+        self.is_main = accelerator is None or accelerator.is_main_process
+        self.parameters = [p for p in model.parameters() if p.requires_grad]
+        self.ema = moving_average(self.parameters, ema_decay)
+
+        self.path = Path(scratch) / f"{what.replace(' ', '_')}.safetensors"
+        self._state = {"model": model, "optimizer": optimizer, "schedule": schedule, "ema": self.ema}
+        self._state["identity"] = identity(model, [what, *identity_of])
+        progress = load_state(self.path, **self._state) or {"step": 0, "rows": [], "window": {}}
+        self.step = self._resumed_at = progress["step"]
+        self.curve = Curve(row_interval, settings.steps, progress["rows"], progress["window"])
+        if self.step and self.is_main:
+            print(f"{what}: resuming from step {self.step}", flush=True)
+        mean = None if accelerator is None else lambda values: accelerator.reduce(values, "mean")
+        self._meter = status.Meter(mean)
+        self.speed = status.Speed(self.parameters[0].device, samples_per_step)
+
+    def steps(self) -> Iterator[int]:
+        """The numbers of the steps that are left, from 0; `update` belongs to each of them.
+
+        Raises:
+            DifflabError: a scalar is not finite; the line names its step.
+            Interrupted: a stop was requested; the state is saved.
+        """
+        self.model.train()
+        while True:
+            self._between_updates()
+            if self.step == self.settings.steps:
+                break
+            self.stop_if_requested(agree=self.step % self.settings.log_interval == 0)
+            torch.manual_seed(rng.key(self.seed, "dropout", self.what, self.step))
+            yield self.step
+            self.step += 1
+        if self.ema is not None:
+            self.ema.copy_to(self.parameters)
+        self.model.eval()
+
+    def update(self, loss: Tensor, **scalars: Tensor) -> None:
+        """One optimizer step on the gradients that are there: clip, update, average.
+
+        Args:
+            loss: 0-d, noted as "train_loss".
+            scalars: further 0-d tensors for status line, curve and log.
+        """
+        grad_norm = nn.utils.clip_grad_norm_(self.parameters, self.settings.max_grad_norm, foreach=True)
+        self.optimizer.step()
+        self.schedule.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        if self.ema is not None:
+            self.ema.step(self.parameters)
+        self._meter.add(self.step + 1, train_loss=loss, grad_norm=grad_norm, **scalars)
+        self.speed.count_step()
+
+    def stop_if_requested(self, agree: bool = False) -> None:
+        """Save the state and raise `Interrupted` after a Ctrl-C; what is left of the step is computed again.
+
+        Args:
+            agree: several processes decide together here, which makes them wait; elsewhere they never stop.
+        """
+        stop = bool(self.stop)
+        if self.accelerator is not None and self.accelerator.num_processes > 1:
+            wanted = torch.tensor(float(stop), device=self.accelerator.device)
+            stop = agree and bool(self.accelerator.reduce(wanted))
+        if stop:
+            self._save_state()
+            raise interrupted(self.what)
+
+    def _between_updates(self) -> None:
+        """What belongs to the weights after `self.step` updates: status line, state, snapshot, validation, row."""
+        step, settings = self.step, self.settings
+        last, updated = step == settings.steps, step > self._resumed_at
+        due = self.curve.due(step) and (step > 0 or self.validate is not None)
+        reported = updated and (last or step % settings.log_interval == 0)
+        values = self._read() if due or reported else {}
+        speed = self.speed.read() if reported else {}
+        with self.speed.paused():
+            if updated and (last or step % settings.checkpoint_interval == 0):
+                self._save_state()
+            found = self._look_at_average(step, due) if due or step in self.save_steps else {}
+        samples, rate = step * self.samples_per_step, self.schedule.get_last_lr()[0]
+        if due:
+            self.curve.add(step, samples, rate, found)
+        if self.is_main and (reported or found):
+            headline = dict(islice(found.items(), 1))
+            shown = {"samples": samples, **values, **headline, "learning_rate": rate, **speed}
+            print(status.line(self.what, step, settings.steps, shown), flush=True)
+            self.log(step, {**values, **found, "learning_rate": rate})
+
+    def _look_at_average(self, step: int, due: bool) -> dict[str, float]:
+        """Save a snapshot, where one belongs here, and validate."""
+        self.model.eval()
+        try:
+            with averaged(self.ema, self.parameters):
+                if step in self.save_steps and self.is_main:
+                    self.save(step)
+                return self.validate(step) if due and self.validate is not None else {}
+        except Interrupted:
+            self._save_state()
+            raise
+        finally:
+            self.model.train()
+
+    def _save_state(self) -> None:
+        self._read()
+        if self.is_main:
+            save_state(self.path, **self._state, progress={"step": self.step, **self.curve.state()})
+
+    def _read(self) -> dict[str, float]:
+        """Means of the scalars since the last reading; the one place where the host waits for the device."""
+        values = self._meter.read(self.what, self.path)
+        for name, column in values.items():
+            self.curve.window.setdefault(name, []).extend(column)
+        return {name: status.mean(column) for name, column in values.items()}
