@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from difflab.ddpm.networks.schedule import Schedule
 from difflab.core.base.broadcast import per_sample
+from difflab.ddpm.networks.schedule import Schedule
 
 MEAN, STD = 0.3, 0.5
 

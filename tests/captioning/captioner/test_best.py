@@ -37,7 +37,7 @@ def test_the_step_of_the_lowest_loss_comes_back_and_of_equal_ones_the_first(tmp_
     assert torch.equal(model.bias, torch.full((2,), 7.0))  # frozen: not part of it
 
 
-def test_a_run_that_goes_on_keeps_the_best_of_before(tmp_path):
+def test_a_resumed_run_keeps_the_best_of_before(tmp_path):
     offered(tmp_path / "best", [3.0, 1.0])
     model = model_of(9)
     best = Best(tmp_path / "best", model, "run")
