@@ -40,11 +40,11 @@ def run(scratch, act=nothing, model=None, row_interval=6, what="toy", **changes)
     """Train to sum up 4 numbers; `act` is called in each step and may return a factor of the loss."""
     keep = {n: changes.pop(n) for n in ("validate", "log", "save_steps", "save", "ema_decay") if n in changes}
     model, settings = model or network(), Settings(**changes)
-    optimizer, schedule = adamw_with_cosine([p for p in model.parameters() if p.requires_grad], settings)
+    optimizer, schedule = adamw_with_cosine(model, settings)
     with graceful_stop(what) as stop:
         loop = Loop(
-            model, optimizer, schedule, settings, what=what, scratch=scratch, stop=stop, seed=1,
-            identity_of=[asdict(settings)], samples_per_step=4, row_interval=row_interval, **keep,
+            model=model, optimizer=optimizer, schedule=schedule, settings=settings, what=what, scratch=scratch,
+            stop=stop, seed=1, identity_of=[asdict(settings)], samples_per_step=4, row_interval=row_interval, **keep,
         )  # fmt: skip
         for step in loop.steps():
             factor = act(step)

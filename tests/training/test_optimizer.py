@@ -37,7 +37,7 @@ def test_schedules_have_their_closed_form(name):
         lr_num_cycles=2 if "restarts" in name else 1,
         lr_power=2.0,
     )
-    optimizer, schedule = adamw_with_schedule([nn.Parameter(torch.ones(1))], settings)
+    optimizer, schedule = adamw_with_schedule(nn.Linear(1, 1), settings)
     rates = []
     for _ in range(STEPS):
         rates.append(optimizer.param_groups[0]["lr"])
@@ -48,7 +48,7 @@ def test_schedules_have_their_closed_form(name):
 
 def test_the_optimizer_is_fused_adamw_with_the_settings():
     settings = flow_settings(adam_beta1=0.8, adam_beta2=0.95, adam_epsilon=1e-6, weight_decay=0.3)
-    optimizer, _ = adamw_with_schedule([nn.Parameter(torch.ones(1))], settings)
+    optimizer, _ = adamw_with_schedule(nn.Linear(1, 1), settings)
     group = optimizer.param_groups[0]
     assert isinstance(optimizer, torch.optim.AdamW)
     assert (group["betas"], group["eps"], group["weight_decay"], group["fused"]) == (
@@ -70,7 +70,7 @@ def test_the_cosine_warms_up_and_falls_to_zero():
 
 def test_adamw_with_cosine_is_fused_and_follows_the_cosine():
     settings = training(steps=6, warmup_steps=2, learning_rate=0.5, weight_decay=0.3)
-    optimizer, schedule = adamw_with_cosine([nn.Parameter(torch.ones(1))], settings)
+    optimizer, schedule = adamw_with_cosine(nn.Linear(1, 1), settings)
     group, rates = optimizer.param_groups[0], []
     assert (group["weight_decay"], group["fused"]) == (0.3, True)
     for _ in range(6):

@@ -29,7 +29,7 @@ def test_a_value_that_is_not_finite_names_its_step(bad, tmp_path):
 
 
 def test_the_line_has_four_digits():
-    text = status.line("toy", 5, 20, {"samples": 320, "loss": 0.123456, "data wait": "1.0%"})
+    text = status.status_line("toy", 5, 20, {"samples": 320, "loss": 0.123456, "data wait": "1.0%"})
     assert text == "toy: step 5/20, samples 320, loss 0.1235, data wait 1.0%"
 
 

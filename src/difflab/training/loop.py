@@ -3,18 +3,18 @@
 A step function says what is trained and reads from top to bottom; between two updates the loop does the rest:
 
     with graceful_stop(what) as stop:
-        loop = Loop(model, optimizer, schedule, settings, stop=stop, ...)
+        loop = Loop(model=model, optimizer=optimizer, stop=stop, ...)
         for step in loop.steps():
             loss = ...
             loss.backward()
             loop.update(loss)
     return loop.curve.rows
 
-Nothing in `steps` or `update` makes the host wait for the device, but for what belongs to a status line, a
-curve row, a snapshot or a saved state.
+The host waits for the device at status lines, rows, snapshots and saved states only.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -25,10 +25,10 @@ from torch import Tensor, nn
 from difflab.core.base import rng
 from difflab.core.base.errors import Interrupted
 from difflab.core.base.runtime import StopSignal, interrupted
-from difflab.training import status
 from difflab.training.checkpoint import identity, load_state, save_state
 from difflab.training.curve import Curve
 from difflab.training.ema import averaged, moving_average
+from difflab.training.status import Meter, Speed, mean, status_line
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -48,70 +48,50 @@ class LoopSettings(Protocol):
     log_interval: int
 
 
+@dataclass(kw_only=True)
 class Loop:
     """Counts the steps of one training. Killed at any point, the same call trains to the same bytes on a CPU.
 
-    Args:
-        model: on its device; its parameters that require a gradient are trained. After the last step it holds
-            the final weights (the average, where `ema_decay` > 0) and is in eval mode.
-        schedule: of the learning rate, stepped once per update.
-        what: name on the status line and of the state.
-        scratch: folder of the resumable state, `<what>.safetensors`.
-        stop: of `graceful_stop`, polled before each step.
-        identity_of: JSON values that the state belongs to; that of any other is refused.
-        seed: of what a step draws from torch's global generator (dropout).
-        samples_per_step: over all processes.
-        row_interval: steps between two curve rows.
-        ema_decay: of the average of the weights; 0 keeps none.
-        validate: its values join the curve rows; with it, there is a row before the first step too.
-        log: called at each status line and each validation.
-        save_steps: `save(step)` is called after these steps, with averaged weights.
-        accelerator: of several processes; the main one prints, logs and saves.
+    After the last step `model` holds the final weights (the average, where there is one) and is in eval mode.
 
     Raises:
-        DifflabError: the state belongs to other settings or another model.
+        DifflabError: the state in `scratch` belongs to other settings or another model.
     """
 
-    def __init__(
-        self,
-        model: nn.Module,
-        optimizer: torch.optim.Optimizer,
-        schedule: torch.optim.lr_scheduler.LRScheduler,
-        settings: LoopSettings,
-        *,
-        what: str,
-        scratch: Path,
-        stop: StopSignal,
-        identity_of: list[Any],
-        seed: int,
-        samples_per_step: int,
-        row_interval: int,
-        ema_decay: float = 0.0,
-        validate: Validate | None = None,
-        log: Log = lambda step, values: None,
-        save_steps: Sequence[int] = (),
-        save: Callable[[int], None] = lambda step: None,
-        accelerator: "Accelerator | None" = None,
-    ) -> None:
-        self.model, self.optimizer, self.schedule, self.settings = model, optimizer, schedule, settings
-        self.what, self.stop, self.seed, self.samples_per_step = what, stop, seed, samples_per_step
-        self.validate, self.log, self.save_steps, self.save = validate, log, save_steps, save
-        self.accelerator = accelerator
-        self.is_main = accelerator is None or accelerator.is_main_process
-        self.parameters = [p for p in model.parameters() if p.requires_grad]
-        self.ema = moving_average(self.parameters, ema_decay)
+    model: nn.Module  # on its device; what requires a gradient is trained
+    optimizer: torch.optim.Optimizer
+    schedule: torch.optim.lr_scheduler.LRScheduler  # stepped once per update
+    settings: LoopSettings
+    what: str  # name on the status line and of the state
+    scratch: Path  # folder of the resumable state, `<what>.safetensors`
+    stop: StopSignal  # of `graceful_stop`, polled before each step
+    identity_of: list[Any]  # JSON values that the state belongs to; that of any other is refused
+    seed: int  # of what a step draws from torch's global generator (dropout)
+    samples_per_step: int  # over all processes
+    row_interval: int  # steps between two curve rows
+    ema_decay: float = 0.0  # of the average of the weights; 0 keeps none
+    validate: Validate | None = None  # its values join the rows; there is one before the first step too
+    log: Log = lambda step, values: None  # called at each status line and each validation
+    save_steps: Sequence[int] = ()  # after these steps `save(step)` is called, with averaged weights
+    save: Callable[[int], None] = lambda step: None
+    accelerator: "Accelerator | None" = None  # of several processes; the main one prints, logs and saves
 
-        self.path = Path(scratch) / f"{what.replace(' ', '_')}.safetensors"
-        self._state = {"model": model, "optimizer": optimizer, "schedule": schedule, "ema": self.ema}
-        self._state["identity"] = identity(model, [what, *identity_of])
+    def __post_init__(self) -> None:
+        self.parameters = [p for p in self.model.parameters() if p.requires_grad]
+        self.ema = moving_average(self.parameters, self.ema_decay)
+        self.is_main = self.accelerator is None or self.accelerator.is_main_process
+        self.path = Path(self.scratch) / f"{self.what.replace(' ', '_')}.safetensors"
+        self._state = {
+            "model": self.model, "optimizer": self.optimizer, "schedule": self.schedule, "ema": self.ema,
+            "identity": identity(self.model, [self.what, *self.identity_of]),
+        }  # fmt: skip
         progress = load_state(self.path, **self._state) or {"step": 0, "rows": [], "window": {}}
         self.step = self._resumed_at = progress["step"]
-        self.curve = Curve(row_interval, settings.steps, progress["rows"], progress["window"])
         if self.step and self.is_main:
-            print(f"{what}: resuming from step {self.step}", flush=True)
-        mean = None if accelerator is None else lambda values: accelerator.reduce(values, "mean")
-        self._meter = status.Meter(mean)
-        self.speed = status.Speed(self.parameters[0].device, samples_per_step)
+            print(f"{self.what}: resuming from step {self.step}", flush=True)
+        self.curve = Curve(self.row_interval, self.settings.steps, progress["rows"], progress["window"])
+        self.speed = Speed(self.parameters[0].device, self.samples_per_step)
+        self._meter = Meter(self.accelerator)
 
     def steps(self) -> Iterator[int]:
         """The numbers of the steps that are left, from 0; `update` belongs to each of them.
@@ -181,7 +161,7 @@ class Loop:
         if self.is_main and (reported or found):
             headline = dict(islice(found.items(), 1))
             shown = {"samples": samples, **values, **headline, "learning_rate": rate, **speed}
-            print(status.line(self.what, step, settings.steps, shown), flush=True)
+            print(status_line(self.what, step, settings.steps, shown), flush=True)
             self.log(step, {**values, **found, "learning_rate": rate})
 
     def _look_at_average(self, step: int, due: bool) -> dict[str, float]:
@@ -208,4 +188,4 @@ class Loop:
         values = self._meter.read(self.what, self.path)
         for name, column in values.items():
             self.curve.window.setdefault(name, []).extend(column)
-        return {name: status.mean(column) for name, column in values.items()}
+        return {name: mean(column) for name, column in values.items()}

@@ -1,7 +1,6 @@
 """AdamW with a schedule of the learning rate, and the precision of training."""
 
 import math
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
 import torch
@@ -25,9 +24,10 @@ class CosineSettings(Protocol):
     warmup_steps: int
 
 
-def adamw_with_cosine(parameters: Sequence[nn.Parameter], settings: CosineSettings) -> tuple[AdamW, Schedule]:
-    """A fused AdamW whose learning rate warms up and falls to zero, see `warmup_cosine`."""
-    optimizer = AdamW(parameters, lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True)
+def adamw_with_cosine(model: nn.Module, settings: CosineSettings) -> tuple[AdamW, Schedule]:
+    """A fused AdamW on what requires a gradient, with a learning rate as in `warmup_cosine`."""
+    trained = [p for p in model.parameters() if p.requires_grad]
+    optimizer = AdamW(trained, lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True)
     return optimizer, Schedule(optimizer, lambda step: warmup_cosine(step, settings))
 
 
@@ -39,17 +39,15 @@ def warmup_cosine(step: int, settings: CosineSettings) -> float:
     return 0.5 * (1 + math.cos(math.pi * min(1.0, share)))
 
 
-def adamw_with_schedule(
-    parameters: Sequence[nn.Parameter], settings: "FlowTrainingParams"
-) -> tuple[AdamW, Schedule]:
-    """A fused AdamW and one of diffusers' six schedules, to be stepped once per optimizer step.
+def adamw_with_schedule(model: nn.Module, settings: "FlowTrainingParams") -> tuple[AdamW, Schedule]:
+    """A fused AdamW on what requires a gradient, with one of diffusers' six schedules.
 
-    Neither must go through `accelerator.prepare`: a prepared schedule advances once per process.
+    Neither goes through `accelerator.prepare`: a prepared schedule advances once per process.
     """
     from diffusers.optimization import get_scheduler
 
     optimizer = AdamW(
-        parameters,
+        [p for p in model.parameters() if p.requires_grad],
         lr=settings.learning_rate,
         betas=(settings.adam_beta1, settings.adam_beta2),
         eps=settings.adam_epsilon,

@@ -3,25 +3,29 @@
 import math
 import resource
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from difflab.core.base.errors import DifflabError
 
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
 
 class Meter:
     """Scalars of the last steps. Adding one never waits for the device; `read` waits once for all of them.
 
     Args:
-        mean: averages a tensor over the processes; None where there is one.
+        accelerator: of several processes, whose mean counts.
     """
 
-    def __init__(self, mean: Callable[[Tensor], Tensor] | None = None) -> None:
-        self._mean = mean or (lambda values: values)
+    def __init__(self, accelerator: "Accelerator | None" = None) -> None:
+        self._accelerator = accelerator
         self._values: dict[str, list[Tensor]] = {}
         self._first_step = 0
 
@@ -39,7 +43,10 @@ class Meter:
             DifflabError: one is NaN or infinite; the line names the step and the last good state.
         """
         held, self._values = self._values, {}
-        values = {name: self._mean(torch.stack(v).float()).tolist() for name, v in held.items()}
+        columns = {name: torch.stack(v).float() for name, v in held.items()}
+        if self._accelerator is not None:
+            columns = {name: self._accelerator.reduce(column, "mean") for name, column in columns.items()}
+        values = {name: column.tolist() for name, column in columns.items()}
         bad = [(i, n) for n, column in values.items() for i, v in enumerate(column) if not math.isfinite(v)]
         if bad:
             index, name = min(bad, key=lambda found: found[0])
@@ -111,7 +118,7 @@ def mean(values: list[float]) -> float:
     return math.fsum(values) / len(values)
 
 
-def line(what: str, step: int, steps: int, values: dict[str, float | str]) -> str:
+def status_line(what: str, step: int, steps: int, values: dict[str, float | str]) -> str:
     """One status line: `transformer: step 200/600, loss 0.412, lr 0.0003, ...`."""
     parts = [f"{n} {v:.4g}" if isinstance(v, float) else f"{n} {v}" for n, v in values.items()]
     return f"{what}: " + ", ".join([f"step {step}/{steps}", *parts])

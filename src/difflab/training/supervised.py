@@ -29,38 +29,24 @@ def fit(
 
     Args:
         model: lies on its device already. On return it is in eval mode.
-        batch_loss: takes the step number (0, 1, ...) and returns 0-d tensors: "loss" and any further
-            scalars to report. Its data must be keyed by that number. Dropout is (`difflab.training.loop`).
-        scratch: folder of the resumable state, `<what>.safetensors`.
-        validate: its values join the rows.
-        log: called at each status line.
-        what: name on the status line; one per model where a stage trains several.
+        batch_loss: takes the step number (0, 1, ...) and returns 0-d tensors: "loss" and any further scalars to
+            report. Its data must be keyed by that number; dropout is.
+        scratch, validate, log, what: see `Loop`. A stage that trains several models gives each a name.
 
     Returns:
-        The curve (`difflab.training.curve`): a row every `log_interval` steps and after the last; with
-        `validate`, before the first too.
+        The curve: a row every `log_interval` steps and after the last; with `validate`, before the first too.
 
     Raises:
         DifflabError: the loss or the gradient is not finite.
         Interrupted: Ctrl-C or SIGTERM; the state is saved.
     """
-    optimizer, schedule = adamw_with_cosine([p for p in model.parameters() if p.requires_grad], settings)
+    optimizer, schedule = adamw_with_cosine(model, settings)
     with graceful_stop(what) as stop:
         loop = Loop(
-            model,
-            optimizer,
-            schedule,
-            settings,
-            what=what,
-            scratch=scratch,
-            stop=stop,
-            identity_of=[settings.model_dump()],
-            seed=0,
-            samples_per_step=settings.batch_size,
-            row_interval=settings.log_interval,
-            validate=validate,
-            log=log,
-        )
+            model=model, optimizer=optimizer, schedule=schedule, settings=settings, what=what, scratch=scratch,
+            stop=stop, identity_of=[settings.model_dump()], seed=0, samples_per_step=settings.batch_size,
+            row_interval=settings.log_interval, validate=validate, log=log,
+        )  # fmt: skip
         for step in loop.steps():
             scalars = batch_loss(step)
             loss = scalars.pop("loss")

@@ -52,12 +52,10 @@ def train_denoiser(
         model: a `Denoiser` or a `Restorer`. On return it holds the final weights (the average, where
             `settings.ema_decay` > 0), on the training device, in eval mode.
         weight: levels [B] to weights [B].
-        validate: its values join the curve rows.
-        log: called at each status line and each validation.
+        scratch, what, validate, log: see `Loop`.
 
     Returns:
-        The curve (`difflab.training.curve`): a row every `validation_interval` steps and at the end; with
-        `validate`, at the start too.
+        The curve: a row every `validation_interval` steps and at the end; with `validate`, at the start too.
 
     Raises:
         DifflabError: the loss or gradient is not finite, there is no image, or float16 is asked for.
@@ -69,7 +67,7 @@ def train_denoiser(
     layout = torch.channels_last if settings.channels_last else torch.contiguous_format
     model.to(device=device, memory_format=layout)
     images = images.to(device)
-    optimizer, schedule = adamw_with_cosine([p for p in model.parameters() if p.requires_grad], settings)
+    optimizer, schedule = adamw_with_cosine(model, settings)
     stream, seed_key = SampleStream(rng.id_keys(images.ids), seed), rng.key(seed, "image training")
     autocast = nullcontext() if dtype == torch.float32 else torch.autocast(device.type, dtype)
     forward = torch.compile(model) if runtime.compile else model
@@ -91,21 +89,11 @@ def train_denoiser(
 
     with graceful_stop(what) as stop:
         loop = Loop(
-            model,
-            optimizer,
-            schedule,
-            settings,
-            what=what,
-            scratch=scratch,
-            stop=stop,
-            identity_of=[seed, settings.model_dump(), images.ids],
-            seed=seed,
-            samples_per_step=settings.batch_size,
-            row_interval=settings.validation_interval,
-            ema_decay=settings.ema_decay,
-            validate=validate,
-            log=log,
-        )
+            model=model, optimizer=optimizer, schedule=schedule, settings=settings, what=what, scratch=scratch,
+            stop=stop, identity_of=[seed, settings.model_dump(), images.ids], seed=seed,
+            samples_per_step=settings.batch_size, row_interval=settings.validation_interval,
+            ema_decay=settings.ema_decay, validate=validate, log=log,
+        )  # fmt: skip
         for step in loop.steps():
             with loop.speed.waiting():
                 x0, x, level, condition = batch_at(step)

@@ -48,19 +48,15 @@ def train_flow(
     bit for bit on a CPU.
 
     Args:
-        transformer: an `SD3Transformer2DModel` with float32 trained parameters. On return it holds the
-            final weights (the average, where `settings.ema_decay` > 0), on the training device, in eval
-            mode.
+        transformer: an `SD3Transformer2DModel` with float32 trained parameters. On return it holds the final
+            weights (the average, where `ema_decay` > 0), on the training device, in eval mode.
         held_out: samples of the validation loss; None for no validation.
-        scratch: folder of the resumable state and of the snapshots, see `Stage.scratch`.
-        what: name on the status line and of the state.
-        log: called at each status line and each validation.
+        scratch, what, log: see `Loop`.
         save_steps: after these steps `save(scratch / "step-000100", transformer)` is called, with averaged
             weights.
 
     Returns:
-        The curve (`difflab.training.curve`): a row at the start, every `validation_interval` steps and at the
-        end, with the values of `held_out_losses`.
+        The curve: a row every `validation_interval` steps and at the end; with `held_out`, at the start too.
 
     Raises:
         DifflabError: the loss or gradient is not finite, or a setting does not fit the machine.
@@ -72,9 +68,7 @@ def train_flow(
     if batch_size % processes:
         raise DifflabError(f"{what}: batch_size {batch_size} is not a multiple of {processes} processes")
     transformer.to(device)
-    optimizer, schedule = adamw_with_schedule(
-        [p for p in transformer.parameters() if p.requires_grad], settings
-    )
+    optimizer, schedule = adamw_with_schedule(transformer, settings)
     stream = examples.stream(seed)
 
     def batch_at(position: int) -> Batch:
@@ -91,25 +85,14 @@ def train_flow(
 
     with graceful_stop(what) as stop:
         loop = Loop(
-            transformer,
-            optimizer,
-            schedule,
-            settings,
-            what=what,
-            scratch=scratch,
-            stop=stop,
+            model=transformer, optimizer=optimizer, schedule=schedule, settings=settings, what=what,
+            scratch=scratch, stop=stop, seed=seed, samples_per_step=batch_size * accumulation,
             identity_of=[
                 seed, settings.model_dump(), density.params.model_dump(), density.logit_mean, examples.ids
             ],
-            seed=seed,
-            samples_per_step=batch_size * accumulation,
-            row_interval=settings.validation_interval,
-            ema_decay=settings.ema_decay,
-            validate=validate if held_out is not None else None,
-            log=log,
-            save_steps=save_steps,
-            save=lambda step: save(Path(scratch) / f"step-{step:06d}", transformer),
-            accelerator=accelerator,
+            row_interval=settings.validation_interval, ema_decay=settings.ema_decay,
+            validate=None if held_out is None else validate, log=log, save_steps=save_steps,
+            save=lambda step: save(Path(scratch) / f"step-{step:06d}", transformer), accelerator=accelerator,
         )  # fmt: skip
         if peak := flops.peak_flops(device):
             loop.speed.set_flops(flops_per_image(transformer, examples, accelerator), peak * processes)
@@ -165,10 +148,6 @@ def flops_per_image(transformer: nn.Module, examples: Examples, accelerator: "Ac
     """Operations of a training step for one image, counted on one forward pass."""
     batch = examples.held_out_batch(torch.zeros(1, dtype=torch.int64), seed=0, device=accelerator.device)
     sigma = batch.x0.new_full((1,), 0.5)
+    given = batch.x0, sigma, batch.prompt_embeds, batch.pooled_prompt_embeds
     with accelerator.autocast():
-        forward = flops.count(
-            lambda: predict_velocity(
-                transformer, batch.x0, sigma, batch.prompt_embeds, batch.pooled_prompt_embeds
-            )
-        )
-    return flops.step_flops(transformer, forward)
+        return flops.step_flops(transformer, flops.count(lambda: predict_velocity(transformer, *given)))
