@@ -41,7 +41,7 @@ def main(stage: Stage, *, degradation: str) -> None:
         runtime=stage.params.runtime,
         scratch=scratch,
         what=f"cold {degradation}",
-        log=lambda step, values: stage.run.log_metrics(values, step=step),
+        log=stage.run.log_metrics,
     )
     folder = Path("models/cold") / degradation
     with atomic_path(folder) as temporary:

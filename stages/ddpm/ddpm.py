@@ -58,7 +58,7 @@ def main(stage: Stage, *, setting: str) -> None:
         scratch=scratch,
         what=setting.replace("_", " "),
         validate=lambda step: held_out_errors(denoiser, unseen),
-        log=lambda step, values: stage.run.log_metrics(values, step=step),
+        log=stage.run.log_metrics,
     )
 
     folder = Path("models/ddpm") / setting

@@ -59,7 +59,7 @@ def main(stage: Stage, *, version: str) -> None:
         scratch=scratch,
         what=f"denoise {version}",
         validate=lambda step: {"val_psnr": validation_psnr(denoiser, clean, *noisy)},
-        log=lambda step, values: stage.run.log_metrics(values, step=step),
+        log=stage.run.log_metrics,
     )
 
     folder = Path("models/denoise") / version

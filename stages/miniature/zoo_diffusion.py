@@ -25,8 +25,8 @@ def main(stage: Stage) -> None:
     from difflab.models.pretrained import load_vae
     from difflab.training.supervised import fit
 
-    def log(part: str) -> Callable[[int, dict[str, float]], None]:
-        return lambda step, values: stage.run.log_metrics(
+    def log(part: str) -> Callable[..., None]:
+        return lambda values, step: stage.run.log_metrics(
             {f"{part}_{k}": v for k, v in values.items()}, step=step
         )
 

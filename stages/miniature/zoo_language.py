@@ -26,7 +26,7 @@ def main(stage: Stage) -> None:
         lambda step: small_language.batch_loss(model, tokenizer, params, seed, step),
         params.training,
         scratch=stage.scratch(),
-        log=lambda step, values: stage.run.log_metrics(values, step=step),
+        log=stage.run.log_metrics,
         what="language",
     )
     with atomic_path(FOLDER) as temporary:

@@ -53,7 +53,7 @@ def main(stage: Stage) -> None:
         runtime=stage.params.runtime,
         scratch=stage.scratch(),
         what="transformer",
-        log=lambda step, values: stage.run.log_metrics(values, step=step),
+        log=stage.run.log_metrics,
     )
     if runtime.process_index()[0] != 0:
         return

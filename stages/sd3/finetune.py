@@ -44,7 +44,7 @@ def main(stage: Stage, *, captions: str, logit_mean: str) -> None:
         runtime=stage.params.runtime,
         scratch=scratch,
         what=f"finetune {cell}",
-        log=lambda step, values: stage.run.log_metrics(values, step=step),
+        log=stage.run.log_metrics,
         save_steps=params.adapter_steps,
         save=lambda folder, trained: save_lora(folder, trained, params.lora),
     )

@@ -1,6 +1,8 @@
 """The rows of the training curve."""
 
-from difflab.training.curve import Curve, final_metrics
+import math
+
+from difflab.training.curve import Curve, best_row, final_metrics
 
 
 def test_a_row_is_due_once_at_each_interval_and_at_the_end():
@@ -36,3 +38,9 @@ def test_the_final_metrics_are_what_the_last_row_says_of_the_result():
     assert final_metrics([{"step": 0}, row | {"val_psnr": 20.0}]) == {
         "step": 4, "samples_seen": 16, "train_loss": 2.0, "val_psnr": 20.0,
     }  # fmt: skip
+
+
+def test_the_best_row_is_the_first_of_the_lowest_validation_loss():
+    rows = [{"step": n, "val_loss": loss} for n, loss in enumerate([None, math.nan, 3.0, 1.0, 2.0, 1.0])]
+    assert best_row(rows) is rows[3]
+    assert best_row(rows[:2]) is None

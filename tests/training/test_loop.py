@@ -38,7 +38,11 @@ def nothing(step):
 
 def run(scratch, act=nothing, model=None, row_interval=6, what="toy", **changes):
     """Train to sum up 4 numbers; `act` is called in each step and may return a factor of the loss."""
-    keep = {n: changes.pop(n) for n in ("validate", "log", "save_steps", "save", "ema_decay") if n in changes}
+    keep = {
+        n: changes.pop(n)
+        for n in ("validate", "log", "save_steps", "save", "ema_decay", "keep_best")
+        if n in changes
+    }
     model, settings = model or network(), Settings(**changes)
     optimizer, schedule = adamw_with_cosine(model, settings)
     with graceful_stop(what) as stop:
@@ -187,7 +191,7 @@ def test_a_validated_run_has_a_row_before_the_first_step_and_at_the_end(tmp_path
         row_interval=3,
         log_interval=4,
         validate=lambda step: {"val_loss": step + 0.5, "val_psnr": 1.0},
-        log=lambda *record: logged.append(record),
+        log=lambda values, step: logged.append((step, values)),
     )
     assert [row["step"] for row in rows] == [0, 3, 6, 7]
     assert [row["val_loss"] for row in rows] == [0.5, 3.5, 6.5, 7.5]
@@ -236,6 +240,37 @@ def test_the_final_weights_are_the_average_in_eval_mode(tmp_path):
     torch.testing.assert_close(model[0].weight.detach(), expected)
     assert not torch.equal(expected, raw[-1])
     assert not model.training
+
+
+LOSSES = {0: 9.0, 5: 3.0, 10: 1.0, 15: 1.0, 20: 2.0}
+
+
+@pytest.mark.parametrize("number", [None, 1, 8, 12, 16])
+def test_the_weights_of_the_lowest_validation_loss_are_kept_also_by_a_killed_run(tmp_path, number):
+    """Of two equal ones the first."""
+    model, seen = network(), {}
+
+    def validate(step):
+        seen[step] = model[0].weight.detach().clone()
+        return {"val_loss": LOSSES[step]}
+
+    settings = {"keep_best": True, "row_interval": 5, "validate": validate}
+    if number is not None:
+        with pytest.raises(MemoryError):
+            run(tmp_path, at(number, die), model=model, **settings)
+        model = network()
+    _, rows = run(tmp_path, model=model, **settings)
+    assert [row["val_loss"] for row in rows] == list(LOSSES.values())
+    assert torch.equal(model[0].weight, seen[10])
+    assert not torch.equal(model[0].weight, seen[15])
+    assert not model.training
+
+
+def test_a_validation_loss_that_is_no_number_is_never_the_best(tmp_path):
+    losses = {0: float("nan"), 20: 2.0}
+    run(tmp_path / "one", keep_best=True, row_interval=20, validate=lambda step: {"val_loss": losses[step]})
+    with pytest.raises(DifflabError, match="toy: no validation loss was a number: lower the learning rate"):
+        run(tmp_path / "none", keep_best=True, validate=lambda step: {"val_loss": float("nan")})
 
 
 def test_snapshots_hold_the_averaged_weights_of_their_step(tmp_path):

@@ -1,5 +1,6 @@
 """The training curve: losses between two validations, one row each."""
 
+import math
 from typing import Any
 
 from difflab.training.status import mean
@@ -39,6 +40,12 @@ class Curve:
 
     def state(self) -> dict[str, Any]:
         return {"rows": self.rows, "window": self.window}
+
+
+def best_row(rows: list[Row]) -> Row | None:
+    """The first row of the lowest validation loss; None where no such loss is finite."""
+    found = [row for row in rows if row["val_loss"] is not None and math.isfinite(row["val_loss"])]
+    return min(found, key=lambda row: row["val_loss"], default=None)
 
 
 def final_metrics(rows: list[Row]) -> dict[str, float]:

@@ -23,18 +23,18 @@ import torch
 from torch import Tensor, nn
 
 from difflab.core.base import rng
-from difflab.core.base.errors import Interrupted
+from difflab.core.base.errors import DifflabError, Interrupted
 from difflab.core.base.runtime import StopSignal, interrupted
-from difflab.training.checkpoint import identity, load_state, save_state
-from difflab.training.curve import Curve
+from difflab.training.checkpoint import identity, load_state, put_tensors, save_state, trained_tensors
+from difflab.training.curve import Curve, best_row
 from difflab.training.ema import averaged, moving_average
 from difflab.training.status import Meter, Speed, mean, status_line
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
-Log = Callable[[int, dict[str, float]], None]
-"""Called with the number of steps done and values."""
+Log = Callable[..., None]
+"""Called as `log(values, step=steps done)`, like `Run.log_metrics`."""
 Validate = Callable[[int], dict[str, float]]
 """Called with the number of steps done, in eval mode with averaged weights; the headline is its first value."""
 
@@ -71,7 +71,8 @@ class Loop:
     row_interval: int  # steps between two curve rows
     ema_decay: float = 0.0  # of the average of the weights; 0 keeps none
     validate: Validate | None = None  # its values join the rows; there is one before the first step too
-    log: Log = lambda step, values: None  # called at each status line and each validation
+    log: Log = lambda values, step: None  # called at each status line and each validation
+    keep_best: bool = False  # end with the weights of the lowest validation loss (`best_row`), not the last
     save_steps: Sequence[int] = ()  # after these steps `save(step)` is called, with averaged weights
     save: Callable[[int], None] = lambda step: None
     accelerator: "Accelerator | None" = None  # of several processes; the main one prints, logs and saves
@@ -81,9 +82,10 @@ class Loop:
         self.ema = moving_average(self.parameters, self.ema_decay)
         self.is_main = self.accelerator is None or self.accelerator.is_main_process
         self.path = Path(self.scratch) / f"{self.what.replace(' ', '_')}.safetensors"
+        self._best: dict[str, Tensor] = {}
         self._state = {
             "model": self.model, "optimizer": self.optimizer, "schedule": self.schedule, "ema": self.ema,
-            "identity": identity(self.model, [self.what, *self.identity_of]),
+            "best": self._best, "identity": identity(self.model, [self.what, *self.identity_of]),
         }  # fmt: skip
         progress = load_state(self.path, **self._state) or {"step": 0, "rows": [], "window": {}}
         self.step = self._resumed_at = progress["step"]
@@ -111,6 +113,10 @@ class Loop:
             self.step += 1
         if self.ema is not None:
             self.ema.copy_to(self.parameters)
+        if self.keep_best:
+            if not self._best:
+                raise DifflabError(f"{self.what}: no validation loss was a number: lower the learning rate")
+            put_tensors(self.model, self._best)
         self.model.eval()
 
     def update(self, loss: Tensor, **scalars: Tensor) -> None:
@@ -162,7 +168,7 @@ class Loop:
             headline = dict(islice(found.items(), 1))
             shown = {"samples": samples, **values, **headline, "learning_rate": rate, **speed}
             print(status_line(self.what, step, settings.steps, shown), flush=True)
-            self.log(step, {**values, **found, "learning_rate": rate})
+            self.log({**values, **found, "learning_rate": rate}, step=step)
 
     def _look_at_average(self, step: int, due: bool) -> dict[str, float]:
         """Save a snapshot, where one belongs here, and validate."""
@@ -171,7 +177,10 @@ class Loop:
             with averaged(self.ema, self.parameters):
                 if step in self.save_steps and self.is_main:
                     self.save(step)
-                return self.validate(step) if due and self.validate is not None else {}
+                found = self.validate(step) if due and self.validate is not None else {}
+                if self.keep_best and found and best_row([*self.curve.rows, found]) is found:
+                    self._best |= {n: t.detach().clone() for n, t in trained_tensors(self.model).items()}
+                return found
         except Interrupted:
             self._save_state()
             raise

@@ -1,8 +1,8 @@
 """Training on a loss by step number: the models of the zoo, the classifiers, the captioner."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
@@ -22,8 +22,10 @@ def fit(
     *,
     scratch: Path,
     validate: Validate | None = None,
-    log: Log = lambda step, values: None,
+    log: Log = lambda values, step: None,
     what: str = "model",
+    keep_best: bool = False,
+    identity_of: Sequence[Any] = (),
 ) -> "list[Row]":
     """Train the parameters of `model` that require a gradient: AdamW, warm-up, cosine to zero, clipping.
 
@@ -31,7 +33,7 @@ def fit(
         model: lies on its device already. On return it is in eval mode.
         batch_loss: takes the step number (0, 1, ...) and returns 0-d tensors: "loss" and any further scalars to
             report. Its data must be keyed by that number; dropout is.
-        scratch, validate, log, what: see `Loop`. A stage that trains several models gives each a name.
+        scratch, validate, log, what, keep_best, identity_of: see `Loop`. A stage that trains several models gives each a name.
 
     Returns:
         The curve: a row every `log_interval` steps and after the last; with `validate`, before the first too.
@@ -44,8 +46,8 @@ def fit(
     with graceful_stop(what) as stop:
         loop = Loop(
             model=model, optimizer=optimizer, schedule=schedule, settings=settings, what=what, scratch=scratch,
-            stop=stop, identity_of=[settings.model_dump()], seed=0, samples_per_step=settings.batch_size,
-            row_interval=settings.log_interval, validate=validate, log=log,
+            stop=stop, identity_of=[settings.model_dump(), *identity_of], seed=0, samples_per_step=settings.batch_size,
+            row_interval=settings.log_interval, validate=validate, log=log, keep_best=keep_best,
         )  # fmt: skip
         for step in loop.steps():
             scalars = batch_loss(step)

@@ -33,7 +33,7 @@ def train(scratch, stop_at=None, seed=0, **changes):
         return losses(features, captions)
 
     captioner.token_losses = watched
-    rows, best = train_captioner(
+    rows = train_captioner(
         captioner,
         titled(captioner),
         titled(captioner, 3, prefix="unseen"),
@@ -42,7 +42,7 @@ def train(scratch, stop_at=None, seed=0, **changes):
         scratch=scratch,
         what="captioner toy",
     )
-    return captioner, rows, best, calls
+    return captioner, rows, calls
 
 
 def trained(captioner):
@@ -56,15 +56,14 @@ def same(a, b):
 
 @pytest.mark.parametrize("stop_at", [1, 6, 9])
 def test_a_stopped_run_is_resumed_bit_for_bit(tmp_path, stop_at):
-    """Weights, curve and best step; dropout of features and adapters is on."""
-    whole, rows, best, _ = train(tmp_path / "whole")
+    """Weights and curve; dropout of features and adapters is on."""
+    whole, rows, _ = train(tmp_path / "whole")
     with pytest.raises(Interrupted, match="run the same command"):
         train(tmp_path / "parts", stop_at=stop_at)
     torch.manual_seed(99)
-    resumed, again, other, calls = train(tmp_path / "parts")
+    resumed, again, calls = train(tmp_path / "parts")
     assert same(whole, resumed)
     assert rows == again
-    assert (best.step, best.loss) == (other.step, other.loss)
     assert len(calls) == 12 - stop_at - 1
 
 
@@ -78,9 +77,8 @@ def test_the_weights_of_the_lowest_validation_loss_are_kept(tmp_path, monkeypatc
         return given[len(weights) - 1]
 
     monkeypatch.setattr(captioner_training, "mean_loss", loss_of)
-    captioner, rows, best, _ = train(tmp_path)
+    captioner, rows, _ = train(tmp_path)
     assert [row["val_loss"] for row in rows] == given
-    assert (best.step, best.loss) == (8, 1.0)
     kept = trained(captioner)
     assert all(torch.equal(kept[name], weights[2][name]) for name in kept)
     assert not any(torch.equal(kept[name], weights[3][name]) for name in kept)
@@ -88,7 +86,7 @@ def test_the_weights_of_the_lowest_validation_loss_are_kept(tmp_path, monkeypatc
 
 
 def test_rows_hold_training_and_validation_loss(tmp_path):
-    _, rows, _, _ = train(tmp_path)
+    _, rows, _ = train(tmp_path)
     assert [row["step"] for row in rows] == [0, 4, 8, 12]
     keys = {"step", "samples_seen", "train_loss", "val_loss", "learning_rate", "grad_norm"}
     assert all(set(row) == keys for row in rows)
@@ -99,7 +97,7 @@ def test_it_memorises_the_captions(tmp_path):
     captioner = tiny.captioner(awake=False, visual_dropout=0, lora={"dropout": 0, "rank": 8, "alpha": 16})
     pictures = titled(captioner, 3, each=1)
     settings = tiny.training(steps=150, batch_size=3, learning_rate=2e-2, log_interval=50)
-    rows, _ = train_captioner(captioner, pictures, pictures, settings, seed=0, scratch=tmp_path, what="toy")
+    rows = train_captioner(captioner, pictures, pictures, settings, seed=0, scratch=tmp_path, what="toy")
     assert rows[-1]["val_loss"] < 0.05
     captions = captioner.write(pictures.features, tiny.decoding(max_new_tokens=40))
     assert [(caption,) for caption in captions] == pictures.titles
@@ -145,7 +143,7 @@ def test_every_title_is_drawn_about_equally_often():
 
 
 def test_each_epoch_shows_every_picture_once_in_an_order_of_its_own(tmp_path):
-    _, _, _, calls = train(tmp_path, steps=9, batch_size=2, log_interval=9)
+    _, _, calls = train(tmp_path, steps=9, batch_size=2, log_interval=9)
     by_title = {title: n for n, titles in enumerate(tiny.some_titles(6, each=2)) for title in titles}
     epochs = [[by_title[t] for batch in calls[e * 3 : e * 3 + 3] for t in batch] for e in range(3)]
     assert all(sorted(epoch) == list(range(6)) for epoch in epochs)

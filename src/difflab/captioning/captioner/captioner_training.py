@@ -11,11 +11,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from difflab.captioning.captioner.best import Best
 from difflab.captioning.captioner.captioner import Captioner
 from difflab.core.base import rng
 from difflab.core.base.errors import DifflabError
-from difflab.training.checkpoint import identity
 from difflab.training.data_order import SampleStream
 from difflab.training.supervised import fit
 
@@ -57,8 +55,8 @@ def train_captioner(
     seed: int,
     scratch: Path,
     what: str,
-    log: "Log" = lambda step, values: None,
-) -> "tuple[list[Row], Best]":
+    log: "Log" = lambda values, step: None,
+) -> "list[Row]":
     """Train projector and adapter on the captions' cross-entropy; keep the step of the lowest validation loss.
 
     Order and titles belong to (seed, sample id, epoch). A run that was stopped is resumed from its state
@@ -70,8 +68,8 @@ def train_captioner(
             all of its titles.
 
     Returns:
-        The rows of `training.supervised.fit`, each with "val_loss", the mean over the tokens of all titles; and
-        the best of them.
+        The rows of `training.supervised.fit`, each with "val_loss", the mean over the tokens of all titles; the
+        weights are those of `best_row`.
 
     Raises:
         DifflabError: there is nothing to train on or to validate with, or the loss is not finite.
@@ -81,11 +79,6 @@ def train_captioner(
         if not pictures.ids:
             raise DifflabError(f"{what}: there is no picture to {name}: `dvc repro mix` makes the split")
     stream = SampleStream(rng.id_keys(train.ids), seed)
-    best = Best(
-        Path(scratch) / f"{what.replace(' ', '_')}-best.safetensors",
-        captioner,
-        identity(captioner, [what, seed, settings.model_dump(), train.ids, train.titles]),
-    )
 
     def batch_loss(step: int) -> dict[str, Tensor]:
         """The mean over the caption tokens of a batch."""
@@ -94,13 +87,12 @@ def train_captioner(
         return {"loss": captioner.token_losses(train.features[index], titles).mean()}
 
     def validate(step: int) -> dict[str, float]:
-        loss = mean_loss(captioner, validation)
-        best.offer(step, loss)
-        return {"val_loss": loss}
+        return {"val_loss": mean_loss(captioner, validation)}
 
-    rows = fit(captioner, batch_loss, settings, scratch=scratch, validate=validate, log=log, what=what)
-    best.restore()
-    return rows, best
+    return fit(
+        captioner, batch_loss, settings, scratch=scratch, validate=validate, log=log, what=what,
+        keep_best=True, identity_of=[seed, train.ids, train.titles],
+    )  # fmt: skip
 
 
 @torch.no_grad()

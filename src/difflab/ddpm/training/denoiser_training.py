@@ -41,7 +41,7 @@ def train_denoiser(
     scratch: Path,
     what: str,
     validate: Validate | None = None,
-    log: Log = lambda step, values: None,
+    log: Log = lambda values, step: None,
 ) -> "list[Row]":
     """Train `model(x, level, condition) -> x0` on weight(level) * |model - x0|^2, the mean over pixels.
 

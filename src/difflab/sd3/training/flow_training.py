@@ -37,7 +37,7 @@ def train_flow(
     runtime: "RuntimeParams",
     scratch: Path,
     what: str,
-    log: Log = lambda step, values: None,
+    log: Log = lambda values, step: None,
     save_steps: Sequence[int] = (),
     save: Callable[[Path, nn.Module], None] = lambda folder, transformer: None,
 ) -> "list[Row]":
