@@ -141,11 +141,10 @@ class Loop:
         Args:
             agree: several processes decide together here, which makes them wait; elsewhere they never stop.
         """
-        stop = bool(self.stop)
-        if self.accelerator is not None and self.accelerator.num_processes > 1:
-            wanted = torch.tensor(float(stop), device=self.accelerator.device)
-            stop = agree and bool(self.accelerator.reduce(wanted))
-        if stop:
+        stop, several = bool(self.stop), self.accelerator is not None and self.accelerator.num_processes > 1
+        if several and agree:
+            stop = bool(self.accelerator.reduce(torch.tensor(float(stop), device=self.accelerator.device)))
+        if stop and (agree or not several):
             self._save_state()
             raise interrupted(self.what)
 

@@ -33,7 +33,7 @@ def fit(
         model: lies on its device already. On return it is in eval mode.
         batch_loss: takes the step number (0, 1, ...) and returns 0-d tensors: "loss" and any further scalars to
             report. Its data must be keyed by that number; dropout is.
-        scratch, validate, log, what, keep_best, identity_of: see `Loop`. A stage that trains several models gives each a name.
+        scratch, validate, log, what, keep_best, identity_of: see `Loop`. Each model of a stage has its own name.
 
     Returns:
         The curve: a row every `log_interval` steps and after the last; with `validate`, before the first too.
