@@ -36,7 +36,8 @@ from difflab.ddpm.networks.denoiser import Denoiser
 from difflab.ddpm.networks.networks import build_unet
 from difflab.ddpm.params.networks import ImageTrainingParams, ObjectiveParams, UNetParams
 from difflab.ddpm.training.corruption import GaussianNoise
-from difflab.ddpm.training.denoiser_training import ImageSet, train_denoiser
+from difflab.ddpm.training.denoiser_training import train_denoiser
+from difflab.ddpm.training.training_images import TrainingImages
 from difflab.ddpm.training.weighting import weight
 from difflab.training.ema import moving_average
 
@@ -98,7 +99,7 @@ def ours(network: nn.Module, pixels: torch.Tensor, args: argparse.Namespace) -> 
         )  # fmt: skip
         with tempfile.TemporaryDirectory() as scratch:
             train_denoiser(
-                Denoiser(network, table, "epsilon"), ImageSet(ids, pixels), GaussianNoise(table, OBJECTIVE),
+                Denoiser(network, table, "epsilon"), TrainingImages(ids, pixels), GaussianNoise(table, OBJECTIVE),
                 lambda sigma: weight(sigma, OBJECTIVE), settings, seed=0, runtime=runtime, scratch=Path(scratch),
                 what="bench",
             )  # fmt: skip

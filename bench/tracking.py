@@ -45,7 +45,7 @@ def main() -> None:
     os.environ["DVC_ROOT"] = str(folder)
     run, spent = tracking.start(stage()), []
 
-    def log(step: int, values: Mapping[str, float]) -> None:
+    def log(values: Mapping[str, float], step: int) -> None:
         started = time.perf_counter()
         run.log_metrics(values, step=step)
         spent.append(time.perf_counter() - started)

@@ -7,13 +7,14 @@ import torch
 
 from difflab.captioning.captioner.captioner import VARIANT, Captioner
 from difflab.captioning.captioner.captioner_folder import load_bases, save
-from difflab.captioning.captioner.captioner_training import Titled, train_captioner
+from difflab.captioning.captioner.captioner_training import TitledFeatures, train_captioner
 from difflab.captioning.mixed_set import MixedSet
 from difflab.core.base import rng
 from difflab.core.base.files import write_csv
 from difflab.core.base.runtime import resolve_device, resolve_dtype
 from difflab.core.stage import Stage, run
 from difflab.images.captions import write_captions
+from difflab.training.curve import best_row
 
 
 def main(stage: Stage, *, data: str, seed: str) -> None:
@@ -26,7 +27,7 @@ def main(stage: Stage, *, data: str, seed: str) -> None:
     captioner = bases.captioner(params, own_seed)
 
     train = titled(captioner, mixed, mixed.part("train", data))
-    rows, best = train_captioner(
+    rows = train_captioner(
         captioner,
         train,
         titled(captioner, mixed, mixed.part("val")),
@@ -34,8 +35,9 @@ def main(stage: Stage, *, data: str, seed: str) -> None:
         seed=own_seed,
         scratch=scratch,
         what=f"captioner {cell}",
-        log=lambda step, values: stage.run.log_metrics(values, step=step),
+        log=stage.run.log_metrics,
     )
+    best = best_row(rows)
     captions = captioner.write(titled(captioner, mixed, test).features, params.decoding)
 
     folder = Path("models/captioner") / cell
@@ -47,21 +49,23 @@ def main(stage: Stage, *, data: str, seed: str) -> None:
         "train_images": len(train.ids),
         "train_titles": sum(map(len, train.titles)),
         "trained_parameters": sum(p.numel() for p in captioner.parameters() if p.requires_grad),
-        "train_loss": rows[-1]["loss"],
-        "val_loss": best.loss,
-        "best_step": best.step,
+        "train_loss": rows[-1]["train_loss"],
+        "val_loss": best["val_loss"],
+        "best_step": best["step"],
         "test_images": len(captions),
         "distinct_captions": len(set(captions)),
     }
     stage.write_metrics(f"metrics/captioner/{cell}.json", metrics)
-    stage.done(f"wrote {folder}, validation loss {best.loss:.4f}, the lowest, after step {best.step}")
+    stage.done(
+        f"wrote {folder}, validation loss {best['val_loss']:.4f}, the lowest, after step {best['step']}"
+    )
 
 
-def titled(captioner: Captioner, mixed: MixedSet, rows: pd.DataFrame) -> Titled:
+def titled(captioner: Captioner, mixed: MixedSet, rows: pd.DataFrame) -> TitledFeatures:
     """Some rows as the captioner sees them; the frozen encoder looks at each picture once."""
     features = torch.cat([captioner.encode(images) for images in mixed.images(rows)])
     titles = [tuple(str(title) for title in own) for own in rows["titles"]]
-    return Titled(rows["id"].tolist(), features, titles)
+    return TitledFeatures(rows["id"].tolist(), features, titles)
 
 
 if __name__ == "__main__":

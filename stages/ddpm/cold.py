@@ -12,10 +12,11 @@ from difflab.core.stage import Stage, run
 from difflab.ddpm.cold import Blur, ColdCorruption, Mask, Restorer, restore
 from difflab.ddpm.data.pixels import load_pixels
 from difflab.ddpm.networks.networks import build_unet
-from difflab.ddpm.training.denoiser_training import ImageSet, to_float, train_denoiser
+from difflab.ddpm.training.denoiser_training import train_denoiser
+from difflab.ddpm.training.training_images import TrainingImages
 from difflab.images.grid import grid
 from difflab.images.store.image_store import ImageStore
-from difflab.images.store.tensors import to_uint8
+from difflab.images.store.tensors import to_float, to_uint8
 from difflab.metrics.restoration import compare
 
 SHOWN = 10
@@ -32,7 +33,7 @@ def main(stage: Stage, *, degradation: str) -> None:
     clean = to_float(load_pixels(store, test, params.image_size, channels=3))
     rows = train_denoiser(
         restorer,
-        ImageSet(ids, load_pixels(store, ids, params.image_size, channels=3)),
+        TrainingImages(ids, load_pixels(store, ids, params.image_size, channels=3)),
         ColdCorruption(degrade),
         torch.ones_like,
         params.training,
@@ -40,7 +41,7 @@ def main(stage: Stage, *, degradation: str) -> None:
         runtime=stage.params.runtime,
         scratch=scratch,
         what=f"cold {degradation}",
-        log=lambda step, values: stage.run.log_metrics(values, step=step),
+        log=stage.run.log_metrics,
     )
     folder = Path("models/cold") / degradation
     with atomic_path(folder) as temporary:

@@ -15,10 +15,12 @@ from difflab.ddpm.networks.denoiser import Denoiser
 from difflab.ddpm.networks.networks import save_denoiser
 from difflab.ddpm.settings import DATASETS, SINGLE
 from difflab.ddpm.training.corruption import GaussianNoise
-from difflab.ddpm.training.denoiser_training import ImageSet, train_denoiser
+from difflab.ddpm.training.denoiser_training import train_denoiser
 from difflab.ddpm.training.held_out import held_out_errors
+from difflab.ddpm.training.training_images import TrainingImages
 from difflab.ddpm.training.weighting import weight
 from difflab.images.store.image_store import ImageStore
+from difflab.training.curve import final_metrics
 
 VAE, HELD_OUT = Path("models/zoo/image_vae"), 128
 
@@ -40,9 +42,9 @@ def main(stage: Stage, *, setting: str) -> None:
         network, schedule.make(params.schedule), params.objective.prediction, params.unet.patch_size
     )
 
-    def image_set(split: Split, count: int | None = None) -> ImageSet:
+    def image_set(split: Split, count: int | None = None) -> TrainingImages:
         conditions = setting_networks.conditions(setting, network, split.labels[:count], classes)
-        return ImageSet(split.ids[:count], split.pixels[:count], conditions)
+        return TrainingImages(split.ids[:count], split.pixels[:count], conditions)
 
     unseen = image_set(test, HELD_OUT)
     rows = train_denoiser(
@@ -55,8 +57,8 @@ def main(stage: Stage, *, setting: str) -> None:
         runtime=stage.params.runtime,
         scratch=scratch,
         what=setting.replace("_", " "),
-        validate=lambda: held_out_errors(denoiser, unseen),
-        log=lambda step, values: stage.run.log_metrics(values, step=step),
+        validate=lambda step: held_out_errors(denoiser, unseen),
+        log=stage.run.log_metrics,
     )
 
     folder = Path("models/ddpm") / setting
@@ -68,7 +70,7 @@ def main(stage: Stage, *, setting: str) -> None:
         if setting == "latent":  # the folder is then all that sampling needs
             shutil.copytree(VAE / "vae", temporary / "vae")
     write_csv(f"plots/ddpm/{setting}.csv", pd.DataFrame(rows))
-    last = {name: value for name, value in rows[-1].items() if name != "lr"}
+    last = final_metrics(rows)
     last |= {"train_images": len(train.ids), "parameters": sum(p.numel() for p in denoiser.parameters())}
     stage.write_metrics(f"metrics/ddpm/{setting}.json", last)
     stage.done(f"wrote {folder}, held-out loss {rows[0]['val_loss']:.4f} -> {last['val_loss']:.4f}")

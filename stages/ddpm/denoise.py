@@ -13,10 +13,13 @@ from difflab.ddpm.networks import schedule
 from difflab.ddpm.networks.denoiser import Denoiser
 from difflab.ddpm.networks.networks import build_unet, save_denoiser
 from difflab.ddpm.training.corruption import Corruption, FixedNoise, GaussianNoise
-from difflab.ddpm.training.denoiser_training import ImageSet, to_float, train_denoiser
+from difflab.ddpm.training.denoiser_training import train_denoiser
+from difflab.ddpm.training.training_images import TrainingImages
 from difflab.ddpm.training.weighting import weight
 from difflab.images.store.image_store import ImageStore
+from difflab.images.store.tensors import to_float
 from difflab.metrics.psnr import psnr
+from difflab.training.curve import final_metrics
 
 
 def main(stage: Stage, *, version: str) -> None:
@@ -48,7 +51,7 @@ def main(stage: Stage, *, version: str) -> None:
 
     rows = train_denoiser(
         denoiser,
-        ImageSet(ids, pixels),
+        TrainingImages(ids, pixels),
         corruption,
         weigh,
         settings,
@@ -56,8 +59,8 @@ def main(stage: Stage, *, version: str) -> None:
         runtime=stage.params.runtime,
         scratch=scratch,
         what=f"denoise {version}",
-        validate=lambda: {"val_psnr": validation_psnr(denoiser, clean, *noisy)},
-        log=lambda step, values: stage.run.log_metrics(values, step=step),
+        validate=lambda step: {"val_psnr": validation_psnr(denoiser, clean, *noisy)},
+        log=stage.run.log_metrics,
     )
 
     folder = Path("models/denoise") / version
@@ -65,7 +68,7 @@ def main(stage: Stage, *, version: str) -> None:
         temporary.mkdir()
         save_denoiser(temporary, denoiser, params.schedule)
     write_csv(f"plots/denoise/{version}.csv", pd.DataFrame(rows))
-    last = {name: value for name, value in rows[-1].items() if name != "lr"}
+    last = final_metrics(rows)
     last |= {"train_images": len(ids), "parameters": sum(p.numel() for p in denoiser.parameters())}
     stage.write_metrics(f"metrics/denoise/{version}.json", last)
     stage.done(f"wrote {folder}, {last['val_psnr']:.2f} dB on {len(held_out)} test images")

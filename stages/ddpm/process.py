@@ -20,8 +20,8 @@ from difflab.ddpm.networks.prompts import digit_prompts
 from difflab.ddpm.sampling.attention import recorded, word_maps
 from difflab.ddpm.sampling.series_sampler import SeriesSampler, load_sampler
 from difflab.ddpm.settings import DATASETS
-from difflab.ddpm.training.denoiser_training import to_float
 from difflab.images.store.image_store import ImageStore
+from difflab.images.store.tensors import to_float
 
 FOLLOWED, PROMPTED = "class_conditional", "text"
 

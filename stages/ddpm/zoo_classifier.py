@@ -34,7 +34,7 @@ def main(stage: Stage, *, dataset: str) -> None:
             loss,
             params.training,
             scratch=stage.scratch(),
-            log=lambda step, values: stage.run.log_metrics(values, step=step),
+            log=stage.run.log_metrics,
             what=f"classifier {dataset}",
         )
     else:

@@ -34,7 +34,7 @@ def main(stage: Stage) -> None:
         autoencoder.batch_loss(vae, pixels, params, seed),
         params.training,
         scratch=stage.scratch(),
-        log=lambda step, values: stage.run.log_metrics(values, step=step),
+        log=stage.run.log_metrics,
         what="image vae",
     )
     vae.eval()

@@ -22,15 +22,12 @@ def main(stage: Stage) -> None:
     from difflab.models.vision import vision_encoder
     from difflab.training.supervised import fit
 
-    def log(step: int, values: dict[str, float]) -> None:
-        stage.run.log_metrics(values, step=step)
-
     seed, split = stage.params.seed, stage.params.split
     vit = vision_encoder.load(resolve("models/zoo/vision_encoder")).vit
     processor = small_blip2.build_processor(vit.config.image_size, settings.num_query_tokens)
     model = small_blip2.build(vit, processor, settings, seed).to(resolve_device(stage.params.runtime.device))
     loss = small_blip2.batch_loss(model, processor, training_digits(split, seed), seed, settings)
-    fit(model, loss, settings.training, scratch=stage.scratch(), log=log, what="blip2")
+    fit(model, loss, settings.training, scratch=stage.scratch(), log=stage.run.log_metrics, what="blip2")
     model.eval()
     metrics = small_blip2.held_out_accuracy(
         model, processor, held_out_digits(split, seed), seed, HELD_OUT_PICTURES

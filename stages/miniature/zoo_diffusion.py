@@ -23,8 +23,8 @@ def main(stage: Stage) -> None:
     from difflab.models.pretrained import load_vae
     from difflab.training.supervised import fit
 
-    def log(part: str) -> Callable[[int, dict[str, float]], None]:
-        return lambda step, values: stage.run.log_metrics(
+    def log(part: str) -> Callable[..., None]:
+        return lambda values, step: stage.run.log_metrics(
             {f"{part}_{k}": v for k, v in values.items()}, step=step
         )
 
@@ -46,7 +46,7 @@ def main(stage: Stage) -> None:
         small_diffusion.save(temporary, unet.eval(), text_encoder, vae, tokenizer)
     named = prompt_encoder.accuracy(namer, prompts)
     parameters = sum(p.numel() for p in (*unet.parameters(), *text_encoder.parameters()))
-    values = {"v_error": rows[-1]["loss"], "titles_named": named, "parameters": parameters}
+    values = {"v_error": rows[-1]["train_loss"], "titles_named": named, "parameters": parameters}
     stage.write_metrics(METRICS, {"trained": 1, **values})
     stage.done(f"wrote {FOLDER}, {parameters:,} weights, error of v {values['v_error']:.3f}")
 

@@ -29,14 +29,14 @@ def main(stage: Stage) -> None:
         lambda step: small_gemma.batch_loss(model, tokenizer, params, seed, step),
         params.training,
         scratch=stage.scratch(),
-        log=lambda step, values: stage.run.log_metrics(values, step=step),
+        log=stage.run.log_metrics,
         what="gemma",
     )
     with atomic_path(FOLDER) as temporary:
         model.eval().save_pretrained(temporary)
         tokenizer.save_pretrained(temporary)
     scores = evaluate(FOLDER, params.evaluated, seed, device)
-    stage.write_metrics(METRICS, {"train_loss": rows[-1]["loss"], **scores})
+    stage.write_metrics(METRICS, {"train_loss": rows[-1]["train_loss"], **scores})
     stage.done(
         f"wrote {FOLDER}, {scores['accepted']:.1%} of its answers on held-out pictures are three titles"
     )

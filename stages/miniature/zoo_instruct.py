@@ -26,9 +26,6 @@ def main(stage: Stage) -> None:
     from difflab.models.vision import vision_encoder
     from difflab.training.supervised import fit
 
-    def log(step: int, values: dict[str, float]) -> None:
-        stage.run.log_metrics(values, step=step)
-
     seed, split = stage.params.seed, stage.params.split
     vit = vision_encoder.load(resolve("models/zoo/vision_encoder")).vit
     processor = build_processor(vit.config, small_llava.vocabulary())
@@ -36,7 +33,7 @@ def main(stage: Stage) -> None:
     # Neither the held-out digits nor those of a recipe, whose captions are to be scored.
     digits = np.intersect1d(training_digits(split, seed), untitled_digits(seed))
     loss = small_llava.batch_loss(model, processor, digits, seed, settings)
-    fit(model, loss, settings.training, scratch=stage.scratch(), log=log, what="instruct")
+    fit(model, loss, settings.training, scratch=stage.scratch(), log=stage.run.log_metrics, what="instruct")
     metrics = small_llava.held_out_accuracy(
         model, processor, held_out_digits(split, seed), seed, HELD_OUT_PICTURES
     )

@@ -24,14 +24,14 @@ def main(stage: Stage) -> None:
         lambda step: small_language.batch_loss(model, tokenizer, params, seed, step),
         params.training,
         scratch=stage.scratch(),
-        log=lambda step, values: stage.run.log_metrics(values, step=step),
+        log=stage.run.log_metrics,
         what="language",
     )
     with atomic_path(FOLDER) as temporary:
         model.eval().save_pretrained(temporary)
         tokenizer.save_pretrained(temporary)
     scores = small_language.evaluate(FOLDER, params, seed, device)
-    stage.write_metrics(METRICS, {"train_loss": rows[-1]["loss"], **scores})
+    stage.write_metrics(METRICS, {"train_loss": rows[-1]["train_loss"], **scores})
     stage.done(
         f"wrote {FOLDER}; {scores['faithful']:.1%} of its titles say what the keywords before them say"
     )

@@ -24,14 +24,14 @@ def main(stage: Stage) -> None:
         lambda step: small_rewriter.batch_loss(model, tokenizer, params, seed, step),
         params.training,
         scratch=stage.scratch(),
-        log=lambda step, values: stage.run.log_metrics(values, step=step),
+        log=stage.run.log_metrics,
         what="llama",
     )
     with atomic_path(FOLDER) as temporary:
         model.eval().save_pretrained(temporary)
         tokenizer.save_pretrained(temporary)
     scores = small_rewriter.evaluate(FOLDER, params.evaluated, seed, device)
-    stage.write_metrics(METRICS, {"train_loss": rows[-1]["loss"], **scores})
+    stage.write_metrics(METRICS, {"train_loss": rows[-1]["train_loss"], **scores})
     stage.done(f"wrote {FOLDER}, {scores['facts_kept']:.1%} of the facts of held-out combinations kept")
 
 

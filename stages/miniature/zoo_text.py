@@ -19,9 +19,6 @@ def main(stage: Stage) -> None:
     from difflab.models.vision.vision_encoder import load
     from difflab.training.supervised import fit
 
-    def log(step: int, values: dict[str, float]) -> None:
-        stage.run.log_metrics(values, step=step)
-
     seed, split, settings = stage.params.seed, stage.params.split, params.training
     vision_encoder = load(resolve("models/zoo/vision_encoder"))
     models = small_text_encoders.draw_text_models(params, seed)
@@ -34,7 +31,7 @@ def main(stage: Stage) -> None:
 
     pairs = draw(training_digits(split, seed), params.num_images, "training")
     loss = contrast.batch_loss(sides, pairs, settings.batch_size, seed)
-    fit(sides, loss, settings, scratch=stage.scratch(), log=log, what="text encoders")
+    fit(sides, loss, settings, scratch=stage.scratch(), log=stage.run.log_metrics, what="text encoders")
     sides.eval()
     held_out = draw(held_out_digits(split, seed), params.num_held_out, "held out")
     metrics = contrast.zero_shot_accuracy(sides, models.clip_tokenizer, held_out)

@@ -23,6 +23,7 @@ from difflab.sd3.components import write_components
 from difflab.sd3.training.density import SigmaDensity
 from difflab.sd3.training.examples import Examples
 from difflab.sd3.training.flow_training import train_flow
+from difflab.training.curve import final_metrics
 
 FOLDER, VAE, TEXT = Path("models/zoo/transformer"), Path("models/zoo/vae"), Path("models/zoo/text")
 
@@ -50,7 +51,7 @@ def main(stage: Stage) -> None:
         runtime=stage.params.runtime,
         scratch=stage.scratch(),
         what="transformer",
-        log=lambda step, values: stage.run.log_metrics(values, step=step),
+        log=stage.run.log_metrics,
     )
     if runtime.process_index()[0] != 0:
         return
@@ -58,8 +59,7 @@ def main(stage: Stage) -> None:
         transformer.save_pretrained(temporary / "transformer")
         zoo_transformer.write_scheduler(temporary, params.density.shift)
         write_components(temporary, {"vae": roles.fingerprint(VAE), "text_encoders": roles.fingerprint(TEXT)})
-    metrics = {name: value for name, value in rows[-1].items() if name != "lr"}
-    metrics["parameters"] = sum(p.numel() for p in transformer.parameters())
+    metrics = {**final_metrics(rows), "parameters": sum(p.numel() for p in transformer.parameters())}
     stage.write_metrics("metrics/zoo_transformer.json", metrics)
     stage.done(f"wrote {FOLDER}, held-out loss {rows[0]['val_loss']:.4f} -> {rows[-1]['val_loss']:.4f}")
 

@@ -30,7 +30,7 @@ def main(stage: Stage) -> None:
         zoo_vae.batch_loss(vae, digits, params, seed, device),
         params.training,
         scratch=stage.scratch(),
-        log=lambda step, values: stage.run.log_metrics(values, step=step),
+        log=stage.run.log_metrics,
         what="vae",
     )
     vae.eval()

@@ -21,15 +21,19 @@ def main(stage: Stage) -> None:
     from difflab.models.vision.vision_encoder import save
     from difflab.training.supervised import fit
 
-    def log(step: int, values: dict[str, float]) -> None:
-        stage.run.log_metrics(values, step=step)
-
     seed, split = stage.params.seed, stage.params.split
     vision_encoder = small_vision_encoder.build(settings, seed).to(
         resolve_device(stage.params.runtime.device)
     )
     loss = small_vision_encoder.batch_loss(vision_encoder, training_digits(split, seed), seed, settings)
-    fit(vision_encoder, loss, settings.training, scratch=stage.scratch(), log=log, what="vision_encoder")
+    fit(
+        vision_encoder,
+        loss,
+        settings.training,
+        scratch=stage.scratch(),
+        log=stage.run.log_metrics,
+        what="vision_encoder",
+    )
     vision_encoder.eval()
     metrics = small_vision_encoder.held_out_accuracy(
         vision_encoder, held_out_digits(split, seed), seed, HELD_OUT_PICTURES

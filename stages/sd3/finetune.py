@@ -20,6 +20,7 @@ from difflab.sd3.components import check_base
 from difflab.sd3.training.density import SigmaDensity, quantiles
 from difflab.sd3.training.examples import Examples, caption_rows
 from difflab.sd3.training.flow_training import train_flow
+from difflab.training.curve import final_metrics
 
 BASE, HQ, EXTRA = "models/zoo/transformer", "data/celeba_hq", "data/celeba"
 
@@ -50,7 +51,7 @@ def main(stage: Stage, *, captions: str, logit_mean: str) -> None:
         runtime=stage.params.runtime,
         scratch=scratch,
         what=f"finetune {cell}",
-        log=lambda step, values: stage.run.log_metrics(values, step=step),
+        log=stage.run.log_metrics,
         save_steps=params.adapter_steps,
         save=save,
     )
@@ -63,7 +64,7 @@ def main(stage: Stage, *, captions: str, logit_mean: str) -> None:
         for snapshot in sorted(scratch.glob("step-*")):
             shutil.copytree(snapshot, temporary / "checkpoints" / snapshot.name)
     write_csv(f"plots/finetune/{cell}.csv", pd.DataFrame(rows))
-    last = {name: value for name, value in rows[-1].items() if name != "lr"}
+    last = final_metrics(rows)
     metrics = {
         **last,
         "val_loss_pretrained": rows[0]["val_loss"],

@@ -93,7 +93,7 @@ def test_training_lowers_the_loss_and_latents_come_out_with_unit_spread(tmp_path
         scratch=tmp_path,
         what="vae",
     )
-    assert rows[-1]["loss"] < 0.9 * rows[0]["loss"]
+    assert rows[-1]["train_loss"] < 0.9 * rows[0]["train_loss"]
 
     set_scaling(vae.eval(), pixels().float().div(127.5).sub(1))
     latents = autoencoder.encode(vae, pixels())

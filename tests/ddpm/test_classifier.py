@@ -158,6 +158,6 @@ def test_training_learns_the_classes_and_says_how_many_are_right(tmp_path):
     images = (pixels(32) // 2 + (100 * labels)[:, None, None, None]).to(torch.uint8)
     loss = classifier.batch_loss(network, images, labels, batch_size=16, flip=True, shift=2, seed=0)
     rows = fit(network, loss, settings(), scratch=tmp_path, what="classifier")
-    assert rows[-1]["loss"] < 0.5 * rows[0]["loss"]
+    assert rows[-1]["train_loss"] < 0.5 * rows[0]["train_loss"]
     assert rows[-1]["accuracy"] > 0.9
-    assert np.isfinite(rows[-1]["loss"])
+    assert np.isfinite(rows[-1]["train_loss"])

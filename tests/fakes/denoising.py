@@ -8,7 +8,8 @@ from torch import nn
 
 from difflab.ddpm.networks.conditions import ClassConditions
 from difflab.ddpm.training.corruption import FixedNoise, GaussianNoise
-from difflab.ddpm.training.denoiser_training import ImageSet, train_denoiser
+from difflab.ddpm.training.denoiser_training import train_denoiser
+from difflab.ddpm.training.training_images import TrainingImages
 from difflab.ddpm.training.weighting import weight
 from fakes.flow import runtime
 from fakes.tiny import CLASSES, blobs, denoiser, names, objective, training
@@ -43,7 +44,7 @@ class Watched:
 def image_set(count=10, conditions=False):
     ids = names(count)
     told = ClassConditions(torch.arange(count) % len(CLASSES), len(CLASSES)) if conditions else None
-    return ImageSet(ids, blobs(ids), told)
+    return TrainingImages(ids, blobs(ids), told)
 
 
 def train(scratch, images=None, model=None, corruption=None, machine=None, seed=3, **changes):

@@ -1,4 +1,4 @@
-"""The six schedules, stepped once per optimizer step."""
+"""AdamW and the schedules of the learning rate, stepped once per optimizer step."""
 
 import math
 
@@ -6,8 +6,10 @@ import pytest
 import torch
 from torch import nn
 
-from difflab.training.optimizer import optimizer_and_schedule
+from difflab.core.base.errors import DifflabError
+from difflab.training.optimizer import adamw_with_cosine, adamw_with_schedule, training_dtype, warmup_cosine
 from fakes.flow import flow_settings
+from fakes.tiny import training
 
 STEPS, WARMUP, PEAK = 20, 4, 1e-3
 
@@ -35,7 +37,7 @@ def test_schedules_have_their_closed_form(name):
         lr_num_cycles=2 if "restarts" in name else 1,
         lr_power=2.0,
     )
-    optimizer, schedule = optimizer_and_schedule([nn.Parameter(torch.ones(1))], settings)
+    optimizer, schedule = adamw_with_schedule(nn.Linear(1, 1), settings)
     rates = []
     for _ in range(STEPS):
         rates.append(optimizer.param_groups[0]["lr"])
@@ -46,7 +48,7 @@ def test_schedules_have_their_closed_form(name):
 
 def test_the_optimizer_is_fused_adamw_with_the_settings():
     settings = flow_settings(adam_beta1=0.8, adam_beta2=0.95, adam_epsilon=1e-6, weight_decay=0.3)
-    optimizer, _ = optimizer_and_schedule([nn.Parameter(torch.ones(1))], settings)
+    optimizer, _ = adamw_with_schedule(nn.Linear(1, 1), settings)
     group = optimizer.param_groups[0]
     assert isinstance(optimizer, torch.optim.AdamW)
     assert (group["betas"], group["eps"], group["weight_decay"], group["fused"]) == (
@@ -55,3 +57,30 @@ def test_the_optimizer_is_fused_adamw_with_the_settings():
         0.3,
         True,
     )
+
+
+def test_the_cosine_warms_up_and_falls_to_zero():
+    settings = training(steps=20, warmup_steps=3)
+    factors = [warmup_cosine(step, settings) for step in range(21)]
+    assert factors[:4] == pytest.approx([1 / 3, 2 / 3, 1.0, 1.0])
+    assert factors[3:] == sorted(factors[3:], reverse=True)
+    assert factors[20] == pytest.approx(0)
+    assert warmup_cosine(0, training(warmup_steps=0)) == 1
+
+
+def test_adamw_with_cosine_is_fused_and_follows_the_cosine():
+    settings = training(steps=6, warmup_steps=2, learning_rate=0.5, weight_decay=0.3)
+    optimizer, schedule = adamw_with_cosine(nn.Linear(1, 1), settings)
+    group, rates = optimizer.param_groups[0], []
+    assert (group["weight_decay"], group["fused"]) == (0.3, True)
+    for _ in range(6):
+        rates.append(group["lr"])
+        optimizer.step()
+        schedule.step()
+    assert rates == pytest.approx([0.5 * warmup_cosine(step, settings) for step in range(6)])
+
+
+def test_float16_is_refused():
+    assert training_dtype("bfloat16") == torch.bfloat16
+    with pytest.raises(DifflabError, match="train with bfloat16 or float32"):
+        training_dtype("float16")

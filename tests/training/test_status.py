@@ -29,24 +29,24 @@ def test_a_value_that_is_not_finite_names_its_step(bad, tmp_path):
 
 
 def test_the_line_has_four_digits():
-    text = status.line("toy", 5, 20, {"images": 320, "loss": 0.123456, "data wait": "1.0%"})
-    assert text == "toy: step 5/20, images 320, loss 0.1235, data wait 1.0%"
+    text = status.status_line("toy", 5, 20, {"samples": 320, "loss": 0.123456, "data wait": "1.0%"})
+    assert text == "toy: step 5/20, samples 320, loss 0.1235, data wait 1.0%"
 
 
-def test_speed_counts_images_waiting_and_mfu(monkeypatch):
-    """A clock that a test sets: 10 steps of 8 images in 4 s, 1 s of it waiting; 2 s of validation beside."""
+def test_speed_counts_samples_waiting_and_mfu(monkeypatch):
+    """A clock that a test sets: 10 steps of 8 samples in 4 s, 1 s of it waiting; 2 s of validation beside."""
     now = [0.0]
     monkeypatch.setattr(status.time, "perf_counter", lambda: now[0])
-    speed = status.Speed(torch.device("cpu"), images_per_step=8)
-    speed.set_flops(per_image=1e9, peak=1e11)
+    speed = status.Speed(torch.device("cpu"), samples_per_step=8)
+    speed.set_flops(per_sample=1e9, peak=1e11)
     for _ in range(10):
         with speed.waiting():
             now[0] += 0.1
         now[0] += 0.3
-        speed.step()
+        speed.count_step()
     with speed.paused():
         now[0] += 2.0
     values = speed.read()
-    assert values["images/s"] == pytest.approx(20)
+    assert values["samples/s"] == pytest.approx(20)
     assert values["data wait"] == "25.0%"
     assert values["MFU"] == "20.0%"

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from difflab.core.base import rng
+from difflab.core.base.broadcast import per_sample
 from difflab.ddpm.networks import patches
 from difflab.ddpm.training.corruption import Corrupted
-from difflab.sd3.training.flow_path import per_sample
 
 
 class Blur:

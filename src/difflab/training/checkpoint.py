@@ -1,7 +1,7 @@
 """The whole state of a training run in one safetensors file: a resumed run equals an uninterrupted one.
 
-Tensors: trainable parameters (and buffers beside them), optimizer moments, the weight average. Everything
-    else (step, schedule, curve rows) is JSON in the file's metadata; JSON keeps a float64 exactly.
+Tensors: trainable parameters (and buffers beside them), optimizer moments, the weight average, the best weights.
+    Everything else (step, schedule, curve rows) is JSON in the file's metadata; JSON keeps a float64 exactly.
 """
 
 import hashlib
@@ -27,6 +27,13 @@ def trained_tensors(model: nn.Module) -> dict[str, torch.Tensor]:
     return tensors
 
 
+@torch.no_grad()
+def put_tensors(model: nn.Module, tensors: dict[str, torch.Tensor]) -> None:
+    """Copy values into the `trained_tensors` of a model."""
+    for name, target in trained_tensors(model).items():
+        target.copy_(tensors[name])
+
+
 def identity(model: nn.Module, settings: Any) -> str:
     """A hash of the settings and of the names and shapes of what is trained; a state must have the same."""
     shapes = {name: list(t.shape) for name, t in sorted(trained_tensors(model).items())}
@@ -43,6 +50,7 @@ def save_state(
     progress: dict[str, Any],
     identity: str,
     ema: Any = None,
+    best: dict[str, torch.Tensor] | None = None,
 ) -> None:
     """Write the state atomically.
 
@@ -50,6 +58,7 @@ def save_state(
         progress: JSON values that the loop needs to go on: step, curve rows.
         identity: what `load_state` must find.
         ema: a diffusers `EMAModel`, or None.
+        best: the `trained_tensors` of the step that is the best so far.
     """
     state = optimizer.state_dict()
     tensors = {f"model/{name}": t for name, t in trained_tensors(model).items()}
@@ -57,6 +66,7 @@ def save_state(
         tensors |= {f"optimizer/{index}/{name}": t for name, t in moments.items()}
     if ema is not None:
         tensors |= {f"ema/{index:05d}": t for index, t in enumerate(ema.shadow_params)}
+    tensors |= {f"best/{name}": t for name, t in (best or {}).items()}
     facts = {
         "identity": identity,
         "progress": progress,
@@ -77,8 +87,9 @@ def load_state(
     schedule: torch.optim.lr_scheduler.LRScheduler,
     identity: str,
     ema: Any = None,
+    best: dict[str, torch.Tensor] | None = None,
 ) -> dict[str, Any] | None:
-    """Put a saved state back and return its `progress`; None where there is no state.
+    """Put a saved state back (into `best` too) and return its `progress`; None where there is no state.
 
     Raises:
         DifflabError: the state belongs to other settings or another model.
@@ -90,18 +101,27 @@ def load_state(
         if facts["identity"] != identity:
             raise DifflabError(f"{path} is the state of other settings: delete it to start afresh")
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-    with torch.no_grad():
-        for name, target in trained_tensors(model).items():
-            target.copy_(tensors[f"model/{name}"])
-        for index in range(len(ema.shadow_params) if ema is not None else 0):
-            ema.shadow_params[index].copy_(tensors[f"ema/{index:05d}"])
+    put_tensors(model, {n.removeprefix("model/"): t for n, t in tensors.items() if n.startswith("model/")})
+    for index in range(len(ema.shadow_params) if ema is not None else 0):
+        ema.shadow_params[index].copy_(tensors[f"ema/{index:05d}"])
+    if best is not None:
+        best |= {n.removeprefix("best/"): t for n, t in tensors.items() if n.startswith("best/")}
     moments: dict[int, dict[str, torch.Tensor]] = {}
     for name, tensor in tensors.items():
         if name.startswith("optimizer/"):
             _, index, key = name.split("/")
             moments.setdefault(int(index), {})[key] = tensor
     optimizer.load_state_dict({"state": moments, "param_groups": facts["param_groups"]})
+    lay_out_moments(optimizer)
     schedule.load_state_dict({**facts["schedule"], "lr_lambdas": schedule.state_dict()["lr_lambdas"]})
     if ema is not None:
         ema.optimization_step = facts["ema_step"]
     return facts["progress"]
+
+
+def lay_out_moments(optimizer: torch.optim.Optimizer) -> None:
+    """Give loaded moments the memory layout of their parameters: a fused step presumes it and does not check."""
+    for parameter, moments in optimizer.state.items():
+        for name, moment in moments.items():
+            if moment.shape == parameter.shape:
+                moments[name] = torch.empty_like(parameter).copy_(moment)

@@ -1,21 +1,26 @@
 """The training curve: losses between two validations, one row each."""
 
+import math
 from typing import Any
 
 from difflab.training.status import mean
 
 Row = dict[str, float | None]
+NOT_METRICS = ("learning_rate", "grad_norm")
 
 
 class Curve:
     """Rows every `interval` steps, at the start and at the end.
 
     Attributes:
-        rows: {"step", "images_seen", "train_loss", "lr", ...}.
-        window: training losses since the last row.
+        rows: {"step", "samples_seen", "train_loss", "val_loss", "learning_rate", "grad_norm", ...}; None where
+            there is no value.
+        window: scalars of training since the last row, by name.
     """
 
-    def __init__(self, interval: int, last_step: int, rows: list[Row], window: list[float]) -> None:
+    def __init__(
+        self, interval: int, last_step: int, rows: list[Row], window: dict[str, list[float]]
+    ) -> None:
         self.interval, self.last_step = interval, last_step
         self.rows, self.window = rows, window
 
@@ -25,14 +30,24 @@ class Curve:
             return False
         return step % self.interval == 0 or step == self.last_step
 
-    def add(self, step: int, images_seen: int, lr: float, validation: dict[str, float]) -> Row:
-        """Add a row; `train_loss` is the mean of the window (None before the first update)."""
-        loss = mean(self.window) if self.window else None
-        self.rows.append(
-            {"step": step, "images_seen": images_seen, "train_loss": loss, "lr": lr, **validation}
-        )
+    def add(self, step: int, samples_seen: int, learning_rate: float, validation: dict[str, float]) -> None:
+        """Add a row; scalars of training are means of the window, the learning rate is that of the next step."""
+        means = {name: mean(values) for name, values in self.window.items()}
+        row: Row = {"step": step, "samples_seen": samples_seen, "train_loss": None, "val_loss": None}
+        row |= {"learning_rate": learning_rate, "grad_norm": None}
+        self.rows.append(row | means | validation)
         self.window.clear()
-        return self.rows[-1]
 
     def state(self) -> dict[str, Any]:
         return {"rows": self.rows, "window": self.window}
+
+
+def best_row(rows: list[Row]) -> Row | None:
+    """The first row of the lowest validation loss; None where no such loss is finite."""
+    found = [row for row in rows if row["val_loss"] is not None and math.isfinite(row["val_loss"])]
+    return min(found, key=lambda row: row["val_loss"], default=None)
+
+
+def final_metrics(rows: list[Row]) -> dict[str, float]:
+    """The last row, without what says nothing about the result."""
+    return {k: v for k, v in rows[-1].items() if v is not None and k not in NOT_METRICS}

@@ -1,26 +1,53 @@
-"""AdamW and the learning-rate schedule of the flow loop."""
+"""AdamW with a schedule of the learning rate, and the precision of training."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+import math
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 from torch import nn
 
+from difflab.core.base.errors import DifflabError
+from difflab.core.base.runtime import resolve_dtype
+
 if TYPE_CHECKING:
     from difflab.training.params import FlowTrainingParams
 
+AdamW, Schedule = torch.optim.AdamW, torch.optim.lr_scheduler.LambdaLR
 
-def optimizer_and_schedule(
-    parameters: Sequence[nn.Parameter], settings: "FlowTrainingParams"
-) -> tuple[torch.optim.AdamW, torch.optim.lr_scheduler.LambdaLR]:
-    """A fused AdamW and one of diffusers' six schedules, to be stepped once per optimizer step.
 
-    The schedule must not go through `accelerator.prepare`: a prepared one advances once per process.
+class CosineSettings(Protocol):
+    """What `adamw_with_cosine` reads of a group of parameters."""
+
+    steps: int
+    learning_rate: float
+    weight_decay: float
+    warmup_steps: int
+
+
+def adamw_with_cosine(model: nn.Module, settings: CosineSettings) -> tuple[AdamW, Schedule]:
+    """A fused AdamW on what requires a gradient, with a learning rate as in `warmup_cosine`."""
+    trained = [p for p in model.parameters() if p.requires_grad]
+    optimizer = AdamW(trained, lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True)
+    return optimizer, Schedule(optimizer, lambda step: warmup_cosine(step, settings))
+
+
+def warmup_cosine(step: int, settings: CosineSettings) -> float:
+    """The factor of the learning rate in step `step`: linear from 1/warmup to 1, then half a cosine to 0."""
+    if step < settings.warmup_steps:
+        return (step + 1) / settings.warmup_steps
+    share = (step - settings.warmup_steps) / max(1, settings.steps - settings.warmup_steps)
+    return 0.5 * (1 + math.cos(math.pi * min(1.0, share)))
+
+
+def adamw_with_schedule(model: nn.Module, settings: "FlowTrainingParams") -> tuple[AdamW, Schedule]:
+    """A fused AdamW on what requires a gradient, with one of diffusers' six schedules.
+
+    Neither goes through `accelerator.prepare`: a prepared schedule advances once per process.
     """
     from diffusers.optimization import get_scheduler
 
-    optimizer = torch.optim.AdamW(
-        parameters,
+    optimizer = AdamW(
+        [p for p in model.parameters() if p.requires_grad],
         lr=settings.learning_rate,
         betas=(settings.adam_beta1, settings.adam_beta2),
         eps=settings.adam_epsilon,
@@ -36,3 +63,14 @@ def optimizer_and_schedule(
         power=settings.lr_power,
     )
     return optimizer, schedule
+
+
+def training_dtype(name: str) -> torch.dtype:
+    """The precision of autocast.
+
+    Raises:
+        DifflabError: float16, whose loss scaling is not part of the saved state.
+    """
+    if name == "float16":
+        raise DifflabError("runtime.dtype float16 is for inference only: train with bfloat16 or float32")
+    return resolve_dtype(name)

@@ -3,25 +3,29 @@
 import math
 import resource
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from difflab.core.base.errors import DifflabError
 
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
 
 class Meter:
     """Scalars of the last steps. Adding one never waits for the device; `read` waits once for all of them.
 
     Args:
-        reduce: averages a tensor over the processes.
+        accelerator: of several processes, whose mean counts.
     """
 
-    def __init__(self, reduce: Callable[[Tensor], Tensor] = lambda values: values) -> None:
-        self._reduce = reduce
+    def __init__(self, accelerator: "Accelerator | None" = None) -> None:
+        self._accelerator = accelerator
         self._values: dict[str, list[Tensor]] = {}
         self._first_step = 0
 
@@ -39,7 +43,10 @@ class Meter:
             DifflabError: one is NaN or infinite; the line names the step and the last good state.
         """
         held, self._values = self._values, {}
-        values = {name: self._reduce(torch.stack(v).float()).tolist() for name, v in held.items()}
+        columns = {name: torch.stack(v).float() for name, v in held.items()}
+        if self._accelerator is not None:
+            columns = {name: self._accelerator.reduce(column, "mean") for name, column in columns.items()}
+        values = {name: column.tolist() for name, column in columns.items()}
         bad = [(i, n) for n, column in values.items() for i, v in enumerate(column) if not math.isfinite(v)]
         if bad:
             index, name = min(bad, key=lambda found: found[0])
@@ -54,17 +61,17 @@ class Meter:
 
 
 class Speed:
-    """Images per second, the share of time spent waiting for data, memory and MFU since the last reading."""
+    """Samples per second, the share of time spent waiting for data, memory and MFU since the last reading."""
 
-    def __init__(self, device: torch.device, images_per_step: int) -> None:
-        self._device, self._images_per_step = device, images_per_step
-        self._flops_per_image: float | None = None
+    def __init__(self, device: torch.device, samples_per_step: int) -> None:
+        self._device, self._samples_per_step = device, samples_per_step
+        self._flops_per_sample: float | None = None
         self._peak: float | None = None
         self._restart()
 
-    def set_flops(self, per_image: float, peak: float) -> None:
-        """Operations of a training step per image and the peak of all devices in operations per second."""
-        self._flops_per_image, self._peak = per_image, peak
+    def set_flops(self, per_sample: float, peak: float) -> None:
+        """Operations of a training step per sample and the peak of all devices in operations per second."""
+        self._flops_per_sample, self._peak = per_sample, peak
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
@@ -80,21 +87,21 @@ class Speed:
         yield
         self._started += time.perf_counter() - started
 
-    def step(self) -> None:
+    def count_step(self) -> None:
         """Count one optimizer step."""
         self._steps += 1
 
     def read(self) -> dict[str, str | float]:
         """Values for the status line since the last reading; call it right after the device was read."""
         elapsed = max(time.perf_counter() - self._started, 1e-9)
-        rate = self._steps * self._images_per_step / elapsed
+        rate = self._steps * self._samples_per_step / elapsed
         values = {
-            "images/s": rate,
+            "samples/s": rate,
             "data wait": f"{self._waited / elapsed:.1%}",
             "memory": f"{self._memory():.2f} GB",
         }
-        if self._flops_per_image and self._peak:
-            values["MFU"] = f"{rate * self._flops_per_image / self._peak:.1%}"
+        if self._flops_per_sample and self._peak:
+            values["MFU"] = f"{rate * self._flops_per_sample / self._peak:.1%}"
         self._restart()
         return values
 
@@ -111,7 +118,7 @@ def mean(values: list[float]) -> float:
     return math.fsum(values) / len(values)
 
 
-def line(what: str, step: int, steps: int, values: dict[str, float | str]) -> str:
+def status_line(what: str, step: int, steps: int, values: dict[str, float | str]) -> str:
     """One status line: `transformer: step 200/600, loss 0.412, lr 0.0003, ...`."""
     parts = [f"{n} {v:.4g}" if isinstance(v, float) else f"{n} {v}" for n, v in values.items()]
     return f"{what}: " + ", ".join([f"step {step}/{steps}", *parts])

@@ -59,7 +59,7 @@ def test_a_cell_trains_on_its_data_for_the_same_steps_and_captions_the_test_imag
     metrics = read_json(f"metrics/captioner/{cell}.json")
     assert (metrics["train_images"], metrics["train_titles"], metrics["test_images"]) == (images, images, 1)
     curve = pd.read_csv(f"plots/captioner/{cell}.csv")
-    assert curve["step"].tolist() == [2, 4]
+    assert curve["step"].tolist() == [0, 2, 4]
     assert metrics["val_loss"] == pytest.approx(curve["val_loss"].min(), rel=1e-5)
     table = read_captions(f"data/captions/captioner/{cell}.parquet", "captioner")
     assert table.index.tolist() == ["b"]

@@ -8,16 +8,16 @@ import pytest
 import torch
 
 from difflab.captioning.captioner import captioner_training
-from difflab.captioning.captioner.captioner_training import Titled, mean_loss, train_captioner
+from difflab.captioning.captioner.captioner_training import TitledFeatures, mean_loss, train_captioner
 from difflab.core.base import rng
 from difflab.core.base.errors import DifflabError, Interrupted
 from difflab.training.data_order import SampleStream
 from fakes import tiny_captioner as tiny
 
 
-def titled(captioner, count=6, each=2, prefix="picture") -> Titled:
+def titled(captioner, count=6, each=2, prefix="picture") -> TitledFeatures:
     ids = [f"{prefix}-{n}" for n in range(count)]
-    return Titled(ids, captioner.encode(tiny.images(count)), tiny.some_titles(count, each))
+    return TitledFeatures(ids, captioner.encode(tiny.images(count)), tiny.some_titles(count, each))
 
 
 def train(scratch, stop_at=None, seed=0, **changes):
@@ -33,7 +33,7 @@ def train(scratch, stop_at=None, seed=0, **changes):
         return losses(features, captions)
 
     captioner.token_losses = watched
-    rows, best = train_captioner(
+    rows = train_captioner(
         captioner,
         titled(captioner),
         titled(captioner, 3, prefix="unseen"),
@@ -42,7 +42,7 @@ def train(scratch, stop_at=None, seed=0, **changes):
         scratch=scratch,
         what="captioner toy",
     )
-    return captioner, rows, best, calls
+    return captioner, rows, calls
 
 
 def trained(captioner):
@@ -55,22 +55,21 @@ def same(a, b):
 
 
 @pytest.mark.parametrize("stop_at", [1, 6, 9])
-def test_a_stopped_run_goes_on_bit_for_bit(tmp_path, stop_at):
-    """Weights, curve and best step; dropout of features and adapters is on."""
-    whole, rows, best, _ = train(tmp_path / "whole")
+def test_a_stopped_run_is_resumed_bit_for_bit(tmp_path, stop_at):
+    """Weights and curve; dropout of features and adapters is on."""
+    whole, rows, _ = train(tmp_path / "whole")
     with pytest.raises(Interrupted, match="run the same command"):
         train(tmp_path / "parts", stop_at=stop_at)
     torch.manual_seed(99)
-    resumed, again, other, calls = train(tmp_path / "parts")
+    resumed, again, calls = train(tmp_path / "parts")
     assert same(whole, resumed)
     assert rows == again
-    assert (best.step, best.loss) == (other.step, other.loss)
     assert len(calls) == 12 - stop_at - 1
 
 
 def test_the_weights_of_the_lowest_validation_loss_are_kept(tmp_path, monkeypatch):
-    """Of three validations, after steps 4, 8 and 12, the second is the best."""
-    given, weights = [3.0, 1.0, 2.0], []
+    """Of the validations before training and after steps 4, 8 and 12, the third is the best."""
+    given, weights = [4.0, 3.0, 1.0, 2.0], []
 
     def loss_of(captioner, pictures):
         assert pictures.ids[0] == "unseen-0"
@@ -78,28 +77,27 @@ def test_the_weights_of_the_lowest_validation_loss_are_kept(tmp_path, monkeypatc
         return given[len(weights) - 1]
 
     monkeypatch.setattr(captioner_training, "mean_loss", loss_of)
-    captioner, rows, best, _ = train(tmp_path)
+    captioner, rows, _ = train(tmp_path)
     assert [row["val_loss"] for row in rows] == given
-    assert (best.step, best.loss) == (8, 1.0)
     kept = trained(captioner)
-    assert all(torch.equal(kept[name], weights[1][name]) for name in kept)
-    assert not any(torch.equal(kept[name], weights[2][name]) for name in kept)
+    assert all(torch.equal(kept[name], weights[2][name]) for name in kept)
+    assert not any(torch.equal(kept[name], weights[3][name]) for name in kept)
     assert not captioner.training
 
 
 def test_rows_hold_training_and_validation_loss(tmp_path):
-    _, rows, _, _ = train(tmp_path)
-    assert [row["step"] for row in rows] == [4, 8, 12]
-    assert set(rows[0]) == {"step", "learning_rate", "loss", "grad_norm", "val_loss"}
+    _, rows, _ = train(tmp_path)
+    assert [row["step"] for row in rows] == [0, 4, 8, 12]
+    keys = {"step", "samples_seen", "train_loss", "val_loss", "learning_rate", "grad_norm"}
+    assert all(set(row) == keys for row in rows)
+    assert all(row["val_loss"] > 0 for row in rows)
 
 
-def test_it_learns_the_captions_by_heart(tmp_path):
+def test_it_memorises_the_captions(tmp_path):
     captioner = tiny.captioner(awake=False, visual_dropout=0, lora={"dropout": 0, "rank": 8, "alpha": 16})
     pictures = titled(captioner, 3, each=1)
     settings = tiny.training(steps=150, batch_size=3, learning_rate=2e-2, log_interval=50)
-    rows, _ = train_captioner(
-        captioner, pictures, pictures, settings, seed=0, scratch=tmp_path, what="by heart"
-    )
+    rows = train_captioner(captioner, pictures, pictures, settings, seed=0, scratch=tmp_path, what="toy")
     assert rows[-1]["val_loss"] < 0.05
     captions = captioner.write(pictures.features, tiny.decoding(max_new_tokens=40))
     assert [(caption,) for caption in captions] == pictures.titles
@@ -123,7 +121,7 @@ def test_a_title_belongs_to_seed_id_and_epoch():
     captioner = tiny.captioner()
     pictures = titled(captioner, 5, each=3)
     order = torch.tensor([3, 0, 4, 1, 2])
-    shuffled = Titled(
+    shuffled = TitledFeatures(
         [pictures.ids[i] for i in order], pictures.features[order], [pictures.titles[i] for i in order]
     )
     keys = rng.id_keys(pictures.ids)
@@ -145,7 +143,7 @@ def test_every_title_is_drawn_about_equally_often():
 
 
 def test_each_epoch_shows_every_picture_once_in_an_order_of_its_own(tmp_path):
-    _, _, _, calls = train(tmp_path, steps=9, batch_size=2, log_interval=9)
+    _, _, calls = train(tmp_path, steps=9, batch_size=2, log_interval=9)
     by_title = {title: n for n, titles in enumerate(tiny.some_titles(6, each=2)) for title in titles}
     epochs = [[by_title[t] for batch in calls[e * 3 : e * 3 + 3] for t in batch] for e in range(3)]
     assert all(sorted(epoch) == list(range(6)) for epoch in epochs)
@@ -158,7 +156,7 @@ def test_each_epoch_shows_every_picture_once_in_an_order_of_its_own(tmp_path):
 def test_an_empty_part_is_one_line(tmp_path, empty):
     captioner = tiny.captioner()
     some = titled(captioner, 2)
-    none = Titled([], some.features[:0], [])
+    none = TitledFeatures([], some.features[:0], [])
     parts = (none, some) if empty == "train on" else (some, none)
     with pytest.raises(DifflabError, match=f"there is no picture to {empty}: `dvc repro mix`"):
         train_captioner(captioner, *parts, tiny.training(), seed=0, scratch=tmp_path, what="captioner")

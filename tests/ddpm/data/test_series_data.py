@@ -10,8 +10,10 @@ from difflab.ddpm.data.pixels import load_pixels
 from difflab.ddpm.data.series_data import Split, copies, latent_split, pixel_split
 from difflab.ddpm.latent_writer import write_latent_splits
 from difflab.ddpm.params.series import SettingParams
-from difflab.ddpm.training.denoiser_training import ImageSet, to_float
+from difflab.ddpm.training.denoiser_training import to_float
+from difflab.ddpm.training.training_images import TrainingImages
 from difflab.images.store.image_store import ImageStore
+from difflab.images.store.tensors import to_float
 from difflab.images.store_writer import Sample, write_store
 from fakes.set_archives import encoded
 
@@ -87,7 +89,7 @@ def test_copies_of_one_image_have_ids_of_their_own():
 def test_copies_train_as_any_set_does():
     pixels = torch.arange(48, dtype=torch.uint8).view(1, 3, 4, 4)
     found = copies(Split(["scene"], pixels, []), 0, 5, "ddpm.single_image_32.image")
-    images = ImageSet(found.ids, found.pixels).to(torch.device("cpu"))
+    images = TrainingImages(found.ids, found.pixels).to(torch.device("cpu"))
     assert torch.equal(to_float(images.pixels[torch.tensor([4, 0])]), to_float(pixels).expand(2, -1, -1, -1))
 
 

@@ -1,10 +1,11 @@
-"""What the loop of the pixel models draws for each sample: order, noise, mirroring, conditions."""
+"""What the training of the pixel models draws for each sample: order, noise, mirroring, conditions."""
 
 import pytest
 import torch
 
 from difflab.ddpm.networks.conditions import ClassConditions
-from difflab.ddpm.training.denoiser_training import ImageSet, to_float
+from difflab.ddpm.training.training_images import TrainingImages
+from difflab.images.store.tensors import to_float
 from fakes.denoising import gaussian, image_set, watched
 from fakes.tiny import CLASSES, names
 
@@ -21,7 +22,7 @@ def test_the_batch_size_cuts_one_stream_of_samples(tmp_path):
 
 def test_every_image_comes_once_an_epoch(tmp_path):
     pixels = torch.arange(10, dtype=torch.float32).view(10, 1, 1, 1).expand(10, 1, 8, 8)
-    seen, _, _ = watched(tmp_path, ImageSet(names(10), pixels), steps=4, batch_size=5)
+    seen, _, _ = watched(tmp_path, TrainingImages(names(10), pixels), steps=4, batch_size=5)
     epochs = seen[:, 0, 0, 0].view(2, 10).tolist()
     assert [sorted(epoch) for epoch in epochs] == [list(range(10))] * 2
     assert epochs[0] != epochs[1]
@@ -31,7 +32,7 @@ def test_noise_belongs_to_the_id_and_the_seed_not_to_the_row(tmp_path):
     pixels = torch.arange(10, dtype=torch.float32).view(10, 1, 1, 1).expand(10, 1, 8, 8)
 
     def noise_by_image(name, order, seed):
-        images = ImageSet([names(10)[n] for n in order], pixels[order])
+        images = TrainingImages([names(10)[n] for n in order], pixels[order])
         seen, noisy, _ = watched(tmp_path / name, images, steps=2, batch_size=5, seed=seed)
         return (noisy - seen)[seen[:, 0, 0, 0].argsort()]
 
@@ -45,7 +46,7 @@ def test_noise_belongs_to_the_id_and_the_seed_not_to_the_row(tmp_path):
 def test_flipping_shows_both_orientations(tmp_path, flip, share):
     image = torch.zeros(1, 1, 8, 8, dtype=torch.uint8)
     image[..., 4:] = 255
-    images = ImageSet(names(100), image.expand(100, -1, -1, -1))
+    images = TrainingImages(names(100), image.expand(100, -1, -1, -1))
     seen, _, _ = watched(tmp_path, images, steps=4, batch_size=100, flip=flip)
     mirrored = (seen == to_float(image).flip(-1)).flatten(1).all(1)
     kept = (seen == to_float(image)).flatten(1).all(1)
@@ -66,7 +67,7 @@ def test_conditions_are_dropped_in_their_share(tmp_path, dropout):
 def test_each_image_keeps_its_own_condition(tmp_path):
     labels = torch.arange(9) % 3
     pixels = labels.float().view(-1, 1, 1, 1).expand(9, 1, 8, 8)
-    images = ImageSet(names(9), pixels, ClassConditions(labels, 3))
+    images = TrainingImages(names(9), pixels, ClassConditions(labels, 3))
     seen, _, calls = watched(tmp_path, images, steps=3, batch_size=6)
     told = torch.cat([condition["class_labels"] for _, _, condition in calls])
     assert torch.equal(told.float(), seen[:, 0, 0, 0])
@@ -83,6 +84,6 @@ def test_bytes_come_to_minus_one_to_one():
 
 def test_latents_pass_unscaled(tmp_path):
     latents = 7 * torch.randn(4, 2, 8, 8, generator=torch.Generator().manual_seed(0))
-    seen, _, _ = watched(tmp_path, ImageSet(names(4), latents), steps=1, batch_size=4)
+    seen, _, _ = watched(tmp_path, TrainingImages(names(4), latents), steps=1, batch_size=4)
     for image in seen:
         assert any(torch.equal(image, latent) for latent in latents)

@@ -7,8 +7,8 @@ from torch import nn
 from difflab.ddpm.networks import schedule
 from difflab.ddpm.networks.conditions import ClassConditions
 from difflab.ddpm.networks.denoiser import Denoiser
-from difflab.ddpm.training.denoiser_training import ImageSet
 from difflab.ddpm.training.held_out import SHARES, held_out_errors
+from difflab.ddpm.training.training_images import TrainingImages
 from fakes.gaussian import STD, PerfectNetwork, samples
 from fakes.tiny import blobs, denoiser, names
 
@@ -27,7 +27,7 @@ def knowing(network, prediction):
 
 
 def unseen(count=20):
-    return ImageSet(names(count), blobs(names(count)))
+    return TrainingImages(names(count), blobs(names(count)))
 
 
 @pytest.mark.parametrize("prediction", ["epsilon", "v", "x0", "flow"])
@@ -35,7 +35,7 @@ def test_on_gaussian_data_the_best_denoiser_has_the_error_of_the_closed_form(pre
     """The posterior variance over sigma^2: STD^2 / (STD^2 + sigma^2), whatever the network predicts."""
     table = schedule.linear()
     best = knowing(PerfectNetwork(table, prediction), prediction)
-    found = held_out_errors(best, ImageSet(names(512), samples(512)))
+    found = held_out_errors(best, TrainingImages(names(512), samples(512)))
     for share in SHARES:
         sigma = table.sigma(torch.tensor(share * 999)).item()
         assert found[f"val_loss_t_{share}"] == pytest.approx(STD**2 / (STD**2 + sigma**2), rel=0.05)
@@ -46,7 +46,7 @@ def test_a_denoiser_that_knows_each_image_has_no_error():
     labels = torch.arange(6) % 3
     images = labels.view(-1, 1, 1, 1).float().expand(6, 1, 8, 8)
     found = held_out_errors(
-        knowing(Told(), "x0"), ImageSet(names(6), images, ClassConditions(labels, 3)), batch_size=4
+        knowing(Told(), "x0"), TrainingImages(names(6), images, ClassConditions(labels, 3)), batch_size=4
     )
     assert set(found.values()) == {0.0}
 
@@ -67,7 +67,7 @@ def test_the_batch_size_does_not_matter(batch_size):
 
 def test_the_order_of_the_images_does_not_matter():
     model, images = denoiser(), unseen()
-    backwards = ImageSet(images.ids[::-1], images.pixels.flip(0))
+    backwards = TrainingImages(images.ids[::-1], images.pixels.flip(0))
     assert held_out_errors(model, backwards) == pytest.approx(held_out_errors(model, images), rel=1e-5)
 
 

@@ -141,7 +141,7 @@ def test_it_learns_and_its_pipeline_makes_the_pictures_of_its_parts(tmp_path, te
         settings.training.model_copy(update={"steps": 40, "log_interval": 10}),
         scratch=tmp_path,
     )
-    assert rows[-1]["loss"] < rows[0]["loss"]
+    assert rows[-1]["train_loss"] < rows[0]["train_loss"]
     encoder = prompt_encoder.build(settings, TOKENIZER, 0).encoder.eval()
     small_diffusion.save(tmp_path / "sd", unet.eval(), encoder, vae, TOKENIZER)
     loaded = load_pipeline(tmp_path / "sd")

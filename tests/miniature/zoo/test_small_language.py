@@ -82,7 +82,7 @@ def test_it_learns_and_reads_back(tmp_path):
         params().training,
         scratch=tmp_path,
     )
-    assert rows[-1]["loss"] < 0.8 * rows[0]["loss"]
+    assert rows[-1]["train_loss"] < 0.8 * rows[0]["train_loss"]
     for name in "ab":
         model.eval().save_pretrained(tmp_path / name)
         tokenizer.save_pretrained(tmp_path / name)

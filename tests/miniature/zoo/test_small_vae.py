@@ -58,7 +58,7 @@ def test_training_lowers_the_loss_and_scaling_gives_unit_latents(tmp_path):
     vae = zoo_vae.build(settings, seed=0)
     loss = zoo_vae.batch_loss(vae, DIGITS, settings, 0, torch.device("cpu"))
     rows = fit(vae, loss, settings.training, scratch=tmp_path, what="vae")
-    assert rows[-1]["loss"] < 0.9 * rows[0]["loss"]
+    assert rows[-1]["train_loss"] < 0.9 * rows[0]["train_loss"]
 
     images = zoo_vae.composites(DIGITS, 0, "scaling", 0, 70)
     zoo_vae.set_scaling(vae.eval(), images)

@@ -1,4 +1,4 @@
-"""The flow loop: losses, accumulation, exact resume, curve, snapshots."""
+"""The training of rectified flow: losses, accumulation, exact resume, snapshots; see test_loop.py for its core."""
 
 import math
 import os
@@ -7,12 +7,11 @@ import signal
 import pytest
 import torch
 from torch import nn
-from torch.utils._python_dispatch import TorchDispatchMode
 
-from difflab.core.base import rng
 from difflab.core.base.errors import DifflabError, Interrupted
 from difflab.sd3.training.density import SigmaDensity
 from difflab.sd3.training.flow_training import flow_loss, train_flow
+from fakes.device_reads import DeviceReads
 from fakes.flow import FakeLatents, density_params, examples, flow_settings, runtime, tiny_transformer
 
 SCHEMES = ["none", "logit_normal", "sigma_sqrt", "mode", "cosmap"]
@@ -108,169 +107,44 @@ def test_accumulation_changes_nothing_but_rounding(tmp_path, batch_size, accumul
     parts, other = train(tmp_path / "4x1", batch_size=batch_size, gradient_accumulation_steps=accumulation)
     assert difference(whole, parts) < 1e-6
     for a, b in zip(rows, other, strict=True):
-        assert a["images_seen"] == b["images_seen"]
+        assert a["samples_seen"] == b["samples_seen"]
         assert a["val_loss"] == pytest.approx(b["val_loss"], abs=1e-6)
     assert rows[-1]["train_loss"] == pytest.approx(other[-1]["train_loss"], abs=1e-6)
 
 
-@pytest.mark.parametrize("accumulation", [1, 2])
-@pytest.mark.parametrize("at", [1, 5, 9])
-def test_a_stopped_run_goes_on_bit_for_bit(tmp_path, accumulation, at):
-    """20 steps = some, Ctrl-C at the n-th batch (inside a step where steps accumulate), and the rest."""
-    settings = {"steps": 12, "ema_decay": 0.9, "gradient_accumulation_steps": accumulation, "batch_size": 3}
-    whole, rows = train(tmp_path / "whole", **settings)
-    with pytest.raises(Interrupted, match="run the same command"):
-        train(tmp_path / "parts", data=interrupting(at), **settings)
-    resumed, again = train(tmp_path / "parts", **settings)
-    assert equal(whole, resumed)
-    assert rows == again
+@pytest.mark.parametrize(("first", "second"), [(1, 1), (21, 3), (8, 4)])
+def test_a_stopped_run_is_resumed_bit_for_bit(tmp_path, first, second):
+    """With accumulation, the average, a schedule, weighted sampling and several epochs; stopped twice.
 
-
-def test_ten_and_ten_steps_equal_twenty_bit_for_bit(tmp_path):
-    """With accumulation, the average, a schedule, weighted sampling and several epochs; stopped twice."""
+    A batch with an even number is inside a step of two.
+    """
     settings = {
-        "steps": 20,
-        "batch_size": 3,
-        "gradient_accumulation_steps": 2,
-        "ema_decay": 0.95,
-        "lr_scheduler": "polynomial",
-        "checkpoint_interval": 3,
-    }
+        "steps": 20, "batch_size": 3, "gradient_accumulation_steps": 2, "ema_decay": 0.95,
+        "lr_scheduler": "polynomial", "checkpoint_interval": 3,
+    }  # fmt: skip
     weights = torch.arange(1.0, 11.0)
-    whole, rows = train(tmp_path / "20", data=examples(10, weights=weights), **settings)
-    for at in (21, 3):  # the 21st batch is the first of step 11
+    whole, rows = train(tmp_path / "whole", data=examples(10, weights=weights), **settings)
+    for at in (first, second):
         data = interrupting(at)
         data.weights = weights
-        with pytest.raises(Interrupted):
-            train(tmp_path / "10+10", data=data, **settings)
-    resumed, again = train(tmp_path / "10+10", data=examples(10, weights=weights), **settings)
+        with pytest.raises(Interrupted, match="run the same command"):
+            train(tmp_path / "parts", data=data, **settings)
+    resumed, again = train(tmp_path / "parts", data=examples(10, weights=weights), **settings)
     assert equal(whole, resumed)
     assert rows == again
 
 
-def test_a_killed_run_goes_on_from_its_last_state(tmp_path):
-    """No chance to save at the end: step 8 is done again from the state of step 6."""
-
-    class Killed(FakeLatents):
-        calls = 0
-
-        def sample(self, rows, keys):
-            self.calls += 1
-            if self.calls == 9:
-                raise MemoryError
-            return super().sample(rows, keys)
-
-    data = examples(10)
-    data.latents = Killed(data.ids)
-    settings = {"steps": 12, "checkpoint_interval": 3}
-    with pytest.raises(MemoryError):
-        train(tmp_path / "killed", data=data, **settings)
-    whole, rows = train(tmp_path / "whole", **settings)
-    resumed, again = train(tmp_path / "killed", **settings)
-    assert equal(whole, resumed)
-    assert rows == again
-
-
-def test_a_stop_during_validation_goes_on_bit_for_bit(tmp_path, monkeypatch):
-    from difflab.sd3.training import flow_training
-
-    whole, rows = train(tmp_path / "whole")
-    real, calls = flow_training.held_out_losses, []
-
-    def stopped(*args, **kwargs):
-        calls.append(1)
-        if len(calls) == 2:
-            os.kill(os.getpid(), signal.SIGTERM)
-        return real(*args, **kwargs)
-
-    monkeypatch.setattr(flow_training, "held_out_losses", stopped)
+def test_a_stop_inside_an_accumulated_step_reads_no_further_batch(tmp_path):
+    data = interrupting(4)
     with pytest.raises(Interrupted):
-        train(tmp_path / "parts")
-    resumed, again = train(tmp_path / "parts")
-    assert equal(whole, resumed)
-    assert rows == again
+        train(tmp_path, data=data, gradient_accumulation_steps=8)
+    assert data.latents.left == 0
 
 
 def test_other_settings_never_take_over_a_state(tmp_path):
     train(tmp_path)
     with pytest.raises(DifflabError, match="state of other settings"):
         train(tmp_path, mean=0.5)
-
-
-def test_validation_does_not_disturb_training(tmp_path):
-    with_validation, _ = train(tmp_path / "a", validation_interval=1)
-    without, rows = train(tmp_path / "b", held_out=False)
-    assert equal(with_validation, without)
-    assert "val_loss" not in rows[-1]
-
-
-def test_a_nan_loss_names_the_step_and_keeps_the_last_good_state(tmp_path):
-    class Broken(FakeLatents):
-        calls = 0
-
-        def sample(self, rows, keys):
-            self.calls += 1
-            return super().sample(rows, keys) * (float("nan") if self.calls == 7 else 1)
-
-    data = examples(10)
-    data.latents = Broken(data.ids)
-    with pytest.raises(
-        DifflabError, match=r"toy: loss is nan at step 7; the last good state is kept in .*toy"
-    ):
-        train(tmp_path, data=data)
-    whole, _ = train(tmp_path / "whole")
-    resumed, _ = train(tmp_path)
-    assert equal(whole, resumed)
-
-
-def test_the_curve_has_a_row_at_the_start_at_each_interval_and_at_the_end(tmp_path):
-    logged = []
-    _, rows = train(
-        tmp_path,
-        steps=7,
-        validation_interval=3,
-        gradient_accumulation_steps=2,
-        log=lambda *row: logged.append(row),
-    )
-    assert [row["step"] for row in rows] == [0, 3, 6, 7]
-    assert [row["images_seen"] for row in rows] == [0, 24, 48, 56]
-    assert rows[0]["train_loss"] is None
-    assert all(row["train_loss"] > 0 for row in rows[1:])
-    levels = [rows[0][f"val_loss_sigma_{s}"] for s in (0.1, 0.25, 0.5, 0.75, 0.9)]
-    assert rows[0]["val_loss"] == pytest.approx(sum(levels) / 5)
-    assert [step for step, values in logged if "val_loss" in values] == [0, 3, 6, 7]
-    assert rows[-1]["val_loss"] < rows[0]["val_loss"]
-
-
-def test_snapshots_hold_the_weights_of_their_step(tmp_path):
-    kept = {}
-
-    def save(folder, transformer):
-        kept[folder.name] = {n: p.detach().clone() for n, p in transformer.named_parameters()}
-
-    final, _ = train(tmp_path / "8", lr_scheduler="constant", save_steps=[4, 8], save=save)
-    half, _ = train(tmp_path / "4", lr_scheduler="constant", steps=4)
-    assert list(kept) == ["step-000004", "step-000008"]
-    for name, parameter in half.named_parameters():
-        assert torch.equal(kept["step-000004"][name], parameter)
-    for name, parameter in final.named_parameters():
-        assert torch.equal(kept["step-000008"][name], parameter)
-
-
-def test_the_final_weights_are_the_average(tmp_path):
-    raw, path = [], []
-    averaged, _ = train(tmp_path / "ema", ema_decay=0.5, lr_scheduler="constant", held_out=False)
-    name = "proj_out.weight"
-    for steps in range(1, 9):
-        model, _ = train(tmp_path / f"raw-{steps}", steps=steps, lr_scheduler="constant", held_out=False)
-        raw.append(model.state_dict()[name].clone())
-    expected = raw[0]
-    for n, weights in enumerate(raw[1:], start=2):
-        decay = min(0.5, n / (9 + n))
-        expected = decay * expected + (1 - decay) * weights
-        path.append(expected)
-    torch.testing.assert_close(averaged.state_dict()[name], expected)
-    assert not torch.equal(expected, raw[-1])
 
 
 def test_compiling_changes_rounding_only(tmp_path, monkeypatch):
@@ -308,52 +182,34 @@ def test_float16_is_refused(tmp_path):
         train(tmp_path, machine=runtime(dtype="float16"))
 
 
-def test_only_parameters_with_a_gradient_are_trained(tmp_path):
-    transformer = tiny_transformer()
-    transformer.requires_grad_(False)
-    transformer.proj_out.requires_grad_(True)
-    trained, _ = train(tmp_path, transformer=transformer)
-    changed = {
-        n
-        for n, p in trained.named_parameters()
-        if not torch.equal(p, dict(tiny_transformer().named_parameters())[n])
-    }
-    assert changed == {"proj_out.weight", "proj_out.bias"}
-    assert not trained.training
+def test_the_curve_has_the_held_out_losses_and_a_finished_training_is_in_eval_mode(tmp_path):
+    model, rows = train(tmp_path, steps=7, validation_interval=3, gradient_accumulation_steps=2)
+    assert [row["step"] for row in rows] == [0, 3, 6, 7]
+    assert [row["samples_seen"] for row in rows] == [0, 24, 48, 56]
+    levels = [rows[0][f"val_loss_sigma_{s}"] for s in (0.1, 0.25, 0.5, 0.75, 0.9)]
+    assert rows[0]["val_loss"] == pytest.approx(sum(levels) / 5)
+    assert rows[-1]["val_loss"] < rows[0]["val_loss"]
+    assert not model.training
 
 
-def test_global_random_state_does_not_matter(tmp_path):
-    a, _ = train(tmp_path / "a")
-    transformer = tiny_transformer()
-    torch.manual_seed(rng.key(8, "other"))
-    b, _ = train(tmp_path / "b", transformer=transformer)
-    assert equal(a, b)
+def test_snapshots_are_folders_named_by_their_step(tmp_path):
+    kept = {}
+
+    def save(folder, transformer):
+        kept[folder] = transformer.proj_out.weight.detach().clone()
+
+    final, _ = train(tmp_path / "8", save_steps=[4, 8], save=save)
+    assert list(kept) == [tmp_path / "8" / f"step-00000{step}" for step in (4, 8)]
+    assert torch.equal(list(kept.values())[1], final.proj_out.weight)
+    assert not torch.equal(*kept.values())
 
 
 def test_a_step_never_waits_for_the_device(tmp_path):
-    """Reading a scalar (`.item()`, `bool(tensor)`) makes the host wait; more steps must not read more."""
-
-    class Reads(TorchDispatchMode):
-        count = 0
-
-        def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-            self.count += function is torch.ops.aten._local_scalar_dense.default
-            return function(*args, **(kwargs or {}))
-
+    settings = {"gradient_accumulation_steps": 2, "ema_decay": 0.9}
+    settings |= dict.fromkeys(["validation_interval", "checkpoint_interval", "log_interval"], 100)
     counts = []
     for steps in (4, 12):
-        with Reads() as reads:
-            train(
-                tmp_path / str(steps),
-                steps=steps,
-                gradient_accumulation_steps=2,
-                ema_decay=0.9,
-                validation_interval=100,
-                checkpoint_interval=100,
-                log_interval=100,
-            )
+        with DeviceReads() as reads:
+            train(tmp_path / str(steps), steps=steps, **settings)
         counts.append(reads.count)
     assert counts[0] == counts[1]
-    with Reads() as reads:
-        torch.ones(1).item()
-    assert reads.count == 1

@@ -19,7 +19,7 @@ from difflab.sd3.training.flow_training import train_flow
 from fakes.flow import density_params, examples, flow_settings, runtime, tiny_transformer
 
 
-def log(step, values):
+def log(values, step):
     if "val_loss" in values:
         print("curve", step, round(values["val_loss"], 5), flush=True)
 

@@ -6,6 +6,8 @@ import pytest
 import torch
 
 from difflab.core.base import rng
+from difflab.core.base.errors import Interrupted
+from difflab.core.base.runtime import StopSignal
 from difflab.sd3.training.validation import NOISE_SEED, SIGMAS, held_out_losses
 from fakes.flow import examples, tiny_transformer
 
@@ -58,3 +60,11 @@ def test_it_differs_between_models(accelerator):
     a = held_out_losses(tiny_transformer(0), data, accelerator, batch_size=2)
     b = held_out_losses(tiny_transformer(1), data, accelerator, batch_size=2)
     assert a["val_loss"] != b["val_loss"]
+
+
+def test_a_stop_ends_it_between_two_batches(accelerator):
+    model, stop = tiny_transformer().train(), StopSignal()
+    stop.requested = True
+    with pytest.raises(Interrupted):
+        held_out_losses(model, examples(3), accelerator, batch_size=2, stop=stop)
+    assert model.training

@@ -4,27 +4,29 @@ The frozen encoder has seen every picture once; the features lie in memory, and 
 the adapter on them.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from difflab.captioning.captioner.best import Best
 from difflab.captioning.captioner.captioner import Captioner
 from difflab.core.base import rng
 from difflab.core.base.errors import DifflabError
-from difflab.training.checkpoint import identity
 from difflab.training.data_order import SampleStream
-from difflab.training.params import FitParams
 from difflab.training.supervised import fit
+
+if TYPE_CHECKING:
+    from difflab.training.curve import Row
+    from difflab.training.loop import Log
+    from difflab.training.params import FitParams
 
 VALIDATED_TOGETHER = 64  # pictures
 
 
 @dataclass(frozen=True)
-class Titled:
+class TitledFeatures:
     """Pictures with their titles.
 
     Attributes:
@@ -46,27 +48,28 @@ class Titled:
 
 def train_captioner(
     captioner: Captioner,
-    train: Titled,
-    validation: Titled,
-    settings: FitParams,
+    train: TitledFeatures,
+    validation: TitledFeatures,
+    settings: "FitParams",
     *,
     seed: int,
     scratch: Path,
     what: str,
-    log: Callable[[int, dict[str, float]], None] = lambda step, values: None,
-) -> tuple[list[dict[str, float]], Best]:
+    log: "Log" = lambda values, step: None,
+) -> "list[Row]":
     """Train projector and adapter on the captions' cross-entropy; keep the step of the lowest validation loss.
 
-    Order and titles belong to (seed, sample id, epoch). A run that was stopped goes on from its state in
-    `scratch`, bit for bit on a CPU.
+    Order and titles belong to (seed, sample id, epoch). A run that was stopped is resumed from its state
+    in `scratch`, bit for bit on a CPU.
 
     Args:
         captioner: on its device. On return it holds the best weights, in eval mode.
-        validation: pictures whose loss is taken every `settings.log_interval` steps, each with all of its titles.
+        validation: pictures whose loss is taken at the start and every `settings.log_interval` steps, each with
+            all of its titles.
 
     Returns:
-        The rows of `training.supervised.fit`, each with "val_loss", the mean over the tokens of all titles; and
-        the best of them.
+        The rows of `training.supervised.fit`, each with "val_loss", the mean over the tokens of all titles; the
+        weights are those of `best_row`.
 
     Raises:
         DifflabError: there is nothing to train on or to validate with, or the loss is not finite.
@@ -76,11 +79,6 @@ def train_captioner(
         if not pictures.ids:
             raise DifflabError(f"{what}: there is no picture to {name}: `dvc repro mix` makes the split")
     stream = SampleStream(rng.id_keys(train.ids), seed)
-    best = Best(
-        Path(scratch) / f"{what.replace(' ', '_')}-best.safetensors",
-        captioner,
-        identity(captioner, [what, seed, settings.model_dump(), train.ids, train.titles]),
-    )
 
     def batch_loss(step: int) -> dict[str, Tensor]:
         """The mean over the caption tokens of a batch."""
@@ -89,18 +87,16 @@ def train_captioner(
         return {"loss": captioner.token_losses(train.features[index], titles).mean()}
 
     def validate(step: int) -> dict[str, float]:
-        loss = mean_loss(captioner, validation)
-        best.offer(step, loss)
-        return {"val_loss": loss}
+        return {"val_loss": mean_loss(captioner, validation)}
 
-    rows = fit(captioner, batch_loss, settings, scratch=scratch, validate=validate, log=log, what=what)
-    best.restore()
-    captioner.eval()
-    return rows, best
+    return fit(
+        captioner, batch_loss, settings, scratch=scratch, validate=validate, log=log, what=what,
+        keep_best=True, identity_of=[seed, train.ids, train.titles],
+    )  # fmt: skip
 
 
 @torch.no_grad()
-def mean_loss(captioner: Captioner, pictures: Titled, batch_size: int = VALIDATED_TOGETHER) -> float:
+def mean_loss(captioner: Captioner, pictures: TitledFeatures, batch_size: int = VALIDATED_TOGETHER) -> float:
     """The mean over the tokens of all titles of all pictures; does not depend on `batch_size` beyond rounding."""
     pairs = [(i, title) for i, titles in enumerate(pictures.titles) for title in titles]
     total, count = 0.0, 0

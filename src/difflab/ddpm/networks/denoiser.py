@@ -10,9 +10,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from difflab.core.base.broadcast import per_sample
 from difflab.ddpm.networks import patches
 from difflab.ddpm.networks.schedule import Schedule
-from difflab.sd3.training.flow_path import per_sample
 
 Prediction = Literal["epsilon", "v", "x0", "flow"]
 Condition = Mapping[str, Tensor]

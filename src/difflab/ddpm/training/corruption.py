@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from difflab.core.base import rng
+from difflab.core.base.broadcast import per_sample
 from difflab.ddpm.networks.schedule import Schedule
-from difflab.sd3.training.flow_path import per_sample
 
 if TYPE_CHECKING:
     from difflab.ddpm.params.networks import ObjectiveParams

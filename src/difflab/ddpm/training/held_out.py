@@ -4,15 +4,16 @@ import torch
 from torch import Tensor
 
 from difflab.core.base import rng
+from difflab.core.base.broadcast import per_sample
 from difflab.ddpm.networks.denoiser import Denoiser
-from difflab.ddpm.training.denoiser_training import ImageSet, to_float
-from difflab.sd3.training.flow_path import per_sample
+from difflab.ddpm.training.training_images import TrainingImages
+from difflab.images.store.tensors import to_float
 
 SHARES = (0.1, 0.25, 0.5, 0.75, 0.9)  # of the schedule's timesteps
 
 
 @torch.no_grad()
-def held_out_errors(denoiser: Denoiser, unseen: ImageSet, batch_size: int = 128) -> dict[str, float]:
+def held_out_errors(denoiser: Denoiser, unseen: TrainingImages, batch_size: int = 128) -> dict[str, float]:
     """Mean squared error of the noise, whatever the network predicts, at five timesteps.
 
     Returns:

@@ -38,3 +38,8 @@ def to_uint8(images: "torch.Tensor") -> np.ndarray:
     """Float [n, 3, H, W] in [-1, 1] (clamped) to uint8 [n, H, W, 3], rounded to the nearest."""
     scaled = images.detach().float().clamp(-1, 1).add(1).mul(127.5).round()
     return scaled.permute(0, 2, 3, 1).to("cpu").numpy().astype(np.uint8)
+
+
+def to_float(pixels: "torch.Tensor") -> "torch.Tensor":
+    """uint8 0..255 to float32 -1..1, of any shape; floats (latents) pass."""
+    return pixels.float().div(127.5).sub(1) if not pixels.is_floating_point() else pixels

@@ -8,6 +8,8 @@ from typing import Literal
 
 from torch import Tensor, nn
 
+from difflab.core.base.broadcast import per_sample
+
 NUM_TRAIN_TIMESTEPS = 1000
 
 
@@ -41,11 +43,6 @@ def squared_error(
     """
     error = (prediction.float() - velocity(x0, noise)).square().flatten(1).mean(1)
     return error * sigma.square() if of == "x0" else error
-
-
-def per_sample(values: Tensor, like: Tensor) -> Tensor:
-    """Reshape [B] to [B, 1, 1, ...] so that it multiplies `like`."""
-    return values.view(-1, *[1] * (like.ndim - 1))
 
 
 def predict_velocity(
