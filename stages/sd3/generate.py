@@ -36,7 +36,6 @@ def main(stage: Stage, *, adapter: str) -> None:
             chosen = ids[: settings.grid_images]
             with atomic_path(picture) as temporary:
                 grid(read_images(archive, chosen, settings.seeds[0]), ncols=8).save(temporary)
-            stage.run.log_artifact(picture)
     count = len(ids) * len(settings.seeds)
     stage.done(f"wrote {folder}, {count} images for each of {len(CAPTIONS)} kinds of captions")
 

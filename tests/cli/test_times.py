@@ -2,7 +2,7 @@
 
 import pytest
 
-from difflab.cli.times import times_table
+from difflab.cli.times import expected_seconds, times_table, write_estimates
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import write_json
 
@@ -42,3 +42,23 @@ def test_stages_that_are_gone_do_not_count(repository):
 def test_no_run_yet_is_one_line(repository):
     with pytest.raises(DifflabError, match="no stage has run on this machine"):
         times_table(repository)
+
+
+def test_the_last_finished_run_is_expected_else_the_estimate_of_the_stage(repository):
+    (repository / "conf").mkdir()
+    (repository / "conf" / "seconds.yaml").write_text("prepare: 7\nfinetune: 90\n")
+    note(repository, "finetune@a", 50.0)
+    note(repository, "finetune@b", 2.0, "FAILED")
+    assert expected_seconds(["finetune@a", "finetune@b", "prepare", "apply"], repository) == {
+        "finetune@a": 50.0, "finetune@b": 90.0, "prepare": 7.0, "apply": 1.0,
+    }  # fmt: skip
+
+
+def test_estimates_are_written_from_finished_runs_and_others_stay(repository):
+    (repository / "conf").mkdir()
+    (repository / "conf" / "seconds.yaml").write_text("prepare: 7\nfinetune: 90\ngone: 3\n")
+    note(repository, "finetune@a", 50.0)
+    note(repository, "finetune@b", 61.0)
+    note(repository, "apply", 9.0, "KILLED")
+    lines = write_estimates(repository).read_text().splitlines()
+    assert lines[1:] == ["prepare: 7", "finetune: 56"]

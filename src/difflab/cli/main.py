@@ -118,11 +118,14 @@ def repro(targets: tuple[str, ...], jobs: int | None) -> None:
 
 
 @cli.command()
-def times() -> None:
+@click.option(
+    "--write", is_flag=True, help="Write them to conf/seconds.yaml, the estimates for other machines."
+)
+def times(write: bool) -> None:
     """Print how long each stage took when it last ran on this machine."""
-    from difflab.cli.times import times_table
+    from difflab.cli.times import times_table, write_estimates
 
-    click.echo(times_table())
+    click.echo(f"wrote {write_estimates()}" if write else times_table())
 
 
 @cli.group()
