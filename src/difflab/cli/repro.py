@@ -57,8 +57,8 @@ def visible_gpus() -> list[str]:
     return [str(number) for number in range(sum(line.startswith("GPU ") for line in listed.splitlines()))]
 
 
-def repro(targets: Iterable[str], jobs: int) -> dict[str, str]:
-    """Bring the targets (all stages if there are none) up to date, `jobs` stages at once.
+def repro(targets: Iterable[str], jobs: int | None = None) -> dict[str, str]:
+    """Bring the targets (all stages if there are none) up to date, `jobs` stages at once (None: `default_jobs`).
 
     A failed stage stops what depends on it, nothing else. With several GPUs each stage at a time has its own.
 
@@ -71,6 +71,7 @@ def repro(targets: Iterable[str], jobs: int) -> dict[str, str]:
     needs = changed(targets)
     if not needs:
         return {}
+    jobs = jobs or default_jobs()
     progress = Progress(needs, expected_seconds(needs), jobs)
     urgency = remaining_seconds(needs, progress.seconds)
     gpus = visible_gpus() if jobs > 1 else []
