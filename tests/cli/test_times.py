@@ -1,10 +1,12 @@
 """The table of wall times."""
 
 import pytest
+import yaml
 
 from difflab.cli.times import expected_seconds, times_table, write_estimates
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import write_json
+from difflab.core.params.loading import read_pipeline
 
 
 @pytest.fixture
@@ -62,3 +64,8 @@ def test_estimates_are_written_from_finished_runs_and_others_stay(repository):
     note(repository, "apply", 9.0, "KILLED")
     lines = write_estimates(repository).read_text().splitlines()
     assert lines[1:] == ["prepare: 7", "finetune: 56"]
+
+
+def test_every_stage_has_an_estimate_and_no_other(root):
+    estimates = yaml.safe_load((root / "conf" / "seconds.yaml").read_text())
+    assert list(estimates) == list(read_pipeline(str(root / "dvc.yaml"))["stages"])

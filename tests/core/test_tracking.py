@@ -64,6 +64,8 @@ def root(tmp_path, monkeypatch):
     loading.read_pipeline.cache_clear()
     yield tmp_path
     loading.read_pipeline.cache_clear()
+    for pid in recorder_of(tmp_path):
+        os.kill(pid, signal.SIGKILL)
 
 
 @pytest.fixture(scope="session")
@@ -107,7 +109,7 @@ def spool(root):
 def recorder_of(root):
     """The process that records this repository."""
     found = subprocess.run(
-        ["pgrep", "-f", f"difflab.core.recorder {root}/"], capture_output=True, text=True, check=False
+        ["pgrep", "-f", f"difflab.core.recorder {root}/.scratch"], capture_output=True, text=True, check=False
     )
     return [int(pid) for pid in found.stdout.split()]
 

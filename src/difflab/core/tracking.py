@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from difflab.core.base import runtime
 from difflab.core.base.errors import DifflabError
+from difflab.core.base.files import sha256_bytes
 from difflab.core.params.loading import dotted, stage_entry
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ class Run(NoRun):
             self._send(kind="metrics", values=values, step=step or 0, time=int(time.time() * 1000))
 
     def resume(self, state: Path) -> None:
-        self._send(kind="resume", state=str(state.resolve()))
+        self._send(kind="resume", state=sha256_bytes(str(state.resolve()).encode())[:16])
 
     def end(self, status: str) -> None:
         """A stage that was interrupted has to stop at once: it does not wait."""
