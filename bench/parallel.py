@@ -1,4 +1,4 @@
-"""Four cells of the study one after the other (`dvc repro`) and side by side (`difflab repro -j N`).
+"""Four cells of the study one after the other and side by side (`difflab repro -j 1` and `-j N`).
 
     python bench/parallel.py                 # in a temporary clone, smoke profile with longer trainings
     python bench/parallel.py --steps 240     # cells of another length

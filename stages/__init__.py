@@ -4,6 +4,7 @@ A queued experiment runs a snapshot of the repository: its own `src` comes first
 """
 
 import atexit
+import faulthandler
 import gc
 import os
 import signal
@@ -12,11 +13,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "src"))
 
-from difflab.core.base.runtime import quiet
+from difflab.core.base import runtime
 
 gc.set_threshold(200_000, 20, 20)  # importing the libraries makes millions of objects, and all of them stay
 
-if quiet():
+faulthandler.enable()  # a crash of a library says where
+
+if runtime.quiet():
     os.environ.setdefault("TQDM_DISABLE", "1")  # the libraries' own bars too; read when tqdm is imported
 
 
@@ -26,11 +29,15 @@ def _quit(signum: int, frame: object) -> None:
 
 
 def _end() -> None:
-    """The last thing to run: a second or two of searching for cycles, and triton's report of what that would free."""
-    gc.freeze()
-    sys.stderr.flush()
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+    """End here, with the stage's own status, once every exit handler has run and what it said is seen.
+
+    What is left, taking millions of objects apart, costs a second or two and makes the libraries complain.
+    """
+    if runtime.exit_status is not None:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(runtime.exit_status)
 
 
-atexit.register(_end)  # before the libraries register theirs: these run first, and their messages are seen
+atexit.register(_end)  # the first to be registered is the last to run
 signal.signal(signal.SIGINT, _quit)  # while the libraries are imported; `difflab.core.stage.run` takes over

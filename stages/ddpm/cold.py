@@ -70,7 +70,6 @@ def main(stage: Stage, *, degradation: str) -> None:
     with atomic_path(f"plots/cold/{degradation}.png") as temporary:
         shown = [to_uint8(images[:SHOWN]) for images in (clean, half, at_half, full, walked)]
         grid([image for row in shown for image in row], ncols=SHOWN).save(temporary)
-    stage.run.log_artifact(f"plots/cold/{degradation}.png")
     stage.done(
         f"wrote {folder}; at half strength {metrics['degraded_psnr']:.2f} -> {metrics['restored_psnr']:.2f} dB, "
         f"walking back {metrics['fully_degraded_psnr']:.2f} -> {metrics['walked_back_psnr']:.2f} dB"

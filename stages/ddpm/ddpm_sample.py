@@ -48,7 +48,6 @@ def main(stage: Stage, *, setting: str) -> None:
     ):
         with atomic_path(name) as temporary:
             picture.save(temporary)
-        stage.run.log_artifact(name)
     stage.done(f"wrote {folder}, {len(ids) * len(made):,} images, {SETTING_NAMES[setting]}")
 
 

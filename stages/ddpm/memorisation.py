@@ -44,7 +44,6 @@ def main(stage: Stage) -> None:
     with atomic_path("plots/memorisation.png") as temporary:
         grid(tiles, ncols=2 * params.pairs).save(temporary)
     stage.write_metrics("metrics/memorisation.json", metrics)
-    stage.run.log_artifact("plots/memorisation.png")
     shares = ", ".join(f"{setting} {metrics[f'{setting}_copied_share']:.0%}" for setting in params.settings)
     stage.done(f"wrote metrics/memorisation.json; copies among the samples: {shares}")
 

@@ -68,8 +68,6 @@ def main(stage: Stage) -> None:
         }
     metrics["octaves_off"] = float(np.abs(np.log2(np.array(found) / expected)).mean())
     stage.write_metrics("metrics/process.json", metrics)
-    for picture in ("plots/process.png", "plots/attention.png"):
-        stage.run.log_artifact(picture)
     stage.done(
         f"wrote plots/process.csv; half of the lowest band is seen at sigma {found[0]:.3g} (a linear denoiser: "
         f"{expected[0]:.3g}), of the highest at {found[-1]:.3g} ({expected[-1]:.3g})"

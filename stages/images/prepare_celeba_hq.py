@@ -37,7 +37,6 @@ def main(stage: Stage) -> None:
         metrics[name] = int((index["split"] == name).sum())
         metrics[f"{name}_present"] = int((present["split"] == name).sum())
     stage.write_metrics("metrics/prepare_celeba_hq.json", metrics)
-    stage.run.log_artifact("data/celeba_hq/frequencies.csv")
     sizes = "/".join(f"{metrics[name]:,}" for name in SPLITS)
     stage.done(
         f"wrote data/celeba_hq, {len(present):,} images of {len(index):,} rows "

@@ -27,7 +27,6 @@ def main(stage: Stage) -> None:
         )  # where the pictures are about to stand
     write_text("reports/index.html", page)
     write_text("reports/report.md", text)
-    stage.run.log_artifact("reports/index.html")
     missing = f"; {len(inputs.missing)} inputs missing" if inputs.missing else ""
     stage.done(f"wrote reports/index.html; best FID {summary.get('best_fid', float('nan')):.4g}{missing}")
 

@@ -74,7 +74,6 @@ def main(stage: Stage, *, captions: str, logit_mean: str) -> None:
         **quantiles(density, examples.sigmas(density, seed)),
     }
     stage.write_metrics(f"metrics/finetune/{cell}.json", metrics)
-    stage.run.log_artifact(f"plots/finetune/{cell}.csv")
     stage.done(f"wrote {folder}, held-out loss {rows[0]['val_loss']:.4f} -> {last['val_loss']:.4f}")
 
 

@@ -35,7 +35,6 @@ def main(stage: Stage, *, adapter: str) -> None:
             shown = GeneratedImages(archive).read(settings.seeds[0], ids[: settings.grid_images])
             with atomic_path(picture) as temporary:
                 grid(list(map(np.asarray, shown)), ncols=8).save(temporary)
-            stage.run.log_artifact(picture)
     count = len(ids) * len(settings.seeds)
     stage.done(f"wrote {folder}, {count} images for each of {len(CAPTIONS)} kinds of captions")
 

@@ -36,7 +36,6 @@ def main(stage: Stage) -> None:
         "best_fid": float(best["fid"]),
     }
     stage.write_metrics("metrics/guidance_curve.json", metrics)
-    stage.run.log_artifact("plots/guidance_curve.png")
     stage.done(f"wrote plots/guidance_curve.csv, least FID {best['fid']:.4g} at {best['guidance_scale']:g}")
 
 

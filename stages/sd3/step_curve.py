@@ -34,7 +34,6 @@ def main(stage: Stage) -> None:
     plot_curve("plots/step_curve.png", table, "step", "training step")
     metrics = {"n": len(ids), "first_fid": rows[0]["fid"], "last_fid": rows[-1]["fid"]}
     stage.write_metrics("metrics/step_curve.json", metrics)
-    stage.run.log_artifact("plots/step_curve.png")
     stage.done(f"wrote plots/step_curve.csv, FID {rows[0]['fid']:.4g} -> {rows[-1]['fid']:.4g}")
 
 

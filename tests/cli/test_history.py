@@ -15,6 +15,7 @@ def commit(tmp_path, monkeypatch):
     """A commit with one trained stage, another without metrics, and its files gone from the workspace."""
     monkeypatch.chdir(tmp_path)
     train = {
+        "cmd": "python -m stages.sd3.train --captions a",
         "params": {
             "params.yaml": {"seed": 0, "finetune": {"lora": {"blocks": [0, 1]}, "learning_rate": 0.0001}}
         },
@@ -41,11 +42,10 @@ def commit(tmp_path, monkeypatch):
 def test_parameters_metrics_curve_and_pictures_come_from_the_commit(commit):
     train, prepare = results(commit)
     assert train.address == "train@a"
-    assert train.params == {
-        "seed": "0", "finetune.lora.blocks": "[0, 1]", "finetune.learning_rate": "0.0001",
-    }  # fmt: skip
+    assert train.command == "python -m stages.sd3.train --captions a"
+    assert train.params == {"seed": 0, "finetune": {"lora": {"blocks": [0, 1]}, "learning_rate": 0.0001}}
     assert train.metrics == {"loss": 0.5, "n": 3.0}
-    assert train.curve == [(0, {"loss": 2.0}), (10, {"loss": 0.5})]
+    assert train.curve == [(0, {"curve/loss": 2.0}), (10, {"curve/loss": 0.5})]
     assert train.pictures == {"plots/a.png": b"picture"}
     assert (prepare.metrics, prepare.curve, prepare.params) == ({}, [], {})
 

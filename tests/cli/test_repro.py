@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -116,12 +117,71 @@ def test_each_stage_at_a_time_has_its_own_gpu(study, monkeypatch):
 
 
 def test_of_several_ready_stages_the_one_with_the_longest_way_to_the_end_goes_first(study):
-    change("left", cmd="date +%s%N > left", meta={"seconds": 5})
-    change("right", cmd="date +%s%N > right", meta={"seconds": 50})
-    change("last", meta={"seconds": 7})
-    assert repro.remaining_seconds(repro.changed([])) == {"first": 58, "left": 12, "right": 57, "last": 7}
+    change("left", cmd="date +%s%N > left")
+    change("right", cmd="date +%s%N > right")
+    estimate(first=1, left=5, right=50, last=7)
+    seconds = {"first": 1, "left": 5, "right": 50, "last": 7}
+    assert repro.remaining_seconds(repro.changed([]), seconds) == {
+        "first": 58,
+        "left": 12,
+        "right": 57,
+        "last": 7,
+    }
     repro.repro([], jobs=1)
     assert int(Path("right").read_text()) < int(Path("left").read_text())
+
+
+def estimate(**seconds):
+    Path("conf").mkdir()
+    Path("conf/seconds.yaml").write_text(yaml.safe_dump(seconds))
+
+
+def test_progress_counts_stages_and_names_the_time_that_is_left(study, capfd):
+    change("left", cmd="cp first left")
+    change("right", cmd="cp first right")
+    estimate(first=60, left=300, right=240, last=60)
+    repro.repro([], jobs=2)
+    lines = [line for line in capfd.readouterr().out.splitlines() if " stages" in line]
+    assert lines[0] == "4 stages to run, 2 at once, about 7 minutes left"
+    assert lines[1] == "1 of 4 stages: first done, about 6 minutes left"
+    assert {line.split(":")[0] for line in lines[2:]} == {f"{n} of 4 stages" for n in (2, 3, 4)}
+    assert lines[-1] == "4 of 4 stages: last done, about 0 seconds left"
+
+
+def test_two_jobs_on_independent_work_take_half_of_it(capfd):
+    repro.Progress({"a": [], "b": [], "c": []}, {"a": 300.0, "b": 300.0, "c": 300.0}, jobs=2)
+    assert capfd.readouterr().out == "3 stages to run, 2 at once, about 8 minutes left\n"
+
+
+def test_parameters_are_parsed_once_and_again_when_they_change(study, monkeypatch):
+    from dvc.dependency import param
+
+    Path("params.yaml").write_text("a: {b: 1, c: [1, 2]}\nd: x\n")
+    change("first", params=["a.b", "d"])
+    change("last", cmd="cat left right > last", params=["a.c"])
+    change("left", cmd="cp first left", params=["a"])
+    change("right", cmd="cp first right", params=["d"])
+    repro.repro([], jobs=2)
+    parse, parsed = param.load_path, []
+    monkeypatch.setattr(param, "load_path", lambda path, fs: parsed.append(path) or parse(path, fs))
+    assert repro.changed([]) == {}
+    assert len(parsed) == 1
+    Path("params.yaml").write_text("a: {b: 1, c: [1, 3]}\nd: x\n")
+    assert set(repro.changed([])) == {"left", "last"}
+    Path("params.yaml").write_text("a: {b: 1, c: [1, 2]}\n")
+    assert set(repro.changed([])) == {"first", "left", "right", "last"}
+    with repro._parameters_parsed_once():
+        before = param.read_param_file
+        for text, value in (("d: 1", 1), ("d: 22", 22)):
+            Path("params.yaml").write_text(text)
+            assert before(study_fs(), "params.yaml", ["d"], True) == {"d": value}
+    assert param.read_param_file is not before, "DVC is itself again"
+
+
+def study_fs():
+    from dvc.fs import LocalFileSystem
+
+    return LocalFileSystem()
 
 
 def test_an_unknown_target_is_named(study):
@@ -129,13 +189,29 @@ def test_an_unknown_target_is_named(study):
         repro.repro(["nosuch"], jobs=2)
 
 
-def test_jobs_follow_the_machine(monkeypatch):
+@pytest.mark.parametrize(("processors", "threads", "jobs"), [(9, 2, 4), (4, 1, 4), (2, 16, 1)])
+def test_jobs_follow_the_processors_and_the_threads_of_a_stage(monkeypatch, processors, threads, jobs):
+    params = SimpleNamespace(runtime=SimpleNamespace(num_threads=threads))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    monkeypatch.setattr(repro, "load_params", lambda: params)
+    monkeypatch.setattr(repro.os, "sched_getaffinity", lambda _: set(range(processors)), raising=False)
+    assert repro.default_jobs() == jobs
+
+
+def test_jobs_follow_the_gpus(monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1,2")
     assert repro.default_jobs() == 3
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    monkeypatch.setattr(repro.os, "sched_getaffinity", lambda _: set(range(9)), raising=False)
-    assert repro.default_jobs() == 9 // repro.load_params().runtime.num_threads
 
 
-def test_nothing_to_do_is_said():
+def test_nothing_to_do_is_said(study):
     assert repro.summary({}, 1.0) == "Everything is up to date."
+
+
+def test_the_last_line_is_the_report_if_all_went_well(study):
+    Path("reports").mkdir()
+    Path("reports/index.html").touch()
+    assert repro.summary({"first": repro.DONE}, 60).endswith(
+        "1 done, in 1.0 minutes.\nThe report: reports/index.html"
+    )
+    assert repro.summary({}, 1.0) == "Everything is up to date.\nThe report: reports/index.html"
+    assert "report" not in repro.summary({"first": repro.FAILED}, 60)

@@ -1,10 +1,12 @@
 """The table of wall times."""
 
 import pytest
+import yaml
 
-from difflab.cli.times import times_table
+from difflab.cli.times import expected_seconds, times_table, write_estimates
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import write_json
+from difflab.core.params.loading import read_pipeline
 
 
 @pytest.fixture
@@ -42,3 +44,28 @@ def test_stages_that_are_gone_do_not_count(repository):
 def test_no_run_yet_is_one_line(repository):
     with pytest.raises(DifflabError, match="no stage has run on this machine"):
         times_table(repository)
+
+
+def test_the_last_finished_run_is_expected_else_the_estimate_of_the_stage(repository):
+    (repository / "conf").mkdir()
+    (repository / "conf" / "seconds.yaml").write_text("prepare: 7\nfinetune: 90\n")
+    note(repository, "finetune@a", 50.0)
+    note(repository, "finetune@b", 2.0, "FAILED")
+    assert expected_seconds(["finetune@a", "finetune@b", "prepare", "apply"], repository) == {
+        "finetune@a": 50.0, "finetune@b": 90.0, "prepare": 7.0, "apply": 1.0,
+    }  # fmt: skip
+
+
+def test_estimates_are_written_from_finished_runs_and_others_stay(repository):
+    (repository / "conf").mkdir()
+    (repository / "conf" / "seconds.yaml").write_text("prepare: 7\nfinetune: 90\ngone: 3\n")
+    note(repository, "finetune@a", 50.0)
+    note(repository, "finetune@b", 61.0)
+    note(repository, "apply", 9.0, "KILLED")
+    lines = write_estimates(repository).read_text().splitlines()
+    assert lines[1:] == ["prepare: 7", "finetune: 56"]
+
+
+def test_every_stage_has_an_estimate_and_no_other(root):
+    estimates = yaml.safe_load((root / "conf" / "seconds.yaml").read_text())
+    assert list(estimates) == list(read_pipeline(str(root / "dvc.yaml"))["stages"])

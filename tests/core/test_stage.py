@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 import yaml
@@ -345,16 +344,41 @@ def test_a_warning_is_one_line_that_names_the_stage(repo):
     assert "demo.py" not in err
 
 
-def test_a_stage_ends_without_what_libraries_say_of_their_own_end():
-    """What Python tears down after the last exit handler is not the reader's concern; what comes before is."""
-    code = (
-        "import atexit, sys, stages\n"
-        "class Loud:\n"
-        "    def __del__(self): sys.__stderr__.write('torn down\\n')\n"
-        "sys.loud = Loud()\n"
-        "atexit.register(lambda: print('a last word', file=sys.stderr))\n"
-        "sys.exit(3)\n"
+LOUD = """import sys
+class Loud:
+    def __del__(self): sys.__stderr__.write('torn down')
+sys.loud = Loud()
+"""
+
+
+@pytest.mark.parametrize(
+    ("last", "status"), [("", 0), ("raise KeyboardInterrupt", 130), ("sys.exit(3)", 3), ("1 / 0", 1)]
+)
+def test_a_stage_ends_with_its_status_after_its_exit_handlers(repo, last, status):
+    repo.write(
+        "demo", f"import atexit, sys\natexit.register(lambda: print('a last word', file=sys.stderr))\n{last}"
     )
-    root = Path(__file__).parents[2]
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=root, check=False)
-    assert (run.returncode, run.stderr) == (3, "a last word\n")
+    code, _, err = repo.run("demo")
+    assert code == status
+    assert err.splitlines()[-1] == "a last word"
+    assert ("ZeroDivisionError" in err) == (last == "1 / 0")
+
+
+def test_a_stage_ends_before_python_takes_its_objects_apart(repo):
+    repo.write("demo", LOUD)
+    code, _, err = repo.run("demo")
+    assert (code, err) == (0, "")
+
+
+def test_an_exception_in_an_exit_handler_is_seen(repo):
+    repo.write("demo", "import atexit\natexit.register(lambda: 1 / 0)")
+    code, _, err = repo.run("demo")
+    assert code == 0, "as Python has it: the stage's work is done"
+    assert "ZeroDivisionError" in err
+
+
+def test_a_segmentation_fault_in_an_exit_handler_is_seen(repo):
+    repo.write("demo", "import atexit, ctypes\natexit.register(lambda: ctypes.string_at(0))")
+    code, _, err = repo.run("demo")
+    assert code == -signal.SIGSEGV
+    assert "Segmentation fault" in err

@@ -1,6 +1,5 @@
 """Stages become MLflow runs, on a local database or a server, and no failure of MLflow reaches a stage."""
 
-import gc
 import os
 import shutil
 import signal
@@ -14,24 +13,42 @@ from types import SimpleNamespace
 
 import pytest
 
-from difflab.core import tracking, tracking_link
+from difflab.core import recorder, tracking
+from difflab.core.params import loading
+
+PIPELINE = """
+stages:
+  finetune:
+    matrix: {captions: [blip2, llama3], logit_mean: [minus, zero]}
+    cmd: python -m stages.sd3.finetune --captions ${item.captions} --logit-mean ${item.logit_mean}
+    outs: [models/finetune, "plots/grids/${item.captions}.png", plots/many]
+    plots: [plots/finetune.csv: {cache: false, x: step}]
+  score: {cmd: python -m stages.sd3.score}
+  report: {cmd: python -m stages.report.report}
+  vary: {cmd: python -m stages.sd3.finetune --as vary --captions blip2}
+"""
 
 
 class Parameters:
     """The declared parameters of a stage, as far as tracking looks at them."""
 
-    def __init__(self, enabled=True, **values):
+    def __init__(self, enabled):
         self.tracking = SimpleNamespace(enabled=enabled)
-        self._values = values
 
     def as_dict(self):
-        return self._values
+        return {"finetune": {"steps": 10, "lora": {"blocks": [0, 1]}}, "seed": 0}
 
 
-def a_stage(address="finetune@blip2-minus", enabled=True, **values):
-    values = values or {"finetune": {"steps": 10, "lora": {"blocks": [0, 1]}}, "seed": 0}
+def a_stage(name="finetune", enabled=True, **item):
+    """The running stage of PIPELINE; a cell of `finetune` is blip2-minus if nothing else is said."""
+    if name == "finetune":
+        item = {"captions": "blip2", "logit_mean": "minus", **item}
     return SimpleNamespace(
-        address=address, params=Parameters(enabled, **values), fingerprint=lambda: "0123abcd"
+        address=name + ("@" + "-".join(item.values()) if item else ""),
+        entry_name=name,
+        item=item,
+        params=Parameters(enabled),
+        fingerprint=lambda: "0123abcd",
     )
 
 
@@ -43,7 +60,12 @@ def root(tmp_path, monkeypatch):
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     monkeypatch.setenv("DVC_STAGE", "any")
     monkeypatch.chdir(tmp_path)
-    return tmp_path
+    (tmp_path / "dvc.yaml").write_text(PIPELINE)
+    loading.read_pipeline.cache_clear()
+    yield tmp_path
+    loading.read_pipeline.cache_clear()
+    for pid in recorder_of(tmp_path):
+        os.kill(pid, signal.SIGKILL)
 
 
 @pytest.fixture(scope="session")
@@ -79,6 +101,19 @@ def history(store, run, metric):
     return [(m.step, m.value) for m in store.get_metric_history(run.info.run_id, metric)]
 
 
+def spool(root):
+    """The files that no recorder has stored yet."""
+    return sorted((root / ".scratch" / "tracking").glob("*.jsonl"))
+
+
+def recorder_of(root):
+    """The process that records this repository."""
+    found = subprocess.run(
+        ["pgrep", "-f", f"difflab.core.recorder {root}/.scratch"], capture_output=True, text=True, check=False
+    )
+    return [int(pid) for pid in found.stdout.split()]
+
+
 def wait_until(condition, what, seconds=120):
     deadline = time.monotonic() + seconds
     while not condition():
@@ -90,50 +125,86 @@ def test_a_run_holds_what_the_stage_logged(root, store, monkeypatch, capfd):
     monkeypatch.setenv("DVC_EXP_NAME", "sweep-1")
     monkeypatch.setenv("DVC_EXP_BASELINE_REV", "f" * 40)
     run = tracking.start(a_stage())
-    (root / "plots").mkdir()
-    (root / "plots" / "curve.csv").write_text("as logged")
     for step in range(2500):
         run.log_metrics({"loss": 1 / (step + 1), "broken": float("nan"), "name": "text"}, step=step)
-    run.log_metrics({"fid": 3.5, "n": 150, "final_loss": 0.25})
-    run.log_metrics({"final_loss": 2.0}, step=7)
-    run.log_artifact("plots/curve.csv")
-    (root / "plots" / "curve.csv").write_text("changed later")
+    run.log_metrics({"fid": 3.5, "n": 150, "loss": 0.25})
     run.end("FINISHED")
 
     stored = next(r for r in runs(store) if "dvc.stage" in r.data.tags)
     assert stored.info.status == "FINISHED"
     assert stored.info.run_name == "finetune@blip2-minus:sweep-1"
-    assert stored.data.params == {"finetune.steps": "10", "finetune.lora.blocks": "[0, 1]", "seed": "0"}
-    expected = {"dvc.stage": "finetune@blip2-minus", "dvc.exp_name": "sweep-1", "dvc.baseline_rev": "f" * 40}
+    assert stored.data.params == {
+        "finetune.steps": "10", "finetune.lora.blocks": "[0, 1]", "seed": "0",
+        "cell.captions": "blip2", "cell.logit_mean": "minus",
+    }  # fmt: skip
+    expected = {
+        "dvc.stage": "finetune@blip2-minus", "dvc.exp_name": "sweep-1", "dvc.baseline_rev": "f" * 40,
+        "dvc.fingerprint": "0123abcd", "difflab.study": "sd3",
+    }  # fmt: skip
     assert expected.items() <= stored.data.tags.items()
-    assert stored.data.tags["dvc.fingerprint"] == "0123abcd"
-    assert history(store, stored, "loss") == [(s, 1 / (s + 1)) for s in range(2500)]
-    assert stored.data.metrics == {"loss": 1 / 2500, "fid": 3.5, "n": 150, "final_loss": 0.25}
-    assert stored.info.artifact_uri.startswith((root / "mlartifacts").as_uri())
-    (artifact,) = (root / "mlartifacts").rglob("curve.csv")
-    assert artifact.read_text() == "as logged"
-    assert artifact.parent.name == "plots"
+    assert history(store, stored, "curve/loss") == [(s, 1 / (s + 1)) for s in range(2500)]
+    assert stored.data.metrics == {"curve/loss": 1 / 2500, "fid": 3.5, "n": 150, "loss": 0.25}
     assert capfd.readouterr() == ("", "")
-    assert [p.name for p in (root / ".scratch" / "tracking").iterdir()] == ["lock"]
+    assert spool(root) == []
     assert not (root / "mlruns").exists()
+
+
+def test_pictures_and_pages_that_a_stage_declares_are_artifacts(root, store):
+    for name in ("plots/grids/blip2.png", "plots/grids/other.png", "plots/finetune.csv", "plots/many/a.png"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(name)
+    tracking.start(a_stage()).end("FINISHED")
+    tracking.start(a_stage(captions="llama3")).end("FAILED")
+    first, failed = sorted(runs(store), key=lambda run: run.info.start_time)
+    assert first.info.artifact_uri.startswith((root / "mlartifacts").as_uri())
+    folder = Path(first.info.artifact_uri.removeprefix("file://"))
+    stored = {str(p.relative_to(folder)): p.read_text() for p in folder.rglob("*") if p.is_file()}
+    assert stored == {name: name for name in ("plots/grids/blip2.png", "plots/many/a.png")}
+    assert store.list_artifacts(failed.info.run_id) == []
+
+
+def test_runs_are_grouped_by_study(root, store):
+    for name in ("finetune", "score", "report"):
+        tracking.start(a_stage(name)).end("FINISHED")
+    names = {e.experiment_id: e.name for e in store.search_experiments()}
+    found = {run.data.tags["dvc.stage"]: names[run.info.experiment_id] for run in runs(store)}
+    assert found == {
+        "finetune@blip2-minus": "difflab/sd3", "score": "difflab/sd3", "report": "difflab/report",
+    }  # fmt: skip
+
+
+def test_a_stage_run_under_another_name_has_that_entrys_cell(root):
+    record = tracking.start_record(
+        "vary", "accelerate launch -m stages.sd3.x --as vary --logit-mean a", {}, {}
+    )
+    assert record["params"] == {"cell.logit_mean": "a"}
+    assert record["tags"] == {"dvc.stage": "vary", "difflab.study": "sd3"}
+
+
+def test_only_the_first_process_of_a_launch_records(root, monkeypatch):
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    tracking.start(a_stage()).end("FINISHED")
+    assert not (root / ".scratch").exists()
 
 
 def test_a_sweep_its_experiments_and_their_stages_are_a_tree(root, store, monkeypatch):
     for name in ("rank-1", "rank-2", "long"):
         monkeypatch.setenv("DVC_EXP_NAME", name)
-        for stage in ("finetune@blip2-minus", "report"):
+        for stage in ("finetune", "score"):
             tracking.start(a_stage(stage)).end("FINISHED")
     found = {r.info.run_id: r for r in runs(store)}
     above = {
         r.info.run_name: found[p].info.run_name if (p := r.data.tags.get("mlflow.parentRunId")) else None
         for r in found.values()
     }
-    cells = {f"{s}:{e}": e for s in ("finetune@blip2-minus", "report") for e in ("rank-1", "rank-2", "long")}
+    cells = {f"{s}:{e}": e for s in ("finetune@blip2-minus", "score") for e in ("rank-1", "rank-2", "long")}
     assert above == cells | {"rank-1": "rank", "rank-2": "rank", "rank": None, "long": None}
     assert len(found) == len(above), "each group is one run"
     assert {r.info.status for r in found.values()} == {"FINISHED"}
-    of_one = store.search_runs(["1"], "tags.`dvc.exp_name` = 'rank-2'")
-    assert {r.info.run_name for r in of_one} == {"rank-2", "finetune@blip2-minus:rank-2", "report:rank-2"}
+    (experiment,) = {r.info.experiment_id for r in found.values()}
+    of_one = store.search_runs([experiment], "tags.`dvc.exp_name` = 'rank-2'")
+    assert {r.info.run_name for r in of_one} == {"rank-2", "finetune@blip2-minus:rank-2", "score:rank-2"}
 
 
 def test_a_run_names_the_commit_it_was_made_from(root, store):
@@ -148,38 +219,42 @@ def test_a_run_names_the_commit_it_was_made_from(root, store):
 
 
 def test_a_stage_that_goes_on_goes_on_in_its_run(root, store):
-    scratch, spool = root / "scratch", root / ".scratch" / "tracking"
-    scratch.mkdir()
-    for steps, status in ((range(3), "KILLED"), (range(3, 6), "FINISHED")):
+    for steps, status in ((range(3), "KILLED"), (range(3, 6), "FINISHED"), (range(1), "FINISHED")):
         run = tracking.start(a_stage())
-        run.resume(scratch)
+        run.resume(root / "state")
         for step in steps:
             run.log_metrics({"loss": float(step)}, step=step)
         run.end(status)
-        wait_until(lambda: not list(spool.glob("run-*")), "an interrupted stage does not wait for this")
-    (stored,) = runs(store)
-    assert stored.info.status == "FINISHED"
-    assert history(store, stored, "loss") == [(s, float(s)) for s in range(6)]
+        wait_until(lambda: not spool(root), "an interrupted stage does not wait for this")
+    first, again = sorted(runs(store), key=lambda run: run.info.start_time)
+    assert first.info.status == again.info.status == "FINISHED"
+    assert history(store, first, "curve/loss") == [(s, float(s)) for s in range(6)]
+    assert history(store, again, "curve/loss") == [(0, 0.0)], "a finished run is not continued"
 
 
-def test_a_scratch_folder_that_is_gone_stays_gone(root, store, capfd):
-    run = tracking.start(a_stage())
-    run.resume(root / "scratch")
-    run.end("FINISHED")
-    assert not (root / "scratch").exists()
-    assert capfd.readouterr().err == ""
-
-
-def test_six_stages_may_make_the_store_at_once(root, capfd):
-    started = [tracking.start(a_stage(f"stage-{n}")) for n in range(6)]
+def test_six_stages_at_once_make_the_store_and_share_one_recorder(root, capfd):
+    cells = [{"captions": c, "logit_mean": m} for c in ("blip2", "llama3") for m in ("minus", "zero")]
+    stages = [*(a_stage(**cell) for cell in cells), a_stage("score"), a_stage("report")]
+    started = [tracking.start(stage) for stage in stages]
     for n, run in enumerate(started):
         run.log_metrics({"n": n})
+    wait_until(lambda: len(recorder_of(root)) == 1, "the others find that one is there")
     for run in started:
         run.end("FINISHED")
     assert {r.data.tags["dvc.stage"]: r.data.metrics["n"] for r in runs(local(root))} == {
-        f"stage-{n}": n for n in range(6)
+        stage.address: n for n, stage in enumerate(stages)
     }
     assert capfd.readouterr().err == ""
+
+
+def test_curves_are_seen_while_the_stage_runs(root, store):
+    run = tracking.start(a_stage())
+    run.log_metrics({"loss": 1.0}, step=0)
+    wait_until(lambda: runs(store), "the run is there")
+    run.log_metrics({"loss": 0.5}, step=1)
+    wait_until(lambda: runs(store)[0].data.metrics.get("curve/loss") == 0.5, "the second point", 30)
+    assert runs(store)[0].info.status == "RUNNING"
+    run.end("FINISHED")
 
 
 def test_a_killed_stage_leaves_a_killed_run(root, store):
@@ -193,101 +268,66 @@ def test_a_killed_stage_leaves_a_killed_run(root, store):
         [sys.executable, "-c", script], env={**os.environ, "PYTHONPATH": path}, check=False
     )
     assert stage.returncode == -signal.SIGKILL
-    folder = root / ".scratch" / "tracking"
-    wait_until(lambda: not list(folder.glob("run-*")), "the recording process ends on its own")
+    wait_until(lambda: not spool(root), "the recorder sees that the stage is gone")
     (stored,) = runs(store)
     assert stored.info.status == "KILLED"
-    assert history(store, stored, "loss") == [(7, 1.5)]
+    assert history(store, stored, "curve/loss") == [(7, 1.5)]
 
 
 def test_tracking_that_is_off_leaves_no_trace(root):
     run = tracking.start(a_stage(enabled=False))
     run.log_metrics({"loss": 1.0}, step=0)
-    run.log_artifact("absent.png")
     run.end("FINISHED")
-    assert list(root.iterdir()) == []
+    assert [path.name for path in root.iterdir()] == ["dvc.yaml"]
 
 
 def test_a_recorder_that_hangs_is_given_up_with_one_line(root, monkeypatch, capfd):
-    monkeypatch.setattr(tracking, "_WAIT_LOCAL", 0.5)
-    monkeypatch.setattr(tracking, "_MAX_BACKLOG", 10_000)
+    monkeypatch.setattr(tracking, "_WAIT", 0.5)
     run = tracking.start(a_stage())
-    os.kill(run._recorder.process.pid, signal.SIGSTOP)
-    for step in range(5000):  # far more than a pipe holds
+    os.kill(run._recorder.pid, signal.SIGSTOP)
+    for step in range(5000):
         run.log_metrics({"loss": 1.0}, step=step)
     run.end("FINISHED")
-    assert run._recorder.process.returncode is not None
+    run._recorder.kill()
     (line,) = capfd.readouterr().err.splitlines()
-    assert line.startswith("tracking: the records come faster than MLflow takes them; the stage goes on")
+    assert line == "tracking: no answer within 0 s; the stage goes on without MLflow"
 
 
-def test_a_recorder_that_dies_is_one_line(root, capfd):
+def test_a_recorder_that_dies_is_replaced_and_nothing_is_there_twice(root, store, capfd):
     run = tracking.start(a_stage())
-    run._recorder.process.kill()
-    run._recorder.process.wait()
     for step in range(3):
         run.log_metrics({"loss": 1.0}, step=step)
-    run.log_artifact("absent.png")
+    wait_until(lambda: runs(store) and history(store, runs(store)[0], "curve/loss"), "the curve is stored")
+    run._recorder.kill()
+    run._recorder.wait()
+    run.log_metrics({"loss": 1.0}, step=3)
     run.end("FINISHED")
-    (line,) = capfd.readouterr().err.splitlines()
-    assert "the stage goes on without MLflow" in line
-
-
-def test_one_process_records_several_stages_at_once(root, store, monkeypatch, capfd):
-    with tracking_link.shared_recorder() as variables:
-        for name, value in variables.items():
-            wait_until(Path(value).exists, "the recorder")
-            monkeypatch.setenv(name, value)
-        stages = [tracking.start(a_stage(f"finetune@{i}")) for i in range(3)]
-        for i, run in enumerate(stages):
-            run.log_metrics({"loss": i}, step=0)
-        for run in stages[:2]:
-            run.end("FINISHED")
-        del stages[2]._recorder._socket  # killed: its end of the connection is closed
-        gc.collect()
-    found = {run.data.tags["dvc.stage"]: (run.info.status, run.data.metrics) for run in runs(store)}
-    assert found == {
-        "finetune@0": ("FINISHED", {"loss": 0}),
-        "finetune@1": ("FINISHED", {"loss": 1}),
-        "finetune@2": ("KILLED", {"loss": 2}),
-    }
+    (stored,) = runs(store)
+    assert stored.info.status == "FINISHED"
+    assert history(store, stored, "curve/loss") == [(step, 1.0) for step in range(4)]
     assert capfd.readouterr().err == ""
-    assert not list((root / ".scratch" / "tracking").glob("run-*"))
 
 
-def test_a_shared_recorder_that_dies_is_one_line_for_each_stage(root, store, monkeypatch, capfd):
-    with tracking_link.shared_recorder() as variables:
-        (path,) = variables.values()
-        wait_until(Path(path).exists, "the recorder")
-        monkeypatch.setenv(*variables.keys(), path)
-        run = tracking.start(a_stage())
-        (pid,) = subprocess.run(
-            ["pgrep", "-f", path], capture_output=True, text=True, check=True
-        ).stdout.split()
-        os.kill(int(pid), signal.SIGKILL)
-        run.end("FINISHED")
-    (line,) = capfd.readouterr().err.splitlines()
-    assert "the stage goes on without MLflow" in line
-
-
-def test_a_shared_recorder_that_hangs_does_not_hold_the_study(root, monkeypatch):
-    monkeypatch.setattr(tracking_link, "_WAIT_END", 0.5)
-    with tracking_link.shared_recorder() as variables:
-        (path,) = variables.values()
-        wait_until(Path(path).exists, "the recorder")
-        (pid,) = subprocess.run(
-            ["pgrep", "-f", path], capture_output=True, text=True, check=True
-        ).stdout.split()
-        os.kill(int(pid), signal.SIGSTOP)
-    assert not Path("/proc", pid).exists()
-
-
-def test_a_shared_recorder_that_is_gone_is_replaced_by_one_of_its_own(root, store, monkeypatch):
-    monkeypatch.setenv(tracking_link.SOCKET_VARIABLE, str(root / "gone"))
+def test_a_recorder_that_cannot_start_is_one_line(root, monkeypatch, capfd):
+    monkeypatch.setattr(tracking.sys, "executable", "/bin/false")
     run = tracking.start(a_stage())
     run.log_metrics({"loss": 1.0}, step=0)
     run.end("FINISHED")
-    assert [r.info.status for r in runs(store)] == ["FINISHED"]
+    (line,) = capfd.readouterr().err.splitlines()
+    assert line.startswith("tracking: the recording process does not start (log: ")
+
+
+def test_a_recorder_that_nobody_needs_ends(root, store, monkeypatch):
+    monkeypatch.setattr(recorder, "_LINGER", 0.3)
+    folder = root / ".scratch" / "tracking"
+    run = tracking.start(a_stage())
+    os.kill(run._recorder.pid, signal.SIGKILL)
+    run._recorder.wait()
+    run.log_metrics({"loss": 1.0}, step=0)
+    run._stream.close()  # as if the stage had been killed
+    recorder.serve(folder)
+    assert [r.info.status for r in runs(store)] == ["KILLED"]
+    assert spool(root) == []
 
 
 def test_a_server_that_is_not_there_is_one_line(root, monkeypatch, capfd):
@@ -351,16 +391,18 @@ def test_a_server_records_the_same_as_a_local_store(server, root, capfd):
     run = tracking.start(a_stage())
     for step in range(1500):
         run.log_metrics({"loss": float(step)}, step=step)
-    (root / "grid.png").write_bytes(b"png")
-    run.log_artifact("grid.png")
+    (root / "plots/grids").mkdir(parents=True)
+    (root / "plots/grids/blip2.png").write_bytes(b"png")
     run.end("FINISHED")
     store = client(uri)
     (stored,) = runs(store)
     assert stored.info.status == "FINISHED"
     assert stored.data.params["finetune.steps"] == "10"
-    assert history(store, stored, "loss") == [(s, float(s)) for s in range(1500)]
-    assert [a.path for a in store.list_artifacts(stored.info.run_id)] == ["grid.png"]
-    assert [p.read_bytes() for p in (root / "server").rglob("grid.png")] == [b"png"]
+    assert history(store, stored, "curve/loss") == [(s, float(s)) for s in range(1500)]
+    assert [a.path for a in store.list_artifacts(stored.info.run_id, "plots/grids")] == [
+        "plots/grids/blip2.png"
+    ]
+    assert [p.read_bytes() for p in (root / "server").rglob("blip2.png")] == [b"png"]
     assert not (root / "mlflow.db").exists()
     assert capfd.readouterr().err == ""
 

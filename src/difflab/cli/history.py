@@ -11,10 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from difflab.core.base.errors import DifflabError
-from difflab.core.tracking import flat, tracking_uri
-from difflab.core.tracking_worker import connect
-
-FINISHED = "FINISHED"
+from difflab.core.recorder import Recorder
+from difflab.core.tracking import CURVE, repository_root, start_record
 
 
 @dataclass
@@ -27,7 +25,8 @@ class StageResult:
     """
 
     address: str
-    params: dict[str, str]
+    command: str
+    params: dict[str, Any]
     metrics: dict[str, float] = field(default_factory=dict)
     curve: list[tuple[int, dict[str, float]]] = field(default_factory=list)
     pictures: dict[str, bytes] = field(default_factory=dict)
@@ -47,15 +46,14 @@ def import_runs(rev: str = "HEAD") -> tuple[int, int]:
     commit = _git("rev-parse", "--verify", "-q", f"{rev}^{{commit}}").decode().strip()
     if not commit:
         raise DifflabError(f"there is no commit '{rev}'; `git log --all` lists them")
-    root = Path.cwd()
-    start = {"uri": tracking_uri(root), "artifacts": (root / "mlartifacts").as_uri(), "repository": str(root)}
-    lock = root / ".scratch" / "tracking" / "lock"
-    lock.parent.mkdir(parents=True, exist_ok=True)
+    folder = repository_root() / ".scratch" / "tracking"
+    folder.mkdir(parents=True, exist_ok=True)
+    tags = {"mlflow.source.git.commit": commit, "difflab.imported": "true"}
     made = there = 0
     for result in results(commit):
-        tags = {"dvc.stage": result.address, "mlflow.source.git.commit": commit, "difflab.imported": "true"}
-        recorder = connect({**start, "params": result.params, "tags": tags}, lock)
-        if recorder.has(result.address, result.params, result.metrics):
+        start = start_record(result.address, result.command, result.params, tags)
+        recorder = Recorder(start, folder / "store")
+        if recorder.is_stored(result.metrics):
             there += 1
             continue
         for message in _messages(result, _commit_time(commit)):
@@ -72,8 +70,8 @@ def results(commit: str) -> Iterator[StageResult]:
     from dvc.utils.serialize import loads_yaml  # YAML 1.2, as the stages read params.yaml: 1e-08 is a number
 
     for address, entry in loads_yaml(lock)["stages"].items():
-        params = flat({k: v for values in entry.get("params", {}).values() for k, v in values.items()})
-        result = StageResult(address, params)
+        params = {k: v for values in entry.get("params", {}).values() for k, v in values.items()}
+        result = StageResult(address, entry.get("cmd", ""), params)
         for out in entry.get("outs", []):
             _take(result, commit, out["path"])
         yield result
@@ -88,7 +86,7 @@ def _take(result: StageResult, commit: str, path: str) -> None:
     elif path.endswith(".csv") and (text := _show(commit, path)):
         for row in csv.DictReader(io.StringIO(text.decode())):
             if "step" in row:
-                values = {k: float(v) for k, v in row.items() if k != "step" and _is_number(v)}
+                values = {CURVE + k: float(v) for k, v in row.items() if k != "step" and _is_number(v)}
                 result.curve.append((int(float(row["step"])), values))
     elif path.endswith(".png") and (content := _show(commit, path)):
         result.pictures[path] = content
@@ -99,16 +97,13 @@ def _messages(result: StageResult, milliseconds: int) -> Iterator[dict[str, Any]
     for step, values in result.curve:
         yield {"kind": "metrics", "values": values, "step": step, "time": milliseconds}
     if result.metrics:
-        last = (
-            result.curve[-1][0] + 1 if result.curve else 0
-        )  # after the curve, so that it is the latest value
-        yield {"kind": "metrics", "values": result.metrics, "step": last, "time": milliseconds}
+        yield {"kind": "metrics", "values": result.metrics, "step": 0, "time": milliseconds}
     with tempfile.TemporaryDirectory() as folder:
         for path, content in result.pictures.items():
             copy = Path(folder) / Path(path).name
             copy.write_bytes(content)
             yield {"kind": "artifact", "path": str(copy), "parent": str(Path(path).parent)}
-        yield {"kind": "end", "status": FINISHED}
+        yield {"kind": "end", "status": "FINISHED"}
 
 
 def _is_number(text: str) -> bool:

@@ -1,7 +1,6 @@
 """The command line, `difflab`. Commands import what they need, so that --help is immediate."""
 
 import gc
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -109,15 +108,9 @@ def _complete_stage(ctx: click.Context, param: click.Parameter, incomplete: str)
     "-j", "--jobs", type=click.IntRange(min=1), help="Stages at once; default: processors / num_threads."
 )
 def repro(targets: tuple[str, ...], jobs: int | None) -> None:
-    """Bring TARGETS up to date as `dvc repro` does, independent stages side by side.
-
-    With one job this is `dvc repro` itself.
-    """
+    """Bring TARGETS up to date as `dvc repro` does, independent stages side by side."""
     from difflab.cli import repro
 
-    jobs = jobs or repro.default_jobs()
-    if jobs == 1 and repro.changed(targets):
-        sys.exit(subprocess.run([sys.executable, "-m", "dvc", "repro", *targets], check=False).returncode)
     started = time.perf_counter()
     try:
         outcomes = repro.repro(targets, jobs)
@@ -130,11 +123,14 @@ def repro(targets: tuple[str, ...], jobs: int | None) -> None:
 
 
 @cli.command()
-def times() -> None:
+@click.option(
+    "--write", is_flag=True, help="Write them to conf/seconds.yaml, the estimates for other machines."
+)
+def times(write: bool) -> None:
     """Print how long each stage took when it last ran on this machine."""
-    from difflab.cli.times import times_table
+    from difflab.cli.times import times_table, write_estimates
 
-    click.echo(times_table())
+    click.echo(f"wrote {write_estimates()}" if write else times_table())
 
 
 @cli.group()

@@ -39,7 +39,7 @@ class Stage:
         name: the stage's name in dvc.yaml, without the matrix item.
         item: the matrix item, e.g. {"captions": "blip2", "logit_mean": "minus"}; empty for a plain stage.
         params: the declared parameter groups.
-        run: the tracked MLflow run (`log_metrics`, `log_artifact`); never raises.
+        run: the tracked MLflow run (`log_metrics`); never raises.
     """
 
     def __init__(self, name: str, item: dict[str, str], variant: str = "") -> None:
@@ -211,6 +211,7 @@ def run(main: Callable[..., None]) -> None:
             with contextlib.suppress(KeyboardInterrupt):  # the recording process ends by itself
                 stage.run.end(status)
             _note_time(stage, time.perf_counter() - started, status)
+    runtime.exit_status = code
     sys.exit(code)
 
 

@@ -10,7 +10,6 @@ from difflab.ddpm.data.pixels import load_pixels
 from difflab.ddpm.data.series_data import Split, copies, latent_split, pixel_split
 from difflab.ddpm.latent_writer import write_latent_splits
 from difflab.ddpm.params.series import SettingParams
-from difflab.ddpm.training.denoiser_training import to_float
 from difflab.ddpm.training.training_images import TrainingImages
 from difflab.images.store.image_store import ImageStore
 from difflab.images.store.tensors import to_float

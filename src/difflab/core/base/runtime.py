@@ -12,6 +12,8 @@ from difflab.core.base.errors import DifflabError, Interrupted
 if TYPE_CHECKING:
     import torch
 
+exit_status: int | None = None  # of a stage that has ended; `stages` ends the process with it
+
 
 def configure(num_threads: int) -> None:
     """Fix the number of threads (results on a CPU depend on it) and quiet the libraries. Call before importing torch."""

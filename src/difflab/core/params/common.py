@@ -24,4 +24,3 @@ class TrackingParams(Group):
     """`tracking`: MLflow. Changes no result, so no stage depends on it."""
 
     enabled: bool
-    log_interval: int = Field(ge=1, description="training steps between two logged points")

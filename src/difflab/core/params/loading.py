@@ -164,11 +164,13 @@ def stage_entry(stage: str, item: dict[str, str], path: str = "dvc.yaml") -> dic
     """
 
     def value_of(name: str) -> str:
-        value: Any = read_values()
+        value: Any
         if name.startswith("item."):
             value = {"item": item}
-        if name.startswith("each."):
+        elif name.startswith("each."):
             value = {"each": stages[stage]["each"][next(iter(item.values()))]}
+        else:
+            value = read_values()
         for part in name.split("."):
             value = value[part]
         return str(value)
