@@ -1,4 +1,4 @@
-"""Captions of pictures by a trained captioner, for people."""
+"""`difflab caption`: captions of pictures by a trained captioner."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -22,44 +22,34 @@ def caption(
     """Each picture with its caption, in order.
 
     Args:
-        paths: files, or folders, whose pictures are taken in the order of their names.
+        paths: picture files, or folders, whose pictures are read in the order of their names.
         model: a folder of the stage `captioner`.
-        num_beams: as in `DecodingParams`; None takes what the model was trained with.
-        models: where the base models are.
+        num_beams: as in `DecodingParams`; None: as in the model's settings.
+        models: the folder of the base models.
 
     Raises:
         DifflabError: a path is no picture, or the model or one of its bases is missing or damaged.
     """
     files = pictures(paths)
     for file in files:
-        _open(file).close()  # all of them before the models are loaded, which takes longer
+        _open(file).close()  # before the models are loaded, which takes longer
 
     from difflab.core.base.runtime import configure, resolve_device, resolve_dtype
 
     configure(runtime.num_threads)
     from transformers.utils.logging import disable_progress_bar
 
-    from difflab.captioning.captioner.captioner_folder import load
+    from difflab.captioning.captioner_model.captioner_folder import load_captioner
 
     disable_progress_bar()
-    try:
-        captioner, settings = load(
-            model, resolve_device(runtime.device), resolve_dtype(runtime.dtype), models
-        )
-    except (KeyError, TypeError, ValueError, OSError) as error:
-        raise _damaged(model, f"{type(error).__name__}: {' '.join(str(error).split())[:200]}") from None
-    if not all(weight.isfinite().all() for weight in captioner.projector.parameters()):
-        raise _damaged(model, "weights that are no numbers")
+    device, dtype = resolve_device(runtime.device), resolve_dtype(runtime.dtype)
+    captioner, settings = load_captioner(model, device, dtype, models)
     decoding = settings.decoding
     if num_beams is not None:
         decoding = decoding.model_copy(update={"num_beams": num_beams})
     for start in range(0, len(files), decoding.batch_size):
         batch = files[start : start + decoding.batch_size]
         yield from zip(batch, captioner.captions_of([_read(file) for file in batch], decoding), strict=True)
-
-
-def _damaged(model: Path, why: str) -> DifflabError:
-    return DifflabError(f"{model} is damaged ({why}): `dvc checkout {model}` puts the pipeline's own back")
 
 
 def pictures(paths: Sequence[str]) -> list[Path]:
@@ -74,7 +64,7 @@ def pictures(paths: Sequence[str]) -> list[Path]:
     files = []
     for path in paths:
         if "://" in path:
-            raise DifflabError(f"{path} is an address: save the picture, and give its file")
+            raise DifflabError(f"{path} is a URL: download the picture and give its file")
         place = Path(path)
         if not place.exists():
             raise DifflabError(f"{path} does not exist: give picture files or folders")
@@ -96,7 +86,7 @@ def _open(file: Path) -> "Image.Image":
         return Image.open(file)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         raise DifflabError(
-            f"{file} is not a picture that can be read: give PNG, JPEG or other image files"
+            f"{file} cannot be read as a picture: give PNG, JPEG or other image files"
         ) from None
 
 

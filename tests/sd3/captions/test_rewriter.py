@@ -18,7 +18,8 @@ from difflab.miniature.params.text_models import ZooLlamaParams
 from difflab.miniature.pictures.blend import ATTRIBUTES, plain
 from difflab.miniature.words.templates import detailed_caption
 from difflab.miniature.zoo import small_rewriter
-from difflab.sd3.captions.conversation import clean, messages
+from difflab.models.language.answers import sentence
+from difflab.sd3.captions.conversation import messages
 from difflab.sd3.captions.rewriter import Answer, Request, Rewriter, answers_frame, metrics
 from difflab.sd3.params.caption import GenerationParams, Llama3CaptionParams
 from difflab.training.params import FitParams
@@ -89,24 +90,6 @@ def test_the_chat_holds_caption_and_facts():
     assert user["content"].endswith("\nCaption: a cat\nFacts:\n- It is black.\n- It sits.")
 
 
-@pytest.mark.parametrize(
-    ("answer", "caption"),
-    [
-        ("A man smiles.", "A man smiles."),
-        ("  A man \t smiles. \n", "A man smiles."),
-        ("Here is the caption:\n\nA man smiles.", "A man smiles."),
-        ('"A man smiles."', "A man smiles."),
-        ("- A man smiles.", "A man smiles."),
-        ("Caption: A man smiles.", "A man smiles."),
-        ("\u201cA man smiles.\u201d", "A man smiles."),
-        ("A man's hat.", "A man's hat."),
-        ("\n \n", ""),
-    ],
-)
-def test_answers_become_one_clean_line(answer, caption):
-    assert clean(answer) == caption
-
-
 @pytest.mark.parametrize("do_sample", [False, True])
 def test_answers_do_not_depend_on_the_batch_or_its_order(rewriter, do_sample):
     """Left padding, length sorting and keyed sampling: alone, in fours, in sixteens, in reverse."""
@@ -138,7 +121,7 @@ def test_greedy_answers_are_the_most_likely_tokens(rewriter):
     for _ in range(12):
         tokens = [*tokens, int(rewriter.model(input_ids=torch.tensor([tokens])).logits[0, -1].argmax())]
     text = rewriter.tokenizer.decode(tokens[start:], skip_special_tokens=True)
-    assert rewriter.rewrite([request], settings(), seed=0)[0].caption == (clean(text) or request.caption)
+    assert rewriter.rewrite([request], settings(), seed=0)[0].caption == (sentence(text) or request.caption)
 
 
 def test_the_prompt_begins_with_one_start_token(rewriter):

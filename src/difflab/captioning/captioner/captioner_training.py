@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from difflab.captioning.captioner.best import Best
-from difflab.captioning.captioner.captioner import Captioner
+from difflab.captioning.captioner_model.visual_prefix import Captioner
 from difflab.core.base import rng
 from difflab.core.base.errors import DifflabError
 from difflab.training.checkpoint import identity

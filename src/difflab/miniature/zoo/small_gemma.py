@@ -13,15 +13,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from difflab.captioning.params.titles import TitlesParams
-from difflab.captioning.titles import titles as variation
 from difflab.core.base import rng
+from difflab.metrics.distinct import distinct_n
 from difflab.miniature.params.text_models import ZooGemmaParams
 from difflab.miniature.pictures.blend import PHOTO_NAMES
-from difflab.miniature.words.digit_titles import titles
+from difflab.miniature.words.digit_titles import named, titles
 from difflab.miniature.zoo.conversation_loss import answer_loss, lesson_tokens
 from difflab.miniature.zoo.gemma_tokenizer import END_OF_TURN, gemma_tokenizer
 from difflab.models.language.chat_model import ChatModel
+from difflab.models.language.title_variations import Reason, messages, vary
+from difflab.sd3.params.caption import GenerationParams
 
 if TYPE_CHECKING:
     from transformers import Gemma3ForCausalLM, PreTrainedTokenizerBase
@@ -112,7 +113,7 @@ def batch_loss(
 
 
 def _tokens(tokenizer: "PreTrainedTokenizerBase", lessons: list[Lesson]) -> list[tuple[list[int], list[int]]]:
-    chats = [variation.messages(lesson.title) for lesson in lessons]
+    chats = [messages(lesson.title) for lesson in lessons]
     answers = [lesson.text for lesson in lessons]
     return lesson_tokens(tokenizer, chats, answers, tokenizer.convert_tokens_to_ids(END_OF_TURN))
 
@@ -121,25 +122,20 @@ def evaluate(folder: Path, count: int, seed: int, device: torch.device) -> dict[
     """Ask the saved model once for variations of `count` titles of held-out pairs.
 
     Returns:
-        n; accepted, the share of answers that give three variations; faithful and distinct as in
-        `captions.titles.metrics`.
+        n; accepted, the share of answers that give three variations; faithful, the share of these that name the digit
+        and the photograph of their source; distinct, their distinct-2, in the mean over the accepted answers.
     """
     generator = rng.numpy_rng(seed, "gemma examination")
     sources = {f"{i:05d}": lesson(generator, held_out=True).title for i in range(count)}
-    settings = TitlesParams(
-        batch_size=64,
-        max_new_tokens=64,
-        do_sample=True,
-        temperature=0.7,
-        top_p=0.9,
-        retries=0,
-        max_length=100,
-    )
+    settings = GenerationParams(batch_size=64, max_new_tokens=64, do_sample=True, temperature=0.7, top_p=0.9)
     model = ChatModel(folder, device, torch.float32)
-    values = variation.metrics(variation.outcomes_frame(variation.vary(model, sources, settings, seed)))
+    outcomes = vary(model, sources, settings, seed, retries=0, max_length=100)
+    accepted = [(o.title, o.variations) for o in outcomes if not isinstance(o.variations, Reason)]
+    faithful = [named(title) == named(source) for source, variations in accepted for title in variations]
+    distinct = [distinct_n(variations, 2) for _, variations in accepted]
     return {
         "n": count,
-        "accepted": values["varied"] / count,
-        "faithful": values["faithful"],
-        "distinct": values["distinct"],
+        "accepted": len(accepted) / count,
+        "faithful": sum(faithful) / max(len(faithful), 1),
+        "distinct": sum(distinct) / max(len(distinct), 1),
     }

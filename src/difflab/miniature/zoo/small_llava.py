@@ -13,8 +13,6 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from difflab.captioning.instruct import InstructCaptioner, messages
-from difflab.captioning.params.captioner import CaptionerInstructParams
 from difflab.core.base import rng
 from difflab.images.store.tensors import to_tensor
 from difflab.miniature.params.vision_models import ZooInstructParams
@@ -23,6 +21,7 @@ from difflab.miniature.words.digit_titles import named
 from difflab.miniature.words.sentences import PHOTOS, WORDS
 from difflab.miniature.zoo.small_llama import llama_config
 from difflab.models.language.batching import left_pad
+from difflab.models.language.instruct_captioner import InstructCaptioner, messages
 
 if TYPE_CHECKING:
     from transformers import LlavaForConditionalGeneration, LlavaProcessor, ViTModel
@@ -160,10 +159,8 @@ def held_out_accuracy(
     shown = [(int(d), int(p)) for batch in batches for d, p in zip(batch.digits, batch.photos, strict=True)]
     digits = photos = right = 0
     for lesson in LESSONS:
-        settings = CaptionerInstructParams(
-            instruction=lesson.instructions[0], batch_size=100, max_new_tokens=24
-        )
-        for answer, (digit, photo) in zip(captioner(images, settings), shown, strict=True):
+        answers = captioner(images, lesson.instructions[0], batch_size=100, max_new_tokens=24)
+        for answer, (digit, photo) in zip(answers, shown, strict=True):
             right += answer == lesson.answer(digit, photo)
             if lesson is TITLE:
                 said = named(answer)

@@ -8,8 +8,9 @@ import pandas as pd
 
 from difflab.core.base.files import sha256_bytes
 from difflab.images.facts.fact import Attributes
+from difflab.models.language.answers import sentence
 from difflab.models.language.chat_model import ChatModel
-from difflab.sd3.captions.conversation import clean, messages
+from difflab.sd3.captions.conversation import messages
 from difflab.sd3.captions.facts import Subjective, contradiction_names, contradictions, facts
 from difflab.sd3.captions.scoring import facts_kept, named_digit
 from difflab.sd3.params.caption import GenerationParams
@@ -61,7 +62,7 @@ class Rewriter(ChatModel):
 
     def _read(self, request: Request, tokens: list[int]) -> Answer:
         reply = super()._read(request, tokens)
-        return Answer(clean(reply.text) or request.caption, reply.truncated)
+        return Answer(sentence(reply.text) or request.caption, reply.truncated)
 
 
 def answers_frame(requests: Sequence[Request], answers: Sequence[Answer]) -> pd.DataFrame:
