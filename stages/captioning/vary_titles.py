@@ -11,8 +11,8 @@ from difflab.core.sharding import process_chunks
 from difflab.core.stage import Stage, run
 from difflab.images.captions import read_captions
 from difflab.models.language.chat_model import ChatModel
-from difflab.models.language.title_variations import vary
 from difflab.models.roles import resolve
+from difflab.models.title_variations import vary
 
 SOURCE, FOLDER = "data/images/recipes/captions.parquet", Path("data/titles")
 METRICS = "metrics/vary_titles.json"

@@ -1,4 +1,4 @@
-"""Every title gets three variations or a reason; a bad answer is asked for again and never stops the job."""
+"""What became of titles, as tables and metrics; and the stage that varies them."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,13 +15,11 @@ from difflab.images.captions import COLUMNS, write_captions
 from difflab.miniature.params.text_models import ZooGemmaParams
 from difflab.miniature.words import digit_titles
 from difflab.miniature.zoo import small_gemma
-from difflab.models.language.chat_model import ChatModel, Reply
-from difflab.models.language.title_variations import Outcome, Reason, messages, vary
+from difflab.models.language.chat_model import ChatModel
+from difflab.models.title_variations import Outcome, Reason, vary
 from difflab.training.params import FitParams
 
-GOOD = "1. Three on Coffee\n2. Coffee under a Three\n3. The Digit Three over Coffee"
 LIMITS = {"retries": 2, "max_length": 60}
-READ = ("Three on Coffee", "Coffee under a Three", "The Digit Three over Coffee")
 
 
 def settings(**changes) -> TitlesParams:
@@ -29,51 +27,7 @@ def settings(**changes) -> TitlesParams:
     return TitlesParams(**{**values, "retries": 2, "max_length": 60, **changes})
 
 
-class Speaker:
-    """A chat model that says what it is told: by id, one answer for each attempt, the last one again and again."""
-
-    def __init__(self, answers: dict[str, list[str]], truncated: bool = False) -> None:
-        self.answers, self.truncated, self.calls = answers, truncated, []
-
-    def answer(self, chats, settings, seed):
-        self.calls.append((seed, [chat.id for chat in chats]))
-        attempt = len(self.calls) - 1
-        said = [self.answers[chat.id] for chat in chats]
-        return [Reply(own[min(attempt, len(own) - 1)], self.truncated) for own in said]
-
-
-def test_the_chat_holds_the_title():
-    system, user = messages("Handwritten Three over Coffee")
-    assert (system["role"], user["role"]) == ("system", "user")
-    assert user["content"].endswith("\nTitle: Handwritten Three over Coffee")
-
-
-def test_a_good_answer_is_taken_at_once_and_a_bad_one_asked_for_again():
-    source = "Handwritten Three over Coffee"
-    speaker = Speaker({"a": [GOOD], "b": ["", "Sorry.", GOOD], "c": ["1. One", f"1. {source}\n2. A\n3. B"]})
-    outcomes = vary(speaker, dict.fromkeys("abc", source), settings(), seed=0, **LIMITS)
-    assert outcomes == [
-        Outcome("a", source, READ, GOOD, 1),
-        Outcome("b", source, READ, GOOD, 3),
-        Outcome("c", source, Reason.SAME, f"1. {source}\n2. A\n3. B", 3),
-    ]
-    assert [ids for _, ids in speaker.calls] == [["a", "b", "c"], ["b", "c"], ["b", "c"]]
-    assert len({seed for seed, _ in speaker.calls}) == 3
-
-
-def test_without_retries_there_is_one_attempt():
-    speaker = Speaker({"a": [""]})
-    (outcome,) = vary(speaker, {"a": "Soup"}, settings(), seed=0, retries=0, max_length=60)
-    assert (outcome.variations, outcome.attempts, len(speaker.calls)) == (Reason.EMPTY, 1, 1)
-
-
-def test_an_answer_that_was_cut_is_refused_even_if_it_looks_whole():
-    (outcome,) = vary(Speaker({"a": [GOOD]}, truncated=True), {"a": "Soup"}, settings(), seed=0, **LIMITS)
-    assert outcome.variations == Reason.CUT
-
-
 def test_no_titles_have_no_outcomes():
-    assert vary(Speaker({}), {}, settings(), seed=0, **LIMITS) == []
     frame = outcomes_frame([])
     assert list(variations_frame(frame)) == ["id", "number", "title"]
     assert list(quarantine_frame(frame)) == ["id", "title", "reason", "answer"]

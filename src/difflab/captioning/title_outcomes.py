@@ -6,7 +6,7 @@ import pandas as pd
 
 from difflab.captioning.judging import faithful
 from difflab.metrics.distinct import distinct_n
-from difflab.models.language.title_variations import Outcome, Reason
+from difflab.models.title_variations import Outcome, Reason
 
 
 def outcomes_frame(outcomes: Sequence[Outcome]) -> pd.DataFrame:

@@ -9,7 +9,7 @@ from difflab.miniature.params.text_models import ZooGemmaParams
 from difflab.miniature.words.digit_titles import named, titles
 from difflab.miniature.zoo import small_gemma
 from difflab.miniature.zoo.gemma_tokenizer import END_OF_TURN
-from difflab.models.language.title_variations import messages, parse
+from difflab.models.title_variations import messages, parse
 from difflab.training.params import FitParams
 from difflab.training.supervised import fit
 

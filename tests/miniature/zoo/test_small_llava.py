@@ -19,7 +19,7 @@ from difflab.miniature.pictures import blend
 from difflab.miniature.pictures.sources import digits
 from difflab.miniature.words.digit_titles import named, titles
 from difflab.miniature.zoo import small_llava
-from difflab.models.language.instruct_captioner import InstructCaptioner, messages
+from difflab.models.instruct_captioner import InstructCaptioner, messages
 from difflab.models.params import HubRef
 from difflab.models.vision import vision_encoder
 from fakes import tiny_instruct as tiny

@@ -21,7 +21,7 @@ from difflab.miniature.words.digit_titles import named, titles
 from difflab.miniature.zoo.conversation_loss import answer_loss, lesson_tokens
 from difflab.miniature.zoo.gemma_tokenizer import END_OF_TURN, gemma_tokenizer
 from difflab.models.language.chat_model import ChatModel
-from difflab.models.language.title_variations import Reason, messages, vary
+from difflab.models.title_variations import Reason, messages, vary
 from difflab.sd3.params.caption import GenerationParams
 
 if TYPE_CHECKING:

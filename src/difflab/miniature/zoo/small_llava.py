@@ -20,8 +20,8 @@ from difflab.miniature.pictures import blend
 from difflab.miniature.words.digit_titles import named
 from difflab.miniature.words.sentences import PHOTOS, WORDS
 from difflab.miniature.zoo.small_llama import llama_config
+from difflab.models.instruct_captioner import InstructCaptioner, messages
 from difflab.models.language.batching import left_pad
-from difflab.models.language.instruct_captioner import InstructCaptioner, messages
 
 if TYPE_CHECKING:
     from transformers import LlavaForConditionalGeneration, LlavaProcessor, ViTModel

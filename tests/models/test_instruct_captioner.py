@@ -12,12 +12,12 @@ from difflab.miniature.pictures import blend
 from difflab.miniature.zoo import small_llava
 from difflab.miniature.zoo.llava_processor import CHAT_TEMPLATE
 from difflab.models import roles
-from difflab.models.language.answers import sentence
-from difflab.models.language.instruct_captioner import (
+from difflab.models.instruct_captioner import (
     InstructCaptioner,
     load_instruct_captioner,
     messages,
 )
+from difflab.models.language.answers import sentence
 from difflab.models.params import HubRef
 from fakes import tiny_instruct as tiny
 

@@ -1,4 +1,4 @@
-"""Any answer of a chat model becomes three clean titles or a reason; nothing raises."""
+"""Every title gets three variations or a reason: a refused answer is asked for again, and nothing raises."""
 
 import json
 import unicodedata
@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from difflab.models.language.title_variations import Reason, parse, sameness
+from difflab.models.language.chat_model import Reply
+from difflab.models.title_variations import Outcome, Reason, messages, parse, sameness, vary
+from difflab.sd3.params.caption import GenerationParams
 
 SOURCE = "Handwritten Three over Coffee"
 A, B, C = TITLES = ("Three on Coffee", "Coffee under a Three", "The Number Three over Coffee")
@@ -255,3 +257,55 @@ def test_plain_titles_come_through_every_layout_unchanged(titles, form, introduc
     if any(title.endswith(" and") for title in titles):
         return
     assert parse(answer, "1", MAX_LENGTH) == tuple(titles)
+
+
+GOOD = "\n".join(f"{number}. {title}" for number, title in enumerate(TITLES, 1))
+WRITING = GenerationParams(batch_size=4, max_new_tokens=48, do_sample=True, temperature=0.7, top_p=0.9)
+LIMITS = {"retries": 2, "max_length": MAX_LENGTH}
+
+
+class Speaker:
+    """A chat model that says what it is told: by id, one answer for each attempt, the last one again and again."""
+
+    def __init__(self, answers: dict[str, list[str]], truncated: bool = False) -> None:
+        self.answers, self.truncated, self.calls = answers, truncated, []
+
+    def answer(self, chats, settings, seed):
+        self.calls.append((seed, [chat.id for chat in chats]))
+        attempt = len(self.calls) - 1
+        said = [self.answers[chat.id] for chat in chats]
+        return [Reply(own[min(attempt, len(own) - 1)], self.truncated) for own in said]
+
+
+def test_the_chat_holds_the_title():
+    system, user = messages("Handwritten Three over Coffee")
+    assert (system["role"], user["role"]) == ("system", "user")
+    assert user["content"].endswith("\nTitle: Handwritten Three over Coffee")
+
+
+def test_a_good_answer_is_taken_at_once_and_a_bad_one_asked_for_again():
+    source = "Handwritten Three over Coffee"
+    speaker = Speaker({"a": [GOOD], "b": ["", "Sorry.", GOOD], "c": ["1. One", f"1. {source}\n2. A\n3. B"]})
+    outcomes = vary(speaker, dict.fromkeys("abc", source), WRITING, seed=0, **LIMITS)
+    assert outcomes == [
+        Outcome("a", source, TITLES, GOOD, 1),
+        Outcome("b", source, TITLES, GOOD, 3),
+        Outcome("c", source, Reason.SAME, f"1. {source}\n2. A\n3. B", 3),
+    ]
+    assert [ids for _, ids in speaker.calls] == [["a", "b", "c"], ["b", "c"], ["b", "c"]]
+    assert len({seed for seed, _ in speaker.calls}) == 3
+
+
+def test_without_retries_there_is_one_attempt():
+    speaker = Speaker({"a": [""]})
+    (outcome,) = vary(speaker, {"a": "Soup"}, WRITING, seed=0, retries=0, max_length=60)
+    assert (outcome.variations, outcome.attempts, len(speaker.calls)) == (Reason.EMPTY, 1, 1)
+
+
+def test_an_answer_that_was_cut_is_refused_even_if_it_looks_whole():
+    (outcome,) = vary(Speaker({"a": [GOOD]}, truncated=True), {"a": "Soup"}, WRITING, seed=0, **LIMITS)
+    assert outcome.variations == Reason.CUT
+
+
+def test_no_titles_have_no_outcomes():
+    assert vary(Speaker({}), {}, WRITING, seed=0, **LIMITS) == []
