@@ -1,9 +1,8 @@
-"""Does synthetic data help captioning? Score the captions of all captioners, and compare their training sets."""
+"""Does synthetic data help captioning? Score the captions of all captioners and compare their training sets."""
 
 import pandas as pd
 
-from difflab.captioning import answer
-from difflab.captioning.scoring import named
+from difflab.captioning import answer, judging
 from difflab.core.base.files import read_parquet, write_csv, write_parquet
 from difflab.core.stage import Stage, run
 from difflab.images.captions import read_captions
@@ -18,7 +17,7 @@ def main(stage: Stage) -> None:
     rows = read_parquet("data/mixed/rows.parquet")
     test = rows[rows["split"] == "test"]
     titles = {row.id: [str(title) for title in row.titles] for row in test.itertuples()}
-    scorer, nameable = CaptionScorer(titles), named.are_named(titles)
+    scorer, judged = CaptionScorer(titles), judging.are_judged(titles)
     shares = answer.shares(rows)
 
     runs, images = [], []
@@ -28,10 +27,10 @@ def main(stage: Stage) -> None:
         captions = read_captions(path, "captioner")["caption"].to_dict()
         scores = scorer.score(captions, path)
         frame, measures = scores.frame(), dict(scores.corpus)
-        if nameable:
-            right = named.rightly_named(captions, titles)
-            measures |= right[list(named.MEASURES)].mean().to_dict()
-            frame = frame.merge(right, on="id")
+        if judged:
+            correct = judging.correct_captions(captions, titles)
+            measures |= correct[list(judging.MEASURES)].mean().to_dict()
+            frame = frame.merge(correct, on="id")
         runs.append({"data": data, "share": shares.get(data), "seed": seed, **measures})
         images.append(frame.assign(data=data, seed=seed, caption=frame["id"].map(captions)))
     table, scored = pd.DataFrame(runs), pd.concat(images, ignore_index=True)

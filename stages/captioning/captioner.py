@@ -5,10 +5,10 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from difflab.captioning.captioner.captioner import VARIANT, Captioner
-from difflab.captioning.captioner.captioner_folder import load_bases, save
 from difflab.captioning.captioner.captioner_training import TitledFeatures, train_captioner
-from difflab.captioning.mixed_set import MixedSet
+from difflab.captioning.captioner_model.captioner_folder import load_bases, save_captioner
+from difflab.captioning.captioner_model.visual_prefix import Captioner
+from difflab.captioning.mixed_set import VARIANT, MixedSet
 from difflab.core.base import rng
 from difflab.core.base.files import write_csv
 from difflab.core.base.runtime import resolve_device, resolve_dtype
@@ -41,7 +41,7 @@ def main(stage: Stage, *, data: str, seed: str) -> None:
     captions = captioner.write(titled(captioner, mixed, test).features, params.decoding)
 
     folder = Path("models/captioner") / cell
-    save(folder, captioner, params, bases.identity)
+    save_captioner(folder, captioner, params, bases.identity)
     write_csv(f"plots/captioner/{cell}.csv", pd.DataFrame(rows))
     table = {"id": test["id"], "variant": VARIANT, "caption": captions, "source_sha256": mixed.sha256(test)}
     write_captions(f"data/captions/captioner/{cell}.parquet", pd.DataFrame(table))

@@ -2,11 +2,11 @@
 
 import pandas as pd
 
-from difflab.captioning.instruct import VARIANT, load
-from difflab.captioning.mixed_set import MixedSet
+from difflab.captioning.mixed_set import VARIANT, MixedSet
 from difflab.core.base.runtime import resolve_device, resolve_dtype
 from difflab.core.stage import Stage, run
 from difflab.images.captions import write_captions
+from difflab.models.instruct_captioner import load_instruct_captioner
 from difflab.models.roles import resolve
 
 OUTPUT = "data/captions/captioner/instruct.parquet"
@@ -17,8 +17,13 @@ def main(stage: Stage) -> None:
     mixed = MixedSet()
     test = mixed.part("test")
     folder = resolve("models/zoo/instruct")
-    captioner = load(folder, resolve_device(runtime.device), resolve_dtype(runtime.dtype))
-    captions = [caption for images in mixed.images(test) for caption in captioner(images, settings)]
+    captioner = load_instruct_captioner(folder, resolve_device(runtime.device), resolve_dtype(runtime.dtype))
+    lengths = {"batch_size": settings.batch_size, "max_new_tokens": settings.max_new_tokens}
+    captions = [
+        caption
+        for images in mixed.images(test)
+        for caption in captioner(images, settings.instruction, **lengths)
+    ]
     table = {"id": test["id"], "variant": VARIANT, "caption": captions, "source_sha256": mixed.sha256(test)}
     write_captions(OUTPUT, pd.DataFrame(table))
     stage.done(f"wrote {OUTPUT}, {len(captions)} captions, {len(set(captions))} distinct")

@@ -1,10 +1,9 @@
-"""Caption the test images by the captioner before any training: what the language model says by itself."""
+"""Caption the test images by the captioner before any training: its decoder without a trained prefix."""
 
 import pandas as pd
 
-from difflab.captioning.captioner.captioner import VARIANT
-from difflab.captioning.captioner.captioner_folder import load_bases
-from difflab.captioning.mixed_set import MixedSet
+from difflab.captioning.captioner_model.captioner_folder import load_bases
+from difflab.captioning.mixed_set import VARIANT, MixedSet
 from difflab.core.base import rng
 from difflab.core.base.runtime import resolve_device, resolve_dtype
 from difflab.core.stage import Stage, run

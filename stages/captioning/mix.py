@@ -1,13 +1,13 @@
-"""Mix originals with synthetic pictures: every picture once, split by dish, exported as tables of names and titles."""
+"""Mix originals with synthetic pictures: every picture once, split by group, exported as tables of names and titles."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 from PIL import Image
 
-from difflab.captioning.mixing import merging, mixing
-from difflab.captioning.mixing.merging import ORIGINAL, SYNTHETIC, LeftOut
-from difflab.captioning.mixing.perceptual import near_groups, prints
+from difflab.captioning.mixing import merging, splitting
+from difflab.captioning.mixing.image_hashes import image_hashes, near_groups
+from difflab.captioning.mixing.merging import ORIGINAL, SYNTHETIC, Exclusions
 from difflab.core.base import runtime
 from difflab.core.base.files import atomic_path, write_csv, write_parquet
 from difflab.core.stage import Stage, run
@@ -22,44 +22,46 @@ OUTPUT = Path("data/mixed")
 def main(stage: Stage) -> None:
     settings, seed = stage.params.mix, stage.params.seed
     stores = {source: ImageStore(folder) for source, folder in FOLDERS.items()}
-    left = LeftOut()
+    excluded = Exclusions()
     rows = []
     for source, store in stores.items():
         titles = read_captions(store.folder / "captions.parquet").groupby("id")["caption"].agg(list)
-        rows += merging.clean(source, store.ids, titles.to_dict(), left)
+        rows += merging.clean(source, store.ids, titles.to_dict(), excluded)
 
     def images() -> Iterator[Image.Image]:
         for row in runtime.progress(rows, total=len(rows), desc="mix", unit="image"):
             yield from stores[row.source].read([row.id])
 
-    found = prints(images())
-    kept = merging.usable(rows, found.blank, left)
-    rows, found = [rows[number] for number in kept], found.take(kept)
-    near = near_groups(found, settings.max_hamming_distance, settings.min_correlation)
+    hashes = image_hashes(images())
+    kept = merging.usable(rows, hashes.blank, excluded)
+    rows, hashes = [rows[number] for number in kept], hashes.take(kept)
+    near = near_groups(hashes, settings.max_hamming_distance, settings.min_correlation)
     merged = merging.merge(rows, [stores[row.source].sha256(row.id) for row in rows], near)
-    mixed = mixing.split(merged.rows, settings, seed)
-    row_by_row = mixing.split_rows(merged.rows, settings, seed)
+    mixed = splitting.split(merged.rows, settings, seed)
+    row_by_row = splitting.split_rows(merged.rows, settings, seed)
 
     with atomic_path(OUTPUT) as folder:
         folder.mkdir()
-        write_parquet(folder / "rows.parquet", mixing.table(mixed))
+        write_parquet(folder / "rows.parquet", splitting.table(mixed))
         for name in SPLITS:
-            write_csv(folder / f"{name}.csv", mixing.listing(mixed, name))
-    metrics = {**mixing.counts(mixed), "unused": len(merged.rows) - len(mixed)}
-    metrics |= {"dishes": len({row.group for row in merged.rows}), "leaks": mixing.leaks(mixed)}
-    metrics |= {"leaks_reference_order": mixing.leaks(row_by_row)}
+            write_csv(folder / f"{name}.csv", splitting.listing(mixed, name))
+    metrics = {**splitting.counts(mixed), "unused": len(merged.rows) - len(mixed)}
+    metrics |= {"groups": len({row.group for row in merged.rows}), "leaks": splitting.leaks(mixed)}
+    metrics |= {"leaks_reference_order": splitting.leaks(row_by_row)}
     metrics |= {"test_reference_order": sum(row.split == "test" for row in row_by_row)}
-    metrics |= {"merged_exact": merged.exact, "merged_near": merged.near, **left.counts()}
+    metrics |= {"merged_exact": merged.exact, "merged_near": merged.near, **excluded.counts()}
     stage.write_metrics("metrics/mix.json", metrics)
-    for line in left.lines():
+    for line in excluded.lines():
         print(line)
-    print(f"test rows with a relative in train or val: {metrics['leaks']} of {metrics['test_original']}")
     print(
-        "  had the variations been made before a split row by row, as published: "
+        f"test rows with a row of their group in train or val: {metrics['leaks']} of {metrics['test_original']}"
+    )
+    print(
+        "  with variations made before a split row by row, as published: "
         f"{metrics['leaks_reference_order']} of {metrics['test_reference_order']}"
     )
     stage.done(
-        f"wrote {OUTPUT}, {len(mixed):,} rows of {metrics['dishes']:,} dishes, {metrics['leaks']} leaks"
+        f"wrote {OUTPUT}, {len(mixed):,} rows of {metrics['groups']:,} groups, {metrics['leaks']} leaks"
     )
 
 

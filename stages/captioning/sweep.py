@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from difflab.captioning.scoring.sweep_score import SweepJudge
-from difflab.captioning.synthesis import sweep
-from difflab.captioning.synthesis.synthetic import first_variations, read_variations
+from difflab.captioning import sweep_cells
+from difflab.captioning.sweep_cells import SweepJudge
+from difflab.captioning.variations_table import first_variations, read_variations
 from difflab.core.base.files import png_bytes, write_bytes, write_csv
 from difflab.core.sharding import process_chunks
 from difflab.core.stage import Stage, run
@@ -19,11 +19,8 @@ from difflab.models.pipelines.prompted import PromptedSampler
 from difflab.models.pointers import fetch
 from difflab.models.roles import resolve
 
-TITLES, ORIGINALS, JUDGE = (
-    "data/titles/variations.parquet",
-    "data/images/recipes",
-    "models/zoo/vision_encoder",
-)
+TITLES, ORIGINALS = "data/titles/variations.parquet", "data/images/recipes"
+JUDGE = "models/zoo/vision_encoder"
 TABLE, GRID, METRICS = "plots/sweep.csv", "plots/sweep.png", "metrics/sweep.json"
 
 
@@ -31,16 +28,16 @@ def main(stage: Stage) -> None:
     settings, runtime, seed = stage.params.sweep, stage.params.runtime, stage.params.seed
     titles = first_variations(read_variations(TITLES), settings.num_images)
     ids, prompts = list(titles), list(titles.values())
-    cells = {cell.name: cell for cell in sweep.cells(settings)}
+    cells = {cell.name: cell for cell in sweep_cells.cells(settings)}
 
     def load(name: str) -> PromptedSampler:
         return load_prompted(settings.known[name], runtime, seed=seed, batch_size=settings.batch_size)
 
-    samplers = sweep.Samplers(load)
+    samplers = sweep_cells.Samplers(load)
 
     def make(names: list[str], path: Path) -> None:
         (cell,) = (cells[name] for name in names)
-        sweep.save(path, sweep.make(samplers(cell.model), cell.options, ids, prompts))
+        sweep_cells.save_images(path, sweep_cells.make(samplers(cell.model), cell.options, ids, prompts))
 
     parts = process_chunks(list(cells), 1, stage.scratch(), make, what="cells", suffix=".npz")
     if parts is None:
@@ -48,16 +45,16 @@ def main(stage: Stage) -> None:
     judge = load_judge(settings.clip, runtime.device, seed)
     rows, pictures, metrics = [], [], {"n": len(ids), "cells": len(cells), "refused": 0}
     for cell, path in zip(cells.values(), parts, strict=True):
-        made = sweep.load(path)
+        made = sweep_cells.load_images(path)
         scores = {} if made.refused else judge(made.images, prompts)
-        rows.append(sweep.row(cell, made.refused, scores))
+        rows.append(sweep_cells.row(cell, made.refused, scores))
         pictures.append((cell, made.images))
         metrics["refused"] += bool(made.refused)
         metrics |= {f"{cell.key}_{name}": value for name, value in scores.items()}
         if made.refused:
             print(f"{cell.name}: refused, {made.refused}")
     write_csv(TABLE, pd.DataFrame(rows))
-    write_bytes(GRID, png_bytes(rows_sheet(sweep.sheet_rows(pictures, settings.shown))))
+    write_bytes(GRID, png_bytes(rows_sheet(sweep_cells.sheet_rows(pictures, settings.shown))))
     stage.write_metrics(METRICS, metrics)
     stage.done(
         f"wrote {TABLE} and {GRID}, {len(cells)} cells of {len(ids)} images, {metrics['refused']} refused"
@@ -65,7 +62,7 @@ def main(stage: Stage) -> None:
 
 
 def load_judge(clip, device: str, seed: int) -> SweepJudge:
-    """The vision encoder with the features of all originals, and CLIP where it is asked for."""
+    """The vision encoder with the features of all originals, and CLIP where `sweep.clip` names one."""
     extractor, originals = VisionEncoderExtractor(resolve(JUDGE), device), ImageStore(ORIGINALS)
     reference = reference_features(originals, originals.ids, extractor)
     return SweepJudge(extractor, reference, ClipScorer(fetch(clip), device) if clip else None, seed)

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from difflab.captioning.scoring.titled import title_accuracy
-from difflab.captioning.synthesis.synthetic import read_variations, write_part, write_synthetic
+from difflab.captioning.synthetic_images import write_part, write_synthetic
+from difflab.captioning.title_accuracy import title_accuracy
+from difflab.captioning.variations_table import read_variations
 from difflab.core.base.files import png_bytes, write_bytes
 from difflab.core.base.runtime import resolve_device, resolve_dtype
 from difflab.core.sharding import process_chunks
@@ -59,7 +60,7 @@ def main(stage: Stage) -> None:
 
 
 def accuracy(store: ImageStore, titles: dict[str, str], device: str) -> dict[str, float]:
-    """What the vision encoder sees of the titles in the pictures, where these name digits and photographs."""
+    """`title_accuracy` of the stored pictures by the vision encoder."""
     extractor = VisionEncoderExtractor(resolve(JUDGE), device)
     images = (image for part in chunks(store.ids) for image in store.read(part))
     return title_accuracy(images, [titles[id] for id in store.ids], extractor)

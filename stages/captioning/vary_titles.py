@@ -1,10 +1,10 @@
-"""Titles: a chat model gives three variations of every title; what it cannot is set aside with the reason."""
+"""Three variations of every title by a chat model; titles whose answers are refused are listed with the reason."""
 
 from pathlib import Path
 
 import pandas as pd
 
-from difflab.captioning.titles.titles import metrics, outcomes_frame, quarantine_frame, variations_frame, vary
+from difflab.captioning.title_outcomes import metrics, outcomes_frame, quarantine_frame, variations_frame
 from difflab.core.base.files import read_parquet, write_csv, write_parquet
 from difflab.core.base.runtime import resolve_device, resolve_dtype
 from difflab.core.sharding import process_chunks
@@ -12,11 +12,12 @@ from difflab.core.stage import Stage, run
 from difflab.images.captions import read_captions
 from difflab.models.language.chat_model import ChatModel
 from difflab.models.roles import resolve
+from difflab.models.title_variations import vary
 
 SOURCE, FOLDER = "data/images/recipes/captions.parquet", Path("data/titles")
 METRICS = "metrics/vary_titles.json"
 VARIANT = "human-0"  # the first title of a picture
-BATCHES_PER_CHUNK = 16  # what a killed run loses at most, per process
+BATCHES_PER_CHUNK = 16  # the most that a killed run loses, per process
 
 
 def main(stage: Stage) -> None:
@@ -29,7 +30,9 @@ def main(stage: Stage) -> None:
         model = model or ChatModel(
             resolve("models/zoo/gemma"), resolve_device(runtime.device), resolve_dtype(runtime.dtype)
         )
-        write_parquet(path, outcomes_frame(vary(model, {i: titles[i] for i in ids}, settings, seed)))
+        asked = {i: titles[i] for i in ids}
+        limits = {"retries": settings.retries, "max_length": settings.max_length}
+        write_parquet(path, outcomes_frame(vary(model, asked, settings, seed, **limits)))
 
     chunk_size, scratch = settings.batch_size * BATCHES_PER_CHUNK, stage.scratch()
     paths = process_chunks(list(titles), chunk_size, scratch, vary_chunk, what="titles", suffix=".parquet")

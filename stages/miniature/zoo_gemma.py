@@ -4,14 +4,15 @@ from pathlib import Path
 
 import torch
 
-from difflab.captioning.params.titles import TitlesParams
-from difflab.captioning.titles import titles
+from difflab.captioning.title_outcomes import metrics, outcomes_frame
 from difflab.core.base import runtime
 from difflab.core.base.files import atomic_path
 from difflab.core.stage import Stage, run
 from difflab.miniature.zoo import small_gemma
 from difflab.models.language.chat_model import ChatModel
+from difflab.models.params import GenerationParams
 from difflab.models.pointers import point_to
+from difflab.models.title_variations import vary
 from difflab.training.supervised import fit
 
 FOLDER, METRICS = Path("models/zoo/gemma"), Path("metrics/zoo_gemma.json")
@@ -46,19 +47,12 @@ def evaluate(folder: Path, count: int, seed: int, device: torch.device) -> dict[
     """Ask the saved model once for variations of `count` titles of held-out pairs.
 
     Returns:
-        n; accepted, the share of answers that give three variations; faithful and distinct as in `titles.metrics`.
+        n; accepted, the share of answers that give three variations; faithful and distinct as in `title_outcomes.metrics`.
     """
-    settings = TitlesParams(
-        batch_size=64,
-        max_new_tokens=64,
-        do_sample=True,
-        temperature=0.7,
-        top_p=0.9,
-        retries=0,
-        max_length=100,
-    )
+    settings = GenerationParams(batch_size=64, max_new_tokens=64, do_sample=True, temperature=0.7, top_p=0.9)
     model, sources = ChatModel(folder, device, torch.float32), small_gemma.held_out_titles(count, seed)
-    values = titles.metrics(titles.outcomes_frame(titles.vary(model, sources, settings, seed)))
+    outcomes = vary(model, sources, settings, seed, retries=0, max_length=100)
+    values = metrics(outcomes_frame(outcomes))
     return {
         "n": count,
         "accepted": values["varied"] / count,

@@ -88,18 +88,24 @@ def test_the_stage_scores_every_captioner_and_answers(main, capsys):
     metrics = read_json("metrics/caption_score.json")
     assert (metrics["n"], metrics["seeds"], metrics["mixed_share"]) == (24, 5, 0.75)
     for data in DATA:
-        assert metrics[f"{data}_both_named"] == pytest.approx(RIGHT[data], abs=0.15)
-    assert metrics["zero_shot_both_named"] == 0
-    assert metrics["instruct_both_named"] == pytest.approx(0.5, abs=0.15)
+        assert metrics[f"{data}_both_correct"] == pytest.approx(RIGHT[data], abs=0.15)
+    assert metrics["zero_shot_both_correct"] == 0
+    assert metrics["instruct_both_correct"] == pytest.approx(0.5, abs=0.15)
     assert metrics["synthetic_cider_d_difference_high"] < 0
-    assert metrics["synthetic_both_named_difference"] == pytest.approx(
-        metrics["synthetic_both_named"] - metrics["original_both_named"]
+    assert metrics["synthetic_both_correct_difference"] == pytest.approx(
+        metrics["synthetic_both_correct"] - metrics["original_both_correct"]
     )
     table = pd.read_csv("plots/captioner/scores.csv")
     assert table.data.value_counts().to_dict() == dict.fromkeys(DATA, 5) | dict.fromkeys(UNTRAINED, 1)
-    assert {"share", "seed", "bleu_1", "bleu_2_corpus", "meteor_exact_stem", "cider_d", "both_named"} <= set(
-        table
-    )
+    assert {
+        "share",
+        "seed",
+        "bleu_1",
+        "bleu_2_corpus",
+        "meteor_exact_stem",
+        "cider_d",
+        "both_correct",
+    } <= set(table)
     scored = read_parquet("data/caption_scores.parquet")
     assert len(scored) == 17 * 24
     mean = scored[(scored.data == "mixed") & (scored.seed == 3)].cider_d.mean()
@@ -123,7 +129,7 @@ def test_recipes_are_scored_without_digits(main):
     make_workspace(recipes=True)
     main(StageDouble())
     assert not [key for key in read_json("metrics/caption_score.json") if "named" in key]
-    assert "both_named" not in pd.read_csv("plots/captioner/scores.csv")
+    assert "both_correct" not in pd.read_csv("plots/captioner/scores.csv")
 
 
 def test_captions_of_other_images_are_refused(main):

@@ -9,7 +9,7 @@ import torch
 from click.testing import CliRunner
 from PIL import Image
 
-from difflab.captioning.captioner.captioner_folder import load_bases, save
+from difflab.captioning.captioner_model.captioner_folder import load_bases, save_captioner
 from difflab.cli.caption import caption, pictures
 from difflab.core.base.errors import DifflabError
 from difflab.core.params.common import RuntimeParams
@@ -25,7 +25,7 @@ def work(tmp_path_factory):
     zoo = tiny.save_roles(folder / "models" / "zoo")
     bases = load_bases("cpu", torch.float32, zoo)
     made = tiny.awakened(bases.captioner(tiny.params(), seed=0))
-    save(folder / "models/captioner/original-0", made, tiny.params(), bases.identity)
+    save_captioner(folder / "models/captioner/original-0", made, tiny.params(), bases.identity)
     (folder / "photos").mkdir()
     for name, picture in zip(("c.PNG", "a.jpg", "b.webp"), tiny.images(3), strict=True):
         Image.fromarray(picture).resize((40, 30)).save(folder / "photos" / name)
@@ -81,7 +81,7 @@ def test_what_is_no_picture_is_one_line_before_a_model_is_loaded(work, tmp_path,
 
 
 def test_an_address_is_refused():
-    with pytest.raises(DifflabError, match=r"https://x\.org/a\.png is an address: save the picture"):
+    with pytest.raises(DifflabError, match=r"https://x\.org/a\.png is a URL: download the picture"):
         pictures(["https://x.org/a.png"])
 
 
@@ -105,6 +105,7 @@ def test_an_absent_model_names_the_stage_that_makes_it(work, tmp_path):
         ("captioner.json", "[]"),
         ("captioner.json", "\xff"),
         ("projector.safetensors", None),
+        ("adapter_model.safetensors", "none"),
     ],
 )
 def test_a_damaged_model_is_one_line(work, tmp_path, name, content):

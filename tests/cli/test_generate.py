@@ -162,5 +162,5 @@ def test_nothing_is_replaced_but_a_picture(workspace, tmp_path):
 
 
 @pytest.mark.parametrize("scale", ["nan", "inf"])
-def test_a_guidance_that_is_no_number_is_refused(workspace, scale):
-    assert "no number to guide with" in one_line(run("--prompt", "a", "--guidance-scale", scale).exception)
+def test_a_guidance_scale_that_is_not_finite_is_refused(workspace, scale):
+    assert "not a valid guidance scale" in one_line(run("--prompt", "a", "--guidance-scale", scale).exception)

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from difflab.captioning.synthesis import sweep
+from difflab.captioning import sweep_cells
 from difflab.cli.main import cli
 from difflab.cli.sweep_command import Axes, asked, chosen
 from difflab.core.base.errors import DifflabError, one_line
@@ -37,7 +37,7 @@ def run(*arguments: str):
 
 
 def test_without_anything_every_preset_is_run(settings):
-    assert sweep.cells(chosen(settings, [], Axes())) == sweep.cells(settings)
+    assert sweep_cells.cells(chosen(settings, [], Axes())) == sweep_cells.cells(settings)
 
 
 def test_a_preset_keeps_the_axes_that_are_not_given(settings):
@@ -49,7 +49,9 @@ def test_a_preset_keeps_the_axes_that_are_not_given(settings):
 
 
 def test_without_a_preset_each_model_keeps_its_own_values_on_the_axes_that_are_not_given(settings):
-    got = sweep.cells(chosen(settings, [], Axes(models=["zoo", "sd-turbo"], num_inference_steps=[2, 4])))
+    got = sweep_cells.cells(
+        chosen(settings, [], Axes(models=["zoo", "sd-turbo"], num_inference_steps=[2, 4]))
+    )
     assert [(c.model, c.options.num_inference_steps) for c in got] == [
         ("zoo", 2), ("zoo", 4), ("sd-turbo", 2), ("sd-turbo", 4),
     ]  # fmt: skip
@@ -57,7 +59,7 @@ def test_without_a_preset_each_model_keeps_its_own_values_on_the_axes_that_are_n
 
 
 def test_a_negative_prompt_makes_every_cell_without_and_with_it(settings):
-    got = sweep.cells(chosen(settings, [], Axes(negative_prompt="dark")))
+    got = sweep_cells.cells(chosen(settings, [], Axes(negative_prompt="dark")))
     assert [c.options.negative_prompt for c in got] == ["", "dark"]
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from difflab.captioning.captioner.captioner import Captioner
+from difflab.captioning.captioner_model.visual_prefix import Captioner
 from difflab.captioning.params.captioner import CaptionerLoraParams, CaptionerParams, DecodingParams
 from difflab.miniature.pictures.blend import PHOTO_NAMES
 from difflab.miniature.words.digit_titles import titles

@@ -2,7 +2,6 @@
 
 import torch
 
-from difflab.captioning.params.captioner import CaptionerInstructParams
 from difflab.miniature.params.vision_models import ZooInstructParams
 from difflab.miniature.zoo import small_llava
 from difflab.miniature.zoo.llava_processor import build_processor
@@ -15,10 +14,9 @@ TRAINING = fit_params(steps=150, batch_size=16, warmup_steps=10)
 SETTINGS = ZooInstructParams(hub=None, text=SMALL, training=TRAINING)
 
 
-def asking(instruction: str = "Read the digit.", **changes) -> CaptionerInstructParams:
-    return CaptionerInstructParams(
-        **{"instruction": instruction, "batch_size": 8, "max_new_tokens": 6, **changes}
-    )
+def asking(instruction: str = "Read the digit.", **changes) -> dict:
+    """Arguments of `InstructCaptioner.__call__`."""
+    return {"instruction": instruction, "batch_size": 8, "max_new_tokens": 6, **changes}
 
 
 def vit():

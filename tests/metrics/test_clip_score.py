@@ -12,7 +12,7 @@ from transformers import (
     CLIPVisionConfig,
 )
 
-from difflab.captioning.scoring.sweep_score import SweepJudge
+from difflab.captioning.sweep_cells import SweepJudge
 from difflab.metrics.clip_score import ClipScorer
 from difflab.miniature.zoo.tokenizers import clip_tokenizer
 

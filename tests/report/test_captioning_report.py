@@ -15,7 +15,7 @@ from fakes.captioning_results import images, runs, write_caption_inputs
 
 @pytest.fixture(scope="module")
 def metrics():
-    scores = images(["bleu_1", "bleu_2", "rouge_l", "meteor_exact_stem", "cider_d", "both_named"])
+    scores = images(["bleu_1", "bleu_2", "rouge_l", "meteor_exact_stem", "cider_d", "both_correct"])
     return answer.summarise(scores, runs(scores), seed=0, resamples=200)
 
 

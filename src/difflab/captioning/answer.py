@@ -1,7 +1,7 @@
 """Does synthetic data help captioning? Scores of every training set beside those of originals only.
 
-Runs differ in their training set and their seed; all caption the same test images, which are originals. Beside them
-stand captioners that were trained on none of it: for these there is a score, and no difference.
+Runs differ in their training set and their seed; all caption the same test images, which are originals. Captioners
+that were trained on none of these sets have scores, but no difference.
 """
 
 from collections.abc import Mapping
@@ -9,7 +9,6 @@ from collections.abc import Mapping
 import pandas as pd
 
 from difflab.metrics.paired import difference
-from difflab.sd3.cells import MINUS
 
 BASELINE = "original"
 DATA = (BASELINE, "mixed", "synthetic")
@@ -22,9 +21,9 @@ MEASURE_NAMES = {
     "rouge_l": "ROUGE-L",
     "meteor_exact_stem": "METEOR (exact, stem)",
     "cider_d": "CIDEr-D",
-    "digit_named": "digit named",
-    "photo_named": "photograph named",
-    "both_named": "both named",
+    "digit_correct": "digit correct",
+    "photo_correct": "photograph correct",
+    "both_correct": "both correct",
 }
 """The measures of single images, by their column. Larger is better for all of them."""
 
@@ -93,8 +92,8 @@ def verdict(metrics: Metrics, data: str, measure: str) -> str:
 def sentences(metrics: Metrics) -> list[str]:
     """The answer in one sentence for each training set with synthetic data, and what originals alone reach."""
     found = [_sentence(metrics, data) for data in DATA[1:]]
-    if f"{BASELINE}_both_named" in metrics:
-        share = 100 * metrics[f"{BASELINE}_both_named"]
+    if f"{BASELINE}_both_correct" in metrics:
+        share = 100 * metrics[f"{BASELINE}_both_correct"]
         found.append(
             f"**Trained on originals only**, captions name digit and photograph of {share:.0f} % of test images."
         )
@@ -125,4 +124,4 @@ def _sentence(metrics: Metrics, data: str) -> str:
 
 
 def _signed(value: float) -> str:
-    return f"{value:+.3f}".replace("-", MINUS)
+    return f"{value:+.3f}".replace("-", "\N{MINUS SIGN}")

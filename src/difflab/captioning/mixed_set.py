@@ -1,4 +1,4 @@
-"""The mixed data set: rows of originals and of synthetic pictures, and the images behind them."""
+"""The mixed data set: rows of originals and of synthetic pictures, and their images."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +17,8 @@ SOURCES = {"original": ["original"], "mixed": ["original", "synthetic"], "synthe
 """The sources of a training set, by its name."""
 
 FOLDERS = {"original": "images/recipes", "synthetic": "synthetic"}
+VARIANT = "captioner"
+"""Of the captions table, for all captioners that are scored side by side."""
 _TOGETHER = 256  # images in memory
 
 
@@ -48,7 +50,7 @@ class MixedSet:
         return rows
 
     def images(self, rows: pd.DataFrame) -> "Iterator[list[Image.Image]]":
-        """The pictures of some rows, RGB, in their order, a few hundred at a time."""
+        """The pictures of some rows, RGB, in their order, in lists of at most 256."""
         for start in range(0, len(rows), _TOGETHER):
             chunk = rows.iloc[start : start + _TOGETHER]
             images: dict[str, Image.Image] = {}

@@ -1,4 +1,4 @@
-"""Captions of pictures by a trained captioner, for people."""
+"""`difflab caption`: captions of pictures by a trained captioner."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -20,10 +20,10 @@ def caption(
     """Each picture with its caption, in order.
 
     Args:
-        paths: files, or folders, whose pictures are taken in the order of their names.
+        paths: picture files, or folders, whose pictures are read in the order of their names.
         model: a folder of the stage `captioner`.
-        num_beams: as in `DecodingParams`; None takes what the model was trained with.
-        models: where the base models are.
+        num_beams: as in `DecodingParams`; None: as in the model's settings.
+        models: the folder of the base models.
 
     Raises:
         DifflabError: a path is no picture, or the model or one of its bases is missing or damaged.
@@ -39,17 +39,11 @@ def caption(
     configure(runtime.num_threads)
     from transformers.utils.logging import disable_progress_bar
 
-    from difflab.captioning.captioner.captioner_folder import load
+    from difflab.captioning.captioner_model.captioner_folder import load_captioner
 
     disable_progress_bar()
-    try:
-        captioner, settings = load(
-            model, resolve_device(runtime.device), resolve_dtype(runtime.dtype), models
-        )
-    except (KeyError, TypeError, ValueError, OSError) as error:
-        raise _damaged(model, f"{type(error).__name__}: {' '.join(str(error).split())[:200]}") from None
-    if not all(weight.isfinite().all() for weight in captioner.projector.parameters()):
-        raise _damaged(model, "weights that are no numbers")
+    device, dtype = resolve_device(runtime.device), resolve_dtype(runtime.dtype)
+    captioner, settings = load_captioner(model, device, dtype, models)
     decoding = settings.decoding
     if num_beams is not None:
         decoding = decoding.model_copy(update={"num_beams": num_beams})
@@ -57,10 +51,6 @@ def caption(
         batch = files[start : start + decoding.batch_size]
         images = [decode_image(_content(file), str(file)) for file in batch]
         yield from zip(batch, captioner.captions_of(images, decoding), strict=True)
-
-
-def _damaged(model: Path, why: str) -> DifflabError:
-    return DifflabError(f"{model} is damaged ({why}): `dvc checkout {model}` puts the pipeline's own back")
 
 
 def pictures(paths: Sequence[str]) -> list[Path]:
@@ -75,7 +65,7 @@ def pictures(paths: Sequence[str]) -> list[Path]:
     files = []
     for path in paths:
         if "://" in path:
-            raise DifflabError(f"{path} is an address: save the picture, and give its file")
+            raise DifflabError(f"{path} is a URL: download the picture and give its file")
         place = Path(path)
         if not place.exists():
             raise DifflabError(f"{path} does not exist: give picture files or folders")

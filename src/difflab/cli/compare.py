@@ -22,7 +22,7 @@ SCORES = {"fid": 1.0, "digit_accuracy": 100.0, "photo_accuracy": 100.0}  # and t
 # Of the denoisers and the DDPM series, what is a score of ours: the rest is beside it for comparison.
 OTHERS = re.compile(
     r"(denoise_score_v\w+_psnr|ddpm_score_(?!\w*(floor|real))\w+_(best_psnr|fid|kid|accuracy)|cold_\w+_(restored|walked_back)_psnr"
-    r"|caption_score_(original|mixed|synthetic|instruct)_(bleu_1|cider_d|both_named))"
+    r"|caption_score_(original|mixed|synthetic|instruct)_(bleu_1|cider_d|both_correct))"
 )
 
 

@@ -23,7 +23,7 @@ FORMATS = (".png",)
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked for; None is what the model is used with where nothing else is said."""
+    """A picture to generate; None takes the model's default."""
 
     prompt: str
     model: str
@@ -35,12 +35,12 @@ class Request:
 
 
 def prompt_ids(count: int) -> list[str]:
-    """Ids of prompts that have none; with the seed they decide the noise."""
+    """Ids for prompts given on the command line; id and seed decide the noise."""
     return [f"prompt-{number:05d}" for number in range(count)]
 
 
 def options_of(request: Request, model: "PipelineParams") -> Options:
-    """The request with what it leaves open taken from the model."""
+    """The options of a request, completed by the model's defaults."""
     return Options(
         request.scheduler or model.scheduler,
         model.num_inference_steps if request.num_inference_steps is None else request.num_inference_steps,
@@ -52,27 +52,29 @@ def options_of(request: Request, model: "PipelineParams") -> Options:
 def generate(
     request: Request, out: Path, known: "dict[str, PipelineParams]", runtime: "RuntimeParams", progress: bool
 ) -> list[str]:
-    """Write one picture; the lines to tell: what of the prompt was cut, and what was written.
+    """Write one picture; return the lines to print: truncation warnings, then what was written.
 
     Raises:
-        DifflabError: an empty prompt, a place or format that cannot be written, an unknown or absent model, or
-            options that it cannot take.
+        DifflabError: an empty prompt, an output path or format that cannot be written, an unknown or missing
+            model, or options that it cannot take.
     """
     if not request.prompt.strip():
-        raise DifflabError("the prompt is empty: say what is to be seen")
+        raise DifflabError("the prompt is empty: describe the picture")
     if out.suffix.lower() not in FORMATS:
         raise DifflabError(f"--out {out} must end with .png")
     require_file(out)
     name = find(known, request.model)
     options = options_of(request, known[name])
     if not math.isfinite(options.guidance_scale):
-        raise DifflabError(f"guidance {options.guidance_scale:g} is no number to guide with: take 1 to 15")
+        raise DifflabError(f"{options.guidance_scale:g} is not a valid guidance scale: take 1 to 15")
     if reason := options.refusal(known[name].distilled):  # before anything is downloaded
         raise DifflabError(f"{name} cannot take {reason}")
     sampler = load_prompted(known[name], runtime, seed=request.seed, batch_size=1)
     if reason := sampler.refusal(options):
         raise DifflabError(f"{name} cannot take {reason}")
-    lines = told_cuts(sampler, [("prompt", request.prompt), ("negative prompt", request.negative_prompt)])
+    lines = truncation_warnings(
+        sampler, [("prompt", request.prompt), ("negative prompt", request.negative_prompt)]
+    )
     (images,) = sampler.images(prompt_ids(1), [request.prompt], options, progress)
     write_bytes(out, png_bytes(Image.fromarray(images[0])))
     made = f"{options.scheduler}, {options.num_inference_steps} steps, guidance {options.guidance_scale:g}"
@@ -80,6 +82,6 @@ def generate(
     return [*lines, f"wrote {out}, {width} x {height} pixels by {name} ({made}, seed {request.seed})"]
 
 
-def told_cuts(sampler: PromptedSampler, texts: Iterable[tuple[str, str]]) -> list[str]:
-    """A line for each text, given after what it is, that is too long for the model."""
+def truncation_warnings(sampler: PromptedSampler, texts: Iterable[tuple[str, str]]) -> list[str]:
+    """A line for each (name, text) whose end the model does not read."""
     return [f"WARNING: the {what} has {cut}" for what, text in texts if (cut := sampler.cut(text))]

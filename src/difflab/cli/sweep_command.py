@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import pandas as pd
 from pydantic import ValidationError
 
-from difflab.captioning.scoring.sweep_score import SweepJudge
-from difflab.captioning.synthesis import sweep as sweeps
-from difflab.captioning.synthesis.synthetic import first_variations, read_variations
-from difflab.cli.generate import prompt_ids, told_cuts
+from difflab.captioning import sweep_cells
+from difflab.captioning.sweep_cells import SweepJudge
+from difflab.captioning.variations_table import first_variations, read_variations
+from difflab.cli.generate import prompt_ids, truncation_warnings
 from difflab.cli.out import require_file
 from difflab.core.base import runtime
 from difflab.core.base.errors import DifflabError
@@ -34,7 +34,7 @@ _SHARES = ("digit_accuracy", "photo_accuracy", "both_accuracy")
 
 @dataclass(frozen=True)
 class Axes:
-    """The values that are asked for; an empty axis is left to the presets, or to the models."""
+    """The values given on the command line; an empty axis is left to the presets, or to the models."""
 
     models: Sequence[str] = ()
     schedulers: Sequence[str] = ()
@@ -44,21 +44,18 @@ class Axes:
 
 
 def chosen(settings: "SweepParams", presets: Sequence[str], axes: Axes) -> "SweepParams":
-    """The settings with the presets that are asked for, their axes replaced by those that are given.
+    """The settings with the named presets, their axes replaced by the given ones.
 
-    Without a preset: the given axes alone, each model's own values for the others; without either: every preset.
+    Without a preset: the given axes, completed by each model's defaults; without either: every preset.
 
     Raises:
-        DifflabError: there is no such preset, model or scheduler, or a number that cannot be.
+        DifflabError: an unknown preset, model or scheduler, or a number out of range.
     """
     if unknown := [name for name in presets if name not in settings.presets]:
         raise DifflabError(f"unknown preset '{unknown[0]}': one of {', '.join(settings.presets)}")
     models = [find(settings.known, name) for name in axes.models]
-    given = {"models": models, "schedulers": list(axes.schedulers)}
-    given |= {
-        "num_inference_steps": list(axes.num_inference_steps),
-        "guidance_scales": list(axes.guidance_scales),
-    }
+    names = ("schedulers", "num_inference_steps", "guidance_scales")
+    given = {"models": models} | {name: list(getattr(axes, name)) for name in names}
     given |= {"negative": [False, True] if axes.negative_prompt else []}
     given = {name: values for name, values in given.items() if values}
     if presets or not given:
@@ -75,7 +72,7 @@ def chosen(settings: "SweepParams", presets: Sequence[str], axes: Axes) -> "Swee
 
 
 def own_axes(settings: "SweepParams", name: str) -> AxesParams:
-    """The one cell of a model as it is used where nothing else is said."""
+    """The single cell of a model's defaults."""
     model = settings.known[name]
     return AxesParams(
         models=[name],
@@ -90,52 +87,49 @@ def asked(prompts: Sequence[str], count: int) -> dict[str, str]:
     """Prompts by id: the given ones, or the first variations of titles.
 
     Raises:
-        DifflabError: a prompt is empty, or there are neither.
+        DifflabError: a prompt is empty, or there are neither prompts nor variations.
     """
     if any(not prompt.strip() for prompt in prompts):
-        raise DifflabError("a prompt is empty: say what is to be seen")
+        raise DifflabError("a prompt is empty: describe the picture")
     if prompts:
         return dict(zip(prompt_ids(len(prompts)), prompts, strict=True))
     if not TITLES.exists():
-        raise DifflabError(
-            f"{TITLES} is not there: give prompts with --prompt, or run `dvc repro vary_titles`"
-        )
+        raise DifflabError(f"{TITLES} is missing: give prompts with --prompt, or run `dvc repro vary_titles`")
     return first_variations(read_variations(TITLES), count)
 
 
 def sweep(
     settings: "SweepParams", prompts: dict[str, str], machine: "RuntimeParams", seed: int, out: Path
 ) -> str:
-    """Run all cells and write `out`/sweep.csv and `out`/sweep.png; the table as text, with seconds per image.
+    """Run all cells, write `out`/sweep.csv and `out`/sweep.png, and return the table as text, with seconds per image.
 
-    Where the titles name digits and photographs and models/zoo/vision_encoder is there, it says what it sees.
+    Where models/zoo/vision_encoder exists, pictures of the miniature's titles are scored by it.
 
     Raises:
-        DifflabError: `out` is no folder that can be written to, or a model is neither trained nor to be had.
+        DifflabError: `out` is not a writable folder, or a model is not available.
     """
-
     if out.exists() and not out.is_dir():
-        raise DifflabError(f"--out {out} is a file: name a folder, or a new one")
+        raise DifflabError(f"--out {out} is a file: give a folder")
     for name in (TABLE, GRID):
         require_file(out / name)
     texts = [("prompt", prompt) for prompt in prompts.values()] + [("negative prompt", settings.negative)]
 
     def load(name: str) -> "PromptedSampler":
         sampler = load_prompted(settings.known[name], machine, seed=seed, batch_size=settings.batch_size)
-        cuts.extend(f"{line} ({name})" for line in told_cuts(sampler, texts))
+        cuts.extend(f"{line} ({name})" for line in truncation_warnings(sampler, texts))
         return sampler
 
-    samplers, judge = sweeps.Samplers(load), load_judge(machine.device, seed)
+    samplers, judge = sweep_cells.Samplers(load), load_judge(machine.device, seed)
     rows, pictures, cuts = [], [], []
-    cells = sweeps.cells(settings)
+    cells = sweep_cells.cells(settings)
     for cell in runtime.progress(cells, total=len(cells), desc="sweep", unit="cell"):
-        made = sweeps.make(samplers(cell.model), cell.options, list(prompts), list(prompts.values()))
+        made = sweep_cells.make(samplers(cell.model), cell.options, list(prompts), list(prompts.values()))
         scores = {} if made.refused else judge(made.images, list(prompts.values()))
         seconds = {} if made.refused else {"seconds_per_image": made.seconds}
-        rows.append(sweeps.row(cell, made.refused, scores | seconds))
+        rows.append(sweep_cells.row(cell, made.refused, scores | seconds))
         pictures.append((cell, made.images))
     write_csv(out / TABLE, pd.DataFrame(rows))
-    shown = sweeps.sheet_rows(pictures, settings.shown)
+    shown = sweep_cells.sheet_rows(pictures, settings.shown)
     (out / GRID).unlink(missing_ok=True)  # of another sweep
     if shown:
         write_bytes(out / GRID, png_bytes(rows_sheet(shown)))
@@ -144,7 +138,7 @@ def sweep(
 
 
 def load_judge(device: str, seed: int) -> SweepJudge:
-    """The vision encoder where it is there; no reference and no CLIP: the command is for a look."""
+    """The vision encoder where it exists, for class accuracy only: the command computes neither KID nor CLIP score."""
     from transformers.utils.logging import disable_progress_bar
 
     from difflab.metrics.features.features import VisionEncoderExtractor
@@ -157,7 +151,7 @@ def load_judge(device: str, seed: int) -> SweepJudge:
 
 
 def table(rows: Sequence[dict[str, object]]) -> str:
-    """The rows as Markdown; the column of reasons only where there is one."""
+    """The rows as Markdown; the column "refused" only where a cell was refused."""
     columns = list(dict.fromkeys(name for row in rows for name in row if name != "refused"))
     if any(row["refused"] for row in rows):
         columns.append("refused")

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 from difflab.captioning import answer
 from difflab.captioning.answer import BASELINE, DATA, INSTRUCT, MEASURE_NAMES, ZERO_SHOT
-from difflab.captioning.answer_plot import by_share
+from difflab.report.captioning_plot import by_share
 from difflab.report.document import Block, Bullets, Picture, Table, Text, markdown_table
 from difflab.report.inputs import Inputs
 from difflab.report.published import published

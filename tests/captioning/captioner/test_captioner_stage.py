@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
-from difflab.captioning.captioner.captioner_folder import load
+from difflab.captioning.captioner_model.captioner_folder import load_captioner
 from difflab.captioning.mixed_set import MixedSet
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import read_json, sha256_bytes, sha256_file, write_json
@@ -64,7 +64,7 @@ def test_a_cell_trains_on_its_data_for_the_same_steps_and_captions_the_test_imag
     table = read_captions(f"data/captions/captioner/{cell}.parquet", "captioner")
     assert table.index.tolist() == ["b"]
     assert table["source_sha256"].tolist() == [sha256_bytes(content(ORIGINALS["b"]))]
-    captioner, settings = load(f"models/captioner/{cell}", "cpu", torch.float32)
+    captioner, settings = load_captioner(f"models/captioner/{cell}", "cpu", torch.float32)
     mixed = MixedSet()
     (pictures,) = mixed.images(mixed.part("test"))
     assert captioner.captions_of(pictures, settings.decoding) == table["caption"].tolist()

@@ -6,7 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from difflab.captioning.mixing.merging import ORIGINAL, SYNTHETIC, LeftOut, Merged, Row, clean, merge, usable
+from difflab.captioning.mixing.merging import (
+    ORIGINAL,
+    SYNTHETIC,
+    Exclusions,
+    Merged,
+    Row,
+    clean,
+    merge,
+    usable,
+)
 from difflab.core.base.errors import DifflabError
 
 
@@ -19,11 +28,11 @@ def synthetic(id: str, *titles: str) -> Row:
 
 
 def test_titles_become_clean_lines_and_bad_ones_are_named():
-    left = LeftOut()
+    left = Exclusions()
     titles = {"b": ["Soup ", None, "  "], "a": ["Pie\n of\tplums"], "c": [float("nan")], "e": ["Tea"]}
     rows = clean(ORIGINAL, ["d", "a", "b", "c"], titles, left)
     assert rows == [original("a", "Pie of plums"), original("b", "Soup")]
-    assert left == LeftOut(
+    assert left == Exclusions(
         empty_titles=["b", "b", "c"], images_without_title=["d"], titles_without_image=["e"]
     )
     assert list(left.lines()) == [
@@ -41,27 +50,27 @@ def test_titles_become_clean_lines_and_bad_ones_are_named():
 
 
 def test_titles_that_differ_in_capitals_only_are_one():
-    (row,) = clean(ORIGINAL, ["a"], {"a": ["Plum Pie", "Tart", "plum pie"]}, LeftOut())
+    (row,) = clean(ORIGINAL, ["a"], {"a": ["Plum Pie", "Tart", "plum pie"]}, Exclusions())
     assert row.titles == ("Plum Pie", "Tart")
 
 
-def test_a_synthetic_picture_is_of_the_dish_that_its_id_names():
+def test_a_synthetic_picture_is_of_the_group_that_its_id_names():
     titles = {"my-v8-v0": ["Soup"], "my-v8-v12": ["Broth"]}
-    rows = clean(SYNTHETIC, list(titles), titles, LeftOut())
+    rows = clean(SYNTHETIC, list(titles), titles, Exclusions())
     assert [row.group for row in rows] == ["my-v8", "my-v8"]
 
 
 @pytest.mark.parametrize("id", ["recipes-3", "recipes-v", "recipes-vx", "-v1", "recipes-v-1"])
-def test_a_synthetic_picture_that_names_no_dish_is_refused(id):
+def test_a_synthetic_picture_that_names_no_group_is_refused(id):
     with pytest.raises(DifflabError, match=rf"'{id}' is not named <original>-v<number>: make data/synthetic"):
-        clean(SYNTHETIC, [id], {id: ["Soup"]}, LeftOut())
+        clean(SYNTHETIC, [id], {id: ["Soup"]}, Exclusions())
 
 
 def test_blank_pictures_and_those_without_their_original_are_left_out():
     rows = [original("a"), original("b"), synthetic("a-v0"), synthetic("b-v0"), synthetic("c-v0")]
-    left = LeftOut()
+    left = Exclusions()
     assert usable(rows, np.array([False, True, False, False, False]), left) == [0, 2]
-    assert left == LeftOut(blank_images=["b"], synthetic_without_original=["b-v0", "c-v0"])
+    assert left == Exclusions(blank_images=["b"], synthetic_without_original=["b-v0", "c-v0"])
 
 
 def test_copies_become_the_first_row_with_the_titles_of_all():
@@ -70,13 +79,13 @@ def test_copies_become_the_first_row_with_the_titles_of_all():
     assert merged == Merged([Row("a", ORIGINAL, "a", ("Soup", "Broth", "Stew")), original("d")], 1, 1)
 
 
-def test_pictures_made_from_a_merged_row_are_of_the_dish_that_stays():
+def test_pictures_made_from_a_merged_row_are_of_the_group_that_stays():
     rows = [original("a"), original("b"), synthetic("b-v0")]
     merged = merge(rows, ["1", "1", "2"], np.array([0, 0, 2]))
     assert merged.rows[1] == synthetic("b-v0")._replace(group="a")
 
 
-def test_copies_of_another_source_share_the_dish_and_keep_their_titles():
+def test_copies_of_another_source_share_the_group_and_keep_their_titles():
     """A title written for a synthetic picture must not become the reference of an original."""
     rows = [original("a", "Pie"), original("b", "Tart"), synthetic("b-v0", "Sweet Tart")]
     merged = merge(rows, ["1", "2", "3"], np.array([0, 1, 0]))
@@ -106,7 +115,7 @@ def pictures(draw) -> tuple[list[Row], list[str], np.ndarray]:
 
 
 @given(pictures())
-def test_every_picture_occurs_once_and_relatives_share_a_dish(drawn):
+def test_every_picture_occurs_once_and_relatives_share_a_group(drawn):
     rows, files, near = drawn
     merged = merge(rows, files, near)
     assert [row.id for row in merged.rows] == sorted(row.id for row in merged.rows)
@@ -119,11 +128,11 @@ def test_every_picture_occurs_once_and_relatives_share_a_dish(drawn):
         assert row.id == same[0].id
         assert set(row.titles) == {title for other in same for title in other.titles}
 
-    graph = nx.Graph([(row.id, f"dish {row.group}") for row in rows])
+    graph = nx.Graph([(row.id, f"group {row.group}") for row in rows])
     graph.add_edges_from((id, f"picture {label}") for id, label in picture.items())
     for row in merged.rows:
         relatives = nx.node_connected_component(graph, row.id)
-        assert row.group == min(name[5:] for name in relatives if name.startswith("dish "))
+        assert row.group == min(name[6:] for name in relatives if name.startswith("group "))
 
 
 @given(pictures(), st.randoms())

@@ -54,7 +54,7 @@ def jpeg(number: int) -> bytes:
 
 @pytest.fixture
 def workspace(root, tmp_path, monkeypatch):
-    """Forty dishes with two synthetic pictures each, and everything that may be wrong with some of them."""
+    """Forty groups with two synthetic pictures each, and everything that may be wrong with some of them."""
     names = [f"recipes-{number:05d}" for number in range(40)]
     images = {name: png(number) for number, name in enumerate(names)}
     titles = {name: f"Dish {number}" for number, name in enumerate(names)}
@@ -64,7 +64,7 @@ def workspace(root, tmp_path, monkeypatch):
     titles[names[11]] = ""
     del titles[names[12]], images[names[13]]
     made = {f"{name}-v{v}": png(100 + 2 * n + v) for n, name in enumerate(names) for v in range(2)}
-    made[f"{names[20]}-v0"] = jpeg(21)  # of dish 20, but dish 21 again
+    made[f"{names[20]}-v0"] = jpeg(21)  # of group 20, but group 21 again
     write_pictures(tmp_path / "data/images/recipes", images, titles, "human-0")
     write_pictures(tmp_path / "data/synthetic", made, {id: f"New {id}" for id in made}, "synthetic")
     monkeypatch.syspath_prepend(str(root))
@@ -84,8 +84,8 @@ def test_the_stage_cleans_merges_splits_and_exports(workspace, capsys):
             "val_synthetic": 4,
             "test_original": 3,
             "test_synthetic": 0,
-        },  # dishes 20 and 21 in val
-        **{"unused": 34 + 72 - 96, "dishes": 40 - 4 - 3},  # four left out, three joined with another
+        },  # groups 20 and 21 in val
+        **{"unused": 34 + 72 - 96, "groups": 40 - 4 - 3},  # four left out, three joined with another
         **{"leaks": 0, "leaks_reference_order": 10, "test_reference_order": 10},
         **{"merged_exact": 1, "merged_near": 1, "empty_titles": 1, "images_without_title": 1},
         **{"titles_without_image": 1, "blank_images": 1, "synthetic_without_original": 8},
@@ -109,7 +109,7 @@ def test_the_stage_cleans_merges_splits_and_exports(workspace, capsys):
         assert exported["Title"].map(json.loads).tolist() == [titles.tolist() for titles in own["titles"]]
     printed = capsys.readouterr().out
     assert "empty titles (1): recipes-00011\n" in printed
-    assert "test rows with a relative in train or val: 0 of 3\n" in printed
+    assert "test rows with a row of their group in train or val: 0 of 3\n" in printed
     assert "as published: 10 of 10\n" in printed
 
 
@@ -125,6 +125,6 @@ def test_the_stage_writes_the_same_bytes_again(workspace):
 def test_the_stage_leaves_nothing_where_a_split_is_empty(workspace):
     from stages.captioning.mix import main
 
-    with pytest.raises(DifflabError, match=r"the split test is empty: of 33 dishes"):
+    with pytest.raises(DifflabError, match=r"the split test is empty: of 33 groups"):
         main(StageDouble(test_fraction=0.01))
     assert not (workspace / "data/mixed").exists()

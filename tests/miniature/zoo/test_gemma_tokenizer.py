@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from difflab.captioning.titles.titles import messages
 from difflab.miniature.zoo.gemma_tokenizer import END_OF_TURN, gemma_tokenizer, words
+from difflab.models.title_variations import messages
 
 
 @pytest.fixture(scope="module")

@@ -4,14 +4,13 @@ import pytest
 import torch
 from torch.nn import functional
 
-from difflab.captioning.titles.titles import messages
-from difflab.captioning.titles.variations import parse
 from difflab.core.base import rng
 from difflab.miniature.pictures.blend import PHOTO_NAMES
 from difflab.miniature.words.digit_titles import titles
 from difflab.miniature.words.vocabulary import named
 from difflab.miniature.zoo import small_gemma
 from difflab.miniature.zoo.gemma_tokenizer import END_OF_TURN
+from difflab.models.title_variations import messages, parse
 from difflab.training.supervised import fit
 from fakes.zoo import gemma as params
 

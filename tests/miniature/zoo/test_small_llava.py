@@ -8,7 +8,6 @@ import torch
 import yaml
 from PIL import Image
 
-from difflab.captioning.instruct import InstructCaptioner, messages
 from difflab.cli.compose import compose, validate
 from difflab.core.base import rng
 from difflab.core.base.files import read_json, sha256_file, write_json
@@ -21,6 +20,7 @@ from difflab.miniature.pictures.sources import digits
 from difflab.miniature.words.digit_titles import titles
 from difflab.miniature.words.vocabulary import named
 from difflab.miniature.zoo import small_llava
+from difflab.models.instruct_captioner import InstructCaptioner, messages
 from difflab.models.params import HubRef
 from difflab.models.vision import vision_encoder
 from fakes import tiny_instruct as tiny
@@ -166,7 +166,7 @@ def test_training_teaches_to_answer_and_leaves_the_vision_encoder_alone(model, p
     picture = images_of(blend.batch(SEVENS[:1], 3, "test", 0))
     captioner = InstructCaptioner(model, processor)
     asking = [tiny.asking(task.instructions[0], max_new_tokens=20) for task in small_llava.TASKS]
-    answers = [captioner(picture, one)[0] for one in asking]
+    answers = [captioner(picture, **one)[0] for one in asking]
     assert answers[2] == "It is seven."
     assert answers[0].startswith("The digit seven in front of ")
     assert answers[1].startswith("This picture shows a handwritten seven ")
@@ -179,8 +179,8 @@ def test_accuracies_count_titles_and_answers(processor, monkeypatch):
     pictures = blend.batch(indices, 5, "zoo instruct held out", 0)
     shown = list(zip(pictures.digits.tolist(), pictures.photos.tolist(), strict=True))
 
-    def answers(self, images, settings):
-        task = next(one for one in small_llava.TASKS if settings.instruction in one.instructions)
+    def answers(self, images, instruction, **lengths):
+        task = next(one for one in small_llava.TASKS if instruction in one.instructions)
         told = list(shown)
         if task is small_llava.TITLE:
             told[0] = ((told[0][0] + 1) % 10, told[0][1])

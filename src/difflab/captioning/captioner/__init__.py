@@ -1,1 +1,1 @@
-"""The captioner: its model, its folder, its training."""
+"""The training of the captioner."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from difflab.captioning.captioner.captioner import Captioner
+from difflab.captioning.captioner_model.visual_prefix import Captioner
 from difflab.core.base import rng
 from difflab.core.base.errors import DifflabError
 from difflab.training.data_order import SampleStream

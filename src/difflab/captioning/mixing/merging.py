@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from difflab.captioning.mixing.perceptual import components
+from difflab.captioning.mixing.image_hashes import components
 from difflab.core.base.errors import DifflabError
 
 ORIGINAL, SYNTHETIC = "original", "synthetic"
@@ -18,7 +18,7 @@ class Row(NamedTuple):
     Attributes:
         id: of the picture.
         source: original or synthetic.
-        group: the dish, an original's id; pictures of one dish, and copies of them, share it.
+        group: an original's id; it, its synthetic pictures and all their copies share it and are split together.
         titles: one clean line each.
         split: train, val or test; empty before the split.
     """
@@ -31,8 +31,8 @@ class Row(NamedTuple):
 
 
 @dataclass
-class LeftOut:
-    """The ids of what did not become a row, by reason, in id order."""
+class Exclusions:
+    """The ids that did not become a row, by reason, in id order."""
 
     empty_titles: list[str] = field(default_factory=list)
     images_without_title: list[str] = field(default_factory=list)
@@ -59,14 +59,14 @@ class Merged(NamedTuple):
 
 
 def clean(
-    source: str, image_ids: Sequence[str], titles: Mapping[str, Sequence[object]], left: LeftOut
+    source: str, image_ids: Sequence[str], titles: Mapping[str, Sequence[object]], excluded: Exclusions
 ) -> list[Row]:
     """Rows, in id order, of the images that have a title.
 
     Args:
         image_ids: of the images of `source`; those of synthetic ones are <original>-v<number>.
         titles: by id; None, NaN and blank ones are left out.
-        left: notes what is left out.
+        excluded: collects the ids that are left out.
 
     Raises:
         DifflabError: a synthetic image is not named after an original.
@@ -74,13 +74,13 @@ def clean(
     rows, known = [], set(image_ids)
     for id in sorted(known | set(titles)):
         good = [" ".join(t.split()) for t in titles.get(id, ()) if isinstance(t, str) and t.strip()]
-        left.empty_titles += [id] * (len(titles.get(id, ())) - len(good))
+        excluded.empty_titles += [id] * (len(titles.get(id, ())) - len(good))
         if id not in known:
-            left.titles_without_image.append(id)
+            excluded.titles_without_image.append(id)
         elif good:
             rows.append(Row(id, source, id if source == ORIGINAL else _original(id), _distinct(good)))
         elif id not in titles:
-            left.images_without_title.append(id)
+            excluded.images_without_title.append(id)
     return rows
 
 
@@ -101,43 +101,43 @@ def _distinct(titles: Sequence[str]) -> tuple[str, ...]:
     return tuple(first.values())
 
 
-def usable(rows: Sequence[Row], blank: np.ndarray, left: LeftOut) -> list[int]:
-    """Positions of the rows whose picture shows something (`blank` is bool [n]) and whose original is there too."""
+def usable(rows: Sequence[Row], blank: np.ndarray, excluded: Exclusions) -> list[int]:
+    """Positions of the rows whose picture is not blank (bool [n]) and whose original is among them."""
     shown = [number for number in range(len(rows)) if not blank[number]]
     originals = {rows[number].id for number in shown if rows[number].source == ORIGINAL}
     kept = [number for number in shown if rows[number].group in originals]
-    left.blank_images += [row.id for row, one in zip(rows, blank, strict=True) if one]
-    left.synthetic_without_original += [rows[number].id for number in sorted(set(shown) - set(kept))]
+    excluded.blank_images += [row.id for row, one in zip(rows, blank, strict=True) if one]
+    excluded.synthetic_without_original += [rows[number].id for number in sorted(set(shown) - set(kept))]
     return kept
 
 
 def merge(rows: Sequence[Row], sha256: Sequence[str], near: np.ndarray) -> Merged:
-    """Make one row of the copies of a picture, and one group of the dishes that share a picture.
+    """Make one row of the copies of a picture, and join the groups that share a picture.
 
     The row that comes first in id order stays, with the titles of all. Copies of different sources stay apart,
     so that nothing written for a synthetic picture becomes the reference of an original; but they share a group.
 
     Args:
         sha256: hashes of the files, [n].
-        near: groups of near pictures, int [n], see `perceptual.near_groups`.
+        near: groups of near pictures, int [n], see `image_hashes.near_groups`.
 
     Returns:
-        Rows in id order; the group of joined dishes is the first of them.
+        Rows in id order; the name of joined groups is the first of theirs.
     """
     order = sorted(range(len(rows)), key=lambda number: rows[number].id)
     rows = [rows[number] for number in order]
     files = [sha256[number] for number in order]
     picture = _connected(files, near[order])
-    dish = _connected(picture, [row.group for row in rows])
+    group = _connected(picture, [row.group for row in rows])
     names: dict[int, str] = {}
     copies: dict[tuple[str, int], list[Row]] = {}
-    for row, shown, joined in zip(rows, picture.tolist(), dish.tolist(), strict=True):
+    for row, shown, joined in zip(rows, picture.tolist(), group.tolist(), strict=True):
         names[joined] = min(row.group, names.get(joined, row.group))
         copies.setdefault((row.source, shown), []).append(row)
     merged = []
     for (_, shown), same in copies.items():
         titles = _distinct([title for row in same for title in row.titles])
-        merged.append(same[0]._replace(group=names[int(dish[shown])], titles=titles))
+        merged.append(same[0]._replace(group=names[int(group[shown])], titles=titles))
     distinct = len({(row.source, file) for row, file in zip(rows, files, strict=True)})
     return Merged(merged, len(rows) - distinct, distinct - len(merged))
 

@@ -9,7 +9,7 @@ from difflab.training.params import FitParams
 class CaptionerLoraParams(Group):
     """A LoRA adapter of the captioner's language model."""
 
-    rank: int = Field(ge=1)
+    rank: int = Field(ge=1, le=1024)
     alpha: float = Field(gt=0, description="the update is scaled by alpha / rank")
     dropout: float = Field(ge=0, lt=1, description="of the adapters' inputs, in training")
     targets: Distinct[str] = Field(min_length=1, description="names of linear layers, such as q_proj")

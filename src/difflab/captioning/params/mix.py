@@ -6,10 +6,10 @@ from difflab.core.params.base import Group
 
 
 class MixParams(Group):
-    """`mix`: which pictures count as the same, and how dishes are split."""
+    """`mix`: which pictures count as the same, and how groups are split."""
 
-    val_fraction: float = Field(gt=0, lt=1, description="share of the dishes in val")
-    test_fraction: float = Field(gt=0, lt=1, description="share of the dishes in test")
+    val_fraction: float = Field(gt=0, lt=1, description="share of the groups in val")
+    test_fraction: float = Field(gt=0, lt=1, description="share of the groups in test")
     max_hamming_distance: int = Field(
         ge=0, le=64, description="bits of 64 in which hashes of the same picture may differ"
     )
@@ -18,7 +18,7 @@ class MixParams(Group):
     )
 
     @model_validator(mode="after")
-    def _dishes_are_left_to_train_on(self) -> "MixParams":
+    def _groups_are_left_to_train_on(self) -> "MixParams":
         if self.val_fraction + self.test_fraction >= 1:
             raise ValueError("val_fraction and test_fraction together must stay below 1")
         return self

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from difflab.miniature.pictures.blend import PHOTO_NAMES
 from difflab.miniature.words.digit_titles import titles
 from difflab.miniature.zoo.tokenizers import learn_merges
-from difflab.models.language.title_variations import REQUEST, SYSTEM
+from difflab.models.title_variations import REQUEST, SYSTEM
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

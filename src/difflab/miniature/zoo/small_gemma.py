@@ -18,7 +18,7 @@ from difflab.miniature.pictures.blend import PHOTO_NAMES
 from difflab.miniature.words.digit_titles import titles
 from difflab.miniature.zoo.conversation_loss import answer_loss, example_tokens
 from difflab.miniature.zoo.gemma_tokenizer import END_OF_TURN, gemma_tokenizer
-from difflab.models.language.title_variations import messages
+from difflab.models.title_variations import messages
 
 if TYPE_CHECKING:
     from transformers import Gemma3ForCausalLM, PreTrainedTokenizerBase

@@ -13,8 +13,6 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from difflab.captioning.instruct import InstructCaptioner, messages
-from difflab.captioning.params.captioner import CaptionerInstructParams
 from difflab.core.base import rng
 from difflab.images.numerals import NUMBER_WORDS
 from difflab.images.store.tensors import to_tensor
@@ -22,6 +20,7 @@ from difflab.miniature.params.vision_models import ZooInstructParams
 from difflab.miniature.pictures import blend
 from difflab.miniature.words.vocabulary import PHOTO_DESCRIPTIONS, named
 from difflab.miniature.zoo.small_llama import llama_config
+from difflab.models.instruct_captioner import InstructCaptioner, messages
 from difflab.models.language.batching import left_pad
 
 if TYPE_CHECKING:
@@ -160,10 +159,8 @@ def held_out_accuracy(
     shown = [(int(d), int(p)) for batch in batches for d, p in zip(batch.digits, batch.photos, strict=True)]
     digits = photos = right = 0
     for task in TASKS:
-        settings = CaptionerInstructParams(
-            instruction=task.instructions[0], batch_size=100, max_new_tokens=24
-        )
-        for answer, (digit, photo) in zip(captioner(images, settings), shown, strict=True):
+        answers = captioner(images, task.instructions[0], batch_size=100, max_new_tokens=24)
+        for answer, (digit, photo) in zip(answers, shown, strict=True):
             right += answer == task.answer(digit, photo)
             if task is TITLE:
                 said = named(answer)

@@ -1,11 +1,11 @@
 """A chat model that turns a short caption and the facts of a picture into one detailed sentence."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from difflab.core.base.files import sha256_bytes
+from difflab.models.language.answers import sentence
 from difflab.models.language.chat_model import ChatModel
 
 if TYPE_CHECKING:
@@ -19,20 +19,6 @@ def messages(caption: str, facts: Sequence[str]) -> list[dict[str, str]]:
     """The chat for one picture: system and user turn, in the form that `apply_chat_template` takes."""
     lines = [REQUEST, f"Caption: {caption}", "Facts:", *(f"- {fact}" for fact in facts)]
     return [{"role": "system", "content": SYSTEM}, {"role": "user", "content": "\n".join(lines)}]
-
-
-def clean(answer: str) -> str:
-    """The sentence of an answer as one clean line; empty when there is none.
-
-    Chat models sometimes announce the sentence on a line of its own, so the last line counts; bullets and
-    quotation marks around it are no part of the caption.
-    """
-    lines = [" ".join(line.split()) for line in answer.splitlines()]
-    lines = [line for line in lines if line]
-    if not lines:
-        return ""
-    sentence = re.sub(r"^(?:[-*\u2022]|caption:)\s*", "", lines[-1], flags=re.IGNORECASE)
-    return sentence.strip("\"'\u201c\u201d\u2018\u2019` ")
 
 
 @dataclass(frozen=True)
@@ -74,4 +60,4 @@ class Rewriter(ChatModel):
 
     def _read(self, request: Request, tokens: list[int]) -> Answer:
         reply = super()._read(request, tokens)
-        return Answer(clean(reply.text) or request.caption, reply.truncated)
+        return Answer(sentence(reply.text) or request.caption, reply.truncated)

@@ -52,7 +52,7 @@ class SynthesizeParams(Group):
     guidance_scale: float = Field(ge=1, description="classifier-free guidance; 1: none")
     batch_size: int = Field(ge=1, description="images in a forward pass; changes results by rounding only")
     image_size: int | None = Field(
-        ge=8, description="longer side of the stored pictures; null: as the model makes them"
+        ge=8, le=4096, description="longer side of the stored pictures; null: as the model makes them"
     )
     sheet_images: int = Field(ge=1, description="pictures on the contact sheet")
 

@@ -32,7 +32,9 @@ class ScoreParams(Group):
 class CaptionScoreParams(Group):
     """`caption_score`: how captioners are compared."""
 
-    resamples: int = Field(ge=100, description="draws of seeds and images behind each 95 % interval")
+    resamples: int = Field(
+        ge=100, le=1_000_000, description="draws of seeds and images behind each 95 % interval"
+    )
 
 
 class ReportParams(Group):

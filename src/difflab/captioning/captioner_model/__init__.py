@@ -1,0 +1,1 @@
+"""The captioner: its network and its folder."""

@@ -1,0 +1,114 @@
+"""Near-duplicate pictures: a perceptual hash proposes pairs, the correlation of their colours decides."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+_SIDE, _LOW = 32, 8  # sides of the grey thumbnail, and of its low frequencies and of the coloured thumbnail
+_BLANK = 4  # levels of 255: a channel of a picture of one colour spans fewer
+_BLOCK = 64  # hashes compared with all others at once
+_PAIRS = 16_384  # pairs whose colours are compared at once
+
+
+class ImageHashes(NamedTuple):
+    """What n pictures are compared by.
+
+    Attributes:
+        hashes: uint64 [n], see `hashes`.
+        colours: uint8 [n, 8, 8, 3], thumbnails.
+        blank: bool [n], pictures of one colour, whose hash is meaningless.
+    """
+
+    hashes: np.ndarray
+    colours: np.ndarray
+    blank: np.ndarray
+
+    def take(self, rows: Sequence[int]) -> "ImageHashes":
+        """The hashes of some pictures."""
+        chosen = np.asarray(rows, np.int64)
+        return ImageHashes(*(part[chosen] for part in self))
+
+
+def image_hashes(images: Iterable["Image.Image"]) -> ImageHashes:
+    """Hashes of pictures of any size, one of which is in memory at a time."""
+    grey, colours, blank = [], [], []
+    for image in images:
+        image = image.convert("RGB")
+        grey.append(_thumbnail(image.convert("L"), _SIDE))
+        colours.append(_thumbnail(image, _LOW))
+        blank.append(max(high - low for low, high in image.getextrema()) < _BLANK)
+    shaped = np.array(colours, np.uint8).reshape(-1, _LOW, _LOW, 3)
+    return ImageHashes(
+        hashes(np.array(grey, np.uint8).reshape(-1, _SIDE, _SIDE)), shaped, np.array(blank, bool)
+    )
+
+
+def _thumbnail(image: "Image.Image", side: int) -> np.ndarray:
+    from PIL import Image
+
+    return np.asarray(image.resize((side, side), Image.Resampling.LANCZOS))
+
+
+def hashes(grey: np.ndarray) -> np.ndarray:
+    """The 64-bit DCT hash ("pHash", Zauner 2010) of grey thumbnails uint8 [n, 32, 32], as uint64 [n].
+
+    A bit for each of the 8 x 8 lowest frequencies, row by row from the highest bit on: whether it is above
+    their median. Bit for bit the `phash` of the package imagehash, which depends on a wavelet library.
+    """
+    from scipy.fft import dctn
+
+    low = dctn(grey.astype(np.float64), axes=(1, 2))[:, :_LOW, :_LOW].reshape(len(grey), _LOW * _LOW)
+    low = low.round(6)  # symmetric pictures: zeros, which rounding errors would scatter around the median
+    bits = low > np.median(low, axis=1, keepdims=True)
+    return np.packbits(bits, axis=1).view(">u8")[:, 0].astype(np.uint64)
+
+
+def near_groups(found: ImageHashes, max_hamming_distance: int, min_correlation: float) -> np.ndarray:
+    """Groups of near-duplicates: the transitive closure of nearness.
+
+    Two pictures are near when their hashes differ in at most `max_hamming_distance` of 64 bits and their
+    colours correlate by at least `min_correlation` (Pearson, over the thumbnail's pixels and channels).
+
+    Returns:
+        int64 [n], the row of the first picture of each picture's group.
+    """
+    n = len(found.hashes)
+    unit = _unit(found.colours)
+    near = [np.empty((0, 2), np.int64)]
+    for pairs in _close(found.hashes, max_hamming_distance):
+        for part in np.array_split(pairs, max(1, -(-len(pairs) // _PAIRS))):
+            correlation = np.einsum("ij,ij->i", unit[part[:, 0]], unit[part[:, 1]])
+            near.append(part[correlation >= min_correlation])
+    return components(n, np.concatenate(near))
+
+
+def components(n: int, pairs: np.ndarray) -> np.ndarray:
+    """The connected components of n rows joined by pairs int [m, 2]: the first row of each row's component."""
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+
+    graph = coo_matrix((np.ones(len(pairs), bool), (pairs[:, 0], pairs[:, 1])), shape=(n, n))
+    labels = connected_components(graph, directed=False)[1]
+    first, inverse = np.unique(labels, return_index=True, return_inverse=True)[1:]
+    return first[inverse].astype(np.int64)
+
+
+def _close(hashes: np.ndarray, max_distance: int) -> Iterator[np.ndarray]:
+    """Blocks of pairs int64 [m, 2] whose hashes differ in few bits, each pair once."""
+    for start in range(0, len(hashes), _BLOCK):
+        block = hashes[start : start + _BLOCK]
+        close = np.bitwise_count(block[:, None] ^ hashes[None, start:]) <= max_distance
+        row, column = np.nonzero(close)
+        once = column > row
+        yield start + np.stack([row[once], column[once]], axis=1)
+
+
+def _unit(colours: np.ndarray) -> np.ndarray:
+    """Thumbnails without their mean and of length 1, so that products are correlations: float32 [n, 192]."""
+    flat = colours.reshape(len(colours), _LOW * _LOW * 3).astype(np.float32)
+    flat -= flat.mean(1, keepdims=True)
+    return flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-6)

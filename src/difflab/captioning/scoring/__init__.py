@@ -1,1 +1,0 @@
-"""Scores of captions and of synthetic pictures."""

@@ -1,1 +1,0 @@
-"""Synthetic pictures of titles, and sweeps over how they are made."""

@@ -1,1 +1,0 @@
-"""Variations of titles by a chat model, read strictly."""

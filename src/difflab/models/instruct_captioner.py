@@ -1,0 +1,107 @@
+"""Captions by an instruction model: a vision-language chat model, of any class, that is asked for one."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from difflab.core.base.errors import DifflabError
+from difflab.models.language.answers import sentence
+
+if TYPE_CHECKING:
+    from PIL import Image
+    from transformers import PreTrainedModel, ProcessorMixin
+
+
+class InstructCaptioner:
+    """A model that reads pictures and text, and its processor, which has a chat template.
+
+    Attributes:
+        model: of `AutoModelForImageTextToText`, for example `LlavaForConditionalGeneration`.
+        processor: of `AutoProcessor`; its tokenizer pads on the left from now on.
+    """
+
+    def __init__(self, model: "PreTrainedModel", processor: "ProcessorMixin") -> None:
+        self.model, self.processor = model.eval(), processor
+        tokenizer = processor.tokenizer
+        tokenizer.padding_side = "left"
+        if tokenizer.pad_token is None:  # any will do: the attention mask hides the padding
+            tokenizer.pad_token = tokenizer.eos_token
+
+    @torch.inference_mode()
+    def __call__(
+        self, images: "Sequence[Image.Image]", instruction: str, *, batch_size: int, max_new_tokens: int
+    ) -> list[str]:
+        """One caption per image: the `sentence` of the answer of most likely tokens.
+
+        Args:
+            images: RGB images of any sizes, which the processor resizes. A caption depends on no other image.
+            instruction: the text beside the image in the chat.
+            batch_size: changes nothing but speed.
+            max_new_tokens: longest answer.
+        """
+        captions: list[str] = []
+        for start in range(0, len(images), batch_size):
+            inputs = self.inputs(images[start : start + batch_size], instruction)
+            tokens = self.model.generate(
+                **inputs,
+                max_new_tokens=max_new_tokens,
+                num_beams=1,
+                pad_token_id=self.processor.tokenizer.pad_token_id,
+                do_sample=False,  # released models ask for unseeded sampling
+                temperature=None,
+                top_p=None,
+                top_k=None,
+            )
+            answers = tokens[:, inputs["input_ids"].shape[1] :]
+            captions += map(sentence, self.processor.batch_decode(answers, skip_special_tokens=True))
+        return captions
+
+    def inputs(self, images: "Sequence[Image.Image]", instruction: str) -> Any:
+        """What `generate` takes, on the model's device: chats of any lengths, padded left and masked."""
+        encoded = self.processor.apply_chat_template(
+            [messages(image, instruction) for image in images],
+            add_generation_prompt=True,
+            tokenize=True,
+            return_dict=True,
+            return_tensors="pt",
+            processor_kwargs={"padding": True},
+        )
+        return encoded.to(self.model.device, self.model.dtype)
+
+
+def load_instruct_captioner(
+    folder: str | Path, device: torch.device | str, dtype: torch.dtype
+) -> InstructCaptioner:
+    """Read an instruction model from a `save_pretrained` folder (`difflab.models.roles.resolve`).
+
+    Raises:
+        DifflabError: the folder lacks a model that reads pictures and text, its processor or the chat template.
+    """
+    from transformers import AutoModelForImageTextToText, AutoProcessor
+
+    remedy = (
+        "run `dvc repro zoo_instruct` (or `dvc pull`), or let zoo.instruct.hub name a chat model for pictures"
+    )
+    if not (Path(folder) / "config.json").exists():
+        raise DifflabError(f"{folder} holds no instruction model: {remedy}")
+    try:
+        processor = AutoProcessor.from_pretrained(folder, backend="pil", local_files_only=True)
+    except (OSError, ValueError):
+        processor = None
+    if not hasattr(processor, "image_processor"):  # without a processor, AutoProcessor returns the tokenizer
+        raise DifflabError(f"{folder} has no processor of pictures and text: {remedy}")
+    if processor.chat_template is None:
+        raise DifflabError(f"{folder} has no chat template: {remedy}")
+    try:
+        model = AutoModelForImageTextToText.from_pretrained(folder, dtype=dtype, local_files_only=True)
+    except (OSError, ValueError):
+        raise DifflabError(f"{folder} holds no model that reads pictures and text: {remedy}") from None
+    return InstructCaptioner(model.to(device), processor)
+
+
+def messages(image: "Image.Image", instruction: str) -> list[dict[str, Any]]:
+    """The chat about one picture, in the form that a processor's `apply_chat_template` takes."""
+    content = [{"type": "image", "image": image}, {"type": "text", "text": instruction}]
+    return [{"role": "user", "content": content}]

@@ -1,0 +1,251 @@
+"""What a chat model's answer says, however it is laid out: the one reader of all answers.
+
+An answer is read in three steps, each of which takes off a layer:
+
+1. `_plain`      reasoning, emoji and invisible characters go; inside a code fence only its content counts
+2. `_layout`     a JSON list wins over numbers, numbers over bullets, bullets over bare lines; lead-ins and notes go
+3. `unwrapped`   bullets, labels, emphasis, quotation marks and remarks around one entry go
+
+`entries` is for whoever asked for a list, `sentence` for whoever asked for one line. Nothing raises.
+"""
+
+import json
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator
+from itertools import pairwise, takewhile
+
+_JOINERS = "\u200c\u200d"  # some scripts need them inside words
+_EMOJI = re.compile("[\u2600-\u27bf\u2b00-\u2bff\U0001f000-\U0001faff\ufe0e\ufe0f\u20e3]+\u200d?")
+_KEYCAP = re.compile("([0-9])\ufe0f?\u20e3")
+_FENCED = re.compile(r"```[^\n]*\n(.*?)(?:```|\Z)", re.DOTALL)
+_LABEL = r"(?:variation|version|option|title|caption)"
+_NUMBERED = re.compile(
+    rf"""[\s>*_\#(\[]*(?:
+        {_LABEL}\s*\#?(?:\d{{1,2}}|[a-c]|one|two|three)\b[\s*_]*      # Variation 1:  Option A (warm):
+            (?:[.:)\]：–—-]+|\([^()]*\)[\s*_]*:|$)
+        |\d{{1,2}}(?:\s?[.):\]．、）：]+(?!\d)|\s?[-–—](?=\s))         # 1.  1)  (1)  1:  1 -
+        |(?:[a-c]|i{{1,3}})[.)](?=\s)                                 # a)  ii.
+    )(?:[*_]+(?=\s|$))?""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_INLINE_NUMBER = re.compile(r"(?:^|(?<=\s))\(?([1-9])[.)]\s")
+_BULLETED = re.compile(r"\s*(?:[-–—*+]\s+|[•‣·◦▪●○■►→]\s*|-(?=[^\W\d]))")
+_OWN_LABEL = re.compile(rf"[*_]*{_LABEL}[*_]*\s*:[*_]*\s*", re.IGNORECASE)
+_REASONING = re.compile(
+    r"<(think|thinking|thought|reasoning|analysis)>.*?(?:</\1>|\Z)|\[THINK\].*?(?:\[/THINK\]|\Z)",
+    re.DOTALL | re.IGNORECASE,
+)
+_REASONING_END = re.compile(r"</think(?:ing)?>|\[/THINK\]", re.IGNORECASE)
+_CHATTER = r"(?:sure(?:\sthing)?|of\scourse|certainly|absolutely|okay|ok|got\sit|no\sproblem)"
+_LEAD_IN = re.compile(
+    rf"""[*_\s]*(?:
+        {_CHATTER}[.!:]+\s*                                                       # Sure!
+        |(?:{_CHATTER}[,\s]+)?(?:here(?:['’]s|\sis|\sare)|below\s(?:is|are))\b[^:：]*[:：][*_]*\s*   # Here is a caption:
+        |(?:{_CHATTER}[,\s]+)?here\syou\s(?:go|are)\s*[.!:：]*\s*                  # Here you go!
+    )+""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_NOTE = re.compile(
+    r"[\s(*_]*(?:note|remark|explanation|p\.?s\.?)\b[*_]*\s*[:：]|\s*(?:i hope|let me know|feel free)\b",
+    re.IGNORECASE,
+)
+_FIRST_MARK = re.compile(rf"(?:{_BULLETED.pattern}|\s*[(\[]?\d{{1,2}}[.)\]:]+\s+)")
+_LIST_ENTRY = re.compile(r"""[\[,]\s*(["'])(.+?)\1\s*(?=[,\]])""")
+_QUOTED = re.compile(r'"([^"]+)"|“([^”]+)”|„([^“”]+)[“”]|«([^»]+)»|「([^」]+)」|『([^』]+)』')
+_EMPHASIS = ("***", "**", "__", "~~", "*", "_", "`")
+_QUOTES = ('""', "''", "“”", "„“", "„”", "””", "‘’", "‚‘", "«»", "»«", "‹›", "「」", "『』", "《》", "＂＂")
+_PAIRS = (*((mark, mark) for mark in _EMPHASIS), *(tuple(pair) for pair in _QUOTES))
+_QUOTES_INSIDE = re.compile(r'(?:(?:[^"]*\s)?"[^"]+")+[^"]*')
+_REMARK = re.compile(r"\s*[-–—(]|\s*$")
+_DOUBLE_QUOTES = '"“”„«»'
+_PROSE_ENDS = tuple(".:?!…。：？！")
+
+
+def entries(answer: str) -> list[str]:
+    """The entries that the answer lists, without marks, quotes, emphasis and emoji, each on one line.
+
+    What stands around a list is no entry; a bare line that ends as a sentence does is none either. Entries without
+    a letter are left out.
+    """
+    found = (unwrapped(entry) for entry in _layout(_plain(answer)) if not _announces(entry))
+    return [entry for entry in found if any(c.isalpha() for c in entry)]
+
+
+def sentence(answer: str) -> str:
+    """The first thing that the answer says, on one line, its full stop kept; empty where it says nothing.
+
+    Lead-ins ("Sure! Here is the caption:"), notes and marks are no part of it.
+    """
+    text = _plain(answer)
+    for line in _from_json(text) or text.splitlines():
+        said = _after(_LEAD_IN, _after(_FIRST_MARK, line))
+        if not (_announces(said) or _NOTE.match(said)):
+            return unwrapped(said, whole=True)
+    return ""
+
+
+def _after(mark: re.Pattern[str], text: str) -> str:
+    """The text without the mark that it begins with."""
+    found = mark.match(text)
+    return text[found.end() :] if found else text
+
+
+def unwrapped(entry: str, whole: bool = False) -> str:
+    """One clean line: no bullet, label, emphasis or quotation marks around it, no remark or full stop after it.
+
+    Args:
+        whole: the entry is a sentence: what follows a quotation, and its full stop, belong to it.
+    """
+    text = " ".join(unicodedata.normalize("NFC", entry).split())
+    while (shorter := _without_one_wrapping(text, whole)) != text:
+        text = shorter
+    return text
+
+
+def _without_one_wrapping(text: str, whole: bool) -> str:
+    text = re.sub(r"^(?:[-–—*•>]\s+)+", "", text.strip(_JOINERS + " "))
+    if not whole:
+        text = re.sub(r"(?:\s+and)+$", "", text).rstrip(".,;:").rstrip()
+    text = _after(_OWN_LABEL, text)
+    for start, end in _PAIRS:
+        if text.startswith(start) and (inner := _inside(text[len(start) :], end, whole)):
+            return inner
+    if closed := re.fullmatch(r"([^*_]+)[*_]+", text):  # its beginning stood before the number
+        return closed[1]
+    alone = sum(text.count(c) for c in _DOUBLE_QUOTES) == 1
+    return text.strip(_DOUBLE_QUOTES) if alone else text
+
+
+def _inside(text: str, end: str, whole: bool) -> str:
+    """What stands before the closing mark, where nothing or (not in a `whole` sentence) a remark follows; else nothing.
+
+    An emphasised beginning with a colon may be the title or the name of its style, so it is left as it is.
+    """
+    if end == '"' and text.endswith(end) and _QUOTES_INSIDE.fullmatch(text[:-1]):
+        return text[:-1]
+    quoted = end not in _EMPHASIS
+    inner, mark, rest = text.partition(end)
+    while quoted and mark and end in "'’" and inner[-1:].isalpha() and rest[:1].isalpha():  # an apostrophe
+        more, mark, rest = rest.partition(end)
+        inner += end + more
+    ends = not rest if whole else _REMARK.match(rest) or (quoted and rest.startswith(":"))
+    return inner.strip() if mark and ends and (quoted or not inner.endswith(":")) else ""
+
+
+def _plain(answer: str) -> str:
+    """Without reasoning, emoji and invisible characters; inside code fences where there are any."""
+    *_, text = _REASONING_END.split(
+        _REASONING.sub("", answer)
+    )  # some templates begin the reasoning themselves
+    text = _KEYCAP.sub(r"\1. ", text)
+    text = "".join(c for c in _EMOJI.sub(" ", text) if unicodedata.category(c) != "Cf" or c in _JOINERS)
+    return "\n".join(_FENCED.findall(text)) or text
+
+
+def _layout(text: str) -> list[str]:
+    """The raw entries of a text: of a JSON list, else what follows numbers, else bullets, else bare lines."""
+    if (stated := _from_json(text)) is not None:
+        return stated
+    lines = [part for line in text.splitlines() for part in _split_inline(line)]
+    return _marked(lines, _NUMBERED) or _marked(_outer_bullets(lines), _BULLETED) or _bare(lines)
+
+
+def _from_json(text: str) -> list[str] | None:
+    """The strings of a JSON (or Python) list, or of an object that holds them; None where there is none.
+
+    An object that holds anything else has no entries; brackets may stand in any text.
+    """
+    starts, ends = [i for i in map(text.find, "[{") if i >= 0], max(map(text.rfind, "]}"))
+    if not starts or ends < min(starts):
+        return None
+    part = text[min(starts) : ends + 1]
+    try:
+        entries = _strings(json.loads(part, strict=False))
+    except (ValueError, RecursionError):
+        found = [content for _, content in _LIST_ENTRY.findall(part)] if part.startswith("[") else []
+        entries = found if len(found) > 1 else None
+    return [] if entries is None and part.startswith("{") else entries
+
+
+def _strings(value: object) -> list[str] | None:
+    if isinstance(value, dict):
+        lists = [v for v in value.values() if isinstance(v, list)]
+        value = lists[0] if len(lists) == 1 else list(value.values())
+    if not isinstance(value, list):
+        return None
+    entries = [_single(v) if isinstance(v, dict) else v for v in value]
+    return entries if entries and all(isinstance(e, str) for e in entries) else None
+
+
+def _single(entry: dict) -> object:
+    return entry.get("title") if len(entry) > 1 else next(iter(entry.values()), None)
+
+
+def _split_inline(line: str) -> list[str]:
+    """A line that holds "1. ... 2. ... 3. ..." as one line for each of them."""
+    marks = list(_INLINE_NUMBER.finditer(line))
+    if len(marks) < 2 or [int(m[1]) for m in marks] != list(range(1, len(marks) + 1)):
+        return [line]
+    bounds = [m.start() for m in marks] + [len(line)]
+    return [line[a:b] for a, b in pairwise(bounds)]
+
+
+def _marked(lines: Iterable[str], mark: re.Pattern[str]) -> list[str]:
+    """What follows each mark: on its line, on the next where nothing follows, and where the line is wrapped.
+
+    A line right below that begins in lower case, or is set in and no sentence, goes on with the entry.
+    """
+    entries: list[str] = []
+    open_ = False
+    for line in lines:
+        text = line.strip()
+        if found := mark.match(line):
+            entries.append(line[found.end() :])
+            open_ = True
+        elif open_ and _announces(entries[-1]):
+            entries[-1] = text or entries[-1]
+        elif open_ and _goes_on(line):
+            entries[-1] += f" {text}"
+        else:
+            open_ = False
+    return entries
+
+
+def _goes_on(line: str) -> bool:
+    text = line.strip()
+    return text[:1].islower() or (text[:1].isalnum() and line[0].isspace() and not _is_sentence(text))
+
+
+def _announces(entry: str) -> bool:
+    """Whether an entry only says what follows: it is empty, or ends with a colon."""
+    text = entry.strip().rstrip("*_` ")
+    return text.endswith((":", "：")) or not any(c.isalnum() for c in text)
+
+
+def _is_sentence(line: str) -> bool:
+    return line.rstrip("*_\"'”’» ").endswith(_PROSE_ENDS)
+
+
+def _outer_bullets(lines: Iterable[str]) -> Iterator[str]:
+    """The lines without bullets that are set in below the first one."""
+    outer: int | None = None
+    for line in lines:
+        if _BULLETED.match(line):
+            indent = sum(1 for _ in takewhile(str.isspace, line))
+            outer = indent if outer is None else outer
+            if indent > outer:
+                continue
+        yield line
+
+
+def _bare(lines: Iterable[str]) -> list[str]:
+    """Lines that are no sentences; quoted parts of a line; the parts of a single line between ; or |."""
+    entries: list[str] = []
+    for line in filter(None, map(str.strip, lines)):
+        quoted = ["".join(groups) for groups in _QUOTED.findall(line)]
+        if len(quoted) > 1:
+            entries += quoted
+        elif not (_is_sentence(line) or _NOTE.match(line)):
+            entries.append(line)
+    return re.split(r"[;|]", entries[0]) if len(entries) == 1 else entries

@@ -1,0 +1,150 @@
+"""Three variations of a title by a chat model: the request, its answer read strictly, and further attempts."""
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from difflab.core.base import rng
+from difflab.models.language.answers import entries
+from difflab.models.language.chat_model import Chat, ChatModel
+
+if TYPE_CHECKING:
+    from difflab.sd3.params.caption import GenerationParams
+
+SYSTEM = "You give pictures new titles. Answer with a numbered list of three titles and nothing else."
+REQUEST = (
+    "Write three variations of this title. Each fits the same picture, names the same things in 2 to 10 words, "
+    "and differs from the title and from the others by more than the order of its words."
+)
+COUNT = 3
+_MARKUP = re.compile(r"[*_`#~^=<>{}\[\]|\\]|&\w+;|://")
+_BRACKETS = ("()", "（）", "“”", "«»", "‹›", "「」", "『』", "《》")
+_BEFORE, _AFTER = (
+    "'\"‘’¡¿" + "".join(a for a, _ in _BRACKETS),
+    "'\"’!?%°®™！？" + "".join(b for _, b in _BRACKETS),
+)
+_UNREADABLE = ("Cc", "Cs", "Co")  # control characters, halves of characters, private ones
+
+Variations = tuple[str, str, str]
+
+
+class Reason(StrEnum):
+    """Why an answer was refused, as the quarantine file says it."""
+
+    EMPTY = "empty"
+    CUT = "cut off"
+    FEW = "fewer than three"
+    MANY = "more than three"
+    UNREADABLE = "unreadable characters"
+    MARKS = "stray marks"
+    LONG = "too long"
+    SAME = "same as the source"
+    REPEATED = "repeated"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one title.
+
+    Attributes:
+        id: of the title.
+        title: the source.
+        variations: three titles, or why the last answer was refused.
+        answer: the last answer.
+        attempts: how often the model was asked.
+    """
+
+    id: str
+    title: str
+    variations: Variations | Reason
+    answer: str
+    attempts: int
+
+
+def messages(title: str) -> list[dict[str, str]]:
+    """The conversation that asks for variations of a title, in the form that `apply_chat_template` takes."""
+    return [
+        {"role": "system", "content": SYSTEM},
+        {"role": "user", "content": f"{REQUEST}\nTitle: {title}"},
+    ]
+
+
+def vary(
+    model: ChatModel,
+    titles: Mapping[str, str],
+    settings: "GenerationParams",
+    seed: int,
+    *,
+    retries: int,
+    max_length: int,
+) -> list[Outcome]:
+    """Ask for variations of every title, and again with other random numbers where the answer was refused.
+
+    Args:
+        titles: title by id.
+        seed: sampling is keyed by it, the id and the number of the attempt.
+        retries: attempts after the first.
+        max_length: of a variation, in characters.
+
+    Returns:
+        One outcome for each title, in order; those of the refused carry the reason of the last attempt.
+    """
+    outcomes: dict[str, Outcome] = {}
+    waiting = list(titles)
+    for attempt in range(retries + 1):
+        chats = [Chat(id, messages(titles[id])) for id in waiting]
+        replies = model.answer(chats, settings, rng.key(seed, "title variations", attempt))
+        for id, reply in zip(waiting, replies, strict=True):
+            read = Reason.CUT if reply.truncated else parse(reply.text, titles[id], max_length)
+            outcomes[id] = Outcome(id, titles[id], read, reply.text, attempt + 1)
+        waiting = [id for id in waiting if isinstance(outcomes[id].variations, Reason)]
+    return [outcomes[id] for id in titles]
+
+
+def parse(answer: str, source: str, max_length: int) -> Variations | Reason:
+    """Three titles, each one clean line, different from `source` and from each other; or the first fault.
+
+    Args:
+        answer: any text at all; nothing raises.
+        source: the title that was to be varied.
+        max_length: characters of a title.
+    """
+    if not any(c.isalnum() for c in answer):
+        return Reason.EMPTY
+    titles = entries(answer)
+    if len(titles) != COUNT:
+        return Reason.FEW if len(titles) < COUNT else Reason.MANY
+    for title in titles:
+        if fault := _fault(title, max_length):
+            return fault
+    keys = [sameness(title) for title in titles]
+    if sameness(source) in keys:
+        return Reason.SAME
+    return tuple(titles) if len(set(keys)) == COUNT else Reason.REPEATED
+
+
+def _fault(title: str, max_length: int) -> Reason | None:
+    if any(unicodedata.category(c) in _UNREADABLE or c == "\ufffd" for c in title):
+        return Reason.UNREADABLE
+    if _MARKUP.search(title) or not _is_whole(title):
+        return Reason.MARKS
+    return Reason.LONG if len(title) > max_length else None
+
+
+def _is_whole(title: str) -> bool:
+    """Whether it begins and ends as titles do, and what is opened in it is closed."""
+    first, last = title[0], title[-1]
+    ends = (first.isalnum() or first in _BEFORE) and (
+        last.isalnum() or last in _AFTER or unicodedata.category(last)[0] == "M"
+    )
+    closed = all(title.count(a) == title.count(b) for a, b in _BRACKETS)
+    return ends and closed and title.count('"') % 2 == 0
+
+
+def sameness(title: str) -> str:
+    """What is equal in titles that differ in case, punctuation and spacing alone."""
+    folded = unicodedata.normalize("NFKC", title.casefold())
+    return "".join(c for c in folded if unicodedata.category(c)[0] in "LNM")

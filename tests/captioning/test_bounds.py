@@ -1,0 +1,27 @@
+"""Values that no machine can run are refused where they enter."""
+
+import pytest
+from pydantic import ValidationError
+
+from difflab.sd3.params.sampling import SynthesizeParams
+from difflab.sd3.params.score import CaptionScoreParams
+from fakes import tiny_captioner as tiny
+
+SYNTHESIZE = {
+    "positive": "", "negative": "", "scheduler": "ddpm", "num_inference_steps": 10, "guidance_scale": 3.0,
+    "batch_size": 4, "sheet_images": 4,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("make", "largest"),
+    [
+        (lambda value: tiny.params(lora={"rank": value}), 1024),
+        (lambda value: SynthesizeParams(**SYNTHESIZE, image_size=value), 4096),
+        (lambda value: CaptionScoreParams(resamples=value), 1_000_000),
+    ],
+)
+def test_sizes_have_an_upper_bound(make, largest):
+    make(largest)
+    with pytest.raises(ValidationError, match=f"less than or equal to {largest}"):
+        make(largest + 1)

@@ -1,0 +1,39 @@
+"""The stage that captions by an instruction model."""
+
+from types import SimpleNamespace
+
+from difflab.captioning.params.captioner import CaptionerInstructParams
+from difflab.core.base.files import sha256_bytes, sha256_file
+from difflab.images.captions import read_captions
+from difflab.miniature.zoo import small_llava
+from fakes import tiny_instruct as tiny
+from fakes.mixed_sets import ORIGINALS, SPLITS, content, write_mixed
+
+
+class StageDouble:
+    """What the stage script uses of `Stage`."""
+
+    params = SimpleNamespace(
+        captioner_instruct=CaptionerInstructParams(**tiny.asking()),
+        runtime=SimpleNamespace(device="cpu", dtype="float32"),
+    )
+
+    def done(self, message):
+        pass
+
+
+def test_the_stage_captions_the_test_images_the_same_bytes_every_time(root, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(root))
+    monkeypatch.chdir(tmp_path)
+    write_mixed(tmp_path / "data")
+    small_llava.save("models/zoo/instruct", tiny.model(), tiny.processor())
+    from stages.captioning.captioner_instruct import main
+
+    hashes = []
+    for _ in range(2):
+        main(StageDouble())
+        hashes.append(sha256_file("data/captions/captioner/instruct.parquet"))
+    assert hashes[0] == hashes[1]
+    table = read_captions("data/captions/captioner/instruct.parquet", "captioner")
+    assert table.index.tolist() == [id for id, split in SPLITS.items() if split == "test"]
+    assert table["source_sha256"].tolist() == [sha256_bytes(content(ORIGINALS[id])) for id in table.index]
