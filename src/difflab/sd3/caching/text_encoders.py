@@ -49,7 +49,7 @@ class TextEncoders:
 
     @torch.no_grad()
     def encode(self, captions: Sequence[str], batch_size: int) -> "Encoded":
-        """Embed captions; each is padded and cut to the encoder's length, so rows do not depend on others.
+        """Embed captions; each is padded or truncated to the encoder's length, so rows do not depend on others.
 
         Returns:
             `Encoded` on the CPU, in the encoders' precision. CLIP: the last hidden state but one, and the
