@@ -8,7 +8,7 @@ from difflab.images.celeba import celeba, celeba_hq
 from difflab.images.preparing.samples import Skipped
 from difflab.miniature import bundled
 from difflab.miniature.archives import face_archives
-from difflab.miniature.pictures import blend
+from difflab.miniature.pictures import blend, sources
 from fakes.face_archives import prepare_params, split_params
 
 STRATA = ("Inverted", "Large", "Slanted_Right")
@@ -45,7 +45,7 @@ def test_the_tables_are_true_of_the_images(archives):
     table = celeba_hq.read_table(archives[0])
     assert tuple(table.columns[1:]) == blend.ATTRIBUTES
     digits = bundled.hq_digits(0)
-    labels = bundled.digits().labels[digits]
+    labels = sources.digits().labels[digits]
     for n in range(10):
         assert np.array_equal(table[f"Digit_{n}"].to_numpy(), labels == n)
 

@@ -14,21 +14,10 @@ import pandas as pd
 from difflab.core.base import rng as keyed
 from difflab.images.split import split_ids
 from difflab.miniature.pictures.blend import ATTRIBUTES, PHOTO_NAMES, Composite, compose_many
-from difflab.miniature.pictures.sources import Digits, digits, photos
+from difflab.miniature.pictures.sources import digits
 
 if TYPE_CHECKING:
     from difflab.images.params import SplitParams
-
-__all__ = [
-    "Digits",
-    "digits",
-    "held_out_digits",
-    "hq_attributes",
-    "hq_digits",
-    "hq_images",
-    "photos",
-    "training_digits",
-]
 
 HQ_IMAGES = 1_500
 IMAGE_SIZE = 32

@@ -52,7 +52,7 @@ def draw(digits: np.ndarray, count: int, photo_fraction: float, seed: int, purpo
     """Draw `count` pictures, keyed by seed and purpose.
 
     Args:
-        digits: rows of `bundled.digits()`.
+        digits: rows of `sources.digits()`.
         photo_fraction: share of photographs among the pictures, the rest are plain digits.
         purpose: part of the ids too.
     """

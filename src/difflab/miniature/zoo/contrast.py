@@ -20,6 +20,7 @@ from difflab.images.store.tensors import to_tensor
 from difflab.miniature.pictures import blend
 from difflab.miniature.words.templates import detailed_caption, short_caption
 from difflab.miniature.words.vocabulary import DIGIT, PHOTO
+from difflab.miniature.zoo.tokenizers import token_ids
 
 if TYPE_CHECKING:
     from transformers import CLIPTextModelWithProjection, PreTrainedTokenizerBase
@@ -96,7 +97,7 @@ def draw_pairs(
     seed: int,
     purpose: str,
 ) -> Pairs:
-    """Draw `count` pictures of `digits` (rows of `bundled.digits()`), three quarters of them composites."""
+    """Draw `count` pictures of `digits` (rows of `sources.digits()`), three quarters of them composites."""
     features, drawn = [], []
     for chunk in range(-(-count // _CHUNK)):
         chosen = rng.numpy_rng(seed, purpose, chunk).choice(digits, min(_CHUNK, count - chunk * _CHUNK))
@@ -107,15 +108,10 @@ def draw_pairs(
     captions = [[describe(p.attributes) for p in pictures] for describe in (short_caption, detailed_caption)]
     return Pairs(
         features=torch.cat(features).clone(),
-        input_ids=torch.stack([tokens(tokenizer, texts) for texts in captions]),
+        input_ids=torch.stack([token_ids(tokenizer, texts) for texts in captions]),
         digits=torch.cat([torch.from_numpy(part.digits) for part in drawn]),
         photos=torch.cat([torch.from_numpy(part.photos) for part in drawn]),
     )
-
-
-def tokens(tokenizer: "PreTrainedTokenizerBase", texts: list[str]) -> Tensor:
-    """Token ids int64 [n, max_length], padded and truncated."""
-    return tokenizer(texts, padding="max_length", truncation=True, return_tensors="pt").input_ids
 
 
 def batch_loss(
@@ -144,7 +140,7 @@ def zero_shot_accuracy(
     names = list(itertools.product(range(len(DIGIT.columns)), range(len(PHOTO.columns))))
     prompts = [short_caption({DIGIT.columns[d]: True, PHOTO.columns[p]: True}) for d, p in names]
     composites = pairs.photos >= 0
-    ids, of = tokens(tokenizer, prompts), torch.tensor(names)
+    ids, of = token_ids(tokenizer, prompts), torch.tensor(names)
     result: dict[str, float | int] = {"n": int(composites.sum())}
     for name, side in sides.items():
         nearest = (side.pictures(pairs.features[composites]) @ side.texts(ids).T).argmax(dim=1)

@@ -4,7 +4,7 @@ So its tokens tell apart what a picture has to show, as CLIP's do after training
 that learns together with an untrained text encoder draws digits long before it draws the one asked for.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from difflab.core.base import rng
 from difflab.images.numerals import NUMBER_WORDS
 from difflab.miniature.pictures.blend import PHOTO_NAMES
 from difflab.miniature.words.digit_titles import FORMS, titles
+from difflab.miniature.zoo.tokenizers import token_ids
 
 if TYPE_CHECKING:
     from transformers import CLIPTextModel, PreTrainedTokenizerBase
@@ -71,12 +72,7 @@ def all_prompts(tokenizer: "PreTrainedTokenizerBase") -> Prompts:
         digits += [digit] * len(PLAIN_FORMS)
         photos += [_NONE] * len(PLAIN_FORMS)
     known = torch.tensor([*digits, _NONE]), torch.tensor([*photos, _NONE])
-    return Prompts(encode(tokenizer, [*texts, ""]), *known)
-
-
-def encode(tokenizer: "PreTrainedTokenizerBase", texts: Sequence[str]) -> Tensor:
-    """Token ids int64 [n, max_length] as the pipeline of Stable Diffusion makes them."""
-    return tokenizer(list(texts), padding="max_length", truncation=True, return_tensors="pt").input_ids
+    return Prompts(token_ids(tokenizer, [*texts, ""]), *known)
 
 
 class Namer(nn.Module):

@@ -94,7 +94,7 @@ def noise_schedule() -> "DDIMScheduler":
 def draw_pictures(
     vae: "AutoencoderKL", digits: np.ndarray, params: "ZooDiffusionParams", seed: int
 ) -> LatentPictures:
-    """Draw and encode pictures of `digits` (rows of `bundled.digits()`).
+    """Draw and encode pictures of `digits` (rows of `sources.digits()`).
 
     The autoencoder is configured to give latents of unit variance without a shift, which the pipeline of Stable
     Diffusion does not know.

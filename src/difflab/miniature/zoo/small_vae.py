@@ -69,7 +69,7 @@ def training_images(digits: np.ndarray, params: "ZooVaeParams", seed: int, step:
 def composites(
     digits: np.ndarray, seed: int, purpose: str, step: int, count: int, with_photos: bool = True
 ) -> "Tensor":
-    """Fresh pictures of random `digits` (rows of `bundled.digits()`), keyed by seed, purpose and step."""
+    """Fresh pictures of random `digits` (rows of `sources.digits()`), keyed by seed, purpose and step."""
     chosen = rng.numpy_rng(seed, purpose, "digits", step).choice(digits, count)
     return to_tensor(blend.batch(chosen, seed, purpose, step, IMAGE_SIZE, with_photos).images, IMAGE_SIZE)
 

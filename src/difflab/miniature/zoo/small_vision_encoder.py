@@ -33,7 +33,7 @@ def build(settings: ZooVisionEncoderParams, seed: int) -> VisionEncoder:
 def batch_loss(
     vision_encoder: VisionEncoder, indices: np.ndarray, seed: int, settings: ZooVisionEncoderParams
 ) -> Callable[[int], dict[str, Tensor]]:
-    """The loss of a step, on pictures drawn afresh from the digits `indices` (rows of `bundled.digits()`).
+    """The loss of a step, on pictures drawn afresh from the digits `indices` (rows of `sources.digits()`).
 
     Training starts on plain digits, whose shape is easy to see, and they give way to composites.
     """

@@ -19,7 +19,8 @@ from difflab.models.language.rewriter import REQUEST, SYSTEM
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
-    from transformers import PreTrainedTokenizerFast
+    from torch import Tensor
+    from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 LLAMA_CHAT_TEMPLATE = (
     "{{- bos_token }}{%- for message in messages %}"
@@ -124,6 +125,11 @@ def clip_tokenizer(max_length: int) -> "PreTrainedTokenizerFast":
     return CLIPTokenizer(
         vocab={piece: i for i, piece in enumerate(pieces)}, merges=merges, model_max_length=max_length
     )
+
+
+def token_ids(tokenizer: "PreTrainedTokenizerBase", texts: Sequence[str]) -> "Tensor":
+    """Token ids int64 [n, max_length], padded and truncated as the pipeline of Stable Diffusion does it."""
+    return tokenizer(list(texts), padding="max_length", truncation=True, return_tensors="pt").input_ids
 
 
 def t5_tokenizer(max_length: int) -> "PreTrainedTokenizerFast":
