@@ -47,7 +47,7 @@ def memorisation() -> dict[str, float]:
     return {
         f"{setting}_{name}": value
         for setting, row in values.items()
-        for name, value in zip(("median_ratio", "copied_share"), row, strict=True)
+        for name, value in zip(("median_ratio", "memorised_share"), row, strict=True)
     }
 
 
