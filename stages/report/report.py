@@ -11,12 +11,24 @@ from difflab.report.summary import summarise
 
 
 def main(stage: Stage) -> None:
-    params, density = stage.params, stage.params.finetune.density
+    params = stage.params
+    density = params.finetune.density
+    groups = {
+        "finetune": params.finetune,
+        "generate": params.generate,
+        "denoise": params.denoise,
+        "ddpm": params.ddpm,
+        "ddpm_sample": params.ddpm_sample,
+        "cold": params.cold,
+        "synthesize": params.synthesize,
+        "captioner": params.captioner,
+    }
     summary = summarise(params.logit_mean.model_dump(), density.model_dump(), params.report.comparable)
     stage.write_metrics("metrics/summary.json", summary)
     with atomic_path("plots/report") as figures:
         missing = draw(summary, figures, density.logit_std, density.convention, Path())
-    text = write(summary, params.as_dict(), missing)
+    values = {name: group.model_dump(mode="json") for name, group in groups.items()}
+    text = write(summary, {"profile": params.profile, **values}, missing)
     write_text("reports/report.md", text)
     write_text("reports/index.html", to_html(text, Path("reports")))
     stage.run.log_artifact("reports/index.html")

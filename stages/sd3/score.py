@@ -43,7 +43,7 @@ def main(stage: Stage) -> None:
     picture = grid([np.asarray(image) for image in store.read(prompts)], ncols=8)
     write_bytes("plots/grids/real.png", png_bytes(picture))
     captions = {c: read_captions(f"data/captions/{c}.parquet", c)["caption"].loc[prompts] for c in CAPTIONS}
-    write_csv("plots/grids/prompts.csv", pd.DataFrame(captions).rename_axis("id").reset_index())
+    write_csv("data/scores/prompts.csv", pd.DataFrame(captions).rename_axis("id").reset_index())
 
     metrics = scores.summarise(table) | {"n": n, "seeds": len(generate.seeds), "floor_n": len(floor)}
     metrics |= {"reference_n": len(judge.reference), "dim": judge.extractor.dim}

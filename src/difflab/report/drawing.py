@@ -64,7 +64,7 @@ def draw(
         drawn["captions_by_share"] = lambda: figures.captions_by_share(captioning, runs)
     for name, function in drawn.items():
         render(function, folder / f"{name}.png")
-    prompts = read(f"{GRIDS}/prompts.csv")
+    prompts = read("data/scores/prompts.csv")
     if prompts is not None:
         for captions in CAPTIONS:
             if sheet := before_after(root / GRIDS, captions, prompts, means):
