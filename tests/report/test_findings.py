@@ -38,7 +38,7 @@ def test_the_caption_with_the_lower_fid_is_counted_by_column(sd3):
 def test_the_best_denoiser_stands_beside_the_best_classical_one():
     best, clipping = findings.denoising(denoise_score())
     assert best == (
-        "**v1: network** restores best: 25.60 ± 0.08 dB on clipped noise, against 23.40 ± 0.08 dB of the best classical "
+        "**Best denoiser: network (v1)**, 25.60 ± 0.08 dB on clipped noise, against 23.40 ± 0.08 dB of the best classical "
         "method (best linear denoiser)."
     )
     assert "24.20 ± 0.08 dB on clipped noise, 25.20 ± 0.08 dB with clipped pixels imputed" in clipping

@@ -16,9 +16,9 @@ METHODS = {
     "tv": "total variation",
     "nlm": "non-local means",
     "linear": "best linear denoiser",
-    "v0": "v0: network, stopped early",
-    "v1": "v1: network",
-    "v2": "v2: diffusion model at the matching timestep",
+    "v0": "network, stopped early (v0)",
+    "v1": "network (v1)",
+    "v2": "diffusion model at the matching timestep (v2)",
     "v2_imputed": "v2, clipped pixels imputed",
 }
 """The denoisers, from no method at all to networks."""
@@ -110,7 +110,7 @@ def denoising(found: Numbers) -> list[str]:
 
     best, classical = (max(names, key=psnr.get) for names in (psnr, psnr.keys() & set(CLASSICAL)))
     told = [
-        f"**{METHODS[best]}** restores best: {shown(best)} on {noise} noise, against {shown(classical)} of the "
+        f"**Best denoiser: {METHODS[best]}**, {shown(best)} on {noise} noise, against {shown(classical)} of the "
         f"best classical method ({METHODS[classical]})."
     ]
     if "v2_imputed" in psnr:

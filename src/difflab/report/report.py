@@ -114,6 +114,8 @@ def tables(summary: Mapping[str, float]) -> dict[str, str]:
         if numbers := scored(summary, study):
             found[f"{study}_table"] = getattr(study_tables, study)(numbers)
     if captioning := scored(summary, "captioning"):
+        known = published()["captioning"]
+        found["captioning_source"] = f"[{known['source']}]({known['url']}), on {known['images']}"
         found["differences_table"] = study_tables.differences(captioning)
     return found
 
@@ -128,14 +130,15 @@ def scored(summary: Mapping[str, float], study: str) -> dict[str, float]:
 def results_text(summary: Mapping[str, float]) -> str:
     """Findings and tables of all studies, for the terminal."""
     sentences = [sentence for study in told(summary).values() for sentence in study]
-    shown = {k: v for k, v in tables(summary).items() if k != "measures_table"}
-    return "\n\n".join([bullets(sentences), *shown.values()])
+    shown = [v for k, v in tables(summary).items() if k not in ("measures_table", "captioning_source")]
+    return "\n\n".join([bullets(sentences), *shown])
 
 
 def headline_text(summary: Mapping[str, float]) -> str:
     """The main table and the first finding of three studies, for the README."""
     found, sentences = tables(summary), told(summary)
-    first = [sentences[study][0] for study in ("sd3", "denoising", "captioning") if sentences[study]]
+    names = {"sd3": "SD3 LoRA", "denoising": "Denoising", "captioning": "Captioning"}
+    first = [f"{name}: {sentences[study][0]}" for study, name in names.items() if sentences[study]]
     return "\n\n".join([found.get("fid_table", ""), found.get("table_note", ""), bullets(first)]).strip()
 
 
