@@ -45,7 +45,9 @@ def main(stage: Stage) -> None:
     write_bytes("plots/memorisation.png", png_bytes(rows_sheet(rows, titles=titles)))
     stage.write_metrics("metrics/memorisation.json", metrics)
     stage.run.log_artifact("plots/memorisation.png")
-    shares = ", ".join(f"{setting} {metrics[f'{setting}_memorised_share']:.0%}" for setting in params.settings)
+    shares = ", ".join(
+        f"{setting} {metrics[f'{setting}_memorised_share']:.0%}" for setting in params.settings
+    )
     stage.done(f"wrote metrics/memorisation.json; memorised samples: {shares}")
 
 

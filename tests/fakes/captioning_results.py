@@ -42,7 +42,7 @@ def runs(scores: pd.DataFrame) -> pd.DataFrame:
 
 def write_caption_inputs(root: Path) -> None:
     """Metrics and pictures of every stage of the study of captioning, below `root`."""
-    scores = images(["bleu_1", "bleu_2", "rouge_l", "meteor_exact_stem", "cider_d", "both_named"])
+    scores = images(["bleu_1", "bleu_2", "rouge_l", "meteor_exact_stem", "cider_d"])
     mix = {"train_original": 384, "train_synthetic": 1151, "val_original": 48, "val_synthetic": 48}
     mix |= {
         "test_original": 48,

@@ -4,13 +4,14 @@ from importlib.metadata import version
 
 import pytest
 
-from difflab.core.params.loading import dotted, read_values
+from difflab.core.params import load_params
+from difflab.core.params.loading import dotted
 from difflab.report import made_with
 
 
 @pytest.fixture
 def params(root):
-    return read_values(root / "params.yaml")
+    return load_params(root / "params.yaml").model_dump(mode="json")
 
 
 def test_every_study_has_its_deciding_values(params):

@@ -10,7 +10,7 @@ from PIL import Image
 
 from difflab.captioning import answer
 from difflab.core.base.files import png_bytes, read_json, write_bytes, write_json
-from difflab.core.params.loading import read_values
+from difflab.core.params import load_params
 from difflab.report import drawing, report, style
 from difflab.report.summary import metrics_file, summarise
 from fakes.study_results import write_inputs
@@ -23,7 +23,7 @@ TITLES = [
 
 @pytest.fixture
 def params(root):
-    return read_values(root / "params.yaml")
+    return load_params(root / "params.yaml").model_dump(mode="json")
 
 
 @pytest.fixture

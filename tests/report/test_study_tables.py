@@ -16,7 +16,7 @@ MEANS = {"minus": -0.5, "zero": 0.0, "plus": 0.5}
 
 @pytest.fixture(scope="module")
 def captioning():
-    scores = images(["bleu_1", "bleu_2", "rouge_l", "meteor_exact_stem", "cider_d", "both_named"])
+    scores = images(["bleu_1", "bleu_2", "rouge_l", "meteor_exact_stem", "cider_d"])
     return answer.summarise(scores, runs(scores), seed=0, resamples=200)
 
 

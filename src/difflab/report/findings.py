@@ -28,8 +28,13 @@ DEGRADATIONS = {"blur": "Blur", "mask": "Masking"}
 
 def sd3(found: Numbers) -> list[str]:
     """Does fine-tuning help, do samples show their caption, which mean and which captions are best?"""
-    told = [fine_tuning(found), following(found), *(which_mean(found, c) for c in CAPTIONS), captions(found)]
-    return [sentence for sentence in told if sentence]
+    sentences = [
+        fine_tuning(found),
+        following(found),
+        *(which_mean(found, c) for c in CAPTIONS),
+        captions(found),
+    ]
+    return [sentence for sentence in sentences if sentence]
 
 
 def fine_tuning(found: Numbers) -> str | None:
@@ -109,32 +114,32 @@ def denoising(found: Numbers) -> list[str]:
         return beside("_ci95", 2)(found, f"{method}_{noise}_psnr") + " dB"
 
     best, classical = (max(names, key=psnr.get) for names in (psnr, psnr.keys() & set(CLASSICAL)))
-    told = [
+    sentences = [
         f"**Best denoiser: {METHODS[best]}**, {shown(best)} on {noise} noise, against {shown(classical)} of the "
         f"best classical method ({METHODS[classical]})."
     ]
     if "v2_imputed" in psnr:
-        told.append(
+        sentences.append(
             f"**A diffusion model expects unclipped noise**: {shown('v2')} on clipped noise, "
             f"{shown('v2_imputed')} with clipped pixels imputed."
         )
-    return told
+    return sentences
 
 
 def ddpm(found: Numbers) -> list[str]:
     """How well one image is learnt, and whether samples show what they are asked for."""
-    told = []
+    sentences = []
     single = [f"{found[k]:.1f} dB ({SETTING_NAMES[s]})" for s in SINGLE if (k := f"{s}_best_psnr") in found]
     if single:
-        told.append(f"**A model of one image reproduces it**: {', '.join(single)}.")
+        sentences.append(f"**A model of one image reproduces it**: {', '.join(single)}.")
     asked = [
         f"{SETTING_NAMES[s]} {100 * found[k]:.1f} % (real test images {100 * found[f'{s}_real_accuracy']:.1f} %)"
         for s in CONDITIONAL
         if (k := f"{s}_accuracy") in found
     ]
     if asked:
-        told.append(f"**Samples show what is asked for**, by their class accuracy: {'; '.join(asked)}.")
-    return told
+        sentences.append(f"**Samples show what is asked for**, by their class accuracy: {'; '.join(asked)}.")
+    return sentences
 
 
 def half_sigmas(found: Numbers) -> list[float]:
@@ -168,17 +173,17 @@ def memorisation(found: Numbers) -> list[str]:
 
 def cold(found: Numbers) -> list[str]:
     """What is restored of images that were degraded without noise; keys `<degradation>_<step>_psnr`."""
-    told = []
+    sentences = []
     for key, name in DEGRADATIONS.items():
         steps = ("degraded", "restored", "fully_degraded", "walked_back")
         values = [found.get(f"{key}_{step}_psnr") for step in steps]
         if None not in values:
             half, restored, full, back = (f"{value:.1f}" for value in values)
-            told.append(
+            sentences.append(
                 f"**{name}**: one step from half strength takes {half} to {restored} dB, walking back from full "
                 f"strength {full} to {back} dB."
             )
-    return told
+    return sentences
 
 
 def logit_means(found: Numbers) -> dict[str, float]:

@@ -72,7 +72,7 @@ def fields(summary: Mapping[str, float], params: Mapping[str, Any], root: Path) 
         "machine": made_with.machine(),
         "density_table": study_tables.densities(part(summary, "sd3")),
         "published_note": published_note(params["finetune"]["density"]["convention"]),
-        **{f"{study}_findings": bullets(sentences) for study, sentences in told(summary).items()},
+        **{f"{study}_findings": bullets(sentences) for study, sentences in by_study(summary).items()},
     }
     if not summary["sd3_comparable_with_published"]:
         values["profile_note"] = MINIATURE
@@ -85,7 +85,7 @@ def fields(summary: Mapping[str, float], params: Mapping[str, Any], root: Path) 
     return values | tables(summary) | _tables_of_files(root)
 
 
-def told(summary: Mapping[str, float]) -> dict[str, list[str]]:
+def by_study(summary: Mapping[str, float]) -> dict[str, list[str]]:
     """The findings of every study, in the order of the report; empty for one that was not run."""
     studies = {
         "sd3": findings.sd3,
@@ -129,14 +129,14 @@ def scored(summary: Mapping[str, float], study: str) -> dict[str, float]:
 
 def results_text(summary: Mapping[str, float]) -> str:
     """Findings and tables of all studies, for the terminal."""
-    sentences = [sentence for study in told(summary).values() for sentence in study]
+    sentences = [sentence for study in by_study(summary).values() for sentence in study]
     shown = [v for k, v in tables(summary).items() if k not in ("measures_table", "captioning_source")]
     return "\n\n".join([bullets(sentences), *shown])
 
 
 def headline_text(summary: Mapping[str, float]) -> str:
     """The main table and the first finding of three studies, for the README."""
-    found, sentences = tables(summary), told(summary)
+    found, sentences = tables(summary), by_study(summary)
     names = {"sd3": "SD3 LoRA", "denoising": "Denoising", "captioning": "Captioning"}
     first = [f"{name}: {sentences[study][0]}" for study, name in names.items() if sentences[study]]
     return "\n\n".join([found.get("fid_table", ""), found.get("table_note", ""), bullets(first)]).strip()

@@ -21,7 +21,7 @@ WIDTH = 7.2  # inches; the width of a page in the report
 
 TEXT, MUTED, GRID = "#1c2230", "#667085", "#e4e7ec"
 COLOURS = {"pretrained": "#8a93a3", "minus": "#0072b2", "zero": "#d98200", "plus": "#009e73"}
-"""Of the columns of the SD3 study: told apart by the colour-blind too (Okabe and Ito)."""
+"""Of the columns of the SD3 study; the colour-blind can tell them apart too (Okabe and Ito)."""
 LINE_STYLES = {"blip2": "-", "llama3": (0, (4, 2))}
 
 
