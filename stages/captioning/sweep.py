@@ -54,7 +54,8 @@ def main(stage: Stage) -> None:
         if made.refused:
             print(f"{cell.name}: refused, {made.refused}")
     write_csv(TABLE, pd.DataFrame(rows))
-    write_bytes(GRID, png_bytes(rows_sheet(sweep_cells.sheet_rows(pictures, settings.shown))))
+    shown = sweep_cells.sheet_rows(pictures, settings.shown)
+    write_bytes(GRID, png_bytes(rows_sheet(shown, titles=prompts[: settings.shown])))
     stage.write_metrics(METRICS, metrics)
     stage.done(
         f"wrote {TABLE} and {GRID}, {len(cells)} cells of {len(ids)} images, {metrics['refused']} refused"

@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 
 from difflab.core.base import runtime
-from difflab.core.base.files import atomic_path, write_csv
+from difflab.core.base.files import png_bytes, write_bytes, write_csv
 from difflab.core.stage import Stage, run
 from difflab.ddpm.data.pixels import load_pixels
 from difflab.ddpm.evaluation import classical, denoisers
-from difflab.images.grid import grid
+from difflab.images.sheet import rows_sheet
 from difflab.images.store.image_store import ImageStore
 from difflab.metrics import restoration
 
@@ -31,7 +31,7 @@ def main(stage: Stage) -> None:
     }
     linear = classical.LinearDenoiser(train, params.sigma)
 
-    rows, shown = [], [test[:SHOWN]]
+    rows, shown = [], {"clean": test[:SHOWN]}
     for noise in denoisers.NOISES:
         clipped = noise == "clipped"
         noisy = denoisers.add_noise(test, ids, params.sigma, stage.params.seed, clipped)
@@ -44,25 +44,24 @@ def main(stage: Stage) -> None:
         )
         methods = {"linear": linear, **methods}
         methods |= {v: n for v, n in networks.items() if v == "v2" or clipped == params.clipped}
-        if clipped:  # v2 knows whole noise only
-            methods["v2_uncut"] = partial(denoisers.restore_cut, networks["v2"], sigma=params.sigma)
+        if clipped:  # v2 expects unclipped noise
+            methods["v2_imputed"] = partial(denoisers.restore_cut, networks["v2"], sigma=params.sigma)
         qualities = {"noisy": restoration.compare(test, noisy, cut=clipped)}
+        if clipped == params.clipped:
+            shown["noisy"] = noisy[:SHOWN]
         for name, restore in methods.items():
             restored = restore(noisy)
             qualities[name] = restoration.compare(test, restored)
             if clipped == params.clipped:
-                shown.append(np.clip(restored[:SHOWN], 0, 1))
-        if clipped == params.clipped:
-            shown.insert(1, np.clip(noisy[:SHOWN], 0, 1))
+                shown[name] = restored[:SHOWN]
         rows += [
             {"noise": noise, "method": name, "n": len(ids), **q.metrics("")} for name, q in qualities.items()
         ]
 
     table = pd.DataFrame(rows).rename(columns=lambda name: name.removeprefix("_"))
     write_csv("plots/denoise_score.csv", table.assign(sigma=params.sigma, rule=restoration.SETTINGS))
-    with atomic_path("plots/grids/denoise.png") as temporary:
-        tiles = [np.rint(255 * image).astype(np.uint8) for row in shown for image in row]
-        grid(tiles, ncols=SHOWN).save(temporary)
+    sheet = [(name, np.rint(255 * np.clip(row, 0, 1)).astype(np.uint8)) for name, row in shown.items()]
+    write_bytes("plots/grids/denoise.png", png_bytes(rows_sheet(sheet)))
     metrics = {"n": len(ids), "sigma": params.sigma}
     for row in table.to_dict("records"):
         metrics |= {

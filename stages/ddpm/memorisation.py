@@ -4,23 +4,22 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 
 from difflab.core.base import rng
-from difflab.core.base.files import atomic_path
+from difflab.core.base.files import png_bytes, write_bytes
 from difflab.core.stage import Stage, run
 from difflab.ddpm.data.pixels import load_pixels
 from difflab.ddpm.evaluation.memorisation import memory
-from difflab.ddpm.settings import DATASETS, SINGLE
+from difflab.ddpm.settings import DATASETS, SETTING_NAMES, SINGLE
 from difflab.images.generated_reader import GeneratedImages
-from difflab.images.grid import grid
+from difflab.images.sheet import rows_sheet
 from difflab.images.store.image_store import ImageStore
 
 
 def main(stage: Stage) -> None:
     params = stage.params.memorisation
     metrics: dict[str, float] = {}
-    tiles: list[np.ndarray] = []
+    rows: list[tuple[str, list[np.ndarray]]] = []
     for setting in params.settings:
         trained = stage.params.ddpm[setting]
         store = ImageStore(f"data/images/{DATASETS[setting]}")
@@ -38,24 +37,22 @@ def main(stage: Stage) -> None:
         found = memory(samples, train, unseen)
         metrics |= {f"{setting}_{name}": value for name, value in found.metrics().items()}
         metrics |= {f"{setting}_n": len(samples), f"{setting}_compared_with": n}
+        pairs: list[np.ndarray] = []
         for row in np.argsort(found.ratio)[: params.pairs]:
-            pair = images[row], train[found.train.rows[row]].permute(1, 2, 0).numpy()
-            tiles += [resized(image) for image in pair]
-    with atomic_path("plots/memorisation.png") as temporary:
-        grid(tiles, ncols=2 * params.pairs).save(temporary)
+            pairs += images[row], train[found.train.rows[row]].permute(1, 2, 0).numpy()
+        rows.append((SETTING_NAMES[setting], pairs))
+    titles = ["sample", "training"] * params.pairs
+    write_bytes("plots/memorisation.png", png_bytes(rows_sheet(rows, titles=titles)))
     stage.write_metrics("metrics/memorisation.json", metrics)
-    shares = ", ".join(f"{setting} {metrics[f'{setting}_copied_share']:.0%}" for setting in params.settings)
-    stage.done(f"wrote metrics/memorisation.json; copies among the samples: {shares}")
+    shares = ", ".join(
+        f"{setting} {metrics[f'{setting}_memorised_share']:.0%}" for setting in params.settings
+    )
+    stage.done(f"wrote metrics/memorisation.json; memorised samples: {shares}")
 
 
 def drawn(ids: list[str], n: int, seed: int) -> list[str]:
     """`n` of the ids, so that training and held-out images are equally many."""
     return sorted(rng.numpy_rng(seed, "memorisation").choice(ids, n, replace=False).tolist())
-
-
-def resized(image: np.ndarray, side: int = 64) -> np.ndarray:
-    """One size for the contact sheet, pixel by pixel."""
-    return np.asarray(Image.fromarray(image).resize((side, side), Image.Resampling.NEAREST))
 
 
 if __name__ == "__main__":

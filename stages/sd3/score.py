@@ -5,6 +5,7 @@ import pandas as pd
 
 from difflab.core.base.files import png_bytes, write_bytes, write_csv, write_parquet
 from difflab.core.stage import Stage, run
+from difflab.images.captions import read_captions
 from difflab.images.generated_reader import GeneratedImages
 from difflab.images.grid import grid
 from difflab.images.store.image_store import ImageStore
@@ -41,6 +42,8 @@ def main(stage: Stage) -> None:
     prompts = store.split(generate.split)[: generate.grid_images]
     picture = grid([np.asarray(image) for image in store.read(prompts)], ncols=8)
     write_bytes("plots/grids/real.png", png_bytes(picture))
+    captions = {c: read_captions(f"data/captions/{c}.parquet", c)["caption"].loc[prompts] for c in CAPTIONS}
+    write_csv("data/scores/prompts.csv", pd.DataFrame(captions).rename_axis("id").reset_index())
 
     metrics = scores.summarise(table) | {"n": n, "seeds": len(generate.seeds), "floor_n": len(floor)}
     metrics |= {"reference_n": len(judge.reference), "dim": judge.extractor.dim}

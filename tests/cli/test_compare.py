@@ -13,11 +13,11 @@ import yaml
 from difflab.cli.compare import Result, compare, group, older, read, score, verdict
 from difflab.core.base.errors import DifflabError
 
-CELL = "minus_blip2_fid"
+CELL = "sd3_minus_blip2_fid"
 
 
 def result(name, fid, std=0.5, seed=0, rank=4, seeds=2):
-    summary = {CELL: fid, f"{CELL}_std": std, "seeds": seeds}
+    summary = {CELL: fid, f"{CELL}_std": std, "sd3_seeds": seeds}
     return Result(name, {"seed": 0, "finetune.seed": seed, "finetune.lora.rank": rank}, summary)
 
 
@@ -65,24 +65,24 @@ def test_one_seed_says_nothing():
 
 def test_the_series_and_the_denoisers_are_compared_too():
     def run(name, scale, **summary):
-        return Result(name, {"seed": 0, "scale": scale}, {"seeds": 2, **summary})
+        return Result(name, {"seed": 0, "scale": scale}, {"sd3_seeds": 2, **summary})
 
-    kept = {"denoise_score_v1_clipped_psnr": 24.4, "denoise_score_noisy_clipped_psnr": 15.0}
+    kept = {"denoising_v1_clipped_psnr": 24.4, "denoising_noisy_clipped_psnr": 15.0}
     page = compare([
-        run("base", 3, ddpm_score_text_fid=6.63, ddpm_score_text_floor_fid=3.6, ddpm_score_text_accuracy=1.0, **kept),
-        run("far", 5, ddpm_score_text_fid=15.29, ddpm_score_text_floor_fid=3.6, ddpm_score_text_accuracy=0.99, **kept),
+        run("base", 3, ddpm_text_fid=6.63, ddpm_text_floor_fid=3.6, ddpm_text_accuracy=1.0, **kept),
+        run("far", 5, ddpm_text_fid=15.29, ddpm_text_floor_fid=3.6, ddpm_text_accuracy=0.99, **kept),
     ])  # fmt: skip
     rows = {line.split("|")[1].strip(): line for line in page.splitlines() if line.startswith("| ")}
-    assert "+8.66, one seed" in rows["ddpm_score_text_fid"]
-    assert "-1, one seed" in rows["ddpm_score_text_accuracy"]
-    assert "+0, the same" in rows["denoise_score_v1_clipped_psnr"]
+    assert "+8.66, one seed" in rows["ddpm_text_fid"]
+    assert "-1, one seed" in rows["ddpm_text_accuracy"]
+    assert "+0, the same" in rows["denoising_v1_clipped_psnr"]
     assert not [name for name in rows if "floor" in name or "noisy" in name]
 
 
 def test_the_page_names_what_changed_and_shows_each_difference():
     page = compare([result("base", 8.0), result("wide", 5.0, rank=8), result("wide-2", 5.2, rank=8, seed=1)])
     assert "wide, wide-2: finetune.lora.rank 4 -> 8" in page
-    assert "| minus_blip2_fid | 8 ± 0.5 | 5.1 ± 0.14 | -2.9, within seeds |" in page
+    assert "| sd3_minus_blip2_fid | 8 ± 0.5 | 5.1 ± 0.14 | -2.9, within seeds |" in page
     assert "over training seeds where several are given, else over generation seeds" in page
 
 
@@ -106,12 +106,12 @@ def repository(tmp_path, monkeypatch):
     (tmp_path / "params.yaml").write_text("seed: 0\nrank: 4\n")
     (tmp_path / "metrics").mkdir()
     summary = tmp_path / "metrics" / "summary.json"
-    summary.write_text(json.dumps({CELL: 8.0, "seeds": 1}))
+    summary.write_text(json.dumps({CELL: 8.0, "sd3_seeds": 1}))
     git = ["git", "-c", "user.name=t", "-c", "user.email=t@t"]
     dvc = [sys.executable, "-m", "dvc", "init", "-q"]
     for command in (["git", "init", "-q"], dvc, [*git, "add", "."], [*git, "commit", "-qm", "result"]):
         subprocess.run(command, check=True, env=None)
-    summary.write_text(json.dumps({CELL: 6.0, "seeds": 1}))
+    summary.write_text(json.dumps({CELL: 6.0, "sd3_seeds": 1}))
 
 
 @pytest.mark.usefixtures("repository")

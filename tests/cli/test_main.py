@@ -87,12 +87,12 @@ def test_before_the_first_run_the_answer_is_one_line(difflab, command):
 
 
 def test_readme_is_refreshed_and_checked(difflab, tmp_path):
+    from cli.test_readme import SUMMARY
     from difflab.cli.readme import BEGIN, END
     from difflab.core.base.files import write_json
 
     (tmp_path / "README.md").write_text(f"# A\n{BEGIN}\n{END}\n")
-    means = {"minus_logit_mean": -0.5, "zero_logit_mean": 0.0, "plus_logit_mean": 0.5}
-    write_json(tmp_path / "metrics" / "summary.json", {"n": 150, "pretrained_blip2_fid": 81.25, **means})
+    write_json(tmp_path / "metrics" / "summary.json", SUMMARY)
     code, _, err = difflab("readme", "--check")
     assert code == 1
     assert "run `difflab readme`" in err

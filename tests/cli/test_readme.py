@@ -5,12 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from difflab.cli.readme import BEGIN, END, refreshed, results_table
+from difflab.cli.readme import BEGIN, END, refreshed, results
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import write_json
 
-MEANS = {"minus_logit_mean": -0.5, "zero_logit_mean": 0.0, "plus_logit_mean": 0.5}
-SUMMARY = {"n": 150, "seeds": 1, "pretrained_blip2_fid": 81.25, **MEANS}
+MEANS = {"sd3_minus_logit_mean": -0.5, "sd3_zero_logit_mean": 0.0, "sd3_plus_logit_mean": 0.5}
+SUMMARY = {
+    "sd3_n": 150, "sd3_seeds": 1, "sd3_dim": 96, "sd3_comparable_with_published": 0, "sd3_best_fid": 9.0,
+    "sd3_largest_fid_ratio_to_pretrained": 0.25, "sd3_pretrained_blip2_fid": 81.25, **MEANS,
+}  # fmt: skip
 
 
 @pytest.fixture
@@ -19,11 +22,12 @@ def summary(tmp_path):
     return tmp_path / "summary.json"
 
 
-def test_the_table_is_that_of_the_report(summary):
-    from difflab.report import tables
-
-    assert results_table(summary) == tables.results_table(SUMMARY)
-    assert "81.2" in results_table(summary)
+def test_the_table_and_the_finding_are_those_of_the_summary(summary):
+    text = refreshed(f"{BEGIN}\n{END}", summary)
+    assert "| pretrained | 81.2 | – | 80.0 | 88.2 |" in text
+    assert "\n- SD3 LoRA: **Fine-tuning brings the samples nearer" in text
+    assert "to at most 25 %" in text
+    assert "FID of 150 generated images for each cell and seed, one generation seed, 96-dimensional" in text
 
 
 def test_only_what_stands_between_the_markers_changes(summary):
@@ -43,7 +47,7 @@ def test_missing_markers_are_an_error(summary, text):
 
 def test_no_results_is_one_line(tmp_path):
     with pytest.raises(DifflabError, match="run `dvc repro`"):
-        results_table(tmp_path / "summary.json")
+        results(tmp_path / "summary.json")
 
 
 def test_the_readme_of_the_repository_has_its_markers(root):

@@ -10,8 +10,7 @@ from PIL import Image
 from difflab.captioning import answer
 from difflab.core.base import rng
 from difflab.core.base.files import png_bytes, write_bytes, write_csv, write_json
-from difflab.report import captioning_report
-from difflab.report.inputs import CAPTIONER_STAGES
+from difflab.report.summary import metrics_file
 
 SEEDS = range(5)
 SHARES = {"original": 0.0, "mixed": 0.75, "synthetic": 1.0}
@@ -57,8 +56,8 @@ def write_caption_inputs(root: Path) -> None:
         "mix": mix,
         "caption_score": answer.summarise(scores, runs(scores), seed=0, resamples=20),
     }
-    write_csv(root / captioning_report.RUNS, runs(scores))
-    for stage in CAPTIONER_STAGES:
-        write_json(root / "metrics" / f"{stage}.json", metrics[stage])
-    for path in (captioning_report.SHEET, captioning_report.GRID):
+    write_csv(root / "plots/captioner/scores.csv", runs(scores))
+    for stage, values in metrics.items():
+        write_json(root / metrics_file(stage), values)
+    for path in ("plots/synthetic.png", "plots/sweep.png"):
         write_bytes(root / path, png_bytes(Image.new("RGB", (8, 8))))

@@ -7,16 +7,25 @@ from PIL import Image
 
 from difflab.core.base.files import png_bytes, write_bytes, write_csv, write_json
 from difflab.ddpm.settings import CONDITIONAL, SETTINGS, SINGLE
-from difflab.report.inputs import DDPM_STAGES
+from difflab.report.summary import metrics_file
 
-PSNR = {"noisy": 14.8, "tv": 22.1, "nlm": 22.6, "linear": 23.4, "v0": 24.5, "v1": 25.6, "v2": 25.2}
+PSNR = {
+    "noisy": 14.8,
+    "tv": 22.1,
+    "nlm": 22.6,
+    "linear": 23.4,
+    "v0": 24.5,
+    "v1": 25.6,
+    "v2": 24.2,
+    "v2_imputed": 25.2,
+}
 
 
 def denoise_score() -> dict[str, float]:
     """v0 and v1 have no value for unclipped noise, which they were not trained on."""
     scores: dict[str, float] = {"n": 1017, "sigma": 0.2}
     for method, psnr in PSNR.items():
-        for noise in ("clipped",) if method in ("v0", "v1") else ("clipped", "unclipped"):
+        for noise in ("clipped",) if method in ("v0", "v1", "v2_imputed") else ("clipped", "unclipped"):
             value = psnr - (noise == "unclipped")
             scores |= {f"{method}_{noise}_psnr": value, f"{method}_{noise}_psnr_ci95": 0.08}
             scores |= {f"{method}_{noise}_ssim": value / 30, f"{method}_{noise}_ssim_ci95": 0.004}
@@ -47,7 +56,7 @@ def memorisation() -> dict[str, float]:
     return {
         f"{setting}_{name}": value
         for setting, row in values.items()
-        for name, value in zip(("median_ratio", "copied_share"), row, strict=True)
+        for name, value in zip(("median_ratio", "memorised_share"), row, strict=True)
     }
 
 
@@ -96,9 +105,8 @@ PICTURES = (
 
 def write_series_inputs(root: Path) -> None:
     """Metrics, tables and pictures of every stage of the DDPM series, below `root`."""
-    for stage in DDPM_STAGES:
-        values = METRICS.get(stage, {"accuracy": 0.9164, "n": 1017})
-        write_json(root / "metrics" / f"{stage.replace('@', '/')}.json", values)
+    for stage, values in METRICS.items():
+        write_json(root / metrics_file(stage), values)
     write_csv(root / "plots/anatomy.csv", anatomy())
     for path in PICTURES:
         write_bytes(root / path, png_bytes(Image.new("RGB", (4, 4))))

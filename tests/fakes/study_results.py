@@ -13,7 +13,7 @@ from difflab.core.base import rng
 from difflab.core.base.files import png_bytes, sha256_bytes, write_bytes, write_csv, write_json, write_zip
 from difflab.miniature.pictures.blend import ATTRIBUTES
 from difflab.miniature.words.vocabulary import DIGIT, PHOTO
-from difflab.report.inputs import METRIC_STAGES
+from difflab.report.summary import PREFIXES
 from difflab.sd3.cells import ADAPTERS, CAPTIONS, FINE_TUNED
 from difflab.sd3.scoring import scores
 from fakes.captioning_results import write_caption_inputs
@@ -109,7 +109,7 @@ def write_inputs(root: Path) -> None:
     for captions in CAPTIONS:
         for adapter in ADAPTERS:
             grid = root / "plots/grids" / f"{adapter}-{captions}.png"
-            write_bytes(grid, png_bytes(Image.fromarray(picture(grid.name, 32))))
+            write_bytes(grid, png_bytes(Image.fromarray(picture(grid.name, 530))))
         for adapter in FINE_TUNED:
             write_metrics(root, f"finetune/{captions}-{adapter}", {"val_loss": 0.6, "note": "text"})
             step = np.arange(10, 110, 10)
@@ -117,13 +117,21 @@ def write_inputs(root: Path) -> None:
             columns = {"step": step, "train_loss": 1 / step, "val_loss": held_out}
             columns |= {f"val_loss_sigma_{s}": held_out * (1 + s) for s in (0.1, 0.5, 0.9)}
             write_csv(root / f"plots/finetune/{captions}-{adapter}.csv", pd.DataFrame(columns))
-    write_bytes(root / "plots/grids/real.png", png_bytes(Image.fromarray(picture("real", 32))))
+    write_bytes(root / "plots/grids/real.png", png_bytes(Image.fromarray(picture("real", 530))))
+    prompts = {
+        "id": IDS[:4],
+        "blip2": [f"a short prompt {i}" for i in range(4)],
+        "llama3": ["a long one"] * 4,
+    }
+    write_csv(root / "data/scores/prompts.csv", pd.DataFrame(prompts))
     curves = {"guidance_curve": {"guidance_scale": [1, 3, 5]}, "step_curve": {"step": [0, 50, 100]}}
     for stage, points in curves.items():
         write_csv(root / f"plots/{stage}.csv", pd.DataFrame(points | {"n": 100, "fid": [60, 7, 9]}))
-    for stage in METRIC_STAGES:
-        if stage != "score":
-            write_metrics(root, stage, {"digit_accuracy": 0.97, "n": 1500})
+    for stage in PREFIXES:
+        if stage not in ("score", *(f"finetune@{c}-{a}" for c in CAPTIONS for a in FINE_TUNED)):
+            write_metrics(root, stage.replace("@", "/"), {"digit_accuracy": 0.97, "n": 1500})
+    write_metrics(root, "guidance_curve", {"n": 100, "best_guidance_scale": 3})
+    write_metrics(root, "step_curve", {"n": 100, "first_fid": 60.0, "last_fid": 9.0})
     write_series_inputs(root)
     write_caption_inputs(root)
 

@@ -4,9 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from difflab.report import figures, style
-from difflab.report.summary import summarise
+from difflab.captioning import answer
+from difflab.images.grid import grid
+from difflab.report import drawing, figures, style
+from difflab.report.summary import part, summarise
+from difflab.sd3.cells import ADAPTERS
 from difflab.training.params import DensityParams
+from fakes.captioning_results import images, runs
 from fakes.study_results import write_inputs
 
 MEANS = {"minus": -0.5, "zero": 0.0, "plus": 0.5}
@@ -14,10 +18,8 @@ MEANS = {"minus": -0.5, "zero": 0.0, "plus": 0.5}
 
 @pytest.fixture
 def summary(tmp_path):
-    from difflab.report.inputs import Inputs
-
     write_inputs(tmp_path)
-    return summarise(Inputs(tmp_path), MEANS, {"convention": "diffusers", "shift": 3.0}, False)
+    return part(summarise(MEANS, {"convention": "diffusers", "shift": 3.0}, False, tmp_path), "sd3")
 
 
 @pytest.mark.parametrize("mean", [-0.5, 0.0, 0.5])
@@ -42,7 +44,7 @@ def test_the_drawn_density_is_the_one_that_training_draws_from(mean, convention)
 
 
 def test_bars_stand_at_the_mean_of_each_cell(summary):
-    figure = figures.fid_by_cell(style.LIGHT, summary, MEANS)
+    figure = figures.fid_by_cell(summary, MEANS)
     for axis, captions in zip(figure.axes, ("blip2", "llama3"), strict=True):
         heights = [bar.get_height() for bar in axis.patches]
         assert heights == [summary[f"{a}_{captions}_fid"] for a in ("pretrained", *MEANS)]
@@ -52,17 +54,50 @@ def test_bars_stand_at_the_mean_of_each_cell(summary):
 def test_published_values_never_share_an_axis_with_this_run():
     rows = pd.DataFrame({"step": [0, 10, 0, 10], "fid": [9.0, 3.0, 11.0, 5.0]})
     known = [{"step": 0, "fid": 80.0}, {"step": 1000, "fid": 20.0}]
-    figure = figures.curve_beside_published(style.LIGHT, rows, known, "step", "step")
+    figure = figures.curve_beside_published(rows, known, "step", "step")
     ours, theirs = (axis.get_lines()[0].get_ydata() for axis in figure.axes)
     assert list(ours) == [10.0, 4.0]  # means over seeds
     assert list(theirs) == [80.0, 20.0]
     style.plt.close(figure)
 
 
-@pytest.mark.parametrize("theme", style.THEMES, ids=lambda theme: theme.name)
-def test_a_figure_has_the_same_bytes_every_time(tmp_path, summary, theme):
+def test_a_figure_has_the_same_bytes_every_time(tmp_path, summary):
     for name in ("a.png", "b.png"):
-        style.render(lambda t: figures.fid_by_cell(t, summary, MEANS), theme, tmp_path / name)
+        style.render(lambda: figures.fid_by_cell(summary, MEANS), tmp_path / name)
     content = (tmp_path / "a.png").read_bytes()
     assert content == (tmp_path / "b.png").read_bytes()
     assert b"tEXt" not in content  # no version, no date
+
+
+def test_captions_show_the_means_and_the_intervals_of_the_differences():
+    scores = images(["bleu_1", "rouge_l", "cider_d"])
+    metrics = answer.summarise(scores, runs(scores), seed=0, resamples=200)
+    figure = figures.captions_by_share(metrics, runs(scores))
+    names = [answer.MEASURE_NAMES[m] for m in ("bleu_1", "rouge_l", "cider_d")]
+    assert [axis.get_title() for axis in figure.axes] == names
+    axis = figure.axes[2]
+    assert len(axis.collections[0].get_offsets()) == 15  # what was not trained has no training set
+    bars = [container.lines for container in axis.containers]
+    points = [(line.get_xdata()[0], line.get_ydata()[0]) for line, _, _ in bars]
+    assert points == [(metrics[f"{d}_share"], metrics[f"{d}_cider_d"]) for d in answer.DATA]
+    ends = [bar.get_segments()[0][:, 1] for _, _, found in bars for bar in found]
+    for data, (low, high) in zip(("mixed", "synthetic"), ends, strict=True):
+        key = f"{data}_cider_d_difference"
+        base = metrics["original_cider_d"]
+        assert (low, high) == pytest.approx((base + metrics[f"{key}_low"], base + metrics[f"{key}_high"]))
+    style.plt.close(figure)
+
+
+def test_before_and_after_shows_the_first_tiles_of_every_grid_with_their_prompts(tmp_path):
+    columns = ["real", *(f"{adapter}-blip2" for adapter in ADAPTERS)]
+    for shade, name in enumerate(columns):
+        tiles = [np.full((64, 64, 3), 40 * shade + k, np.uint8) for k in range(9)]
+        grid(tiles, ncols=8).save(tmp_path / f"{name}.png")
+    prompts = pd.DataFrame({"id": list("abcdefghi"), "blip2": [f"prompt {k}" for k in range(9)]})
+    sheet = np.asarray(drawing.before_after(tmp_path, "blip2", prompts, MEANS))
+    side = 88 + 2
+    left, top = sheet.shape[1] - 5 * side, sheet.shape[0] - drawing.COMPARED * side
+    for row in range(drawing.COMPARED):
+        middle = [sheet[top + row * side + 40, left + column * side + 40, 0] for column in range(5)]
+        assert middle == [40 * column + row for column in range(5)]
+    assert drawing.before_after(tmp_path, "llama3", prompts, MEANS) is None

@@ -1,5 +1,6 @@
-"""The report, its tables and sentences, and metrics/summary.json."""
+"""The report: all that was found stands in it, and what does not exist is left out and listed."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -7,164 +8,129 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from difflab.core.base.files import png_bytes, write_bytes
-from difflab.report import report, style, tables, verdicts
-from difflab.report.document import Bullets, Picture, to_html, to_markdown
-from difflab.report.inputs import Inputs
-from difflab.report.summary import summarise
+from difflab.captioning import answer
+from difflab.core.base.files import png_bytes, read_json, write_bytes, write_json
+from difflab.core.params import load_params
+from difflab.report import drawing, report, style
+from difflab.report.summary import metrics_file, summarise
 from fakes.study_results import write_inputs
 
-MEANS = {"minus": -0.5, "zero": 0.0, "plus": 0.5}
-DENSITY = {"convention": "diffusers", "shift": 3.0}
-
-
-def summary_of(root: Path, density=DENSITY, comparable: bool = False) -> dict[str, float]:
-    return summarise(Inputs(root), MEANS, density, comparable)
-
-
-def build(root: Path, plots: Path) -> tuple[Inputs, list]:
-    inputs = Inputs(root)
-    summary = summarise(inputs, MEANS, DENSITY, False)
-    study = report.Study("tiny", "diffusers", 1.0, plots / "light", plots / "dark")
-    return inputs, report.build(inputs, summary, study)
+TITLES = [
+    "Findings", "Stable Diffusion 3 with LoRA", "Denoising", "DDPM series", "Process analysis", "Memorisation",
+    "Cold diffusion", "Captioning with synthetic data", "How it was made",
+]  # fmt: skip
 
 
 @pytest.fixture
-def quick(monkeypatch):
-    """Figures are drawn but saved as one pixel; test_figures.py looks at the saved ones."""
+def params(root):
+    return load_params(root / "params.yaml").model_dump(mode="json")
 
-    def render(draw, theme, path):
-        style.plt.close(draw(theme))
+
+@pytest.fixture
+def study(tmp_path, monkeypatch) -> Path:
+    """Inputs of a finished study; figures are saved as one pixel (test_figures.py looks at real ones)."""
+
+    def render(draw, path):
+        style.plt.close(draw())
         write_bytes(path, png_bytes(Image.new("RGB", (1, 1))))
 
-    monkeypatch.setattr(style, "render", render)
-
-
-@pytest.fixture
-def root(tmp_path) -> Path:
+    monkeypatch.setattr(drawing, "render", render)
     write_inputs(tmp_path)
     return tmp_path
 
 
-def test_the_summary_is_flat_finite_and_holds_every_stage(root):
-    summary = summary_of(root)
-    assert all(isinstance(v, int | float) and v == v for v in summary.values())
-    assert summary["minus_blip2_fid"] == 8.5
-    assert summary["caption_llama3_digit_accuracy"] == 0.97
-    assert summary["finetune_blip2_minus_val_loss"] == 0.6
-    assert "finetune_blip2_minus_note" not in summary
+def written(folder: Path, params, comparable: bool = False) -> str:
+    density = params["finetune"]["density"]
+    summary = summarise(params["logit_mean"], density, comparable, folder)
+    drawn = folder / "plots/report"
+    missing = drawing.draw(summary, drawn, density["logit_std"], density["convention"], folder)
+    return report.write(summary, params, missing, folder)
 
 
-def test_the_summary_names_the_headlines_of_the_study(root):
-    summary = summary_of(root)
-    assert summary["best_fid"] == 7.5
-    assert summary["largest_fid_ratio_to_pretrained"] == pytest.approx(9.5 / 61.5)
-    assert summary["lowest_fine_tuned_digit_accuracy"] == pytest.approx(0.955)
+def titles(text: str) -> list[str]:
+    return re.findall(r"^## (.+)", text, re.M)
 
 
-def test_the_table_stands_beside_the_published_one(root):
-    rows = tables.results_table(summary_of(root)).splitlines()
-    assert rows[2] == "| pretrained | 60.5 ± 0.7 | 61.5 ± 0.7 | 80.0 | 88.2 |"
-    assert rows[3] == "| m = −0.5 | 8.50 ± 0.71 | 9.50 ± 0.71 | 24.3 | 31.1 |"
-    assert rows[5] == "| m = 0.5 | 8.00 ± 0.71 | 9.00 ± 0.71 | 32.0 | 31.6 |"
-    assert rows[6] == "| real images (floor) | 2.50 | 2.50 | – | – |"
+def test_every_study_has_its_findings_tables_and_pictures(study, params):
+    text = written(study, params)
+    assert titles(text) == TITLES
+    assert text.count("\n### [") == 7  # a group of findings for each study
+    pictures = re.findall(r"!\[[^\]]*\]\(\.\./([^)]+)\)", text)
+    assert len(pictures) == len(set(pictures)) > 25
+    assert all((study / path).is_file() for path in pictures)
+    assert not re.search(r"\{\w+\}|\bnan\b|\bNone\b", text)
 
 
-def test_on_sigma_the_published_columns_change_places(root):
-    rows = tables.results_table(summary_of(root, {"convention": "sigma", "shift": 3.0})).splitlines()
-    assert rows[3].endswith("| 32.0 | 31.6 |")
-    assert rows[5].endswith("| 24.3 | 31.1 |")
+def test_values_of_a_miniature_are_not_said_to_compare(study, params):
+    assert "do **not** compare" in written(study, params)
+    assert "do **not** compare" not in written(study, params, comparable=True)
 
 
-def test_a_miniature_says_that_its_values_do_not_compare(root):
-    assert "do **not** compare" in tables.results_table(summary_of(root))
-    assert "do **not** compare" not in tables.results_table(summary_of(root, comparable=True))
+def test_leaks_stand_beside_those_of_the_reference(study, params):
+    text = written(study, params)
+    assert "variations of 478 of 480 titles (2 in quarantine)" in text
+    assert "relative in training or validation: 0. " in text
+    assert "it would be 191 of 191." in text
 
 
-def test_the_table_says_n_seeds_and_dimension(root):
-    note = tables.table_note(summary_of(root))
-    assert "150 generated images" in note
-    assert "2 generation seeds (mean ± standard deviation)" in note
-    assert "96-dimensional" in note
+def test_a_vision_encoder_trained_here_is_said_to_know_the_digits(study, params):
+    for trained in (0, 1):
+        write_json(study / metrics_file("zoo_vision_encoder"), {"trained": trained})
+        assert ("vision encoder learnt classes" in written(study, params)) == bool(trained)
 
 
-def test_the_median_sigma_of_each_column_is_shown(root):
-    rows = tables.density_table(summary_of(root)).rows
-    assert rows[0] == ["m = −0.5", "0.5", "0.832", "more noise"]
-    assert rows[1] == ["m = 0", "0", "0.750", "in between"]
-    assert rows[2] == ["m = 0.5", "−0.5", "0.645", "less noise"]
+def test_parts_of_networks_are_listed_without_shapes_where_there_are_none(study, params):
+    rows = [line for line in written(study, params).splitlines() if "Conv2d" in line]
+    assert rows[0].replace("\N{NO-BREAK SPACE}", " ") == (
+        "| by class | in | Conv2d | 3 x 32 x 32 | 16 x 32 x 32 | 123,456 | 25.0 % |"
+    )
+    assert "| Conv2d |  |" in rows[1]
 
 
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [(61.04, "61.0"), (8.9, "8.90"), (0.4125, "0.412"), (123.4, "123"), (-0.02, "−0.0200")],
-)
-def test_numbers_have_three_digits(value, text):
-    assert tables.number(value) == text
-
-
-def test_a_difference_within_the_spread_is_not_called_established(root):
-    summary = summary_of(root)
-    assert "not established" in verdicts.which_mean(summary, "blip2")
-    apart = summary | {"zero_blip2_fid": 2.0}
-    assert "exceeds the spread" in verdicts.which_mean(apart, "blip2")
-    one_seed = {k: v for k, v in apart.items() if not k.endswith("_std")}
-    assert "one generation seed" in verdicts.which_mean(one_seed, "blip2")
-
-
-def test_a_cell_that_got_worse_is_said():
-    assert "does not help everywhere" in verdicts.fine_tuning({"largest_fid_ratio_to_pretrained": 1.2})
-
-
-def test_the_report_has_all_sections_and_pictures(root, tmp_path):
-    inputs, sections = build(root, tmp_path / "figures")
-    assert not inputs.missing
-    assert [s.title for s in sections] == [
-        "What this is", "Results", "What it answers", "Before and after", "Training", "Sigma densities",
-        "Guidance and steps", "Captions, models and data", "How the scores were made", "Denoising", "The DDPM series",
-        "What appears first", "Do samples copy training images?", "Cold diffusion",
-            "Does synthetic data help captioning?", "Options of sampling",
-    ]  # fmt: skip
-    study = sections[:9]  # test_ladder_report.py looks at the others
-    pictures = [b.path.name for s in study for b in s.blocks if isinstance(b, Picture)]
-    assert sorted(p for p in pictures if "-" not in p) == [
-        "fid_by_cell.png", "guidance_curve.png", "loss.png", "loss_by_sigma.png", "real.png",
-        "sigma_densities.png", "step_curve.png",
-    ]  # fmt: skip
-    assert len([p for p in pictures if "-" in p]) == 8
-
-
-def test_the_report_is_the_same_bytes_every_time(quick, root, tmp_path):
-    pages = []
-    for name in ("one", "two"):
-        _, sections = build(root, tmp_path / name)
-        pages.append(to_html(report.TITLE, sections))
-    assert pages[0] == pages[1]
-
-
-def test_without_any_input_the_report_says_what_to_run(quick, tmp_path):
-    inputs, sections = build(tmp_path, tmp_path / "figures")
-    text = to_markdown(report.TITLE, sections, tmp_path)
-    assert "No scores yet: run `dvc repro score`." in text
-    assert "`plots/finetune/blip2-minus.csv` is missing: run `dvc repro finetune@blip2-minus`" in text
-    assert "`plots/grids/pretrained-blip2.png` is missing: run `dvc repro generate_pretrained`" in text
-    assert len(inputs.missing) > 30
+def test_without_any_input_the_report_says_what_is_missing(tmp_path, params):
+    text = written(tmp_path, params)
+    assert titles(text) == ["Stable Diffusion 3 with LoRA", "How it was made", "Missing inputs"]
+    assert "`plots/finetune/blip2-minus.csv`: `dvc repro` makes it" in text
+    assert "`plots/grids/denoise.png`: `dvc repro` makes it" in text
 
 
 @pytest.mark.parametrize(
-    "gone", ["plots/score.csv", "metrics/score.json", "plots/step_curve.csv", "plots/finetune/blip2-zero.csv"]
+    ("gone", "title"),
+    [
+        ("metrics/denoise_score.json", "Denoising"),
+        ("metrics/caption_score.json", "Captioning with synthetic data"),
+        ("plots/step_curve.csv", "Stable Diffusion 3 with LoRA"),
+        ("plots/cold/mask.png", "Cold diffusion"),
+        ("plots/anatomy.csv", "Process analysis"),
+    ],
 )
-def test_one_absent_input_is_listed_and_the_rest_is_there(quick, root, tmp_path, gone):
-    (root / gone).unlink()
-    _, sections = build(root, tmp_path / "figures")
-    assert sections[-1].title == "Missing inputs"
-    (lines,) = (b.items for b in sections[-1].blocks if isinstance(b, Bullets))
-    assert any(line.startswith(f"`{gone}` is missing") for line in lines)
-    assert {"Before and after", "Sigma densities"} <= {s.title for s in sections}
+def test_one_absent_input_changes_its_own_section_only(study, params, gone, title):
+    def sections(text: str) -> dict[str, str]:
+        return {part.split("\n")[0]: part for part in text.split("\n## ")[1:]}
+
+    whole = sections(written(study, params))
+    (study / gone).unlink()
+    for drawn in (study / "plots/report").iterdir():
+        drawn.unlink()
+    rest = sections(written(study, params))
+    changed = {name for name in whole if rest.get(name, "").strip() != whole[name].strip()}
+    assert title in changed
+    assert changed <= {title, "Findings"}
 
 
-def test_the_report_imports_no_heavy_library(root):
+def test_the_headline_is_the_table_and_a_finding_of_three_studies(study, params):
+    summary = summarise(params["logit_mean"], params["finetune"]["density"], False, study)
+    text = report.headline_text(summary)
+    assert text.count("\n- ") == 3
+    assert "| pretrained | 60.5 ± 0.7 |" in text
+    everything = report.results_text(summary)
+    captions = read_json(study / metrics_file("caption_score"))
+    assert all(sentence in everything for sentence in answer.sentences(captions))
+    assert everything.count("| --- |") == 9
+
+
+def test_the_report_imports_no_heavy_library():
     heavy = "{'torch', 'transformers', 'diffusers', 'mlflow', 'peft'} & set(sys.modules)"
-    code = f"import sys, difflab.report.report, difflab.report.summary; print(*{heavy})"
+    code = f"import sys, difflab.report.report, difflab.report.drawing; print(*{heavy})"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert loaded.stdout.strip() == ""

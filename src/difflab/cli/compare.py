@@ -11,8 +11,8 @@ from typing import Any
 from difflab.core.base.errors import DifflabError
 from difflab.core.params.loading import dotted
 from difflab.metrics.spread import clear_difference
-from difflab.report.document import Table, markdown_table
-from difflab.report.inputs import CAPTIONER_STAGES, DDPM_STAGES
+from difflab.report.markdown import table
+from difflab.report.summary import PREFIXES, metrics_file, prefixed
 from difflab.sd3.cells import ADAPTERS, CAPTIONS
 
 SUMMARY = "metrics/summary.json"
@@ -21,8 +21,8 @@ SEEDS = ("seed", "finetune.seed")  # parameters that make a repetition, not anot
 SCORES = {"fid": 1.0, "digit_accuracy": 100.0, "photo_accuracy": 100.0}  # and the factor to show them with
 # Of the denoisers and the DDPM series, what is a score of ours: the rest is beside it for comparison.
 OTHERS = re.compile(
-    r"(denoise_score_v\w+_psnr|ddpm_score_(?!\w*(floor|real))\w+_(best_psnr|fid|kid|accuracy)|cold_\w+_(restored|walked_back)_psnr"
-    r"|caption_score_(original|mixed|synthetic|instruct)_(bleu_1|cider_d|both_correct))"
+    r"(denoising_v\w+_psnr|ddpm_(?!\w*(floor|real))\w+_(best_psnr|fid|kid|accuracy)|cold_\w+_(restored|walked_back)_psnr"
+    r"|captioning_(original|mixed|synthetic|instruct)_(bleu_1|cider_d|both_\w+))"
 )
 
 
@@ -85,16 +85,14 @@ def read(rev: str) -> Result:
 
 
 def _newer(rev: str | None) -> dict[str, float]:
-    """What the stages outside the fine-tuning wrote: it may be newer than the summary, which the report writes."""
+    """What the stages wrote: it may be newer than the summary, which the report writes."""
     import dvc.api
     from dvc.exceptions import PathMissingError
 
     found = {}
-    for stage in DDPM_STAGES + CAPTIONER_STAGES:
+    for stage in PREFIXES:
         with contextlib.suppress(PathMissingError, FileNotFoundError):
-            with dvc.api.open(f"metrics/{stage.replace('@', '/')}.json", rev=rev) as stream:
-                values = json.load(stream)
-            found |= {f"{stage.replace('@', '_')}_{name}": value for name, value in values.items()}
+            found |= prefixed(stage, json.loads(dvc.api.read(metrics_file(stage), rev=rev)))
     return found
 
 
@@ -141,7 +139,7 @@ def score(results: list[Result], name: str) -> Score | None:
     std = results[0].summary.get(f"{name}_std")
     if std is None:
         return Score(values[0], 0.0, 1)
-    return Score(values[0], std, int(results[0].summary.get("seeds", 1)))
+    return Score(values[0], std, int(results[0].summary.get("sd3_seeds", 1)))
 
 
 def verdict(before: Score, after: Score) -> str:
@@ -161,13 +159,15 @@ def compare(results: list[Result]) -> str:
     header = ["score", names[0], *(n for name in names[1:] for n in (name, "difference"))]
     rows = [row for name in _names(results) if (row := _row(groups, *name))]
     old = "\n".join(filter(None, map(_warning, results)))
-    parts = [_changes(groups, names), old, markdown_table(Table(header, rows)), _note(groups)]
+    parts = [_changes(groups, names), old, table(header, rows), _note(groups)]
     return "\n\n".join(filter(None, parts))
 
 
 def _names(results: list[Result]) -> Iterable[tuple[str, float]]:
     for kind, factor in SCORES.items():
-        yield from ((f"{adapter}_{captions}_{kind}", factor) for adapter in ADAPTERS for captions in CAPTIONS)
+        yield from (
+            (f"sd3_{adapter}_{captions}_{kind}", factor) for adapter in ADAPTERS for captions in CAPTIONS
+        )
     others = dict.fromkeys(name for result in results for name in result.summary if OTHERS.fullmatch(name))
     yield from ((name, 100.0 if name.endswith("accuracy") else 1.0) for name in others)
 

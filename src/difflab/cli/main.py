@@ -248,16 +248,16 @@ def compare(revs: tuple[str, ...]) -> None:
 
 @cli.command()
 def results() -> None:
-    """Print the table of results."""
-    from difflab.cli.readme import results_table
+    """Print findings and tables of the results that lie here."""
+    from difflab.cli.readme import results as text
 
-    click.echo(results_table())
+    click.echo(text())
 
 
 @cli.command()
 @click.option("--check", is_flag=True, help="Write nothing; fail where README.md is out of date.")
 def readme(check: bool) -> None:
-    """Write the table of results into README.md."""
+    """Write the main table and the findings into README.md."""
     from difflab.cli.readme import refreshed
     from difflab.core.base.files import write_text
 

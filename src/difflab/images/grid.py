@@ -30,3 +30,10 @@ def grid(images: Sequence[np.ndarray], ncols: int, padding: int = 2, min_side: i
         left = padding + (number % ncols) * (width + padding)
         canvas[top : top + height, left : left + width] = tile
     return Image.fromarray(canvas)
+
+
+def tiles(picture: np.ndarray, ncols: int, count: int, padding: int = 2) -> list[np.ndarray]:
+    """The first `count` images of what `grid` made in `ncols` columns; uint8 [side, side, 3] each."""
+    step = (picture.shape[1] - padding) // ncols
+    corners = [(padding + i // ncols * step, padding + i % ncols * step) for i in range(count)]
+    return [picture[top : top + step - padding, left : left + step - padding] for top, left in corners]

@@ -34,8 +34,13 @@ def contact_sheet(
     return canvas
 
 
-def rows_sheet(rows: Sequence[tuple[str, Sequence[np.ndarray]]], side: int = 64) -> Image.Image:
-    """Rows of pictures, the name of each row to its left.
+def rows_sheet(
+    rows: Sequence[tuple[str, Sequence[np.ndarray]]],
+    side: int = 64,
+    titles: Sequence[str] = (),
+    name_width: int = 240,
+) -> Image.Image:
+    """Rows of pictures, the name of each row to its left in at most `name_width` pixels, titles above the columns.
 
     Raises:
         DifflabError: no images.
@@ -43,15 +48,23 @@ def rows_sheet(rows: Sequence[tuple[str, Sequence[np.ndarray]]], side: int = 64)
     if not any(len(images) for _, images in rows):
         raise DifflabError("a sheet needs at least one image")
     font = ImageFont.load_default(_FONT_SIZE)
-    left = round(max(font.getlength(name) for name, _ in rows)) + 2 * _GAP
-    size = (left + max(len(images) for _, images in rows) * (side + 2), len(rows) * (side + 2) + 2)
-    canvas = Image.new("RGB", size, "white")
+    names = [wrapped(name, name_width, font) for name, _ in rows]
+    heads = [wrapped(title, side, font) for title in titles]
+    left = round(max(font.getlength(line) for lines in names for line in lines)) + 2 * _GAP
+    top = 2 + _LINE * max(map(len, heads), default=0)
+    heights = [max(side, _LINE * len(lines)) + 2 for lines in names]
+    width = left + max(len(images) for _, images in rows) * (side + 2)
+    canvas = Image.new("RGB", (width, top + sum(heights)), "white")
     draw = ImageDraw.Draw(canvas)
-    for row, (name, images) in enumerate(rows):
-        top = 2 + row * (side + 2)
-        draw.text((_GAP, top + (side - _LINE) // 2), name, _INK, font)
+    for column, lines in enumerate(heads):
+        draw.multiline_text((left + column * (side + 2), 0), "\n".join(lines), _INK, font, spacing=2)
+    for lines, height, (_, images) in zip(names, heights, rows, strict=True):
+        draw.multiline_text(
+            (_GAP, top + (side - _LINE * len(lines)) // 2), "\n".join(lines), _INK, font, spacing=2
+        )
         for column, image in enumerate(images):
             canvas.paste(scaled(image, side), (left + column * (side + 2), top))
+        top += height
     return canvas
 
 

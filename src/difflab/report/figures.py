@@ -1,4 +1,4 @@
-"""The figures of the report. Each takes tidy numbers and a theme, and returns a matplotlib figure."""
+"""The figures of the report. Each takes tidy numbers and returns a matplotlib figure."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,30 +6,31 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from difflab.report.style import LINE_STYLES, Theme, figure
+from difflab.captioning.answer import BASELINE, DATA, MEASURE_NAMES
+from difflab.report.style import COLOURS, LINE_STYLES, MUTED, TEXT, figure
 from difflab.report.tables import number
 from difflab.sd3.cells import ADAPTERS, CAPTION_NAMES, CAPTIONS, FINE_TUNED, adapter_name
 
 Curves = Mapping[tuple[str, str], pd.DataFrame]  # (captions, adapter) -> rows by step
 
 
-def fid_by_cell(theme: Theme, summary: Mapping[str, float], logit_means: dict[str, float]) -> Figure:
+def fid_by_cell(found: Mapping[str, float], logit_means: dict[str, float]) -> Figure:
     """Bars of FID with the spread over generation seeds, and the floor as a line."""
     result, axes = figure(columns=2, height=2.7, sharey=True)
     for axis, captions in zip(axes, CAPTIONS, strict=True):
         for x, adapter in enumerate(ADAPTERS):
-            value = summary.get(f"{adapter}_{captions}_fid")
+            value = found.get(f"{adapter}_{captions}_fid")
             if value is None:
                 continue
-            spread = summary.get(f"{adapter}_{captions}_fid_std")
-            bar = {"yerr": spread, "capsize": 3, "ecolor": theme.text} if spread is not None else {}
-            axis.bar(x, value, width=0.66, color=theme.cells[adapter], **bar)
+            spread = found.get(f"{adapter}_{captions}_fid_std")
+            bar = {"yerr": spread, "capsize": 3, "ecolor": TEXT} if spread is not None else {}
+            axis.bar(x, value, width=0.66, color=COLOURS[adapter], **bar)
             text = number(value)
             axis.annotate(
                 text, (x, value + (spread or 0)), (0, 3), textcoords="offset points", ha="center", size=8
             )
-        if "floor_fid" in summary:
-            axis.axhline(summary["floor_fid"], color=theme.text, linewidth=1, linestyle=(0, (2, 2)))
+        if "floor_fid" in found:
+            axis.axhline(found["floor_fid"], color=TEXT, linewidth=1, linestyle=(0, (2, 2)))
         axis.set_xticks(range(len(ADAPTERS)), [adapter_name(a, logit_means) for a in ADAPTERS])
         axis.set_title(CAPTION_NAMES[captions])
         axis.grid(axis="x", visible=False)
@@ -38,7 +39,7 @@ def fid_by_cell(theme: Theme, summary: Mapping[str, float], logit_means: dict[st
     return result
 
 
-def loss_curves(theme: Theme, curves: Curves, logit_means: dict[str, float]) -> Figure:
+def loss_curves(curves: Curves, logit_means: dict[str, float]) -> Figure:
     """Training loss (thin) and held-out loss (thick) by step, one panel for each kind of caption."""
     result, axes = figure(columns=2, height=2.7, sharey=True)
     for axis, captions in zip(axes, CAPTIONS, strict=True):
@@ -46,7 +47,7 @@ def loss_curves(theme: Theme, curves: Curves, logit_means: dict[str, float]) -> 
             rows = curves.get((captions, adapter))
             if rows is None:
                 continue
-            colour = theme.cells[adapter]
+            colour = COLOURS[adapter]
             axis.plot(rows.step, _smooth(rows.train_loss), color=colour, linewidth=0.9, alpha=0.55)
             if "val_loss" in rows:
                 held_out = rows.dropna(subset=["val_loss"])
@@ -60,7 +61,7 @@ def loss_curves(theme: Theme, curves: Curves, logit_means: dict[str, float]) -> 
     return result
 
 
-def loss_by_sigma(theme: Theme, curves: Curves, logit_means: dict[str, float]) -> Figure:
+def loss_by_sigma(curves: Curves, logit_means: dict[str, float]) -> Figure:
     """Held-out loss at each fixed sigma, one panel for each; solid lines BLIP-2, dashed lines Llama 3."""
     columns = sigma_columns(curves)
     result, axes = figure(columns=max(1, len(columns)), height=2.5)
@@ -68,13 +69,13 @@ def loss_by_sigma(theme: Theme, curves: Curves, logit_means: dict[str, float]) -
         for (captions, adapter), rows in curves.items():
             held_out = rows.dropna(subset=[column]) if column in rows else rows.iloc[:0]
             label = adapter_name(adapter, logit_means) if captions == CAPTIONS[0] else None
-            style = {"color": theme.cells[adapter], "linestyle": LINE_STYLES[captions], "linewidth": 1.3}
+            style = {"color": COLOURS[adapter], "linestyle": LINE_STYLES[captions], "linewidth": 1.3}
             axis.plot(held_out.step, held_out.get(column, []), label=label, **style)
         axis.set_title(f"\N{GREEK SMALL LETTER SIGMA} = {sigma:g}")
         axis.tick_params(labelsize=7)
         axis.locator_params(nbins=4)
     axes[0].set_ylabel("held-out loss")
-    result.supxlabel("training step", size=8.5, color=theme.text)
+    result.supxlabel("training step", size=8.5, color=TEXT)
     _legend(axes[-1], handlelength=1.2, fontsize=7)
     return result
 
@@ -91,9 +92,7 @@ def logit_normal_density(sigma: np.ndarray, mean: float, std: float, shift: floa
     return np.exp(-(z**2) / 2) / (std * np.sqrt(2 * np.pi) * sigma * (1 - sigma))
 
 
-def sigma_densities(
-    theme: Theme, logit_means: dict[str, float], std: float, shift: float, used: str
-) -> Figure:
+def sigma_densities(logit_means: dict[str, float], std: float, shift: float, used: str) -> Figure:
     """What the three means train, read in both sign conventions; the panel of the convention in use is
     marked."""
     sigma = np.linspace(0.002, 0.998, 500)
@@ -102,7 +101,7 @@ def sigma_densities(
         sign = 1 if convention == "sigma" else -1
         for adapter, mean in logit_means.items():
             density = logit_normal_density(sigma, sign * mean, std, shift)
-            axis.plot(sigma, density, color=theme.cells[adapter], label=adapter_name(adapter, logit_means))
+            axis.plot(sigma, density, color=COLOURS[adapter], label=adapter_name(adapter, logit_means))
         axis.set_title(f"convention: {convention}" + (" (this run)" if convention == used else ""))
         axis.set_xlabel("\N{GREEK SMALL LETTER SIGMA}   (0 image, 1 noise)")
         _legend(axis)
@@ -111,7 +110,7 @@ def sigma_densities(
 
 
 def curve_beside_published(
-    theme: Theme, rows: pd.DataFrame, known: Sequence[Mapping[str, float]], x: str, label: str
+    rows: pd.DataFrame, known: Sequence[Mapping[str, float]], x: str, label: str
 ) -> Figure:
     """FID by `x` of this run on the left, the published curve on the right; never on one axis."""
     result, axes = figure(columns=2, height=2.5)
@@ -119,11 +118,11 @@ def curve_beside_published(
     mean, spread = seeds.mean(), seeds.std(ddof=1)
     bars = spread.to_numpy() if spread.notna().all() else None
     axes[0].errorbar(
-        mean.index, mean.to_numpy(), yerr=bars, color=theme.cells["minus"], marker="o", ms=3.5, capsize=2
+        mean.index, mean.to_numpy(), yerr=bars, color=COLOURS["minus"], marker="o", ms=3.5, capsize=2
     )
     axes[0].set_title("this run")
     other = pd.DataFrame(list(known))
-    axes[1].plot(other[x], other.fid, color=theme.cells["pretrained"], marker="o", ms=3.5)
+    axes[1].plot(other[x], other.fid, color=COLOURS["pretrained"], marker="o", ms=3.5)
     axes[1].set_title("published, on its own scale")
     for axis in axes:
         axis.set_xlabel(label)
@@ -131,6 +130,39 @@ def curve_beside_published(
         axis.set_ylim(bottom=0)
     axes[0].set_ylabel("FID")
     return result
+
+
+def captions_by_share(found: Mapping[str, float], runs: pd.DataFrame) -> Figure:
+    """Each measure against the share of synthetic data: seeds, means, and the interval of the difference.
+
+    Args:
+        found: the metrics of `caption_score`.
+        runs: one row per run: `data`, `share` and the measures.
+    """
+    measures = [m for m in MEASURE_NAMES if f"{DATA[1]}_{m}_difference" in found]
+    rows = -(-len(measures) // 4)
+    result, axes = figure(columns=min(4, len(measures)), rows=rows, height=0.4 + 2.0 * rows, sharex=True)
+    trained = runs[runs["data"].isin(DATA)]
+    for axis, measure in zip(axes, measures, strict=False):
+        axis.axhline(found[f"{BASELINE}_{measure}"], color=TEXT, linewidth=1, linestyle=(0, (2, 2)))
+        axis.scatter(trained["share"] + 0.06, trained[measure], s=7, color=MUTED, alpha=0.7, linewidths=0)
+        for data in DATA:
+            key = f"{data}_{measure}"
+            bar = {"yerr": _half_width(found, key), "capsize": 3} if data != BASELINE else {}
+            axis.errorbar(
+                found[f"{data}_share"], found[key], color=COLOURS["minus"], marker="o", ms=4.5, **bar
+            )
+        axis.set_title(MEASURE_NAMES[measure].replace(" (", "\n("))
+        axis.set_xticks([0, 0.5, 1], ["0", "½", "1"])
+        axis.margins(x=0.15, y=0.12)
+    for axis in axes[len(measures) :]:
+        axis.set_visible(False)
+    result.supxlabel("share of synthetic data in the training set", size=8.5, color=TEXT)
+    return result
+
+
+def _half_width(found: Mapping[str, float], key: str) -> float:
+    return (found[f"{key}_difference_high"] - found[f"{key}_difference_low"]) / 2
 
 
 def _smooth(values: pd.Series) -> pd.Series:

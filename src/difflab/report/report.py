@@ -1,261 +1,209 @@
-"""The report: what every stage found, on one page."""
+"""The report: template.md with the numbers, tables and sentences of every study in place of its fields."""
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from difflab.report import captioning_report, figures, series_report, style, tables, verdicts
-from difflab.report.document import Block, Bullets, Picture, Section, Text
-from difflab.report.inputs import METRIC_STAGES, Inputs
+import pandas as pd
+
+from difflab.captioning import answer
+from difflab.ddpm.settings import SETTING_NAMES
+from difflab.report import findings, made_with, study_tables
+from difflab.report.markdown import bullets, table
 from difflab.report.published import published
-from difflab.report.summary import best_point
-from difflab.sd3.cells import ADAPTERS, CAPTION_NAMES, CAPTIONS, adapter_name
+from difflab.report.summary import part
 
-TITLE = "Stable Diffusion 3 LoRA study, denoisers, the diffusion DDPM series and captioning"
-HEADLINES = re.compile(
-    r"rows|present|kept|psnr|(text_encoder(_2)?_)?(digit|photo)_accuracy(_held_out)?|facts_kept|digit_kept|"
-    r"captions_complete|val_loss|n_unique|captions|bytes_per_image|truncated.*|contradictory|best_.*|last_fid"
-)
 MADE_BY = (
     "extractor", "dim", "resize", "reference", "reference_n", "prompts", "n", "seed", "sampler",
     "num_inference_steps", "guidance_scale",
 )  # fmt: skip
+PICTURE = re.compile(r"!\[[^\]]*\]\(\.\./([^)]+)\)")
 
 
-@dataclass(frozen=True)
-class Study:
-    """What the report needs besides the inputs.
+def write(
+    summary: Mapping[str, float], params: Mapping[str, Any], missing: Sequence[str] = (), root: Path = Path()
+) -> str:
+    """The report as Markdown, to stand in `root`/reports.
 
-    Attributes:
-        profile: name of the composed profile.
-        convention: sign convention of the logit mean in this run.
-        logit_std: standard deviation of the logit-normal density.
-        plots: folder of the light figures, linked from the Markdown.
-        dark: folder of the dark figures, embedded in the HTML only.
+    What the template says of numbers and pictures that do not exist is left out; the pictures are listed at the end.
+
+    Args:
+        summary: the numbers of metrics/summary.json.
+        params: the parameters of the run, nested.
+        missing: other files that the report would read and that do not exist.
     """
-
-    profile: str
-    convention: str
-    logit_std: float
-    plots: Path
-    dark: Path
-
-
-def build(inputs: Inputs, summary: Mapping[str, float], study: Study) -> list[Section]:
-    """All sections; an absent input leaves its part out and is listed, with the stage to run, in the last
-    one."""
-    sections = [
-        Section("What this is", introduction(summary, study)),
-        Section("Results", results(inputs, summary, study)),
-        Section("What it answers", [Bullets(verdicts.answers(summary)), *_limits(summary)]),
-        Section("Before and after", grids(inputs, summary)),
-        Section("Training", training(inputs, summary, study)),
-        Section("Sigma densities", densities(summary, study)),
-        Section("Guidance and steps", curves(inputs, study)),
-        Section("Captions, models and data", measures(inputs)),
-        Section("How the scores were made", how(inputs, summary)),
-        *series_report.sections(inputs),
-        Section(
-            "Does synthetic data help captioning?", captioning_report.blocks(inputs, partial(_figure, study))
-        ),
-        Section("Options of sampling", captioning_report.options(inputs)),
-    ]
-    if inputs.missing:
-        lines = [
-            f"`{path}` is missing: run `dvc repro {stage}`" for path, stage in sorted(inputs.missing.items())
-        ]
-        sections.append(Section("Missing inputs", [Bullets(lines)]))
-    return [section for section in sections if section.blocks]
+    values = {key: value for key, value in fields(summary, params, root).items() if value}
+    template = Path(__file__).with_name("template.md").read_text()
+    missing = [*missing, *(path for path in PICTURE.findall(template) if not (root / path).is_file())]
+    if missing:
+        values["missing"] = bullets(f"`{path}`: `dvc repro` makes it" for path in missing)
+    sections = [_filled(section, summary | values, missing) for section in template.strip().split("\n\n## ")]
+    return "\n\n## ".join(section for section in sections if section) + "\n"
 
 
-def introduction(summary: Mapping[str, float], study: Study) -> list[Block]:
-    what = (
-        "Stable Diffusion 3 is fine-tuned with LoRA on new images, once for each of two kinds of "
-        "captions (short ones of BLIP-2, detailed ones of Llama 3) and three means of the logit-normal "
-        "timestep density. Frechet distances to real images say how near each adapter comes, beside the "
-        "pretrained model and the published figures."
-    )
-    blocks: list[Block] = [Text(what)]
-    if not summary.get("comparable_with_published"):
-        blocks.append(
-            Text(
-                f"Profile `{study.profile}`: the whole study in miniature. The same stages, classes and "
-                "formats run with small models that the pipeline trains itself on real handwritten "
-                "digits over photographs."
-            )
-        )
-    return blocks
+def _filled(section: str, values: Mapping[str, Any], missing: Sequence[str]) -> str:
+    """A section with its fields filled in, without the blocks whose values or pictures do not exist.
+
+    Empty where nothing but text would be left.
+    """
+    kept, evidence = [], False
+    for block in section.split("\n\n"):
+        pictures = PICTURE.findall(block)
+        if set(pictures) & set(missing):
+            continue
+        try:
+            kept.append(block.format_map(values))
+        except KeyError:
+            continue
+        evidence |= bool(pictures) or kept[-1] != block
+    return "\n\n".join(kept) if evidence else ""
 
 
-def results(inputs: Inputs, summary: Mapping[str, float], study: Study) -> list[Block]:
-    if not inputs.metrics("score"):
-        return [Text("No scores yet: run `dvc repro score`.")]
-    means = tables.logit_means(summary)
-    blocks: list[Block] = [tables.fid_table(summary), Text(tables.table_note(summary)), Text(_pairing(study))]
-    blocks.append(
-        _figure(
-            study,
-            "fid_by_cell",
-            "FID of each cell. Bars: mean over generation seeds, with standard deviation. Dashed: real "
-            "images at the same n.",
-            lambda theme: figures.fid_by_cell(theme, summary, means),
-        )
-    )
-    accuracy = tables.accuracy_table(summary)
-    if accuracy is not None:
-        blocks += [
-            Text("Does a sample show the class of its caption? Judged by the study's own classifier:"),
-            accuracy,
-        ]
-    blocks += [
-        Text(
-            "KID, whose expectation does not depend on the number of images. It is an unbiased estimate and "
-            "falls below zero where two sets differ less than chance makes them:"
-        ),
-        tables.kid_table(summary),
-    ]
-    return blocks
+def fields(summary: Mapping[str, float], params: Mapping[str, Any], root: Path) -> dict[str, Any]:
+    """What the fields of the template stand for, besides the numbers of the summary; empty where it does not exist."""
+    values: dict[str, Any] = {
+        "profile": params["profile"],
+        "convention": params["finetune"]["density"]["convention"],
+        "published": published(),
+        "trained_noise": findings.trained_noise(part(summary, "denoising")),
+        "hyperparameters": made_with.hyperparameters(params),
+        "series_hyperparameters": made_with.series(params),
+        "machine": made_with.machine(),
+        "density_table": study_tables.densities(part(summary, "sd3")),
+        "published_note": published_note(params["finetune"]["density"]["convention"]),
+        **{f"{study}_findings": bullets(sentences) for study, sentences in by_study(summary).items()},
+    }
+    if not summary["sd3_comparable_with_published"]:
+        values["profile_note"] = MINIATURE
+    if summary.get("sd3_rank_deficient"):
+        values["rank_note"] = RANK_DEFICIENT
+    if "process_octaves_off" in summary:
+        values["process_factor"] = 2 ** summary["process_octaves_off"]
+    if summary.get("models_vision_encoder_trained"):
+        values["encoder_note"] = ENCODER_KNOWS
+    return values | tables(summary) | _tables_of_files(root)
 
 
-def _pairing(study: Study) -> str:
+def by_study(summary: Mapping[str, float]) -> dict[str, list[str]]:
+    """The findings of every study, in the order of the report; empty for one that was not run."""
+    studies = {
+        "sd3": findings.sd3,
+        "denoising": findings.denoising,
+        "ddpm": findings.ddpm,
+        "process": findings.process,
+        "memorisation": findings.memorisation,
+        "cold": findings.cold,
+        "captioning": answer.sentences,
+    }
+    return {name: find(found) if (found := scored(summary, name)) else [] for name, find in studies.items()}
+
+
+def tables(summary: Mapping[str, float]) -> dict[str, str]:
+    """The tables that are made from the summary, for the studies that were run."""
+    found: dict[str, str] = {"measures_table": study_tables.measures(summary)}
+    if sd3 := scored(summary, "sd3"):
+        found |= {
+            "fid_table": study_tables.cells(sd3, "model", "fid"),
+            "table_note": table_note(sd3),
+            "kid_table": study_tables.cells(sd3, "KID × 1000", "kid", scale=1000),
+        }
+        if "real_digit_accuracy" in sd3:
+            found["accuracy_table"] = study_tables.cells(sd3, "model", "digit_accuracy", "photo_accuracy")
+    for study in ("denoising", "ddpm", "memorisation", "cold", "captioning"):
+        if numbers := scored(summary, study):
+            found[f"{study}_table"] = getattr(study_tables, study)(numbers)
+    if captioning := scored(summary, "captioning"):
+        known = published()["captioning"]
+        found["captioning_source"] = f"[{known['source']}]({known['url']}), on {known['images']}"
+        found["differences_table"] = study_tables.differences(captioning)
+    return found
+
+
+def scored(summary: Mapping[str, float], study: str) -> dict[str, float]:
+    """The numbers of a study by their short names; empty where its last stage has not run."""
+    last = {"sd3": "best_fid", "captioning": f"{answer.BASELINE}_{answer.MAIN}"}.get(study, "")
+    found = part(summary, study)
+    return found if not last or last in found else {}
+
+
+def results_text(summary: Mapping[str, float]) -> str:
+    """Findings and tables of all studies, for the terminal."""
+    sentences = [sentence for study in by_study(summary).values() for sentence in study]
+    shown = [v for k, v in tables(summary).items() if k not in ("measures_table", "captioning_source")]
+    return "\n\n".join([bullets(sentences), *shown])
+
+
+def headline_text(summary: Mapping[str, float]) -> str:
+    """The main table and the first finding of three studies, for the README."""
+    found, sentences = tables(summary), by_study(summary)
+    names = {"sd3": "SD3 LoRA", "denoising": "Denoising", "captioning": "Captioning"}
+    first = [f"{name}: {sentences[study][0]}" for study, name in names.items() if sentences[study]]
+    return "\n\n".join([found.get("fid_table", ""), found.get("table_note", ""), bullets(first)]).strip()
+
+
+def table_note(sd3: Mapping[str, float]) -> str:
+    """What the main table's values are: n, seeds, features, and whether they compare with the published ones."""
+    n, seeds = sd3["n"], sd3["seeds"]
+    over = f"{seeds:g} generation seeds (mean ± standard deviation)" if seeds > 1 else "one generation seed"
+    end = "A miniature on other images: its values do **not** compare with the published ones."
+    if sd3["comparable_with_published"]:
+        end = "The settings are the published ones."
+    return f"FID of {n:g} generated images for each cell and seed, {over}, {sd3['dim']:g}-dimensional features. {end}"
+
+
+def published_note(convention: str) -> str:
+    """Where the published values are from, and whether their m has this run's sign."""
     known = published()
     text = f"Published: [{known['source']}]({known['url']}). "
-    if study.convention == known["convention"]:
-        return text + "Both use the same sign of m (see Sigma densities)."
+    if convention == known["convention"]:
+        return text + "Both use the same sign of m."
     return text + (
-        "The published m has the opposite sign: its −0.5 trains on more noise and stands beside 0.5 of this "
-        "run, which does the same (see Sigma densities)."
+        "The published m has the opposite sign: its −0.5 trains on more noise and stands beside 0.5 of this run, which "
+        "does the same."
     )
 
 
-def grids(inputs: Inputs, summary: Mapping[str, float]) -> list[Block]:
-    means = tables.logit_means(summary)
-    blocks: list[Block] = []
-    real = inputs.real_grid()
-    if real is not None:
-        blocks.append(Picture(real, "real images of the same samples", pixels=True))
-    for captions in CAPTIONS:
-        for adapter in ADAPTERS:
-            path = inputs.grid(adapter, captions)
-            if path is not None:
-                name = f"{CAPTION_NAMES[captions]}, {adapter_name(adapter, means)}"
-                caption = f"{name}: the same captions and the same noise as in the others"
-                blocks.append(Picture(path, caption, pixels=True))
-    return blocks
+def _tables_of_files(root: Path) -> dict[str, str]:
+    """The tables that are made from tables of stages."""
+    found = {}
+    if (path := root / "plots/score.csv").is_file():
+        scores = pd.read_csv(path).query("adapter != 'real'")
+        rows = [
+            [column.replace("_", " "), ", ".join(map(str, scores[column].drop_duplicates()))]
+            for column in MADE_BY
+            if column in scores
+        ]
+        found["made_by_table"] = table(["setting", "value"], rows, numbers=False)
+    if (path := root / "plots/anatomy.csv").is_file():
+        parts = pd.read_csv(path, dtype={"input": str, "output": str}).fillna({"input": "", "output": ""})
+        rows = [
+            [
+                SETTING_NAMES[p.setting],
+                p.part,
+                p.kind,
+                p.input,
+                p.output,
+                f"{p.parameters:,}",
+                f"{100 * p.share:.1f} %",
+            ]
+            for p in parts.itertuples()
+        ]
+        header = ["setting", "part", "kind", "input", "output", "parameters", "share"]
+        unbroken = [[cell.replace(" ", "\N{NO-BREAK SPACE}") for cell in row] for row in rows]
+        found["anatomy_table"] = table(header, unbroken, numbers=False)
+    return found
 
 
-def training(inputs: Inputs, summary: Mapping[str, float], study: Study) -> list[Block]:
-    rows = inputs.curves()
-    if not rows:
-        return []
-    means = tables.logit_means(summary)
-    blocks: list[Block] = [
-        _figure(
-            study,
-            "loss",
-            "Training loss (thin, running mean) and held-out loss at fixed noise and sigmas (thick). "
-            "Each density weighs the sigmas differently, so training losses of different m do not "
-            "compare; held-out losses do.",
-            lambda theme: figures.loss_curves(theme, rows, means),
-        )
-    ]
-    if figures.sigma_columns(rows):
-        blocks.append(
-            _figure(
-                study,
-                "loss_by_sigma",
-                "Held-out loss at fixed sigmas. Solid: BLIP-2 captions, dashed: Llama 3 captions.",
-                lambda theme: figures.loss_by_sigma(theme, rows, means),
-            )
-        )
-    return blocks
-
-
-def densities(summary: Mapping[str, float], study: Study) -> list[Block]:
-    means, shift = tables.logit_means(summary), summary["shift"]
-    text = (
-        "The same m means opposite things in two conventions. On sigma (1 is pure noise), logit σ ~ N(ln "
-        "shift + m, s²): a larger m trains on more noise, as the SD3 paper has it. diffusers' scripts "
-        "draw an index into timesteps that run from noise to image, which turns the sign round: there m "
-        "= −0.5 trains on **more** noise (median σ .83 at shift 3). The published study used the "
-        f"latter; this run uses `{study.convention}` at shift {shift:g}."
-    )
-    picture = _figure(
-        study,
-        "sigma_densities",
-        "Density of the trained sigma for the three means, read in both conventions.",
-        lambda theme: figures.sigma_densities(theme, means, study.logit_std, shift, study.convention),
-    )
-    return [Text(text), tables.density_table(summary), picture]
-
-
-def curves(inputs: Inputs, study: Study) -> list[Block]:
-    blocks: list[Block] = []
-    for stage, x, label, known in (
-        ("guidance_curve", "guidance_scale", "guidance scale", published()["fid_by_guidance"]),
-        ("step_curve", "step", "training step", published()["fid_by_step"]),
-    ):
-        rows = inputs.table(f"plots/{stage}.csv", stage)
-        best = best_point(rows, x)
-        if rows is None or best is None:
-            continue
-        caption = (
-            f"FID by {label} of {rows.n.max():g} images, one generation seed: lowest here at {best[0]:g} (FID "
-            f"{tables.number(best[1])}). Fewer images give a higher FID, so the values lie above the table's. "
-            f"Published curve: {published()['curves_source']}."
-        )
-
-        def draw(theme: style.Theme, rows=rows, known=known, x=x, label=label):
-            return figures.curve_beside_published(theme, rows, known, x, label)
-
-        blocks.append(_figure(study, stage, caption, draw))
-    return blocks
-
-
-def measures(inputs: Inputs) -> list[Block]:
-    """The headline numbers of the stages before the scores; `dvc metrics show` prints all of them."""
-    found = {stage: inputs.metrics(stage) for stage in METRIC_STAGES if stage != "score"}
-    chosen = {
-        stage: {key: value for key, value in values.items() if HEADLINES.fullmatch(key)}
-        for stage, values in found.items()
-    }
-    chosen = {stage: values for stage, values in chosen.items() if values}
-    return [tables.measures_table(chosen)] if chosen else []
-
-
-def how(inputs: Inputs, summary: Mapping[str, float]) -> list[Block]:
-    scores = inputs.table("plots/score.csv", "score")
-    if scores is None:
-        return []
-    blocks: list[Block] = [tables.made_by_table(scores[scores.adapter != "real"], MADE_BY)]
-    text = (
-        "Distances: float64, symmetric eigen-decomposition; KID with the cubic polynomial kernel, unbiased. "
-    )
-    text += "Spread: standard deviation over generation seeds, not a bootstrap, which is biased for FID. "
-    if "floor_n" in summary:
-        text += f"Floor: {summary['floor_n']:g} real images of another split against the same reference. "
-    if summary.get("rank_deficient"):
-        text += (
-            "**n is not larger than the feature dimension**: covariances are singular and FID is too high. "
-        )
-    return [*blocks, Text(text.strip())]
-
-
-def _limits(summary: Mapping[str, float]) -> list[Block]:
-    limits = list(verdicts.LIMITS)
-    if not summary.get("comparable_with_published"):
-        limits.insert(0, verdicts.MINIATURE_LIMIT)
-    return [Text("What it does not answer:"), Bullets(limits)]
-
-
-def _figure(study: Study, name: str, caption: str, draw: Callable[[style.Theme], object]) -> Picture:
-    """Draw one figure for light and dark pages and save both."""
-    paths = {
-        theme.name: folder / f"{name}.png"
-        for theme, folder in zip(style.THEMES, (study.plots, study.dark), strict=True)
-    }
-    for theme in style.THEMES:
-        style.render(draw, theme, paths[theme.name])
-    return Picture(paths["light"], caption, dark=paths["dark"])
+MINIATURE = (
+    "This profile is the whole study in miniature: the same stages, classes and formats with small models that the "
+    "pipeline trains itself, on real handwritten digits over photographs. Its values show that the method works from end "
+    "to end, and say nothing about the published models: published figures stand beside for their order and shape only."
+)
+RANK_DEFICIENT = (
+    "**n is not larger than the feature dimension**: covariances are singular and FID is too high."
+)
+ENCODER_KNOWS = (
+    "The frozen vision encoder learnt classes from most of the digits that the test pictures show, so the scores are not "
+    "those of digits it never saw; all training sets have the same encoder."
+)

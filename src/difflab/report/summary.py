@@ -1,73 +1,98 @@
-"""metrics/summary.json: the headline numbers of every stage in one flat file, for comparing experiments."""
+"""metrics/summary.json: the numbers of every study in one flat file, named `<study>_<thing>_<measure>`."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
-import pandas as pd
-
-from difflab.report.inputs import CAPTIONER_STAGES, CELLS, DDPM_STAGES, METRIC_STAGES, Inputs
+from difflab.core.base.files import read_json
 from difflab.sd3.cells import CAPTIONS, FINE_TUNED, mean_on_sigma
 
 Numbers = dict[str, float]
+CELLS = tuple(f"{captions}-{adapter}" for captions in CAPTIONS for adapter in FINE_TUNED)
+PREFIXES = {
+    "prepare_celeba_hq": "images_celeba_hq",
+    "prepare_celeba": "images_celeba",
+    "zoo_vision_encoder": "models_vision_encoder",
+    "zoo_vae": "models_vae",
+    "zoo_blip2": "models_blip2",
+    "zoo_llama": "models_llama",
+    "zoo_transformer": "models_transformer",
+    "zoo_classifier@cifar10": "models_classifier_cifar10",
+    "zoo_classifier@mnist": "models_classifier_mnist",
+    "zoo_image_vae": "models_image_vae",
+    "caption_blip2": "sd3_captions_blip2",
+    "caption_llama3": "sd3_captions_llama3",
+    "cache_latents": "sd3_latents",
+    "cache_prompts": "sd3_prompts",
+    **{f"finetune@{cell}": f"sd3_finetune_{cell.replace('-', '_')}" for cell in CELLS},
+    "score": "sd3",
+    "guidance_curve": "sd3_guidance_curve",
+    "step_curve": "sd3_step_curve",
+    "denoise_score": "denoising",
+    "ddpm_score": "ddpm",
+    "process": "process",
+    "memorisation": "memorisation",
+    "cold@blur": "cold_blur",
+    "cold@mask": "cold_mask",
+    "vary_titles": "captioning_titles",
+    "synthesize": "captioning_synthetic",
+    "mix": "captioning_mix",
+    "caption_score": "captioning",
+}
+"""What the names of a stage's numbers start with, for each stage whose metrics the report reads."""
+
+
+def metrics_file(stage: str) -> str:
+    """Where a stage writes its metrics: `finetune@blip2-minus` to metrics/finetune/blip2-minus.json."""
+    return f"metrics/{stage.replace('@', '/')}.json"
+
+
+def prefixed(stage: str, metrics: Mapping[str, object]) -> Numbers:
+    """The numbers of a stage by their names in the summary."""
+    numbers = {k: v for k, v in metrics.items() if isinstance(v, int | float) and not isinstance(v, bool)}
+    return {f"{PREFIXES[stage]}_{key}": value for key, value in numbers.items()}
+
+
+def part(summary: Mapping[str, float], prefix: str) -> Numbers:
+    """The numbers whose names start with `<prefix>_`, by the rest of their names."""
+    return {k.removeprefix(f"{prefix}_"): v for k, v in summary.items() if k.startswith(f"{prefix}_")}
 
 
 def summarise(
-    inputs: Inputs, logit_means: Mapping[str, float], density: Mapping[str, object], comparable: bool
+    logit_means: Mapping[str, float],
+    density: Mapping[str, object],
+    comparable: bool,
+    root: Path = Path(),
 ) -> Numbers:
-    """All headline numbers: scores under their own names, other stages as `<stage>_<key>`.
+    """The numbers of all stages that have run, with the headlines of the SD3 study.
 
     Args:
         logit_means: mean of the logit-normal density by column: {"minus": -0.5, ...}.
         density: `convention` and `shift` of the training density.
         comparable: whether the settings are the published ones.
     """
-    score = inputs.metrics("score")
-    summary: Numbers = {"comparable_with_published": int(comparable)}
+    summary: Numbers = {"sd3_comparable_with_published": int(comparable), "sd3_shift": density["shift"]}
     for adapter in FINE_TUNED:
         mean = logit_means[adapter]
-        summary[f"{adapter}_logit_mean"] = mean
-        summary[f"{adapter}_logit_mean_on_sigma"] = mean_on_sigma(mean, str(density["convention"]))
-    summary["shift"] = density["shift"]
-    summary |= score | best_cell(score)
-    for stage in METRIC_STAGES:
-        if stage != "score":
-            summary |= _prefixed(stage, inputs.metrics(stage))
-    for stage in DDPM_STAGES + CAPTIONER_STAGES:
-        summary |= _prefixed(stage.replace("@", "_"), inputs.metrics(stage))
-    for cell in CELLS:
-        summary |= _prefixed(f"finetune_{cell}", inputs.metrics(f"finetune@{cell}"))
-    return {k.replace("-", "_"): v for k, v in summary.items() if _is_number(v)}
+        summary[f"sd3_{adapter}_logit_mean"] = mean
+        summary[f"sd3_{adapter}_logit_mean_on_sigma"] = mean_on_sigma(mean, str(density["convention"]))
+    for stage in PREFIXES:
+        path = root / metrics_file(stage)
+        found = read_json(path) if path.is_file() else {}
+        summary |= prefixed(stage, found | (best_cell(found) if stage == "score" else {}))
+    return summary
 
 
 def best_cell(score: Mapping[str, float]) -> Numbers:
     """The lowest FID of a fine-tuned cell, and the worst ratio of fine-tuned to pretrained FID; empty if
     unscored."""
-    tuned = {(a, c): score.get(f"{a}_{c}_fid") for a in FINE_TUNED for c in CAPTIONS}
-    tuned = {cell: value for cell, value in tuned.items() if value is not None}
+    tuned = {(a, c): score[k] for a in FINE_TUNED for c in CAPTIONS if (k := f"{a}_{c}_fid") in score}
     if not tuned:
         return {}
     result = {"best_fid": min(tuned.values())}
-    ratios = [
-        v / score[f"pretrained_{c}_fid"] for (_, c), v in tuned.items() if score.get(f"pretrained_{c}_fid")
-    ]
+    ratios = [v / base for (_, c), v in tuned.items() if (base := score.get(f"pretrained_{c}_fid"))]
     if ratios:
         result["largest_fid_ratio_to_pretrained"] = max(ratios)
     accuracies = [score[k] for a, c in tuned if (k := f"{a}_{c}_digit_accuracy") in score]
     if accuracies:
         result["lowest_fine_tuned_digit_accuracy"] = min(accuracies)
     return result
-
-
-def best_point(rows: pd.DataFrame | None, x: str) -> tuple[float, float] | None:
-    """The point of lowest mean FID of a curve, as (x, FID)."""
-    if rows is None or rows.empty:
-        return None
-    means = rows.groupby(x).fid.mean()
-    return float(means.idxmin()), float(means.min())
-
-
-def _prefixed(stage: str, metrics: Mapping[str, object]) -> dict[str, object]:
-    return {f"{stage}_{key}": value for key, value in metrics.items()}
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -23,24 +23,24 @@ def test_copies_are_found_exactly(size):
     found = memory(train[[7, 3, 59]], train, held_out)
     assert found.train.rows.tolist() == [7, 3, 59]
     assert found.train.distance.tolist() == found.ratio.tolist() == [0, 0, 0]
-    assert found.metrics() == {"median_ratio": 0, "copied_share": 1, "least_ratio": 0}
+    assert found.metrics() == {"median_ratio": 0, "memorised_share": 1, "least_ratio": 0}
 
 
 def test_a_mirror_image_is_a_copy():
     found = memory(TRAIN[:20].flip(-1), TRAIN, HELD_OUT)
     assert found.train.rows.tolist() == list(range(20))
-    assert found.metrics()["copied_share"] == 1
+    assert found.metrics()["memorised_share"] == 1
 
 
 def test_fresh_samples_are_as_near_to_training_images_as_to_others():
     metrics = memory(images(300, 3), TRAIN, HELD_OUT).metrics()
     assert metrics["median_ratio"] == pytest.approx(1, abs=0.1)
-    assert metrics["copied_share"] < 0.1
+    assert metrics["memorised_share"] < 0.1
 
 
 def test_copies_among_fresh_samples_are_counted():
     samples = torch.cat([images(30, 3), TRAIN[:10]])
-    fresh, mixed = (memory(s, TRAIN, HELD_OUT).metrics()["copied_share"] for s in (samples[:30], samples))
+    fresh, mixed = (memory(s, TRAIN, HELD_OUT).metrics()["memorised_share"] for s in (samples[:30], samples))
     assert mixed == pytest.approx((30 * fresh + 10) / 40)
 
 
@@ -63,4 +63,4 @@ def test_samples_are_compared_in_parts_that_change_nothing():
 def test_metrics_are_median_least_and_share_below_one_half():
     none = Neighbours(np.zeros(4, int), np.zeros(4))
     metrics = Memory(none, none, np.array([0.1, 0.49, 0.9, 1.1])).metrics()
-    assert metrics == {"median_ratio": pytest.approx(0.695), "copied_share": 0.5, "least_ratio": 0.1}
+    assert metrics == {"median_ratio": pytest.approx(0.695), "memorised_share": 0.5, "least_ratio": 0.1}

@@ -31,7 +31,7 @@ class Memory(NamedTuple):
     def metrics(self) -> dict[str, float]:
         return {
             "median_ratio": float(np.median(self.ratio)),
-            "copied_share": float((self.ratio < COPY_RATIO).mean()),
+            "memorised_share": float((self.ratio < COPY_RATIO).mean()),
             "least_ratio": float(self.ratio.min()),
         }
 

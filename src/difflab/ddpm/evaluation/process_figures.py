@@ -1,4 +1,4 @@
-"""The pictures of the way from noise to image."""
+"""The pictures of the process analysis."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 PANELS = {
     "recovered": ("held-out images at this noise", "share of the image that the model finds"),
-    "decided": ("samples on their way", "share of the final image that is decided"),
+    "decided": ("samples along the trajectory", "share of the final image that is fixed"),
 }
 
 

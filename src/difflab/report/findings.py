@@ -1,0 +1,191 @@
+"""What the numbers answer, for each study, in sentences that the numbers decide.
+
+Each function takes the numbers of its study by their short names (`summary.part`).
+"""
+
+from collections.abc import Mapping
+
+from difflab.ddpm.settings import CONDITIONAL, SETTING_NAMES, SETTINGS, SINGLE
+from difflab.metrics.spread import clear_difference
+from difflab.report.tables import beside, number, percent, spread
+from difflab.sd3.cells import CAPTION_NAMES, CAPTIONS, FINE_TUNED, adapter_name
+
+Numbers = Mapping[str, float]
+METHODS = {
+    "noisy": "noisy input",
+    "tv": "total variation",
+    "nlm": "non-local means",
+    "linear": "best linear denoiser",
+    "v0": "network, stopped early (v0)",
+    "v1": "network (v1)",
+    "v2": "diffusion model at the matching timestep (v2)",
+    "v2_imputed": "v2, clipped pixels imputed",
+}
+"""The denoisers, from no method at all to networks."""
+CLASSICAL = ("tv", "nlm", "linear")
+DEGRADATIONS = {"blur": "Blur", "mask": "Masking"}
+
+
+def sd3(found: Numbers) -> list[str]:
+    """Does fine-tuning help, do samples show their caption, which mean and which captions are best?"""
+    sentences = [
+        fine_tuning(found),
+        following(found),
+        *(which_mean(found, c) for c in CAPTIONS),
+        captions(found),
+    ]
+    return [sentence for sentence in sentences if sentence]
+
+
+def fine_tuning(found: Numbers) -> str | None:
+    """Does fine-tuning bring the samples nearer to the real images?"""
+    ratio = found.get("largest_fid_ratio_to_pretrained")
+    if ratio is None:
+        return None
+    if ratio >= 1:
+        return f"**Fine-tuning does not help everywhere**: one cell has {ratio:.2f} times the pretrained FID."
+    return (
+        "**Fine-tuning brings the samples nearer to the real images**: FID falls in every cell, to at most "
+        f"{100 * ratio:.0f} % of the pretrained model's."
+    )
+
+
+def following(found: Numbers) -> str | None:
+    """Do the samples show what their caption says?"""
+    if "lowest_fine_tuned_digit_accuracy" not in found:
+        return None
+    lowest, real = (percent()(found, f"{k}_digit_accuracy") for k in ("lowest_fine_tuned", "real"))
+    return (
+        f"**The samples follow their captions**: the digit is correct in {lowest} of the samples of the worst "
+        f"fine-tuned cell, and in {real} of real held-out images."
+    )
+
+
+def which_mean(found: Numbers, kind: str) -> str | None:
+    """Which mean of the density is best, and by more than the spread over generation seeds?"""
+    cells = [(found[f"{a}_{kind}_fid"], a) for a in FINE_TUNED if f"{a}_{kind}_fid" in found]
+    if len(cells) < 2:
+        return None
+    (best, winner), (second, runner_up), *_ = sorted(cells)
+    means = logit_means(found)
+    spreads = [found.get(f"{a}_{kind}_fid_std") for a in (winner, runner_up)]
+    lead = (
+        f"**{CAPTION_NAMES[kind]}: {adapter_name(winner, means)} has the lowest FID** ({number(best)}; next "
+        f"{adapter_name(runner_up, means)} with {number(second)})"
+    )
+    if None in spreads:
+        return f"{lead}; with one generation seed the difference is not established."
+    seeds = int(found.get("seeds", 2))
+    needed = clear_difference(spreads[0], seeds, spreads[1], seeds)
+    beyond = "exceeds" if second - best > needed else "is within"
+    end = "" if second - best > needed else ": not established"
+    return (
+        f"{lead}; the difference {beyond} the spread over generation seeds (with {seeds} seeds it takes "
+        f"{number(needed)} to be clear){end}."
+    )
+
+
+def captions(found: Numbers) -> str | None:
+    """Which kind of caption gives the lower FID?"""
+    keys = {c: [k for a in FINE_TUNED if (k := f"{a}_{c}_fid") in found] for c in CAPTIONS}
+    pairs = [(found[a], found[b]) for a, b in zip(*keys.values(), strict=False)]
+    if not pairs:
+        return None
+    best = [spread()(found, min(keys[c], key=found.get)) for c in CAPTIONS]
+    return (
+        f"**Short captions have the lower FID in {sum(a < b for a, b in pairs)} of {len(pairs)} columns**; the best "
+        f"of each are {best[0]} (BLIP-2) and {best[1]} (Llama 3)."
+    )
+
+
+def trained_noise(found: Numbers) -> str:
+    """The noise that the networks of the denoising study were trained on: "clipped" or "unclipped"."""
+    return "clipped" if "v1_clipped_psnr" in found else "unclipped"
+
+
+def denoising(found: Numbers) -> list[str]:
+    """Which denoiser is best, by how much, and what clipping costs a diffusion model."""
+    noise = trained_noise(found)
+    psnr = {m: found[k] for m in METHODS if m != "noisy" and (k := f"{m}_{noise}_psnr") in found}
+    if not psnr or not psnr.keys() & set(CLASSICAL):
+        return []
+
+    def shown(method: str) -> str:
+        return beside("_ci95", 2)(found, f"{method}_{noise}_psnr") + " dB"
+
+    best, classical = (max(names, key=psnr.get) for names in (psnr, psnr.keys() & set(CLASSICAL)))
+    sentences = [
+        f"**Best denoiser: {METHODS[best]}**, {shown(best)} on {noise} noise, against {shown(classical)} of the "
+        f"best classical method ({METHODS[classical]})."
+    ]
+    if "v2_imputed" in psnr:
+        sentences.append(
+            f"**A diffusion model expects unclipped noise**: {shown('v2')} on clipped noise, "
+            f"{shown('v2_imputed')} with clipped pixels imputed."
+        )
+    return sentences
+
+
+def ddpm(found: Numbers) -> list[str]:
+    """How well one image is learnt, and whether samples show what they are asked for."""
+    sentences = []
+    single = [f"{found[k]:.1f} dB ({SETTING_NAMES[s]})" for s in SINGLE if (k := f"{s}_best_psnr") in found]
+    if single:
+        sentences.append(f"**A model of one image reproduces it**: {', '.join(single)}.")
+    asked = [
+        f"{SETTING_NAMES[s]} {100 * found[k]:.1f} % (real test images {100 * found[f'{s}_real_accuracy']:.1f} %)"
+        for s in CONDITIONAL
+        if (k := f"{s}_accuracy") in found
+    ]
+    if asked:
+        sentences.append(f"**Samples show what is asked for**, by their class accuracy: {'; '.join(asked)}.")
+    return sentences
+
+
+def half_sigmas(found: Numbers) -> list[float]:
+    """The noise at which half of each band of frequency is found, the coarsest first."""
+    return [found[key] for band in range(99) if (key := f"half_sigma_band_{band}") in found]
+
+
+def process(found: Numbers) -> list[str]:
+    """In which order structure appears."""
+    halves = half_sigmas(found)
+    if not halves:
+        return []
+    order = "**The bands do not appear in the order of their frequencies** in this run"
+    if halves == sorted(halves, reverse=True):
+        order = "**Coarse structure appears first**, at high noise, and detail last"
+    return [
+        f"{order}: half of the coarsest band is found at σ = {number(halves[0])}, half of the finest at or "
+        f"below {number(halves[-1])}."
+    ]
+
+
+def memorisation(found: Numbers) -> list[str]:
+    """Which models copy."""
+    shares = [
+        f"{100 * found[k]:.0f} % ({SETTING_NAMES[s]})"
+        for s in SETTINGS
+        if (k := f"{s}_memorised_share") in found
+    ]
+    return [f"**Share of memorised samples**: {', '.join(shares)}."] if shares else []
+
+
+def cold(found: Numbers) -> list[str]:
+    """What is restored of images that were degraded without noise; keys `<degradation>_<step>_psnr`."""
+    sentences = []
+    for key, name in DEGRADATIONS.items():
+        steps = ("degraded", "restored", "fully_degraded", "walked_back")
+        values = [found.get(f"{key}_{step}_psnr") for step in steps]
+        if None not in values:
+            half, restored, full, back = (f"{value:.1f}" for value in values)
+            sentences.append(
+                f"**{name}**: one step from half strength takes {half} to {restored} dB, walking back from full "
+                f"strength {full} to {back} dB."
+            )
+    return sentences
+
+
+def logit_means(found: Numbers) -> dict[str, float]:
+    """The mean of each column, from the numbers of the SD3 study."""
+    return {a: found[f"{a}_logit_mean"] for a in FINE_TUNED}

@@ -1,0 +1,68 @@
+"""The findings say what the numbers say, and nothing without numbers."""
+
+import pytest
+
+from difflab.report import findings
+from difflab.report.summary import part, summarise
+from fakes.series_results import ddpm_score, denoise_score, memorisation
+from fakes.study_results import write_inputs
+
+MEANS = {"minus": -0.5, "zero": 0.0, "plus": 0.5}
+
+
+@pytest.fixture
+def sd3(tmp_path):
+    write_inputs(tmp_path)
+    summary = summarise(MEANS, {"convention": "diffusers", "shift": 3.0}, False, tmp_path)
+    return part(summary, "sd3")
+
+
+def test_a_difference_within_the_spread_is_not_called_established(sd3):
+    assert "not established" in findings.which_mean(sd3, "blip2")
+    apart = sd3 | {"zero_blip2_fid": 2.0}
+    assert "exceeds the spread" in findings.which_mean(apart, "blip2")
+    one_seed = {k: v for k, v in apart.items() if not k.endswith("_std")}
+    assert "one generation seed" in findings.which_mean(one_seed, "blip2")
+
+
+def test_a_cell_that_got_worse_is_said():
+    assert "does not help everywhere" in findings.fine_tuning({"largest_fid_ratio_to_pretrained": 1.2})
+    assert "at most 15 %" in findings.fine_tuning({"largest_fid_ratio_to_pretrained": 0.15})
+
+
+def test_the_caption_with_the_lower_fid_is_counted_by_column(sd3):
+    assert "in 3 of 3 columns" in findings.captions(sd3)
+    assert "in 2 of 3 columns" in findings.captions(sd3 | {"minus_blip2_fid": 50.0})
+
+
+def test_the_best_denoiser_stands_beside_the_best_classical_one():
+    best, clipping = findings.denoising(denoise_score())
+    assert best == (
+        "**Best denoiser: network (v1)**, 25.60 ± 0.08 dB on clipped noise, against 23.40 ± 0.08 dB of the best classical "
+        "method (best linear denoiser)."
+    )
+    assert "24.20 ± 0.08 dB on clipped noise, 25.20 ± 0.08 dB with clipped pixels imputed" in clipping
+
+
+def test_samples_are_compared_with_real_images():
+    image, asked = findings.ddpm(ddpm_score())
+    assert "31.3 dB (one image, 32 px), 31.3 dB (one image, 64 px)" in image
+    assert "by prompt 87.5 % (real test images 91.6 %)" in asked
+
+
+@pytest.mark.parametrize(("halves", "coarse"), [((4.0, 1.0, 0.1), True), ((1.0, 4.0, 0.1), False)])
+def test_the_order_of_the_bands_decides_the_sentence(halves, coarse):
+    found = {f"half_sigma_band_{band}": half for band, half in enumerate(halves)}
+    (sentence,) = findings.process(found | {"half_sigma_band_0_expected": 9.0})
+    assert sentence.startswith("**Coarse structure appears first**") == coarse
+
+
+def test_memorised_shares_are_told_for_the_settings_that_were_looked_at():
+    assert findings.memorisation(memorisation()) == [
+        "**Share of memorised samples**: 100 % (one image, 32 px), 0 % (by class)."
+    ]
+
+
+@pytest.mark.parametrize("study", ["sd3", "denoising", "ddpm", "process", "memorisation", "cold"])
+def test_without_numbers_nothing_is_said(study):
+    assert getattr(findings, study)({}) == []

@@ -1,0 +1,119 @@
+"""The tables of the studies: a row for each thing, with its published value beside."""
+
+import pytest
+
+from difflab.captioning import answer
+from difflab.ddpm.settings import SETTING_NAMES
+from difflab.report import study_tables
+from difflab.report.findings import METHODS
+from difflab.report.summary import part, summarise
+from fakes.captioning_results import images, runs
+from fakes.series_results import cold, ddpm_score, denoise_score, memorisation
+from fakes.study_results import write_inputs
+
+MEANS = {"minus": -0.5, "zero": 0.0, "plus": 0.5}
+
+
+@pytest.fixture(scope="module")
+def captioning():
+    scores = images(["bleu_1", "bleu_2", "rouge_l", "meteor_exact_stem", "cider_d"])
+    return answer.summarise(scores, runs(scores), seed=0, resamples=200)
+
+
+def sd3(root, convention: str = "diffusers") -> dict[str, float]:
+    write_inputs(root)
+    return part(summarise(MEANS, {"convention": convention, "shift": 3.0}, False, root), "sd3")
+
+
+def rows(text: str) -> dict[str, list[str]]:
+    """The cells of each row by the row's name, the header among them."""
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines()]
+    assert len({len(row) for row in cells}) == 1
+    return {row[0]: row[1:] for row in cells}
+
+
+def test_fid_stands_beside_the_published_one(tmp_path):
+    found = rows(study_tables.cells(sd3(tmp_path), "model", "fid"))
+    assert found["pretrained"] == ["60.5 ± 0.7", "61.5 ± 0.7", "80.0", "88.2"]
+    assert found["m = −0.5"] == ["8.50 ± 0.71", "9.50 ± 0.71", "24.3", "31.1"]
+    assert found["m = 0.5"] == ["8.00 ± 0.71", "9.00 ± 0.71", "32.0", "31.6"]
+    assert found["real images (floor)"] == ["2.50", "2.50", "–", "–"]
+
+
+def test_on_sigma_the_published_columns_change_places(tmp_path):
+    found = rows(study_tables.cells(sd3(tmp_path, "sigma"), "model", "fid"))
+    assert found["m = −0.5"][2:] == ["32.0", "31.6"]
+    assert found["m = 0.5"][2:] == ["24.3", "31.1"]
+
+
+def test_accuracies_have_a_column_for_each_class_and_kind_of_captions(tmp_path):
+    found = rows(study_tables.cells(sd3(tmp_path), "model", "digit_accuracy", "photo_accuracy"))
+    assert found["model"][2] == "photograph, BLIP-2 captions"
+    assert found["m = 0"][0] == "95.5 % ± 0.7"
+    assert found["real held-out images"] == ["97.0 %", "97.0 %", "99.0 %", "99.0 %"]
+
+
+def test_the_median_sigma_of_each_column_is_shown(tmp_path):
+    found = rows(study_tables.densities(sd3(tmp_path)))
+    assert found["m = −0.5"] == ["0.5", "0.832", "more noise"]
+    assert found["m = 0"] == ["0", "0.750", "in between"]
+    assert found["m = 0.5"] == ["−0.5", "0.645", "less noise"]
+
+
+def test_denoisers_stand_from_the_noise_to_the_best():
+    found = rows(study_tables.denoising(denoise_score()))
+    assert list(found)[2:] == list(METHODS.values())
+    assert found["best linear denoiser"] == [
+        "23.40 ± 0.08", "0.780 ± 0.004", "22.40 ± 0.08", "0.747 ± 0.004", "–", "–",
+    ]  # fmt: skip
+    assert found[METHODS["v1"]] == ["25.60 ± 0.08", "0.853 ± 0.004", "–", "–", "25.11", "0.840"]
+
+
+def test_each_setting_says_how_good_it_is_in_its_own_measure():
+    found = rows(study_tables.ddpm(ddpm_score() | {"single_class_floor_n": 12}))
+    assert list(found)[2:] == list(SETTING_NAMES.values())
+    assert found["one image, 32 px"] == ["31.3 dB", "–", "–", "–", "–", "16"]
+    assert found["one kind of image"] == [
+        "–",
+        "31.4",
+        "0.0123",
+        "–",
+        "–",
+        "400",
+    ]  # fewer real images: no floor
+    assert found["by prompt"] == [
+        "–", "31.4 (floor 4.04)", "0.0123 (floor −0.0002)", "87.5 %", "91.6 %", "400",
+    ]  # fmt: skip
+
+
+def test_memory_is_told_for_the_settings_that_were_looked_at():
+    found = rows(study_tables.memorisation(memorisation()))
+    assert list(found.items())[2:] == [("one image, 32 px", ["0.12", "100 %"]), ("by class", ["0.97", "0 %"])]
+
+
+def test_both_degradations_are_told():
+    scores = {f"{name}_{key}": value for name in ("blur", "mask") for key, value in cold().items()}
+    found = rows(study_tables.cold(scores))
+    values = ["20.10 ± 0.30", "24.30 ± 0.30", "15.20 ± 0.30", "16.70 ± 0.30"]
+    assert list(found.items())[2:] == [("Blur, PSNR", values), ("Masking, PSNR", values)]
+
+
+def test_every_measure_of_captions_has_ours_and_the_published_values(captioning):
+    found = rows(study_tables.captioning(captioning))
+    assert found["measure"][:5] == list(study_tables.DATA_NAMES.values())
+    assert found["share of synthetic data"] == ["0.000", "0.750", "1.000", "–", "–", "–", "–"]
+    assert found["METEOR (exact, stem)"][-2:] == ["0.10", "0.20"]
+    assert found["CIDEr-D"][-2:] == ["–", "–"]
+    std = captioning["original_bleu_1_std"]
+    assert found["BLEU-1"][0] == f"{captioning['original_bleu_1']:.3f} ± {std:.3f}"
+    untrained = [f"{captioning[f'{data}_bleu_1_corpus']:.3f}" for data in ("zero_shot", "instruct")]
+    assert found["BLEU-1 of the corpus"][3:5] == untrained  # one run each: no deviation
+
+
+def test_the_differences_stand_with_interval_and_verdict(captioning):
+    found = rows(study_tables.differences(captioning))
+    assert found["CIDEr-D"][1:] == [
+        answer.with_interval(captioning, "mixed", "cider_d"), "better",
+        answer.with_interval(captioning, "synthetic", "cider_d"), "worse",
+    ]  # fmt: skip
+    assert len(found["measure"]) == 5  # what was not trained has no difference
