@@ -22,9 +22,10 @@ from training_step import setting
 from difflab.core import tracking
 from difflab.core.params.common import RuntimeParams
 from difflab.models.lora import add_lora
+from difflab.models.params import LoraParams
 from difflab.sd3.training import flow_training
 from difflab.sd3.training.density import SigmaDensity
-from difflab.training.params import DensityParams, LoraParams
+from difflab.training.params import DensityParams
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 from pydantic import ValidationError
 
+from difflab.captioning.params.synthesis import AxesParams
 from difflab.captioning.scoring.sweep_score import SweepJudge
 from difflab.captioning.synthesis import sweep as sweeps
 from difflab.captioning.synthesis.synthetic import first_variations, read_variations
@@ -20,12 +21,11 @@ from difflab.core.params.loading import describe
 from difflab.images.sheet import rows_sheet
 from difflab.models.pipelines.known import find, load_sampler
 from difflab.report.document import Table, markdown_table
-from difflab.sd3.params.sampling import AxesParams
 
 if TYPE_CHECKING:
+    from difflab.captioning.params.synthesis import SweepParams
     from difflab.core.params.common import RuntimeParams
     from difflab.models.pipelines.prompted import PromptedSampler
-    from difflab.sd3.params.sampling import SweepParams
 
 TITLES, JUDGE = Path("data/titles/variations.parquet"), Path("models/zoo/vision_encoder")
 TABLE, GRID = "sweep.csv", "sweep.png"

@@ -23,7 +23,7 @@ from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import atomic_path
 
 if TYPE_CHECKING:
-    from difflab.training.params import LoraParams
+    from difflab.models.params import LoraParams
 
 FILE_NAME = "pytorch_lora_weights.safetensors"
 METADATA_KEY = (

@@ -1,18 +1,59 @@
-"""Where a pretrained model comes from."""
+"""Parameters of models: where they come from, how language models write, how pictures are sampled, LoRA."""
 
-from pydantic import Field
+from typing import Literal
 
-from difflab.core.params.base import Group
+from pydantic import Field, field_validator
+
+from difflab.core.params.base import Distinct, Group
+
+Scheduler = Literal["own", "ddpm", "ddim", "euler", "dpm++", "flow-match"]
 
 
 class HubRef(Group):
     """A model on the Hugging Face Hub at a pinned revision."""
 
-    repo_id: str = Field(min_length=1, description="organisation/name, or a local folder in the same layout")
-    revision: str | None = Field(
-        description="commit hash; null where none is known: the zoo stage asks the Hub and records the answer"
-    )
-    subfolder: str | None = Field(description="the part of the repository that is this role's folder")
-    allow_patterns: list[str] | None = Field(
-        description="shell patterns of the files to download; null takes the subfolder, else everything"
-    )
+    repo_id: str = Field(min_length=1)
+    revision: str | None
+    subfolder: str | None
+    allow_patterns: list[str] | None
+
+
+class GenerationParams(Group):
+    """How a language model writes: greedily, or by sampling keyed by sample id."""
+
+    batch_size: int = Field(ge=1)
+    max_new_tokens: int = Field(ge=1)
+    do_sample: bool
+    temperature: float = Field(gt=0)
+    top_p: float = Field(gt=0, le=1)
+
+
+class PipelineParams(Group):
+    """A text-to-image model and how it is used where nothing else is said."""
+
+    hub: HubRef | None
+    distilled: bool
+    scheduler: Scheduler
+    num_inference_steps: int = Field(ge=1)
+    guidance_scale: float = Field(ge=1)
+
+
+class LoraParams(Group):
+    """A LoRA adapter of an SD3 transformer; see `difflab.models.lora`."""
+
+    rank: int = Field(ge=1)
+    alpha: float | None = Field(gt=0)
+    targets: Distinct[str] = Field(min_length=1)
+    blocks: list[int] | Literal["all"]
+
+    @property
+    def lora_alpha(self) -> float:
+        """Alpha, or the rank where none is given: the scale of the update is then 1 at every rank."""
+        return float(self.rank) if self.alpha is None else self.alpha
+
+    @field_validator("blocks")
+    @classmethod
+    def _blocks_are_a_choice(cls, blocks: list[int] | str) -> list[int] | str:
+        if blocks != "all" and (not blocks or min(blocks) < 0 or len(set(blocks)) < len(blocks)):
+            raise ValueError("give 'all' or different block numbers from 0 on")
+        return blocks

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
+from difflab.captioning.params.synthesis import SweepParams
 from difflab.captioning.synthesis import sweep
 from difflab.captioning.synthesis.sweep import Cell, Made, Samplers
 from difflab.core.base.errors import DifflabError
 from difflab.models.pipelines.prompted import Options, PromptedSampler
-from difflab.sd3.params.sampling import SweepParams
 from fakes import tiny_pipelines
 from fakes.tiny_pipelines import axes, known
 

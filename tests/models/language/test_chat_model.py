@@ -6,7 +6,7 @@ import torch
 from difflab.miniature.params.text_models import ZooGemmaParams, ZooLlamaParams
 from difflab.miniature.zoo import small_gemma, small_rewriter
 from difflab.models.language.chat_model import Chat, ChatModel, Reply
-from difflab.sd3.params.caption import GenerationParams
+from difflab.models.params import GenerationParams
 from difflab.training.params import FitParams
 
 WINDOW = 32  # of the miniature's Gemma

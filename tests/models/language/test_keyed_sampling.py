@@ -5,7 +5,7 @@ import torch
 
 from difflab.core.base import rng
 from difflab.models.language.keyed_sampling import KeyedSampling, generation_arguments
-from difflab.sd3.params.caption import GenerationParams
+from difflab.models.params import GenerationParams
 
 LOGITS = torch.tensor([2.0, 1.0, 0.0, -1.0])
 

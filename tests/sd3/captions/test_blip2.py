@@ -19,10 +19,10 @@ from difflab.miniature.params.vision_models import TransformerSize, ZooBlip2Para
 from difflab.miniature.pictures import blend
 from difflab.miniature.zoo import small_blip2 as zoo_blip2
 from difflab.models import roles
-from difflab.models.params import HubRef
+from difflab.models.params import GenerationParams, HubRef
 from difflab.models.vision import vit as vision
 from difflab.sd3.captions import blip2
-from difflab.sd3.params.caption import Blip2CaptionParams, GenerationParams
+from difflab.sd3.params.caption import Blip2CaptionParams
 
 GREEDY = GenerationParams(batch_size=8, max_new_tokens=6, do_sample=False, temperature=1, top_p=1)
 SAMPLED = GREEDY.model_copy(update={"do_sample": True, "top_p": 0.9})

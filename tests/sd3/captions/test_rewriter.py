@@ -18,9 +18,10 @@ from difflab.miniature.params.text_models import ZooLlamaParams
 from difflab.miniature.pictures.blend import ATTRIBUTES, plain
 from difflab.miniature.words.templates import detailed_caption
 from difflab.miniature.zoo import small_rewriter
+from difflab.models.params import GenerationParams
 from difflab.sd3.captions.conversation import clean, messages
 from difflab.sd3.captions.rewriter import Answer, Request, Rewriter, answers_frame, metrics
-from difflab.sd3.params.caption import GenerationParams, Llama3CaptionParams
+from difflab.sd3.params.caption import Llama3CaptionParams
 from difflab.training.params import FitParams
 
 

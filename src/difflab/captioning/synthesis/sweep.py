@@ -13,7 +13,7 @@ from difflab.core.base.errors import DifflabError
 from difflab.models.pipelines.prompted import Options, PromptedSampler
 
 if TYPE_CHECKING:
-    from difflab.sd3.params.sampling import AxesParams, SweepParams
+    from difflab.captioning.params.synthesis import AxesParams, SweepParams
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from difflab.core.base.errors import DifflabError
+from difflab.core.params.base import COMMON, Family
 
 ALWAYS_VISIBLE = ("tracking",)  # cannot change a result
 
@@ -25,11 +26,17 @@ class Declared:
         path = f"{self._path}.{name}" if self._path else name
         if not self._path and name in ALWAYS_VISIBLE:
             return getattr(self._params, name)
-        if any(path == g or path.startswith(g + ".") for g in self._groups):
-            return _child(self._params, name)
-        if any(g.startswith(path + ".") for g in self._groups):
-            return Declared(_child(self._params, name), self._stage, self._groups, path)
-        raise DifflabError(
+        inside = any(g.startswith(path + ".") for g in self._groups)
+        if not inside and not any(path == g or path.startswith(g + ".") for g in self._groups):
+            raise self._undeclared(path)
+        if isinstance(self._params, Family) and name in self._params.groups():
+            if (common := f"{self._path}.{COMMON}") not in self._groups:
+                raise self._undeclared(common)
+        child = _child(self._params, name)
+        return Declared(child, self._stage, self._groups, path) if inside else child
+
+    def _undeclared(self, path: str) -> DifflabError:
+        return DifflabError(
             f"stage {self._stage} reads the parameter group '{path}' but dvc.yaml does not declare it under params"
         )
 
@@ -39,6 +46,8 @@ class Declared:
         """The declared values as plain nested data, for fingerprints and for tracking."""
         result: dict[str, Any] = {}
         for group in sorted(self._groups):
+            if group.endswith(f".{COMMON}"):  # its values stand in the groups that take them
+                continue
             value: Any = self
             for part in group.split("."):
                 value = value[part] if isinstance(value, Declared) else _child(value, part)

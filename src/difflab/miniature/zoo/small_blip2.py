@@ -20,9 +20,9 @@ from difflab.miniature.params.vision_models import TransformerSize, ZooBlip2Para
 from difflab.miniature.pictures import blend
 from difflab.miniature.words.templates import short_caption
 from difflab.miniature.zoo.tokenizers import t5_tokenizer
+from difflab.models.params import GenerationParams
 from difflab.models.vision import vit as vision
 from difflab.sd3.captions.blip2 import Blip2Captioner, named_correctly
-from difflab.sd3.params.caption import GenerationParams
 
 if TYPE_CHECKING:
     from transformers import Blip2ForConditionalGeneration, Blip2Processor, T5Config, ViTModel

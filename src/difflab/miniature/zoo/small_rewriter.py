@@ -28,10 +28,10 @@ from difflab.miniature.words.templates import (
 from difflab.miniature.zoo.conversation_loss import answer_loss, lesson_tokens
 from difflab.miniature.zoo.small_llama import small_llama
 from difflab.miniature.zoo.tokenizers import llama_tokenizer
+from difflab.models.params import GenerationParams
 from difflab.sd3.captions.facts import facts
 from difflab.sd3.captions.rewriter import Request, Rewriter
 from difflab.sd3.captions.scoring import facts_kept, named_digit
-from difflab.sd3.params.caption import GenerationParams
 
 if TYPE_CHECKING:
     from transformers import LlamaForCausalLM, PreTrainedTokenizerBase

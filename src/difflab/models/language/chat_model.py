@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import torch
 
 from difflab.models.language.batching import left_pad, map_batches
-from difflab.sd3.params.caption import GenerationParams
+from difflab.models.params import GenerationParams
 
 
 class Conversation(Protocol):

@@ -8,7 +8,7 @@ from torch import Tensor
 from transformers.generation.logits_process import LogitsProcessor, LogitsProcessorList, TopPLogitsWarper
 
 from difflab.core.base import rng
-from difflab.sd3.params.caption import GenerationParams
+from difflab.models.params import GenerationParams
 
 
 class KeyedSampling(LogitsProcessor):

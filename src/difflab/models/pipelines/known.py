@@ -11,7 +11,7 @@ from difflab.models.roles import resolve
 
 if TYPE_CHECKING:
     from difflab.core.params.common import RuntimeParams
-    from difflab.sd3.params.sampling import PipelineParams
+    from difflab.models.params import PipelineParams
 
 TRAINED = Path("models/zoo/diffusion")
 

@@ -11,8 +11,8 @@ from difflab.core.base.errors import DifflabError
 from difflab.miniature.pictures.blend import PHOTO_NAMES
 from difflab.miniature.words.templates import digit_of, photo_of
 from difflab.models.language.keyed_sampling import generation_arguments
+from difflab.models.params import GenerationParams
 from difflab.sd3.captions.scoring import named_digit, named_photo
-from difflab.sd3.params.caption import GenerationParams
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -9,10 +9,10 @@ import pandas as pd
 from difflab.core.base.files import sha256_bytes
 from difflab.images.facts.fact import Attributes
 from difflab.models.language.chat_model import ChatModel
+from difflab.models.params import GenerationParams
 from difflab.sd3.captions.conversation import clean, messages
 from difflab.sd3.captions.facts import Subjective, contradiction_names, contradictions, facts
 from difflab.sd3.captions.scoring import facts_kept, named_digit
-from difflab.sd3.params.caption import GenerationParams
 
 VARIANT = "llama3"
 
