@@ -9,6 +9,7 @@ from difflab.captioning.captioner.captioner import VARIANT, Captioner
 from difflab.captioning.captioner.captioner_folder import load_bases, save
 from difflab.captioning.captioner.captioner_training import Titled, train_captioner
 from difflab.captioning.mixed_set import MixedSet
+from difflab.captioning.params.inputs import CaptionerInputs
 from difflab.core.base import rng
 from difflab.core.base.files import write_csv
 from difflab.core.base.runtime import resolve_device, resolve_dtype
@@ -16,7 +17,7 @@ from difflab.core.stage import Stage, run
 from difflab.images.captions import write_captions
 
 
-def main(stage: Stage, *, data: str, seed: str) -> None:
+def main(stage: Stage[CaptionerInputs], *, data: str, seed: str) -> None:
     params, runtime = stage.params.captioner, stage.params.runtime
     scratch, cell = stage.scratch(), f"{data}-{seed}"
     mixed = MixedSet()

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from difflab.captioning.params.inputs import SweepInputs
 from difflab.captioning.scoring.sweep_score import SweepJudge
 from difflab.captioning.synthesis import sweep
 from difflab.captioning.synthesis.synthetic import first_variations, read_variations
@@ -27,7 +28,7 @@ TITLES, ORIGINALS, JUDGE = (
 TABLE, GRID, METRICS = "plots/sweep.csv", "plots/sweep.png", "metrics/sweep.json"
 
 
-def main(stage: Stage) -> None:
+def main(stage: Stage[SweepInputs]) -> None:
     settings, runtime, seed = stage.params.sweep, stage.params.runtime, stage.params.seed
     titles = first_variations(read_variations(TITLES), settings.num_images)
     ids, prompts = list(titles), list(titles.values())

@@ -12,13 +12,14 @@ from difflab.ddpm.data.pixels import load_pixels
 from difflab.ddpm.networks import schedule
 from difflab.ddpm.networks.denoiser import Denoiser
 from difflab.ddpm.networks.networks import build_unet, save_denoiser
+from difflab.ddpm.params.inputs import DenoiseInputs
 from difflab.ddpm.training.corruption import Corruption, FixedNoise, GaussianNoise
 from difflab.ddpm.training.denoiser_training import ImageSet, to_float, train_denoiser
 from difflab.ddpm.training.weighting import weight
 from difflab.images.store.image_store import ImageStore
 
 
-def main(stage: Stage, *, version: str) -> None:
+def main(stage: Stage[DenoiseInputs], *, version: str) -> None:
     params = stage.params.denoise
     scratch = stage.scratch()
     store = ImageStore("data/images/cifar10")

@@ -10,6 +10,7 @@ from difflab.core.base.files import atomic_path, write_csv
 from difflab.core.stage import Stage, run
 from difflab.ddpm.data.pixels import load_pixels
 from difflab.ddpm.evaluation import classical, denoisers
+from difflab.ddpm.params.inputs import DenoiseScoreInputs
 from difflab.images.grid import grid
 from difflab.images.store.image_store import ImageStore
 from difflab.metrics import restoration
@@ -17,7 +18,7 @@ from difflab.metrics import restoration
 SHOWN, TUNING_IMAGES = 8, 50
 
 
-def main(stage: Stage) -> None:
+def main(stage: Stage[DenoiseScoreInputs]) -> None:
     params, settings = stage.params.denoise, stage.params.denoise_score
     device = runtime.resolve_device(stage.params.runtime.device)
     store = ImageStore("data/images/cifar10")

@@ -4,9 +4,10 @@ from pathlib import Path
 
 from difflab.core.stage import Stage, run
 from difflab.images.acquire.faces import OFFICIAL, acquire
+from difflab.images.params import AcquireInputs
 
 
-def main(stage: Stage) -> None:
+def main(stage: Stage[AcquireInputs]) -> None:
     found = []
     for role in OFFICIAL:
         folder = Path("data/raw") / role

@@ -4,9 +4,10 @@ from pathlib import Path
 
 from difflab.core.stage import Stage, run
 from difflab.images.acquire.sets import OFFICIAL, acquire
+from difflab.images.params import AcquireImagesInputs
 
 
-def main(stage: Stage) -> None:
+def main(stage: Stage[AcquireImagesInputs]) -> None:
     found = []
     for dataset in OFFICIAL:
         folder = Path("data/raw") / dataset

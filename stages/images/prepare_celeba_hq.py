@@ -5,12 +5,13 @@ from difflab.core.base.files import atomic_path, write_csv
 from difflab.core.stage import Stage, run
 from difflab.images.archives.archive import open_source
 from difflab.images.celeba import celeba_hq
+from difflab.images.params import PrepareCelebaHqInputs
 from difflab.images.preparing.samples import LeftOut
 from difflab.images.split import SPLITS
 from difflab.images.store.image_store import write_store
 
 
-def main(stage: Stage) -> None:
+def main(stage: Stage[PrepareCelebaHqInputs]) -> None:
     params = stage.params
     archive = open_source("data/raw/celeba_hq", params.data.data_root)
     table = celeba_hq.read_table(archive).iloc[: params.split.max_rows]

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from difflab.core.base.files import atomic_path
 from difflab.core.stage import Stage, run
+from difflab.miniature.params.inputs import ZooBlip2Inputs
 from difflab.models.roles import resolve, write_pointer
 
 FOLDER = Path("models/zoo/blip2")
@@ -11,7 +12,7 @@ METRICS = "metrics/zoo_blip2.json"
 HELD_OUT_PICTURES = 1  # of each held-out digit
 
 
-def main(stage: Stage) -> None:
+def main(stage: Stage[ZooBlip2Inputs]) -> None:
     settings = stage.params.zoo.blip2
     if settings.hub:
         write_pointer(FOLDER, settings.hub)

@@ -5,13 +5,14 @@ from pathlib import Path
 
 from difflab.core.base.files import atomic_path
 from difflab.core.stage import Stage, run
+from difflab.miniature.params.inputs import ZooDiffusionInputs
 from difflab.models.roles import resolve, write_pointer
 
 FOLDER = Path("models/zoo/diffusion")
 METRICS = "metrics/zoo_diffusion.json"
 
 
-def main(stage: Stage) -> None:
+def main(stage: Stage[ZooDiffusionInputs]) -> None:
     params = stage.params.zoo.diffusion
     if params.hub:
         with atomic_path(FOLDER) as temporary:

@@ -5,6 +5,7 @@ from pathlib import Path
 from difflab.core.base import runtime
 from difflab.core.base.files import atomic_path
 from difflab.core.stage import Stage, run
+from difflab.miniature.params.inputs import ZooGemmaInputs
 from difflab.miniature.zoo import small_gemma
 from difflab.models.roles import write_pointer
 from difflab.training.supervised import fit
@@ -12,7 +13,7 @@ from difflab.training.supervised import fit
 FOLDER, METRICS = Path("models/zoo/gemma"), Path("metrics/zoo_gemma.json")
 
 
-def main(stage: Stage) -> None:
+def main(stage: Stage[ZooGemmaInputs]) -> None:
     params, seed = stage.params.zoo.gemma, stage.params.seed
     if params.hub:
         write_pointer(FOLDER, params.hub)

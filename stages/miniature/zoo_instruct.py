@@ -4,6 +4,7 @@ from pathlib import Path
 
 from difflab.core.base.files import atomic_path
 from difflab.core.stage import Stage, run
+from difflab.miniature.params.inputs import ZooInstructInputs
 from difflab.models.roles import resolve, write_pointer
 
 FOLDER = Path("models/zoo/instruct")
@@ -11,7 +12,7 @@ METRICS = "metrics/zoo_instruct.json"
 HELD_OUT_PICTURES = 1  # of each held-out digit
 
 
-def main(stage: Stage) -> None:
+def main(stage: Stage[ZooInstructInputs]) -> None:
     settings = stage.params.zoo.instruct
     if settings.hub:
         write_pointer(FOLDER, settings.hub)

@@ -3,13 +3,14 @@
 from pathlib import Path
 
 from difflab.core.stage import Stage, run
+from difflab.miniature.params.inputs import ZooTextInputs
 from difflab.models.roles import resolve, write_pointer
 
 FOLDER = Path("models/zoo/text")
 METRICS = "metrics/zoo_text.json"
 
 
-def main(stage: Stage) -> None:
+def main(stage: Stage[ZooTextInputs]) -> None:
     params = stage.params.zoo.text
     if params.hub:
         write_pointer(FOLDER, params.hub)

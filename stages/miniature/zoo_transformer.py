@@ -9,6 +9,7 @@ from difflab.core.base import runtime
 from difflab.core.base.files import atomic_path
 from difflab.core.stage import Stage, run
 from difflab.miniature.bundled import training_digits
+from difflab.miniature.params.inputs import ZooTransformerInputs
 from difflab.miniature.zoo import base_pictures
 from difflab.miniature.zoo import small_transformer as zoo_transformer
 from difflab.models import roles
@@ -25,7 +26,7 @@ from difflab.sd3.training.flow_training import train_flow
 FOLDER = Path("models/zoo/transformer")
 
 
-def main(stage: Stage) -> None:
+def main(stage: Stage[ZooTransformerInputs]) -> None:
     params, seed = stage.params.zoo.transformer, stage.params.seed
     if params.hub is not None:
         with atomic_path(FOLDER) as temporary:
@@ -65,7 +66,7 @@ def main(stage: Stage) -> None:
     stage.done(f"wrote {FOLDER}, held-out loss {rows[0]['val_loss']:.4f} -> {rows[-1]['val_loss']:.4f}")
 
 
-def picture_examples(stage: Stage) -> tuple[Examples, Examples]:
+def picture_examples(stage: Stage[ZooTransformerInputs]) -> tuple[Examples, Examples]:
     """Pictures of training digits and of held-out ones: their latents and both captions, encoded here."""
     params, seed, scratch = stage.params.zoo.transformer, stage.params.seed, stage.scratch()
     device = runtime.resolve_device(stage.params.runtime.device)

@@ -8,10 +8,11 @@ from difflab.core.stage import Stage, run
 from difflab.report import report
 from difflab.report.document import to_html, to_markdown
 from difflab.report.inputs import Inputs
+from difflab.report.params import ReportInputs
 from difflab.report.summary import summarise
 
 
-def main(stage: Stage) -> None:
+def main(stage: Stage[ReportInputs]) -> None:
     params = stage.params
     inputs, density = Inputs(), params.finetune.density
     means = params.logit_mean.model_dump()

@@ -12,6 +12,7 @@ from difflab.images.captions import read_captions, write_captions
 from difflab.images.store.image_store import ImageStore
 from difflab.models.roles import resolve
 from difflab.sd3.captions.rewriter import Request, Rewriter, answers_frame, metrics
+from difflab.sd3.params.inputs import CaptionLlama3Inputs
 
 OUTPUT, METRICS = "data/captions/llama3.parquet", "metrics/caption_llama3.json"
 BATCHES_PER_CHUNK = (
@@ -19,7 +20,7 @@ BATCHES_PER_CHUNK = (
 )
 
 
-def main(stage: Stage) -> None:
+def main(stage: Stage[CaptionLlama3Inputs]) -> None:
     settings, runtime, seed = stage.params.caption.llama3, stage.params.runtime, stage.params.seed
     short = read_captions("data/captions/blip2.parquet", "blip2")["caption"].to_dict()
     stores = [ImageStore("data/celeba_hq"), ImageStore("data/celeba")]

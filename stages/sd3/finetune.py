@@ -15,6 +15,7 @@ from difflab.models.roles import resolve
 from difflab.sd3.balance import balance_weights
 from difflab.sd3.caches.latents import LatentTable
 from difflab.sd3.caches.prompt_embeds import PromptTable
+from difflab.sd3.params.inputs import FinetuneInputs
 from difflab.sd3.training.density import SigmaDensity, quantiles
 from difflab.sd3.training.examples import Examples, caption_rows
 from difflab.sd3.training.flow_training import train_flow
@@ -23,7 +24,7 @@ BASE, LATENTS, PROMPTS = "models/zoo/transformer", "data/latents", "data/prompt_
 HQ, ADD_ON = "data/celeba_hq", "data/celeba"
 
 
-def main(stage: Stage, *, captions: str, logit_mean: str) -> None:
+def main(stage: Stage[FinetuneInputs], *, captions: str, logit_mean: str) -> None:
     params = stage.params.finetune
     scratch = stage.scratch()  # refuses a second process before anything is loaded
     seed = rng.key(stage.params.seed, "finetune", params.seed)
@@ -70,7 +71,7 @@ def main(stage: Stage, *, captions: str, logit_mean: str) -> None:
     stage.done(f"wrote {folder}, held-out loss {rows[0]['val_loss']:.4f} -> {last['val_loss']:.4f}")
 
 
-def load_examples(stage: Stage, captions: str) -> tuple[Examples, Examples]:
+def load_examples(stage: Stage[FinetuneInputs], captions: str) -> tuple[Examples, Examples]:
     """The training images (with the add-on, where wanted) and the first validation images."""
     params = stage.params.finetune
     latents, prompts = LatentTable.load(LATENTS), PromptTable(PROMPTS)

@@ -10,13 +10,14 @@ from difflab.images.grid import grid
 from difflab.images.store.image_store import ImageStore
 from difflab.models.lora import load_lora
 from difflab.sd3.caches.prompt_embeds import PromptTable
+from difflab.sd3.params.inputs import GenerateInputs
 from difflab.sd3.sampling.generator import load_generator
 
 ADAPTERS = ("pretrained", "minus", "zero", "plus")
 CAPTIONS = ("blip2", "llama3")
 
 
-def main(stage: Stage, *, adapter: str) -> None:
+def main(stage: Stage[GenerateInputs], *, adapter: str) -> None:
     if adapter not in ADAPTERS:
         raise DifflabError(f"unknown adapter '{adapter}': one of {', '.join(ADAPTERS)}")
     settings = stage.params.generate

@@ -69,7 +69,7 @@ class Run(NoRun):
             uri=self._uri,
             artifacts=(root / "mlartifacts").as_uri(),
             repository=str(Path.cwd()),
-            params=flat(stage.params.as_dict()),
+            params=flat(stage.values()),
             tags={k: v for k, v in tags.items() if v},
         )
 

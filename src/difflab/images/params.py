@@ -5,6 +5,8 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from difflab.core.params.base import Family, Group
+from difflab.core.params.common import Seeded
+from difflab.images.set_params import ImagesParams
 
 
 class ArchiveParams(Group):
@@ -71,3 +73,48 @@ class BalanceParams(Group):
     maximum: float = Field(ge=1)
     mean_penalty: float = Field(ge=0)
     spread_penalty: float = Field(gt=0)
+
+
+class _DataRoot:
+    data_root: str | None
+
+
+class AcquireInputs(Seeded):
+    """What `acquire` reads of params.yaml, as dvc.yaml declares it; the others of this package follow."""
+
+    class Data(_DataRoot):
+        celeba_hq: ArchiveParams
+        celeba: ArchiveParams
+
+    data: Data
+
+
+class AcquireImagesInputs(Seeded):
+    class Data(_DataRoot):
+        cifar10: ArchiveParams
+        mnist: ArchiveParams
+        scenes: ArchiveParams
+        coco: ArchiveParams
+        recipes: ArchiveParams
+
+    data: Data
+
+
+class PrepareCelebaInputs:
+    data: _DataRoot
+    prepare: PrepareParams
+
+
+class PrepareCelebaHqInputs(PrepareCelebaInputs):
+    split: SplitParams
+
+
+class PrepareImagesInputs(Seeded):
+    class Prepare:
+        absent_images: Literal["error", "skip"]
+        unreadable_images: Literal["stop", "skip"]
+        num_workers: int
+
+    data: _DataRoot
+    prepare: Prepare
+    images: ImagesParams

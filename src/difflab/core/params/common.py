@@ -27,3 +27,15 @@ class TrackingParams(Group):
 
     enabled: bool
     log_interval: int = Field(ge=1)
+
+
+class Seeded:
+    """Inputs of a stage that draws random numbers."""
+
+    seed: int
+
+
+class WithRuntime:
+    """Inputs of a stage that runs models."""
+
+    runtime: RuntimeParams

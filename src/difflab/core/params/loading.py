@@ -29,9 +29,9 @@ class Declared:
         inside = any(g.startswith(path + ".") for g in self._groups)
         if not inside and not any(path == g or path.startswith(g + ".") for g in self._groups):
             raise self._undeclared(path)
-        if isinstance(self._params, Family) and name in self._params.groups():
-            if (common := f"{self._path}.{COMMON}") not in self._groups:
-                raise self._undeclared(common)
+        common = f"{self._path}.{COMMON}"
+        if isinstance(self._params, Family) and name in self._params.groups() and common not in self._groups:
+            raise self._undeclared(common)
         child = _child(self._params, name)
         return Declared(child, self._stage, self._groups, path) if inside else child
 

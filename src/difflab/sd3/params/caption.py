@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from difflab.core.params.base import Family, Group
+from difflab.core.params.base import Family
 from difflab.models.params import GenerationParams
 
 
