@@ -144,11 +144,47 @@ def inputs_of(script: Path) -> type:
 
 
 def input_fields(inputs: type, prefix: str = "") -> Iterator[str]:
-    """The dotted names of the groups and values of an Inputs class; plain classes inside it are parts of groups."""
-    for name, kind in typing.get_type_hints(inputs).items():
-        if isinstance(kind, type) and kind.__module__ == inputs.__module__ and not issubclass(kind, Group):
+    """The dotted names of the groups and values of an Inputs class.
+
+    Plain classes inside it are parts of groups, and so are the names beside an annotated group.
+    """
+    for name, kind in typing.get_type_hints(inputs, include_extras=True).items():
+        if typing.get_origin(kind) is typing.Annotated:
+            yield from (f"{prefix}{name}.{part}" for part in kind.__metadata__)
+        elif isinstance(kind, type) and kind.__module__ == inputs.__module__ and not issubclass(kind, Group):
             yield from input_fields(kind, f"{prefix}{name}.")
         else:
+            yield prefix + name
+
+
+def test_every_parameter_is_read():
+    """By its name in code outside the parameter models; in a group that no stage declares, behind the group's name."""
+    code = [
+        f
+        for f in [*modules(), *ROOT.glob("stages/**/*.py")]
+        if "params" not in f.relative_to(ROOT).as_posix()
+    ]
+    trees = [ast.parse(file.read_text()) for file in code if file.name != "study.py"]
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    names = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+    names |= {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    chains = {ast.unparse(node) for node in nodes if isinstance(node, ast.Attribute)}
+    declared = {group for stage in STAGES for group in declared_parameters(stage)}
+    unread = []
+    for path in _leaves(load_params(ROOT / "params.yaml")):
+        if not any(_within(path, group) for group in declared):
+            read = any(chain.endswith(f".{path}") for chain in chains)
+        else:
+            read = path.rpartition(".")[2] in names
+        unread += [] if read else [path]
+    assert unread == []
+
+
+def _leaves(group: Group, prefix: str = "") -> Iterator[str]:
+    for name, value in group:
+        if isinstance(value, Group):
+            yield from _leaves(value, f"{prefix}{name}.")
+        elif not isinstance(value, dict):
             yield prefix + name
 
 
@@ -318,6 +354,19 @@ def test_no_parameter_can_shorten_the_matrix():
     assert all(isinstance(axis, list) and "$" not in "".join(axis) for axis in lists)
 
 
+# Names of groups, of roles, versions and data sets, and terms of the field.
+SELF_EXPLAINING = {
+    "balance", "maximum", "prompts", "latents", "caption", "blip2", "llama3", "llama", "gemma", "instruct",
+    "language", "diffusion", "transformer", "vae", "vision_encoder", "lora", "rank", "dropout", "decoding",
+    "guidance_curve", "guidance_scales", "step_curve", "data", "celeba_hq", "denoise", "denoise_score",
+    "ddpm_sample", "single_image_64", "finetune", "generate", "images", "minus", "zero", "plus", "prepare",
+    "memorisation", "report", "runtime", "score", "miniature", "schedulers", "guidance", "synthesize",
+    "tracking", "qformer", "repo_id", "stable-diffusion-2-1", "sd-turbo", "sdxl-turbo", "0",
+    "5-large-turbo", "learning_rate", "weight_decay", "layers_per_block", "num_layers",
+    "intermediate_size",
+}  # fmt: skip
+
+
 def test_every_parameter_is_explained_once(root):
     """Each name of conf/study has a comment beside it or above it; where it comes again, that is said once for all.
 
@@ -331,6 +380,8 @@ def test_every_parameter_is_explained_once(root):
         for line in text.splitlines()[1:]:
             code, _, comment = line.partition("#")
             keys = re.findall(r"([\w-]+):(?=\s|$)", code)
+            if file.name == "environment.yaml":  # one comment for all
+                continue
             names |= dict.fromkeys(keys, file.name)
             if comment or above:
                 explained |= set(keys)

@@ -1,6 +1,7 @@
 """Score the denoisers on the whole test split: networks, the best linear one, classical ones, the noise itself."""
 
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -26,7 +27,7 @@ def main(stage: Stage[DenoiseScoreInputs]) -> None:
     ids = store.split("test")
     networks = {
         version: denoisers.network_denoiser(
-            f"models/denoise/{version}", params.sigma, settings.self_ensemble, device
+            Path("models/denoise") / version, params.sigma, settings.self_ensemble, device
         )
         for version in denoisers.VERSIONS
     }

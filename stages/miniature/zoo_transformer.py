@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import torch
 
@@ -72,7 +73,7 @@ def picture_examples(stage: Stage[ZooTransformerInputs]) -> tuple[Examples, Exam
     device = runtime.resolve_device(stage.params.runtime.device)
     digits = training_digits(stage.params.split, seed)
     unseen = digits[:: base_pictures.HELD_OUT_EVERY]
-    seen, share = sorted(set(digits) - set(unseen)), params.photo_fraction
+    seen, share = np.array(sorted(set(digits) - set(unseen))), params.photo_fraction
     parts = [
         base_pictures.draw(seen, params.num_images, share, seed, "training"),
         base_pictures.draw(unseen, params.num_held_out, share, seed, "held-out"),
@@ -104,7 +105,8 @@ def picture_examples(stage: Stage[ZooTransformerInputs]) -> tuple[Examples, Exam
         torch.stack([prompts.rows(part.ids, variant) for variant in base_pictures.VARIANTS], dim=1)
         for part in parts
     ]
-    return tuple(Examples(latents, prompts, part.ids, r) for part, r in zip(parts, rows, strict=True))
+    train, held_out = (Examples(latents, prompts, part.ids, r) for part, r in zip(parts, rows, strict=True))
+    return train, held_out
 
 
 if __name__ == "__main__":

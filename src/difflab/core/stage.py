@@ -20,7 +20,7 @@ import signal
 import sys
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, Any, Generic, TypeVar, cast
 
@@ -92,22 +92,22 @@ class Stage(Generic[Inputs]):
             root = Path(os.environ.get("DVC_ROOT", "."))
             self._scratch = root / ".scratch" / self.address / self.fingerprint()
             if runtime.process_index()[0] == 0:  # held for the whole launch
-                self._hold()
+                self._scratch = self._hold(self._scratch)
                 self.run.resume(self._scratch)
         self._scratch.mkdir(parents=True, exist_ok=True)
         return self._scratch
 
-    def _hold(self) -> None:
-        """Lock the outputs of this workspace and a state for this process until it ends."""
+    def _hold(self, state: Path) -> Path:
+        """Lock the outputs of this workspace and a state for this process until it ends; returns that state."""
         outputs = Path(".scratch/running") / self.address
         if not self._lock(outputs):
             raise _already_running(self.address, outputs)
-        state = self._scratch
         beside = (state.with_name(f"{state.name}-{number}") for number in itertools.count(2))
-        while not self._lock(self._scratch):
+        while not self._lock(state):
             if runtime.process_index()[1] > 1:  # the others of this launch know the first folder only
                 raise _already_running(self.address, state)
-            self._scratch = next(beside)
+            state = next(beside)
+        return state
 
     def _lock(self, folder: Path) -> bool:
         folder.mkdir(parents=True, exist_ok=True)
@@ -126,7 +126,7 @@ class Stage(Generic[Inputs]):
         self._locks.append(lock)
         return True
 
-    def write_metrics(self, path: str | Path, metrics: dict[str, float | int | str]) -> None:
+    def write_metrics(self, path: str | Path, metrics: Mapping[str, float | str | None]) -> None:
         """Write a flat metrics file (keys in the given order, numbers rounded to 6 significant digits) and track it."""
         flat = {k: _rounded(v) for k, v in metrics.items()}
         write_json(path, flat)
@@ -138,7 +138,7 @@ class Stage(Generic[Inputs]):
         print(f"{self.address}: {message} ({seconds:.1f} s)", flush=True)
 
     def _finish(self) -> None:
-        if self._locks:
+        if self._locks and self._scratch is not None:
             shutil.rmtree(self._scratch, ignore_errors=True)
             for lock in self._locks:
                 lock.close()
@@ -193,9 +193,11 @@ def _read_alone(path: Path, guard: Path = Path(".dvc/tmp/lock"), limit: float = 
 def run(main: Callable[..., None]) -> None:
     """Run a stage script's `main(stage, *, <matrix keys>)` as a program and exit with its status."""
     started = time.perf_counter()
-    name = Path(sys.modules[main.__module__].__file__).stem
+    name = Path(inspect.getfile(main)).stem
     item, variant = _parse(name, main)
-    warnings.formatwarning = lambda message, *_, **__: f"WARNING {name}: {message}\n"
+    warnings.formatwarning = lambda message, category, filename, lineno, line=None: (
+        f"WARNING {name}: {message}\n"
+    )
     stage: Stage[Any] | None = None
     status, code = "FAILED", 1
     signal.signal(signal.SIGINT, signal.default_int_handler)  # from here on there is something to save

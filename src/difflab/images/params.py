@@ -1,6 +1,6 @@
 """Parameters of the data: where archives come from, the split, the preparing stages, attribute balancing."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -75,33 +75,18 @@ class BalanceParams(Group):
     spread_penalty: float = Field(gt=0)
 
 
-class _DataRoot:
-    data_root: str | None
-
-
 class AcquireInputs(Seeded):
-    """What `acquire` reads of params.yaml, as dvc.yaml declares it; the others of this package follow."""
+    """What `acquire` reads of params.yaml, as dvc.yaml declares it; of a group with names beside it only these parts."""
 
-    class Data(_DataRoot):
-        celeba_hq: ArchiveParams
-        celeba: ArchiveParams
-
-    data: Data
+    data: Annotated[DataParams, "data_root", "celeba_hq", "celeba"]
 
 
 class AcquireImagesInputs(Seeded):
-    class Data(_DataRoot):
-        cifar10: ArchiveParams
-        mnist: ArchiveParams
-        scenes: ArchiveParams
-        coco: ArchiveParams
-        recipes: ArchiveParams
-
-    data: Data
+    data: Annotated[DataParams, "data_root", "cifar10", "mnist", "scenes", "coco", "recipes"]
 
 
 class PrepareCelebaInputs:
-    data: _DataRoot
+    data: Annotated[DataParams, "data_root"]
     prepare: PrepareParams
 
 
@@ -110,11 +95,6 @@ class PrepareCelebaHqInputs(PrepareCelebaInputs):
 
 
 class PrepareImagesInputs(Seeded):
-    class Prepare:
-        absent_images: Literal["error", "skip"]
-        unreadable_images: Literal["stop", "skip"]
-        num_workers: int
-
-    data: _DataRoot
-    prepare: Prepare
-    images: ImagesParams
+    data: Annotated[DataParams, "data_root"]
+    prepare: Annotated[PrepareParams, "absent_images", "unreadable_images", "num_workers"]
+    images: Annotated[ImagesParams, "image_size", "max_images", "non_square", "scenes_test_fraction"]

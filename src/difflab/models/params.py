@@ -54,6 +54,6 @@ class LoraParams(Group):
     @field_validator("blocks")
     @classmethod
     def _blocks_are_a_choice(cls, blocks: list[int] | str) -> list[int] | str:
-        if blocks != "all" and (not blocks or min(blocks) < 0 or len(set(blocks)) < len(blocks)):
+        if isinstance(blocks, list) and (not blocks or min(blocks) < 0 or len(set(blocks)) < len(blocks)):
             raise ValueError("give 'all' or different block numbers from 0 on")
         return blocks

@@ -99,11 +99,11 @@ def _read_pointer(folder: Path) -> tuple[HubRef, dict[str, str | None]] | None:
     return HubRef.model_validate(content), files
 
 
-def _from_hub(hub: HubRef) -> tuple[str, dict[str, str | None]]:
+def _from_hub(hub: HubRef) -> tuple[str | None, dict[str, str | None]]:
     from huggingface_hub import HfApi
 
     info = _ask(hub, lambda: HfApi().model_info(hub.repo_id, revision=hub.revision, files_metadata=True))
-    return info.sha, {s.rfilename: s.lfs.sha256 if s.lfs else None for s in info.siblings}
+    return info.sha, {s.rfilename: s.lfs.sha256 if s.lfs else None for s in info.siblings or []}
 
 
 def _from_cache(hub: HubRef) -> tuple[str, dict[str, str | None]]:

@@ -221,3 +221,38 @@ def test_without_an_alpha_the_rank_is_taken(root):
 def test_groups_give_their_values_by_name_too():
     params = load_params("params.yaml")
     assert params.ddpm["text"] is params.ddpm.text
+
+
+def test_a_group_takes_what_it_does_not_give_from_common(root):
+    text = compose(
+        ["ddpm.common.training.weight_decay=0.5", "ddpm.text.training.weight_decay=0.25"], root / "conf"
+    )
+    ddpm = validate(text, "params.yaml").ddpm
+    assert ddpm.text.training.weight_decay == 0.25
+    others = [setting for setting in ddpm.groups() if setting != "text"]
+    assert {ddpm[setting].training.weight_decay for setting in others} == {0.5}
+
+
+def test_common_reaches_the_members_of_a_family_in_a_family(root):
+    zoo = validate(compose(["zoo.common.training.weight_decay=0.5"], root / "conf"), "params.yaml").zoo
+    assert zoo.classifier.mnist.training.weight_decay == zoo.llama.training.weight_decay == 0.5
+    assert zoo.vae.training.weight_decay == 0.0001  # its own
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("+ddpm.common.training.rate=1", "parameter 'ddpm': 'common.training.rate' is a parameter of none"),
+        ("ddpm.text.training.rate=1", "unknown parameter 'ddpm.text.training.rate'"),
+    ],
+)
+def test_a_wrong_name_in_an_open_group_is_refused(override, message, root):
+    with pytest.raises(DifflabError, match=message):
+        validate(compose([override], root / "conf"), "params.yaml")
+
+
+def test_a_member_is_not_read_without_what_it_takes_from_common(write):
+    params = load_params(write())
+    with pytest.raises(DifflabError, match=r"reads the parameter group 'ddpm\.common'"):
+        Declared(params, "ddpm", ("ddpm.text",)).ddpm["text"]
+    assert Declared(params, "ddpm", ("ddpm.text", "ddpm.common")).ddpm["text"].channels == 1

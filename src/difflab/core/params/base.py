@@ -63,7 +63,7 @@ def share(values: Any, models: Mapping[str, type[Group]]) -> Any:
     Raises:
         ValueError: `common` gives a key that no group has.
     """
-    if not _mappings(values, common := values.get(COMMON) if _mappings(values) else None):
+    if not isinstance(values, Mapping) or not isinstance(common := values.get(COMMON), Mapping):
         return values
     taken: set[str] = set()
     groups = {name: _filled(model, values.get(name, {}), common, taken) for name, model in models.items()}

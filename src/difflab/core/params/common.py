@@ -26,7 +26,6 @@ class TrackingParams(Group):
     """`tracking`: MLflow. Changes no result, so no stage depends on it."""
 
     enabled: bool
-    log_interval: int = Field(ge=1)
 
 
 class Seeded:

@@ -1,12 +1,14 @@
 """Read params.yaml, check all of it, and show a stage only the groups it declares."""
 
+import functools
 import itertools
 import json
+import operator
 import re
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from pydantic import ValidationError
 
@@ -95,7 +97,7 @@ def read_values(path: str | Path = "params.yaml") -> dict[str, Any]:
     from yaml import YAMLError
 
     try:
-        return OmegaConf.to_container(OmegaConf.load(path), resolve=True)
+        return cast("dict[str, Any]", OmegaConf.to_container(OmegaConf.load(path), resolve=True))
     except YAMLError as error:
         raise DifflabError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
 
@@ -151,7 +153,8 @@ def _as_matrix(stage: dict[str, Any]) -> dict[str, Any]:
 
     `${item.x}` becomes `${each.x}`, and `${key}` becomes `${item.<axis>}`.
     """
-    axis = re.search(r"--([\w-]+) \$\{key\}", stage["do"]["cmd"])[1].replace("-", "_")
+    (option,) = re.findall(r"--([\w-]+) \$\{key\}", stage["do"]["cmd"])
+    axis = option.replace("-", "_")
     text = json.dumps(stage["do"]).replace("${item.", "${each.").replace("${key}", f"${{item.{axis}}}")
     return {**json.loads(text), "matrix": {axis: list(stage["foreach"])}, "each": stage["foreach"]}
 
@@ -173,14 +176,12 @@ def stage_entry(stage: str, item: dict[str, str], path: str = "dvc.yaml") -> dic
     """
 
     def value_of(name: str) -> str:
-        value: Any = read_values()
+        values = read_values()
         if name.startswith("item."):
-            value = {"item": item}
+            values = {"item": item}
         if name.startswith("each."):
-            value = {"each": stages[stage]["each"][next(iter(item.values()))]}
-        for part in name.split("."):
-            value = value[part]
-        return str(value)
+            values = {"each": stages[stage]["each"][next(iter(item.values()))]}
+        return str(functools.reduce(operator.getitem, name.split("."), values))
 
     def resolve(value: Any) -> Any:
         if isinstance(value, str):
