@@ -47,7 +47,8 @@ def main(stage: Stage[SweepInputs]) -> None:
     if parts is None:
         return
     judge = load_judge(settings.clip, runtime.device, seed)
-    rows, pictures, metrics = [], [], {"n": len(ids), "cells": len(cells), "refused": 0}
+    rows, pictures = [], []
+    metrics: dict[str, float] = {"n": len(ids), "cells": len(cells), "refused": 0}
     for cell, path in zip(cells.values(), parts, strict=True):
         made = sweep.load(path)
         scores = {} if made.refused else judge(made.images, prompts)

@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -25,7 +26,7 @@ def main(stage: Stage[StepCurveInputs]) -> None:
     prompts = PromptTable("data/prompt_embeds")
     generator = load_generator(prompts, machine, stage.params.seed, settings.batch_size)
 
-    rows = []
+    rows: list[dict[str, Any]] = []
     for step, folder in adapters(Path("models/finetune") / f"{params.captions}-{params.logit_mean}"):
         if rows and rows[-1]["step"] > 0:
             generator.transformer.unload_lora()

@@ -195,9 +195,11 @@ def run(main: Callable[..., None]) -> None:
     started = time.perf_counter()
     name = Path(inspect.getfile(main)).stem
     item, variant = _parse(name, main)
-    warnings.formatwarning = lambda message, category, filename, lineno, line=None: (
-        f"WARNING {name}: {message}\n"
-    )
+
+    def one_line_warning(message: object, *_: object, **__: object) -> str:
+        return f"WARNING {name}: {message}\n"
+
+    warnings.formatwarning = one_line_warning
     stage: Stage[Any] | None = None
     status, code = "FAILED", 1
     signal.signal(signal.SIGINT, signal.default_int_handler)  # from here on there is something to save

@@ -14,7 +14,7 @@ PIPELINE = {
         "prepare": {"cmd": "python -m stages.prepare", "params": ["seed", "split"]},
         "finetune": {
             "cmd": "python -m stages.sd3.finetune --logit-mean ${item.logit_mean}",
-            "params": ["seed", "logit_mean.${item.logit_mean}", "zoo.vae"],
+            "params": ["seed", "logit_mean.${item.logit_mean}", "zoo.common", "zoo.vae"],
             "deps": ["models/${item.logit_mean}/a"],
         },
     }
@@ -102,7 +102,7 @@ def test_a_stage_sees_its_groups_and_no_other(write, pipeline):
 def test_a_part_of_a_group_is_declared_by_its_path(write, pipeline):
     params = load_params(write())
     groups = declared_groups("finetune", {"logit_mean": "minus"}, pipeline)
-    assert groups == ("seed", "logit_mean.minus", "zoo.vae")
+    assert groups == ("seed", "logit_mean.minus", "zoo.common", "zoo.vae")
     declared = Declared(params, "finetune", groups)
     assert declared.logit_mean["minus"] == declared.logit_mean.minus == params.logit_mean.minus
     assert declared.zoo.vae == params.zoo.vae
@@ -121,9 +121,9 @@ def test_declared_values_as_plain_data(write, pipeline):
     params = load_params(write())
     groups = declared_groups("finetune", {"logit_mean": "plus"}, pipeline)
     values = Declared(params, "finetune", groups).as_dict()
-    assert list(values) == sorted(groups)
+    assert list(values) == sorted(set(groups) - {"zoo.common"})  # whose values stand in zoo.vae
     assert values["logit_mean.plus"] == params.logit_mean.plus
-    assert values["zoo.vae"] == params.zoo.vae.model_dump(mode="json")
+    assert values["zoo.common", "zoo.vae"] == params.zoo.vae.model_dump(mode="json")
 
 
 def test_the_matrix_item_is_filled_in_everywhere(pipeline):
