@@ -13,6 +13,7 @@ from difflab.core.base.errors import DifflabError
 from difflab.core.params.common import Library
 
 LIBRARIES: tuple[Library, ...] = get_args(Library)
+OR = " or "  # the lock may hold a version for each Python
 CONF = Path("conf/study/environment.yaml")
 HEADER = """# @package _global_
 # Versions of the libraries that can change a result, from requirements.lock: `make lock` writes this file.
@@ -33,7 +34,7 @@ def mismatches(locked: Mapping[str, str] | None = None) -> list[str]:
     return [
         f"{library} {installed(library) or 'is missing'} instead of {expected}"
         for library, expected in locked.items()
-        if installed(library) != expected
+        if installed(library) not in expected.split(OR)
     ]
 
 
@@ -51,10 +52,11 @@ def write_locked(lock: Path = Path("requirements.lock"), conf: Path = CONF) -> N
     Raises:
         DifflabError: the lock lacks a library.
     """
-    pinned = dict(re.findall(r"^([\w-]+)==([^\s;\\]+)", lock.read_text(), re.MULTILINE))
-    if missing := [library for library in LIBRARIES if library not in pinned]:
+    pinned = re.findall(r"^([\w-]+)==([^\s;\\]+)", lock.read_text(), re.MULTILINE)
+    versions = {library: OR.join(v for name, v in pinned if name == library) for library in LIBRARIES}
+    if missing := [library for library in LIBRARIES if not versions[library]]:
         raise DifflabError(f"{lock} has no {missing[0]}: add it to the dependencies in pyproject.toml")
-    conf.write_text(HEADER + "".join(f'  {library}: "{pinned[library]}"\n' for library in LIBRARIES))
+    conf.write_text(HEADER + "".join(f'  {library}: "{found}"\n' for library, found in versions.items()))
 
 
 if __name__ == "__main__":
