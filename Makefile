@@ -26,9 +26,10 @@ repro: $(READY)  ## run the whole study, then print its table and the time of ea
 test: $(READY)  ## run every test, the whole pipeline in its smallest size included
 	@OMP_NUM_THREADS=1 python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-check: $(READY)  ## lint, and see that params.yaml and dvc.yaml are in order
+check: $(READY)  ## lint, check types, and see that params.yaml and dvc.yaml are in order
 	@ruff check .
 	@ruff format --check --quiet .
+	@ty check --quiet
 	@difflab compose --check
 	@dvc stage list --name-only > /dev/null
 
@@ -39,6 +40,8 @@ lock: | $(VENV)/.made  ## write requirements.lock after a change of the dependen
 	@$(UV_READY)
 	@uv pip compile --quiet --universal --python-version 3.11 --extra dev --generate-hashes --no-emit-index-url \
 	  --no-annotate --custom-compile-command "make lock" pyproject.toml -o requirements.lock
+	@PYTHONPATH=src $(BIN)/python -m difflab.core.environment
+	@PYTHONPATH=src $(BIN)/python -c 'from difflab.cli.main import main; main()' compose
 
 clean:  ## remove what the tools leave behind, but no result and no cache
 	@rm -rf $(VENV) .scratch .pytest_cache .ruff_cache .hypothesis dvc_plots

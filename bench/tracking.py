@@ -20,10 +20,11 @@ from training_step import setting
 
 from difflab.core import tracking
 from difflab.core.params.common import RuntimeParams
+from difflab.models.params import LoraParams
 from difflab.sd3.adapters import adapt
 from difflab.sd3.training import flow_training
 from difflab.sd3.training.density import SigmaDensity
-from difflab.training.params import DensityParams, LoraParams
+from difflab.training.params import DensityParams
 
 
 def main() -> None:

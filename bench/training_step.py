@@ -21,13 +21,14 @@ from torch import nn
 
 from difflab.core.base import rng
 from difflab.core.params.common import RuntimeParams
+from difflab.models.params import LoraParams
 from difflab.sd3.adapters import adapt
 from difflab.sd3.caches.latents import LatentTable
 from difflab.sd3.caching.latent_writer import pack
 from difflab.sd3.training import flow_training
 from difflab.sd3.training.density import SigmaDensity
 from difflab.sd3.training.examples import Examples
-from difflab.training.params import DensityParams, FlowTrainingParams, LoraParams
+from difflab.training.params import DensityParams, FlowTrainingParams
 
 SIZES = {  # latent side, tokens, joint and pooled width, network
     "tiny": (8, 48, 128, 96, {"num_layers": 4, "num_attention_heads": 4, "attention_head_dim": 32}),

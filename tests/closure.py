@@ -11,7 +11,29 @@ PACKAGE = ROOT / "src" / "difflab"
 # Modules that cannot change a result, so that an edit there must not run stages again:
 # params has no default values (params.yaml gives every value, and stages declare those they read);
 # tracking only copies numbers to MLflow.
-EXEMPT = ("src/difflab/core/params/", "src/difflab/core/tracking", "src/difflab/study.py")
+# environment only warns.
+EXEMPT = (
+    "src/difflab/core/params/",
+    "src/difflab/core/tracking",
+    "src/difflab/core/environment.py",
+    "src/difflab/study.py",
+)
+
+# The libraries that can change a result by the names that they are imported under; those that come with another one.
+LIBRARIES = {
+    "diffusers": ["diffusers"],
+    "numpy": ["numpy"],
+    "peft": ["peft"],
+    "PIL": ["pillow"],
+    "pytorch_fid": ["torch"],
+    "scipy": ["scipy"],
+    "skimage": ["scikit-image"],
+    "sklearn": ["scikit-learn"],
+    "tokenizers": ["tokenizers"],
+    "torch": ["torch"],
+    "torchvision": ["torch"],
+    "transformers": ["transformers", "tokenizers"],
+}
 
 
 # Folders that a stage may list of whose files it needs only some, with the reason.
@@ -37,6 +59,29 @@ def closure(script: Path) -> set[str]:
     code = {m for m in seen if not _is_empty(m)}
     data = {file for module in code for file in _named_files(module)}
     return {relative(file) for file in code | data if not exempt(file)}
+
+
+def libraries(script: Path) -> set[str]:
+    """The libraries of `LIBRARIES` that the script or its closure imports.
+
+    Inside difflab.core only imports at the top count: its functions import torch for callers that have tensors.
+    """
+    found: set[str] = set()
+    for name in [relative(script), *closure(script)]:
+        if name.endswith(".py"):
+            tree = ast.parse((ROOT / name).read_text())
+            nodes = tree.body if name.startswith("src/difflab/core/") else _outside_type_checking(tree)
+            found |= {
+                library for node in nodes for root in _roots(node) for library in LIBRARIES.get(root, [])
+            }
+    return found
+
+
+def _roots(node: ast.AST) -> list[str]:
+    """The top-level packages that a statement imports."""
+    if isinstance(node, ast.Import):
+        return [alias.name.split(".")[0] for alias in node.names]
+    return [(node.module or "").split(".")[0]] if isinstance(node, ast.ImportFrom) else []
 
 
 def exempt(file: Path) -> bool:

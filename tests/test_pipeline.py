@@ -1,15 +1,23 @@
 """dvc.yaml says the truth: every stage lists what it reads, and nothing that it does not."""
 
 import ast
+import functools
+import importlib
+import itertools
 import math
+import re
+import typing
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
-from closure import ROOT, TAKEN_WHOLE, closure, code_files, modules, relative, suggestion
+from closure import ROOT, TAKEN_WHOLE, closure, code_files, libraries, modules, relative, suggestion
 from difflab.cli.compose import choices, compose, difference, validate
-from difflab.core.params.loading import read_pipeline
+from difflab.core.params.base import Family, Group
+from difflab.core.params.loading import load_params, read_pipeline
 from difflab.ddpm.settings import DATASETS, SETTINGS
 
 STAGES = read_pipeline(str(ROOT / "dvc.yaml"))["stages"]
@@ -77,11 +85,112 @@ def covers(dep: str, file: str) -> bool:
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_declared_parameters_are_those_that_the_script_reads(stage):
-    declared = {g.split(".${")[0] for g in STAGES[stage].get("params", [])}
+    """As the script reads them, and as the type of its inputs says."""
+    declared = declared_parameters(stage)
     read = parameters_read(script_of(stage))
     undeclared = {r for r in read if not any(_within(r, d) or _within(d, r) for d in declared)}
     unread = {d for d in declared if not any(_within(r, d) or _within(d, r) for r in read)} - {"runtime"}
-    assert not undeclared | unread - {"tracking"}, f"{stage}: declare {undeclared}, remove {unread}"
+    assert not undeclared | unread, f"{stage}: declare {undeclared}, remove {unread}"
+    assert declared == set(input_fields(inputs_of(script_of(stage)))), (
+        f"dvc.yaml and the Inputs of {stage} differ"
+    )
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_what_groups_share_is_declared_with_them(stage):
+    groups = set(STAGES[stage].get("params", []))
+    families = {
+        path
+        for group in groups
+        for path in map(
+            ".".join, itertools.accumulate(([part] for part in group.split(".")[:-1]), list.__add__)
+        )
+        if isinstance(family := _at(path), Family)
+        and group.split(".")[path.count(".") + 1] not in _values(family)
+    }
+    common = {g.removesuffix(".common") for g in groups if g.endswith(".common")}
+    assert common == families
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_the_libraries_that_a_stage_uses_are_declared(stage):
+    used = sorted(f"environment.{library}" for library in libraries(script_of(stage)))
+    declared = [g for g in STAGES[stage].get("params", []) if g.startswith("environment.")]
+    assert declared == used, f"{stage}: declare {', '.join(used)}"
+
+
+def declared_parameters(stage: str) -> set[str]:
+    """What dvc.yaml lists, without the matrix items, what groups share, and the libraries."""
+    groups = {g.split(".${")[0] for g in STAGES[stage].get("params", [])}
+    groups = {g for g in groups if not g.endswith(".common") and not g.startswith("environment.")}
+    return {g for g in groups if not any(g != other and _within(g, other) for other in groups)}
+
+
+def inputs_of(script: Path) -> type:
+    """The class X of `main(stage: Stage[X])`, found without importing the script."""
+    tree = ast.parse(script.read_text())
+    (main,) = [n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name == "main"]
+    name = main.args.args[0].annotation.slice.id
+    (module,) = [
+        n.module for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) if name in {a.name for a in n.names}
+    ]
+    return getattr(importlib.import_module(module), name)
+
+
+def input_fields(inputs: type, prefix: str = "") -> Iterator[str]:
+    """The dotted names of the groups and values of an Inputs class.
+
+    Plain classes inside it are parts of groups, and so are the names beside an annotated group.
+    """
+    for name, kind in typing.get_type_hints(inputs, include_extras=True).items():
+        if typing.get_origin(kind) is typing.Annotated:
+            yield from (f"{prefix}{name}.{part}" for part in kind.__metadata__)
+        elif isinstance(kind, type) and kind.__module__ == inputs.__module__ and not issubclass(kind, Group):
+            yield from input_fields(kind, f"{prefix}{name}.")
+        else:
+            yield prefix + name
+
+
+def test_every_parameter_is_read():
+    """By its name in code outside the parameter models; in a group that no stage declares, behind the group's name."""
+    code = [
+        f
+        for f in [*modules(), *ROOT.glob("stages/**/*.py")]
+        if "params" not in f.relative_to(ROOT).as_posix()
+    ]
+    trees = [ast.parse(file.read_text()) for file in code if file.name != "study.py"]
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    names = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+    names |= {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    chains = {ast.unparse(node) for node in nodes if isinstance(node, ast.Attribute)}
+    declared = {group for stage in STAGES for group in declared_parameters(stage)}
+    unread = []
+    for path in _leaves(load_params(ROOT / "params.yaml")):
+        if not any(_within(path, group) for group in declared):
+            read = any(chain.endswith(f".{path}") for chain in chains)
+        else:
+            read = path.rpartition(".")[2] in names
+        unread += [] if read else [path]
+    assert unread == []
+
+
+def _leaves(group: Group, prefix: str = "") -> Iterator[str]:
+    for name, value in group:
+        if isinstance(value, Group):
+            yield from _leaves(value, f"{prefix}{name}.")
+        elif not isinstance(value, dict):
+            yield prefix + name
+
+
+def _at(path: str) -> Any:
+    return functools.reduce(
+        lambda group, name: getattr(group, name, None), path.split("."), load_params(ROOT / "params.yaml")
+    )
+
+
+def _values(family: Family) -> set[str]:
+    """The members of a family that are single values, which share nothing."""
+    return set(type(family).model_fields) - family.groups().keys() | {"common"}
 
 
 def test_only_scripts_read_the_parameters_of_the_study():
@@ -102,7 +211,7 @@ def parameters_read(file: Path) -> set[str]:
         if isinstance(node, ast.Attribute):
             text = ast.unparse(node)
             chains |= {text.removeprefix(f"{base}.") for base in bases if text.startswith(f"{base}.")}
-    chains = {c for c in chains if c.replace(".", "").replace("_", "").isalnum()} - {"as_dict"}
+    chains = {c for c in chains if c.replace(".", "").replace("_", "").isalnum()}
     return {c for c in chains if not any(other.startswith(f"{c}.") for other in chains)}
 
 
@@ -162,9 +271,9 @@ def test_composition_is_that_of_dvc(root, tmp_path):
     """Byte for byte what `dvc exp run -S` would write."""
     from dvc.utils.hydra import compose_and_dump
 
-    overrides = ["profile=smoke", "logit_mean.minus=-0.75"]
+    overrides = ["profile=smoke", "logit_mean.minus=-0.75", "ddpm.text.training.weight_decay=0.1"]
     output = tmp_path / "params.yaml"
-    compose_and_dump(output, str(root / "conf"), None, "config", str(tmp_path), list(overrides))
+    compose_and_dump(output, str(root / "conf"), None, "config", str(root / "conf"), list(overrides))
     assert compose(overrides, root / "conf") == output.read_text()
 
 
@@ -219,8 +328,36 @@ def test_no_parameter_can_shorten_the_matrix():
     assert all(isinstance(axis, list) and "$" not in "".join(axis) for axis in lists)
 
 
-def test_every_parameter_is_explained_where_it_stands(root):
-    """A newcomer finds each value of conf/study with a comment beside or above it, or a telling group."""
+# Names of groups, of roles, versions and data sets, and terms of the field.
+SELF_EXPLAINING = {
+    "balance", "maximum", "prompts", "latents", "caption", "blip2", "llama3", "llama", "gemma", "instruct",
+    "language", "diffusion", "transformer", "vae", "vision_encoder", "lora", "rank", "dropout", "decoding",
+    "guidance_curve", "guidance_scales", "step_curve", "data", "celeba_hq", "denoise", "denoise_score",
+    "ddpm_sample", "single_image_64", "finetune", "generate", "images", "minus", "zero", "plus", "prepare",
+    "memorisation", "report", "runtime", "score", "miniature", "schedulers", "guidance", "synthesize",
+    "tracking", "qformer", "repo_id", "stable-diffusion-2-1", "sd-turbo", "sdxl-turbo", "0",
+    "5-large-turbo", "learning_rate", "weight_decay", "layers_per_block", "num_layers",
+    "intermediate_size",
+}  # fmt: skip
+
+
+def test_every_parameter_is_explained_once(root):
+    """Each name of conf/study has a comment beside it or above it; where it comes again, that is said once for all.
+
+    What the names themselves say (`training`, `seeds`) needs none.
+    """
+    explained, names = set(), {}
     for file in sorted((root / "conf" / "study").glob("*.yaml")):
-        assert file.read_text().startswith("# @package _global_\n"), file.name
-        assert file.read_text().count("#") > 1, f"{file.name} explains none of its values"
+        text = file.read_text()
+        assert text.startswith("# @package _global_\n"), file.name
+        above = False
+        for line in text.splitlines()[1:]:
+            code, _, comment = line.partition("#")
+            keys = re.findall(r"([\w-]+):(?=\s|$)", code)
+            if file.name == "environment.yaml":  # one comment for all
+                continue
+            names |= dict.fromkeys(keys, file.name)
+            if comment or above:
+                explained |= set(keys)
+            above = bool(comment) and not code.strip()
+    assert {name: file for name, file in names.items() if name not in explained | SELF_EXPLAINING} == {}

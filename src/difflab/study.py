@@ -2,11 +2,12 @@
 
 from pydantic import Field, model_validator
 
-from difflab.captioning.params.captioner import CaptionerInstructParams, CaptionerParams
+from difflab.captioning.params.captioner import CaptionerInstructParams, CaptionerParams, CaptionScoreParams
 from difflab.captioning.params.mix import MixParams
+from difflab.captioning.params.synthesis import SweepParams, SynthesizeParams
 from difflab.captioning.params.titles import TitlesParams
-from difflab.core.params.base import Group
-from difflab.core.params.common import RuntimeParams, TrackingParams
+from difflab.core.params.base import Family, Group
+from difflab.core.params.common import Library, RuntimeParams, TrackingParams
 from difflab.ddpm.params.denoise import DenoiseParams, DenoiseScoreParams
 from difflab.ddpm.params.models import ClassifiersParams, ImageVaeParams
 from difflab.ddpm.params.process import ColdParams, MemorisationParams, ProcessParams
@@ -21,22 +22,17 @@ from difflab.miniature.params.text_models import (
     ZooTextParams,
 )
 from difflab.miniature.params.vision_models import ZooBlip2Params, ZooInstructParams, ZooVisionEncoderParams
+from difflab.report.params import ReportParams
 from difflab.sd3.params.cache import CacheParams
 from difflab.sd3.params.caption import CaptionParams
-from difflab.sd3.params.sampling import (
-    GenerateParams,
-    GuidanceCurveParams,
-    StepCurveParams,
-    SweepParams,
-    SynthesizeParams,
-)
-from difflab.sd3.params.score import CaptionScoreParams, ReportParams, ScoreParams
-from difflab.training.params import FinetuneParams, LogitMeanParams
+from difflab.sd3.params.finetune import FinetuneParams, LogitMeanParams
+from difflab.sd3.params.sampling import GenerateParams, GuidanceCurveParams, StepCurveParams
+from difflab.sd3.params.score import ScoreParams
 
 UNCONDITIONAL = ("single_image_32", "single_image_64", "single_class")
 
 
-class ZooParams(Group):
+class ZooParams(Family):
     """`zoo`: one group per role; `hub: null` trains the role, anything else points to a released model."""
 
     vision_encoder: ZooVisionEncoderParams
@@ -56,7 +52,7 @@ class ZooParams(Group):
 class Params(Group):
     """The whole of params.yaml."""
 
-    profile: str = Field(description="name of the profile that the values come from")
+    profile: str
     seed: int = Field(ge=0)
     runtime: RuntimeParams
     tracking: TrackingParams
@@ -89,6 +85,7 @@ class Params(Group):
     captioner_instruct: CaptionerInstructParams
     caption_score: CaptionScoreParams
     report: ReportParams
+    environment: dict[Library, str]
 
     @model_validator(mode="after")
     def _enough_images_are_scored(self) -> "Params":
@@ -102,9 +99,7 @@ class Params(Group):
 
     @model_validator(mode="after")
     def _sampling_fits_the_settings(self) -> "Params":
-        for setting in type(self.ddpm_sample).model_fields:
-            if setting == "batch_size":
-                continue
+        for setting in self.ddpm_sample.groups():
             sampling, trained = self.ddpm_sample[setting], self.ddpm[setting]
             if setting in UNCONDITIONAL and sampling.guidance_scale != 1:
                 raise ValueError(

@@ -3,6 +3,7 @@
 import pandas as pd
 
 from difflab.captioning import answer, judging
+from difflab.captioning.params.inputs import CaptionScoreInputs
 from difflab.core.base.files import read_parquet, write_csv, write_parquet
 from difflab.core.stage import Stage, run
 from difflab.images.captions import read_captions
@@ -13,7 +14,7 @@ OUTPUT, TABLE = "data/caption_scores.parquet", "plots/captioner/scores.csv"
 METRICS = "metrics/caption_score.json"
 
 
-def main(stage: Stage) -> None:
+def main(stage: Stage[CaptionScoreInputs]) -> None:
     rows = read_parquet("data/mixed/rows.parquet")
     test = rows[rows["split"] == "test"]
     titles = {row.id: [str(title) for title in row.titles] for row in test.itertuples()}

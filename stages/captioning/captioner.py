@@ -9,6 +9,7 @@ from difflab.captioning.captioner.captioner_training import TitledFeatures, trai
 from difflab.captioning.captioner_model.captioner_folder import load_bases, save_captioner
 from difflab.captioning.captioner_model.visual_prefix import Captioner
 from difflab.captioning.mixed_set import VARIANT, MixedSet
+from difflab.captioning.params.inputs import CaptionerInputs
 from difflab.core.base import rng
 from difflab.core.base.files import write_csv
 from difflab.core.base.runtime import resolve_device, resolve_dtype
@@ -17,7 +18,7 @@ from difflab.images.captions import write_captions
 from difflab.training.curve import best_row
 
 
-def main(stage: Stage, *, data: str, seed: str) -> None:
+def main(stage: Stage[CaptionerInputs], *, data: str, seed: str) -> None:
     params, runtime = stage.params.captioner, stage.params.runtime
     scratch, cell = stage.scratch(), f"{data}-{seed}"
     mixed = MixedSet()

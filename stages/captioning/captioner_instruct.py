@@ -3,6 +3,7 @@
 import pandas as pd
 
 from difflab.captioning.mixed_set import VARIANT, MixedSet
+from difflab.captioning.params.inputs import CaptionerInstructInputs
 from difflab.core.base.runtime import resolve_device, resolve_dtype
 from difflab.core.stage import Stage, run
 from difflab.images.captions import write_captions
@@ -12,7 +13,7 @@ from difflab.models.roles import resolve
 OUTPUT = "data/captions/captioner/instruct.parquet"
 
 
-def main(stage: Stage) -> None:
+def main(stage: Stage[CaptionerInstructInputs]) -> None:
     settings, runtime = stage.params.captioner_instruct, stage.params.runtime
     mixed = MixedSet()
     test = mixed.part("test")

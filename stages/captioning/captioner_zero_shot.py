@@ -4,6 +4,7 @@ import pandas as pd
 
 from difflab.captioning.captioner_model.captioner_folder import load_bases
 from difflab.captioning.mixed_set import VARIANT, MixedSet
+from difflab.captioning.params.inputs import CaptionerZeroShotInputs
 from difflab.core.base import rng
 from difflab.core.base.runtime import resolve_device, resolve_dtype
 from difflab.core.stage import Stage, run
@@ -12,7 +13,7 @@ from difflab.images.captions import write_captions
 OUTPUT = "data/captions/captioner/zero_shot.parquet"
 
 
-def main(stage: Stage) -> None:
+def main(stage: Stage[CaptionerZeroShotInputs]) -> None:
     params, runtime = stage.params.captioner, stage.params.runtime
     mixed = MixedSet()
     test = mixed.part("test")

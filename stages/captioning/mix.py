@@ -8,6 +8,7 @@ from PIL import Image
 from difflab.captioning.mixing import merging, splitting
 from difflab.captioning.mixing.image_hashes import image_hashes, near_groups
 from difflab.captioning.mixing.merging import ORIGINAL, SYNTHETIC, Exclusions
+from difflab.captioning.params.inputs import MixInputs
 from difflab.core.base import runtime
 from difflab.core.base.files import atomic_path, write_csv, write_parquet
 from difflab.core.stage import Stage, run
@@ -19,7 +20,7 @@ FOLDERS = {ORIGINAL: Path("data/images/recipes"), SYNTHETIC: Path("data/syntheti
 OUTPUT = Path("data/mixed")
 
 
-def main(stage: Stage) -> None:
+def main(stage: Stage[MixInputs]) -> None:
     settings, seed = stage.params.mix, stage.params.seed
     stores = {source: ImageStore(folder) for source, folder in FOLDERS.items()}
     excluded = Exclusions()

@@ -5,6 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from difflab.captioning import sweep_cells
+from difflab.captioning.params.inputs import SweepInputs
 from difflab.captioning.sweep_cells import SweepJudge
 from difflab.captioning.variations_table import first_variations, read_variations
 from difflab.core.base.files import png_bytes, write_bytes, write_csv
@@ -24,7 +25,7 @@ JUDGE = "models/zoo/vision_encoder"
 TABLE, GRID, METRICS = "plots/sweep.csv", "plots/sweep.png", "metrics/sweep.json"
 
 
-def main(stage: Stage) -> None:
+def main(stage: Stage[SweepInputs]) -> None:
     settings, runtime, seed = stage.params.sweep, stage.params.runtime, stage.params.seed
     titles = first_variations(read_variations(TITLES), settings.num_images)
     ids, prompts = list(titles), list(titles.values())
@@ -43,7 +44,8 @@ def main(stage: Stage) -> None:
     if parts is None:
         return
     judge = load_judge(settings.clip, runtime.device, seed)
-    rows, pictures, metrics = [], [], {"n": len(ids), "cells": len(cells), "refused": 0}
+    rows, pictures = [], []
+    metrics: dict[str, float] = {"n": len(ids), "cells": len(cells), "refused": 0}
     for cell, path in zip(cells.values(), parts, strict=True):
         made = sweep_cells.load_images(path)
         scores = {} if made.refused else judge(made.images, prompts)

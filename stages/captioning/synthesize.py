@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from difflab.captioning.params.inputs import SynthesizeInputs
 from difflab.captioning.synthetic_images import write_part, write_synthetic
 from difflab.captioning.title_accuracy import title_accuracy
 from difflab.captioning.variations_table import read_variations
@@ -24,7 +25,7 @@ SHEET, METRICS = "plots/synthetic.png", "metrics/synthesize.json"
 MODEL, JUDGE = "models/zoo/diffusion", "models/zoo/vision_encoder"
 
 
-def main(stage: Stage) -> None:
+def main(stage: Stage[SynthesizeInputs]) -> None:
     settings, runtime, seed = stage.params.synthesize, stage.params.runtime, stage.params.seed
     titles = read_variations(SOURCE)
     prompts = {id: title + settings.positive for id, title in titles.items()}

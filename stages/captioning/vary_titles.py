@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from difflab.captioning.params.inputs import VaryTitlesInputs
 from difflab.captioning.title_outcomes import metrics, outcomes_frame, quarantine_frame, variations_frame
 from difflab.core.base.files import read_parquet, write_csv, write_parquet
 from difflab.core.base.runtime import resolve_device, resolve_dtype
@@ -20,7 +21,7 @@ VARIANT = "human-0"  # the first title of a picture
 BATCHES_PER_CHUNK = 16  # the most that a killed run loses, per process
 
 
-def main(stage: Stage) -> None:
+def main(stage: Stage[VaryTitlesInputs]) -> None:
     settings, runtime, seed = stage.params.titles, stage.params.runtime, stage.params.seed
     titles = read_captions(SOURCE, VARIANT)["caption"].to_dict()
     model = None

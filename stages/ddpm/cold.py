@@ -12,6 +12,7 @@ from difflab.core.stage import Stage, run
 from difflab.ddpm.cold import Blur, ColdCorruption, Mask, Restorer, restore
 from difflab.ddpm.data.pixels import load_pixels
 from difflab.ddpm.networks.networks import build_unet
+from difflab.ddpm.params.inputs import ColdInputs
 from difflab.ddpm.training.denoiser_training import train_denoiser
 from difflab.ddpm.training.training_images import TrainingImages
 from difflab.images.grid import grid
@@ -22,7 +23,7 @@ from difflab.metrics.restoration import compare
 SHOWN = 10
 
 
-def main(stage: Stage, *, degradation: str) -> None:
+def main(stage: Stage[ColdInputs], *, degradation: str) -> None:
     params, seed = stage.params.cold, stage.params.seed
     scratch = stage.scratch()
     store = ImageStore("data/images/cifar10")

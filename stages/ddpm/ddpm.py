@@ -13,6 +13,7 @@ from difflab.ddpm.data.series_data import Split, copies, latent_split, pixel_spl
 from difflab.ddpm.networks import schedule
 from difflab.ddpm.networks.denoiser import Denoiser
 from difflab.ddpm.networks.networks import save_denoiser
+from difflab.ddpm.params.inputs import DdpmInputs
 from difflab.ddpm.settings import DATASETS, SINGLE
 from difflab.ddpm.training.corruption import GaussianNoise
 from difflab.ddpm.training.denoiser_training import train_denoiser
@@ -25,7 +26,7 @@ from difflab.training.curve import final_metrics
 VAE, HELD_OUT = Path("models/zoo/image_vae"), 128
 
 
-def main(stage: Stage, *, setting: str) -> None:
+def main(stage: Stage[DdpmInputs], *, setting: str) -> None:
     params = stage.params.ddpm[setting]
     scratch = stage.scratch()
     train, test = load_data(setting, params)

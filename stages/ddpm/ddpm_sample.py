@@ -8,6 +8,7 @@ import pandas as pd
 from difflab.core.base import runtime
 from difflab.core.base.files import atomic_path, write_parquet
 from difflab.core.stage import Stage, run
+from difflab.ddpm.params.inputs import DdpmSampleInputs
 from difflab.ddpm.sampling.series_sampler import load_sampler
 from difflab.ddpm.sampling.strip import Strip
 from difflab.ddpm.settings import SETTING_NAMES
@@ -17,7 +18,7 @@ from difflab.images.grid import grid
 SHOWN, FRAMES = 40, 20
 
 
-def main(stage: Stage, *, setting: str) -> None:
+def main(stage: Stage[DdpmSampleInputs], *, setting: str) -> None:
     settings = stage.params.ddpm_sample[setting]
     device = runtime.resolve_device(stage.params.runtime.device)
     sampler = load_sampler(Path("models/ddpm") / setting, device)

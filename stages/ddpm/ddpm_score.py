@@ -10,12 +10,13 @@ from difflab.core.stage import Stage, run
 from difflab.ddpm import classifier
 from difflab.ddpm.data.series_data import pixel_split
 from difflab.ddpm.evaluation import series_scores
+from difflab.ddpm.params.inputs import DdpmScoreInputs
 from difflab.ddpm.settings import CONDITIONAL, DATASETS, SETTING_NAMES, SETTINGS, SINGLE
 from difflab.images.generated_reader import GeneratedImages
 from difflab.images.store.image_store import ImageStore
 
 
-def main(stage: Stage) -> None:
+def main(stage: Stage[DdpmScoreInputs]) -> None:
     device = runtime.resolve_device(stage.params.runtime.device)
     metrics: dict[str, float] = {}
     for setting in SETTINGS:

@@ -12,6 +12,7 @@ from difflab.ddpm.data.pixels import load_pixels
 from difflab.ddpm.networks import schedule
 from difflab.ddpm.networks.denoiser import Denoiser
 from difflab.ddpm.networks.networks import build_unet, save_denoiser
+from difflab.ddpm.params.inputs import DenoiseInputs
 from difflab.ddpm.training.corruption import Corruption, FixedNoise, GaussianNoise
 from difflab.ddpm.training.denoiser_training import train_denoiser
 from difflab.ddpm.training.training_images import TrainingImages
@@ -22,7 +23,7 @@ from difflab.metrics.psnr import psnr
 from difflab.training.curve import final_metrics
 
 
-def main(stage: Stage, *, version: str) -> None:
+def main(stage: Stage[DenoiseInputs], *, version: str) -> None:
     params = stage.params.denoise
     scratch = stage.scratch()
     store = ImageStore("data/images/cifar10")

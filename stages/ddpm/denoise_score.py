@@ -1,6 +1,7 @@
 """Score the denoisers on the whole test split: networks, the best linear one, classical ones, the noise itself."""
 
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,7 @@ from difflab.core.base.files import png_bytes, write_bytes, write_csv
 from difflab.core.stage import Stage, run
 from difflab.ddpm.data.pixels import load_pixels
 from difflab.ddpm.evaluation import classical, denoisers
+from difflab.ddpm.params.inputs import DenoiseScoreInputs
 from difflab.images.sheet import rows_sheet
 from difflab.images.store.image_store import ImageStore
 from difflab.metrics import restoration
@@ -17,7 +19,7 @@ from difflab.metrics import restoration
 SHOWN, TUNING_IMAGES = 8, 50
 
 
-def main(stage: Stage) -> None:
+def main(stage: Stage[DenoiseScoreInputs]) -> None:
     params, settings = stage.params.denoise, stage.params.denoise_score
     device = runtime.resolve_device(stage.params.runtime.device)
     store = ImageStore("data/images/cifar10")
@@ -25,7 +27,7 @@ def main(stage: Stage) -> None:
     ids = store.split("test")
     networks = {
         version: denoisers.network_denoiser(
-            f"models/denoise/{version}", params.sigma, settings.self_ensemble, device
+            Path("models/denoise") / version, params.sigma, settings.self_ensemble, device
         )
         for version in denoisers.VERSIONS
     }

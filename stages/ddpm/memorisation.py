@@ -10,13 +10,14 @@ from difflab.core.base.files import png_bytes, write_bytes
 from difflab.core.stage import Stage, run
 from difflab.ddpm.data.pixels import load_pixels
 from difflab.ddpm.evaluation.memorisation import memory
+from difflab.ddpm.params.inputs import MemorisationInputs
 from difflab.ddpm.settings import DATASETS, SETTING_NAMES, SINGLE
 from difflab.images.generated_reader import GeneratedImages
 from difflab.images.sheet import rows_sheet
 from difflab.images.store.image_store import ImageStore
 
 
-def main(stage: Stage) -> None:
+def main(stage: Stage[MemorisationInputs]) -> None:
     params = stage.params.memorisation
     metrics: dict[str, float] = {}
     rows: list[tuple[str, list[np.ndarray]]] = []

@@ -17,6 +17,7 @@ from difflab.ddpm.evaluation.process_figures import attention_figure, spectrum_f
 from difflab.ddpm.evaluation.spectrum import around_class_means, half_sigma, spectrum_of
 from difflab.ddpm.networks import patches
 from difflab.ddpm.networks.prompts import digit_prompts
+from difflab.ddpm.params.inputs import ProcessInputs
 from difflab.ddpm.sampling.attention import recorded, word_maps
 from difflab.ddpm.sampling.series_sampler import SeriesSampler, load_sampler
 from difflab.ddpm.settings import DATASETS
@@ -26,7 +27,7 @@ from difflab.images.store.tensors import to_float
 FOLLOWED, PROMPTED = "class_conditional", "text"
 
 
-def main(stage: Stage) -> None:
+def main(stage: Stage[ProcessInputs]) -> None:
     params, settings = stage.params.process, stage.params.ddpm
     device = runtime.resolve_device(stage.params.runtime.device)
     followed = load_sampler(Path("models/ddpm") / FOLLOWED, device)
@@ -74,7 +75,7 @@ def main(stage: Stage) -> None:
     )
 
 
-def estimates(stage: Stage, sampler: SeriesSampler) -> list[tuple[float, torch.Tensor]]:
+def estimates(stage: Stage[ProcessInputs], sampler: SeriesSampler) -> list[tuple[float, torch.Tensor]]:
     """Sigma and the estimates of the final images, around the means of their classes, on the way of samples."""
     params = stage.params.process
     settings = stage.params.ddpm_sample[FOLLOWED].model_copy(
@@ -101,7 +102,9 @@ def estimates(stage: Stage, sampler: SeriesSampler) -> list[tuple[float, torch.T
     return found
 
 
-def attention(stage: Stage, sampler: SeriesSampler) -> tuple[list[str], np.ndarray, torch.Tensor]:
+def attention(
+    stage: Stage[ProcessInputs], sampler: SeriesSampler
+) -> tuple[list[str], np.ndarray, torch.Tensor]:
     """Prompts, their images, and the maps of their words."""
     prompts = stage.params.process.words
     settings = stage.params.ddpm_sample[PROMPTED]

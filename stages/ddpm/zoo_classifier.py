@@ -10,12 +10,13 @@ from difflab.ddpm import classifier
 from difflab.ddpm.data.labels import class_names
 from difflab.ddpm.data.pixels import load_pixels
 from difflab.ddpm.networks.conditions import class_numbers
+from difflab.ddpm.params.inputs import ZooClassifierInputs
 from difflab.images.archives.data_root import data_root
 from difflab.images.store.image_store import ImageStore
 from difflab.training.supervised import fit
 
 
-def main(stage: Stage, *, dataset: str) -> None:
+def main(stage: Stage[ZooClassifierInputs], *, dataset: str) -> None:
     params, seed = stage.params.zoo.classifier[dataset], stage.params.seed
     device = runtime.resolve_device(stage.params.runtime.device)
     store = ImageStore(f"data/images/{dataset}")

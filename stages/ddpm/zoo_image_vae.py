@@ -12,6 +12,7 @@ from difflab.ddpm.data.labels import class_names
 from difflab.ddpm.data.pixels import load_pixels
 from difflab.ddpm.data.series_data import Split
 from difflab.ddpm.latent_writer import write_latent_splits
+from difflab.ddpm.params.inputs import ZooImageVaeInputs
 from difflab.images.store.image_store import ImageStore
 from difflab.metrics.psnr import psnr
 from difflab.miniature.zoo.small_vae import set_scaling
@@ -21,7 +22,7 @@ from difflab.training.supervised import fit
 FOLDER, SCALING_IMAGES, TEST_IMAGES = Path("models/zoo/image_vae"), 512, 256
 
 
-def main(stage: Stage) -> None:
+def main(stage: Stage[ZooImageVaeInputs]) -> None:
     params, seed = stage.params.zoo.image_vae, stage.params.seed
     device = runtime.resolve_device(stage.params.runtime.device)
     store = ImageStore("data/images/cifar10")

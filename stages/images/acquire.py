@@ -5,6 +5,7 @@ from pathlib import Path
 
 from difflab.core.stage import Stage, run
 from difflab.images.acquire.official import acquire
+from difflab.images.params import AcquireInputs
 from difflab.miniature.archives import face_archives, set_archives
 
 BUILDERS = {
@@ -18,7 +19,7 @@ BUILDERS = {
 }
 
 
-def main(stage: Stage, *, archive: str) -> None:
+def main(stage: Stage[AcquireInputs], *, archive: str) -> None:
     data = stage.params.data
     build = partial(BUILDERS[archive], seed=stage.params.seed)
     folder = Path("data/raw") / archive

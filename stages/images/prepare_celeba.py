@@ -4,11 +4,12 @@ from difflab.core.base.files import atomic_path
 from difflab.core.stage import Stage, run
 from difflab.images.archives.opening import open_source
 from difflab.images.celeba import celeba, celeba_hq
+from difflab.images.params import PrepareCelebaInputs
 from difflab.images.preparing.samples import Skipped
 from difflab.images.store_writer import write_store
 
 
-def main(stage: Stage) -> None:
+def main(stage: Stage[PrepareCelebaInputs]) -> None:
     params = stage.params
     hq_archive = open_source("data/raw/celeba_hq", params.data.data_root)
     archive = open_source("data/raw/celeba", params.data.data_root)

@@ -6,12 +6,13 @@ from difflab.core.stage import Stage, run
 from difflab.datasets import data_set_of
 from difflab.images.archives.opening import open_source
 from difflab.images.celeba import celeba_hq
+from difflab.images.params import PrepareCelebaHqInputs
 from difflab.images.preparing.samples import Skipped
 from difflab.images.split import SPLITS
 from difflab.images.store_writer import write_store
 
 
-def main(stage: Stage) -> None:
+def main(stage: Stage[PrepareCelebaHqInputs]) -> None:
     params = stage.params
     archive = open_source("data/raw/celeba_hq", params.data.data_root)
     table = celeba_hq.read_table(archive).iloc[: params.split.max_rows]

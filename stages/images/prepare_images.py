@@ -6,11 +6,12 @@ from difflab.core.base.files import atomic_path
 from difflab.core.stage import Stage, run
 from difflab.images.archives.opening import open_source
 from difflab.images.captions import write_captions
+from difflab.images.params import PrepareImagesInputs
 from difflab.images.sets import image_sets
 from difflab.images.store_writer import write_store
 
 
-def main(stage: Stage, *, dataset: str) -> None:
+def main(stage: Stage[PrepareImagesInputs], *, dataset: str) -> None:
     params = stage.params
     settings = params.images
     size = settings.image_size[dataset]

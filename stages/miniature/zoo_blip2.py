@@ -4,6 +4,7 @@ from pathlib import Path
 
 from difflab.core.base.files import atomic_path
 from difflab.core.stage import Stage, run
+from difflab.miniature.params.inputs import ZooBlip2Inputs
 from difflab.models.pointers import point_to
 from difflab.models.roles import resolve
 
@@ -12,7 +13,7 @@ METRICS = "metrics/zoo_blip2.json"
 HELD_OUT_PICTURES = 1  # of each held-out digit
 
 
-def main(stage: Stage) -> None:
+def main(stage: Stage[ZooBlip2Inputs]) -> None:
     settings = stage.params.zoo.blip2
     if point_to(stage, settings.hub, FOLDER):
         return

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from difflab.core.base.files import atomic_path
 from difflab.core.stage import Stage, run
+from difflab.miniature.params.inputs import ZooDiffusionInputs
 from difflab.models.pointers import point_to
 from difflab.models.roles import resolve
 
@@ -12,7 +13,7 @@ FOLDER = Path("models/zoo/diffusion")
 METRICS = "metrics/zoo_diffusion.json"
 
 
-def main(stage: Stage) -> None:
+def main(stage: Stage[ZooDiffusionInputs]) -> None:
     params = stage.params.zoo.diffusion
     if point_to(stage, params.hub, FOLDER):
         return

@@ -8,6 +8,7 @@ from difflab.captioning.title_outcomes import metrics, outcomes_frame
 from difflab.core.base import runtime
 from difflab.core.base.files import atomic_path
 from difflab.core.stage import Stage, run
+from difflab.miniature.params.inputs import ZooGemmaInputs
 from difflab.miniature.zoo import small_gemma
 from difflab.models.language.chat_model import ChatModel
 from difflab.models.params import GenerationParams
@@ -18,7 +19,7 @@ from difflab.training.supervised import fit
 FOLDER, METRICS = Path("models/zoo/gemma"), Path("metrics/zoo_gemma.json")
 
 
-def main(stage: Stage) -> None:
+def main(stage: Stage[ZooGemmaInputs]) -> None:
     params, seed = stage.params.zoo.gemma, stage.params.seed
     if point_to(stage, params.hub, FOLDER):
         return

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from difflab.core.base.files import atomic_path
 from difflab.core.stage import Stage, run
+from difflab.miniature.params.inputs import ZooInstructInputs
 from difflab.models.pointers import point_to
 from difflab.models.roles import resolve
 
@@ -12,7 +13,7 @@ METRICS = "metrics/zoo_instruct.json"
 HELD_OUT_PICTURES = 1  # of each held-out digit
 
 
-def main(stage: Stage) -> None:
+def main(stage: Stage[ZooInstructInputs]) -> None:
     settings = stage.params.zoo.instruct
     if point_to(stage, settings.hub, FOLDER):
         return

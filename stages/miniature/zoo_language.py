@@ -5,6 +5,7 @@ from pathlib import Path
 from difflab.core.base import runtime
 from difflab.core.base.files import atomic_path
 from difflab.core.stage import Stage, run
+from difflab.miniature.params.inputs import ZooLanguageInputs
 from difflab.miniature.zoo import small_language
 from difflab.models.pointers import point_to
 from difflab.training.supervised import fit
@@ -12,7 +13,7 @@ from difflab.training.supervised import fit
 FOLDER, METRICS = Path("models/zoo/language"), Path("metrics/zoo_language.json")
 
 
-def main(stage: Stage) -> None:
+def main(stage: Stage[ZooLanguageInputs]) -> None:
     params, seed = stage.params.zoo.language, stage.params.seed
     if point_to(stage, params.hub, FOLDER):
         return

@@ -5,6 +5,7 @@ from pathlib import Path
 from difflab.core.base import runtime
 from difflab.core.base.files import atomic_path
 from difflab.core.stage import Stage, run
+from difflab.miniature.params.inputs import ZooLlamaInputs
 from difflab.miniature.zoo import small_rewriter
 from difflab.models.pointers import point_to
 from difflab.training.supervised import fit
@@ -12,7 +13,7 @@ from difflab.training.supervised import fit
 FOLDER, METRICS = Path("models/zoo/llama"), Path("metrics/zoo_llama.json")
 
 
-def main(stage: Stage) -> None:
+def main(stage: Stage[ZooLlamaInputs]) -> None:
     params, seed = stage.params.zoo.llama, stage.params.seed
     if point_to(stage, params.hub, FOLDER):
         return

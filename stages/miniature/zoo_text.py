@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from difflab.core.stage import Stage, run
+from difflab.miniature.params.inputs import ZooTextInputs
 from difflab.models.pointers import point_to
 from difflab.models.roles import resolve
 
@@ -10,7 +11,7 @@ FOLDER = Path("models/zoo/text")
 METRICS = "metrics/zoo_text.json"
 
 
-def main(stage: Stage) -> None:
+def main(stage: Stage[ZooTextInputs]) -> None:
     params = stage.params.zoo.text
     if point_to(stage, params.hub, FOLDER):
         return

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import torch
 
@@ -9,6 +10,7 @@ from difflab.core.base import runtime
 from difflab.core.base.files import atomic_path
 from difflab.core.stage import Stage, run
 from difflab.miniature.bundled import training_digits
+from difflab.miniature.params.inputs import ZooTransformerInputs
 from difflab.miniature.zoo import base_pictures
 from difflab.miniature.zoo import small_transformer as zoo_transformer
 from difflab.models import roles
@@ -28,7 +30,7 @@ from difflab.training.curve import final_metrics
 FOLDER, VAE, TEXT = Path("models/zoo/transformer"), Path("models/zoo/vae"), Path("models/zoo/text")
 
 
-def main(stage: Stage) -> None:
+def main(stage: Stage[ZooTransformerInputs]) -> None:
     params, seed = stage.params.zoo.transformer, stage.params.seed
     if point_to(stage, params.hub, FOLDER):
         return
@@ -64,13 +66,13 @@ def main(stage: Stage) -> None:
     stage.done(f"wrote {FOLDER}, held-out loss {rows[0]['val_loss']:.4f} -> {rows[-1]['val_loss']:.4f}")
 
 
-def picture_examples(stage: Stage) -> tuple[Examples, Examples]:
+def picture_examples(stage: Stage[ZooTransformerInputs]) -> tuple[Examples, Examples]:
     """Pictures of training digits and of held-out ones: their latents and both captions, encoded here."""
     params, seed, scratch = stage.params.zoo.transformer, stage.params.seed, stage.scratch()
     device = runtime.resolve_device(stage.params.runtime.device)
     digits = training_digits(stage.params.split, seed)
     unseen = digits[:: base_pictures.HELD_OUT_EVERY]
-    seen, share = sorted(set(digits) - set(unseen)), params.photo_fraction
+    seen, share = np.array(sorted(set(digits) - set(unseen))), params.photo_fraction
     parts = [
         base_pictures.draw(seen, params.num_images, share, seed, "training"),
         base_pictures.draw(unseen, params.num_held_out, share, seed, "held-out"),
@@ -102,7 +104,8 @@ def picture_examples(stage: Stage) -> tuple[Examples, Examples]:
         torch.stack([prompts.rows(part.ids, variant) for variant in base_pictures.VARIANTS], dim=1)
         for part in parts
     ]
-    return tuple(Examples(latents, prompts, part.ids, r) for part, r in zip(parts, rows, strict=True))
+    train, held_out = (Examples(latents, prompts, part.ids, r) for part, r in zip(parts, rows, strict=True))
+    return train, held_out
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from difflab.core.base.files import atomic_path
 from difflab.core.stage import Stage, run
 from difflab.metrics.psnr import psnr
 from difflab.miniature.bundled import held_out_digits, training_digits
+from difflab.miniature.params.inputs import ZooVaeInputs
 from difflab.miniature.zoo import small_vae as zoo_vae
 from difflab.models.pointers import point_to
 from difflab.training.supervised import fit
@@ -18,7 +19,7 @@ FOLDER = Path("models/zoo/vae")
 SCALING_IMAGES, TEST_IMAGES = 512, 128
 
 
-def main(stage: Stage) -> None:
+def main(stage: Stage[ZooVaeInputs]) -> None:
     params, seed = stage.params.zoo.vae, stage.params.seed
     if point_to(stage, params.hub, FOLDER):
         return
@@ -52,7 +53,7 @@ def main(stage: Stage) -> None:
     stage.done(f"wrote {FOLDER}, {quality:.2f} dB on held-out digits")
 
 
-def images(digits: np.ndarray, stage: Stage, purpose: str, count: int) -> torch.Tensor:
+def images(digits: np.ndarray, stage: Stage[ZooVaeInputs], purpose: str, count: int) -> torch.Tensor:
     """Fresh digits over photographs, keyed by the purpose."""
     return zoo_vae.composites(digits, stage.params.seed, f"zoo vae {purpose}", 0, count)
 

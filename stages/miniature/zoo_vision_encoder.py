@@ -4,6 +4,7 @@ from pathlib import Path
 
 from difflab.core.base.files import atomic_path
 from difflab.core.stage import Stage, run
+from difflab.miniature.params.inputs import ZooVisionEncoderInputs
 from difflab.models.pointers import point_to
 
 FOLDER = Path("models/zoo/vision_encoder")
@@ -11,7 +12,7 @@ METRICS = "metrics/zoo_vision_encoder.json"
 HELD_OUT_PICTURES = 4  # of each held-out digit
 
 
-def main(stage: Stage) -> None:
+def main(stage: Stage[ZooVisionEncoderInputs]) -> None:
     settings = stage.params.zoo.vision_encoder
     if point_to(stage, settings.hub, FOLDER):
         return

@@ -6,11 +6,12 @@ from difflab.core.base.files import atomic_path, write_text
 from difflab.core.stage import Stage, run
 from difflab.report.drawing import draw
 from difflab.report.page import to_html
+from difflab.report.params import ReportInputs
 from difflab.report.report import write
 from difflab.report.summary import summarise
 
 
-def main(stage: Stage) -> None:
+def main(stage: Stage[ReportInputs]) -> None:
     params = stage.params
     density = params.finetune.density
     groups = {

@@ -8,11 +8,12 @@ from difflab.images.store.image_store import ImageStore
 from difflab.models import roles
 from difflab.models.pretrained import load_vae
 from difflab.sd3.caching.latent_writer import write_latents
+from difflab.sd3.params.inputs import CacheLatentsInputs
 
 VAE, FOLDER = Path("models/zoo/vae"), Path("data/latents")
 
 
-def main(stage: Stage) -> None:
+def main(stage: Stage[CacheLatentsInputs]) -> None:
     settings = stage.params.cache.latents
     vae = load_vae(roles.resolve(VAE), runtime.resolve_device(stage.params.runtime.device))
     meta = write_latents(

@@ -10,12 +10,13 @@ from difflab.images.captions import read_captions
 from difflab.models.roles import fingerprint, resolve
 from difflab.sd3.caching.prompt_writer import write_prompts
 from difflab.sd3.caching.text_encoders import TextEncoders
+from difflab.sd3.params.inputs import CachePromptsInputs
 
 CAPTIONS = ("data/captions/blip2.parquet", "data/captions/llama3.parquet")
 TEXT, FOLDER = Path("models/zoo/text"), Path("data/prompt_embeds")
 
 
-def main(stage: Stage) -> None:
+def main(stage: Stage[CachePromptsInputs]) -> None:
     params, machine = stage.params.cache.prompts, stage.params.runtime
     captions = pd.concat([read_captions(path) for path in CAPTIONS], ignore_index=True)
     device, dtype = runtime.resolve_device(machine.device), runtime.resolve_dtype(machine.dtype)

@@ -14,13 +14,14 @@ from difflab.images.store.image_store import ImageStore
 from difflab.models import blip2
 from difflab.models.roles import resolve
 from difflab.sd3.captions import short_captions
+from difflab.sd3.params.inputs import CaptionBlip2Inputs
 
 OUTPUT = "data/captions/blip2.parquet"
 METRICS = "metrics/caption_blip2.json"
 BATCHES_PER_CHUNK = 8  # what a killed run loses at most, per process
 
 
-def main(stage: Stage) -> None:
+def main(stage: Stage[CaptionBlip2Inputs]) -> None:
     settings, runtime, seed = stage.params.caption.blip2, stage.params.runtime, stage.params.seed
     hq, celeba = stores = [ImageStore("data/celeba_hq"), ImageStore("data/celeba")]
     store_of = {id: store for store in stores for id in store.ids}

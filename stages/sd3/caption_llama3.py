@@ -14,12 +14,13 @@ from difflab.images.store.image_store import ImageStore
 from difflab.models.language.rewriter import Request, Rewriter
 from difflab.models.roles import resolve
 from difflab.sd3.captions.detailed_captions import answers_frame, metrics
+from difflab.sd3.params.inputs import CaptionLlama3Inputs
 
 OUTPUT, METRICS = "data/captions/llama3.parquet", "metrics/caption_llama3.json"
 BATCHES_PER_CHUNK = 16  # what a killed run loses at most, per process; batches come from one chunk
 
 
-def main(stage: Stage) -> None:
+def main(stage: Stage[CaptionLlama3Inputs]) -> None:
     settings, runtime, seed = stage.params.caption.llama3, stage.params.runtime, stage.params.seed
     short = read_captions("data/captions/blip2.parquet", "blip2")["caption"].to_dict()
     stores = [ImageStore("data/celeba_hq"), ImageStore("data/celeba")]

@@ -17,6 +17,7 @@ from difflab.sd3.balance import balance_weights
 from difflab.sd3.caches.latents import open_latents
 from difflab.sd3.caches.prompt_embeds import open_prompts
 from difflab.sd3.components import check_base
+from difflab.sd3.params.inputs import FinetuneInputs
 from difflab.sd3.training.density import SigmaDensity, quantiles
 from difflab.sd3.training.examples import Examples, caption_rows
 from difflab.sd3.training.flow_training import train_flow
@@ -25,7 +26,7 @@ from difflab.training.curve import final_metrics
 BASE, HQ, EXTRA = "models/zoo/transformer", "data/celeba_hq", "data/celeba"
 
 
-def main(stage: Stage, *, captions: str, logit_mean: str) -> None:
+def main(stage: Stage[FinetuneInputs], *, captions: str, logit_mean: str) -> None:
     params = stage.params.finetune
     scratch = stage.scratch()  # refuses a second process before anything is loaded
     seed = rng.key(stage.params.seed, "finetune", params.seed)
@@ -77,7 +78,7 @@ def main(stage: Stage, *, captions: str, logit_mean: str) -> None:
     stage.done(f"wrote {folder}, held-out loss {rows[0]['val_loss']:.4f} -> {last['val_loss']:.4f}")
 
 
-def load_examples(stage: Stage, captions: str) -> tuple[Examples, Examples]:
+def load_examples(stage: Stage[FinetuneInputs], captions: str) -> tuple[Examples, Examples]:
     """The training images (with the extra CelebA images, where wanted) and the first validation images."""
     params = stage.params.finetune
     latents, prompts = open_latents(), open_prompts([captions])

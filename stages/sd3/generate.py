@@ -11,6 +11,7 @@ from difflab.images.generated_reader import GeneratedImages
 from difflab.images.grid import grid
 from difflab.images.store.image_store import ImageStore
 from difflab.sd3.caches.prompt_embeds import open_prompts
+from difflab.sd3.params.inputs import GenerateInputs
 from difflab.sd3.sampling.generation import generate_archive
 from difflab.sd3.sampling.generator import load_generator
 
@@ -18,7 +19,7 @@ ADAPTERS = ("pretrained", "minus", "zero", "plus")
 CAPTIONS = ("blip2", "llama3")
 
 
-def main(stage: Stage, *, adapter: str) -> None:
+def main(stage: Stage[GenerateInputs], *, adapter: str) -> None:
     if adapter not in ADAPTERS:
         raise DifflabError(f"unknown adapter '{adapter}': one of {', '.join(ADAPTERS)}")
     settings = stage.params.generate

@@ -8,12 +8,13 @@ from difflab.core.base.files import write_csv
 from difflab.core.stage import Stage, run
 from difflab.images.store.image_store import ImageStore
 from difflab.sd3.caches.prompt_embeds import open_prompts
+from difflab.sd3.params.inputs import GuidanceCurveInputs
 from difflab.sd3.sampling.generator import load_generator
 from difflab.sd3.scoring.sampling_curve import measure, plot_curve
 from difflab.sd3.scoring.scores import load_judge
 
 
-def main(stage: Stage) -> None:
+def main(stage: Stage[GuidanceCurveInputs]) -> None:
     params, settings, machine = stage.params.guidance_curve, stage.params.generate, stage.params.runtime
     store = ImageStore("data/celeba_hq")
     ids = store.split(settings.split)[: params.num_images]

@@ -10,10 +10,11 @@ from difflab.images.generated_reader import GeneratedImages
 from difflab.images.grid import grid
 from difflab.images.store.image_store import ImageStore
 from difflab.sd3.cells import ADAPTERS, CAPTIONS
+from difflab.sd3.params.inputs import ScoreInputs
 from difflab.sd3.scoring import scores
 
 
-def main(stage: Stage) -> None:
+def main(stage: Stage[ScoreInputs]) -> None:
     params, generate = stage.params.score, stage.params.generate
     store = ImageStore("data/celeba_hq")
     judge = scores.load_judge(store, params, stage.params.runtime.device, stage.params.seed)

@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -10,12 +11,13 @@ from difflab.core.base.files import write_csv
 from difflab.core.stage import Stage, run
 from difflab.images.store.image_store import ImageStore
 from difflab.sd3.caches.prompt_embeds import open_prompts
+from difflab.sd3.params.inputs import StepCurveInputs
 from difflab.sd3.sampling.generator import load_generator
 from difflab.sd3.scoring.sampling_curve import measure, plot_curve
 from difflab.sd3.scoring.scores import load_judge
 
 
-def main(stage: Stage) -> None:
+def main(stage: Stage[StepCurveInputs]) -> None:
     params, settings, machine = stage.params.step_curve, stage.params.generate, stage.params.runtime
     store = ImageStore("data/celeba_hq")
     ids = store.split(settings.split)[: params.num_images]
@@ -23,7 +25,7 @@ def main(stage: Stage) -> None:
     prompts = open_prompts([params.captions])
     generator = load_generator(prompts, machine, stage.params.seed, settings.batch_size)
 
-    rows = []
+    rows: list[dict[str, Any]] = []
     for step, folder in adapters(Path("models/finetune") / f"{params.captions}-{params.logit_mean}"):
         generator.use_adapter(folder)
         scale = settings.guidance_scale

@@ -3,8 +3,8 @@
 import pytest
 from pydantic import ValidationError
 
-from difflab.sd3.params.sampling import SynthesizeParams
-from difflab.sd3.params.score import CaptionScoreParams
+from difflab.captioning.params.captioner import CaptionScoreParams
+from difflab.captioning.params.synthesis import SynthesizeParams
 from fakes import tiny_captioner as tiny
 
 SYNTHESIZE = {

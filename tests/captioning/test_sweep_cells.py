@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from difflab.captioning import sweep_cells
+from difflab.captioning.params.synthesis import SweepParams
 from difflab.captioning.sweep_cells import Cell, CellImages, Samplers
 from difflab.core.base.errors import DifflabError
 from difflab.models.pipelines.prompted import Options, PromptedSampler
-from difflab.sd3.params.sampling import SweepParams
 from fakes import tiny_pipelines
 from fakes.tiny_pipelines import axes, known
 

@@ -4,8 +4,9 @@ import torch
 
 from difflab.core.base import rng
 from difflab.core.params.common import RuntimeParams
+from difflab.models.params import LoraParams
 from difflab.sd3.training.examples import Examples
-from difflab.training.params import DensityParams, FlowTrainingParams, LoraParams
+from difflab.training.params import DensityParams, FlowTrainingParams
 
 CHANNELS, SIZE, TOKENS, JOINT, POOLED = 4, 4, 6, 16, 12
 

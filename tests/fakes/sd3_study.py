@@ -19,8 +19,8 @@ from difflab.sd3.caching.latent_writer import write_latents
 from difflab.sd3.caching.prompt_writer import write_prompts
 from difflab.sd3.components import write_components
 from difflab.sd3.params.cache import LatentCacheParams
+from difflab.sd3.params.finetune import FinetuneParams
 from difflab.sd3.params.sampling import GenerateParams
-from difflab.training.params import FinetuneParams
 from fakes.flow import density_params, flow_settings, lora_settings, runtime, tiny_transformer
 
 CAPTIONS = ("blip2", "llama3")

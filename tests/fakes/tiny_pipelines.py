@@ -21,9 +21,9 @@ from transformers import (
     T5EncoderModel,
 )
 
+from difflab.captioning.params.synthesis import AxesParams
 from difflab.miniature.zoo.tokenizers import clip_tokenizer, t5_tokenizer
 from difflab.models.params import PipelineParams
-from difflab.sd3.params.sampling import AxesParams
 
 KINDS = ("sd", "sdxl", "sd3")
 SIZE, LENGTH = 16, 16  # pixels; tokens of the CLIP-like encoders

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from difflab.captioning.params.synthesis import SweepParams, SynthesizeParams
 from difflab.core.base.errors import Interrupted
 from difflab.core.base.files import png_bytes, sha256_file, write_parquet
 from difflab.core.params import load_params
@@ -20,7 +21,6 @@ from difflab.images.store_writer import Sample, write_store
 from difflab.miniature.zoo import small_vision_encoder
 from difflab.models.pipelines.prompted import PromptedSampler
 from difflab.models.vision.vision_encoder import save
-from difflab.sd3.params.sampling import SweepParams, SynthesizeParams
 from fakes import tiny_pipelines
 from fakes.tiny_pipelines import axes, known
 

@@ -16,9 +16,9 @@ from difflab.metrics.features.features import extract
 from difflab.models.pipelines.prompted import Options, PromptedSampler
 
 if TYPE_CHECKING:
+    from difflab.captioning.params.synthesis import AxesParams, SweepParams
     from difflab.metrics.clip_score import ClipScorer
     from difflab.metrics.features.features import VisionEncoderExtractor
-    from difflab.sd3.params.sampling import AxesParams, SweepParams
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import difflib
 import re
+import runpy
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ def compose(overrides: Sequence[str] = (), conf: Path = Path("conf")) -> str:
     if not (conf / "config.yaml").exists():
         raise DifflabError(f"{conf}/config.yaml is missing: run this in the root of the repository")
     _check_groups(overrides, conf)
+    for plugin in (conf / "hydra_plugins").glob("*.py"):
+        runpy.run_path(str(plugin))
     try:
         with initialize_config_dir(str(conf.resolve()), version_base=None):
             config = hydra_compose(config_name="config", overrides=list(overrides))

@@ -16,7 +16,7 @@ from difflab.models.pipelines.prompted import Options, PromptedSampler
 
 if TYPE_CHECKING:
     from difflab.core.params.common import RuntimeParams
-    from difflab.sd3.params.sampling import PipelineParams
+    from difflab.models.params import PipelineParams
 
 FORMATS = (".png",)
 

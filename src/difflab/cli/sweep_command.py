@@ -9,6 +9,7 @@ import pandas as pd
 from pydantic import ValidationError
 
 from difflab.captioning import sweep_cells
+from difflab.captioning.params.synthesis import AxesParams
 from difflab.captioning.sweep_cells import SweepJudge
 from difflab.captioning.variations_table import first_variations, read_variations
 from difflab.cli.generate import prompt_ids, truncation_warnings
@@ -20,12 +21,11 @@ from difflab.core.params.loading import describe
 from difflab.images.sheet import rows_sheet
 from difflab.models.pipelines.known import find, load_prompted
 from difflab.report import markdown
-from difflab.sd3.params.sampling import AxesParams
 
 if TYPE_CHECKING:
+    from difflab.captioning.params.synthesis import SweepParams
     from difflab.core.params.common import RuntimeParams
     from difflab.models.pipelines.prompted import PromptedSampler
-    from difflab.sd3.params.sampling import SweepParams
 
 TITLES, JUDGE = Path("data/titles/variations.parquet"), Path("models/zoo/vision_encoder")
 TABLE, GRID = "sweep.csv", "sweep.png"

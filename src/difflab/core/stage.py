@@ -1,7 +1,7 @@
 """What every stage does around its own work: parameters, tracking, a scratch folder, clear errors, a last line.
 
 A stage script is
-    def main(stage: Stage, *, captions: str) -> None: ...
+    def main(stage: Stage[FinetuneInputs], *, captions: str) -> None: ...
     if __name__ == "__main__":
         run(main)
 and is started as `python -m stages.<name> --captions blip2`.
@@ -20,32 +20,35 @@ import signal
 import sys
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Generic, TypeVar, cast
 
-from difflab.core import tracking
+from difflab.core import environment, tracking
 from difflab.core.base import runtime
 from difflab.core.base.errors import DifflabError, Interrupted, one_line
 from difflab.core.base.files import read_json, sha256_file, write_json
 from difflab.core.params import Declared, load_params
 from difflab.core.params.loading import declared_groups, stage_entry
 
+Inputs = TypeVar("Inputs")
 
-class Stage:
+
+class Stage(Generic[Inputs]):
     """The running stage: its parameters, its matrix item, its tracked run and its scratch folder.
 
     Attributes:
         name: the stage's name in dvc.yaml, without the matrix item.
         item: the matrix item, e.g. {"captions": "blip2", "logit_mean": "minus"}; empty for a plain stage.
-        params: the declared parameter groups.
+        params: the declared parameter groups, as `Inputs` types them; any other group is an error.
         run: the tracked MLflow run (`log_metrics`); never raises.
     """
 
     def __init__(self, name: str, item: dict[str, str], variant: str = "") -> None:
         self.name, self.item = name, item
         self.entry_name = variant or name
-        self.params = Declared(load_params(), self.entry_name, declared_groups(self.entry_name, item))
+        self.groups = declared_groups(self.entry_name, item)
+        self.params = cast("Inputs", Declared(load_params(), self.entry_name, self.groups))
         self.run = tracking.NoRun()
         self._started = time.perf_counter()
         self._locks: list[IO[str]] = []
@@ -60,13 +63,17 @@ class Stage:
         )  # a stage run with --as has no matrix of its own
         return self.entry_name + ("@" + "-".join(self.item.values()) if of_matrix else "")
 
+    def values(self) -> dict[str, Any]:
+        """The declared values by group, as plain data."""
+        return cast("Declared", self.params).as_dict()
+
     def fingerprint(self) -> str:
         """A hash of the declared parameters, the matrix item and the content of every dependency (data and code)."""
         if not self._fingerprint:
             deps = stage_entry(self.entry_name, self.item).get("deps", [])
             known = _locked_hashes() if os.environ.get("DVC_STAGE") else {}
             content = {dep: known.get(dep) or _content_hash(dep) for dep in deps}
-            text = json.dumps([self.address, self.params.as_dict(), content], sort_keys=True)
+            text = json.dumps([self.address, self.values(), content], sort_keys=True)
             self._fingerprint = hashlib.sha256(text.encode()).hexdigest()[:16]
         return self._fingerprint
 
@@ -85,22 +92,22 @@ class Stage:
             root = Path(os.environ.get("DVC_ROOT", "."))
             self._scratch = root / ".scratch" / self.address / self.fingerprint()
             if runtime.process_index()[0] == 0:  # held for the whole launch
-                self._hold()
+                self._scratch = self._hold(self._scratch)
                 self.run.resume(self._scratch)
         self._scratch.mkdir(parents=True, exist_ok=True)
         return self._scratch
 
-    def _hold(self) -> None:
-        """Lock the outputs of this workspace and a state for this process until it ends."""
+    def _hold(self, state: Path) -> Path:
+        """Lock the outputs of this workspace and a state for this process until it ends; returns that state."""
         outputs = Path(".scratch/running") / self.address
         if not self._lock(outputs):
             raise _already_running(self.address, outputs)
-        state = self._scratch
         beside = (state.with_name(f"{state.name}-{number}") for number in itertools.count(2))
-        while not self._lock(self._scratch):
+        while not self._lock(state):
             if runtime.process_index()[1] > 1:  # the others of this launch know the first folder only
                 raise _already_running(self.address, state)
-            self._scratch = next(beside)
+            state = next(beside)
+        return state
 
     def _lock(self, folder: Path) -> bool:
         folder.mkdir(parents=True, exist_ok=True)
@@ -119,7 +126,7 @@ class Stage:
         self._locks.append(lock)
         return True
 
-    def write_metrics(self, path: str | Path, metrics: dict[str, float | int | str]) -> None:
+    def write_metrics(self, path: str | Path, metrics: Mapping[str, float | str | None]) -> None:
         """Write a flat metrics file (keys in the given order, numbers rounded to 6 significant digits) and track it."""
         flat = {k: _rounded(v) for k, v in metrics.items()}
         write_json(path, flat)
@@ -131,7 +138,7 @@ class Stage:
         print(f"{self.address}: {message} ({seconds:.1f} s)", flush=True)
 
     def _finish(self) -> None:
-        if self._locks:
+        if self._locks and self._scratch is not None:
             shutil.rmtree(self._scratch, ignore_errors=True)
             for lock in self._locks:
                 lock.close()
@@ -186,15 +193,20 @@ def _read_alone(path: Path, guard: Path = Path(".dvc/tmp/lock"), limit: float = 
 def run(main: Callable[..., None]) -> None:
     """Run a stage script's `main(stage, *, <matrix keys>)` as a program and exit with its status."""
     started = time.perf_counter()
-    name = Path(sys.modules[main.__module__].__file__).stem
+    name = Path(inspect.getfile(main)).stem
     item, variant = _parse(name, main)
-    warnings.formatwarning = lambda message, *_, **__: f"WARNING {name}: {message}\n"
-    stage: Stage | None = None
+
+    def one_line_warning(message: object, *_: object, **__: object) -> str:
+        return f"WARNING {name}: {message}\n"
+
+    warnings.formatwarning = one_line_warning
+    stage: Stage[Any] | None = None
     status, code = "FAILED", 1
     signal.signal(signal.SIGINT, signal.default_int_handler)  # from here on there is something to save
     try:
         stage = Stage(name, item, variant)
-        runtime.configure(stage.params.runtime.num_threads if _declares(stage, "runtime") else 1)
+        runtime.configure(stage.params.runtime.num_threads if "runtime" in stage.groups else 1)
+        _warn_of_other_libraries(stage)
         stage.run = tracking.start(stage)
         main(stage, **item)
         stage._finish()
@@ -215,8 +227,14 @@ def run(main: Callable[..., None]) -> None:
     sys.exit(code)
 
 
-def _declares(stage: Stage, group: str) -> bool:
-    return group in declared_groups(stage.entry_name, stage.item)
+def _warn_of_other_libraries(stage: Stage[Any]) -> None:
+    values, prefix = stage.values(), "environment."
+    used = {name.removeprefix(prefix): values[name] for name in values if name.startswith(prefix)}
+    if runtime.process_index()[0] == 0 and (differing := environment.mismatches(used)):
+        warnings.warn(
+            f"{', '.join(differing)}: results may differ; `make setup` installs the locked versions",
+            stacklevel=2,
+        )
 
 
 def _parse(name: str, main: Callable[..., None]) -> tuple[dict[str, str], str]:
@@ -232,7 +250,7 @@ def _parse(name: str, main: Callable[..., None]) -> tuple[dict[str, str], str]:
     return values, variant
 
 
-def _note_time(stage: Stage, seconds: float, status: str) -> None:
+def _note_time(stage: Stage[Any], seconds: float, status: str) -> None:
     """Keep the wall time of each stage's last run under .scratch (times never go into outputs)."""
     path = Path(os.environ.get("DVC_ROOT", ".")) / ".scratch" / "times" / f"{stage.address}.json"
     previous = read_json(path) if path.exists() else {}

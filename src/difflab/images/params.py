@@ -1,31 +1,27 @@
 """Parameters of the data: where archives come from, the split, the preparing stages, attribute balancing."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from difflab.core.params.base import Group
+from difflab.core.params.base import Family, Group
+from difflab.core.params.common import Seeded
+from difflab.images.set_params import ImagesParams
 
 
 class ArchiveParams(Group):
     """Where one official archive comes from."""
 
-    source: Literal["bundled", "data_root", "download"] = Field(
-        description="bundled: build the miniature; data_root: take it where it lies; download: fetch `url`"
-    )
-    path: str = Field(min_length=1, description="archive or unpacked folder, relative to data.data_root")
-    url: str | None = Field(description="http(s) address for source=download")
-    sha256: str | None = Field(
-        pattern="^[0-9a-f]{64}$", description="expected hash; null accepts any content"
-    )
+    source: Literal["bundled", "data_root", "download"]
+    path: str = Field(min_length=1)
+    url: str | None
+    sha256: str | None = Field(pattern="^[0-9a-f]{64}$")
 
 
-class DataParams(Group):
+class DataParams(Family):
     """`data`: the archives."""
 
-    data_root: str | None = Field(
-        description="folder of archives; the environment variable DIFFLAB_DATA wins"
-    )
+    data_root: str | None
     celeba_hq: ArchiveParams
     celeba: ArchiveParams
     cifar10: ArchiveParams
@@ -38,7 +34,7 @@ class DataParams(Group):
 class StratifyParams(Group):
     """`split.stratify`: attributes whose combinations keep their share in each part, by data set."""
 
-    miniature: tuple[str, ...] = Field(description="used by the zoo too, which holds out the same images")
+    miniature: tuple[str, ...]
     celeba: tuple[str, ...]
 
 
@@ -47,11 +43,9 @@ class SplitParams(Group):
 
     val_fraction: float = Field(gt=0, lt=1)
     test_fraction: float = Field(gt=0, lt=1)
-    seed: int = Field(ge=0, lt=2**32, description="random_state of scikit-learn's train_test_split")
+    seed: int = Field(ge=0, lt=2**32)
     stratify: StratifyParams
-    max_rows: int | None = Field(
-        ge=10, description="take the first rows of the attribute table only; null: all"
-    )
+    max_rows: int | None = Field(ge=10)
 
     @model_validator(mode="after")
     def _leaves_training_images(self) -> "SplitParams":
@@ -63,21 +57,44 @@ class SplitParams(Group):
 class PrepareParams(Group):
     """`prepare`: what the preparing stages keep."""
 
-    absent_images: Literal["error", "skip"] = Field(
-        description="images that the table lists and the archive lacks"
-    )
-    unreadable_images: Literal["stop", "skip"] = Field(description="images that cannot be decoded")
-    min_side: int = Field(ge=1, description="CelebA: smallest side, pixels, of an image that is kept")
-    max_celeba_images: int | None = Field(ge=0, description="CelebA: keep the first images only; null: all")
-    num_workers: int = Field(ge=1, description="processes that decode and crop; never changes the result")
+    absent_images: Literal["error", "skip"]
+    unreadable_images: Literal["stop", "skip"]
+    min_side: int = Field(ge=1)
+    max_celeba_images: int | None = Field(ge=0)
+    num_workers: int = Field(ge=1)
 
 
 class BalanceParams(Group):
     """`balance`: sampling weights that bring every attribute of the training images near `target`."""
 
     enabled: bool
-    target: float = Field(gt=0, lt=1, description="wanted share of each attribute")
-    minimum: float = Field(gt=0, le=1, description="smallest weight before rescaling")
-    maximum: float = Field(ge=1, description="largest weight before rescaling")
-    mean_penalty: float = Field(ge=0, description="weight of (mean x - 1)^2")
-    spread_penalty: float = Field(gt=0, description="weight of mean (x - 1)^2")
+    target: float = Field(gt=0, lt=1)
+    minimum: float = Field(gt=0, le=1)
+    maximum: float = Field(ge=1)
+    mean_penalty: float = Field(ge=0)
+    spread_penalty: float = Field(gt=0)
+
+
+class AcquireInputs(Seeded):
+    """What `acquire` reads of params.yaml, as dvc.yaml declares it; of a group with names beside it only these parts."""
+
+    data: Annotated[DataParams, "data_root", "celeba_hq", "celeba"]
+
+
+class AcquireImagesInputs(Seeded):
+    data: Annotated[DataParams, "data_root", "cifar10", "mnist", "scenes", "coco", "recipes"]
+
+
+class PrepareCelebaInputs:
+    data: Annotated[DataParams, "data_root"]
+    prepare: PrepareParams
+
+
+class PrepareCelebaHqInputs(PrepareCelebaInputs):
+    split: SplitParams
+
+
+class PrepareImagesInputs(Seeded):
+    data: Annotated[DataParams, "data_root"]
+    prepare: Annotated[PrepareParams, "absent_images", "unreadable_images", "num_workers"]
+    images: Annotated[ImagesParams, "image_size", "max_images", "non_square", "scenes_test_fraction"]

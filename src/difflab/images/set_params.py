@@ -10,8 +10,8 @@ from difflab.core.params.base import Group
 class ImageSizeParams(Group):
     """`images.image_size`: side of the prepared square images in pixels."""
 
-    cifar10: int = Field(ge=8, le=32, description="stored at 32")
-    mnist: int = Field(ge=8, le=28, description="stored at 28")
+    cifar10: int = Field(ge=8, le=32)
+    mnist: int = Field(ge=8, le=28)
     scenes: int = Field(ge=8)
     coco: int = Field(ge=8)
     recipes: int = Field(ge=8)
@@ -32,7 +32,5 @@ class ImagesParams(Group):
 
     image_size: ImageSizeParams
     max_images: MaxImagesParams
-    non_square: Literal["crop", "error"] = Field(
-        description="images that are not square: take the square in their middle, or stop"
-    )
-    scenes_test_fraction: float = Field(gt=0, lt=1, description="expected share of scenes held out")
+    non_square: Literal["crop", "error"]
+    scenes_test_fraction: float = Field(gt=0, lt=1)

@@ -69,17 +69,17 @@ def interval(values: pd.DataFrame, *, seed: int, resamples: int) -> Interval:
     Raises:
         DifflabError: fewer than two seeds or images, one of them twice, or a value is missing.
     """
-    values = _checked(values)
-    centred = values - values.mean()
-    if not np.ptp(values):
-        return Interval(*[float(values[0, 0])] * 3, standard_error=0.0, freedom=math.inf)
-    seeds, images = values.shape
+    table = _checked(values)
+    centred = table - table.mean()
+    if not np.ptp(table):
+        return Interval(*[float(table[0, 0])] * 3, standard_error=0.0, freedom=math.inf)
+    seeds, images = table.shape
     drawn_seeds, drawn_images = (
         _shares(n, seed, what, resamples) for n, what in ((seeds, "seeds"), (images, "images"))
     )
     error = float(((drawn_seeds @ centred) * drawn_images).sum(axis=1).std())
-    freedom = degrees_of_freedom(values)
-    mean, half = float(values.mean()), float(_student(freedom) * error)
+    freedom = degrees_of_freedom(table)
+    mean, half = float(table.mean()), float(_student(freedom) * error)
     return Interval(mean, mean - half, mean + half, error, freedom)
 
 

@@ -8,6 +8,7 @@ import torch
 
 from difflab.core.base.errors import DifflabError
 from difflab.models.language.keyed_sampling import generation_arguments
+from difflab.models.params import GenerationParams
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -24,7 +24,7 @@ from difflab.models.lora import ADAPTER, add_lora, alpha_of, check_target, linea
 from difflab.sd3.components import NAMES, Components, check_components
 
 if TYPE_CHECKING:
-    from difflab.training.params import LoraParams
+    from difflab.models.params import LoraParams
 
 FILE_NAME = "pytorch_lora_weights.safetensors"
 METADATA_KEY = (

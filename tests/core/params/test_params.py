@@ -14,7 +14,7 @@ PIPELINE = {
         "prepare": {"cmd": "python -m stages.prepare", "params": ["seed", "split"]},
         "finetune": {
             "cmd": "python -m stages.sd3.finetune --logit-mean ${item.logit_mean}",
-            "params": ["seed", "logit_mean.${item.logit_mean}", "zoo.vae"],
+            "params": ["seed", "logit_mean.${item.logit_mean}", "zoo.common", "zoo.vae"],
             "deps": ["models/${item.logit_mean}/a"],
         },
     }
@@ -102,7 +102,7 @@ def test_a_stage_sees_its_groups_and_no_other(write, pipeline):
 def test_a_part_of_a_group_is_declared_by_its_path(write, pipeline):
     params = load_params(write())
     groups = declared_groups("finetune", {"logit_mean": "minus"}, pipeline)
-    assert groups == ("seed", "logit_mean.minus", "zoo.vae")
+    assert groups == ("seed", "logit_mean.minus", "zoo.common", "zoo.vae")
     declared = Declared(params, "finetune", groups)
     assert declared.logit_mean["minus"] == declared.logit_mean.minus == params.logit_mean.minus
     assert declared.zoo.vae == params.zoo.vae
@@ -121,7 +121,7 @@ def test_declared_values_as_plain_data(write, pipeline):
     params = load_params(write())
     groups = declared_groups("finetune", {"logit_mean": "plus"}, pipeline)
     values = Declared(params, "finetune", groups).as_dict()
-    assert list(values) == sorted(groups)
+    assert list(values) == sorted(set(groups) - {"zoo.common"})  # whose values stand in zoo.vae
     assert values["logit_mean.plus"] == params.logit_mean.plus
     assert values["zoo.vae"] == params.zoo.vae.model_dump(mode="json")
 
@@ -214,3 +214,38 @@ def test_values_that_cannot_work_are_refused_before_any_work(override, message, 
 def test_groups_give_their_values_by_name_too():
     params = load_params("params.yaml")
     assert params.ddpm["text"] is params.ddpm.text
+
+
+def test_a_group_takes_what_it_does_not_give_from_common(root):
+    text = compose(
+        ["ddpm.common.training.weight_decay=0.5", "ddpm.text.training.weight_decay=0.25"], root / "conf"
+    )
+    ddpm = validate(text, "params.yaml").ddpm
+    assert ddpm.text.training.weight_decay == 0.25
+    others = [setting for setting in ddpm.groups() if setting != "text"]
+    assert {ddpm[setting].training.weight_decay for setting in others} == {0.5}
+
+
+def test_common_reaches_the_members_of_a_family_in_a_family(root):
+    zoo = validate(compose(["zoo.common.training.weight_decay=0.5"], root / "conf"), "params.yaml").zoo
+    assert zoo.classifier.mnist.training.weight_decay == zoo.llama.training.weight_decay == 0.5
+    assert zoo.vae.training.weight_decay == 0.0001  # its own
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("+ddpm.common.training.rate=1", "parameter 'ddpm': 'common.training.rate' is a parameter of none"),
+        ("ddpm.text.training.rate=1", "unknown parameter 'ddpm.text.training.rate'"),
+    ],
+)
+def test_a_wrong_name_in_an_open_group_is_refused(override, message, root):
+    with pytest.raises(DifflabError, match=message):
+        validate(compose([override], root / "conf"), "params.yaml")
+
+
+def test_a_member_is_not_read_without_what_it_takes_from_common(write):
+    params = load_params(write())
+    with pytest.raises(DifflabError, match=r"reads the parameter group 'ddpm\.common'"):
+        Declared(params, "ddpm", ("ddpm.text",)).ddpm["text"]
+    assert Declared(params, "ddpm", ("ddpm.text", "ddpm.common")).ddpm["text"].channels == 1

@@ -8,14 +8,10 @@ from difflab.core.params.base import Group
 class MixParams(Group):
     """`mix`: which pictures count as the same, and how groups are split."""
 
-    val_fraction: float = Field(gt=0, lt=1, description="share of the groups in val")
-    test_fraction: float = Field(gt=0, lt=1, description="share of the groups in test")
-    max_hamming_distance: int = Field(
-        ge=0, le=64, description="bits of 64 in which hashes of the same picture may differ"
-    )
-    min_correlation: float = Field(
-        gt=0, le=1, description="correlation that colours of the same picture have at least"
-    )
+    val_fraction: float = Field(gt=0, lt=1)
+    test_fraction: float = Field(gt=0, lt=1)
+    max_hamming_distance: int = Field(ge=0, le=64)
+    min_correlation: float = Field(gt=0, le=1)
 
     @model_validator(mode="after")
     def _groups_are_left_to_train_on(self) -> "MixParams":

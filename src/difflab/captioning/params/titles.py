@@ -8,12 +8,8 @@ from difflab.models.params import GenerationParams
 class TitlesParams(GenerationParams):
     """`titles`: three variations of every title by a chat model."""
 
-    retries: int = Field(
-        ge=0, description="further attempts, each with other random numbers, then quarantine"
-    )
-    max_length: int = Field(
-        ge=1, description="characters of a variation; an answer with a longer one is refused"
-    )
+    retries: int = Field(ge=0)
+    max_length: int = Field(ge=1)
 
     @model_validator(mode="after")
     def _a_retry_differs(self) -> "TitlesParams":

@@ -3,7 +3,7 @@
 import os
 import signal
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -80,7 +80,7 @@ class StopSignal:
 
 
 @contextmanager
-def graceful_stop(what: str) -> Iterator[StopSignal]:
+def graceful_stop(what: str) -> Generator[StopSignal]:
     """Turn the first Ctrl-C (or SIGTERM) into a flag that a loop polls; a second one stops at once."""
     stop = StopSignal()
 
@@ -103,7 +103,7 @@ def graceful_stop(what: str) -> Iterator[StopSignal]:
 
 
 @contextmanager
-def immediate_stop(what: str) -> Iterator[None]:
+def immediate_stop(what: str) -> Generator[None]:
     """Turn Ctrl-C (or SIGTERM) into `Interrupted` at once, for work whose finished parts are files already."""
 
     def handle(signum: int, frame: object) -> None:

@@ -1,10 +1,13 @@
-"""What every parameter group has in common."""
+"""What every parameter group has in common, and how groups side by side share values."""
 
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, TypeVar, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationInfo, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationInfo, field_validator, model_validator
 
 T = TypeVar("T")
+
+COMMON = "common"
 
 
 def _distinct(values: list[T]) -> list[T]:
@@ -23,8 +26,8 @@ class Group(BaseModel):
 
     @field_validator("*", mode="before")
     @classmethod
-    def _a_truth_value_is_no_number(cls, value: Any, info: ValidationInfo) -> Any:
-        annotation = cls.model_fields[info.field_name].annotation
+    def _reject_bool(cls, value: Any, info: ValidationInfo) -> Any:
+        annotation = cls.model_fields[info.field_name or ""].annotation
         kinds = {annotation, *get_args(annotation)}
         if isinstance(value, bool) and kinds & {int, float} and bool not in kinds:
             raise ValueError("a number is needed")
@@ -33,3 +36,74 @@ class Group(BaseModel):
     def __getitem__(self, name: str) -> Any:
         """A value by its name, for the stages of a matrix: `params.ddpm[setting]`."""
         return getattr(self, name)
+
+
+class Family(Group):
+    """Groups side by side: what one of them does not give, it takes from `common` beside them."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _share(cls, values: Any) -> Any:
+        return share(values, cls.groups())
+
+    @classmethod
+    def groups(cls) -> dict[str, type[Group]]:
+        """The members that take values from `common`."""
+        return {
+            name: model for name, field in cls.model_fields.items() if (model := _group(field.annotation))
+        }
+
+
+def share(values: Any, models: Mapping[str, type[Group]]) -> Any:
+    """The groups in `values`, each with what it takes from `common`, which is left out.
+
+    Args:
+        models: the model of each group; a group takes only keys that its model has.
+
+    Raises:
+        ValueError: `common` gives a key that no group has.
+    """
+    if not isinstance(values, Mapping) or not isinstance(common := values.get(COMMON), Mapping):
+        return values
+    taken: set[str] = set()
+    groups = {name: _filled(model, values.get(name, {}), common, taken) for name, model in models.items()}
+    if unknown := set(_leaves(common)) - taken:
+        raise ValueError(f"'{COMMON}.{min(unknown)}' is a parameter of none of the groups beside it")
+    return {name: value for name, value in values.items() if name != COMMON} | groups
+
+
+def _filled(model: type[Group], own: Any, common: Mapping[str, Any], taken: set[str], path: str = "") -> Any:
+    """A group's own values and what it takes from `common`; the dotted names of those go into `taken`."""
+    if not _mappings(own):  # null, or a mistake that the model will name
+        return own
+    if issubclass(model, Family):  # its members take what its own `common` does not give either
+        members = model.groups()
+        own = share(own, members)
+        return own | {n: _filled(m, own.get(n, {}), common, taken, path) for n, m in members.items()}
+    filled = dict(own)
+    for name in common.keys() & model.model_fields.keys():
+        inner = _group(model.model_fields[name].annotation)
+        if inner and _mappings(common[name]):
+            filled[name] = _filled(inner, own.get(name, {}), common[name], taken, f"{path}{name}.")
+        else:
+            taken.add(path + name)
+            filled.setdefault(name, common[name])
+    return filled
+
+
+def _leaves(values: Mapping[str, Any], path: str = "") -> Iterator[str]:
+    for name, value in values.items():
+        if _mappings(value):
+            yield from _leaves(value, f"{path}{name}.")
+        else:
+            yield path + name
+
+
+def _mappings(*values: Any) -> bool:
+    return all(isinstance(value, Mapping) for value in values)
+
+
+def _group(annotation: Any) -> type[Group] | None:
+    """The group that a field holds, where it may be null too."""
+    kinds = [kind for kind in (annotation, *get_args(annotation)) if isinstance(kind, type)]
+    return next((kind for kind in kinds if issubclass(kind, Group)), None)

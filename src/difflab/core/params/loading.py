@@ -1,16 +1,19 @@
 """Read params.yaml, check all of it, and show a stage only the groups it declares."""
 
+import functools
 import itertools
 import json
+import operator
 import re
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from pydantic import ValidationError
 
 from difflab.core.base.errors import DifflabError
+from difflab.core.params.base import COMMON, Family
 
 ALWAYS_VISIBLE = ("tracking",)  # cannot change a result
 
@@ -25,11 +28,17 @@ class Declared:
         path = f"{self._path}.{name}" if self._path else name
         if not self._path and name in ALWAYS_VISIBLE:
             return getattr(self._params, name)
-        if any(path == g or path.startswith(g + ".") for g in self._groups):
-            return _child(self._params, name)
-        if any(g.startswith(path + ".") for g in self._groups):
-            return Declared(_child(self._params, name), self._stage, self._groups, path)
-        raise DifflabError(
+        inside = any(g.startswith(path + ".") for g in self._groups)
+        if not inside and not any(path == g or path.startswith(g + ".") for g in self._groups):
+            raise self._undeclared(path)
+        common = f"{self._path}.{COMMON}"
+        if isinstance(self._params, Family) and name in self._params.groups() and common not in self._groups:
+            raise self._undeclared(common)
+        child = _child(self._params, name)
+        return Declared(child, self._stage, self._groups, path) if inside else child
+
+    def _undeclared(self, path: str) -> DifflabError:
+        return DifflabError(
             f"stage {self._stage} reads the parameter group '{path}' but dvc.yaml does not declare it under params"
         )
 
@@ -39,6 +48,8 @@ class Declared:
         """The declared values as plain nested data, for fingerprints and for tracking."""
         result: dict[str, Any] = {}
         for group in sorted(self._groups):
+            if group.endswith(f".{COMMON}"):  # its values stand in the groups that take them
+                continue
             value: Any = self
             for part in group.split("."):
                 value = value[part] if isinstance(value, Declared) else _child(value, part)
@@ -86,7 +97,7 @@ def read_values(path: str | Path = "params.yaml") -> dict[str, Any]:
     from yaml import YAMLError
 
     try:
-        return OmegaConf.to_container(OmegaConf.load(path), resolve=True)
+        return cast("dict[str, Any]", OmegaConf.to_container(OmegaConf.load(path), resolve=True))
     except YAMLError as error:
         raise DifflabError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
 
@@ -142,7 +153,8 @@ def _as_matrix(stage: dict[str, Any]) -> dict[str, Any]:
 
     `${item.x}` becomes `${each.x}`, and `${key}` becomes `${item.<axis>}`.
     """
-    axis = re.search(r"--([\w-]+) \$\{key\}", stage["do"]["cmd"])[1].replace("-", "_")
+    (option,) = re.findall(r"--([\w-]+) \$\{key\}", stage["do"]["cmd"])
+    axis = option.replace("-", "_")
     text = json.dumps(stage["do"]).replace("${item.", "${each.").replace("${key}", f"${{item.{axis}}}")
     return {**json.loads(text), "matrix": {axis: list(stage["foreach"])}, "each": stage["foreach"]}
 
@@ -164,16 +176,12 @@ def stage_entry(stage: str, item: dict[str, str], path: str = "dvc.yaml") -> dic
     """
 
     def value_of(name: str) -> str:
-        value: Any
+        values = read_values()
         if name.startswith("item."):
-            value = {"item": item}
-        elif name.startswith("each."):
-            value = {"each": stages[stage]["each"][next(iter(item.values()))]}
-        else:
-            value = read_values()
-        for part in name.split("."):
-            value = value[part]
-        return str(value)
+            values = {"item": item}
+        if name.startswith("each."):
+            values = {"each": stages[stage]["each"][next(iter(item.values()))]}
+        return str(functools.reduce(operator.getitem, name.split("."), values))
 
     def resolve(value: Any) -> Any:
         if isinstance(value, str):

@@ -1,6 +1,7 @@
 """The anatomy of a U-Net: what each part is given, what it makes, and how many parameters it has."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 import torch
@@ -23,7 +24,7 @@ def anatomy(network: nn.Module, x: Tensor, condition: Mapping[str, Tensor]) -> p
     total = sum(p.numel() for p in network.parameters())
 
     def note(name: str):
-        def hook(module: nn.Module, given: tuple, options: dict, made: object) -> None:
+        def hook(module: nn.Module, given: tuple, options: dict, made: Any) -> None:
             first = next((t for t in [*given, *options.values()] if isinstance(t, Tensor)), None)
             parameters = sum(p.numel() for p in module.parameters())
             rows.append(

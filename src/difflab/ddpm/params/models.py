@@ -2,20 +2,20 @@
 
 from pydantic import Field
 
-from difflab.core.params.base import Group
+from difflab.core.params.base import Family, Group
 from difflab.training.params import FitParams
 
 
 class ClassifierParams(Group):
     """`zoo.classifier.<dataset>`: the ResNet-20 that judges generated images."""
 
-    weights: str | None = Field(description="safetensors file in the data root in place of training")
+    weights: str | None
     flip: bool
-    shift: int = Field(ge=0, description="training images move by up to so many pixels")
+    shift: int = Field(ge=0)
     training: FitParams
 
 
-class ClassifiersParams(Group):
+class ClassifiersParams(Family):
     """`zoo.classifier`."""
 
     cifar10: ClassifierParams
@@ -26,10 +26,8 @@ class ImageVaeParams(Group):
     """`zoo.image_vae`: the small AutoencoderKL of the latent setting."""
 
     latent_channels: int = Field(ge=1)
-    block_out_channels: list[int] = Field(
-        min_length=1, description="each level but the last halves the image"
-    )
+    block_out_channels: list[int] = Field(min_length=1)
     layers_per_block: int = Field(ge=1)
     norm_num_groups: int = Field(ge=1)
-    kl_weight: float = Field(ge=0, description="weight of the KL divergence per latent number")
+    kl_weight: float = Field(ge=0)
     training: FitParams

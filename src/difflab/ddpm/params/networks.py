@@ -12,10 +12,10 @@ class ScheduleParams(Group):
 
     kind: Literal["linear", "cosine", "ve"]
     num_train_timesteps: int = Field(ge=2)
-    beta_start: float = Field(gt=0, lt=1, description="linear: first beta")
-    beta_end: float = Field(gt=0, lt=1, description="linear: last beta")
-    sigma_min: float = Field(gt=0, description="ve: least noise on images in [-1, 1]")
-    sigma_max: float = Field(gt=0, description="ve: largest noise")
+    beta_start: float = Field(gt=0, lt=1)
+    beta_end: float = Field(gt=0, lt=1)
+    sigma_min: float = Field(gt=0)
+    sigma_max: float = Field(gt=0)
 
     @model_validator(mode="after")
     def _ascends(self) -> "ScheduleParams":
@@ -29,11 +29,9 @@ class ObjectiveParams(Group):
 
     prediction: Literal["epsilon", "v", "x0", "flow"]
     weighting: Literal["epsilon", "v", "x0", "flow", "min_snr", "edm"]
-    snr_gamma: float = Field(gt=0, description="min_snr: largest weight; 5 in the paper")
-    sigma_data: float = Field(gt=0, description="edm: standard deviation of the images; 0.5 in the paper")
-    density: Literal["timestep", "log_normal"] = Field(
-        description="timestep: uniform over the schedule; log_normal: ln(sigma) ~ N(log_mean, log_std^2), as EDM"
-    )
+    snr_gamma: float = Field(gt=0)
+    sigma_data: float = Field(gt=0)
+    density: Literal["timestep", "log_normal"]
     log_mean: float
     log_std: float = Field(gt=0)
 
@@ -41,18 +39,13 @@ class ObjectiveParams(Group):
 class UNetParams(Group):
     """The kind and size of a network, see `difflab.ddpm.networks.networks`."""
 
-    kind: Literal["unet", "drunet"] = Field(
-        description="unet: diffusers' UNet2DModel, with prompts UNet2DConditionModel; drunet: a residual U-Net "
-        "without normalisation, condition or attention"
-    )
-    patch_size: Literal[1, 2, 4] = Field(description="side of the squares of pixels that enter as channels")
-    block_out_channels: list[int] = Field(min_length=1, description="width at full size, at half size, ...")
+    kind: Literal["unet", "drunet"]
+    patch_size: Literal[1, 2, 4]
+    block_out_channels: list[int] = Field(min_length=1)
     layers_per_block: int = Field(ge=1)
-    attention_levels: list[int] = Field(description="levels with self-attention, 0 is full size")
-    norm_num_groups: int = Field(ge=1, description="groups of each GroupNorm; must divide every width")
-    attention_head_dim: int = Field(
-        ge=1, description="channels of a head; must divide the widths with attention"
-    )
+    attention_levels: list[int]
+    norm_num_groups: int = Field(ge=1)
+    attention_head_dim: int = Field(ge=1)
 
     @model_validator(mode="after")
     def _fits(self) -> "UNetParams":
@@ -79,18 +72,16 @@ class UNetParams(Group):
 class ImageTrainingParams(Group):
     """Settings of `difflab.ddpm.training.denoiser_training.train_denoiser`: AdamW, warm-up, cosine decay to zero."""
 
-    steps: int = Field(ge=1, description="optimizer steps")
-    batch_size: int = Field(ge=1, description="images in a step")
-    learning_rate: float = Field(gt=0, description="peak learning rate")
-    weight_decay: float = Field(ge=0, description="decoupled weight decay of AdamW")
-    warmup_steps: int = Field(ge=0, description="steps of linear warm-up")
-    max_grad_norm: float = Field(gt=0, description="gradients are clipped to this norm")
-    ema_decay: float = Field(ge=0, lt=1, description="decay of the weight average; 0 keeps none")
-    flip: bool = Field(description="mirror half of the images")
-    condition_dropout: float = Field(
-        ge=0, le=1, description="share of samples trained without their condition"
-    )
-    channels_last: bool = Field(description="memory layout of convolutions; faster on most processors")
-    validation_interval: int = Field(ge=1, description="steps between two curve rows")
-    checkpoint_interval: int = Field(ge=1, description="steps between two saved states")
-    log_interval: int = Field(ge=1, description="steps between two status lines")
+    steps: int = Field(ge=1)
+    batch_size: int = Field(ge=1)
+    learning_rate: float = Field(gt=0)
+    weight_decay: float = Field(ge=0)
+    warmup_steps: int = Field(ge=0)
+    max_grad_norm: float = Field(gt=0)
+    ema_decay: float = Field(ge=0, lt=1)
+    flip: bool
+    condition_dropout: float = Field(ge=0, le=1)
+    channels_last: bool
+    validation_interval: int = Field(ge=1)
+    checkpoint_interval: int = Field(ge=1)
+    log_interval: int = Field(ge=1)

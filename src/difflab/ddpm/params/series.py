@@ -4,16 +4,14 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from difflab.core.params.base import Distinct, Group
+from difflab.core.params.base import Distinct, Family, Group
 from difflab.ddpm.params.networks import ImageTrainingParams, ObjectiveParams, ScheduleParams, UNetParams
 
 
 class SettingParams(Group):
     """One setting of the DDPM series: what is trained on what."""
 
-    image_size: int = Field(
-        ge=8, description="side of the training images in pixels; latent: set by zoo.image_vae"
-    )
+    image_size: int = Field(ge=8)
     channels: Literal[1, 3]
     unet: UNetParams
     schedule: ScheduleParams
@@ -34,16 +32,16 @@ class SettingParams(Group):
 class SingleImageParams(SettingParams):
     """`ddpm.single_image_32`, `ddpm.single_image_64`: one picture, learnt by heart."""
 
-    image: int = Field(ge=0, description="which training image, counted in id order")
+    image: int = Field(ge=0)
 
 
 class TextSettingParams(SettingParams):
     """`ddpm.text`: prompts by cross-attention."""
 
-    prompt_dim: int = Field(ge=8, multiple_of=8, description="width of a word's embedding")
+    prompt_dim: int = Field(ge=8, multiple_of=8)
 
 
-class DdpmParams(Group):
+class DdpmParams(Family):
     """`ddpm`: the DDPM series."""
 
     single_image_32: SingleImageParams
@@ -57,18 +55,18 @@ class DdpmParams(Group):
 class SettingSamplingParams(Group):
     """How one setting is sampled."""
 
-    num_images: int = Field(ge=1, description="images for each seed")
-    seeds: Distinct[int] = Field(min_length=1, description="generation seeds; several give an interval")
+    num_images: int = Field(ge=1)
+    seeds: Distinct[int] = Field(min_length=1)
     sampler: Literal["ddpm", "ddim", "heun", "dpm++", "euler_maruyama"]
     num_inference_steps: int = Field(ge=1)
-    guidance_scale: float = Field(ge=0, description="1 is no guidance; settings without a condition need 1")
-    eta: float = Field(ge=0, le=1, description="of ddim: 0 deterministic, 1 as much noise as ddpm")
+    guidance_scale: float = Field(ge=0)
+    eta: float = Field(ge=0, le=1)
 
 
-class DdpmSampleParams(Group):
+class DdpmSampleParams(Family):
     """`ddpm_sample`: the images of every setting."""
 
-    batch_size: int = Field(ge=1, description="images sampled together; changes nothing but speed")
+    batch_size: int = Field(ge=1)
     single_image_32: SettingSamplingParams
     single_image_64: SettingSamplingParams
     single_class: SettingSamplingParams

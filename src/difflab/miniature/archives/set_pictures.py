@@ -125,14 +125,14 @@ def captioned(seed: int) -> list[Composite]:
     draws = [keyed.numpy_rng(seed, "bundled coco", n) for n in range(CAPTIONED)]
     chosen = [draw.choice(np.flatnonzero(digits().labels == n % 10)) for n, draw in enumerate(draws)]
     names = [PHOTO_NAMES[(n + n // 10) % len(PHOTO_NAMES)] for n in range(CAPTIONED)]
-    pictures: list[Composite] = [None] * CAPTIONED
+    pictures: dict[int, Composite] = {}
     for kind, (height, width) in enumerate(CANVASES):
         rows = range(kind, CAPTIONED, len(CANVASES))
         middle = [abs(height - width) // 2] * len(rows)
         picked = ([chosen[n] for n in rows], [names[n] for n in rows], [draws[n] for n in rows])
         for n, picture in zip(rows, compose_many(*picked, (height, width), middle), strict=True):
             pictures[n] = picture
-    return pictures
+    return [pictures[n] for n in range(CAPTIONED)]
 
 
 class TitledPicture(NamedTuple):

@@ -10,9 +10,7 @@ from difflab.training.params import FitParams
 class EncoderParams(Group):
     """The size of one text encoder."""
 
-    hidden_size: int = Field(
-        ge=8, multiple_of=8, description="width; for the CLIP-like ones also of the pooled vector"
-    )
+    hidden_size: int = Field(ge=8, multiple_of=8)
     num_hidden_layers: int = Field(ge=2)
 
 
@@ -20,12 +18,12 @@ class ZooTextParams(Group):
     """`zoo.text`: CLIP-L-like and CLIP-G-like encoders, trained beside the vision encoder, and a drawn T5-like one."""
 
     hub: HubRef | None
-    max_length: int = Field(ge=8, le=77, description="tokens of the CLIP-like encoders, with start and end")
+    max_length: int = Field(ge=8, le=77)
     text_encoder: EncoderParams
     text_encoder_2: EncoderParams
     text_encoder_3: EncoderParams
-    num_images: int = Field(ge=1, description="captioned pictures that the CLIP-like encoders learn from")
-    num_held_out: int = Field(ge=1, description="pictures of held-out digits in the metrics")
+    num_images: int = Field(ge=1)
+    num_held_out: int = Field(ge=1)
     training: FitParams
 
 
@@ -35,9 +33,9 @@ class ZooLlamaParams(Group):
     hub: HubRef | None
     hidden_size: int = Field(ge=32, multiple_of=32)
     num_hidden_layers: int = Field(ge=1)
-    wrong_caption: float = Field(ge=0, le=1, description="share of examples whose short caption is wrong")
+    wrong_caption: float = Field(ge=0, le=1)
     training: FitParams
-    evaluated: int = Field(ge=1, description="held-out attribute combinations in the metrics")
+    evaluated: int = Field(ge=1)
 
 
 class ZooGemmaParams(Group):
@@ -45,9 +43,9 @@ class ZooGemmaParams(Group):
 
     hub: HubRef | None
     hidden_size: int = Field(ge=32, multiple_of=16)
-    num_hidden_layers: int = Field(ge=1, description="the last one sees everything, the others a window")
+    num_hidden_layers: int = Field(ge=1)
     training: FitParams
-    evaluated: int = Field(ge=1, description="titles of held-out pictures in the metrics")
+    evaluated: int = Field(ge=1)
 
 
 class ZooLanguageParams(Group):
@@ -56,6 +54,6 @@ class ZooLanguageParams(Group):
     hub: HubRef | None
     hidden_size: int = Field(ge=32, multiple_of=32)
     num_hidden_layers: int = Field(ge=1)
-    titles: int = Field(ge=1, le=12, description="titles of one picture in a document, after its keywords")
+    titles: int = Field(ge=1, le=12)
     training: FitParams
-    evaluated: int = Field(ge=1, description="lines of keywords in the metrics")
+    evaluated: int = Field(ge=1)

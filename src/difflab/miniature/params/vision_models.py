@@ -13,7 +13,7 @@ class TransformerSize(Group):
     hidden_size: int = Field(ge=16, multiple_of=16)
     num_hidden_layers: int = Field(ge=1)
     num_attention_heads: int = Field(ge=1)
-    intermediate_size: int = Field(ge=16, description="width of the feed-forward layers")
+    intermediate_size: int = Field(ge=16)
 
     @model_validator(mode="after")
     def _heads_fit(self) -> "TransformerSize":
@@ -26,13 +26,11 @@ class ZooVisionEncoderParams(TransformerSize):
     """`zoo.vision_encoder`: a ViT that names the digit and the photograph."""
 
     hub: HubRef | None
-    image_size: int = Field(ge=16, description="pixels")
-    patch_size: int = Field(ge=2, description="pixels")
-    plain_share: float = Field(
-        gt=0, le=1, description="share of the training in which plain digits give way to composites"
-    )
-    plain_floor: float = Field(ge=0, le=1, description="share of plain digits in a batch after that")
-    photo_weight: float = Field(ge=0, description="weight of the photograph's loss beside the digit's")
+    image_size: int = Field(ge=16)
+    patch_size: int = Field(ge=2)
+    plain_share: float = Field(gt=0, le=1)
+    plain_floor: float = Field(ge=0, le=1)
+    photo_weight: float = Field(ge=0)
     label_smoothing: float = Field(ge=0, lt=1)
     training: FitParams
 

@@ -36,8 +36,12 @@ Warm_, Cool_Background: mean red - blue above 0.12 or below -0.02.
 _DRAWS = ("zoom", "left", "top", "tone", "inverted", "tint", "scale", "x", "y", "shear", "weight")
 _UPSAMPLE, _MARGIN = 4, 2  # the digit field: 8 + 2 * 2 source pixels, 4 samples each
 _ZOOMED = {"Bricks": 0.45, "Galaxies": 0.5, "Coins": 0.8}  # share of the photograph's short side that is used
-_LIGHT = np.float32([[255, 255, 255], [255, 118, 104], [255, 226, 84], [140, 244, 128], [128, 200, 255]])
-_DARK = np.float32([[14, 14, 18], [150, 6, 20], [14, 14, 18], [0, 88, 34], [12, 34, 150]])  # no dark yellow
+_LIGHT = np.array(
+    [[255, 255, 255], [255, 118, 104], [255, 226, 84], [140, 244, 128], [128, 200, 255]], np.float32
+)
+_DARK = np.array(
+    [[14, 14, 18], [150, 6, 20], [14, 14, 18], [0, 88, 34], [12, 34, 150]], np.float32
+)  # no yellow
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 

@@ -60,4 +60,6 @@ def _read(package: str, file: str) -> np.ndarray:
 
 def _file(package: str, file: str) -> Path:
     """A file inside an installed package, found without importing the package (which takes a second)."""
-    return Path(find_spec(package).origin).parent / file
+    spec = find_spec(package)
+    assert spec is not None, package
+    return Path(str(spec.origin)).parent / file

@@ -119,7 +119,8 @@ def _encoded(
         drawn = blend.batch(chosen, seed, purpose, chunk, IMAGE_SIZE, with_photos)
         latents = vae.encode(to_tensor(drawn.images, IMAGE_SIZE).to(vae.device)).latent_dist.mean
         parts.append((latents, torch.from_numpy(drawn.digits), torch.from_numpy(drawn.photos)))
-    return tuple(torch.cat(column) for column in zip(*parts, strict=True))
+    latents, digit, photo = (torch.cat(column) for column in zip(*parts, strict=True))
+    return latents, digit, photo
 
 
 def plain_share(step: int, params: "ZooDiffusionParams") -> float:

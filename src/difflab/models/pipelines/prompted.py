@@ -151,7 +151,8 @@ class PromptedSampler:
     def cut(self, prompt: str) -> Cut | None:
         """What of a prompt is too long for the encoder that reads most; None where all of it is read."""
         cuts = [self._cut(prompt, tokenizer, limit) for tokenizer, limit in self._readers()]
-        return min(cuts, key=lambda cut: len(cut.text)) if all(cuts) else None
+        found = [cut for cut in cuts if cut is not None]
+        return min(found, key=lambda cut: len(cut.text)) if len(found) == len(cuts) else None
 
     def _readers(self) -> "Iterator[tuple[PreTrainedTokenizerBase, int]]":
         """Each tokenizer of the pipeline and the number of tokens that its encoder is given."""

@@ -4,23 +4,23 @@ from typing import Literal
 
 from pydantic import Field
 
-from difflab.core.params.base import Group
+from difflab.core.params.base import Family
 from difflab.models.params import GenerationParams
 
 
 class Blip2CaptionParams(GenerationParams):
     """`caption.blip2`: captions of the images alone, without a prompt."""
 
-    long_caption: int = Field(ge=1, description="characters; longer captions are counted, not cut")
+    long_caption: int = Field(ge=1)
 
 
 class Llama3CaptionParams(GenerationParams):
     """`caption.llama3`: the short caption rewritten with the facts."""
 
-    subjective: Literal["keep", "drop"] = Field(description="facts that are a judgement, such as attractive")
+    subjective: Literal["keep", "drop"]
 
 
-class CaptionParams(Group):
+class CaptionParams(Family):
     """`caption`: both captioners."""
 
     blip2: Blip2CaptionParams
