@@ -124,8 +124,8 @@ def test_an_orphan_is_refused_by_its_pid_and_a_killed_training_gives_the_same_by
         assert refused.returncode != 0
         assert f"{CELL} is already running as process {orphan.pid}: " in refused.stderr
         assert orphan.is_running()
-    goes_on = run(longer, *repro(CELL)).stdout
-    assert re.search(r"goes on after step \d+ of an interrupted run", goes_on)
+    resumed = run(longer, *repro(CELL)).stdout
+    assert re.search(r"resuming from step \d+", resumed)
     assert output_hashes(longer, CELL) == expected
 
 
@@ -143,7 +143,7 @@ def test_ctrl_c_ends_it_with_its_state_saved(longer):
         (repro(CELL), lambda: state_of(longer)),
         (
             ["difflab", "repro", "--jobs", "2", CELL],
-            lambda: re.search(r"goes on after step.*\bstep \d+/", log(longer), re.DOTALL),
+            lambda: re.search(r"resuming from step.*\bstep \d+/", log(longer), re.DOTALL),
         ),
     ]
     for command, condition in at_work:
@@ -170,7 +170,7 @@ def test_a_queued_experiment_goes_on_too(longer):
     run(longer, *queue, "second", CELL)
     start_queue(longer)
     wait(lambda: "Success" in run(longer, "dvc", "queue", "status").stdout)
-    assert "goes on after step" in run(longer, "dvc", "queue", "logs", "second").stdout
+    assert "resuming from step" in run(longer, "dvc", "queue", "logs", "second").stdout
 
 
 def start_queue(folder: Path) -> None:

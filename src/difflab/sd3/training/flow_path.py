@@ -24,17 +24,12 @@ def velocity(x0: Tensor, noise: Tensor) -> Tensor:
     return noise - x0
 
 
-def to_x0(x_t: Tensor, v: Tensor, sigma: Tensor) -> Tensor:
-    """The clean latent that a velocity at `x_t` points to: x_t - sigma v."""
-    return x_t - per_sample(sigma, x_t) * v
-
-
 def squared_error(
     prediction: Tensor, x0: Tensor, noise: Tensor, sigma: Tensor, of: Literal["velocity", "x0"] = "velocity"
 ) -> Tensor:
     """Mean squared error of each sample, float32 [B].
 
-    Of the velocity it is the loss of diffusers' scripts. Of x0, i.e. of `to_x0(x_t, prediction, sigma)`, it
+    Of the velocity it is the loss of diffusers' scripts. Of x0, i.e. of x_t - sigma prediction, it
     is that times sigma^2, because x0_hat - x0 = -sigma (v_hat - v); reference implementations of SD3 differ
     in this.
 
