@@ -8,8 +8,6 @@ from difflab.core.params.base import Distinct, Group
 
 SchedulerName = Literal["own", "ddpm", "ddim", "euler", "dpm++", "flow-match"]
 
-SchedulerName = Literal["own", "ddpm", "ddim", "euler", "dpm++", "flow-match"]
-
 
 class HubRef(Group):
     """A model on the Hugging Face Hub at a pinned revision."""

@@ -5,8 +5,7 @@ import torch
 from diffusers import FlowMatchEulerDiscreteScheduler, StableDiffusion3Pipeline
 from diffusers.models import AutoencoderKL, SD3Transformer2DModel
 
-from difflab.models.initial_noise import initial_noise
-from difflab.sd3.sampling.flow_sampling import sample
+from difflab.sd3.sampling.flow_sampling import initial_noise, sample
 
 IDS = ["hq-00001", "hq-00007", "hq-00012"]
 
@@ -89,3 +88,14 @@ def test_a_sample_does_not_depend_on_its_batch(transformer, embeds):
         return sample(transformer, scheduler, noise[rows], **own, num_inference_steps=4, guidance_scale=3.0)
 
     torch.testing.assert_close(run([0, 1, 2])[1], run([1])[0], rtol=0, atol=1e-5)
+
+
+def test_noise_belongs_to_the_id_and_the_seeds():
+    shape = (2, 4, 4)
+    noise = initial_noise(IDS, shape, seed=0, generation_seed=0)
+    assert torch.equal(noise[2], initial_noise(IDS[2:], shape, seed=0, generation_seed=0)[0])
+    assert not torch.equal(noise, initial_noise(IDS, shape, seed=0, generation_seed=1))
+    assert not torch.equal(noise, initial_noise(IDS, shape, seed=1, generation_seed=0))
+    many = initial_noise([f"hq-{n:05d}" for n in range(500)], shape, seed=0, generation_seed=0)
+    assert abs(many.mean()) < 0.03
+    assert abs(many.std() - 1) < 0.03
