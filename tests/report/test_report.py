@@ -82,7 +82,7 @@ def test_a_vision_encoder_trained_here_is_said_to_know_the_digits(study, params)
 def test_parts_of_networks_are_listed_without_shapes_where_there_are_none(study, params):
     rows = [line for line in written(study, params).splitlines() if "Conv2d" in line]
     assert rows[0].replace("\N{NO-BREAK SPACE}", " ") == (
-        "| by class | in | Conv2d | 3 x 32 x 32 | 16 x 32 x 32 | 123,456 | 25.0 % |"
+        "| by class | in | Conv2d | 3×32×32 | 16×32×32 | 123,456 | 25.0 % |"
     )
     assert "| Conv2d |  |" in rows[1]
 

@@ -190,7 +190,9 @@ def _tables_of_files(root: Path) -> dict[str, str]:
             for p in parts.itertuples()
         ]
         header = ["setting", "part", "kind", "input", "output", "parameters", "share"]
-        unbroken = [[cell.replace(" ", "\N{NO-BREAK SPACE}") for cell in row] for row in rows]
+        unbroken = [
+            [cell.replace(" x ", "×").replace(" %", "\N{NO-BREAK SPACE}%") for cell in row] for row in rows
+        ]
         found["anatomy_table"] = table(header, unbroken, numbers=False)
     return found
 
