@@ -130,6 +130,15 @@ def test_a_number_without_a_point_is_the_same_in_params_and_lock(repository, tmp
 
 @pytest.mark.usefixtures("repository")
 def test_an_unknown_revision_is_one_line_that_says_where_names_are():
-    with pytest.raises(DifflabError, match=r"^no results of 'nope': .*`dvc exp list`") as caught:
+    with pytest.raises(DifflabError, match=r"no revision or experiment 'nope'; `difflab experiments`"):
         read("nope")
-    assert "\n" not in str(caught.value)
+    with pytest.raises(DifflabError, match="did you mean 'workspace'"):
+        read("workspase")
+
+
+@pytest.mark.usefixtures("repository")
+def test_an_older_commit_with_other_names_of_metrics_says_so(tmp_path):
+    before = read("HEAD")
+    (tmp_path / "metrics" / "summary.json").write_text(json.dumps({"sd3_fid": 6.0, "sd3_kid": 1.0, "n": 1}))
+    page = compare([before, read("workspace")])
+    assert "the names of the metrics changed between HEAD and workspace: only the 0 that both have" in page

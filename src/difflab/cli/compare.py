@@ -1,6 +1,5 @@
 """The results of several revisions side by side, and which differences exceed the spread between seeds."""
 
-import contextlib
 import json
 import re
 import statistics
@@ -8,15 +7,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from difflab.cli.revisions import read_files
 from difflab.core.base.errors import DifflabError
 from difflab.core.params.loading import dotted
+from difflab.core.params.yaml_text import parse_yaml
 from difflab.metrics.spread import clear_difference
 from difflab.report.markdown import table
 from difflab.report.summary import PREFIXES, metrics_file, prefixed
 from difflab.sd3.cells import ADAPTERS, CAPTIONS
 
 SUMMARY = "metrics/summary.json"
-WORKSPACE = "workspace"
 SEEDS = ("seed", "finetune.seed")  # parameters that make a repetition, not another experiment
 SCORES = {"fid": 1.0, "digit_accuracy": 100.0, "photo_accuracy": 100.0}  # and the factor to show them with
 # Of the denoisers and the DDPM series, what is a score of ours: the rest is beside it for comparison.
@@ -55,56 +55,32 @@ class Score:
 def read(rev: str) -> Result:
     """The result of a Git revision or DVC experiment; `workspace` is what lies here.
 
+    The stages' own metrics are read beside the summary: they may be newer than the summary, which the report writes.
+
     Raises:
         DifflabError: there is no such revision, or it holds no results.
     """
-    import dvc.api
-    from dvc.exceptions import DvcException, PathMissingError
-    from dvc.utils.strictyaml import YAMLFileCorruptedError, YAMLSyntaxError
-    from scmrepo.exceptions import SCMError
-
-    source = None if rev == WORKSPACE else rev
-    try:
-        params = dotted(dvc.api.params_show(rev=source))
-        with dvc.api.open(SUMMARY, rev=source) as stream:
-            summary = json.load(stream)
-        summary |= _newer(source)
-        lock = _read_lock(source)
-    except (PathMissingError, FileNotFoundError):
-        raise DifflabError(f"'{rev}' has no {SUMMARY}: run `dvc repro report` there") from None
-    except json.JSONDecodeError as error:
-        raise DifflabError(f"{SUMMARY} of '{rev}' is damaged ({error}): run `dvc repro -f report`") from None
-    except (YAMLFileCorruptedError, YAMLSyntaxError) as error:
-        where = "here" if rev == WORKSPACE else f"of '{rev}' or here"
-        raise DifflabError(f"{error} ({where}): `git diff` shows what was changed by hand") from None
-    except (DvcException, SCMError) as error:
-        raise DifflabError(
-            f"no results of '{rev}': {error}; `dvc exp list` and `git branch` list names"
-        ) from None
+    newer = {metrics_file(stage): stage for stage in PREFIXES}
+    texts = read_files(rev, ["params.yaml", "dvc.lock", SUMMARY, *newer])
+    if SUMMARY not in texts:
+        raise DifflabError(f"'{rev}' has no {SUMMARY}: run `dvc repro report` there")
+    params = dotted(_mapping(texts, "params.yaml", rev))
+    summary = _json(texts[SUMMARY], SUMMARY, rev)
+    for path in newer.keys() & texts.keys():
+        summary |= prefixed(newer[path], _json(texts[path], path, rev))
+    lock = _mapping(texts, "dvc.lock", rev)
     return Result(rev, params, summary, older(params, lock))
 
 
-def _newer(rev: str | None) -> dict[str, float]:
-    """What the stages wrote: it may be newer than the summary, which the report writes."""
-    import dvc.api
-    from dvc.exceptions import PathMissingError
-
-    found = {}
-    for stage in PREFIXES:
-        with contextlib.suppress(PathMissingError, FileNotFoundError):
-            found |= prefixed(stage, json.loads(dvc.api.read(metrics_file(stage), rev=rev)))
-    return found
-
-
-def _read_lock(rev: str | None) -> dict[str, Any]:
-    import dvc.api
-    from dvc.exceptions import PathMissingError
-    from dvc.utils.serialize import loads_yaml  # YAML 1.2, as params.yaml is read: 1e-08 is a number
-
+def _json(text: str, path: str, rev: str) -> dict[str, Any]:
     try:
-        return loads_yaml(dvc.api.read("dvc.lock", rev=rev)) or {}
-    except (PathMissingError, FileNotFoundError):
-        return {}
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise DifflabError(f"{path} of '{rev}' is damaged ({error}): run `dvc repro -f report`") from None
+
+
+def _mapping(texts: Mapping[str, str], path: str, rev: str) -> dict[str, Any]:
+    return parse_yaml(texts.get(path, ""), f"{path} of '{rev}'") or {}
 
 
 def older(params: Mapping[str, Any], lock: Mapping[str, Any]) -> dict[str, Any]:
@@ -157,13 +133,14 @@ def compare(results: list[Result]) -> str:
     groups = group(results)
     names = [", ".join(r.name for r in members) for members in groups]
     header = ["score", names[0], *(n for name in names[1:] for n in (name, "difference"))]
-    rows = [row for name in _names(results) if (row := _row(groups, *name))]
+    rows = [row for name in headline_names(results) if (row := _row(groups, *name))]
     old = "\n".join(filter(None, map(_warning, results)))
-    parts = [_changes(groups, names), old, table(header, rows), _note(groups)]
+    parts = [_changes(groups, names), old, _renamed(results), table(header, rows), _note(groups)]
     return "\n\n".join(filter(None, parts))
 
 
-def _names(results: list[Result]) -> Iterable[tuple[str, float]]:
+def headline_names(results: list[Result]) -> Iterable[tuple[str, float]]:
+    """The scores that are compared, each with the factor that it is shown with."""
     for kind, factor in SCORES.items():
         yield from (
             (f"sd3_{adapter}_{captions}_{kind}", factor) for adapter in ADAPTERS for captions in CAPTIONS
@@ -210,6 +187,19 @@ def _warning(result: Result) -> str:
     return (
         f"{result.name}: not all stages ran with its parameters (some with {values}): run `dvc repro` on it"
     )
+
+
+def _renamed(results: list[Result]) -> str:
+    """A line where two summaries have hardly a name in common: the names of the metrics changed between them."""
+    first = results[0]
+    for other in results[1:]:
+        shared = first.summary.keys() & other.summary.keys()
+        if len(shared) < min(len(first.summary), len(other.summary)) / 2:
+            return (
+                f"the names of the metrics changed between {first.name} and {other.name}: only the "
+                f"{len(shared)} that both have are compared"
+            )
+    return ""
 
 
 def _note(groups: list[list[Result]]) -> str:

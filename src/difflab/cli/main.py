@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from difflab.core.base.errors import DifflabError, one_line
+from difflab.core.base.errors import DifflabError, one_line, suggestion
 
 if TYPE_CHECKING:
     from difflab.study import Params
@@ -23,7 +23,19 @@ overrides_option = click.option(
 )
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class Commands(click.Group):
+    """A group that suggests a near name for a wrong one."""
+
+    def resolve_command(self, ctx: click.Context, args: list[str]):
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError:
+            known = self.list_commands(ctx)
+            near = suggestion(args[0], known) or f"; there are {', '.join(known)}"
+            raise click.UsageError(f"there is no command '{args[0]}'{near}", ctx) from None
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 def cli() -> None:
     """A diffusion study as one reproducible DVC pipeline.
 
@@ -242,8 +254,18 @@ def compare(revs: tuple[str, ...]) -> None:
     Revisions that differ in seeds alone are taken together, with their spread.
     """
     from difflab.cli import compare
+    from difflab.cli.revisions import WORKSPACE
 
-    click.echo(compare.compare([compare.read(rev) for rev in revs or ("HEAD", compare.WORKSPACE)]))
+    click.echo(compare.compare([compare.read(rev) for rev in revs or ("HEAD", WORKSPACE)]))
+
+
+@cli.command()
+@click.option("--all", "all_commits", is_flag=True, help="Those of every commit, not of this one alone.")
+def experiments(all_commits: bool) -> None:
+    """List DVC experiments: the parameters that each set, and the scores that moved most."""
+    from difflab.cli.experiments import experiments_table
+
+    click.echo(experiments_table(all_commits))
 
 
 @cli.command()

@@ -1,6 +1,8 @@
 """Errors that a person can act on."""
 
+import difflib
 import errno
+from collections.abc import Iterable
 
 
 class DifflabError(Exception):
@@ -12,6 +14,12 @@ class DifflabError(Exception):
 
 class Interrupted(DifflabError):
     """Ctrl-C arrived and the state was saved; the same command goes on from there."""
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """What follows a wrong name in a message: "; did you mean 'x' or 'y'?", or nothing where none is near."""
+    near = difflib.get_close_matches(name, list(known), n=2, cutoff=0.6)
+    return f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
 
 
 _NO_SPACE = {

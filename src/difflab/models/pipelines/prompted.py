@@ -12,9 +12,8 @@ import torch
 
 from difflab.core.base import rng
 from difflab.core.base.errors import DifflabError
-from difflab.models.initial_noise import initial_noise
+from difflab.models.noise import initial_noise
 from difflab.models.pipelines.schedulers import pipeline_scheduler, refusal
-from difflab.sd3.sampling.flow_sampling import initial_noise
 
 if TYPE_CHECKING:
     from diffusers import DiffusionPipeline

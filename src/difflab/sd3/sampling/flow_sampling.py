@@ -1,22 +1,13 @@
 """From noise to latents: Euler steps of rectified flow with classifier-free guidance."""
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from difflab.core.base import rng
-
 if TYPE_CHECKING:
     from diffusers.models import SD3Transformer2DModel
     from diffusers.schedulers import FlowMatchEulerDiscreteScheduler
-
-
-def initial_noise(ids: Sequence[str], shape: tuple[int, int, int], seed: int, generation_seed: int) -> Tensor:
-    """Standard normal noise, float32 [len(ids), *shape]; image i's depends on its id and the seeds only."""
-    keys = rng.fold(rng.id_keys(ids), rng.key(seed, "generation noise", generation_seed))
-    return rng.normal(keys, shape)
 
 
 @torch.no_grad()

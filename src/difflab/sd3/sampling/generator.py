@@ -12,10 +12,11 @@ from difflab.core.base import runtime
 from difflab.core.base.errors import DifflabError
 from difflab.models import roles
 from difflab.models.latent_decoder import decode
+from difflab.models.noise import initial_noise
 from difflab.models.pretrained import load_scheduler, load_transformer, load_vae
 from difflab.sd3.adapters import load_adapter
 from difflab.sd3.components import Components, check_base
-from difflab.sd3.sampling.flow_sampling import initial_noise, sample
+from difflab.sd3.sampling.flow_sampling import sample
 
 if TYPE_CHECKING:
     from diffusers.models import AutoencoderKL, SD3Transformer2DModel

@@ -1,0 +1,32 @@
+"""Numbers as OmegaConf reads them, many times as fast."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from omegaconf import OmegaConf
+
+from difflab.core.base.errors import DifflabError
+from difflab.core.params.yaml_text import parse_yaml
+
+
+@pytest.mark.parametrize(
+    "number", ["1e-4", "1E5", "-2e+3", "1.0e-08", "0.5", "5", ".5", "-3", "1_000", "inf", ".inf"]
+)
+def test_a_number_is_read_as_omegaconf_reads_it(number):
+    text = f"value: {number}\n"
+    assert parse_yaml(text, "x") == OmegaConf.to_container(OmegaConf.create(text))
+
+
+@given(st.floats(allow_nan=False) | st.integers() | st.booleans() | st.none())
+def test_what_omegaconf_writes_is_read_back(value):
+    assert parse_yaml(OmegaConf.to_yaml({"a": {"b": value}}), "x") == {"a": {"b": value}}
+
+
+def test_the_parameters_of_the_study_are_read_as_by_omegaconf(root):
+    text = (root / "params.yaml").read_text()
+    assert parse_yaml(text, "params.yaml") == OmegaConf.to_container(OmegaConf.create(text))
+
+
+def test_what_is_no_yaml_is_one_line_that_names_the_file():
+    with pytest.raises(DifflabError, match=r"params\.yaml is not valid YAML: .*line 3"):
+        parse_yaml("a: 1\nb: [", "params.yaml")
