@@ -48,7 +48,7 @@ def main(stage: Stage[DenoiseScoreInputs]) -> None:
         methods |= {v: n for v, n in networks.items() if v == "v2" or clipped == params.clipped}
         if clipped:  # v2 expects unclipped noise
             methods["v2_imputed"] = partial(denoisers.restore_cut, networks["v2"], sigma=params.sigma)
-        qualities = {"noisy": restoration.compare(test, noisy, cut=clipped)}
+        qualities = {"noisy": restoration.compare(test, noisy, clip=clipped)}
         if clipped == params.clipped:
             shown["noisy"] = noisy[:SHOWN]
         for name, restore in methods.items():

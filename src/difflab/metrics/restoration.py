@@ -26,12 +26,12 @@ class Quality:
         return result
 
 
-def compare(clean: np.ndarray, restored: np.ndarray) -> Quality:
+def compare(clean: np.ndarray, restored: np.ndarray, clip: bool = True) -> Quality:
     """Quality of restored images against clean ones, both float [n, H, W, C].
 
     Args:
         clean: in 0..1.
-        restored: clipped to 0..1, as saving it would.
+        clip: clip `restored` to 0..1, as saving it would; False measures noise as it was added.
 
     Raises:
         DifflabError: different shapes, or images smaller than SSIM's window of 7 pixels.
@@ -44,7 +44,7 @@ def compare(clean: np.ndarray, restored: np.ndarray) -> Quality:
         raise DifflabError(
             f"images of {clean.shape[1]} x {clean.shape[2]} are smaller than SSIM's window of 7"
         )
-    restored = np.clip(restored, 0, 1)
+    restored = np.clip(restored, 0, 1) if clip else restored
     pairs = list(zip(clean.astype(np.float64), restored.astype(np.float64), strict=True))
     psnr = [peak_signal_noise_ratio(a, b, data_range=1.0) for a, b in pairs]
     ssim = [structural_similarity(a, b, data_range=1.0, channel_axis=-1) for a, b in pairs]

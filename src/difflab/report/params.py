@@ -1,8 +1,13 @@
-"""Group of the report."""
+"""Groups of the report, and what it reads of the studies' parameters to show them."""
 
+from difflab.captioning.params.captioner import CaptionerParams
+from difflab.captioning.params.synthesis import SynthesizeParams
 from difflab.core.params.base import Group
-from difflab.sd3.params.finetune import LogitMeanParams
-from difflab.training.params import DensityParams
+from difflab.ddpm.params.denoise import DenoiseParams
+from difflab.ddpm.params.process import ColdParams
+from difflab.ddpm.params.series import DdpmParams, DdpmSampleParams
+from difflab.sd3.params.finetune import FinetuneParams, LogitMeanParams
+from difflab.sd3.params.sampling import GenerateParams
 
 
 class ReportParams(Group):
@@ -14,10 +19,14 @@ class ReportParams(Group):
 class ReportInputs:
     """What the report reads of params.yaml, as dvc.yaml declares it."""
 
-    class Finetune:
-        density: DensityParams
-
     profile: str
-    finetune: Finetune
+    finetune: FinetuneParams
     logit_mean: LogitMeanParams
+    generate: GenerateParams
+    denoise: DenoiseParams
+    ddpm: DdpmParams
+    ddpm_sample: DdpmSampleParams
+    cold: ColdParams
+    synthesize: SynthesizeParams
+    captioner: CaptionerParams
     report: ReportParams
