@@ -42,12 +42,14 @@ def main() -> None:
 def costs() -> tuple[dict[str, tuple[float, set[str]]], dict[str, tuple[float, set[str]]]]:
     """For each source file (seconds, stages): as dvc.yaml lists it, and as the import closures have it."""
     stages = read_pipeline(str(ROOT / "dvc.yaml"))["stages"]
+    names = [f"{n}@{'-'.join(c)}" if c else n for n, stage in stages.items() for c in cells(stage)]
+    estimates = expected_seconds(names, ROOT)
     files = [relative(m) for m in [*modules(), *sorted((ROOT / "stages").rglob("*.py"))] if not exempt(m)]
     listed: dict[str, tuple[float, set[str]]] = {file: (0.0, set()) for file in files}
     exact = dict(listed)
     for name, stage in stages.items():
         script = ROOT / (stage["cmd"].split()[2].replace(".", "/") + ".py")
-        seconds = sum(expected_seconds(f"{name}{'@' + '-'.join(c) if c else ''}") for c in cells(stage))
+        seconds = sum(estimates[f"{name}@{'-'.join(cell)}" if cell else name] for cell in cells(stage))
         needed = closure(script) | {relative(script)}
         for file in files:
             if any(file == dep or file.startswith(f"{dep}/") for dep in stage["deps"]):

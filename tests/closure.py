@@ -38,7 +38,11 @@ LIBRARIES = {
 
 # Folders that a stage may list of whose files it needs only some, with the reason.
 TAKEN_WHOLE: dict[str, str] = {
-    "src/difflab/core/base": "four small files that nearly every stage needs together",
+    "src/difflab/core/base": "five small files that nearly every stage needs together",
+    "src/difflab/training": "the loop and its parts: a stage that trains needs all but one or two of them",
+    "src/difflab/images/store": "the reader of prepared images and what it stands on: decoder, crops, ranges",
+    "src/difflab/images/facts": "the classes and facts of a data set: types of a few lines and their only instance",
+    "src/difflab/miniature/words": "the words of the miniature are one vocabulary in four files",
 }
 
 
