@@ -6,7 +6,7 @@ from difflab.captioning import answer, judging
 from difflab.captioning.params.inputs import CaptionScoreInputs
 from difflab.core.base.files import read_parquet, write_csv, write_parquet
 from difflab.core.stage import Stage, run
-from difflab.images.captions import read_captions
+from difflab.images.store.captions import read_captions
 from difflab.metrics.text.caption_scores import CaptionScorer
 
 SEEDS = range(5)

@@ -14,7 +14,7 @@ from difflab.core.base import rng
 from difflab.core.base.files import write_csv
 from difflab.core.base.runtime import resolve_device, resolve_dtype
 from difflab.core.stage import Stage, run
-from difflab.images.captions import write_captions
+from difflab.images.store.captions import write_captions
 from difflab.training.curve import best_row
 
 

@@ -6,7 +6,7 @@ from difflab.captioning.mixed_set import VARIANT, MixedSet
 from difflab.captioning.params.inputs import CaptionerInstructInputs
 from difflab.core.base.runtime import resolve_device, resolve_dtype
 from difflab.core.stage import Stage, run
-from difflab.images.captions import write_captions
+from difflab.images.store.captions import write_captions
 from difflab.models.instruct_captioner import load_instruct_captioner
 from difflab.models.roles import resolve
 

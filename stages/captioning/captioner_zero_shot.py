@@ -8,7 +8,7 @@ from difflab.captioning.params.inputs import CaptionerZeroShotInputs
 from difflab.core.base import rng
 from difflab.core.base.runtime import resolve_device, resolve_dtype
 from difflab.core.stage import Stage, run
-from difflab.images.captions import write_captions
+from difflab.images.store.captions import write_captions
 
 OUTPUT = "data/captions/captioner/zero_shot.parquet"
 

@@ -12,9 +12,9 @@ from difflab.captioning.params.inputs import MixInputs
 from difflab.core.base import runtime
 from difflab.core.base.files import atomic_path, write_csv, write_parquet
 from difflab.core.stage import Stage, run
-from difflab.images.captions import read_captions
-from difflab.images.split import SPLITS
+from difflab.images.store.captions import read_captions
 from difflab.images.store.image_store import ImageStore
+from difflab.images.store.split import SPLITS
 
 FOLDERS = {ORIGINAL: Path("data/images/recipes"), SYNTHETIC: Path("data/synthetic")}
 OUTPUT = Path("data/mixed")

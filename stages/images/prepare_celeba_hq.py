@@ -8,7 +8,7 @@ from difflab.images.archives.opening import open_source
 from difflab.images.celeba import celeba_hq
 from difflab.images.params import PrepareCelebaHqInputs
 from difflab.images.preparing.samples import Skipped
-from difflab.images.split import SPLITS
+from difflab.images.store.split import SPLITS
 from difflab.images.store_writer import write_store
 
 

@@ -5,9 +5,9 @@ from pathlib import Path
 from difflab.core.base.files import atomic_path
 from difflab.core.stage import Stage, run
 from difflab.images.archives.opening import open_source
-from difflab.images.captions import write_captions
 from difflab.images.params import PrepareImagesInputs
 from difflab.images.sets import image_sets
+from difflab.images.store.captions import write_captions
 from difflab.images.store_writer import write_store
 
 

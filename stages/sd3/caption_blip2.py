@@ -9,7 +9,7 @@ from difflab.core.base.files import write_parquet
 from difflab.core.base.runtime import resolve_device, resolve_dtype
 from difflab.core.sharding import process_chunks
 from difflab.core.stage import Stage, run
-from difflab.images.captions import write_captions
+from difflab.images.store.captions import write_captions
 from difflab.images.store.image_store import ImageStore
 from difflab.models import blip2
 from difflab.models.roles import resolve

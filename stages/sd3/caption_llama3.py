@@ -9,7 +9,7 @@ from difflab.core.base.runtime import resolve_device, resolve_dtype
 from difflab.core.sharding import process_chunks
 from difflab.core.stage import Stage, run
 from difflab.datasets import data_set_of
-from difflab.images.captions import read_captions, write_captions
+from difflab.images.store.captions import read_captions, write_captions
 from difflab.images.store.image_store import ImageStore
 from difflab.models.language.rewriter import Request, Rewriter
 from difflab.models.roles import resolve

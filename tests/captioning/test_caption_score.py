@@ -12,7 +12,7 @@ from difflab.core.base import rng
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import read_json, read_parquet, write_json, write_parquet
 from difflab.core.tracking import NoRun
-from difflab.images.captions import write_captions
+from difflab.images.store.captions import write_captions
 from difflab.miniature.pictures.blend import PHOTO_NAMES
 from difflab.miniature.words.digit_titles import titles
 

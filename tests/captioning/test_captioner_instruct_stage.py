@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 from difflab.captioning.params.captioner import CaptionerInstructParams
 from difflab.core.base.files import sha256_bytes, sha256_file
-from difflab.images.captions import read_captions
+from difflab.images.store.captions import read_captions
 from difflab.miniature.zoo import small_llava
 from fakes import tiny_instruct as tiny
 from fakes.mixed_sets import ORIGINALS, SPLITS, content, write_mixed

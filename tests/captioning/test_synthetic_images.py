@@ -11,7 +11,7 @@ from PIL import Image
 
 from difflab.captioning.synthetic_images import EXPORT, write_part, write_synthetic
 from difflab.core.base.files import sha256_bytes, sha256_file
-from difflab.images.captions import read_captions
+from difflab.images.store.captions import read_captions
 from difflab.images.store.image_store import ImageStore
 from difflab.models.pipelines.prompted import Options, PromptedSampler
 from fakes import tiny_pipelines

@@ -6,8 +6,8 @@ import torch
 from torch.nn.functional import one_hot
 
 from difflab.captioning.title_accuracy import title_accuracy
-from difflab.miniature.dataset import MINIATURE
 from difflab.miniature.pictures.blend import PHOTO_NAMES
+from difflab.miniature.words.dataset import MINIATURE
 
 TITLES = [
     "Handwritten Three over Coffee",

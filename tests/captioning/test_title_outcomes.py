@@ -11,7 +11,7 @@ from difflab.captioning.params.titles import TitlesParams
 from difflab.captioning.title_outcomes import metrics, outcomes_frame, quarantine_frame, variations_frame
 from difflab.core.base.errors import DifflabError, Interrupted
 from difflab.core.base.files import read_parquet
-from difflab.images.captions import COLUMNS, write_captions
+from difflab.images.store.captions import COLUMNS, write_captions
 from difflab.miniature.params.text_models import ZooGemmaParams
 from difflab.miniature.words import digit_titles
 from difflab.miniature.zoo import small_gemma

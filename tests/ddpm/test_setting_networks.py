@@ -8,7 +8,7 @@ from difflab.core.base.errors import DifflabError
 from difflab.ddpm.networks.prompts import digit_prompts
 from difflab.ddpm.setting_networks import build_network, conditions
 from difflab.ddpm.settings import BY_CLASS, SETTINGS
-from difflab.images.numerals import NUMBER_WORDS
+from difflab.images.facts.numerals import NUMBER_WORDS
 from fakes.tiny import CLASSES, names, noise, setting_params
 
 

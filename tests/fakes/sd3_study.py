@@ -11,7 +11,7 @@ from PIL import Image
 
 from difflab.core.base import rng
 from difflab.core.base.files import png_bytes
-from difflab.images.captions import write_captions
+from difflab.images.store.captions import write_captions
 from difflab.images.store.image_store import ImageStore
 from difflab.images.store_writer import Sample, write_store
 from difflab.models.roles import fingerprint

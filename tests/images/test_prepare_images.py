@@ -6,7 +6,6 @@ import pytest
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import sha256_file
 from difflab.images.archives.opening import open_archive
-from difflab.images.captions import read_captions, write_captions
 from difflab.images.sets.formats import image_folder
 from difflab.images.sets.image_sets import (
     Treated,
@@ -16,6 +15,7 @@ from difflab.images.sets.image_sets import (
     samples,
     shared_images,
 )
+from difflab.images.store.captions import read_captions, write_captions
 from difflab.images.store.image_store import ImageStore
 from difflab.images.store_writer import write_store
 from fakes.face_archives import prepare_params, write_members

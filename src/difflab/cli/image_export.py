@@ -5,9 +5,9 @@ from pathlib import Path
 
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import atomic_path
-from difflab.images.captions import read_captions
 from difflab.images.sets.formats import image_folder
 from difflab.images.sets.image_sets import DATASETS, SPLITS
+from difflab.images.store.captions import read_captions
 from difflab.images.store.image_store import ImageStore
 
 _CHUNK = 1000  # images in memory

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from difflab.core.base import rng as keyed
-from difflab.images.split import split_ids
+from difflab.images.store.split import split_ids
 from difflab.miniature.pictures.blend import ATTRIBUTES, PHOTO_NAMES, Composite, compose_many
 from difflab.miniature.pictures.sources import digits
 

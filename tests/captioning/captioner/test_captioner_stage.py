@@ -12,7 +12,7 @@ from difflab.captioning.mixed_set import MixedSet
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import read_json, sha256_bytes, sha256_file, write_json
 from difflab.core.tracking import NoRun
-from difflab.images.captions import read_captions
+from difflab.images.store.captions import read_captions
 from fakes import tiny_captioner as tiny
 from fakes.mixed_sets import ORIGINALS, SPLITS, content, write_mixed
 

@@ -5,7 +5,7 @@ import pytest
 
 from difflab.core.base.errors import DifflabError
 from difflab.images.facts.data_set import ClassSet
-from difflab.images.numerals import numbers_in
+from difflab.images.facts.numerals import numbers_in
 
 CLASSES = ClassSet("count", ("None", "One", "Two"), numbers_in)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from difflab.images.captions import check
+from difflab.images.store.captions import check
 from difflab.miniature.pictures.sources import digits
 from difflab.miniature.words.vocabulary import DIGIT, PHOTO_WORDS
 from difflab.miniature.zoo import base_pictures

@@ -7,8 +7,8 @@ import torch
 from torch.nn import functional
 
 from difflab.core.base import rng
-from difflab.miniature.dataset import MINIATURE
 from difflab.miniature.pictures.blend import ATTRIBUTES
+from difflab.miniature.words.dataset import MINIATURE
 from difflab.miniature.words.templates import detailed_caption
 from difflab.miniature.words.vocabulary import DIGIT, PHOTO_WORDS
 from difflab.miniature.zoo import small_rewriter

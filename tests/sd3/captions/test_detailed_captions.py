@@ -11,11 +11,11 @@ from PIL import Image
 
 from difflab.core.base.errors import Interrupted
 from difflab.core.base.files import png_bytes
-from difflab.images.captions import COLUMNS, read_captions, write_captions
 from difflab.images.facts.celeba_facts import CELEBA
+from difflab.images.store.captions import COLUMNS, read_captions, write_captions
 from difflab.images.store_writer import Sample, write_store
-from difflab.miniature.dataset import MINIATURE
 from difflab.miniature.pictures.blend import ATTRIBUTES, plain
+from difflab.miniature.words.dataset import MINIATURE
 from difflab.miniature.words.templates import detailed_caption
 from difflab.models.language.rewriter import Answer, Request, Rewriter
 from difflab.sd3.captions.detailed_captions import answers_frame, metrics

@@ -12,8 +12,8 @@ from PIL import Image
 
 from difflab.core.base.errors import Interrupted
 from difflab.core.base.files import png_bytes
-from difflab.images.captions import read_captions
 from difflab.images.facts.celeba_facts import CELEBA
+from difflab.images.store.captions import read_captions
 from difflab.images.store_writer import Sample, write_store
 from difflab.miniature.pictures import blend
 from difflab.models import blip2, roles

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from difflab.captioning.mixing.merging import ORIGINAL, SYNTHETIC, Row
 from difflab.core.base import rng as keyed
 from difflab.core.base.errors import DifflabError
-from difflab.images.split import SPLITS
+from difflab.images.store.split import SPLITS
 
 if TYPE_CHECKING:
     import pandas as pd

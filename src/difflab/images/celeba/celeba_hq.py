@@ -11,7 +11,7 @@ from difflab.core.base.errors import DifflabError
 from difflab.images.celeba import annotations
 from difflab.images.preparing.samples import present_files, read_image, refuse_unreadable, sample_ids
 from difflab.images.preparing.workers import checked, ordered_map
-from difflab.images.split import SPLITS, split_ids
+from difflab.images.store.split import SPLITS, split_ids
 from difflab.images.store_writer import Sample
 
 if TYPE_CHECKING:

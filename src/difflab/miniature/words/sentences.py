@@ -1,6 +1,6 @@
 """Five sentences about a digit over a photograph, each as a person might put it, all true of the picture."""
 
-from difflab.images.numerals import NUMBER_WORDS
+from difflab.images.facts.numerals import NUMBER_WORDS
 from difflab.miniature.pictures.blend import Composite
 from difflab.miniature.words.vocabulary import PHOTO_DESCRIPTIONS, SIZES, STROKES, TINTS
 

@@ -6,7 +6,7 @@ Both captions are pure functions of the attributes, so a caption is scored again
 from typing import TYPE_CHECKING
 
 from difflab.core.base.errors import DifflabError
-from difflab.images.numerals import NUMBER_WORDS
+from difflab.images.facts.numerals import NUMBER_WORDS
 from difflab.miniature.pictures.blend import PHOTO_NAMES
 from difflab.miniature.words.vocabulary import (
     BACKGROUNDS,

@@ -16,9 +16,9 @@ from torch import Tensor
 
 from difflab.core.base import rng
 from difflab.images.store.tensors import to_tensor
-from difflab.miniature.dataset import MINIATURE
 from difflab.miniature.params.vision_models import TransformerSize, ZooBlip2Params
 from difflab.miniature.pictures import blend
+from difflab.miniature.words.dataset import MINIATURE
 from difflab.miniature.words.templates import short_caption
 from difflab.miniature.zoo.tokenizers import t5_tokenizer
 from difflab.models.blip2 import Blip2Captioner

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from difflab.core.base import rng
-from difflab.images.numerals import NUMBER_WORDS
+from difflab.images.facts.numerals import NUMBER_WORDS
 from difflab.miniature.params.text_models import ZooLanguageParams
 from difflab.miniature.pictures.blend import PHOTO_NAMES
 from difflab.miniature.words.digit_titles import titles

@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from difflab.core.base import rng
-from difflab.images.numerals import NUMBER_WORDS
+from difflab.images.facts.numerals import NUMBER_WORDS
 from difflab.images.store.tensors import to_tensor
 from difflab.miniature.params.vision_models import ZooInstructParams
 from difflab.miniature.pictures import blend

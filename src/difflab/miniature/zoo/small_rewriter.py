@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from difflab.core.base import rng
-from difflab.miniature.dataset import MINIATURE
 from difflab.miniature.params.text_models import ZooLlamaParams
+from difflab.miniature.words.dataset import MINIATURE
 from difflab.miniature.words.templates import detailed_caption, short_caption
 from difflab.miniature.words.vocabulary import DIGIT, PHOTO, SHADES, SIZES, SLANTS, STROKES, TINTS
 from difflab.miniature.zoo.conversation_loss import answer_loss, example_tokens

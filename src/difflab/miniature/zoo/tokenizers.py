@@ -12,8 +12,8 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from difflab.images.facts.celeba_facts import CELEBA
-from difflab.images.numerals import NUMBER_WORDS
-from difflab.miniature.dataset import MINIATURE
+from difflab.images.facts.numerals import NUMBER_WORDS
+from difflab.miniature.words.dataset import MINIATURE
 from difflab.miniature.words.vocabulary import SLANTS
 from difflab.models.language.rewriter import REQUEST, SYSTEM
 

@@ -8,7 +8,7 @@ import torch
 
 from difflab.core.base.files import atomic_path, link_or_copy, write_json, write_parquet
 from difflab.core.sharding import process_chunks
-from difflab.images.captions import check
+from difflab.images.store.captions import check
 from difflab.sd3.caches.prompt_keys import EMPTY_VARIANT, PARTS, caption_hash, embedding_settings, row_key
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def write_prompts(
     Work is cut into shards, spread over processes and resumed from `scratch` (`core.sharding`).
 
     Args:
-        captions: a captions table (`difflab.images.captions`); one text may occur under many ids and variants.
+        captions: a captions table (`difflab.images.store.captions`); one text may occur under many ids and variants.
         fingerprint: identity of the encoders, `models.roles.fingerprint(models/zoo/text)`.
         dtype: precision of the stored embeddings.
 

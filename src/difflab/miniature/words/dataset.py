@@ -2,7 +2,7 @@
 
 from difflab.images.facts.data_set import DataSet
 from difflab.images.facts.fact import Contradiction, Fact, all_of
-from difflab.images.numerals import NUMBER_WORDS
+from difflab.images.facts.numerals import NUMBER_WORDS
 from difflab.miniature.words.vocabulary import (
     BACKGROUNDS,
     DIGIT,
