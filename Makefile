@@ -26,11 +26,13 @@ repro: $(READY)  ## run the whole study, then print its table and the time of ea
 test: $(READY)  ## run every test, the whole pipeline in its smallest size included
 	@OMP_NUM_THREADS=1 python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-check: $(READY)  ## lint, check types, and see that params.yaml and dvc.yaml are in order
+check: $(READY)  ## lint, check types and import layers, and see that params.yaml, dvc.yaml and the graphs are in order
 	@ruff check .
 	@ruff format --check --quiet .
 	@ty check --quiet
+	@lint-imports --no-cache --no-logo > .scratch/lint-imports.log 2>&1 || { cat .scratch/lint-imports.log; exit 1; }
 	@difflab compose --check
+	@difflab graphs --check
 	@dvc stage list --name-only > /dev/null
 
 verify: $(READY)  ## see that dvc.lock is what this code gives, and that the remote has every output
