@@ -30,7 +30,7 @@ check: $(READY)  ## lint, check types and import layers, and see that params.yam
 	@ruff check .
 	@ruff format --check --quiet .
 	@ty check --quiet
-	@lint-imports --no-cache --no-logo > .scratch/lint-imports.log 2>&1 || { cat .scratch/lint-imports.log; exit 1; }
+	@lint-imports --no-cache > /dev/null || lint-imports --no-cache
 	@difflab compose --check
 	@difflab graphs --check
 	@dvc stage list --name-only > /dev/null
