@@ -1,6 +1,8 @@
 """What a stage script depends on inside the package, read from the source without running it."""
 
 import ast
+import sys
+import textwrap
 from collections.abc import Collection
 from functools import cache
 from pathlib import Path
@@ -199,3 +201,19 @@ def _named_files(module: Path) -> set[Path]:
 
 def _is_code(file: Path) -> bool:
     return file.is_file() and file.suffix != ".pyc" and not (file.suffix == ".py" and _is_empty(file))
+
+
+def main() -> None:
+    """Print what dvc.yaml lists of a script's code and libraries: python tests/closure.py stages/sd3/finetune.py"""
+    for name in sys.argv[1:]:
+        script = ROOT / name
+        if not script.is_file():
+            sys.exit(f"{name} is no file: name a script such as stages/sd3/finetune.py")
+        code = [relative(script), *suggestion(closure(script), TAKEN_WHOLE)]
+        print(f"deps, after its data:\n{textwrap.fill(', '.join(code), 118, break_on_hyphens=False)}")
+        used = ", ".join(f"environment.{library}" for library in sorted(libraries(script)))
+        print(f"params, after its own:\n{textwrap.fill(used, 118, break_on_hyphens=False)}")
+
+
+if __name__ == "__main__":
+    main()
