@@ -9,7 +9,7 @@ from study.shell import locked, run
     ("override", "said"),
     [
         ("profile=huge", ("profile/huge", "laptop", "paper", "smoke", "tiny")),
-        ("experiment=nope", ("experiment/nope", "faces", "sd3_blip2_minus")),
+        ("experiment=nope", ("experiment/nope", "faces", "sd3_guidance_curve")),
         ("finetune.lora.rnk=3", ("finetune.lora.rnk",)),
         ("score.min_images=-3", ("score.min_images", "greater than or equal to 2")),
     ],
