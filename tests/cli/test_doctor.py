@@ -61,6 +61,16 @@ def test_with_a_token_the_stages_fetch_what_is_gated(examine, monkeypatch):
     assert missing(examine("profile=paper"), "weights") == []
 
 
+def test_other_versions_than_the_locked_ones_are_named(examine, monkeypatch):
+    from difflab.core import environment
+
+    monkeypatch.setattr(environment, "installed", lambda library: "0.1" if library == "torch" else None)
+    (found,) = (f for f in examine() if f.topic == "versions")
+    assert "torch 0.1 instead of" in found.text
+    assert "results may differ" in found.text
+    assert found.remedy == ""
+
+
 def test_an_edited_params_yaml_is_noted(examine):
     assert any("differs from the default" in f.text for f in examine("seed=3") if f.topic == "params")
 

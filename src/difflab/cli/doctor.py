@@ -4,7 +4,7 @@ import os
 import platform
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from http.client import HTTPException
 from importlib.metadata import PackageNotFoundError, version
@@ -16,6 +16,7 @@ from urllib.request import urlopen
 
 from difflab.cli import compose, plan
 from difflab.cli.repro import default_jobs, visible_gpus
+from difflab.core.environment import mismatches
 
 PACKAGES = ("torch", "diffusers", "transformers", "peft", "dvc", "mlflow")
 SPACE_LEFT_GB = 2.0  # beside what the plan counts: environment, archives of the miniature, logs
@@ -36,16 +37,28 @@ class Finding:
 def examine(params: Any) -> list[Finding]:
     """All findings for checked parameters, in the order in which a person would ask."""
     models = list(plan.hub_models(params))
-    checks = (versions(), machine(models), repository(), cache(), disk(params, models), tracking())
+    checks = (
+        versions(params.environment),
+        machine(models),
+        repository(),
+        cache(),
+        disk(params, models),
+        tracking(),
+    )
     return [*(f for check in checks for f in check), *weights(models), *archives(params)]
 
 
-def versions() -> Iterator[Finding]:
+def versions(locked: Mapping[str, str]) -> Iterator[Finding]:
+    """Python, packages and git; libraries of other versions than params.yaml has, whose results may differ."""
     yield Finding("python", f"{platform.python_version()} ({platform.system()} {platform.machine()})")
     yield Finding("packages", ", ".join(f"{name} {_version(name)}" for name in PACKAGES))
     absent = [name for name in PACKAGES if _version(name) == "absent"]
     if absent:
         yield Finding("packages", f"{', '.join(absent)} cannot be imported", "make setup")
+    if other := mismatches(locked):
+        yield Finding(
+            "versions", f"{', '.join(other)}: results may differ; `make setup` installs the locked ones"
+        )
     git = _output("git", "--version")
     yield Finding("git", git or "not found", "" if git else "install git")
 

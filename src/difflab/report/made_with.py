@@ -4,15 +4,14 @@ import os
 import platform
 import re
 from collections.abc import Mapping
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from difflab.core.environment import LIBRARIES, installed, mismatches
 from difflab.core.params.loading import dotted
 from difflab.ddpm.settings import SETTING_NAMES
 from difflab.report.markdown import table
 
-LIBRARIES = ("torch", "diffusers", "transformers", "peft", "numpy", "scipy", "scikit-learn", "pillow")
 HYPERPARAMETERS = {
     "SD3 LoRA": {
         "LoRA rank": "finetune.lora.rank",
@@ -97,7 +96,9 @@ def series(params: Mapping[str, Any]) -> str:
 
 def machine() -> str:
     """One sentence: processor, accelerators, Python and the versions of the libraries that decide results."""
-    versions = ", ".join(f"{name} {version(name)}" for name in LIBRARIES)
+    versions = ", ".join(f"{name} {installed(name)}" for name in LIBRARIES)
+    if other := mismatches():
+        versions += f" (locked: {', '.join(other)})"
     made = [f"{_processor()} ({platform.machine()})", *_accelerators(), f"{platform.system()}"]
     return f"{', '.join(made)}, Python {platform.python_version()}; {versions}"
 
