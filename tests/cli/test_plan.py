@@ -1,12 +1,14 @@
 """What a run needs, told before it starts and without asking a server."""
 
 import re
+import subprocess
+import sys
 
 import pytest
 import yaml
 
 from difflab.cli.compose import compose, validate
-from difflab.cli.plan import count_cells, hub_models, plan
+from difflab.cli.plan import count_cells, hub_models, plan, runs
 
 
 @pytest.fixture(autouse=True)
@@ -79,3 +81,30 @@ def test_archives_are_looked_for_where_the_data_root_says(make, root, monkeypatc
     archive.parent.mkdir(parents=True, exist_ok=True)
     archive.write_bytes(b"")
     assert f"{archive}: found" in plan(params, root / "dvc.yaml")
+
+
+def test_the_stages_that_values_would_run_are_named_with_their_minutes(tmp_path, monkeypatch):
+    """Asked of DVC itself: params.yaml is not written, the parameters are those that are asked about."""
+    monkeypatch.chdir(tmp_path)
+    stages = {
+        "first": {"cmd": "echo > a", "params": ["rank"], "outs": ["a"]},
+        "second": {"cmd": "echo > b", "deps": ["a"], "outs": ["b"]},
+        "other": {"cmd": "echo > c", "params": ["seed"], "outs": ["c"]},
+    }
+    (tmp_path / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages}))
+    (tmp_path / "params.yaml").write_text("rank: 4\nseed: 0\n")
+    (tmp_path / "conf").mkdir()
+    (tmp_path / "conf" / "seconds.yaml").write_text("first: 240\nsecond: 120\nother: 60\n")
+    monkeypatch.setattr("difflab.cli.repro.default_jobs", lambda: 1)
+    for command in (("init", "--no-scm", "-q"), ("repro", "-q")):
+        subprocess.run([sys.executable, "-m", "dvc", *command], check=True)
+    assert runs({"rank": 4, "seed": 0}) == "to run: nothing, all is up to date"
+    text = runs({"rank": 8, "seed": 0})
+    assert text.startswith("to run: 2 of them, about 6 minutes with 1 at once")
+    assert text.endswith(": first, second")
+    assert (tmp_path / "params.yaml").read_text() == "rank: 4\nseed: 0\n"
+
+
+def test_where_dvc_cannot_tell_the_plan_says_so(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert runs({}).startswith("to run: not known (")

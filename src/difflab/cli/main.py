@@ -49,10 +49,18 @@ def cli() -> None:
 @cli.command()
 @overrides_option
 def plan(overrides: tuple[str, ...]) -> None:
-    """Print what a run of params.yaml (or of -S ...) would download and need, without running it."""
-    from difflab.cli.plan import plan
+    """Print what a run of params.yaml (or of -S ...) would do, take, download and need, without running it."""
+    from difflab.cli import compose
+    from difflab.cli.plan import plan, runs
+    from difflab.core.params.loading import read_values
+    from difflab.core.params.yaml_text import parse_yaml
 
     click.echo(plan(_params(overrides)))
+    click.echo(
+        runs(
+            parse_yaml(compose.compose(overrides), "the composed parameters") if overrides else read_values()
+        )
+    )
 
 
 @cli.command()

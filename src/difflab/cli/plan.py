@@ -1,7 +1,7 @@
 """What a run with given parameters needs: stages, models, archives, accounts, disk. Asks no server."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -112,6 +112,30 @@ def _stages(params: Any, pipeline: Path) -> str:
     return (
         f"profile {params.profile}: {stages} stages of dvc.yaml, {cells} runs with every matrix item counted"
     )
+
+
+def runs(values: Mapping[str, Any]) -> str:
+    """Which stages `difflab repro` would run with these parameters, and for how long. DVC looks at every file.
+
+    Args:
+        values: as params.yaml has them.
+    """
+    from difflab.cli.repro import changed, default_jobs, remaining_seconds
+    from difflab.cli.times import expected_seconds
+
+    try:
+        needs = changed((), values)
+    except DifflabError as error:
+        return f"to run: not known ({str(error).splitlines()[0].rstrip(' .:')})"
+    if not needs:
+        return "to run: nothing, all is up to date"
+    seconds, jobs = expected_seconds(needs), default_jobs()
+    wall = max(max(remaining_seconds(needs, seconds).values()), sum(seconds.values()) / jobs)
+    names = list(dict.fromkeys(stage.partition("@")[0] for stage in needs))
+    count = {name: sum(stage.partition("@")[0] == name for stage in needs) for name in names}
+    listed = ", ".join(f"{name} x {count[name]}" if count[name] > 1 else name for name in names)
+    of = "at the estimates of the default profile"
+    return f"to run: {len(needs)} of them, about {wall / 60:.0f} minutes with {jobs} at once {of}: {listed}"
 
 
 def _models(params: Any, models: list[Model]) -> str:
