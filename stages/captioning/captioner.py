@@ -39,6 +39,7 @@ def main(stage: Stage[CaptionerInputs], *, data: str, seed: str) -> None:
         log=stage.run.log_metrics,
     )
     best = best_row(rows)
+    assert best is not None  # the training ends with its weights
     captions = captioner.write(titled(captioner, mixed, test).features, params.decoding)
 
     folder = Path("models/captioner") / cell

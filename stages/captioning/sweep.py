@@ -1,6 +1,7 @@
 """Sweep schedulers, guidance, steps, negative prompt and models, with the same noise and prompts in every cell."""
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -45,7 +46,7 @@ def main(stage: Stage[SweepInputs]) -> None:
         return
     judge = load_judge(settings.clip, runtime.device, seed)
     rows, pictures = [], []
-    metrics: dict[str, float] = {"n": len(ids), "cells": len(cells), "refused": 0}
+    metrics: dict[str, Any] = {"n": len(ids), "cells": len(cells), "refused": 0}
     for cell, path in zip(cells.values(), parts, strict=True):
         made = sweep_cells.load_images(path)
         scores = {} if made.refused else judge(made.images, prompts)

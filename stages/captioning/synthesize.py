@@ -60,7 +60,7 @@ def main(stage: Stage[SynthesizeInputs]) -> None:
     stage.done(f"wrote {OUTPUT}, {len(store):,} images" + (judged if "digit_accuracy" in metrics else ""))
 
 
-def accuracy(store: ImageStore, titles: dict[str, str], device: str) -> dict[str, float]:
+def accuracy(store: ImageStore, titles: dict[str, str], device: str) -> dict[str, float | None]:
     """`title_accuracy` of the stored pictures by the vision encoder."""
     extractor = VisionEncoderExtractor(resolve(JUDGE), device)
     images = (image for part in chunks(store.ids) for image in store.read(part))

@@ -121,8 +121,9 @@ def parts(sampler: SeriesSampler, setting: str) -> pd.DataFrame:
     x = patches.fold(torch.zeros(1, *sampler.shape, device=sampler.device), sampler.denoiser.patch_size)
     condition = dict(sampler.condition(sampler.wanted(1)) or {})
     if sampler.prompted:
-        tokens = sampler.condition([digit_prompts(3)[0]])["tokens"]
-        network, condition = network.unet, {"encoder_hidden_states": network.prompts(tokens)}
+        told = sampler.condition([digit_prompts(3)[0]])
+        assert told is not None
+        network, condition = network.unet, {"encoder_hidden_states": network.prompts(told["tokens"])}
     return anatomy(network, x, condition).assign(setting=setting)
 
 

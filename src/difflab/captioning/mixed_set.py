@@ -60,4 +60,6 @@ class MixedSet:
 
     def sha256(self, rows: pd.DataFrame) -> list[str]:
         """The hashes of the stored pictures of some rows."""
-        return [self._stores[row.source].sha256(row.id) for row in rows.itertuples()]
+        return [
+            self._stores[source].sha256(id) for source, id in zip(rows["source"], rows["id"], strict=True)
+        ]

@@ -1,7 +1,7 @@
 """Sweeps: the same noise and prompts under many sampling options, one model after the other, and their scores."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -91,12 +91,14 @@ class Samplers:
     """
 
     def __init__(self, load: Callable[[str], PromptedSampler]) -> None:
-        self._load, self._name, self._sampler = load, "", None
+        self._load, self._name = load, ""
+        self._sampler: PromptedSampler | None = None
 
     def __call__(self, name: str) -> PromptedSampler:
         if name != self._name:
             self._sampler = None
             self._name, self._sampler = name, self._load(name)
+        assert self._sampler is not None
         return self._sampler
 
 
@@ -116,9 +118,11 @@ class SweepJudge:
     clip: "ClipScorer | None"
     seed: int
 
-    def __call__(self, images: Sequence[np.ndarray], titles: Sequence[str]) -> dict[str, float]:
+    def __call__(
+        self, images: Sequence[np.ndarray] | np.ndarray, titles: Sequence[str]
+    ) -> dict[str, float | None]:
         """Of digit_accuracy, photo_accuracy, both_accuracy, kid and clip_score, those that are available."""
-        scores: dict[str, float] = {}
+        scores: dict[str, float | None] = {}
         if self.extractor is not None:
             scores |= title_accuracy(images, titles, self.extractor)
             if self.reference is not None:
@@ -152,12 +156,13 @@ def load_images(path: Path) -> CellImages:
         return CellImages(content["images"], str(content["refused"]))
 
 
-def row(cell: Cell, refused: str, scores: dict[str, float]) -> dict[str, object]:
+def row(cell: Cell, refused: str, scores: Mapping[str, float | None]) -> dict[str, object]:
     """A cell's row of the table, without times."""
     options = cell.options
-    result = {"model": cell.model, "scheduler": options.scheduler, "steps": options.num_inference_steps}
+    result: dict[str, object] = {"model": cell.model, "scheduler": options.scheduler}
+    result |= {"steps": options.num_inference_steps}
     result |= {"guidance": options.guidance_scale, "negative": bool(options.negative_prompt)}
-    return result | scores | {"refused": refused}
+    return {**result, **scores, "refused": refused}
 
 
 def sheet_rows(made: Iterable[tuple[Cell, np.ndarray]], count: int) -> list[tuple[str, np.ndarray]]:

@@ -69,5 +69,5 @@ def _samples(parts: Iterable[Path], image_size: int | None) -> Iterator[Sample]:
 def resized(picture: Image.Image, side: int) -> Image.Image:
     """A picture whose longer side has `side` pixels, antialiased."""
     factor = side / max(picture.size)
-    size = tuple(max(1, round(length * factor)) for length in picture.size)
-    return picture.resize(size, Image.Resampling.LANCZOS)
+    width, height = (max(1, round(length * factor)) for length in picture.size)
+    return picture.resize((width, height), Image.Resampling.LANCZOS)

@@ -11,7 +11,7 @@ from difflab.metrics.features.features import VisionEncoderExtractor
 
 def title_accuracy(
     images: Iterable, titles: Sequence[str], extractor: VisionEncoderExtractor
-) -> dict[str, float]:
+) -> dict[str, float | None]:
     """Shares of pictures with each class of their titles, and with all of them (`both_accuracy`).
 
     Each over the titles that name one. Empty where the titles are of no known data set, or where the vision encoder

@@ -174,7 +174,7 @@ def _changes(groups: list[list[Result]], names: list[str]) -> str:
     lines = []
     for members, name in zip(groups[1:], names[1:], strict=True):
         other = members[0].params
-        keys = [k for k in first | other if first.get(k) != other.get(k) and k not in SEEDS]
+        keys = [k for k in {**first, **other} if first.get(k) != other.get(k) and k not in SEEDS]
         changed = ", ".join(f"{k} {first.get(k)} -> {other.get(k)}" for k in keys) or "the same parameters"
         lines.append(f"{name}: {changed}")
     return "\n".join(lines)

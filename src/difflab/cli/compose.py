@@ -5,7 +5,7 @@ import re
 import runpy
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from difflab.core.base.errors import DifflabError
 
@@ -75,7 +75,8 @@ def _unknown_parameter(key: str, conf: Path) -> str:
 
     from difflab.core.params.loading import dotted
 
-    known = dotted(OmegaConf.to_container(OmegaConf.create(compose(conf=conf))))
+    values = OmegaConf.to_container(OmegaConf.create(compose(conf=conf)))
+    known = dotted(cast("dict[str, Any]", values))
     near = difflib.get_close_matches(key, known, n=1)
     return f"unknown parameter '{key}'" + (f"; did you mean '{near[0]}'?" if near else "")
 

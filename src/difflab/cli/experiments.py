@@ -35,7 +35,7 @@ def _told(name: str, base: str) -> tuple[str, str]:
 
 
 def _changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
-    keys = [key for key in before | after if before.get(key) != after.get(key)]
+    keys = [key for key in {**before, **after} if before.get(key) != after.get(key)]
     return ", ".join(f"{key}={after.get(key)}" for key in keys) or "nothing (code or data)"
 
 

@@ -56,7 +56,9 @@ def write(check: bool) -> str | None:
 
 def study_of(stage: Mapping[str, Any]) -> str:
     """The folder of the stage's script: `sd3` of `python -m stages.sd3.finetune ...`."""
-    return re.search(r"-m stages\.(\w+)\.", stage["cmd"])[1]
+    found = re.search(r"-m stages\.(\w+)\.", stage["cmd"])
+    assert found is not None
+    return found[1]
 
 
 def _edges(stages: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

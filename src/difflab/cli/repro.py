@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -83,7 +83,7 @@ def repro(targets: Iterable[str], jobs: int | None = None) -> dict[str, str]:
     running: dict[Future[str], tuple[str, dict[str, str]]] = {}
     with ThreadPoolExecutor(jobs) as pool:
         while order.is_active():
-            ready = sorted([*ready, *order.get_ready()], key=urgency.get)
+            ready = sorted([*ready, *order.get_ready()], key=urgency.__getitem__)
             while ready and places:
                 stage, place = ready.pop(), places.pop()
                 blocked = any(outcomes[before] != DONE for before in needs[stage])
@@ -171,7 +171,7 @@ def changed(targets: Iterable[str], values: Mapping[str, Any] | None = None) -> 
 
 
 @contextlib.contextmanager
-def _parameters_parsed_once(values: Mapping[str, Any] | None) -> Iterator[None]:
+def _parameters_parsed_once(values: Mapping[str, Any] | None) -> Generator[None]:
     """Let DVC parse a parameter file again only when it has changed, not for each stage: half of its time.
 
     With `values`, DVC finds these in params.yaml.
@@ -200,7 +200,7 @@ def _parameters_parsed_once(values: Mapping[str, Any] | None) -> Iterator[None]:
         except (KeyError, TypeError):  # a name that is absent, or a pattern
             return original(fs, path, key_paths, flatten)
 
-    param.read_param_file = read
+    param.read_param_file = read  # ty: ignore[invalid-assignment]
     try:
         yield
     finally:
@@ -225,8 +225,10 @@ def _with_dependencies(repository: "Repo", graph: "DiGraph", targets: list[str])
 def _run(stage: str, place: Mapping[str, str]) -> str:
     """Run one stage, with the environment of its place, and pass on what it prints, line by line."""
     command = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--single-item", stage]
-    pipe = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    with subprocess.Popen(command, env=os.environ | place, **pipe) as process:
+    with subprocess.Popen(
+        command, env=os.environ | place, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        assert process.stdout is not None
         for line in process.stdout:
             if line.strip() and not line.startswith(_CHATTER):
                 print(line, end="", flush=True)

@@ -14,7 +14,7 @@ import re
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -133,7 +133,9 @@ def _connect(start: dict[str, Any]) -> tuple[Any, str]:
     try:
         return client, client.create_experiment(name, start["artifacts"] if local else None)
     except MlflowException:  # another machine was quicker
-        return client, client.get_experiment_by_name(name).experiment_id
+        experiment = client.get_experiment_by_name(name)
+        assert experiment is not None
+        return client, experiment.experiment_id
 
 
 class Spool:
@@ -214,7 +216,7 @@ def main() -> None:
 
 
 @contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def _locked(path: Path) -> Generator[None]:
     with path.open("ab") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)
         yield

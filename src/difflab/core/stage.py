@@ -199,7 +199,7 @@ def run(main: Callable[..., None]) -> None:
     def one_line_warning(message: object, *_: object, **__: object) -> str:
         return f"WARNING {name}: {message}\n"
 
-    warnings.formatwarning = one_line_warning
+    warnings.formatwarning = one_line_warning  # ty: ignore[invalid-assignment]
     stage: Stage[Any] | None = None
     status, code = "FAILED", 1
     signal.signal(signal.SIGINT, signal.default_int_handler)  # from here on there is something to save

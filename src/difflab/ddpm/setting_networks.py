@@ -1,6 +1,6 @@
 """The network of each setting of the DDPM series, and what it is told about an image."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import nn
@@ -19,7 +19,7 @@ from difflab.ddpm.settings import BY_CLASS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from difflab.ddpm.params.series import SettingParams
+    from difflab.ddpm.params.series import SettingParams, TextSettingParams
 
 
 def build_network(
@@ -28,10 +28,11 @@ def build_network(
     """A new network for a setting; `size` and `channels` are those of its input, which may be latents."""
     if setting == "text":
         vocabulary = Vocabulary.of(prompt for digit in range(10) for prompt in digit_prompts(digit))
+        width = cast("TextSettingParams", params).prompt_dim
         unet = build_conditional_unet(
-            params.unet, size=size, channels=channels, cross_attention_dim=params.prompt_dim, seed=seed
+            params.unet, size=size, channels=channels, cross_attention_dim=width, seed=seed
         )
-        return PromptedUNet(unet, PromptEncoder(vocabulary, params.prompt_dim, seed))
+        return PromptedUNet(unet, PromptEncoder(vocabulary, width, seed))
     count = len(classes) if setting in BY_CLASS else None
     return build_unet(params.unet, size=size, channels=channels, seed=seed, num_classes=count)
 

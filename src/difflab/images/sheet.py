@@ -35,7 +35,7 @@ def contact_sheet(
 
 
 def rows_sheet(
-    rows: Sequence[tuple[str, Sequence[np.ndarray]]],
+    rows: Sequence[tuple[str, Sequence[np.ndarray] | np.ndarray]],
     side: int = 64,
     titles: Sequence[str] = (),
     name_width: int = 240,
@@ -72,11 +72,13 @@ def scaled(image: np.ndarray, side: int) -> Image.Image:
     """A picture whose longer side is `side`: small ones pixel by pixel, large ones antialiased."""
     picture = Image.fromarray(image)
     factor = side / max(picture.size)
-    size = tuple(max(1, round(length * factor)) for length in picture.size)
-    return picture.resize(size, Image.Resampling.NEAREST if factor > 1 else Image.Resampling.LANCZOS)
+    width, height = (max(1, round(length * factor)) for length in picture.size)
+    return picture.resize(
+        (width, height), Image.Resampling.NEAREST if factor > 1 else Image.Resampling.LANCZOS
+    )
 
 
-def wrapped(text: str, width: int, font: ImageFont.FreeTypeFont) -> list[str]:
+def wrapped(text: str, width: int, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> list[str]:
     """The text in lines of at most `width` pixels; a longer word has a line of its own."""
     lines: list[str] = []
     for word in text.split():

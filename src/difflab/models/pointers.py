@@ -89,6 +89,8 @@ def _from_hub(hub: "HubRef") -> tuple[str, dict[str, str | None]]:
     from huggingface_hub import HfApi
 
     info = ask(hub, lambda: HfApi().model_info(hub.repo_id, revision=hub.revision, files_metadata=True))
+    assert info.sha is not None
+    assert info.siblings is not None
     return info.sha, {s.rfilename: s.lfs.sha256 if s.lfs else None for s in info.siblings}
 
 

@@ -5,7 +5,7 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from difflab.core.base import rng
 from difflab.models.language.answers import entries
@@ -123,7 +123,7 @@ def parse(answer: str, source: str, max_length: int) -> Variations | Reason:
     keys = [sameness(title) for title in titles]
     if sameness(source) in keys:
         return Reason.SAME
-    return tuple(titles) if len(set(keys)) == COUNT else Reason.REPEATED
+    return cast("Variations", tuple(titles)) if len(set(keys)) == COUNT else Reason.REPEATED
 
 
 def _fault(title: str, max_length: int) -> Reason | None:

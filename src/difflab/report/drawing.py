@@ -14,8 +14,8 @@ from difflab.report import figures
 from difflab.report.findings import logit_means
 from difflab.report.published import published
 from difflab.report.style import render
-from difflab.report.summary import CELLS, part
-from difflab.sd3.cells import ADAPTERS, CAPTIONS, MINUS, adapter_name
+from difflab.report.summary import part
+from difflab.sd3.cells import ADAPTERS, CAPTIONS, FINE_TUNED, MINUS, adapter_name
 
 GRIDS = Path("plots/grids")
 COMPARED = 6  # samples of the before and after
@@ -46,7 +46,10 @@ def draw(
     if "best_fid" in sd3:
         drawn["fid_by_cell"] = lambda: figures.fid_by_cell(sd3, means)
     curves = {
-        tuple(c.split("-")): rows for c in CELLS if (rows := read(f"plots/finetune/{c}.csv")) is not None
+        (captions, adapter): rows
+        for captions in CAPTIONS
+        for adapter in FINE_TUNED
+        if (rows := read(f"plots/finetune/{captions}-{adapter}.csv")) is not None
     }
     if curves:
         drawn["loss"] = lambda: figures.loss_curves(curves, means)

@@ -68,15 +68,15 @@ def which_mean(found: Numbers, kind: str) -> str | None:
         return None
     (best, winner), (second, runner_up), *_ = sorted(cells)
     means = logit_means(found)
-    spreads = [found.get(f"{a}_{kind}_fid_std") for a in (winner, runner_up)]
+    spread_best, spread_second = (found.get(f"{a}_{kind}_fid_std") for a in (winner, runner_up))
     lead = (
         f"**{CAPTION_NAMES[kind]}: {adapter_name(winner, means)} has the lowest FID** ({number(best)}; next "
         f"{adapter_name(runner_up, means)} with {number(second)})"
     )
-    if None in spreads:
+    if spread_best is None or spread_second is None:
         return f"{lead}; with one generation seed the difference is not established."
     seeds = int(found.get("seeds", 2))
-    needed = clear_difference(spreads[0], seeds, spreads[1], seeds)
+    needed = clear_difference(spread_best, seeds, spread_second, seeds)
     beyond = "exceeds" if second - best > needed else "is within"
     end = "" if second - best > needed else ": not established"
     return (
@@ -91,7 +91,7 @@ def captions(found: Numbers) -> str | None:
     pairs = [(found[a], found[b]) for a, b in zip(*keys.values(), strict=False)]
     if not pairs:
         return None
-    best = [spread()(found, min(keys[c], key=found.get)) for c in CAPTIONS]
+    best = [spread()(found, min(keys[c], key=found.__getitem__)) for c in CAPTIONS]
     return (
         f"**Short captions have the lower FID in {sum(a < b for a, b in pairs)} of {len(pairs)} columns**; the best "
         f"of each are {best[0]} (BLIP-2) and {best[1]} (Llama 3)."
@@ -113,7 +113,7 @@ def denoising(found: Numbers) -> list[str]:
     def shown(method: str) -> str:
         return beside("_ci95", 2)(found, f"{method}_{noise}_psnr") + " dB"
 
-    best, classical = (max(names, key=psnr.get) for names in (psnr, psnr.keys() & set(CLASSICAL)))
+    best, classical = (max(names, key=psnr.__getitem__) for names in (psnr, psnr.keys() & set(CLASSICAL)))
     sentences = [
         f"**Best denoiser: {METHODS[best]}**, {shown(best)} on {noise} noise, against {shown(classical)} of the "
         f"best classical method ({METHODS[classical]})."

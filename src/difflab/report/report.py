@@ -38,7 +38,9 @@ def write(
     missing = [*missing, *(path for path in PICTURE.findall(template) if not (root / path).is_file())]
     if missing:
         values["missing"] = bullets(f"`{path}`: `dvc repro` makes it" for path in missing)
-    sections = [_filled(section, summary | values, missing) for section in template.strip().split("\n\n## ")]
+    sections = [
+        _filled(section, {**summary, **values}, missing) for section in template.strip().split("\n\n## ")
+    ]
     return "\n\n## ".join(section for section in sections if section) + "\n"
 
 
@@ -177,19 +179,11 @@ def _tables_of_files(root: Path) -> dict[str, str]:
         found["made_by_table"] = table(["setting", "value"], rows, numbers=False)
     if (path := root / "plots/anatomy.csv").is_file():
         parts = pd.read_csv(path, dtype={"input": str, "output": str}).fillna({"input": "", "output": ""})
-        rows = [
-            [
-                SETTING_NAMES[p.setting],
-                p.part,
-                p.kind,
-                p.input,
-                p.output,
-                f"{p.parameters:,}",
-                f"{100 * p.share:.1f} %",
-            ]
-            for p in parts.itertuples()
-        ]
         header = ["setting", "part", "kind", "input", "output", "parameters", "share"]
+        rows = [
+            [SETTING_NAMES[setting], *described, f"{parameters:,}", f"{100 * share:.1f} %"]
+            for setting, *described, parameters, share in zip(*(parts[h] for h in header), strict=True)
+        ]
         unbroken = [
             [cell.replace(" x ", "×").replace(" %", "\N{NO-BREAK SPACE}%") for cell in row] for row in rows
         ]

@@ -47,18 +47,20 @@ def cells(found: Numbers, corner: str, *measures: str, scale: float = 1) -> str:
     show = percent() if measures[0].endswith("accuracy") else spread(scale)
     columns = []
     for measure in measures:
-        found = found | {
+        real_values = {
             f"real_{c}_{measure}": found[k]
             for c in CAPTIONS
             for k in (f"floor_{measure}", f"real_{measure}")
             if k in found
         }
+        found = {**found, **real_values}
         lead = CLASSES.get(measure, "")
         columns += [Column(lead + name, f"{{}}_{c}_{measure}", show) for c, name in CAPTION_NAMES.items()]
     if measures == ("fid",):
         for captions, name in CAPTION_NAMES.items():
             known = {a: published_fid(captions, found.get(f"{a}_logit_mean_on_sigma")) for a in ADAPTERS}
-            found |= {f"{a}_{captions}_published": value for a, value in known.items() if value is not None}
+            shown = {f"{a}_{captions}_published": value for a, value in known.items() if value is not None}
+            found = {**found, **shown}
             columns.append(Column(f"published, {name}", f"{{}}_{captions}_published", plain("{:.1f}")))
     real = "real held-out images" if measures[0].endswith("accuracy") else "real images (floor)"
     means = logit_means(found)
@@ -81,9 +83,8 @@ def densities(found: Numbers) -> str:
 def denoising(found: Numbers) -> str:
     """PSNR and SSIM of every denoiser, with the published ones beside."""
     known = published()["denoising"]
-    found = found | {
-        f"{m}_published_{k}": known[m][k] for m in METHODS if m in known for k in ("psnr", "ssim")
-    }
+    beside_them = {f"{m}_published_{k}": known[m][k] for m in METHODS if m in known for k in ("psnr", "ssim")}
+    found = {**found, **beside_them}
     columns = [
         Column("PSNR, clipped noise", "{}_clipped_psnr", beside("_ci95", 2)),
         Column("SSIM", "{}_clipped_ssim", beside("_ci95", 3)),
@@ -151,12 +152,13 @@ def captioning(found: Numbers) -> str:
     """Every measure of every training set, of what was not trained, and as published."""
     models = published()["captioning"]["models"]
     measures = MEASURE_NAMES | CORPUS_NAMES
-    found = found | {
+    beside_them = {
         f"published_{i}_{m}": model[k]
         for i, model in enumerate(models)
         for m in measures
         if (k := m.removesuffix("_exact_stem")) in model
     }
+    found = {**found, **beside_them}
     columns = [Column(name, f"{data}_{{}}", beside("_std", 3)) for data, name in DATA_NAMES.items()]
     columns += [
         Column(f"published: {model['name']}", f"published_{i}_{{}}", plain("{:.2f}"))

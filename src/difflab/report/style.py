@@ -3,6 +3,7 @@
 import io
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 
@@ -44,7 +45,7 @@ def render(draw: Callable[[], Figure], path: Path) -> None:
         write_bytes(path, png_bytes(image.convert("RGB").quantize(256, dither=Image.Dither.NONE)))
 
 
-SETTINGS = {
+SETTINGS: dict[Any, Any] = {
     "figure.facecolor": "white",
     "axes.facecolor": "white",
     "text.color": TEXT,

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from difflab.core.base.files import read_json
 from difflab.sd3.cells import CAPTIONS, FINE_TUNED, mean_on_sigma
@@ -59,7 +60,7 @@ def part(summary: Mapping[str, float], prefix: str) -> Numbers:
 
 def summarise(
     logit_means: Mapping[str, float],
-    density: Mapping[str, object],
+    density: Mapping[str, Any],
     comparable: bool,
     root: Path = Path(),
 ) -> Numbers:

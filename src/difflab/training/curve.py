@@ -1,7 +1,8 @@
 """The training curve: losses between two validations, one row each."""
 
 import math
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 from difflab.training.status import mean
 
@@ -26,7 +27,7 @@ class Curve:
 
     def due(self, step: int) -> bool:
         """Whether a row belongs after `step` updates and is not there yet (a resumed run may have it)."""
-        if self.rows and self.rows[-1]["step"] >= step:
+        if self.rows and cast("float", self.rows[-1]["step"]) >= step:
             return False
         return step % self.interval == 0 or step == self.last_step
 
@@ -42,10 +43,10 @@ class Curve:
         return {"rows": self.rows, "window": self.window}
 
 
-def best_row(rows: list[Row]) -> Row | None:
+def best_row(rows: Sequence[Mapping[str, float | None]]) -> Mapping[str, float | None] | None:
     """The first row of the lowest validation loss; None where no such loss is finite."""
     found = [row for row in rows if row["val_loss"] is not None and math.isfinite(row["val_loss"])]
-    return min(found, key=lambda row: row["val_loss"], default=None)
+    return min(found, key=lambda row: cast("float", row["val_loss"]), default=None)
 
 
 def final_metrics(rows: list[Row]) -> dict[str, float]:

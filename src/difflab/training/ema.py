@@ -1,6 +1,6 @@
 """The moving average of the trained weights, kept by diffusers' `EMAModel`."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -25,7 +25,7 @@ def moving_average(parameters: Sequence[nn.Parameter], decay: float) -> "EMAMode
 
 
 @contextmanager
-def averaged(ema: "EMAModel | None", parameters: Sequence[nn.Parameter]) -> Iterator[None]:
+def averaged(ema: "EMAModel | None", parameters: Sequence[nn.Parameter]) -> Generator[None]:
     """The parameters hold their average inside the block, and their own values again after it."""
     if ema is None:
         yield

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import torch
 from torch import Tensor, nn
@@ -42,10 +42,14 @@ Validate = Callable[[int], dict[str, float]]
 class LoopSettings(Protocol):
     """What the loop reads of a group of parameters."""
 
-    steps: int
-    max_grad_norm: float
-    checkpoint_interval: int
-    log_interval: int
+    @property
+    def steps(self) -> int: ...
+    @property
+    def max_grad_norm(self) -> float: ...
+    @property
+    def checkpoint_interval(self) -> int: ...
+    @property
+    def log_interval(self) -> int: ...
 
 
 @dataclass(kw_only=True)
@@ -83,7 +87,7 @@ class Loop:
         self.is_main = self.accelerator is None or self.accelerator.is_main_process
         self.path = Path(self.scratch) / f"{self.what.replace(' ', '_')}.safetensors"
         self._best: dict[str, Tensor] = {}
-        self._state = {
+        self._state: dict[str, Any] = {
             "model": self.model, "optimizer": self.optimizer, "schedule": self.schedule, "ema": self.ema,
             "best": self._best, "identity": identity(self.model, [self.what, *self.identity_of]),
         }  # fmt: skip
@@ -141,9 +145,10 @@ class Loop:
         Args:
             agree: several processes decide together here, which makes them wait; elsewhere they never stop.
         """
-        stop, several = bool(self.stop), self.accelerator is not None and self.accelerator.num_processes > 1
-        if several and agree:
-            stop = bool(self.accelerator.reduce(torch.tensor(float(stop), device=self.accelerator.device)))
+        stop, accelerator = bool(self.stop), self.accelerator
+        several = accelerator is not None and accelerator.num_processes > 1
+        if accelerator is not None and several and agree:
+            stop = bool(accelerator.reduce(torch.tensor(float(stop), device=accelerator.device)))
         if stop and (agree or not several):
             self._save_state()
             raise interrupted(self.what)
@@ -160,12 +165,18 @@ class Loop:
             if updated and (last or step % settings.checkpoint_interval == 0):
                 self._save_state()
             found = self._look_at_average(step, due) if due or step in self.save_steps else {}
-        samples, rate = step * self.samples_per_step, self.schedule.get_last_lr()[0]
+        samples, rate = step * self.samples_per_step, cast("float", self.schedule.get_last_lr()[0])
         if due:
             self.curve.add(step, samples, rate, found)
         if self.is_main and (reported or found):
             headline = dict(islice(found.items(), 1))
-            shown = {"samples": samples, **values, **headline, "learning_rate": rate, **speed}
+            shown: dict[str, float | str] = {
+                "samples": samples,
+                **values,
+                **headline,
+                "learning_rate": rate,
+                **speed,
+            }
             print(status_line(self.what, step, settings.steps, shown), flush=True)
             self.log({**values, **found, "learning_rate": rate}, step=step)
 

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Protocol
 
 import torch
 from torch import nn
+from torch.optim import AdamW
+from torch.optim.lr_scheduler import LambdaLR as Schedule
 
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.runtime import resolve_dtype
@@ -12,16 +14,18 @@ from difflab.core.base.runtime import resolve_dtype
 if TYPE_CHECKING:
     from difflab.training.params import FlowTrainingParams
 
-AdamW, Schedule = torch.optim.AdamW, torch.optim.lr_scheduler.LambdaLR
-
 
 class CosineSettings(Protocol):
     """What `adamw_with_cosine` reads of a group of parameters."""
 
-    steps: int
-    learning_rate: float
-    weight_decay: float
-    warmup_steps: int
+    @property
+    def steps(self) -> int: ...
+    @property
+    def learning_rate(self) -> float: ...
+    @property
+    def weight_decay(self) -> float: ...
+    @property
+    def warmup_steps(self) -> int: ...
 
 
 def adamw_with_cosine(model: nn.Module, settings: CosineSettings) -> tuple[AdamW, Schedule]:

@@ -3,7 +3,7 @@
 import math
 import resource
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -74,14 +74,14 @@ class Speed:
         self._flops_per_sample, self._peak = per_sample, peak
 
     @contextmanager
-    def waiting(self) -> Iterator[None]:
+    def waiting(self) -> Generator[None]:
         """Time in here is the host's wait for data."""
         started = time.perf_counter()
         yield
         self._waited += time.perf_counter() - started
 
     @contextmanager
-    def paused(self) -> Iterator[None]:
+    def paused(self) -> Generator[None]:
         """Time in here (validation, saving) does not count."""
         started = time.perf_counter()
         yield

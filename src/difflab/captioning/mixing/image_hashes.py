@@ -1,7 +1,7 @@
 """Near-duplicate pictures: a perceptual hash proposes pairs, the correlation of their colours decides."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import numpy as np
 
@@ -40,7 +40,8 @@ def image_hashes(images: Iterable["Image.Image"]) -> ImageHashes:
         image = image.convert("RGB")
         grey.append(_thumbnail(image.convert("L"), _SIDE))
         colours.append(_thumbnail(image, _LOW))
-        blank.append(max(high - low for low, high in image.getextrema()) < _BLANK)
+        extrema = cast("tuple[tuple[int, int], ...]", image.getextrema())
+        blank.append(max(high - low for low, high in extrema) < _BLANK)
     shaped = np.array(colours, np.uint8).reshape(-1, _LOW, _LOW, 3)
     return ImageHashes(
         hashes(np.array(grey, np.uint8).reshape(-1, _SIDE, _SIDE)), shaped, np.array(blank, bool)

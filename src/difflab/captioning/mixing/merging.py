@@ -142,7 +142,7 @@ def merge(rows: Sequence[Row], sha256: Sequence[str], near: np.ndarray) -> Merge
     return Merged(merged, len(rows) - distinct, distinct - len(merged))
 
 
-def _connected(*keys: Sequence) -> np.ndarray:
+def _connected(*keys: Sequence | np.ndarray) -> np.ndarray:
     """For each row the first one that it is connected with, where rows with an equal key are: int64 [n]."""
     pairs = []
     for key in keys:

@@ -11,6 +11,7 @@ import zipfile
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from difflab.core.base.errors import DifflabError
 
@@ -79,7 +80,7 @@ def link_or_copy(source: str | Path, target: str | Path) -> None:
         shutil.copyfile(source, target)
 
 
-def read_json(path: str | Path) -> dict:
+def read_json(path: str | Path) -> Any:
     return json.loads(Path(path).read_text())
 
 

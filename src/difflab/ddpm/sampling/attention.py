@@ -1,6 +1,6 @@
 """Where each word of a prompt acts: cross-attention maps of a small U-Net, kept while it samples."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 import torch
@@ -36,7 +36,7 @@ class Recorder:
 
 
 @contextmanager
-def recorded(unet: nn.Module) -> Iterator[list[Recorder]]:
+def recorded(unet: nn.Module) -> Generator[list[Recorder]]:
     """Keep the maps of every cross-attention layer inside the block; the old processors return after it."""
     before = dict(unet.attn_processors)
     recorders = {name: Recorder() for name in before if ".attn2." in name}
@@ -57,4 +57,5 @@ def word_maps(recorders: list[Recorder], size: int) -> Tensor:
             picture = torch.nn.functional.interpolate(picture, size=(size, size), mode="bilinear")
             summed = picture if summed is None else summed + picture
             count += 1
+    assert summed is not None
     return summed / count

@@ -44,7 +44,9 @@ class TarArchive(Archive):
     def open(self, name: str) -> IO[bytes]:
         if name not in self._members:
             raise DifflabError(f"{self.path} has no {name}")
-        return self._tar.extractfile(self._members[name])
+        stream = self._tar.extractfile(self._members[name])
+        assert stream is not None  # a plain file, see `_checked`
+        return stream
 
     def has(self, name: str) -> bool:
         return name in self._members

@@ -50,7 +50,8 @@ def read_boxes(stream: IO[bytes], name: str) -> dict[str, tuple[int, int, int, i
             raise DifflabError(
                 f"{name}, line {number}: {len(fields) - 1} values for a box of 4; correct the table"
             )
-        boxes[fields[0]] = tuple(_integer(value, name, number) for value in fields[1:])
+        x, y, width, height = (_integer(value, name, number) for value in fields[1:])
+        boxes[fields[0]] = x, y, width, height
     _check_rows(list(boxes), count, name)
     return boxes
 
@@ -109,7 +110,8 @@ def _check_rows(files: list[str], count: int, name: str) -> None:
         raise DifflabError(
             f"{name}, line 1: it announces {count} rows, the file has {len(files)}; fetch it again"
         )
-    if len(set(files)) != len(files):
-        seen: set[str] = set()
-        twice = next(f for f in files if f in seen or seen.add(f))
-        raise DifflabError(f"{name} lists {twice} twice: correct the table")
+    seen: set[str] = set()
+    for file in files:
+        if file in seen:
+            raise DifflabError(f"{name} lists {file} twice: correct the table")
+        seen.add(file)

@@ -57,8 +57,6 @@ def check(frame: pd.DataFrame, what: str) -> None:
         raise DifflabError(
             f"{what} has two '{row['variant']}' captions of {row['id']}: keep one per id and variant"
         )
-    for row in frame.itertuples(index=False):
-        if not isinstance(row.caption, str) or row.caption != " ".join(row.caption.split()):
-            raise DifflabError(
-                f"{what}: the '{row.variant}' caption of {row.id} is not one clean line: {row.caption!r}"
-            )
+    for id, variant, caption in zip(frame["id"], frame["variant"], frame["caption"], strict=True):
+        if not isinstance(caption, str) or caption != " ".join(caption.split()):
+            raise DifflabError(f"{what}: the '{variant}' caption of {id} is not one clean line: {caption!r}")

@@ -1,7 +1,7 @@
 """The image decoder: encoded bytes become RGB, and what cannot be decoded one error."""
 
 import io
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 import numpy as np
@@ -64,7 +64,7 @@ def _turned_size(image: Image.Image) -> tuple[int, int]:
 
 
 @contextmanager
-def _opened(content: bytes, name: str) -> Iterator[Image.Image]:
+def _opened(content: bytes, name: str) -> Generator[Image.Image]:
     try:
         with Image.open(io.BytesIO(content)) as image:
             yield image

@@ -18,12 +18,16 @@ from difflab.core.base.files import atomic_path, sha256_bytes, sha256_file
 class Extractor(Protocol):
     """What `extract` needs; `vision_encoder` and `inception` below make one."""
 
-    name: str
-    dim: int
-    resize: str
-    fingerprint: str
-    classes: Mapping[str, tuple[str, ...]]
-
+    @property
+    def name(self) -> str: ...
+    @property
+    def dim(self) -> int: ...
+    @property
+    def resize(self) -> str: ...
+    @property
+    def fingerprint(self) -> str: ...
+    @property
+    def classes(self) -> Mapping[str, tuple[str, ...]]: ...
     def __call__(self, images: np.ndarray) -> np.ndarray: ...
 
 

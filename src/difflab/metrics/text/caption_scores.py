@@ -8,7 +8,7 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -98,7 +98,9 @@ class CaptionScorer:
         predicted = [words(captions[i]) for i in self.ids]
         pairs = list(zip(predicted, self.references, strict=True))
         bleu = {n: _bleu(n) for n in (1, 2)}
-        per_image = {f"bleu_{n}": [_bleu_of(bleu[n], [pair]) for pair in pairs] for n in bleu}
+        per_image: dict[str, Sequence[float] | np.ndarray] = {
+            f"bleu_{n}": [_bleu_of(bleu[n], [pair]) for pair in pairs] for n in bleu
+        }
         per_image["rouge_l"] = [rouge_l(*pair) for pair in pairs]
         per_image["meteor_exact_stem"] = [meteor_exact_stem(*pair) for pair in pairs]
         per_image["cider_d"] = self.cider(predicted)
@@ -138,7 +140,7 @@ def meteor_exact_stem(caption: Words, references: Sequence[Words]) -> float:
     """
     from nltk.translate.meteor_score import meteor_score
 
-    return float(meteor_score(references, caption, wordnet=_NoSynonyms()))
+    return float(meteor_score(references, caption, wordnet=cast("Any", _NoSynonyms())))
 
 
 def _bleu(order: int) -> "BLEU":
@@ -152,7 +154,8 @@ def _bleu_of(metric: "BLEU", pairs: Sequence[tuple[Words, Sequence[Words]]]) -> 
     """BLEU of captions with their references, in 0..1; the brevity penalty takes the closest reference's length."""
     most = max(len(references) for _, references in pairs)
     streams = [[" ".join(r[k]) if k < len(r) else None for _, r in pairs] for k in range(most)]
-    return metric.corpus_score([" ".join(caption) for caption, _ in pairs], streams).score / 100
+    captions = [" ".join(caption) for caption, _ in pairs]
+    return metric.corpus_score(captions, cast("list[list[str]]", streams)).score / 100  # None is no reference
 
 
 class _Blanks:

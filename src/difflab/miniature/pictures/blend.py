@@ -135,7 +135,13 @@ def bare_photos(count: int, seed: int, purpose: str, size: int = 32) -> Rendered
     return _render(None, chosen, rng.random((count, len(_DRAWS))), (size, size))
 
 
-def _render(indices, photo, draws, canvas, offset=None):
+def _render(
+    indices: np.ndarray | None,
+    photo: np.ndarray | None,
+    draws: np.ndarray,
+    canvas: tuple[int, int],
+    offset: np.ndarray | None = None,
+) -> Rendered:
     """Pictures from draws [n, len(_DRAWS)] in (0, 1).
 
     `indices` None draws no digits, `photo` None no photographs.

@@ -14,6 +14,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 from itertools import pairwise, takewhile
+from typing import cast
 
 _JOINERS = "\u200c\u200d"  # some scripts need them inside words
 _EMOJI = re.compile("[\u2600-\u27bf\u2b00-\u2bff\U0001f000-\U0001faff\ufe0e\ufe0f\u20e3]+\u200d?")
@@ -175,7 +176,7 @@ def _strings(value: object) -> list[str] | None:
     if not isinstance(value, list):
         return None
     entries = [_single(v) if isinstance(v, dict) else v for v in value]
-    return entries if entries and all(isinstance(e, str) for e in entries) else None
+    return cast("list[str]", entries) if entries and all(isinstance(e, str) for e in entries) else None
 
 
 def _single(entry: dict) -> object:

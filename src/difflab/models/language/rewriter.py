@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from difflab.core.base.files import sha256_bytes
 from difflab.models.language.answers import sentence
-from difflab.models.language.chat_model import ChatModel
+from difflab.models.language.chat_model import ChatModel, Conversation
 
 if TYPE_CHECKING:
     from difflab.models.params import GenerationParams
@@ -58,6 +58,6 @@ class Rewriter(ChatModel):
         """
         return self.answer(requests, settings, seed)
 
-    def _read(self, request: Request, tokens: list[int]) -> Answer:
-        reply = super()._read(request, tokens)
-        return Answer(sentence(reply.text) or request.caption, reply.truncated)
+    def _read(self, chat: Conversation, tokens: list[int]) -> Answer:
+        reply = super()._read(chat, tokens)
+        return Answer(sentence(reply.text) or cast("Request", chat).caption, reply.truncated)

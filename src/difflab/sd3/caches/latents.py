@@ -92,7 +92,8 @@ class LatentTable:
     @property
     def shape(self) -> tuple[int, int, int]:
         """Channels, height and width of a latent."""
-        return tuple(self._shards[0]["mean"].shape[1:])
+        channels, height, width = self._shards[0]["mean"].shape[1:]
+        return channels, height, width
 
     @property
     def has_mirror(self) -> bool:

@@ -98,10 +98,11 @@ class PromptTable:
             DifflabError: a caption is absent or has changed.
         """
         known = self.index.set_index(["id", "variant"])["caption_sha256"].to_dict()
-        for entry in captions.itertuples(index=False):
-            if known.get((entry.id, entry.variant)) != caption_hash(entry.caption):
+        columns = (captions[name] for name in ("id", "variant", "caption"))
+        for id, variant, caption in zip(*columns, strict=True):
+            if known.get((id, variant)) != caption_hash(caption):
                 raise DifflabError(
-                    f"{self.folder} does not hold the present '{entry.variant}' caption of {entry.id}: "
+                    f"{self.folder} does not hold the present '{variant}' caption of {id}: "
                     "run `dvc repro cache_prompts`"
                 )
 

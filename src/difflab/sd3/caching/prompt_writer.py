@@ -90,5 +90,5 @@ def _count_truncated(captions: pd.DataFrame, encoders: "TextEncoders") -> dict[s
     counts: dict[str, dict[str, int]] = {}
     for variant, rows in captions.groupby("variant", sort=True):
         for name, truncated in encoders.truncated(rows["caption"].tolist()).items():
-            counts.setdefault(name, {})[variant] = int(truncated.sum())
+            counts.setdefault(name, {})[str(variant)] = int(truncated.sum())
     return counts

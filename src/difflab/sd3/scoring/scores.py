@@ -1,10 +1,10 @@
 """Score every cell of the study in the same way, and sum the seeds up."""
 
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pandas as pd
@@ -21,6 +21,7 @@ from difflab.metrics.features.features import Extractor, extract, load_extractor
 if TYPE_CHECKING:
     from difflab.images.generated_reader import GeneratedImages
     from difflab.images.store.image_store import ImageStore
+    from difflab.metrics.features.features import VisionEncoderExtractor
     from difflab.sd3.params.score import ScoreParams
 
 DISTANCES = ("fid", "kid")
@@ -85,8 +86,10 @@ class Judge:
         self, images: list, ids: Sequence[str], labels: dict[str, object]
     ) -> dict[str, float | None]:
         rows = self.attributes.loc[list(ids)]
-        seen = classify(images, self.extractor, self.params.batch_size)
-        predictions, shares = {"id": list(ids)}, {}
+        extractor = cast("VisionEncoderExtractor", self.extractor)  # no other sees classes
+        seen = classify(images, extractor, self.params.batch_size)
+        predictions: dict[str, Any] = {"id": list(ids)}
+        shares: dict[str, float | None] = {}
         for classes in self.class_sets:
             name, expected = classes.name, classes.of_rows(rows)
             predictions |= {f"expected_{name}": expected, name: seen[name]}
@@ -118,7 +121,7 @@ def score_cell(
     return [judge.score(generated.read(s), generated.ids(s), **labels, seed=s) for s in generated.seeds]
 
 
-def same_count(rows: Sequence[dict[str, object]]) -> int:
+def same_count(rows: Sequence[Mapping[str, Any]]) -> int:
     """The number of images that all rows share.
 
     Raises:

@@ -81,6 +81,7 @@ def train_flow(
         )
 
     def validate(step: int) -> dict[str, float]:
+        assert held_out is not None
         return held_out_losses(model, held_out, accelerator, batch_size=batch_size, stop=stop)
 
     with graceful_stop(what) as stop:
