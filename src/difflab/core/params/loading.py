@@ -176,11 +176,12 @@ def stage_entry(stage: str, item: dict[str, str], path: str = "dvc.yaml") -> dic
     """
 
     def value_of(name: str) -> str:
-        values = read_values()
         if name.startswith("item."):
             values = {"item": item}
-        if name.startswith("each."):
+        elif name.startswith("each."):
             values = {"each": stages[stage]["each"][next(iter(item.values()))]}
+        else:
+            values = read_values()
         return str(functools.reduce(operator.getitem, name.split("."), values))
 
     def resolve(value: Any) -> Any:
