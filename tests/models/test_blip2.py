@@ -11,6 +11,7 @@ from difflab.miniature.zoo import small_blip2 as zoo_blip2
 from difflab.miniature.zoo.tokenizers import base_tokenizer, corpus
 from difflab.models import blip2, roles
 from difflab.models.params import HubRef
+from difflab.models.pointers import write_pointer
 from difflab.models.vision import vit as vision
 from fakes.tiny_blip2 import GREEDY, SMALL, a_vit, save_blip2
 
@@ -149,7 +150,7 @@ def test_half_precision_captions_and_keeps_the_q_former_in_float32(t5_folder, im
 
 def test_the_role_loads_through_a_pointer_to_a_folder_of_the_same_layout(t5_folder, images, tmp_path):
     hub = HubRef(repo_id=str(t5_folder), revision=None, subfolder=None, allow_patterns=None)
-    roles.write_pointer(tmp_path / "blip2", hub)
+    write_pointer(tmp_path / "blip2", hub)
     assert sorted(p.name for p in (tmp_path / "blip2").iterdir()) == ["source.json"]
     captioner = blip2.load(roles.resolve(tmp_path / "blip2"), CPU, torch.float32)
     direct = blip2.load(t5_folder, CPU, torch.float32)

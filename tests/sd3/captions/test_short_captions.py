@@ -16,8 +16,9 @@ from difflab.images.facts.celeba_facts import CELEBA
 from difflab.images.store.captions import read_captions
 from difflab.images.store_writer import Sample, write_store
 from difflab.miniature.pictures import blend
-from difflab.models import blip2, roles
+from difflab.models import blip2
 from difflab.models.params import HubRef
+from difflab.models.pointers import write_pointer
 from difflab.sd3.captions import short_captions
 from difflab.sd3.params.caption import Blip2CaptionParams
 from fakes.tiny_blip2 import GREEDY, save_blip2
@@ -68,7 +69,7 @@ def make_workspace(folder, t5_folder):
         table = table.assign(file="", split=[split[i % len(split)] for i in range(count)])
         write_store(folder / "data" / name, samples, table, keep_absent=True)
     hub = HubRef(repo_id=str(t5_folder), revision=None, subfolder=None, allow_patterns=None)
-    roles.write_pointer(folder / "models" / "zoo" / "blip2", hub)
+    write_pointer(folder / "models" / "zoo" / "blip2", hub)
     return folder
 
 
