@@ -1,16 +1,19 @@
 """Do pictures show what their titles name? For titles that name classes which the vision encoder can see."""
 
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from difflab.datasets import class_sets_of
 from difflab.metrics.class_accuracy import classify, judged_classes, share_correct
-from difflab.metrics.features.features import VisionEncoderExtractor
+
+if TYPE_CHECKING:
+    from difflab.metrics.features.features import VisionEncoderExtractor
 
 
 def title_accuracy(
-    images: Iterable, titles: Sequence[str], extractor: VisionEncoderExtractor
+    images: Iterable, titles: Sequence[str], extractor: "VisionEncoderExtractor"
 ) -> dict[str, float | None]:
     """Shares of pictures with each class of their titles, and with all of them (`both_accuracy`).
 

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from difflab.captioning.captioner_model.visual_prefix import Captioner
 from difflab.core.base import rng
 from difflab.core.base.errors import DifflabError
 from difflab.training.data_order import SampleStream
 from difflab.training.supervised import fit
 
 if TYPE_CHECKING:
+    from difflab.captioning.captioner_model.visual_prefix import Captioner
     from difflab.training.curve import Row
     from difflab.training.loop import Log
     from difflab.training.params import FitParams
@@ -47,7 +47,7 @@ class TitledFeatures:
 
 
 def train_captioner(
-    captioner: Captioner,
+    captioner: "Captioner",
     train: TitledFeatures,
     validation: TitledFeatures,
     settings: "FitParams",
@@ -96,7 +96,9 @@ def train_captioner(
 
 
 @torch.no_grad()
-def mean_loss(captioner: Captioner, pictures: TitledFeatures, batch_size: int = VALIDATED_TOGETHER) -> float:
+def mean_loss(
+    captioner: "Captioner", pictures: TitledFeatures, batch_size: int = VALIDATED_TOGETHER
+) -> float:
     """The mean over the tokens of all titles of all pictures; does not depend on `batch_size` beyond rounding."""
     pairs = [(i, title) for i, titles in enumerate(pictures.titles) for title in titles]
     total, count = 0.0, 0

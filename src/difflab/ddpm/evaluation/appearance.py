@@ -1,6 +1,7 @@
 """What appears first, as tables: sigma, band, share, expected_share (in closed form, see `spectrum`)."""
 
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -9,12 +10,14 @@ from torch import Tensor
 
 from difflab.core.base import rng
 from difflab.ddpm.evaluation.spectrum import Spectrum, around_class_means, half_crossing
-from difflab.ddpm.networks.denoiser import Denoise
+
+if TYPE_CHECKING:
+    from difflab.ddpm.networks.denoiser import Denoise
 
 
 @torch.no_grad()
 def recovered_table(
-    denoise: Denoise,
+    denoise: "Denoise",
     clean: Tensor,
     ids: Sequence[str],
     labels: Sequence[str],

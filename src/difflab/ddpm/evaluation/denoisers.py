@@ -2,14 +2,17 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from scipy.special import log_ndtr
 
 from difflab.core.base import rng
-from difflab.ddpm.networks.denoiser import Denoiser
 from difflab.ddpm.networks.networks import load_denoiser
+
+if TYPE_CHECKING:
+    from difflab.ddpm.networks.denoiser import Denoiser
 
 VERSIONS = ("v0", "v1", "v2")
 NOISES = ("clipped", "unclipped")
@@ -70,7 +73,7 @@ def network_denoiser(folder: Path, sigma: float, self_ensemble: bool, device: to
 
 @torch.inference_mode()
 def restore(
-    denoiser: Denoiser, noisy: np.ndarray, sigma: float, self_ensemble: bool, device: torch.device
+    denoiser: "Denoiser", noisy: np.ndarray, sigma: float, self_ensemble: bool, device: torch.device
 ) -> np.ndarray:
     """D(x, 2 sigma) of images [n, H, W, C] on [0, 1], which are x on [-1, 1]."""
     parts = []

@@ -3,6 +3,7 @@
 import math
 import statistics
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -10,12 +11,14 @@ from torch import Tensor
 
 from difflab.core.base import rng
 from difflab.ddpm.classifier import SIZE, ResNet20, judge
-from difflab.ddpm.data.series_data import Split
 from difflab.ddpm.networks.prompts import digit_of
-from difflab.images.generated_reader import GeneratedImages
 from difflab.metrics.distances.frechet import frechet_distance
 from difflab.metrics.distances.kid import kernel_distance
 from difflab.metrics.psnr import psnr
+
+if TYPE_CHECKING:
+    from difflab.ddpm.data.series_data import Split
+    from difflab.images.generated_reader import GeneratedImages
 
 EQUAL_DB = 10 * math.log10(255**2 / 1e-9)  # of equal images, whose PSNR is infinite
 
@@ -25,7 +28,7 @@ def nearness(images: Tensor, target: Tensor) -> np.ndarray:
     return psnr(target, images, data_range=255).clamp_max(EQUAL_DB).numpy()
 
 
-def by_seed(generated: GeneratedImages) -> dict[int, Tensor]:
+def by_seed(generated: "GeneratedImages") -> dict[int, Tensor]:
     """The images of each generation seed, uint8 [n, 3, H, W]."""
     made = {seed: np.stack([np.asarray(i) for i in generated.read(seed)]) for seed in generated.seeds}
     return {seed: torch.from_numpy(images).permute(0, 3, 1, 2) for seed, images in made.items()}
@@ -34,7 +37,7 @@ def by_seed(generated: GeneratedImages) -> dict[int, Tensor]:
 def score(
     network: ResNet20,
     made: Mapping[int, Tensor],
-    real: Mapping[str, Split],
+    real: Mapping[str, "Split"],
     wanted: Sequence[str] | None,
     *,
     seed: int,

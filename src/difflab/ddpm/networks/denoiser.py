@@ -5,14 +5,16 @@ the denoiser's own affair.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor, nn
 
 from difflab.core.base.broadcast import per_sample
 from difflab.ddpm.networks import patches
-from difflab.ddpm.networks.schedule import Schedule
+
+if TYPE_CHECKING:
+    from difflab.ddpm.networks.schedule import Schedule
 
 Prediction = Literal["epsilon", "v", "x0", "flow"]
 Condition = Mapping[str, Tensor]
@@ -40,7 +42,7 @@ class Denoiser(nn.Module):
     """
 
     def __init__(
-        self, network: nn.Module, schedule: Schedule, prediction: Prediction, patch_size: int = 1
+        self, network: nn.Module, schedule: "Schedule", prediction: Prediction, patch_size: int = 1
     ) -> None:
         super().__init__()
         self.network, self.schedule, self.prediction = network, schedule, prediction

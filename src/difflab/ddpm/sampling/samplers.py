@@ -14,11 +14,12 @@ from torch import Tensor
 
 from difflab.core.base import rng
 from difflab.core.base.errors import DifflabError
-from difflab.ddpm.networks.denoiser import Denoise
-from difflab.ddpm.networks.schedule import Schedule
 
 if TYPE_CHECKING:
     from diffusers.schedulers import SchedulerMixin
+
+    from difflab.ddpm.networks.denoiser import Denoise
+    from difflab.ddpm.networks.schedule import Schedule
 
 Sampler = Literal["ddpm", "ddim", "heun", "dpm++", "euler_maruyama"]
 SAMPLERS: tuple[Sampler, ...] = ("ddpm", "ddim", "heun", "dpm++", "euler_maruyama")
@@ -28,8 +29,8 @@ OnStep = Callable[[float, Tensor, Tensor], None]
 
 @torch.no_grad()
 def sample(
-    denoise: Denoise,
-    schedule: Schedule,
+    denoise: "Denoise",
+    schedule: "Schedule",
     ids: Sequence[str],
     shape: tuple[int, int, int],
     *,
@@ -90,7 +91,7 @@ def sample(
     return x
 
 
-def make_scheduler(sampler: Sampler, schedule: Schedule) -> "SchedulerMixin":
+def make_scheduler(sampler: Sampler, schedule: "Schedule") -> "SchedulerMixin":
     """diffusers' scheduler with the betas of `schedule`; it is told x0, or the noise where it takes no x0."""
     from diffusers import DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler, HeunDiscreteScheduler
 
@@ -119,7 +120,7 @@ def make_scheduler(sampler: Sampler, schedule: Schedule) -> "SchedulerMixin":
 
 
 def _sigma(
-    scheduler: "SchedulerMixin", schedule: Schedule, timestep: Tensor, number: int, sampler: Sampler
+    scheduler: "SchedulerMixin", schedule: "Schedule", timestep: Tensor, number: int, sampler: Sampler
 ) -> float:
     """Our sigma at a step of the scheduler."""
     if sampler == "heun":
@@ -127,7 +128,7 @@ def _sigma(
     return schedule.sigmas[int(timestep)].item()
 
 
-def karras_sigmas(schedule: Schedule, count: int, rho: float = 7.0) -> Tensor:
+def karras_sigmas(schedule: "Schedule", count: int, rho: float = 7.0) -> Tensor:
     """`count` sigmas from the largest of the schedule to its least, and 0 (Karras et al. 2022, equation 5)."""
     low, high = (schedule.sigmas[i].item() ** (1 / rho) for i in (0, -1))
     ramp = torch.linspace(0, 1, count, dtype=torch.float64)
@@ -135,7 +136,7 @@ def karras_sigmas(schedule: Schedule, count: int, rho: float = 7.0) -> Tensor:
 
 
 def _euler_maruyama(
-    denoise: Denoise, schedule: Schedule, start: Tensor, keys: Tensor, steps: int, on_step: OnStep
+    denoise: "Denoise", schedule: "Schedule", start: Tensor, keys: Tensor, steps: int, on_step: OnStep
 ) -> Tensor:
     """dx = -2 sigma score dsigma + sqrt(2 sigma dsigma) dw backwards in sigma, score = (D(x) - x) / sigma^2.
 

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from difflab.core.base import rng
 from difflab.core.base.broadcast import per_sample
-from difflab.ddpm.networks.schedule import Schedule
 
 if TYPE_CHECKING:
+    from difflab.ddpm.networks.schedule import Schedule
     from difflab.ddpm.params.networks import ObjectiveParams
 
 
@@ -33,7 +33,7 @@ class Corruption(Protocol):
 class GaussianNoise:
     """x0 + sigma * noise, with sigma drawn as the objective says and kept inside the schedule."""
 
-    def __init__(self, schedule: Schedule, objective: "ObjectiveParams") -> None:
+    def __init__(self, schedule: "Schedule", objective: "ObjectiveParams") -> None:
         self.schedule, self.objective = schedule, objective
         self._range = schedule.sigmas[[0, -1]].tolist()
 

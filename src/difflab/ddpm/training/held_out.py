@@ -1,19 +1,25 @@
 """The held-out loss of a denoiser: the same images, noise and timesteps each time, so that two values compare."""
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor
 
 from difflab.core.base import rng
 from difflab.core.base.broadcast import per_sample
-from difflab.ddpm.networks.denoiser import Denoiser
-from difflab.ddpm.training.training_images import TrainingImages
 from difflab.images.store.tensors import to_float
+
+if TYPE_CHECKING:
+    from difflab.ddpm.networks.denoiser import Denoiser
+    from difflab.ddpm.training.training_images import TrainingImages
 
 SHARES = (0.1, 0.25, 0.5, 0.75, 0.9)  # of the schedule's timesteps
 
 
 @torch.no_grad()
-def held_out_errors(denoiser: Denoiser, unseen: TrainingImages, batch_size: int = 128) -> dict[str, float]:
+def held_out_errors(
+    denoiser: "Denoiser", unseen: "TrainingImages", batch_size: int = 128
+) -> dict[str, float]:
     """Mean squared error of the noise, whatever the network predicts, at five timesteps.
 
     Returns:
@@ -38,7 +44,7 @@ def held_out_errors(denoiser: Denoiser, unseen: TrainingImages, batch_size: int 
 
 
 def _noise_error(
-    denoiser: Denoiser, x0: Tensor, noise: Tensor, sigma: Tensor, condition: dict[str, Tensor] | None
+    denoiser: "Denoiser", x0: Tensor, noise: Tensor, sigma: Tensor, condition: dict[str, Tensor] | None
 ) -> Tensor:
     """The sum over samples of the mean squared error of the noise, float64, 0-d."""
     restored = denoiser(x0 + per_sample(sigma, x0) * noise, sigma, condition)

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from difflab.core.base.errors import DifflabError
-from difflab.images.facts.fact import Attributes, Contradiction, Fact
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from difflab.images.facts.fact import Attributes, Contradiction, Fact
 
 Subjective = Literal["keep", "drop"]
 
@@ -30,7 +31,7 @@ class ClassSet:
     columns: tuple[str, ...]
     mentions: Callable[[str], set[int]]
 
-    def of(self, attributes: Attributes) -> int:
+    def of(self, attributes: "Attributes") -> int:
         """The class of a picture, or -1 where it has none.
 
         Raises:
@@ -64,8 +65,8 @@ class DataSet:
     """
 
     name: str
-    facts: tuple[Fact, ...] = ()
-    contradictions: tuple[Contradiction, ...] = ()
+    facts: tuple["Fact", ...] = ()
+    contradictions: tuple["Contradiction", ...] = ()
     subjective: tuple[str, ...] = ()
     class_sets: tuple[ClassSet, ...] = ()
 
@@ -74,7 +75,7 @@ class DataSet:
         """The attributes that its facts tell, each once, in the order of the facts."""
         return list(dict.fromkeys(fact.attribute.removeprefix("not ") for fact in self.facts))
 
-    def told(self, attributes: Attributes, subjective: Subjective = "keep") -> list[Fact]:
+    def told(self, attributes: "Attributes", subjective: Subjective = "keep") -> list["Fact"]:
         """The facts of a picture, without those that a contradiction drops.
 
         Args:
@@ -86,16 +87,16 @@ class DataSet:
             dropped.update(self.subjective)
         return [fact for fact in self.facts if fact.attribute not in dropped and fact.holds(attributes)]
 
-    def sentences(self, attributes: Attributes, subjective: Subjective = "keep") -> list[str]:
+    def sentences(self, attributes: "Attributes", subjective: Subjective = "keep") -> list[str]:
         """The facts of a picture in words."""
         return [fact.sentence for fact in self.told(attributes, subjective)]
 
-    def contradicted(self, attributes: Attributes) -> list[str]:
+    def contradicted(self, attributes: "Attributes") -> list[str]:
         """The names of the contradictions in a row of attributes."""
         return [rule.name for rule in self.contradictions if rule.found(attributes)]
 
     def facts_kept(
-        self, caption: str, attributes: Attributes, subjective: Subjective = "keep"
+        self, caption: str, attributes: "Attributes", subjective: Subjective = "keep"
     ) -> tuple[int, int]:
         """How many of the facts of a picture its caption keeps: (kept, total)."""
         text, told = caption.lower(), self.told(attributes, subjective)

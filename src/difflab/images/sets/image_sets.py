@@ -14,13 +14,13 @@ from difflab.core.base.files import sha256_bytes
 from difflab.images.preparing.samples import Skipped, present_files, read_image, refuse_unreadable
 from difflab.images.preparing.workers import ordered_map, square_png
 from difflab.images.sets.formats import cifar10, coco, image_folder, mnist, photographs, recipes
-from difflab.images.sets.formats.captioned import Captioned
-from difflab.images.sets.formats.labelled import Labelled
 from difflab.images.store_writer import Sample
 
 if TYPE_CHECKING:
     from difflab.images.archives.archive import Archive
     from difflab.images.params import PrepareParams
+    from difflab.images.sets.formats.captioned import Captioned
+    from difflab.images.sets.formats.labelled import Labelled
 
 DATASETS = ("cifar10", "mnist", "scenes", "coco", "recipes")
 SPLITS = ("train", "test")
@@ -118,7 +118,7 @@ def read_image_set(
     return ArchivedSet(name, classes, sorted(kept, key=lambda entry: entry.id))
 
 
-def _labelled(name: str, split: str, files: Iterable[Labelled]) -> list[Entry]:
+def _labelled(name: str, split: str, files: Iterable["Labelled"]) -> list[Entry]:
     rows = (
         (f"{part.file}:{row}", int(label), image)
         for part in files
@@ -130,7 +130,7 @@ def _labelled(name: str, split: str, files: Iterable[Labelled]) -> list[Entry]:
     ]
 
 
-def _captioned(name: str, split: str, images: Iterable[Captioned]) -> list[Entry]:
+def _captioned(name: str, split: str, images: Iterable["Captioned"]) -> list[Entry]:
     return [
         Entry(f"{name}-{split}-{image.number:012d}", split, image.file, captions=image.captions)
         for image in images

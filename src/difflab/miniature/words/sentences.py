@@ -1,8 +1,12 @@
 """Five sentences about a digit over a photograph, each as a person might put it, all true of the picture."""
 
+from typing import TYPE_CHECKING
+
 from difflab.images.facts.numerals import NUMBER_WORDS
-from difflab.miniature.pictures.blend import Composite
 from difflab.miniature.words.vocabulary import PHOTO_DESCRIPTIONS, SIZES, STROKES, TINTS
+
+if TYPE_CHECKING:
+    from difflab.miniature.pictures.blend import Composite
 
 _SLANTS = {"Slanted_Left": " leaning left", "Slanted_Right": " leaning right"}
 _GROUNDS = {
@@ -13,7 +17,7 @@ _GROUNDS = {
 }
 
 
-def sentences(picture: Composite) -> tuple[str, str, str, str, str]:
+def sentences(picture: "Composite") -> tuple[str, str, str, str, str]:
     """The captions of a picture that shows a digit over a photograph."""
     true = [name for name, value in picture.attributes.items() if value]
     word, photo = NUMBER_WORDS[picture.digit], PHOTO_DESCRIPTIONS[picture.photo]

@@ -16,7 +16,6 @@ from torch import Tensor
 
 from difflab.core.base import rng
 from difflab.images.store.tensors import to_tensor
-from difflab.miniature.params.vision_models import TransformerSize, ZooBlip2Params
 from difflab.miniature.pictures import blend
 from difflab.miniature.words.dataset import MINIATURE
 from difflab.miniature.words.templates import short_caption
@@ -27,6 +26,8 @@ from difflab.models.vision import vit as vision
 
 if TYPE_CHECKING:
     from transformers import Blip2ForConditionalGeneration, Blip2Processor, T5Config, ViTModel
+
+    from difflab.miniature.params.vision_models import TransformerSize, ZooBlip2Params
 
 MAX_LENGTH = 64  # tokens of a prompt with its image tokens
 GREEDY = GenerationParams(batch_size=100, max_new_tokens=24, do_sample=False, temperature=1, top_p=1)
@@ -43,7 +44,7 @@ def build_processor(image_size: int, num_query_tokens: int) -> "Blip2Processor":
 
 
 def build(
-    vision_encoder_vit: "ViTModel", processor: "Blip2Processor", settings: ZooBlip2Params, seed: int
+    vision_encoder_vit: "ViTModel", processor: "Blip2Processor", settings: "ZooBlip2Params", seed: int
 ) -> "Blip2ForConditionalGeneration":
     """A new BLIP-2 on the vision encoder's weights; the image encoder is frozen, the rest is drawn from the seed."""
     from transformers.models.blip_2.configuration_blip_2 import Blip2Config, Blip2QFormerConfig
@@ -72,7 +73,7 @@ def build(
     return model
 
 
-def t5_config(tokenizer, size: TransformerSize) -> "T5Config":
+def t5_config(tokenizer, size: "TransformerSize") -> "T5Config":
     """A gated-GELU T5 without dropout; as in the released BLIP-2, </s> stands for the missing first token."""
     from transformers.models.t5.configuration_t5 import T5Config
 
@@ -98,7 +99,7 @@ def batch_loss(
     processor: "Blip2Processor",
     indices: np.ndarray,
     seed: int,
-    settings: ZooBlip2Params,
+    settings: "ZooBlip2Params",
 ) -> Callable[[int], dict[str, Tensor]]:
     """The captioning loss of a step, without a prompt, on composites of the digits `indices`."""
     device, size = model.device, model.config.vision_config.image_size

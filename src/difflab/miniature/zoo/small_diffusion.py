@@ -17,7 +17,6 @@ from torch import Tensor, nn
 from difflab.core.base import rng
 from difflab.images.store.tensors import to_tensor
 from difflab.miniature.pictures import blend
-from difflab.miniature.zoo.prompt_encoder import Prompts
 
 if TYPE_CHECKING:
     from diffusers.models import AutoencoderKL, UNet2DConditionModel
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from transformers import CLIPTextModel, PreTrainedTokenizerBase
 
     from difflab.miniature.params.image_models import ZooDiffusionParams
+    from difflab.miniature.zoo.prompt_encoder import Prompts
 
 IMAGE_SIZE = 32
 _CHUNK = 256  # pictures that are drawn and encoded at once
@@ -131,7 +131,7 @@ def plain_share(step: int, params: "ZooDiffusionParams") -> float:
 def batch_loss(
     unet: "UNet2DConditionModel",
     pictures: LatentPictures,
-    prompts: Prompts,
+    prompts: "Prompts",
     hidden: Tensor,
     params: "ZooDiffusionParams",
     seed: int,

@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 
 from difflab.core.base import rng
-from difflab.miniature.params.text_models import ZooGemmaParams
 from difflab.miniature.pictures.blend import PHOTO_NAMES
 from difflab.miniature.words.digit_titles import titles
 from difflab.miniature.zoo.conversation_loss import answer_loss, example_tokens
@@ -22,6 +21,8 @@ from difflab.models.title_variations import messages
 
 if TYPE_CHECKING:
     from transformers import Gemma3ForCausalLM, PreTrainedTokenizerBase
+
+    from difflab.miniature.params.text_models import ZooGemmaParams
 
 _HELD_OUT = 8  # one pair of digit and photograph in so many is never trained on
 _HEAD_SIZE = 16
@@ -58,7 +59,7 @@ def example(generator: np.random.Generator, held_out: bool = False) -> Example:
     return Example(forms[source], tuple(forms[i] for i in answer))
 
 
-def build(params: ZooGemmaParams, seed: int) -> "tuple[Gemma3ForCausalLM, PreTrainedTokenizerBase]":
+def build(params: "ZooGemmaParams", seed: int) -> "tuple[Gemma3ForCausalLM, PreTrainedTokenizerBase]":
     """The untrained model, its weights drawn from the seed, and its tokenizer.
 
     As released: every layer but the last attends to a sliding window, and a turn ends with either end token.
@@ -95,7 +96,7 @@ def build(params: ZooGemmaParams, seed: int) -> "tuple[Gemma3ForCausalLM, PreTra
 def batch_loss(
     model: "Gemma3ForCausalLM",
     tokenizer: "PreTrainedTokenizerBase",
-    params: ZooGemmaParams,
+    params: "ZooGemmaParams",
     seed: int,
     step: int,
 ) -> dict[str, Tensor]:

@@ -14,7 +14,6 @@ from torch import Tensor
 
 from difflab.core.base import rng
 from difflab.images.facts.numerals import NUMBER_WORDS
-from difflab.miniature.params.text_models import ZooLanguageParams
 from difflab.miniature.pictures.blend import PHOTO_NAMES
 from difflab.miniature.words.digit_titles import titles
 from difflab.miniature.words.vocabulary import named
@@ -24,6 +23,8 @@ from difflab.miniature.zoo.tokenizers import base_tokenizer
 
 if TYPE_CHECKING:
     from transformers import LlamaForCausalLM, PreTrainedTokenizerBase
+
+    from difflab.miniature.params.text_models import ZooLanguageParams
 
 
 _DIGITS = tuple(word.capitalize() for word in NUMBER_WORDS)
@@ -47,7 +48,7 @@ def vocabulary() -> tuple[str, ...]:
     return tuple(text for line in (*every, *_DIGITS, *PHOTO_NAMES) for text in (line, f" {line}"))
 
 
-def build(params: ZooLanguageParams, seed: int) -> "tuple[LlamaForCausalLM, PreTrainedTokenizerBase]":
+def build(params: "ZooLanguageParams", seed: int) -> "tuple[LlamaForCausalLM, PreTrainedTokenizerBase]":
     """The untrained model, its weights drawn from the seed, and its tokenizer."""
     tokenizer = base_tokenizer(vocabulary())
     return small_llama(tokenizer, params.hidden_size, params.num_hidden_layers, seed, "language"), tokenizer
@@ -56,7 +57,7 @@ def build(params: ZooLanguageParams, seed: int) -> "tuple[LlamaForCausalLM, PreT
 def batch_loss(
     model: "LlamaForCausalLM",
     tokenizer: "PreTrainedTokenizerBase",
-    params: ZooLanguageParams,
+    params: "ZooLanguageParams",
     seed: int,
     step: int,
 ) -> dict[str, Tensor]:
@@ -73,7 +74,7 @@ def batch_loss(
 
 @torch.no_grad()
 def evaluate(
-    folder: Path, params: ZooLanguageParams, seed: int, device: torch.device
+    folder: Path, params: "ZooLanguageParams", seed: int, device: torch.device
 ) -> dict[str, float | int]:
     """Let the saved model go on after lines of keywords.
 

@@ -16,7 +16,6 @@ from torch import Tensor
 from difflab.core.base import rng
 from difflab.images.facts.numerals import NUMBER_WORDS
 from difflab.images.store.tensors import to_tensor
-from difflab.miniature.params.vision_models import ZooInstructParams
 from difflab.miniature.pictures import blend
 from difflab.miniature.words.vocabulary import PHOTO_DESCRIPTIONS, named
 from difflab.miniature.zoo.small_llama import llama_config
@@ -25,6 +24,8 @@ from difflab.models.language.batching import left_pad
 
 if TYPE_CHECKING:
     from transformers import LlavaForConditionalGeneration, LlavaProcessor, ViTModel
+
+    from difflab.miniature.params.vision_models import ZooInstructParams
 
 _IGNORED = -100
 
@@ -63,7 +64,7 @@ def vocabulary() -> list[str]:
 
 
 def build(
-    vision_encoder_vit: "ViTModel", processor: "LlavaProcessor", settings: ZooInstructParams, seed: int
+    vision_encoder_vit: "ViTModel", processor: "LlavaProcessor", settings: "ZooInstructParams", seed: int
 ) -> "LlavaForConditionalGeneration":
     """A new LLaVA on the vision encoder's weights; the image encoder is frozen, the rest is drawn from the seed."""
     from transformers.models.llava.configuration_llava import LlavaConfig
@@ -95,7 +96,7 @@ def batch_loss(
     processor: "LlavaProcessor",
     indices: np.ndarray,
     seed: int,
-    settings: ZooInstructParams,
+    settings: "ZooInstructParams",
 ) -> Callable[[int], dict[str, Tensor]]:
     """The loss of a step: cross-entropy of the answers in chats about composites of the digits `indices`."""
     size, pad = model.config.vision_config.image_size, processor.tokenizer.pad_token_id

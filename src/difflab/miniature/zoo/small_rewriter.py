@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from difflab.core.base import rng
-from difflab.miniature.params.text_models import ZooLlamaParams
 from difflab.miniature.words.dataset import MINIATURE
 from difflab.miniature.words.templates import detailed_caption, short_caption
 from difflab.miniature.words.vocabulary import DIGIT, PHOTO, SHADES, SIZES, SLANTS, STROKES, TINTS
@@ -24,6 +23,8 @@ from difflab.models.params import GenerationParams
 
 if TYPE_CHECKING:
     from transformers import LlamaForCausalLM, PreTrainedTokenizerBase
+
+    from difflab.miniature.params.text_models import ZooLlamaParams
 
 # Each group holds at most one true attribute.
 _CHOICES = (
@@ -71,7 +72,7 @@ def example(
     return Request("", short_caption(seen), tuple(MINIATURE.sentences(attributes))), attributes
 
 
-def build(params: ZooLlamaParams, seed: int) -> "tuple[LlamaForCausalLM, PreTrainedTokenizerBase]":
+def build(params: "ZooLlamaParams", seed: int) -> "tuple[LlamaForCausalLM, PreTrainedTokenizerBase]":
     """The untrained model, its weights drawn from the seed, and its tokenizer."""
     tokenizer = llama_tokenizer()
     return small_llama(tokenizer, params.hidden_size, params.num_hidden_layers, seed, "llama"), tokenizer
@@ -80,7 +81,7 @@ def build(params: ZooLlamaParams, seed: int) -> "tuple[LlamaForCausalLM, PreTrai
 def batch_loss(
     model: "LlamaForCausalLM",
     tokenizer: "PreTrainedTokenizerBase",
-    params: ZooLlamaParams,
+    params: "ZooLlamaParams",
     seed: int,
     step: int,
 ) -> dict[str, Tensor]:

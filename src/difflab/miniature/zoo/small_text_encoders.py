@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING
 
 from difflab.core.base import rng
 from difflab.core.base.files import atomic_path
-from difflab.miniature.params.text_models import EncoderParams, ZooTextParams
 from difflab.miniature.zoo.tokenizers import clip_tokenizer, t5_tokenizer
 
 if TYPE_CHECKING:
     from torch import nn
     from transformers import CLIPTextModelWithProjection, PreTrainedTokenizerBase, T5EncoderModel
+
+    from difflab.miniature.params.text_models import EncoderParams, ZooTextParams
 
 _HEAD_DIM = 8
 
@@ -47,7 +48,7 @@ class TextModels:
         return sum(p.numel() for model in (*self.clips.values(), self.t5) for p in model.parameters())
 
 
-def draw_text_models(params: ZooTextParams, seed: int) -> TextModels:
+def draw_text_models(params: "ZooTextParams", seed: int) -> TextModels:
     """All weights drawn from the seed."""
     clip, t5 = clip_tokenizer(params.max_length), t5_tokenizer(params.max_length)
     return TextModels(
@@ -69,7 +70,7 @@ def save_text_models(folder: str | Path, models: TextModels) -> None:
 
 
 def clip_encoder(
-    params: EncoderParams, tokenizer: "PreTrainedTokenizerBase", seed: int, role: str
+    params: "EncoderParams", tokenizer: "PreTrainedTokenizerBase", seed: int, role: str
 ) -> "CLIPTextModelWithProjection":
     """A CLIP-like text encoder in eval mode; its pooled vector is as wide as its hidden states."""
     from transformers import CLIPTextConfig, CLIPTextModelWithProjection
@@ -90,7 +91,7 @@ def clip_encoder(
 
 
 def t5_encoder(
-    params: EncoderParams, tokenizer: "PreTrainedTokenizerBase", seed: int, role: str
+    params: "EncoderParams", tokenizer: "PreTrainedTokenizerBase", seed: int, role: str
 ) -> "T5EncoderModel":
     """A T5-like text encoder in eval mode."""
     from transformers import T5Config, T5EncoderModel

@@ -1,6 +1,7 @@
 """The miniature's vision encoder: a small ViT that learns to name the digit and the photograph of a picture."""
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -9,14 +10,16 @@ from torch import Tensor
 
 from difflab.core.base import rng
 from difflab.images.store.tensors import to_tensor
-from difflab.miniature.params.vision_models import ZooVisionEncoderParams
 from difflab.miniature.pictures import blend
 from difflab.miniature.words.vocabulary import DIGIT, PHOTO
 from difflab.models.vision.vision_encoder import VisionEncoder
 from difflab.models.vision.vit import build_vit
 
+if TYPE_CHECKING:
+    from difflab.miniature.params.vision_models import ZooVisionEncoderParams
 
-def build(settings: ZooVisionEncoderParams, seed: int) -> VisionEncoder:
+
+def build(settings: "ZooVisionEncoderParams", seed: int) -> VisionEncoder:
     """A new vision encoder with weights drawn from the seed."""
     torch.manual_seed(rng.key(seed, "init", "vision_encoder"))
     vit = build_vit(
@@ -31,7 +34,7 @@ def build(settings: ZooVisionEncoderParams, seed: int) -> VisionEncoder:
 
 
 def batch_loss(
-    vision_encoder: VisionEncoder, indices: np.ndarray, seed: int, settings: ZooVisionEncoderParams
+    vision_encoder: VisionEncoder, indices: np.ndarray, seed: int, settings: "ZooVisionEncoderParams"
 ) -> Callable[[int], dict[str, Tensor]]:
     """The loss of a step, on pictures drawn afresh from the digits `indices` (rows of `sources.digits()`).
 
@@ -60,7 +63,7 @@ def batch_loss(
     return loss
 
 
-def plain_share(step: int, settings: ZooVisionEncoderParams) -> float:
+def plain_share(step: int, settings: "ZooVisionEncoderParams") -> float:
     """The share of plain digits in a batch: 1 at the start, falling linearly to `plain_floor`."""
     done = step / (settings.plain_share * settings.training.steps)
     return max(settings.plain_floor, 1 - done)

@@ -3,12 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 
 from difflab.models.language.batching import left_pad, map_batches
-from difflab.models.params import GenerationParams
+
+if TYPE_CHECKING:
+    from difflab.models.params import GenerationParams
 
 
 class Conversation(Protocol):
@@ -58,7 +60,7 @@ class ChatModel:
         pad = self.tokenizer.pad_token_id
         self.pad_token_id = pad if pad is not None else min(self.ends)
 
-    def answer(self, chats: Sequence[Conversation], settings: GenerationParams, seed: int) -> list[Any]:
+    def answer(self, chats: Sequence[Conversation], settings: "GenerationParams", seed: int) -> list[Any]:
         """A `Reply` to each conversation, greedily or with randomness keyed by the seed and its id.
 
         Batches hold conversations of similar length; the answers depend neither on them nor on the order.
@@ -85,7 +87,7 @@ class ChatModel:
 
     @torch.no_grad()
     def _answer(
-        self, batch: Sequence[tuple[Conversation, list[int]]], settings: GenerationParams, seed: int
+        self, batch: Sequence[tuple[Conversation, list[int]]], settings: "GenerationParams", seed: int
     ) -> list[Any]:
         from difflab.models.language.keyed_sampling import generation_arguments
 

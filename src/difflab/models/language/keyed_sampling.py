@@ -1,14 +1,16 @@
 """Generation that does not depend on the batch: greedy, or sampled with randomness keyed by sample id."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 from transformers.generation.logits_process import LogitsProcessor, LogitsProcessorList, TopPLogitsWarper
 
 from difflab.core.base import rng
-from difflab.models.params import GenerationParams
+
+if TYPE_CHECKING:
+    from difflab.models.params import GenerationParams
 
 
 class KeyedSampling(LogitsProcessor):
@@ -33,7 +35,7 @@ class KeyedSampling(LogitsProcessor):
         return scores - torch.log(-torch.log(uniform.to(scores.device)))
 
 
-def generation_arguments(ids: Sequence[str], seed: int, settings: GenerationParams) -> dict[str, Any]:
+def generation_arguments(ids: Sequence[str], seed: int, settings: "GenerationParams") -> dict[str, Any]:
     """Arguments of `model.generate` for the samples `ids`, one per row of the batch.
 
     A model's own generation settings (many ask for unseeded sampling) are overruled.

@@ -2,18 +2,21 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from difflab.datasets import data_set_of
-from difflab.images.facts.data_set import Subjective
-from difflab.images.facts.fact import Attributes
-from difflab.models.language.rewriter import Answer, Request
+
+if TYPE_CHECKING:
+    from difflab.images.facts.data_set import Subjective
+    from difflab.images.facts.fact import Attributes
+    from difflab.models.language.rewriter import Answer, Request
 
 VARIANT = "llama3"
 
 
-def answers_frame(requests: Sequence[Request], answers: Sequence[Answer]) -> pd.DataFrame:
+def answers_frame(requests: Sequence["Request"], answers: Sequence["Answer"]) -> pd.DataFrame:
     """Rows of a captions table (variant "llama3"), and beside them whether the answer was truncated."""
     return pd.DataFrame(
         {
@@ -27,7 +30,7 @@ def answers_frame(requests: Sequence[Request], answers: Sequence[Answer]) -> pd.
 
 
 def metrics(
-    frame: pd.DataFrame, attributes: Mapping[str, Attributes], subjective: Subjective
+    frame: pd.DataFrame, attributes: Mapping[str, "Attributes"], subjective: "Subjective"
 ) -> dict[str, int | float]:
     """What the captions of `answers_frame` keep of the truth, over all of them.
 

@@ -5,17 +5,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from difflab.core.base.files import atomic_path
-from difflab.sd3.scoring.scores import Judge
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from difflab.sd3.params.sampling import GenerateParams
     from difflab.sd3.sampling.generator import Generator
+    from difflab.sd3.scoring.scores import Judge
 
 
 def measure(
-    judge: Judge,
+    judge: "Judge",
     generator: "Generator",
     ids: Sequence[str],
     captions: str,

@@ -8,12 +8,12 @@ from torch import Tensor
 
 from difflab.core.base import rng
 from difflab.core.base.errors import DifflabError
-from difflab.sd3.training.density import SigmaDensity
 from difflab.training.data_order import SampleStream
 
 if TYPE_CHECKING:
     from difflab.sd3.caches.latents import LatentTable
     from difflab.sd3.caches.prompt_embeds import PromptTable
+    from difflab.sd3.training.density import SigmaDensity
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Examples:
     def stream(self, seed: int) -> SampleStream:
         return SampleStream(self.keys, seed, self.weights)
 
-    def sigmas(self, density: SigmaDensity, seed: int, count: int = 20_000) -> Tensor:
+    def sigmas(self, density: "SigmaDensity", seed: int, count: int = 20_000) -> Tensor:
         """The first sigmas that a run with this seed draws, float32 [count]."""
         _, keys = self.stream(seed).take(0, count)
         return density.sigma(_keys(keys, seed, "sigma"))
@@ -85,7 +85,7 @@ class Examples:
         self,
         index: Tensor,
         keys: Tensor,
-        density: SigmaDensity,
+        density: "SigmaDensity",
         *,
         seed: int,
         prompt_dropout: float,

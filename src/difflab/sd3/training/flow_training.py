@@ -10,8 +10,6 @@ from torch import Tensor, nn
 
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.runtime import graceful_stop, resolve_device
-from difflab.sd3.training.density import SigmaDensity
-from difflab.sd3.training.examples import Batch, Examples
 from difflab.sd3.training.flow_path import add_noise, predict_velocity, squared_error
 from difflab.sd3.training.validation import held_out_losses
 from difflab.training import flops
@@ -22,16 +20,18 @@ if TYPE_CHECKING:
     from accelerate import Accelerator
 
     from difflab.core.params.common import RuntimeParams
+    from difflab.sd3.training.density import SigmaDensity
+    from difflab.sd3.training.examples import Batch, Examples
     from difflab.training.curve import Row
     from difflab.training.params import FlowTrainingParams
 
 
 def train_flow(
     transformer: nn.Module,
-    examples: Examples,
-    held_out: Examples | None,
+    examples: "Examples",
+    held_out: "Examples | None",
     settings: "FlowTrainingParams",
-    density: SigmaDensity,
+    density: "SigmaDensity",
     *,
     seed: int,
     runtime: "RuntimeParams",
@@ -71,7 +71,7 @@ def train_flow(
     optimizer, schedule = adamw_with_schedule(transformer, settings)
     stream = examples.stream(seed)
 
-    def batch_at(position: int) -> Batch:
+    def batch_at(position: int) -> "Batch":
         """This process's share of the batch that starts at a position of the stream."""
         index, keys = stream.take(position, batch_size)
         mine = slice(rank, None, processes)
@@ -125,7 +125,7 @@ def train_flow(
 
 
 def flow_loss(
-    model: nn.Module, batch: Batch, density: SigmaDensity, prediction_loss: Literal["velocity", "x0"]
+    model: nn.Module, batch: "Batch", density: "SigmaDensity", prediction_loss: Literal["velocity", "x0"]
 ) -> Tensor:
     """The weighted flow-matching loss of a batch, 0-d: mean over samples of weight(sigma) x squared error."""
     x_t = add_noise(batch.x0, batch.noise, batch.sigma)
@@ -145,7 +145,7 @@ def accelerator_of(runtime: "RuntimeParams") -> "Accelerator":
     return Accelerator(mixed_precision="bf16" if mixed else "no", cpu=device.type == "cpu")
 
 
-def flops_per_image(transformer: nn.Module, examples: Examples, accelerator: "Accelerator") -> float:
+def flops_per_image(transformer: nn.Module, examples: "Examples", accelerator: "Accelerator") -> float:
     """Operations of a training step for one image, counted on one forward pass."""
     batch = examples.held_out_batch(torch.zeros(1, dtype=torch.int64), seed=0, device=accelerator.device)
     sigma = batch.x0.new_full((1,), 0.5)

@@ -6,11 +6,12 @@ import torch
 from torch import nn
 
 from difflab.core.base.runtime import StopSignal, interrupted
-from difflab.sd3.training.examples import Examples
 from difflab.sd3.training.flow_path import add_noise, predict_velocity, squared_error
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
+
+    from difflab.sd3.training.examples import Examples
 
 SIGMAS = (0.1, 0.25, 0.5, 0.75, 0.9)
 NOISE_SEED = 0  # the same noise for every run, so that repetitions of a training compare
@@ -19,7 +20,7 @@ NOISE_SEED = 0  # the same noise for every run, so that repetitions of a trainin
 @torch.no_grad()
 def held_out_losses(
     model: nn.Module,
-    examples: Examples,
+    examples: "Examples",
     accelerator: "Accelerator",
     *,
     batch_size: int,
