@@ -43,7 +43,6 @@ TAKEN_WHOLE: dict[str, str] = {
     "src/difflab/core/base": "five small files that nearly every stage needs together",
     "src/difflab/training": "the loop and its parts: a stage that trains needs all but one or two of them",
     "src/difflab/images/store": "the reader of prepared images and what it stands on: decoder, crops, ranges",
-    "src/difflab/images/facts": "the classes and facts of a data set, and the numbers in words",
     "src/difflab/miniature/words": "the vocabulary of the miniature and what is said with it",
     "src/difflab/ddpm/networks": "a network is read from its file by one function that knows all kinds",
     "src/difflab/ddpm/data": "four small readers of what the DDPM study trains on",
