@@ -23,7 +23,7 @@ def main(stage: Stage[AcquireInputs], *, archive: str) -> None:
     data = stage.params.data
     build = partial(BUILDERS[archive], seed=stage.params.seed)
     folder = Path("data/raw") / archive
-    stage.done(acquire(archive, folder, getattr(data, archive), data.data_root, build, stage.scratch()))
+    stage.done(acquire(archive, folder, data[archive], data.data_root, build, stage.scratch()))
 
 
 if __name__ == "__main__":

@@ -76,16 +76,14 @@ class BalanceParams(Group):
 
 
 class AcquireInputs(Seeded):
-    """What `acquire` reads of params.yaml, as dvc.yaml declares it; of a group with names beside it only these parts."""
+    """What `acquire` reads of params.yaml, as dvc.yaml declares it."""
 
-    data: Annotated[DataParams, "data_root", "celeba_hq", "celeba"]
-
-
-class AcquireImagesInputs(Seeded):
-    data: Annotated[DataParams, "data_root", "cifar10", "mnist", "scenes", "coco", "recipes"]
+    data: DataParams
 
 
 class PrepareCelebaInputs:
+    """Of a group with names beside it only these parts are read, here and below."""
+
     data: Annotated[DataParams, "data_root"]
     prepare: PrepareParams
 
