@@ -184,7 +184,8 @@ def test_a_sweep_is_one_table_one_grid_and_the_scores_of_each_cell(here, capsys)
     assert rows[1]["refused"].startswith("flow-match: the model was not trained on straight paths")
     assert "zoo, flow-match, 5 steps, guidance 3: refused, flow-match" in capsys.readouterr().out
     assert {k: stage.metrics[k] for k in ("n", "cells", "refused")} == {"n": 4, "cells": 3, "refused": 1}
-    assert Image.open("plots/sweep.png").size[1] == 2 * 66 + 2
+    title_lines = 3
+    assert Image.open("plots/sweep.png").size[1] == 2 + title_lines * 14 + 2 * 66
     json.dumps(stage.metrics, allow_nan=False)
 
 
