@@ -7,7 +7,7 @@ import pytest
 
 from difflab.cli.experiments import experiments_table
 
-CELL = "minus_blip2_fid"
+CELL = "sd3_minus_blip2_fid"
 
 
 def git(*arguments):
@@ -18,7 +18,7 @@ def git(*arguments):
 def write(folder, rank, fid):
     (folder / "metrics").mkdir(exist_ok=True)
     (folder / "params.yaml").write_text(f"seed: 0\nfinetune:\n  lora: {{rank: {rank}}}\n")
-    (folder / "metrics" / "summary.json").write_text(json.dumps({CELL: fid, "seeds": 2}))
+    (folder / "metrics" / "summary.json").write_text(json.dumps({CELL: fid, "sd3_seeds": 2}))
 
 
 @pytest.fixture

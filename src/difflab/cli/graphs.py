@@ -28,7 +28,7 @@ another study; *x 6* is a stage of six cells. Names are those of `dvc repro <sta
 
 def page(pipeline: str = "dvc.yaml") -> str:
     """The text of docs/graphs.md: a diagram for each study, in the order of `TITLES`."""
-    stages = read_pipeline(pipeline)["stages"]
+    stages = read_pipeline(str(Path(pipeline).resolve()))["stages"]
     studies = {name: study_of(stage) for name, stage in stages.items()}
     unknown = sorted(set(studies.values()) - TITLES.keys())
     if unknown:

@@ -171,7 +171,7 @@ def changed(targets: Iterable[str], values: Mapping[str, Any] | None = None) -> 
 
 
 @contextlib.contextmanager
-def _parameters_parsed_once(values: Mapping[str, Any] | None) -> Generator[None]:
+def _parameters_parsed_once(values: Mapping[str, Any] | None = None) -> Generator[None]:
     """Let DVC parse a parameter file again only when it has changed, not for each stage: half of its time.
 
     With `values`, DVC finds these in params.yaml.
