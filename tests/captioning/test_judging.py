@@ -50,7 +50,7 @@ def test_an_image_of_several_titles_may_be_named_by_any():
 def test_recipes_name_neither():
     assert are_judged(TITLES)
     assert not are_judged(TITLES | {"e": ["Miso-Butter Roast Chicken"]})
-    with pytest.raises(DifflabError, match="the titles of e name no digit or no photograph"):
+    with pytest.raises(DifflabError, match="the titles of e name no class"):
         correct_captions({"e": "chicken"}, {"e": ["Miso-Butter Roast Chicken"]})
 
 
