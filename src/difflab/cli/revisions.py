@@ -22,7 +22,7 @@ def resolve(rev: str) -> str:
     if found.returncode == 0:
         return found.stdout.strip()
     raise DifflabError(
-        f"there is no revision or experiment '{rev}'{suggestion(rev, [WORKSPACE, *refs, *_branches()])}; "
+        f"there is no revision or experiment '{rev}'{suggestion(rev, ['HEAD', WORKSPACE, *refs, *_branches()])}; "
         "`difflab experiments` and `git branch` list names"
     )
 
