@@ -83,12 +83,7 @@ def ours(network: nn.Module, pixels: torch.Tensor, args: argparse.Namespace) -> 
     """`train_denoiser`, whose forward, backward and optimizer are timed too."""
     ids = [f"bench-{n:05d}" for n in range(len(pixels))]
     table = schedule.linear()
-    runtime = RuntimeParams(
-        num_threads=args.threads,
-        device=args.device,
-        dtype=args.dtype,
-        compile=args.compile,
-    )
+    runtime = RuntimeParams(num_threads=args.threads, device=args.device, dtype=args.dtype, compile=args.compile)
 
     def loop(steps: int) -> None:
         settings = ImageTrainingParams(
@@ -147,9 +142,7 @@ def plain(network: nn.Module, folder: Path, args: argparse.Namespace) -> Loop:
 
     accelerator = Accelerator(mixed_precision="bf16" if args.dtype == "bfloat16" else "no")
     scheduler = DDPMScheduler(num_train_timesteps=1000)
-    optimizer = torch.optim.AdamW(
-        network.parameters(), lr=1e-4, betas=(0.95, 0.999), weight_decay=1e-6, eps=1e-8
-    )
+    optimizer = torch.optim.AdamW(network.parameters(), lr=1e-4, betas=(0.95, 0.999), weight_decay=1e-6, eps=1e-8)
     loader = torch.utils.data.DataLoader(
         Files(folder), batch_size=args.batch_size, shuffle=True, num_workers=args.workers
     )
@@ -188,9 +181,7 @@ class Wrapped(nn.Module):
         self.network = network
         self.channels = self.out_dim = network.config.in_channels
 
-    def forward(
-        self, x: torch.Tensor, time: torch.Tensor, x_self_cond: torch.Tensor | None = None
-    ) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, time: torch.Tensor, x_self_cond: torch.Tensor | None = None) -> torch.Tensor:
         return self.network(x, time, return_dict=False)[0]
 
 
@@ -214,9 +205,7 @@ def trainer(network: nn.Module, folder: Path, args: argparse.Namespace, results:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--widths", type=int, nargs="+", default=[16, 32, 64], help="of the U-Net's levels")
     parser.add_argument("--attention", type=int, nargs="*", default=[], help="levels with attention")
@@ -227,9 +216,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=8192)
     parser.add_argument("--workers", type=int, default=0, help="of the plain loop; the example has 0")
     parser.add_argument("--dtype", choices=["float32", "bfloat16"], default="float32")
-    parser.add_argument(
-        "--contiguous", action="store_true", help="this loop in the memory layout of the others"
-    )
+    parser.add_argument("--contiguous", action="store_true", help="this loop in the memory layout of the others")
     parser.add_argument("--compile", action="store_true", help="this loop with torch.compile")
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
@@ -247,10 +234,7 @@ def main() -> None:
         write_images(folder, pixels)
         networks = {name: copy.deepcopy(network) for name in (OURS, PLAIN, TRAINER)}
         steps = {name: Steps(copied, watch, average) for name, copied in networks.items()}
-        loops = {
-            OURS: ours(networks[OURS], pixels, args),
-            PLAIN: plain(networks[PLAIN], folder, args),
-        }
+        loops = {OURS: ours(networks[OURS], pixels, args), PLAIN: plain(networks[PLAIN], folder, args)}
         if importlib.util.find_spec(PEER):
             loops[TRAINER] = trainer(networks[TRAINER], folder, args, Path(temporary) / "results")
         else:
@@ -269,11 +253,7 @@ def write_images(folder: Path, pixels: torch.Tensor) -> None:
 
 
 def measure(
-    loops: dict[str, Loop],
-    steps: dict[str, Steps],
-    args: argparse.Namespace,
-    watch: Stopwatch,
-    average: Stopwatch,
+    loops: dict[str, Loop], steps: dict[str, Steps], args: argparse.Namespace, watch: Stopwatch, average: Stopwatch
 ) -> dict[str, list[tuple[float, float, float]]]:
     """What `Steps.run` finds for each loop and round; another loop begins each round."""
     found: dict[str, list[tuple[float, float, float]]] = {name: [] for name in loops}

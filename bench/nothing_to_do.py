@@ -22,18 +22,14 @@ PROGRAMS = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", nargs="?", type=Path, default=Path())
     parser.add_argument("--runs", type=int, default=3)
     args = parser.parse_args()
     environment = {**os.environ, "DVC_NO_ANALYTICS": "1", "PYTHONPATH": str(args.folder.resolve() / "src")}
     print(f"{len(os.sched_getaffinity(0))} processors, load {os.getloadavg()[0]:.1f}")
     for name, arguments in PROGRAMS.items():
-        wall, processor = zip(
-            *(timed(arguments, args.folder, environment) for _ in range(args.runs)), strict=True
-        )
+        wall, processor = zip(*(timed(arguments, args.folder, environment) for _ in range(args.runs)), strict=True)
         print(f"{name}: {median(wall):.1f} s, of a processor {median(processor):.1f} s", flush=True)
 
 

@@ -21,17 +21,13 @@ from difflab.core.params.loading import read_pipeline  # noqa: E402
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--files", action="store_true", help="a row for each source file")
     wanted = parser.parse_args()
     listed, exact = costs()
     if wanted.files:
         for file, (seconds, stages) in sorted(listed.items(), key=lambda row: -row[1][0]):
-            print(
-                f"{seconds:7.0f} s  (exact {exact[file][0]:5.0f} s)  {file}: {', '.join(sorted(stages)) or '-'}"
-            )
+            print(f"{seconds:7.0f} s  (exact {exact[file][0]:5.0f} s)  {file}: {', '.join(sorted(stages)) or '-'}")
     means = [sum(seconds for seconds, _ in table.values()) / len(table) for table in (listed, exact)]
     print(
         f"mean over {len(listed)} files: {means[0]:.0f} s of stages run again, {means[1]:.0f} s by the exact closures, "

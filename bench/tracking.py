@@ -28,9 +28,7 @@ from difflab.training.params import DensityParams
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, default=120)
     parser.add_argument("--log-interval", type=int, default=20)
     parser.add_argument("--threads", type=int, default=2)

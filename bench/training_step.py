@@ -78,9 +78,7 @@ def setting(size: str, batch_size: int, steps: int) -> tuple[nn.Module, Examples
     side, tokens, joint, pooled, network = SIZES[size]
     ids = [f"hq-{n:05d}" for n in range(max(64, 2 * batch_size))]
     mean = rng.normal(rng.id_keys(ids), (16, side, side))
-    latents = LatentTable(
-        ids, [pack(mean, mean - 4, None, torch.bfloat16)], shift_factor=0.0, scaling_factor=1.0
-    )
+    latents = LatentTable(ids, [pack(mean, mean - 4, None, torch.bfloat16)], shift_factor=0.0, scaling_factor=1.0)
     rows = torch.arange(len(ids))[:, None] + 1
     examples = Examples(latents, Prompts(len(ids) + 1, tokens, joint, pooled), ids, rows)
     width = network["num_attention_heads"] * network["attention_head_dim"]
@@ -99,9 +97,7 @@ def setting(size: str, batch_size: int, steps: int) -> tuple[nn.Module, Examples
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", choices=SIZES, default="tiny")
     parser.add_argument("--steps", type=int, default=40)
     parser.add_argument("--warmup", type=int, default=5, help="first steps that do not count")
@@ -112,16 +108,9 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=4)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    runtime = RuntimeParams(
-        num_threads=args.threads,
-        device=args.device,
-        dtype=args.dtype,
-        compile=args.compile,
-    )
+    runtime = RuntimeParams(num_threads=args.threads, device=args.device, dtype=args.dtype, compile=args.compile)
     density = SigmaDensity(
-        DensityParams(
-            weighting_scheme="logit_normal", convention="diffusers", logit_std=1, mode_scale=1.29, shift=3
-        ),
+        DensityParams(weighting_scheme="logit_normal", convention="diffusers", logit_std=1, mode_scale=1.29, shift=3),
         0.0,
     )
     transformer, examples, settings = setting(args.size, args.batch_size, args.steps)

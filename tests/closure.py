@@ -79,9 +79,7 @@ def libraries(script: Path) -> set[str]:
         if name.endswith(".py"):
             tree = ast.parse((ROOT / name).read_text())
             nodes = tree.body if name.startswith("src/difflab/core/") else _outside_type_checking(tree)
-            found |= {
-                library for node in nodes for root in _roots(node) for library in LIBRARIES.get(root, [])
-            }
+            found |= {library for node in nodes for root in _roots(node) for library in LIBRARIES.get(root, [])}
     return found
 
 
@@ -94,22 +92,13 @@ def _roots(node: ast.AST) -> list[str]:
 
 def exempt(file: Path) -> bool:
     """Whether an edit of the file can change no result."""
-    return (
-        relative(file).startswith(EXEMPT)
-        or "params" in file.relative_to(ROOT).parts
-        or file.name == "params.py"
-    )
+    return relative(file).startswith(EXEMPT) or "params" in file.relative_to(ROOT).parts or file.name == "params.py"
 
 
 def suggestion(files: set[str], whole: Collection[str] = ()) -> list[str]:
     """The closure as dvc.yaml lists it: folders of which every file is needed or that are taken whole, else files."""
     result = set(files)
-    folders = {str(parent) for file in files for parent in Path(file).parents} - {
-        ".",
-        "src",
-        "src/difflab",
-        "stages",
-    }
+    folders = {str(parent) for file in files for parent in Path(file).parents} - {".", "src", "src/difflab", "stages"}
     for folder in sorted(folders, key=len):
         own = code_files(folder)
         if (len(own) > 1 and own <= files) or folder in whole:
@@ -121,11 +110,7 @@ def suggestion(files: set[str], whole: Collection[str] = ()) -> list[str]:
 def code_files(path: str) -> set[str]:
     """The files with code behind a dependency of dvc.yaml, a file or a folder."""
     place = ROOT / path
-    return {
-        relative(f)
-        for f in ([place] if place.is_file() else place.rglob("*"))
-        if _is_code(f) and not exempt(f)
-    }
+    return {relative(f) for f in ([place] if place.is_file() else place.rglob("*")) if _is_code(f) and not exempt(f)}
 
 
 @cache

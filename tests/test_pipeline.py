@@ -22,9 +22,7 @@ from difflab.ddpm.settings import DATASETS, SETTINGS
 
 STAGES = read_pipeline(str(ROOT / "dvc.yaml"))["stages"]
 MAX_FILES = 100
-REPORT = {
-    "reports/report.md": {"cache": False}
-}  # read on the web; its stage is too short to miss the run cache
+REPORT = {"reports/report.md": {"cache": False}}  # read on the web; its stage is too short to miss the run cache
 
 
 def script_of(stage: str) -> Path:
@@ -34,9 +32,7 @@ def script_of(stage: str) -> Path:
 @pytest.mark.parametrize("stage", STAGES)
 def test_the_command_runs_the_script_of_that_name(stage):
     words = STAGES[stage]["cmd"].split()
-    assert words[:2] == ["python", "-m"], (
-        "commands start with `python -m`, so that snapshots run their own code"
-    )
+    assert words[:2] == ["python", "-m"], "commands start with `python -m`, so that snapshots run their own code"
     assert script_of(stage).is_file()
     named = script_of(stage).stem
     assert named == stage or words[3:5] == ["--as", stage]
@@ -91,9 +87,7 @@ def test_declared_parameters_are_those_that_the_script_reads(stage):
     undeclared = {r for r in read if not any(_within(r, d) or _within(d, r) for d in declared)}
     unread = {d for d in declared if not any(_within(r, d) or _within(d, r) for r in read)} - {"runtime"}
     assert not undeclared | unread, f"{stage}: declare {undeclared}, remove {unread}"
-    assert declared == set(input_fields(inputs_of(script_of(stage)))), (
-        f"dvc.yaml and the Inputs of {stage} differ"
-    )
+    assert declared == set(input_fields(inputs_of(script_of(stage)))), f"dvc.yaml and the Inputs of {stage} differ"
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -102,11 +96,8 @@ def test_what_groups_share_is_declared_with_them(stage):
     families = {
         path
         for group in groups
-        for path in map(
-            ".".join, itertools.accumulate(([part] for part in group.split(".")[:-1]), list.__add__)
-        )
-        if isinstance(family := _at(path), Family)
-        and group.split(".")[path.count(".") + 1] not in _values(family)
+        for path in map(".".join, itertools.accumulate(([part] for part in group.split(".")[:-1]), list.__add__))
+        if isinstance(family := _at(path), Family) and group.split(".")[path.count(".") + 1] not in _values(family)
     }
     common = {g.removesuffix(".common") for g in groups if g.endswith(".common")}
     assert common == families
@@ -131,9 +122,7 @@ def inputs_of(script: Path) -> type:
     tree = ast.parse(script.read_text())
     (main,) = [n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name == "main"]
     name = main.args.args[0].annotation.slice.id
-    (module,) = [
-        n.module for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) if name in {a.name for a in n.names}
-    ]
+    (module,) = [n.module for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) if name in {a.name for a in n.names}]
     return getattr(importlib.import_module(module), name)
 
 
@@ -153,11 +142,7 @@ def input_fields(inputs: type, prefix: str = "") -> Iterator[str]:
 
 def test_every_parameter_is_read():
     """By its name in code outside the parameter models; in a group that no stage declares, behind the group's name."""
-    code = [
-        f
-        for f in [*modules(), *ROOT.glob("stages/**/*.py")]
-        if "params" not in f.relative_to(ROOT).as_posix()
-    ]
+    code = [f for f in [*modules(), *ROOT.glob("stages/**/*.py")] if "params" not in f.relative_to(ROOT).as_posix()]
     trees = [ast.parse(file.read_text()) for file in code if file.name != "study.py"]
     nodes = [node for tree in trees for node in ast.walk(tree)]
     names = {node.attr for node in nodes if isinstance(node, ast.Attribute)}

@@ -15,12 +15,7 @@ from difflab.ddpm.params.series import DdpmParams, DdpmSampleParams
 from difflab.images.params import BalanceParams, DataParams, PrepareParams, SplitParams
 from difflab.images.set_params import ImagesParams
 from difflab.miniature.params.image_models import ZooDiffusionParams, ZooTransformerParams, ZooVaeParams
-from difflab.miniature.params.text_models import (
-    ZooGemmaParams,
-    ZooLanguageParams,
-    ZooLlamaParams,
-    ZooTextParams,
-)
+from difflab.miniature.params.text_models import ZooGemmaParams, ZooLanguageParams, ZooLlamaParams, ZooTextParams
 from difflab.miniature.params.vision_models import ZooBlip2Params, ZooInstructParams, ZooVisionEncoderParams
 from difflab.report.params import ReportParams
 from difflab.sd3.params.cache import CacheParams
@@ -92,9 +87,7 @@ class Params(Group):
         for name in ("generate", "guidance_curve", "step_curve"):
             count = getattr(self, name).num_images
             if count is not None and count < self.score.min_images:
-                raise ValueError(
-                    f"{name}.num_images is {count}, below score.min_images {self.score.min_images}"
-                )
+                raise ValueError(f"{name}.num_images is {count}, below score.min_images {self.score.min_images}")
         return self
 
     @model_validator(mode="after")

@@ -58,9 +58,7 @@ def main(stage: Stage[CaptionerInputs], *, data: str, seed: str) -> None:
         "distinct_captions": len(set(captions)),
     }
     stage.write_metrics(f"metrics/captioner/{cell}.json", metrics)
-    stage.done(
-        f"wrote {folder}, validation loss {best['val_loss']:.4f}, the lowest, after step {best['step']}"
-    )
+    stage.done(f"wrote {folder}, validation loss {best['val_loss']:.4f}, the lowest, after step {best['step']}")
 
 
 def titled(captioner: Captioner, mixed: MixedSet, rows: pd.DataFrame) -> TitledFeatures:

@@ -21,9 +21,7 @@ def main(stage: Stage[CaptionerInstructInputs]) -> None:
     captioner = load_instruct_captioner(folder, resolve_device(runtime.device), resolve_dtype(runtime.dtype))
     lengths = {"batch_size": settings.batch_size, "max_new_tokens": settings.max_new_tokens}
     captions = [
-        caption
-        for images in mixed.images(test)
-        for caption in captioner(images, settings.instruction, **lengths)
+        caption for images in mixed.images(test) for caption in captioner(images, settings.instruction, **lengths)
     ]
     table = {"id": test["id"], "variant": VARIANT, "caption": captions, "source_sha256": mixed.sha256(test)}
     write_captions(OUTPUT, pd.DataFrame(table))

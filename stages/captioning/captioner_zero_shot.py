@@ -19,9 +19,7 @@ def main(stage: Stage[CaptionerZeroShotInputs]) -> None:
     test = mixed.part("test")
     bases = load_bases(resolve_device(runtime.device), resolve_dtype(runtime.dtype))
     captioner = bases.captioner(params, rng.key(stage.params.seed, "captioner", 0))
-    captions = [
-        caption for images in mixed.images(test) for caption in captioner.captions_of(images, params.decoding)
-    ]
+    captions = [caption for images in mixed.images(test) for caption in captioner.captions_of(images, params.decoding)]
     table = {"id": test["id"], "variant": VARIANT, "caption": captions, "source_sha256": mixed.sha256(test)}
     write_captions(OUTPUT, pd.DataFrame(table))
     stage.done(f"wrote {OUTPUT}, {len(captions)} captions, {len(set(captions))} distinct")

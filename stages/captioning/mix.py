@@ -54,16 +54,12 @@ def main(stage: Stage[MixInputs]) -> None:
     stage.write_metrics("metrics/mix.json", metrics)
     for line in excluded.lines():
         print(line)
-    print(
-        f"test rows with a row of their group in train or val: {metrics['leaks']} of {metrics['test_original']}"
-    )
+    print(f"test rows with a row of their group in train or val: {metrics['leaks']} of {metrics['test_original']}")
     print(
         "  with variations made before a split row by row, as published: "
         f"{metrics['leaks_reference_order']} of {metrics['test_reference_order']}"
     )
-    stage.done(
-        f"wrote {OUTPUT}, {len(mixed):,} rows of {metrics['groups']:,} groups, {metrics['leaks']} leaks"
-    )
+    stage.done(f"wrote {OUTPUT}, {len(mixed):,} rows of {metrics['groups']:,} groups, {metrics['leaks']} leaks")
 
 
 if __name__ == "__main__":

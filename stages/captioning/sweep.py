@@ -60,9 +60,7 @@ def main(stage: Stage[SweepInputs]) -> None:
     shown = sweep_cells.sheet_rows(pictures, settings.shown)
     write_bytes(GRID, png_bytes(rows_sheet(shown, titles=prompts[: settings.shown])))
     stage.write_metrics(METRICS, metrics)
-    stage.done(
-        f"wrote {TABLE} and {GRID}, {len(cells)} cells of {len(ids)} images, {metrics['refused']} refused"
-    )
+    stage.done(f"wrote {TABLE} and {GRID}, {len(cells)} cells of {len(ids)} images, {metrics['refused']} refused")
 
 
 def load_judge(clip, device: str, seed: int) -> SweepJudge:

@@ -29,9 +29,7 @@ def main(stage: Stage[SynthesizeInputs]) -> None:
     settings, runtime, seed = stage.params.synthesize, stage.params.runtime, stage.params.seed
     titles = read_variations(SOURCE)
     prompts = {id: title + settings.positive for id, title in titles.items()}
-    options = Options(
-        settings.scheduler, settings.num_inference_steps, settings.guidance_scale, settings.negative
-    )
+    options = Options(settings.scheduler, settings.num_inference_steps, settings.guidance_scale, settings.negative)
     pipeline = load_pipeline(resolve(MODEL), resolve_device(runtime.device), resolve_dtype(runtime.dtype))
     sampler = PromptedSampler(pipeline, distilled=False, seed=seed, batch_size=settings.batch_size)
 

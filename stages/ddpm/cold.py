@@ -56,16 +56,9 @@ def main(stage: Stage[ColdInputs], *, degradation: str) -> None:
             [restorer(x.to(device), x.new_full((len(x),), 0.5).to(device)).cpu() for x in half.split(128)]
         )
     full = degrade(clean, torch.ones(len(clean)))
-    walked = torch.cat(
-        [restore(restorer, degrade, x.to(device), params.levels).cpu() for x in full.split(128)]
-    )
+    walked = torch.cat([restore(restorer, degrade, x.to(device), params.levels).cpu() for x in full.split(128)])
     metrics: dict[str, float] = {"n": len(test)}
-    for name, images in (
-        ("degraded", half),
-        ("restored", at_half),
-        ("fully_degraded", full),
-        ("walked_back", walked),
-    ):
+    for name, images in (("degraded", half), ("restored", at_half), ("fully_degraded", full), ("walked_back", walked)):
         metrics |= compare(on_unit(clean), on_unit(images)).metrics(name)
     stage.write_metrics(f"metrics/cold/{degradation}.json", metrics)
     with atomic_path(f"plots/cold/{degradation}.png") as temporary:

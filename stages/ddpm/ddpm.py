@@ -39,9 +39,7 @@ def main(stage: Stage[DdpmInputs], *, setting: str) -> None:
         classes=classes,
         seed=stage.params.seed,
     )
-    denoiser = Denoiser(
-        network, schedule.make(params.schedule), params.objective.prediction, params.unet.patch_size
-    )
+    denoiser = Denoiser(network, schedule.make(params.schedule), params.objective.prediction, params.unet.patch_size)
 
     def image_set(split: Split, count: int | None = None) -> TrainingImages:
         conditions = setting_networks.conditions(setting, network, split.labels[:count], classes)
@@ -65,9 +63,7 @@ def main(stage: Stage[DdpmInputs], *, setting: str) -> None:
     folder = Path("models/ddpm") / setting
     with atomic_path(folder) as temporary:
         temporary.mkdir()
-        save_denoiser(
-            temporary, denoiser, params.schedule, shape=list(train.pixels.shape[1:]), classes=classes
-        )
+        save_denoiser(temporary, denoiser, params.schedule, shape=list(train.pixels.shape[1:]), classes=classes)
         if setting == "latent":  # the folder is then all that sampling needs
             shutil.copytree(VAE / "vae", temporary / "vae")
     write_csv(f"plots/ddpm/{setting}.csv", pd.DataFrame(rows))

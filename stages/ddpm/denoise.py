@@ -76,9 +76,7 @@ def main(stage: Stage[DenoiseInputs], *, version: str) -> None:
 
 
 @torch.no_grad()
-def validation_psnr(
-    denoiser: Denoiser, clean: torch.Tensor, noisy: torch.Tensor, sigma: torch.Tensor
-) -> float:
+def validation_psnr(denoiser: Denoiser, clean: torch.Tensor, noisy: torch.Tensor, sigma: torch.Tensor) -> float:
     """Mean PSNR in dB of test images [n, C, H, W] in [-1, 1], clipped to that range."""
     device = next(denoiser.parameters()).device
     batches = zip(clean.split(256), noisy.split(256), sigma.split(256), strict=True)

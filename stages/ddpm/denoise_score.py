@@ -40,9 +40,7 @@ def main(stage: Stage[DenoiseScoreInputs]) -> None:
         tuning_ids = store.split("train")[:TUNING_IMAGES]
         tuning = train[:TUNING_IMAGES]
         methods = classical.tuned(
-            tuning,
-            denoisers.add_noise(tuning, tuning_ids, params.sigma, stage.params.seed, clipped),
-            params.sigma,
+            tuning, denoisers.add_noise(tuning, tuning_ids, params.sigma, stage.params.seed, clipped), params.sigma
         )
         methods = {"linear": linear, **methods}
         methods |= {v: n for v, n in networks.items() if v == "v2" or clipped == params.clipped}
@@ -56,9 +54,7 @@ def main(stage: Stage[DenoiseScoreInputs]) -> None:
             qualities[name] = restoration.compare(test, restored)
             if clipped == params.clipped:
                 shown[name] = restored[:SHOWN]
-        rows += [
-            {"noise": noise, "method": name, "n": len(ids), **q.metrics("")} for name, q in qualities.items()
-        ]
+        rows += [{"noise": noise, "method": name, "n": len(ids), **q.metrics("")} for name, q in qualities.items()]
 
     table = pd.DataFrame(rows).rename(columns=lambda name: name.removeprefix("_"))
     write_csv("plots/denoise_score.csv", table.assign(sigma=params.sigma, rule=restoration.SETTINGS))
@@ -66,9 +62,7 @@ def main(stage: Stage[DenoiseScoreInputs]) -> None:
     write_bytes("plots/grids/denoise.png", png_bytes(rows_sheet(sheet)))
     metrics = {"n": len(ids), "sigma": params.sigma}
     for row in table.to_dict("records"):
-        metrics |= {
-            f"{row['method']}_{row['noise']}_{k}": row[k] for k in ("psnr", "psnr_ci95", "ssim", "ssim_ci95")
-        }
+        metrics |= {f"{row['method']}_{row['noise']}_{k}": row[k] for k in ("psnr", "psnr_ci95", "ssim", "ssim_ci95")}
     stage.write_metrics("metrics/denoise_score.json", metrics)
     trained = "clipped" if params.clipped else "unclipped"
     stage.done(

@@ -45,9 +45,7 @@ def main(stage: Stage[MemorisationInputs]) -> None:
     titles = ["sample", "training"] * params.pairs
     write_bytes("plots/memorisation.png", png_bytes(rows_sheet(rows, titles=titles)))
     stage.write_metrics("metrics/memorisation.json", metrics)
-    shares = ", ".join(
-        f"{setting} {metrics[f'{setting}_memorised_share']:.0%}" for setting in params.settings
-    )
+    shares = ", ".join(f"{setting} {metrics[f'{setting}_memorised_share']:.0%}" for setting in params.settings)
     stage.done(f"wrote metrics/memorisation.json; memorised samples: {shares}")
 
 

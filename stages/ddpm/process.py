@@ -79,12 +79,7 @@ def estimates(stage: Stage[ProcessInputs], sampler: SeriesSampler) -> list[tuple
     """Sigma and the estimates of the final images, around the means of their classes, on the way of samples."""
     params = stage.params.process
     settings = stage.params.ddpm_sample[FOLLOWED].model_copy(
-        update={
-            "sampler": "ddim",
-            "eta": 0.0,
-            "guidance_scale": 1.0,
-            "num_inference_steps": params.num_inference_steps,
-        }
+        update={"sampler": "ddim", "eta": 0.0, "guidance_scale": 1.0, "num_inference_steps": params.num_inference_steps}
     )
     ids = [f"process-{n:05d}" for n in range(params.num_images)]
     wanted = sampler.wanted(len(ids))
@@ -102,9 +97,7 @@ def estimates(stage: Stage[ProcessInputs], sampler: SeriesSampler) -> list[tuple
     return found
 
 
-def attention(
-    stage: Stage[ProcessInputs], sampler: SeriesSampler
-) -> tuple[list[str], np.ndarray, torch.Tensor]:
+def attention(stage: Stage[ProcessInputs], sampler: SeriesSampler) -> tuple[list[str], np.ndarray, torch.Tensor]:
     """Prompts, their images, and the maps of their words."""
     prompts = stage.params.process.words
     settings = stage.params.ddpm_sample[PROMPTED]

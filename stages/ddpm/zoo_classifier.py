@@ -41,9 +41,7 @@ def main(stage: Stage[ZooClassifierInputs], *, dataset: str) -> None:
     else:
         path = data_root(stage.params.data.data_root) / params.weights
         if not path.is_file():
-            raise DifflabError(
-                f"{path} is missing: put the weights there, or set zoo.classifier.{dataset}.weights"
-            )
+            raise DifflabError(f"{path} is missing: put the weights there, or set zoo.classifier.{dataset}.weights")
         network = classifier.load_weights(path, classes).to(device)
     network.eval()
     folder = Path("models/zoo/classifier") / dataset

@@ -30,9 +30,7 @@ def main(stage: Stage[ZooBlip2Inputs]) -> None:
     loss = small_blip2.batch_loss(model, processor, training_digits(split, seed), seed, settings)
     fit(model, loss, settings.training, scratch=stage.scratch(), log=stage.run.log_metrics, what="blip2")
     model.eval()
-    metrics = small_blip2.held_out_accuracy(
-        model, processor, held_out_digits(split, seed), seed, HELD_OUT_PICTURES
-    )
+    metrics = small_blip2.held_out_accuracy(model, processor, held_out_digits(split, seed), seed, HELD_OUT_PICTURES)
     with atomic_path(FOLDER) as folder:
         small_blip2.save(folder, model, processor)
     stage.write_metrics(METRICS, {"trained": 1, **metrics})

@@ -25,9 +25,7 @@ def main(stage: Stage[ZooDiffusionInputs]) -> None:
     from difflab.training.supervised import fit
 
     def log(part: str) -> Callable[..., None]:
-        return lambda values, step: stage.run.log_metrics(
-            {f"{part}_{k}": v for k, v in values.items()}, step=step
-        )
+        return lambda values, step: stage.run.log_metrics({f"{part}_{k}": v for k, v in values.items()}, step=step)
 
     seed, device = stage.params.seed, resolve_device(stage.params.runtime.device)
     vae, tokenizer = load_vae(resolve("models/zoo/vae"), device), clip_tokenizer(params.max_length)

@@ -39,9 +39,7 @@ def main(stage: Stage[ZooGemmaInputs]) -> None:
         tokenizer.save_pretrained(temporary)
     scores = evaluate(FOLDER, params.evaluated, seed, device)
     stage.write_metrics(METRICS, {"train_loss": rows[-1]["train_loss"], **scores})
-    stage.done(
-        f"wrote {FOLDER}, {scores['accepted']:.1%} of its answers on held-out pictures are three titles"
-    )
+    stage.done(f"wrote {FOLDER}, {scores['accepted']:.1%} of its answers on held-out pictures are three titles")
 
 
 def evaluate(folder: Path, count: int, seed: int, device: torch.device) -> dict[str, float | int]:

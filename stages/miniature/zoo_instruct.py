@@ -35,9 +35,7 @@ def main(stage: Stage[ZooInstructInputs]) -> None:
     digits = np.intersect1d(training_digits(split, seed), untitled_digits(seed))
     loss = small_llava.batch_loss(model, processor, digits, seed, settings)
     fit(model, loss, settings.training, scratch=stage.scratch(), log=stage.run.log_metrics, what="instruct")
-    metrics = small_llava.held_out_accuracy(
-        model, processor, held_out_digits(split, seed), seed, HELD_OUT_PICTURES
-    )
+    metrics = small_llava.held_out_accuracy(model, processor, held_out_digits(split, seed), seed, HELD_OUT_PICTURES)
     with atomic_path(FOLDER) as folder:
         small_llava.save(folder, model, processor)
     stage.write_metrics(METRICS, {"trained": 1, **metrics})

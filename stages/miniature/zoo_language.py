@@ -33,9 +33,7 @@ def main(stage: Stage[ZooLanguageInputs]) -> None:
         tokenizer.save_pretrained(temporary)
     scores = small_language.evaluate(FOLDER, params, seed, device)
     stage.write_metrics(METRICS, {"train_loss": rows[-1]["train_loss"], **scores})
-    stage.done(
-        f"wrote {FOLDER}; {scores['faithful']:.1%} of its titles say what the keywords before them say"
-    )
+    stage.done(f"wrote {FOLDER}; {scores['faithful']:.1%} of its titles say what the keywords before them say")
 
 
 if __name__ == "__main__":

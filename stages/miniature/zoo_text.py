@@ -26,9 +26,7 @@ def main(stage: Stage[ZooTextInputs]) -> None:
     sides = contrast.build(models.clips, vision_encoder.dim, seed)
 
     def draw(digits, count: int, purpose: str) -> contrast.Pairs:
-        return contrast.draw_pairs(
-            vision_encoder, models.clip_tokenizer, digits, count, seed, f"zoo text {purpose}"
-        )
+        return contrast.draw_pairs(vision_encoder, models.clip_tokenizer, digits, count, seed, f"zoo text {purpose}")
 
     pairs = draw(training_digits(split, seed), params.num_images, "training")
     loss = contrast.batch_loss(sides, pairs, settings.batch_size, seed)

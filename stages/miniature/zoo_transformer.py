@@ -101,8 +101,7 @@ def picture_examples(stage: Stage[ZooTransformerInputs]) -> tuple[Examples, Exam
     )
     prompts = PromptTable(scratch / "prompts")
     rows = [
-        torch.stack([prompts.rows(part.ids, variant) for variant in base_pictures.VARIANTS], dim=1)
-        for part in parts
+        torch.stack([prompts.rows(part.ids, variant) for variant in base_pictures.VARIANTS], dim=1) for part in parts
     ]
     train, held_out = (Examples(latents, prompts, part.ids, r) for part, r in zip(parts, rows, strict=True))
     return train, held_out

@@ -23,9 +23,7 @@ def main(stage: Stage[ZooVisionEncoderInputs]) -> None:
     from difflab.training.supervised import fit
 
     seed, split = stage.params.seed, stage.params.split
-    vision_encoder = small_vision_encoder.build(settings, seed).to(
-        resolve_device(stage.params.runtime.device)
-    )
+    vision_encoder = small_vision_encoder.build(settings, seed).to(resolve_device(stage.params.runtime.device))
     loss = small_vision_encoder.batch_loss(vision_encoder, training_digits(split, seed), seed, settings)
     fit(
         vision_encoder,

@@ -43,9 +43,7 @@ def main(stage: Stage[CaptionBlip2Inputs]) -> None:
         for start in range(0, len(ids), settings.batch_size):
             batch = ids[start : start + settings.batch_size]
             captions += captioner(read(batch), batch, settings, seed)
-        write_parquet(
-            path, short_captions.captions_frame(ids, captions, [store_of[i].sha256(i) for i in ids])
-        )
+        write_parquet(path, short_captions.captions_frame(ids, captions, [store_of[i].sha256(i) for i in ids]))
 
     ids = [id for store in stores for id in store.ids]
     chunk_size = settings.batch_size * BATCHES_PER_CHUNK
@@ -62,9 +60,7 @@ def main(stage: Stage[CaptionBlip2Inputs]) -> None:
     metrics = short_captions.metrics(captions, attributes, splits, settings.long_caption)
     stage.write_metrics(METRICS, metrics)
     named = {key: value for key, value in metrics.items() if key.endswith("_accuracy_held_out")}
-    shares = [
-        f", {value:.1%} of held-out images with the {key.split('_')[0]} named" for key, value in named.items()
-    ]
+    shares = [f", {value:.1%} of held-out images with the {key.split('_')[0]} named" for key, value in named.items()]
     stage.done(f"wrote {OUTPUT}, {metrics['n']} captions, {metrics['n_unique']} distinct{''.join(shares)}")
 
 

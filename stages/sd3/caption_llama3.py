@@ -24,13 +24,10 @@ def main(stage: Stage[CaptionLlama3Inputs]) -> None:
     settings, runtime, seed = stage.params.caption.llama3, stage.params.runtime, stage.params.seed
     short = read_captions("data/captions/blip2.parquet", "blip2")["caption"].to_dict()
     stores = [ImageStore("data/celeba_hq"), ImageStore("data/celeba")]
-    attributes = {
-        i: row for store in stores for i, row in store.attributes.to_dict("index").items() if i in short
-    }
+    attributes = {i: row for store in stores for i, row in store.attributes.to_dict("index").items() if i in short}
     data_set = data_set_of(stores[0].attributes.columns)
     requests = {
-        i: Request(i, short[i], tuple(data_set.sentences(row, settings.subjective)))
-        for i, row in attributes.items()
+        i: Request(i, short[i], tuple(data_set.sentences(row, settings.subjective))) for i, row in attributes.items()
     }
     rewriter = None
 
@@ -43,9 +40,7 @@ def main(stage: Stage[CaptionLlama3Inputs]) -> None:
         write_parquet(path, answers_frame(chunk, rewriter.rewrite(chunk, settings, seed)))
 
     chunk_size, scratch = settings.batch_size * BATCHES_PER_CHUNK, stage.scratch()
-    paths = process_chunks(
-        list(requests), chunk_size, scratch, rewrite_chunk, what="captions", suffix=".parquet"
-    )
+    paths = process_chunks(list(requests), chunk_size, scratch, rewrite_chunk, what="captions", suffix=".parquet")
     if paths is None:
         return
     frame = pd.concat([pd.read_parquet(path) for path in paths], ignore_index=True)

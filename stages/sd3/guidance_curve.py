@@ -31,11 +31,7 @@ def main(stage: Stage[GuidanceCurveInputs]) -> None:
     write_csv("plots/guidance_curve.csv", table)
     plot_curve("plots/guidance_curve.png", table, "guidance_scale", "guidance scale")
     best = table.loc[table["fid"].idxmin()]
-    metrics = {
-        "n": len(ids),
-        "best_guidance_scale": float(best["guidance_scale"]),
-        "best_fid": float(best["fid"]),
-    }
+    metrics = {"n": len(ids), "best_guidance_scale": float(best["guidance_scale"]), "best_fid": float(best["fid"])}
     stage.write_metrics("metrics/guidance_curve.json", metrics)
     stage.done(f"wrote plots/guidance_curve.csv, least FID {best['fid']:.4g} at {best['guidance_scale']:g}")
 

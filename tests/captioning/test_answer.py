@@ -23,9 +23,7 @@ def metrics(scores):
 
 def test_the_share_is_that_of_synthetic_rows_in_the_training_split():
     rows = pd.DataFrame(
-        [("train", "original")] * 2
-        + [("train", "synthetic")] * 6
-        + [("val", "synthetic"), ("test", "original")],
+        [("train", "original")] * 2 + [("train", "synthetic")] * 6 + [("val", "synthetic"), ("test", "original")],
         columns=["split", "source"],
     )
     assert answer.shares(rows) == {"original": 0.0, "mixed": 0.75, "synthetic": 1.0}
@@ -86,9 +84,7 @@ def test_the_interval_decides_the_verdict(low, high, word):
 def test_the_sentences_say_what_the_intervals_say(metrics):
     known = {"original_both_correct": 0.83}
     for data, values in (("mixed", (0.3104, -0.02, 0.64)), ("synthetic", (-1.5, -2, -1))):
-        known |= zip(
-            (f"{data}_cider_d_difference{end}" for end in ("", "_low", "_high")), values, strict=True
-        )
+        known |= zip((f"{data}_cider_d_difference{end}" for end in ("", "_low", "_high")), values, strict=True)
     assert answer.sentences(metrics | known) == [
         "**Synthetic data beside the originals** (75 % of the training set) changes CIDEr-D by +0.310 (95 % interval "
         "−0.020 to +0.640, 5 seeds, 40 test images): **not clear**. "

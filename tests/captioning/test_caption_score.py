@@ -33,13 +33,7 @@ def titles_of(number: int) -> tuple[str, ...]:
 def make_workspace(recipes: bool = False) -> None:
     """The mixed rows and the captions of every captioner, in the working directory."""
     rows = [
-        {
-            "id": i,
-            "source": "original",
-            "group": i,
-            "split": "test",
-            "titles": list(titles_of(n)[: 1 + n % 3]),
-        }
+        {"id": i, "source": "original", "group": i, "split": "test", "titles": list(titles_of(n)[: 1 + n % 3])}
         for n, i in enumerate(TEST)
     ]
     rows += [
@@ -54,9 +48,7 @@ def make_workspace(recipes: bool = False) -> None:
             name = data if data in UNTRAINED else f"{data}-{seed}"
             draw = rng.numpy_rng(0, "right", name).random(len(TEST))
             captions = [titles_of(n if draw[n] < RIGHT[data] else n + 1)[3] for n in range(len(TEST))]
-            frame = pd.DataFrame(
-                {"id": TEST, "variant": "captioner", "caption": captions, "source_sha256": "0"}
-            )
+            frame = pd.DataFrame({"id": TEST, "variant": "captioner", "caption": captions, "source_sha256": "0"})
             write_captions(f"data/captions/captioner/{name}.parquet", frame)
 
 
@@ -97,15 +89,7 @@ def test_the_stage_scores_every_captioner_and_answers(main, capsys):
     )
     table = pd.read_csv("plots/captioner/scores.csv")
     assert table.data.value_counts().to_dict() == dict.fromkeys(DATA, 5) | dict.fromkeys(UNTRAINED, 1)
-    assert {
-        "share",
-        "seed",
-        "bleu_1",
-        "bleu_2_corpus",
-        "meteor_exact_stem",
-        "cider_d",
-        "both_correct",
-    } <= set(table)
+    assert {"share", "seed", "bleu_1", "bleu_2_corpus", "meteor_exact_stem", "cider_d", "both_correct"} <= set(table)
     scored = read_parquet("data/caption_scores.parquet")
     assert len(scored) == 17 * 24
     mean = scored[(scored.data == "mixed") & (scored.seed == 3)].cider_d.mean()
@@ -137,9 +121,7 @@ def test_captions_of_other_images_are_refused(main):
     path = "data/captions/captioner/mixed-3.parquet"
     frame = read_parquet(path)
     write_captions(path, frame[frame.id != TEST[5]])
-    with pytest.raises(
-        DifflabError, match=f"captioner/mixed-3.parquet: 1 images have no caption, first {TEST[5]}"
-    ):
+    with pytest.raises(DifflabError, match=f"captioner/mixed-3.parquet: 1 images have no caption, first {TEST[5]}"):
         main(StageDouble())
 
 

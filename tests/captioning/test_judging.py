@@ -41,8 +41,7 @@ def test_an_empty_caption_is_wrong():
 def test_an_image_of_several_titles_may_be_named_by_any():
     merged = {"a": ["Handwritten Nine over a Cat", "Four over a Cat"]}
     right = {
-        w: correct_captions({"a": f"a {w} on a cat"}, merged)["digit_correct"].item()
-        for w in ("nine", "four", "six")
+        w: correct_captions({"a": f"a {w} on a cat"}, merged)["digit_correct"].item() for w in ("nine", "four", "six")
     }
     assert right == {"nine": 1, "four": 1, "six": 0}
 

@@ -36,13 +36,7 @@ def picture(digit: int, photo: str) -> np.ndarray:
 
 
 def test_shares_are_of_the_titles_that_name():
-    images = [
-        picture(3, "Coffee"),
-        picture(9, "Cat"),
-        picture(0, "Cat"),
-        picture(5, "Cat"),
-        picture(0, "Coins"),
-    ]
+    images = [picture(3, "Coffee"), picture(9, "Cat"), picture(0, "Cat"), picture(5, "Cat"), picture(0, "Coins")]
     values = title_accuracy(images, TITLES, Extractor())
     assert values == {
         "digit_accuracy": pytest.approx(2 / 3),

@@ -38,9 +38,7 @@ def test_no_titles_have_no_outcomes():
 
 def test_tables_and_metrics_of_a_worked_example():
     outcomes = [
-        Outcome(
-            "a", "Three over Coffee", ("A Three on Coffee", "Coffee and Three", "A Four on Coffee"), "", 1
-        ),
+        Outcome("a", "Three over Coffee", ("A Three on Coffee", "Coffee and Three", "A Four on Coffee"), "", 1),
         Outcome("b", "Two over a Cat", Reason.FEW, "1. Two\nwith, a comma", 4),
         Outcome("c", "Lemon Cake", ("Lemon Pie", "Cake with Lemon", "Sour Tart"), "", 2),
     ]
@@ -84,12 +82,7 @@ def workspace(tmp_path_factory):
     )  # fmt: skip
     params = ZooGemmaParams(hub=None, hidden_size=32, num_hidden_layers=1, evaluated=1, training=training)
     model, tokenizer = small_gemma.build(params, seed=0)
-    fit(
-        model,
-        lambda s: small_gemma.batch_loss(model, tokenizer, params, 0, s),
-        training,
-        scratch=folder / "fit",
-    )
+    fit(model, lambda s: small_gemma.batch_loss(model, tokenizer, params, 0, s), training, scratch=folder / "fit")
     model.save_pretrained(folder / "models/zoo/gemma")
     tokenizer.save_pretrained(folder / "models/zoo/gemma")
     rows = [

@@ -133,7 +133,5 @@ def test_the_command_prints_a_line_for_each_picture(work, root, monkeypatch):
 
 
 def test_nothing_heavy_is_imported_before_it_is_needed():
-    script = (
-        "import sys, difflab.cli.caption; print([m for m in ('torch', 'peft', 'PIL') if m in sys.modules])"
-    )
+    script = "import sys, difflab.cli.caption; print([m for m in ('torch', 'peft', 'PIL') if m in sys.modules])"
     assert subprocess.check_output([sys.executable, "-c", script], text=True) == "[]\n"

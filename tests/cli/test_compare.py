@@ -87,9 +87,7 @@ def test_the_page_names_what_changed_and_shows_each_difference():
 
 
 def test_scores_of_stages_that_ran_with_other_parameters_are_marked():
-    lock = {
-        "stages": {"a": {"params": {"params.yaml": {"finetune": {"lora": {"rank": 4}}, "seed": 0}}}, "b": {}}
-    }
+    lock = {"stages": {"a": {"params": {"params.yaml": {"finetune": {"lora": {"rank": 4}}, "seed": 0}}}, "b": {}}}
     wide = result("wide", 5.0, rank=8)
     assert older(wide.params, lock) == {"finetune.lora.rank": 4}
     assert older(result("base", 8.0).params, lock) == {}

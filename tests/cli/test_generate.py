@@ -79,10 +79,7 @@ def test_a_too_long_prompt_is_told_and_made(workspace):
         (["--prompt", "a", "--out", "a.jpg"], "--out a.jpg must end with .png"),
         (["--prompt", "a", "--model", "sd-9"], "unknown model 'sd-9': one of zoo, stable-diffusion-2-1"),
         (["--prompt", "a", "--scheduler", "heun"], "unknown scheduler 'heun': one of own, ddpm"),
-        (
-            ["--prompt", "a", "--scheduler", "flow-match"],
-            "zoo cannot take flow-match: the model was not trained on",
-        ),
+        (["--prompt", "a", "--scheduler", "flow-match"], "zoo cannot take flow-match: the model was not trained on"),
         (["--prompt", "a", "--guidance-scale", "0"], "zoo cannot take guidance 0: the least is 1"),
         (["--prompt", "a", "--num-inference-steps", "2000"], "zoo cannot take 2000 steps"),
         (
@@ -112,10 +109,7 @@ def test_turbo_models_go_without_guidance_by_repository_name(workspace, params, 
     result = run("--prompt", "a cat", "--model", "stabilityai/sd-turbo")
     assert "by sd-turbo (own, 1 steps, guidance 1, seed 0)" in result.output
     assert fetched == [params.sweep.known["sd-turbo"].hub]
-    for option, reason in (
-        ("--guidance-scale=7.5", "guidance 7.5"),
-        ("--negative-prompt=dark", "a negative prompt"),
-    ):
+    for option, reason in (("--guidance-scale=7.5", "guidance 7.5"), ("--negative-prompt=dark", "a negative prompt")):
         error = one_line(run("--prompt", "a", "--model", "sd-turbo", option).exception)
         assert error.startswith(f"sd-turbo cannot take {reason}")
     assert len(fetched) == 1  # what it cannot take is said before anything is fetched
@@ -123,9 +117,7 @@ def test_turbo_models_go_without_guidance_by_repository_name(workspace, params, 
 
 @pytest.mark.parametrize("kind", ["sdxl", "sd3"])
 def test_every_kind_of_model_makes_a_picture(kind, params, tmp_path, monkeypatch):
-    monkeypatch.setattr(
-        "difflab.models.pipelines.known.fetch", lambda hub: tiny_pipelines.saved(kind, tmp_path / kind)
-    )
+    monkeypatch.setattr("difflab.models.pipelines.known.fetch", lambda hub: tiny_pipelines.saved(kind, tmp_path / kind))
     name = {"sdxl": "stable-diffusion-xl-base-1.0", "sd3": "stable-diffusion-3.5-medium"}[kind]
     request = Request("a cat", name, num_inference_steps=2)
     (line,) = generate(request, tmp_path / "a.png", params.sweep.known, params.runtime, progress=False)

@@ -16,9 +16,7 @@ def commit(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     train = {
         "cmd": "python -m stages.sd3.train --captions a",
-        "params": {
-            "params.yaml": {"seed": 0, "finetune": {"lora": {"blocks": [0, 1]}, "learning_rate": 0.0001}}
-        },
+        "params": {"params.yaml": {"seed": 0, "finetune": {"lora": {"blocks": [0, 1]}, "learning_rate": 0.0001}}},
         "outs": [{"path": p} for p in ("models/a", "metrics/a.json", "plots/a.csv", "plots/a.png")],
     }
     files = {

@@ -70,9 +70,7 @@ def test_the_files_are_the_same_every_time(tmp_path, sets):
 
 
 def test_an_unknown_or_unprepared_set_is_one_line(tmp_path, sets):
-    with pytest.raises(
-        DifflabError, match="no image set 'faces', only cifar10, mnist, scenes, coco, recipes"
-    ):
+    with pytest.raises(DifflabError, match="no image set 'faces', only cifar10, mnist, scenes, coco, recipes"):
         export("faces", tmp_path / "out", sets)
     with pytest.raises(DifflabError, match="is missing: run `dvc repro`"):
         export("mnist", tmp_path / "out", sets)

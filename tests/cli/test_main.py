@@ -19,9 +19,7 @@ def difflab(root, tmp_path):
     def difflab(*arguments, script="from difflab.cli.main import main; main()"):
         environment = {**os.environ, "PYTHONPATH": str(root / "src")}
         command = [sys.executable, "-c", script, *arguments]
-        done = subprocess.run(
-            command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
-        )
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
         return done.returncode, done.stdout, done.stderr
 
     return difflab
@@ -104,10 +102,7 @@ def test_readme_is_refreshed_and_checked(difflab, tmp_path):
 def test_the_shell_completes_commands_and_cells(difflab, monkeypatch):
     monkeypatch.setenv("_DIFFLAB_COMPLETE", "bash_complete")
     script = "import sys; sys.argv[0] = 'difflab'; from difflab.cli.main import main; main()"
-    for words, expected in (
-        ("difflab co", ["plain,compare", "plain,compose"]),
-        ("difflab repro finetune@l", None),
-    ):
+    for words, expected in (("difflab co", ["plain,compare", "plain,compose"]), ("difflab repro finetune@l", None)):
         monkeypatch.setenv("COMP_WORDS", words)
         monkeypatch.setenv("COMP_CWORD", str(words.count(" ")))
         code, out, err = difflab(script=script)

@@ -102,9 +102,7 @@ def test_a_failure_stops_its_dependants_and_nothing_else(study, capfd):
     }  # fmt: skip
     assert Path("right").exists()
     assert "the left one broke" in capfd.readouterr().out
-    assert repro.summary(outcomes, 90.0) == (
-        "Stages: 2 done, 1 failed (left), 1 skipped (last), in 1.5 minutes."
-    )
+    assert repro.summary(outcomes, 90.0) == ("Stages: 2 done, 1 failed (left), 1 skipped (last), in 1.5 minutes.")
 
 
 def test_each_stage_at_a_time_has_its_own_gpu(study, monkeypatch):
@@ -121,12 +119,7 @@ def test_of_several_ready_stages_the_one_with_the_longest_way_to_the_end_goes_fi
     change("right", cmd="date +%s%N > right")
     estimate(first=1, left=5, right=50, last=7)
     seconds = {"first": 1, "left": 5, "right": 50, "last": 7}
-    assert repro.remaining_seconds(repro.changed([]), seconds) == {
-        "first": 58,
-        "left": 12,
-        "right": 57,
-        "last": 7,
-    }
+    assert repro.remaining_seconds(repro.changed([]), seconds) == {"first": 58, "left": 12, "right": 57, "last": 7}
     repro.repro([], jobs=1)
     assert int(Path("right").read_text()) < int(Path("left").read_text())
 
@@ -210,8 +203,6 @@ def test_nothing_to_do_is_said(study):
 def test_the_last_line_is_the_report_if_all_went_well(study):
     Path("reports").mkdir()
     Path("reports/index.html").touch()
-    assert repro.summary({"first": repro.DONE}, 60).endswith(
-        "1 done, in 1.0 minutes.\nThe report: reports/index.html"
-    )
+    assert repro.summary({"first": repro.DONE}, 60).endswith("1 done, in 1.0 minutes.\nThe report: reports/index.html")
     assert repro.summary({}, 1.0) == "Everything is up to date.\nThe report: reports/index.html"
     assert "report" not in repro.summary({"first": repro.FAILED}, 60)

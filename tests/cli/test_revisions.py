@@ -55,8 +55,7 @@ def test_a_file_is_found_from_a_folder_below_the_repository(tmp_path, monkeypatc
 
 @pytest.mark.usefixtures("repository")
 @pytest.mark.parametrize(
-    ("wrong", "meant"),
-    [("wied", "'wide'"), ("mian", "'main'"), ("HED", "'HEAD'"), ("work-space", "'workspace'")],
+    ("wrong", "meant"), [("wied", "'wide'"), ("mian", "'main'"), ("HED", "'HEAD'"), ("work-space", "'workspace'")]
 )
 def test_a_wrong_name_is_answered_with_a_near_one(wrong, meant):
     with pytest.raises(DifflabError, match=f"did you mean {meant}"):

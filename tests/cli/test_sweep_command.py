@@ -49,9 +49,7 @@ def test_a_preset_keeps_the_axes_that_are_not_given(settings):
 
 
 def test_without_a_preset_each_model_keeps_its_own_values_on_the_axes_that_are_not_given(settings):
-    got = sweep_cells.cells(
-        chosen(settings, [], Axes(models=["zoo", "sd-turbo"], num_inference_steps=[2, 4]))
-    )
+    got = sweep_cells.cells(chosen(settings, [], Axes(models=["zoo", "sd-turbo"], num_inference_steps=[2, 4])))
     assert [(c.model, c.options.num_inference_steps) for c in got] == [
         ("zoo", 2), ("zoo", 4), ("sd-turbo", 2), ("sd-turbo", 4),
     ]  # fmt: skip
@@ -83,12 +81,7 @@ def test_prompts_are_the_given_ones_or_one_variation_of_each_title(workspace):
         asked([], 2)
     rows = [(f"r-{n}", v, f"title {n} {v}") for n in range(3) for v in range(3)]
     write_parquet("data/titles/variations.parquet", pd.DataFrame(rows, columns=["id", "number", "title"]))
-    assert asked([], 4) == {
-        "r-0-v0": "title 0 0",
-        "r-1-v0": "title 1 0",
-        "r-2-v0": "title 2 0",
-        "r-0-v1": "title 0 1",
-    }
+    assert asked([], 4) == {"r-0-v0": "title 0 0", "r-1-v0": "title 1 0", "r-2-v0": "title 2 0", "r-0-v1": "title 0 1"}
 
 
 def test_the_command_writes_a_table_and_a_grid_and_prints_seconds(workspace):
@@ -132,9 +125,7 @@ def test_each_model_is_loaded_once(workspace, monkeypatch):
 
 def test_prompts_that_are_too_long_are_told_with_the_model(workspace):
     result = run("--prompt", " ".join(["a"] * 14 + ["cat"]), "--num-inference-steps", "2")
-    assert (
-        "WARNING: the prompt has 17 tokens, of which the model reads 16: 'cat' is cut (zoo)" in result.output
-    )
+    assert "WARNING: the prompt has 17 tokens, of which the model reads 16: 'cat' is cut (zoo)" in result.output
 
 
 def test_without_the_model_the_stage_is_named(workspace):

@@ -11,9 +11,7 @@ from difflab.core.params.loading import read_pipeline
 
 @pytest.fixture
 def repository(tmp_path):
-    (tmp_path / "dvc.yaml").write_text(
-        "stages:\n  prepare: {cmd: x}\n  finetune: {cmd: x}\n  apply: {cmd: x}\n"
-    )
+    (tmp_path / "dvc.yaml").write_text("stages:\n  prepare: {cmd: x}\n  finetune: {cmd: x}\n  apply: {cmd: x}\n")
     return tmp_path
 
 

@@ -27,11 +27,7 @@ PIPELINE = {
             "deps": ["stages/cell.py", "data/${item.kind}.txt"],
             "params": ["seed"],
         },
-        "other": {
-            "cmd": "python -m stages.demo --as other",
-            "deps": ["stages/demo.py"],
-            "params": ["prepare"],
-        },
+        "other": {"cmd": "python -m stages.demo --as other", "deps": ["stages/demo.py"], "params": ["prepare"]},
     }
 }
 HEAD = '"""A stage for tests."""\nfrom difflab.core.stage import Stage, run\n'
@@ -89,9 +85,7 @@ def repo(tmp_path, root, composed):
 
 
 def test_a_stage_ends_with_what_it_wrote_and_notes_its_time(repo):
-    repo.write(
-        "demo", 'stage.write_metrics("metrics/demo.json", {"fid": 1 / 3, "n": 7})\nstage.done("wrote it")'
-    )
+    repo.write("demo", 'stage.write_metrics("metrics/demo.json", {"fid": 1 / 3, "n": 7})\nstage.done("wrote it")')
     code, out, err = repo.run("demo")
     assert (code, err) == (0, "")
     assert out.splitlines()[-1].startswith("demo: wrote it (")
@@ -123,8 +117,7 @@ def test_an_undeclared_parameter_is_one_line_without_a_traceback(repo):
     code, _, err = repo.run("demo")
     assert code == 1
     assert err == (
-        "ERROR demo: stage demo reads the parameter group 'prepare' "
-        "but dvc.yaml does not declare it under params\n"
+        "ERROR demo: stage demo reads the parameter group 'prepare' but dvc.yaml does not declare it under params\n"
     )
 
 
@@ -238,9 +231,7 @@ def test_ctrl_c_saves_the_state_and_says_so(repo, number):
     process.send_signal(number)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert (
-        err.splitlines()[-1] == "demo: the loop stopped with its state saved: run the same command to go on"
-    )
+    assert err.splitlines()[-1] == "demo: the loop stopped with its state saved: run the same command to go on"
     assert "Traceback" not in err
     (folder,) = repo.scratch()
     assert (folder / "state").read_text() == "saved"
@@ -270,11 +261,7 @@ def test_another_workspace_works_beside_the_same_state(repo, tmp_path_factory):
     for name in ("stages", "data", "params.yaml", "dvc.yaml"):
         (shutil.copytree if (repo.folder / name).is_dir() else shutil.copy)(repo.folder / name, other / name)
     second = subprocess.Popen(
-        [sys.executable, "-m", "stages.demo"],
-        cwd=other,
-        env=repo.environment,
-        stderr=subprocess.PIPE,
-        text=True,
+        [sys.executable, "-m", "stages.demo"], cwd=other, env=repo.environment, stderr=subprocess.PIPE, text=True
     )
     wait(lambda: (other / "started").exists() or second.poll() is not None)
     first, beside = repo.scratch()
@@ -355,9 +342,7 @@ sys.loud = Loud()
     ("last", "status"), [("", 0), ("raise KeyboardInterrupt", 130), ("sys.exit(3)", 3), ("1 / 0", 1)]
 )
 def test_a_stage_ends_with_its_status_after_its_exit_handlers(repo, last, status):
-    repo.write(
-        "demo", f"import atexit, sys\natexit.register(lambda: print('a last word', file=sys.stderr))\n{last}"
-    )
+    repo.write("demo", f"import atexit, sys\natexit.register(lambda: print('a last word', file=sys.stderr))\n{last}")
     code, _, err = repo.run("demo")
     assert code == status
     assert err.splitlines()[-1] == "a last word"

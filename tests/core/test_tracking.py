@@ -174,9 +174,7 @@ def test_runs_are_grouped_by_study(root, store):
 
 
 def test_a_stage_run_under_another_name_has_that_entrys_cell(root):
-    record = tracking.start_record(
-        "vary", "accelerate launch -m stages.sd3.x --as vary --logit-mean a", {}, {}
-    )
+    record = tracking.start_record("vary", "accelerate launch -m stages.sd3.x --as vary --logit-mean a", {}, {})
     assert record["params"] == {"cell.logit_mean": "a"}
     assert record["tags"] == {"dvc.stage": "vary", "difflab.study": "sd3"}
 
@@ -264,9 +262,7 @@ def test_a_killed_stage_leaves_a_killed_run(root, store):
         "os.kill(os.getpid(), signal.SIGKILL)"
     )
     path = os.pathsep.join([str(Path(__file__).parent), str(Path(tracking.__file__).parents[2])])
-    stage = subprocess.run(
-        [sys.executable, "-c", script], env={**os.environ, "PYTHONPATH": path}, check=False
-    )
+    stage = subprocess.run([sys.executable, "-c", script], env={**os.environ, "PYTHONPATH": path}, check=False)
     assert stage.returncode == -signal.SIGKILL
     wait_until(lambda: not spool(root), "the recorder sees that the stage is gone")
     (stored,) = runs(store)
@@ -399,9 +395,7 @@ def test_a_server_records_the_same_as_a_local_store(server, root, capfd):
     assert stored.info.status == "FINISHED"
     assert stored.data.params["finetune.steps"] == "10"
     assert history(store, stored, "curve/loss") == [(s, float(s)) for s in range(1500)]
-    assert [a.path for a in store.list_artifacts(stored.info.run_id, "plots/grids")] == [
-        "plots/grids/blip2.png"
-    ]
+    assert [a.path for a in store.list_artifacts(stored.info.run_id, "plots/grids")] == ["plots/grids/blip2.png"]
     assert [p.read_bytes() for p in (root / "server").rglob("blip2.png")] == [b"png"]
     assert not (root / "mlflow.db").exists()
     assert capfd.readouterr().err == ""

@@ -86,13 +86,7 @@ def test_a_batch_belongs_to_seed_and_step():
 
 def test_training_lowers_the_loss_and_latents_come_out_with_unit_spread(tmp_path):
     vae, settings = build(), params()
-    rows = fit(
-        vae,
-        autoencoder.batch_loss(vae, pixels(), settings, 0),
-        settings.training,
-        scratch=tmp_path,
-        what="vae",
-    )
+    rows = fit(vae, autoencoder.batch_loss(vae, pixels(), settings, 0), settings.training, scratch=tmp_path, what="vae")
     assert rows[-1]["train_loss"] < 0.9 * rows[0]["train_loss"]
 
     set_scaling(vae.eval(), pixels().float().div(127.5).sub(1))

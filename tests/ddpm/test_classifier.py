@@ -76,10 +76,7 @@ def test_weights_without_counters_of_batches_load_too(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (
-            {"conv1.weight": None},
-            r"holds no ResNet-20 of 3 classes: 'conv1\.weight' is missing or of another",
-        ),
+        ({"conv1.weight": None}, r"holds no ResNet-20 of 3 classes: 'conv1\.weight' is missing or of another"),
         ({"linear.weight": torch.zeros(10, 64)}, r"'linear\.weight' is missing or of another shape"),
         ({"layer1.3.conv1.weight": torch.zeros(1)}, r"no ResNet-20 .*: it has 'layer1\.3\.conv1\.weight'"),
     ],
@@ -93,9 +90,7 @@ def test_weights_of_another_network_are_refused_by_name(tmp_path, change, messag
 
 
 def test_a_missing_classifier_says_what_to_run(tmp_path):
-    with pytest.raises(
-        DifflabError, match=r"classifier\.safetensors is missing: run `dvc repro zoo_classifier`"
-    ):
+    with pytest.raises(DifflabError, match=r"classifier\.safetensors is missing: run `dvc repro zoo_classifier`"):
         classifier.load(tmp_path)
 
 
@@ -140,9 +135,7 @@ def test_a_batch_belongs_to_seed_and_step():
 
 def test_half_of_the_images_are_mirrored_where_that_is_wanted():
     assert (shown(0)[..., 0] < shown(0)[..., 31]).all()
-    rising = torch.cat(
-        [shown(step, flip=True)[:, 0, 0, 0] < shown(step, flip=True)[:, 0, 0, 31] for step in range(30)]
-    )
+    rising = torch.cat([shown(step, flip=True)[:, 0, 0, 0] < shown(step, flip=True)[:, 0, 0, 31] for step in range(30)])
     assert rising.float().mean().item() == pytest.approx(0.5, abs=0.1)
 
 

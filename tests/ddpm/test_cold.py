@@ -17,9 +17,7 @@ def test_strength_zero_changes_nothing(name):
 
 @pytest.mark.parametrize("name", DEGRADATIONS)
 def test_more_strength_leaves_less_of_the_image(name):
-    spreads = [
-        DEGRADATIONS[name](IMAGES, torch.full((4,), s)).std().item() for s in (0.0, 0.25, 0.5, 0.75, 1.0)
-    ]
+    spreads = [DEGRADATIONS[name](IMAGES, torch.full((4,), s)).std().item() for s in (0.0, 0.25, 0.5, 0.75, 1.0)]
     assert spreads == sorted(spreads, reverse=True)
 
 

@@ -27,9 +27,7 @@ def test_each_network_takes_what_it_is_told(setting):
     network = built(setting)
     told = conditions(setting, network, labels, CLASSES)
     arguments = {} if told is None else draw_all(told, 2)
-    assert list(arguments) == (
-        ["class_labels"] if setting in BY_CLASS else ["tokens"] if setting == "text" else []
-    )
+    assert list(arguments) == (["class_labels"] if setting in BY_CLASS else ["tokens"] if setting == "text" else [])
     x = noise(2)
     assert network(x, torch.tensor([3.0, 300.0]), **arguments, return_dict=False)[0].shape == x.shape
 

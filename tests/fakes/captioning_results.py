@@ -26,9 +26,7 @@ def images(measures: Sequence[str], count: int = 40) -> pd.DataFrame:
             values = np.clip(mean + noise, 0, 1)
             ids = [f"recipes-{i:03d}" for i in range(count)]
             rows.append(
-                pd.DataFrame(
-                    {"id": ids, **dict(zip(measures, values, strict=True)), "data": data, "seed": seed}
-                )
+                pd.DataFrame({"id": ids, **dict(zip(measures, values, strict=True)), "data": data, "seed": seed})
             )
     return pd.concat(rows, ignore_index=True)
 
@@ -44,12 +42,7 @@ def write_caption_inputs(root: Path) -> None:
     """Metrics and pictures of every stage of the study of captioning, below `root`."""
     scores = images(["bleu_1", "bleu_2", "rouge_l", "meteor_exact_stem", "cider_d", "both_correct"])
     mix = {"train_original": 384, "train_synthetic": 1151, "val_original": 48, "val_synthetic": 48}
-    mix |= {
-        "test_original": 48,
-        "leaks": 0,
-        "leaks_reference_order": 191,
-        "test_reference_order": 191,
-    }
+    mix |= {"test_original": 48, "leaks": 0, "leaks_reference_order": 191, "test_reference_order": 191}
     metrics = {
         "vary_titles": {"n": 480, "varied": 478, "quarantined": 2},
         "synthesize": {"n": 1434},

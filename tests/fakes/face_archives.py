@@ -20,9 +20,7 @@ def split_params(**changes) -> SplitParams:
 
 
 def prepare_params(**changes) -> PrepareParams:
-    values = dict(
-        absent_images="error", unreadable_images="stop", min_side=8, max_celeba_images=None, num_workers=1
-    )
+    values = dict(absent_images="error", unreadable_images="stop", min_side=8, max_celeba_images=None, num_workers=1)
     return PrepareParams(**values | changes)
 
 
@@ -46,9 +44,7 @@ def jpeg(width: int, height: int, seed: int = 0) -> bytes:
 
 def attribute_table(files: list[str], count: int | None = None, seed: int = 1) -> str:
     rng = np.random.default_rng(seed)
-    rows = [
-        f"{file}  " + " ".join(" 1" if v else "-1" for v in rng.random(len(NAMES)) < 0.5) for file in files
-    ]
+    rows = [f"{file}  " + " ".join(" 1" if v else "-1" for v in rng.random(len(NAMES)) < 0.5) for file in files]
     return "\n".join([str(len(files) if count is None else count), " ".join(NAMES), *rows]) + "\n"
 
 

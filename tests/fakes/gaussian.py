@@ -29,11 +29,7 @@ class PerfectNetwork(nn.Module):
         x = scaled * (1 + s) if self.prediction == "flow" else scaled / root
         x0 = best_x0(x, sigma)
         noise = (x - x0) / s
-        return (
-            {"epsilon": noise, "v": root * noise - s * root * x0, "x0": x0, "flow": noise - x0}[
-                self.prediction
-            ],
-        )
+        return ({"epsilon": noise, "v": root * noise - s * root * x0, "x0": x0, "flow": noise - x0}[self.prediction],)
 
 
 def samples(count: int, shape: tuple[int, ...] = (1, 8, 8)) -> Tensor:

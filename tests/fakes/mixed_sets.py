@@ -9,15 +9,7 @@ from difflab.images.store_writer import Sample, write_store
 
 ORIGINALS = {"a": 10, "b": 20, "c": 30, "d": 40}  # brightness of the picture
 SYNTHETIC = {"a-v0": 50, "a-v1": 60, "c-v0": 70}
-SPLITS = {
-    "a": "train",
-    "b": "test",
-    "c": "val",
-    "d": "train",
-    "a-v0": "train",
-    "a-v1": "train",
-    "c-v0": "val",
-}
+SPLITS = {"a": "train", "b": "test", "c": "val", "d": "train", "a-v0": "train", "a-v1": "train", "c-v0": "val"}
 
 
 def content(level: int) -> bytes:

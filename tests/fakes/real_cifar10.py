@@ -10,9 +10,7 @@ from difflab.images.sets.formats import cifar10
 
 
 @cache
-def classes_and_splits(
-    data_root: Path,
-) -> tuple[tuple[str, ...], dict[str, tuple[np.ndarray, np.ndarray]]]:
+def classes_and_splits(data_root: Path) -> tuple[tuple[str, ...], dict[str, tuple[np.ndarray, np.ndarray]]]:
     """The class names, and by split the images uint8 [n, 32, 32, 3] and labels [n]."""
     names, batches = cifar10.read(open_archive(data_root / "cifar10" / "cifar-10-binary.tar.gz"))
     return names, {

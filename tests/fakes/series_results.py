@@ -9,16 +9,7 @@ from difflab.core.base.files import png_bytes, write_bytes, write_csv, write_jso
 from difflab.ddpm.settings import CONDITIONAL, SETTINGS, SINGLE
 from difflab.report.summary import metrics_file
 
-PSNR = {
-    "noisy": 14.8,
-    "tv": 22.1,
-    "nlm": 22.6,
-    "linear": 23.4,
-    "v0": 24.5,
-    "v1": 25.6,
-    "v2": 24.2,
-    "v2_imputed": 25.2,
-}
+PSNR = {"noisy": 14.8, "tv": 22.1, "nlm": 22.6, "linear": 23.4, "v0": 24.5, "v1": 25.6, "v2": 24.2, "v2_imputed": 25.2}
 
 
 def denoise_score() -> dict[str, float]:
@@ -35,14 +26,7 @@ def denoise_score() -> dict[str, float]:
 def ddpm_score() -> dict[str, float]:
     scores: dict[str, float] = {}
     for setting in SETTINGS:
-        values = {
-            "fid": 31.4,
-            "kid": 0.0123,
-            "floor_fid": 4.04,
-            "floor_kid": -0.0002,
-            "n": 400,
-            "floor_n": 400,
-        }
+        values = {"fid": 31.4, "kid": 0.0123, "floor_fid": 4.04, "floor_kid": -0.0002, "n": 400, "floor_n": 400}
         if setting in SINGLE:
             values = {"best_psnr": 31.26, "mean_psnr": 27.04, "n": 16}
         if setting in CONDITIONAL:
@@ -62,23 +46,13 @@ def memorisation() -> dict[str, float]:
 
 def cold() -> dict[str, float]:
     values = {"degraded": 20.1, "restored": 24.3, "fully_degraded": 15.2, "walked_back": 16.7}
-    return {
-        f"{name}_psnr{end}": v for name, psnr in values.items() for end, v in (("", psnr), ("_ci95", 0.3))
-    }
+    return {f"{name}_psnr{end}": v for name, psnr in values.items() for end, v in (("", psnr), ("_ci95", 0.3))}
 
 
 def anatomy() -> pd.DataFrame:
-    row = {
-        "kind": "Conv2d",
-        "input": "3 x 32 x 32",
-        "output": "16 x 32 x 32",
-        "parameters": 123456,
-        "share": 0.25,
-    }
+    row = {"kind": "Conv2d", "input": "3 x 32 x 32", "output": "16 x 32 x 32", "parameters": 123456, "share": 0.25}
     rows = [
-        {"part": part, "setting": setting} | row
-        for setting in ("class_conditional", "text")
-        for part in ("in", "out")
+        {"part": part, "setting": setting} | row for setting in ("class_conditional", "text") for part in ("in", "out")
     ]
     rows[1]["input"] = None  # a class number has no shape
     return pd.DataFrame(rows)

@@ -32,9 +32,7 @@ class Store:
     def __init__(self, ids: Sequence[str] = IDS) -> None:
         self.ids, self.reads = list(ids), 0
         rows = [{f"Digit_{i % 10}", PHOTO.columns[i % 2]} for i in range(len(ids))]
-        self.attributes = pd.DataFrame(
-            [{name: name in row for name in ATTRIBUTES} for row in rows], index=ids
-        )
+        self.attributes = pd.DataFrame([{name: name in row for name in ATTRIBUTES} for row in rows], index=ids)
 
     def read(self, ids: Sequence[str]) -> list[Image.Image]:
         self.reads += len(ids)
@@ -72,9 +70,7 @@ class Extractor:
         return torch.from_numpy(images).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
-def write_generated(
-    path: Path, seeds: Sequence[int], ids: Sequence[str] = IDS, *, right: bool = True
-) -> None:
+def write_generated(path: Path, seeds: Sequence[int], ids: Sequence[str] = IDS, *, right: bool = True) -> None:
     """An archive whose images carry their digit in the first pixel (or the next digit, if not `right`)."""
     entries = []
     for seed in seeds:
@@ -95,9 +91,7 @@ def score_table(seeds: Sequence[int] = (0, 1)) -> pd.DataFrame:
     ]  # fmt: skip
     rows.append({"adapter": "real", "captions": "", "seed": 0, "n": 150, "fid": 2.5, "kid": 0.0004,
                  "digit_accuracy": 0.97, "photo_accuracy": 0.99})  # fmt: skip
-    return pd.DataFrame(rows).assign(
-        extractor="vision_encoder", dim=96, resize="centre square", num_inference_steps=12
-    )
+    return pd.DataFrame(rows).assign(extractor="vision_encoder", dim=96, resize="centre square", num_inference_steps=12)
 
 
 def write_inputs(root: Path) -> None:
@@ -118,11 +112,7 @@ def write_inputs(root: Path) -> None:
             columns |= {f"val_loss_sigma_{s}": held_out * (1 + s) for s in (0.1, 0.5, 0.9)}
             write_csv(root / f"plots/finetune/{captions}-{adapter}.csv", pd.DataFrame(columns))
     write_bytes(root / "plots/grids/real.png", png_bytes(Image.fromarray(picture("real", 530))))
-    prompts = {
-        "id": IDS[:4],
-        "blip2": [f"a short prompt {i}" for i in range(4)],
-        "llama3": ["a long one"] * 4,
-    }
+    prompts = {"id": IDS[:4], "blip2": [f"a short prompt {i}" for i in range(4)], "llama3": ["a long one"] * 4}
     write_csv(root / "data/scores/prompts.csv", pd.DataFrame(prompts))
     curves = {"guidance_curve": {"guidance_scale": [1, 3, 5]}, "step_curve": {"step": [0, 50, 100]}}
     for stage, points in curves.items():

@@ -13,13 +13,7 @@ from diffusers import (
     StableDiffusionXLPipeline,
 )
 from diffusers.models import AutoencoderKL, SD3Transformer2DModel, UNet2DConditionModel
-from transformers import (
-    CLIPTextConfig,
-    CLIPTextModel,
-    CLIPTextModelWithProjection,
-    T5Config,
-    T5EncoderModel,
-)
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, T5Config, T5EncoderModel
 
 from difflab.captioning.params.synthesis import AxesParams
 from difflab.miniature.zoo.tokenizers import clip_tokenizer, t5_tokenizer
@@ -61,9 +55,7 @@ def stable_diffusion(scheduler):
         tokenizer=tokenizers()[0],
         unet=_unet(16),
         scheduler=DDIMScheduler(
-            **BETAS,
-            **{"clip_sample": False, "set_alpha_to_one": False, "prediction_type": "v_prediction"}
-            | scheduler,
+            **BETAS, **{"clip_sample": False, "set_alpha_to_one": False, "prediction_type": "v_prediction"} | scheduler
         ),
         safety_checker=None,
         feature_extractor=None,

@@ -37,10 +37,7 @@ def save_llama(folder: Path) -> Path:
     model.generation_config.do_sample = True
     model.generation_config.temperature = 0.6
     model.generation_config.top_p = 0.9
-    model.generation_config.eos_token_id = [
-        tokenizer.eos_token_id,
-        tokenizer.convert_tokens_to_ids("<|end_of_text|>"),
-    ]
+    model.generation_config.eos_token_id = [tokenizer.eos_token_id, tokenizer.convert_tokens_to_ids("<|end_of_text|>")]
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder

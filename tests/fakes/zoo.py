@@ -32,9 +32,7 @@ def vae(**changes) -> ZooVaeParams:
 
 def text(widths: tuple[int, int, int], **changes) -> ZooTextParams:
     names = ("text_encoder", "text_encoder_2", "text_encoder_3")
-    encoders = {
-        n: EncoderParams(hidden_size=w, num_hidden_layers=2) for n, w in zip(names, widths, strict=True)
-    }
+    encoders = {n: EncoderParams(hidden_size=w, num_hidden_layers=2) for n, w in zip(names, widths, strict=True)}
     values = {"hub": None, "max_length": 24, "num_images": 1, "num_held_out": 1, "training": fit_params()}
     return ZooTextParams(**{**values, **encoders, **changes})
 

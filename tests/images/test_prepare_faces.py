@@ -33,9 +33,7 @@ def test_images_keep_their_bytes_and_come_in_id_order(tmp_path):
 def test_absent_images_are_an_error_or_counted(tmp_path):
     images = {1: jpeg(8, 8)}
     samples, _ = hq_samples(tmp_path, images, 3)
-    with pytest.raises(
-        DifflabError, match=r"2 of 3 images are absent .* the first is 0\.jpg.*absent_images=skip"
-    ):
+    with pytest.raises(DifflabError, match=r"2 of 3 images are absent .* the first is 0\.jpg.*absent_images=skip"):
         list(samples)
     samples, left = hq_samples(tmp_path, images, 3, absent_images="skip")
     assert [s.id for s in samples] == ["hq-00001"]
@@ -148,7 +146,5 @@ def test_a_mapping_without_every_image_is_refused(tmp_path):
     name = "CelebAMask-HQ/CelebA-HQ-to-CelebA-mapping.txt"
     members[name] = "\n".join(members[name].splitlines()[:4]) + "\n"
     archive = open_archive(write_members(tmp_path / "hq.zip", members))
-    with pytest.raises(
-        DifflabError, match="has no line for 2 of 5 images, the first is 3: fetch the archive"
-    ):
+    with pytest.raises(DifflabError, match="has no line for 2 of 5 images, the first is 3: fetch the archive"):
         celeba_hq.read_mapping(archive, celeba_hq.read_table(archive))

@@ -7,14 +7,7 @@ from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import sha256_file
 from difflab.images.archives.opening import open_archive
 from difflab.images.sets.formats import image_folder
-from difflab.images.sets.image_sets import (
-    Treated,
-    check_splits,
-    class_counts,
-    read_image_set,
-    samples,
-    shared_images,
-)
+from difflab.images.sets.image_sets import Treated, check_splits, class_counts, read_image_set, samples, shared_images
 from difflab.images.store.captions import read_captions, write_captions
 from difflab.images.store.image_store import ImageStore
 from difflab.images.store_writer import write_store
@@ -50,9 +43,7 @@ def test_cifar10_keeps_its_splits_order_and_classes(tmp_path):
     store = ImageStore(tmp_path / "out")
     assert store.split("train") == [f"cifar10-train-{n:05d}" for n in range(15)]
     assert store.split("test") == [f"cifar10-test-{n:05d}" for n in range(3)]
-    assert store.attributes.loc["cifar10-test-00000"].to_dict() == {
-        name: name == "dog" for name in image_set.classes
-    }
+    assert store.attributes.loc["cifar10-test-00000"].to_dict() == {name: name == "dog" for name in image_set.classes}
     assert store.index["file"].at["cifar10-train-00004"] == "cifar-10-batches-bin/data_batch_2.bin:1"
     row = np.frombuffer(members["cifar-10-batches-bin/data_batch_2.bin"], np.uint8)[3073 + 1 : 2 * 3073]
     stored = decoded(store.read_bytes(["cifar10-train-00004"])[0])
@@ -134,9 +125,7 @@ def test_a_split_without_images_is_refused(tmp_path):
     check_splits(archive, train, "recipes", Treated())
     with pytest.raises(DifflabError, match="no usable image for the split test: put more"):
         check_splits(archive, train, "scenes", Treated())
-    with pytest.raises(
-        DifflabError, match=r"split train, test: 1 are smaller than images\.image_size\.scenes, lower"
-    ):
+    with pytest.raises(DifflabError, match=r"split train, test: 1 are smaller than images\.image_size\.scenes, lower"):
         check_splits(archive, index.iloc[:0], "scenes", Treated(small=["a.jpg"]))
 
 
@@ -214,9 +203,7 @@ def test_test_images_that_are_in_train_are_counted(tmp_path):
 
 
 def test_an_unknown_set_lists_the_known_ones(tmp_path):
-    with pytest.raises(
-        DifflabError, match="no image set 'imagenet', only cifar10, mnist, scenes, coco, recipes"
-    ):
+    with pytest.raises(DifflabError, match="no image set 'imagenet', only cifar10, mnist, scenes, coco, recipes"):
         read("imagenet", write_folder(tmp_path / "m", mnist_members()))
 
 

@@ -16,10 +16,7 @@ def test_the_vision_encoder_names_the_classes_of_every_head_in_order(batch_size)
         image[0, 0, 0] = digit
         images.append(image)
     seen = classify(images, Extractor(), batch_size)
-    assert {name: classes.tolist() for name, classes in seen.items()} == {
-        "digit": [3, 8, 0, 5],
-        "photo": [1, 0, 0, 1],
-    }
+    assert {name: classes.tolist() for name, classes in seen.items()} == {"digit": [3, 8, 0, 5], "photo": [1, 0, 0, 1]}
 
 
 def test_no_images_give_no_classes():

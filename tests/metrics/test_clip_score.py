@@ -3,14 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from transformers import (
-    CLIPConfig,
-    CLIPImageProcessor,
-    CLIPModel,
-    CLIPProcessor,
-    CLIPTextConfig,
-    CLIPVisionConfig,
-)
+from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, CLIPProcessor, CLIPTextConfig, CLIPVisionConfig
 
 from difflab.captioning.sweep_cells import SweepJudge
 from difflab.metrics.clip_score import ClipScorer
@@ -51,10 +44,7 @@ def test_it_is_the_mean_of_a_hundred_times_the_positive_cosines(folder, images):
         seen = scorer.model.visual_projection(seen)
         ids = scorer.processor.tokenizer(TEXTS, padding="max_length", return_tensors="pt").input_ids
         read = scorer.model.text_projection(scorer.model.text_model(ids).pooler_output)
-    cosines = [
-        max(0.0, torch.dot(a, b).item() / (a.norm() * b.norm()).item())
-        for a, b in zip(seen, read, strict=True)
-    ]
+    cosines = [max(0.0, torch.dot(a, b).item() / (a.norm() * b.norm()).item()) for a, b in zip(seen, read, strict=True)]
     assert scorer(images, TEXTS) == pytest.approx(100 * sum(cosines) / 3, rel=1e-4)
 
 

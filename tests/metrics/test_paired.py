@@ -17,9 +17,7 @@ from difflab.metrics.paired import difference, interval
 REPETITIONS = 400
 
 
-def simulated(
-    repetition: int, seeds=5, images=48, by_seed=1.0, by_image=1.0, rest=1.0, mean=0.0
-) -> pd.DataFrame:
+def simulated(repetition: int, seeds=5, images=48, by_seed=1.0, by_image=1.0, rest=1.0, mean=0.0) -> pd.DataFrame:
     """Values [seeds, images] around `mean` with normal effects of the seed, the image, and of both together."""
     draw = rng.numpy_rng(0, "simulated", repetition)
     values = by_seed * draw.normal(size=(seeds, 1)) + by_image * draw.normal(size=(1, images))
@@ -67,12 +65,8 @@ def test_all_draws_of_two_seeds_and_two_images_by_hand():
 
 
 def test_degrees_of_freedom_are_those_of_what_varies():
-    assert paired.degrees_of_freedom(simulated(0, by_image=0, rest=1e-6).to_numpy()) == pytest.approx(
-        4, rel=1e-6
-    )
-    assert paired.degrees_of_freedom(simulated(0, by_seed=0, rest=1e-6).to_numpy()) == pytest.approx(
-        47, rel=1e-6
-    )
+    assert paired.degrees_of_freedom(simulated(0, by_image=0, rest=1e-6).to_numpy()) == pytest.approx(4, rel=1e-6)
+    assert paired.degrees_of_freedom(simulated(0, by_seed=0, rest=1e-6).to_numpy()) == pytest.approx(47, rel=1e-6)
     assert 4 < paired.degrees_of_freedom(simulated(0).to_numpy()) < 47
 
 
@@ -112,10 +106,7 @@ def test_the_difference_turned_round_has_the_interval_turned_round(repetition, s
 
 def test_what_both_systems_share_falls_out():
     """Hard images and lucky seeds do not widen the interval of a paired difference."""
-    common, own = (
-        simulated(0, by_seed=50, by_image=50),
-        simulated(1, by_seed=0.1, by_image=0.1, rest=0.1, mean=1),
-    )
+    common, own = (simulated(0, by_seed=50, by_image=50), simulated(1, by_seed=0.1, by_image=0.1, rest=0.1, mean=1))
     found = difference(common + own, common, seed=0, resamples=500)
     assert found.low == pytest.approx(interval(own, seed=0, resamples=500).low)
     assert found.low > 0.5
@@ -134,10 +125,7 @@ def test_the_order_of_rows_changes_nothing_and_the_seed_changes_the_draws():
         (simulated(0, seeds=1), "an interval over seeds needs two or more of them, not 1"),
         (simulated(0, images=1), "an interval over images needs two or more of them, not 1"),
         (simulated(0).iloc[[0, 1, 1]], "seeds occur twice, first 1"),
-        (
-            simulated(0).replace(simulated(0).iloc[2, 5], np.nan),
-            "the value of seed 2 and image image-005 is missing",
-        ),
+        (simulated(0).replace(simulated(0).iloc[2, 5], np.nan), "the value of seed 2 and image image-005 is missing"),
     ],
 )
 def test_values_without_an_interval_are_refused(values, message):
@@ -149,7 +137,5 @@ def test_unpaired_sets_are_refused():
     a = simulated(0)
     with pytest.raises(DifflabError, match="the same seeds on both sides: 1 stand on one only, first 4"):
         difference(a, a.iloc[:4], seed=0, resamples=100)
-    with pytest.raises(
-        DifflabError, match="the same images on both sides: 2 stand on one only, first image-000"
-    ):
+    with pytest.raises(DifflabError, match="the same images on both sides: 2 stand on one only, first image-000"):
         difference(a.iloc[:, 2:], a, seed=0, resamples=100)

@@ -18,10 +18,7 @@ def test_it_is_scikit_images(data_range):
 
 
 def test_eight_bits_do_not_wrap():
-    clean, restored = (
-        torch.tensor([[0, 200]], dtype=torch.uint8),
-        torch.tensor([[10, 190]], dtype=torch.uint8),
-    )
+    clean, restored = (torch.tensor([[0, 200]], dtype=torch.uint8), torch.tensor([[10, 190]], dtype=torch.uint8))
     assert psnr(clean, restored, 255).item() == pytest.approx(28.1308, abs=1e-4)
 
 

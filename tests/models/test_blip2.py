@@ -125,9 +125,7 @@ def test_a_caption_is_the_greedy_continuation_of_the_prompt(folder, images, requ
     assert captioner(images[:1], ["a"], GREEDY, seed=0) == [expected]
 
 
-def test_a_t5_without_a_first_token_and_a_config_without_image_token_still_caption(
-    t5_folder, images, tmp_path
-):
+def test_a_t5_without_a_first_token_and_a_config_without_image_token_still_caption(t5_folder, images, tmp_path):
     from transformers import Blip2ForConditionalGeneration
 
     expected = blip2.load(t5_folder, CPU, torch.float32)(images[:4], list("abcd"), GREEDY, seed=0)

@@ -12,11 +12,7 @@ from difflab.miniature.pictures import blend
 from difflab.miniature.zoo import small_llava
 from difflab.miniature.zoo.llava_processor import CHAT_TEMPLATE
 from difflab.models import roles
-from difflab.models.instruct_captioner import (
-    InstructCaptioner,
-    load_instruct_captioner,
-    messages,
-)
+from difflab.models.instruct_captioner import InstructCaptioner, load_instruct_captioner, messages
 from difflab.models.language.answers import sentence
 from difflab.models.params import HubRef
 from difflab.models.pointers import write_pointer
@@ -56,9 +52,7 @@ def tiled() -> InstructCaptioner:
     grids = [[32, 64], [64, 32], [64, 64]]
     tokenizer = tiny.processor().tokenizer
     side = {"height": tiny.SIZE, "width": tiny.SIZE}
-    tiles = LlavaNextImageProcessorPil(
-        size={"shortest_edge": tiny.SIZE}, crop_size=side, image_grid_pinpoints=grids
-    )
+    tiles = LlavaNextImageProcessorPil(size={"shortest_edge": tiny.SIZE}, crop_size=side, image_grid_pinpoints=grids)
     processor = LlavaNextProcessor(
         tiles, tokenizer, patch_size=8, vision_feature_select_strategy="default",
         num_additional_image_tokens=1, chat_template=CHAT_TEMPLATE,
@@ -97,12 +91,8 @@ def test_a_chat_begins_once_and_has_an_image_token_for_each_patch_that_the_model
 def test_a_caption_is_what_generate_writes_for_the_picture_alone(captioner, images):
     model, processor = captioner.model, captioner.processor
     for image in images[:6]:
-        inputs = processor(
-            images=image, text="USER: <image>\nRead the digit. ASSISTANT:", return_tensors="pt"
-        )
-        tokens = model.generate(**inputs, max_new_tokens=6, do_sample=False)[
-            0, inputs["input_ids"].shape[1] :
-        ]
+        inputs = processor(images=image, text="USER: <image>\nRead the digit. ASSISTANT:", return_tensors="pt")
+        tokens = model.generate(**inputs, max_new_tokens=6, do_sample=False)[0, inputs["input_ids"].shape[1] :]
         expected = sentence(processor.tokenizer.decode(tokens, skip_special_tokens=True))
         assert captioner([image], **tiny.asking()) == [expected]
 
@@ -129,9 +119,7 @@ def test_shorter_chats_are_padded_left_and_masked(tiled, images):
 
 
 def test_the_instruction_is_what_the_model_is_asked(captioner, images):
-    answers = [
-        captioner(images, **tiny.asking(text)) for text in ("Read the digit.", "What is a good title?")
-    ]
+    answers = [captioner(images, **tiny.asking(text)) for text in ("Read the digit.", "What is a good title?")]
     assert answers[0] != answers[1]
 
 
@@ -168,10 +156,7 @@ def test_the_role_loads_through_a_pointer(folder, captioner, images, tmp_path):
     [
         (["config.json"], "holds no instruction model"),
         (["processor_config.json"], "has no processor of pictures and text"),
-        (
-            ["processor_config.json", "tokenizer.json", "tokenizer_config.json"],
-            "has no processor of pictures",
-        ),
+        (["processor_config.json", "tokenizer.json", "tokenizer_config.json"], "has no processor of pictures"),
         (["chat_template.jinja"], "has no chat template"),
         (["model.safetensors"], "holds no model that reads pictures and text"),
     ],

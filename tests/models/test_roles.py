@@ -50,11 +50,7 @@ def publish(cache, files, repo_id="maker/model", revision=REVISION):
 
 
 def contents(folder, prefix=""):
-    return {
-        f"{prefix}{p.relative_to(folder).as_posix()}": p.read_bytes()
-        for p in folder.rglob("*")
-        if p.is_file()
-    }
+    return {f"{prefix}{p.relative_to(folder).as_posix()}": p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
 FILES = {
@@ -157,9 +153,7 @@ def test_a_role_that_is_missing_says_how_to_make_it(tmp_path, monkeypatch):
 
 
 def test_offline_without_the_files_is_one_line(cache, tmp_path):
-    with pytest.raises(
-        DifflabError, match=r"maker/model@0123456789ab is not in the .* without HF_HUB_OFFLINE"
-    ):
+    with pytest.raises(DifflabError, match=r"maker/model@0123456789ab is not in the .* without HF_HUB_OFFLINE"):
         write_pointer(tmp_path / "vae", hub())
     snapshot = publish(cache, FILES)
     write_pointer(tmp_path / "vae", hub(subfolder="vae"))
@@ -193,10 +187,7 @@ def hub_errors():
 @pytest.mark.parametrize(
     ("problem", "message"),
     [
-        (
-            "licence",
-            "licence to be accepted (no token is set): accept it at https://huggingface.co/maker/model,",
-        ),
+        ("licence", "licence to be accepted (no token is set): accept it at https://huggingface.co/maker/model,"),
         ("revision", "maker/model has no revision 0123456789"),
         ("repository", "maker/model does not exist or HF_TOKEN does not open it"),
         ("network", "the Hub cannot be reached for maker/model@0123456789ab (ConnectError)"),

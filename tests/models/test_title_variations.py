@@ -36,10 +36,7 @@ CORPUS = {
     "bulleted with emoji": (f"☕ {A}\n☕ {B}\n👨‍🍳 {C}", TITLES),
     "bare lines": (f"{A}\n{B}\n{C}", TITLES),
     "bare lines apart": (f"\n\n{A}\n\n\n{B}\r\n\r\n{C}\n", TITLES),
-    "introduced bare lines": (
-        f"Here are three variations:\n\n{A}\n{B}\n{C}\n\nI hope you like them!",
-        TITLES,
-    ),
+    "introduced bare lines": (f"Here are three variations:\n\n{A}\n{B}\n{C}\n\nI hope you like them!", TITLES),
     "introduced and explained": (
         f"Sure! Here are three:\n\n1. {A}\n2. {B}\n3. {C}\n\nLet me know if you need more.",
         TITLES,
@@ -96,10 +93,7 @@ CORPUS = {
         "「コーヒーの三」\n「三のコーヒー」\n「手書きの三」",
         ("コーヒーの三", "三のコーヒー", "手書きの三"),
     ),
-    "Arabic": (
-        "- ثلاثة على القهوة\n- قهوة وثلاثة\n- رقم ثلاثة",
-        ("ثلاثة على القهوة", "قهوة وثلاثة", "رقم ثلاثة"),
-    ),
+    "Arabic": ("- ثلاثة على القهوة\n- قهوة وثلاثة\n- رقم ثلاثة", ("ثلاثة على القهوة", "قهوة وثلاثة", "رقم ثلاثة")),
     "accents apart are put together": (
         "1. Cre\u0300me Three\n2. Café Three\n3. Jalapeño Three",
         ("Crème Three", "Café Three", "Jalapeño Three"),
@@ -146,10 +140,7 @@ CORPUS = {
     "a bracket that is not closed": (f"1. {A} (for two\n2. {B}\n3. {C}", Reason.MARKS),
     "a mark in front": (f"1. , {A}\n2. {B}\n3. {C}", Reason.MARKS),
     "a link": (f"1. {A}\n2. https://example.org\n3. {C}", Reason.MARKS),
-    "bold styles before the titles": (
-        f"1. **Short:** {A}\n2. **Plain:** {B}\n3. **Long:** {C}",
-        Reason.MARKS,
-    ),
+    "bold styles before the titles": (f"1. **Short:** {A}\n2. **Plain:** {B}\n3. **Long:** {C}", Reason.MARKS),
     "escaped line ends": (f"1. {A}\\n2. {B}\\n3. {C}", Reason.FEW),
     "a JSON list of numbers": ("[1, 2, 3]", Reason.FEW),
     "an empty JSON list": ("[]", Reason.EMPTY),
@@ -232,23 +223,10 @@ def test_whatever_is_accepted_is_three_different_clean_titles(answer, source):
 @settings(max_examples=100, deadline=None)
 @given(
     st.lists(
-        st.from_regex(r"[A-Z][a-z]{1,8}( [a-z]{1,8}){1,4}", fullmatch=True),
-        min_size=3,
-        max_size=3,
-        unique_by=sameness,
+        st.from_regex(r"[A-Z][a-z]{1,8}( [a-z]{1,8}){1,4}", fullmatch=True), min_size=3, max_size=3, unique_by=sameness
     ),
     st.sampled_from(
-        [
-            "{}. {}",
-            "{}) {}",
-            "({}) {}",
-            "- {1}",
-            "* **{1}**",
-            '"{1}"',
-            "Variation {}: {}",
-            "**{}.** {}",
-            "{1}",
-        ]
+        ["{}. {}", "{}) {}", "({}) {}", "- {1}", "* **{1}**", '"{1}"', "Variation {}: {}", "**{}.** {}", "{1}"]
     ),
     st.sampled_from(["", "Here are three variations:\n\n"]),
 )

@@ -73,14 +73,7 @@ def test_each_setting_says_how_good_it_is_in_its_own_measure():
     found = rows(study_tables.ddpm(ddpm_score() | {"single_class_floor_n": 12}))
     assert list(found)[2:] == list(SETTING_NAMES.values())
     assert found["one image, 32 px"] == ["31.3 dB", "–", "–", "–", "–", "16"]
-    assert found["one kind of image"] == [
-        "–",
-        "31.4",
-        "0.0123",
-        "–",
-        "–",
-        "400",
-    ]  # fewer real images: no floor
+    assert found["one kind of image"] == ["–", "31.4", "0.0123", "–", "–", "400"]  # fewer real images: no floor
     assert found["by prompt"] == [
         "–", "31.4 (floor 4.04)", "0.0123 (floor −0.0002)", "87.5 %", "91.6 %", "400",
     ]  # fmt: skip

@@ -9,11 +9,7 @@ FOUND = {"a_fid": 8.5, "a_fid_std": 0.71, "b_fid": 61.04, "a_share": 0.955, "a_s
 
 
 def test_a_markdown_table_keeps_its_columns():
-    assert table(["a", "b"], [["x|y", "1"]]).splitlines() == [
-        "| a | b |",
-        "| --- | ---: |",
-        "| x\\|y | 1 |",
-    ]
+    assert table(["a", "b"], [["x|y", "1"]]).splitlines() == ["| a | b |", "| --- | ---: |", "| x\\|y | 1 |"]
 
 
 def test_rows_without_a_value_are_left_out():

@@ -137,22 +137,16 @@ def test_a_file_of_another_base_is_refused(tmp_path):
         load_adapter(tiny_transformer(sample_size=8), tmp_path, COMPONENTS)
 
 
-@pytest.mark.parametrize(
-    ("part", "name"), [("vae", "another autoencoder"), ("text_encoders", "other text encoders")]
-)
+@pytest.mark.parametrize(("part", "name"), [("vae", "another autoencoder"), ("text_encoders", "other text encoders")])
 def test_an_adapter_trained_with_other_components_is_refused(tmp_path, part, name):
     settings = lora_settings()
     save_adapter(tmp_path, trained(settings), settings, COMPONENTS)
-    with pytest.raises(
-        DifflabError, match=rf"was trained with {name} \(.*, not 3333.*\): run its finetune stage"
-    ):
+    with pytest.raises(DifflabError, match=rf"was trained with {name} \(.*, not 3333.*\): run its finetune stage"):
         load_adapter(tiny_transformer(), tmp_path, {**COMPONENTS, part: "3" * 16})
 
 
 def test_without_an_alpha_the_rank_is_taken():
-    scales = [
-        peft_config(tiny_transformer(), lora_settings(rank=2, alpha=a))["lora_alpha"] for a in (None, 4)
-    ]
+    scales = [peft_config(tiny_transformer(), lora_settings(rank=2, alpha=a))["lora_alpha"] for a in (None, 4)]
     assert scales == [2, 4]
 
 

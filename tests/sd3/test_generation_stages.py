@@ -40,9 +40,7 @@ def workspace(tmp_path_factory, root):
     )
     ids = [f"recipes-train-{n:012d}" for n in range(COUNT)]
     rows = [(id, v, title) for id in ids[1:] for v, title in enumerate(TITLES)]
-    write_parquet(
-        folder / "data/titles/variations.parquet", pd.DataFrame(rows, columns=["id", "number", "title"])
-    )
+    write_parquet(folder / "data/titles/variations.parquet", pd.DataFrame(rows, columns=["id", "number", "title"]))
     draw = np.random.default_rng(0)
     images = [png_bytes(Image.fromarray(draw.integers(0, 256, (32, 32, 3), dtype=np.uint8))) for _ in ids]
     table = pd.DataFrame({"file": ids, "split": "train"}, index=pd.Index(ids, name="id"))
@@ -151,13 +149,7 @@ def test_a_negative_prompt_without_guidance_is_refused_with_the_parameters():
 
 def sweeping(**presets) -> StageDouble:
     settings = SweepParams(
-        num_images=4,
-        batch_size=4,
-        shown=2,
-        negative="dark",
-        clip=None,
-        presets=presets,
-        known={"zoo": known()},
+        num_images=4, batch_size=4, shown=2, negative="dark", clip=None, presets=presets, known={"zoo": known()}
     )
     return StageDouble(sweep=settings)
 
@@ -165,17 +157,11 @@ def sweeping(**presets) -> StageDouble:
 def test_a_sweep_is_one_table_one_grid_and_the_scores_of_each_cell(here, capsys):
     from stages.captioning.sweep import main
 
-    stage = sweeping(
-        schedulers=axes(schedulers=["ddim", "flow-match"]), guidance=axes(guidance_scales=[1.0, 3.0])
-    )
+    stage = sweeping(schedulers=axes(schedulers=["ddim", "flow-match"]), guidance=axes(guidance_scales=[1.0, 3.0]))
     main(stage)
     with open("plots/sweep.csv") as stream:
         rows = list(csv.DictReader(stream))
-    assert [(r["scheduler"], r["guidance"]) for r in rows] == [
-        ("ddim", "3"),
-        ("flow-match", "3"),
-        ("ddim", "1"),
-    ]
+    assert [(r["scheduler"], r["guidance"]) for r in rows] == [("ddim", "3"), ("flow-match", "3"), ("ddim", "1")]
     assert "seconds" not in ",".join(rows[0])
     for row in (rows[0], rows[2]):
         key = f"zoo_ddim_s5_g{row['guidance']}"

@@ -17,9 +17,7 @@ def environment(**more: str) -> dict[str, str]:
     return result | more
 
 
-def run(
-    folder: Path, *command: str, check: bool = True, **variables: str
-) -> subprocess.CompletedProcess[str]:
+def run(folder: Path, *command: str, check: bool = True, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run a program to its end; a failure shows the ends of what it printed."""
     env = environment(**variables)
     done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False)

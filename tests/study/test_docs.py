@@ -41,23 +41,14 @@ def test_experiments(study, root):
     before = locked(study)
     printed = follow(root / "docs" / "experiments.md", study)
     columns = "dvc exp show --drop '.*' --keep 'Experiment|.*summary"
-    names = (
-        "dvc exp run -n long",
-        "dvc params diff",
-        "difflab compare",
-        columns,
-        "dvc repro",
-        "dvc exp list",
-    )
+    names = ("dvc exp run -n long", "dvc params diff", "difflab compare", columns, "dvc repro", "dvc exp list")
     of = {name: next(v for k, v in printed.items() if k.startswith(name)) for name in names}
     assert set(re.findall("Running stage '([^']+)'", of["dvc exp run -n long"])) == {"step_curve", "report"}
     assert "finetune.lora.rank" in of["dvc params diff"]
     assert "long: step_curve.num_images 8 -> 12" in of["difflab compare"]
     assert max(map(len, of[columns].splitlines())) <= 120
     assert "up to date" in of["dvc repro"]
-    assert {"long", "low-rank", "rank-1", "rank-2"} <= set(
-        re.findall(r"\[?([\w-]+)\]?$", of["dvc exp list"], re.M)
-    )
+    assert {"long", "low-rank", "rank-1", "rank-2"} <= set(re.findall(r"\[?([\w-]+)\]?$", of["dvc exp list"], re.M))
     assert "low-rank-branch" in run(study, "git", "branch").stdout
     assert (study / "dvc_plots" / "index.html").exists()
     kept = {name for name in before if locked(study)[name].get("outs") == before[name].get("outs")}

@@ -27,14 +27,7 @@ def test_a_row_holds_means_of_its_window_only():
 
 
 def test_the_final_metrics_are_what_the_last_row_says_of_the_result():
-    row = {
-        "step": 4,
-        "samples_seen": 16,
-        "train_loss": 2.0,
-        "val_loss": None,
-        "learning_rate": 0.1,
-        "grad_norm": 3.0,
-    }
+    row = {"step": 4, "samples_seen": 16, "train_loss": 2.0, "val_loss": None, "learning_rate": 0.1, "grad_norm": 3.0}
     assert final_metrics([{"step": 0}, row | {"val_psnr": 20.0}]) == {
         "step": 4, "samples_seen": 16, "train_loss": 2.0, "val_psnr": 20.0,
     }  # fmt: skip

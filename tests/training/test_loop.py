@@ -39,9 +39,7 @@ def nothing(step):
 def run(scratch, act=nothing, model=None, row_interval=6, what="toy", **changes):
     """Train to sum up 4 numbers; `act` is called in each step and may return a factor of the loss."""
     keep = {
-        n: changes.pop(n)
-        for n in ("validate", "log", "save_steps", "save", "ema_decay", "keep_best")
-        if n in changes
+        n: changes.pop(n) for n in ("validate", "log", "save_steps", "save", "ema_decay", "keep_best") if n in changes
     }
     model, settings = model or network(), Settings(**changes)
     optimizer, schedule = adamw_with_cosine(model, settings)
@@ -73,9 +71,7 @@ def die():
 
 
 def equal(a, b):
-    return all(
-        torch.equal(x, y) for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True)
-    )
+    return all(torch.equal(x, y) for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True))
 
 
 FULL = {"ema_decay": 0.9, "validate": lambda step: {"val_loss": float(step)}, "row_interval": 5}
@@ -155,9 +151,7 @@ def test_a_nan_loss_is_one_line_that_names_its_step_and_keeps_the_last_good_stat
     state = tmp_path / "toy.safetensors"
     with pytest.raises(DifflabError) as error:
         run(tmp_path, at(11, lambda: float("nan")))
-    assert str(error.value).startswith(
-        f"toy: train_loss is nan at step 12; the last good state is kept in {state}; "
-    )
+    assert str(error.value).startswith(f"toy: train_loss is nan at step 12; the last good state is kept in {state}; ")
     assert "\n" not in str(error.value)
     whole, _ = run(tmp_path / "whole")
     resumed, _ = run(tmp_path)

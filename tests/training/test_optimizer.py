@@ -51,12 +51,7 @@ def test_the_optimizer_is_fused_adamw_with_the_settings():
     optimizer, _ = adamw_with_schedule(nn.Linear(1, 1), settings)
     group = optimizer.param_groups[0]
     assert isinstance(optimizer, torch.optim.AdamW)
-    assert (group["betas"], group["eps"], group["weight_decay"], group["fused"]) == (
-        (0.8, 0.95),
-        1e-6,
-        0.3,
-        True,
-    )
+    assert (group["betas"], group["eps"], group["weight_decay"], group["fused"]) == ((0.8, 0.95), 1e-6, 0.3, True)
 
 
 def test_the_cosine_warms_up_and_falls_to_zero():

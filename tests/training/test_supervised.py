@@ -40,9 +40,7 @@ def run(scratch, model, stop_at=None, validate=None):
 
 
 def equal(a, b):
-    return all(
-        torch.equal(x, y) for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True)
-    )
+    return all(torch.equal(x, y) for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True))
 
 
 def test_it_equals_a_plain_loop(tmp_path):
@@ -51,9 +49,7 @@ def test_it_equals_a_plain_loop(tmp_path):
     rows = run(tmp_path, model)
     optimizer = torch.optim.AdamW(plain.parameters(), weight_decay=0.01)
     for step in range(20):
-        share = (
-            (step + 1) / 3 if step < 3 else 0.5 + 0.5 * torch.cos(torch.tensor((step - 3) / 17 * torch.pi))
-        )
+        share = (step + 1) / 3 if step < 3 else 0.5 + 0.5 * torch.cos(torch.tensor((step - 3) / 17 * torch.pi))
         optimizer.param_groups[0]["lr"] = 1e-2 * float(share)
         optimizer.zero_grad()
         loss = loss_of(plain, step)

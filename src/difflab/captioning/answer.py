@@ -27,10 +27,7 @@ MEASURE_NAMES = {
 }
 """The measures of single images, by their column. Larger is better for all of them."""
 
-_CHANGES = {
-    "mixed": "Synthetic data beside the originals",
-    "synthetic": "Synthetic data in place of the originals",
-}
+_CHANGES = {"mixed": "Synthetic data beside the originals", "synthetic": "Synthetic data in place of the originals"}
 Metrics = Mapping[str, float]
 
 

@@ -32,9 +32,7 @@ def faithful(source: str, variation: str) -> bool:
 def are_judged(titles: Mapping[str, Sequence[str]]) -> bool:
     """Whether the titles of every image name its classes in a known data set, as those of the miniature do."""
     class_sets = class_sets_of(text for texts in titles.values() for text in texts)
-    return bool(class_sets) and all(
-        _labels(texts, classes) for texts in titles.values() for classes in class_sets
-    )
+    return bool(class_sets) and all(_labels(texts, classes) for texts in titles.values() for classes in class_sets)
 
 
 def correct_captions(captions: Mapping[str, str], titles: Mapping[str, Sequence[str]]) -> "pd.DataFrame":
@@ -59,9 +57,7 @@ def correct_captions(captions: Mapping[str, str], titles: Mapping[str, Sequence[
     for i in sorted(titles):
         labels = [_labels(titles[i], classes) for classes in class_sets]
         if not (labels and all(labels)):
-            raise DifflabError(
-                f"the titles of {i} name no class: only captions of a known data set can be judged"
-            )
+            raise DifflabError(f"the titles of {i} name no class: only captions of a known data set can be judged")
         if i not in captions:
             raise DifflabError(f"{i} has no caption: caption every image that is scored")
         right = [classes.named(captions[i]) in own for classes, own in zip(class_sets, labels, strict=True)]

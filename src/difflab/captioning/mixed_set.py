@@ -44,9 +44,7 @@ class MixedSet:
         """
         rows = self.rows[(self.rows["split"] == split) & self.rows["source"].isin(SOURCES[data])]
         if rows.empty:
-            raise DifflabError(
-                f"data/mixed has no {' or '.join(SOURCES[data])} row in {split}: run `dvc repro mix`"
-            )
+            raise DifflabError(f"data/mixed has no {' or '.join(SOURCES[data])} row in {split}: run `dvc repro mix`")
         return rows
 
     def images(self, rows: pd.DataFrame) -> "Iterator[list[Image.Image]]":
@@ -60,6 +58,4 @@ class MixedSet:
 
     def sha256(self, rows: pd.DataFrame) -> list[str]:
         """The hashes of the stored pictures of some rows."""
-        return [
-            self._stores[source].sha256(id) for source, id in zip(rows["source"], rows["id"], strict=True)
-        ]
+        return [self._stores[source].sha256(id) for source, id in zip(rows["source"], rows["id"], strict=True)]

@@ -69,9 +69,7 @@ def cells(params: "SweepParams", presets: Sequence[str] = ()) -> list[Cell]:
     if unknown := [name for name in presets if name not in params.presets]:
         raise DifflabError(f"unknown preset '{unknown[0]}': one of {', '.join(params.presets)}")
     found = [
-        cell
-        for name in presets or params.presets
-        for cell in _combinations(params.presets[name], params.negative)
+        cell for name in presets or params.presets for cell in _combinations(params.presets[name], params.negative)
     ]
     models = list(dict.fromkeys(cell.model for cell in found))
     return sorted(dict.fromkeys(found), key=lambda cell: models.index(cell.model))
@@ -118,9 +116,7 @@ class SweepJudge:
     clip: "ClipScorer | None"
     seed: int
 
-    def __call__(
-        self, images: Sequence[np.ndarray] | np.ndarray, titles: Sequence[str]
-    ) -> dict[str, float | None]:
+    def __call__(self, images: Sequence[np.ndarray] | np.ndarray, titles: Sequence[str]) -> dict[str, float | None]:
         """Of digit_accuracy, photo_accuracy, both_accuracy, kid and clip_score, those that are available."""
         scores: dict[str, float | None] = {}
         if self.extractor is not None:
@@ -133,9 +129,7 @@ class SweepJudge:
         return scores
 
 
-def make(
-    sampler: PromptedSampler, options: Options, ids: Sequence[str], prompts: Sequence[str]
-) -> CellImages:
+def make(sampler: PromptedSampler, options: Options, ids: Sequence[str], prompts: Sequence[str]) -> CellImages:
     """The images of one cell, or why there are none."""
     if reason := sampler.refusal(options):
         return CellImages(np.zeros((0, 0, 0, 3), np.uint8), reason)

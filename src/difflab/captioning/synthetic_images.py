@@ -31,9 +31,7 @@ def write_part(
     write_generated(path, ids, {SEED: (image for batch in batches for image in batch)})
 
 
-def write_synthetic(
-    folder: str | Path, titles: dict[str, str], parts: Iterable[Path], image_size: int | None
-) -> None:
+def write_synthetic(folder: str | Path, titles: dict[str, str], parts: Iterable[Path], image_size: int | None) -> None:
     """Write the pictures of all parts as an `ImageStore` with captions.parquet and the readable `EXPORT`.
 
     Args:

@@ -29,6 +29,4 @@ def title_accuracy(
     shares = (share_correct(*pair) for pair in zip(found, wanted, strict=True))
     result = {f"{classes.name}_accuracy": share for classes, share in zip(class_sets, shares, strict=True)}
     known = (wanted >= 0).all(axis=0)
-    return result | (
-        {"both_accuracy": float((found == wanted).all(axis=0)[known].mean())} if known.any() else {}
-    )
+    return result | ({"both_accuracy": float((found == wanted).all(axis=0)[known].mean())} if known.any() else {})

@@ -24,9 +24,7 @@ def read_variations(path: str | Path) -> dict[str, str]:
     bad = [n for n, title in enumerate(frame["title"]) if not isinstance(title, str) or not title.strip()]
     if bad:
         rows = ", ".join(map(str, bad[:5])) + (", ..." if len(bad) > 5 else "")
-        raise DifflabError(
-            f"{path} has {len(bad)} rows without a title (rows {rows}): run `dvc repro -f vary_titles`"
-        )
+        raise DifflabError(f"{path} has {len(bad)} rows without a title (rows {rows}): run `dvc repro -f vary_titles`")
     ids = [f"{row.id}-v{row.number}" for row in frame.itertuples()]
     if len(set(ids)) < len(ids):
         twice = next(id for id in ids if ids.count(id) > 1)

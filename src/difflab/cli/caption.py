@@ -73,9 +73,7 @@ def pictures(paths: Sequence[str]) -> list[Path]:
         if place.is_dir():
             inside = sorted(f for f in place.iterdir() if f.is_file() and f.suffix.lower() in suffixes)
             if not inside:
-                raise DifflabError(
-                    f"{path} holds no picture: give a folder with PNG, JPEG or other image files"
-                )
+                raise DifflabError(f"{path} holds no picture: give a folder with PNG, JPEG or other image files")
         files += inside
     return files
 
@@ -84,6 +82,4 @@ def _content(file: Path) -> bytes:
     try:
         return file.read_bytes()
     except OSError as error:
-        raise DifflabError(
-            f"{file} cannot be read ({error.strerror}): give picture files or folders"
-        ) from None
+        raise DifflabError(f"{file} cannot be read ({error.strerror}): give picture files or folders") from None

@@ -142,9 +142,7 @@ def compare(results: list[Result]) -> str:
 def headline_names(results: list[Result]) -> Iterable[tuple[str, float]]:
     """The scores that are compared, each with the factor that it is shown with."""
     for kind, factor in SCORES.items():
-        yield from (
-            (f"sd3_{adapter}_{captions}_{kind}", factor) for adapter in ADAPTERS for captions in CAPTIONS
-        )
+        yield from ((f"sd3_{adapter}_{captions}_{kind}", factor) for adapter in ADAPTERS for captions in CAPTIONS)
     others = dict.fromkeys(name for result in results for name in result.summary if OTHERS.fullmatch(name))
     yield from ((name, 100.0 if name.endswith("accuracy") else 1.0) for name in others)
 
@@ -184,9 +182,7 @@ def _warning(result: Result) -> str:
     if not result.older:
         return ""
     values = ", ".join(f"{name} {value}" for name, value in result.older.items())
-    return (
-        f"{result.name}: not all stages ran with its parameters (some with {values}): run `dvc repro` on it"
-    )
+    return f"{result.name}: not all stages ran with its parameters (some with {values}): run `dvc repro` on it"
 
 
 def _renamed(results: list[Result]) -> str:

@@ -37,14 +37,7 @@ class Finding:
 def examine(params: Any) -> list[Finding]:
     """All findings for checked parameters, in the order in which a person would ask."""
     models = list(plan.hub_models(params))
-    checks = (
-        versions(params.environment),
-        machine(models),
-        repository(),
-        cache(),
-        disk(params, models),
-        tracking(),
-    )
+    checks = (versions(params.environment), machine(models), repository(), cache(), disk(params, models), tracking())
     return [*(f for check in checks for f in check), *weights(models), *archives(params)]
 
 
@@ -56,9 +49,7 @@ def versions(locked: Mapping[str, str]) -> Iterator[Finding]:
     if absent:
         yield Finding("packages", f"{', '.join(absent)} cannot be imported", "make setup")
     if other := mismatches(locked):
-        yield Finding(
-            "versions", f"{', '.join(other)}: results may differ; `make setup` installs the locked ones"
-        )
+        yield Finding("versions", f"{', '.join(other)}: results may differ; `make setup` installs the locked ones")
     git = _output("git", "--version")
     yield Finding("git", git or "not found", "" if git else "install git")
 
@@ -77,9 +68,7 @@ def machine(models: list[plan.Model]) -> Iterator[Finding]:
     gpus = _output("nvidia-smi", "-L").splitlines() if visible_gpus() else []
     names = [line.partition(": ")[2].partition(" (UUID")[0] for line in gpus]
     remedy = "an NVIDIA GPU: the released models of this profile are too large for a CPU"
-    yield Finding(
-        "device", ", ".join(names) or "CPU (no NVIDIA GPU visible)", remedy if models and not names else ""
-    )
+    yield Finding("device", ", ".join(names) or "CPU (no NVIDIA GPU visible)", remedy if models and not names else "")
     yield Finding("jobs", f"difflab repro runs {_stages(default_jobs())} at once")
 
 
@@ -175,9 +164,7 @@ def weights(models: list[plan.Model]) -> Iterator[Finding]:
         elif HF_HUB_OFFLINE:
             yield Finding("weights", name, "not in the cache, and HF_HUB_OFFLINE forbids to fetch it")
         elif model.gated and not token:
-            remedy = (
-                f"a token in HF_TOKEN, of an account that accepted https://huggingface.co/{model.hub.repo_id}"
-            )
+            remedy = f"a token in HF_TOKEN, of an account that accepted https://huggingface.co/{model.hub.repo_id}"
             yield Finding("weights", name, remedy)
         else:
             yield Finding("weights", f"{name}, fetched by its stage")

@@ -72,9 +72,7 @@ def generate(
     sampler = load_prompted(known[name], runtime, seed=request.seed, batch_size=1)
     if reason := sampler.refusal(options):
         raise DifflabError(f"{name} cannot take {reason}")
-    lines = truncation_warnings(
-        sampler, [("prompt", request.prompt), ("negative prompt", request.negative_prompt)]
-    )
+    lines = truncation_warnings(sampler, [("prompt", request.prompt), ("negative prompt", request.negative_prompt)])
     (images,) = sampler.images(prompt_ids(1), [request.prompt], options, progress)
     write_bytes(out, png_bytes(Image.fromarray(images[0])))
     made = f"{options.scheduler}, {options.num_inference_steps} steps, guidance {options.guidance_scale:g}"

@@ -32,9 +32,7 @@ def page(pipeline: str = "dvc.yaml") -> str:
     studies = {name: study_of(stage) for name, stage in stages.items()}
     unknown = sorted(set(studies.values()) - TITLES.keys())
     if unknown:
-        raise DifflabError(
-            f"stages/{unknown[0]} is no known study: add its title to difflab.cli.graphs.TITLES"
-        )
+        raise DifflabError(f"stages/{unknown[0]} is no known study: add its title to difflab.cli.graphs.TITLES")
     edges = sorted(set(_edges(stages)))
     parts = [HEAD]
     for study, title in TITLES.items():

@@ -56,11 +56,7 @@ def plan(overrides: tuple[str, ...]) -> None:
     from difflab.core.params.yaml_text import parse_yaml
 
     click.echo(plan(_params(overrides)))
-    click.echo(
-        runs(
-            parse_yaml(compose.compose(overrides), "the composed parameters") if overrides else read_values()
-        )
-    )
+    click.echo(runs(parse_yaml(compose.compose(overrides), "the composed parameters") if overrides else read_values()))
 
 
 @cli.command()
@@ -124,9 +120,7 @@ def _complete_stage(ctx: click.Context, param: click.Parameter, incomplete: str)
 
 @cli.command()
 @click.argument("targets", nargs=-1, shell_complete=_complete_stage)
-@click.option(
-    "-j", "--jobs", type=click.IntRange(min=1), help="Stages at once; default: processors / num_threads."
-)
+@click.option("-j", "--jobs", type=click.IntRange(min=1), help="Stages at once; default: processors / num_threads.")
 def repro(targets: tuple[str, ...], jobs: int | None) -> None:
     """Bring TARGETS up to date as `dvc repro` does, independent stages side by side."""
     from difflab.cli import repro
@@ -143,9 +137,7 @@ def repro(targets: tuple[str, ...], jobs: int | None) -> None:
 
 
 @cli.command()
-@click.option(
-    "--write", is_flag=True, help="Write them to conf/seconds.yaml, the estimates for other machines."
-)
+@click.option("--write", is_flag=True, help="Write them to conf/seconds.yaml, the estimates for other machines.")
 def times(write: bool) -> None:
     """Print how long each stage took when it last ran on this machine."""
     from difflab.cli.times import times_table, write_estimates
@@ -186,16 +178,10 @@ def export(dataset: str, folder: Path) -> None:
 @cli.command()
 @click.argument("paths", nargs=-1, required=True, metavar="IMAGE...")
 @click.option(
-    "--model",
-    default="models/captioner/original-0",
-    show_default=True,
-    help="A folder of the stage captioner.",
+    "--model", default="models/captioner/original-0", show_default=True, help="A folder of the stage captioner."
 )
 @click.option(
-    "--beam",
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="Search with N beams; default: as the model was trained.",
+    "--beam", type=click.IntRange(min=1), metavar="N", help="Search with N beams; default: as the model was trained."
 )
 def caption(paths: tuple[str, ...], model: str, beam: int | None) -> None:
     """Print a caption for each IMAGE, a picture file or a folder of them."""

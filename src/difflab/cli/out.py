@@ -19,6 +19,4 @@ def require_file(path: Path) -> None:
         with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}."):
             pass
     except OSError as error:
-        raise DifflabError(
-            f"--out {path} cannot be written ({error.strerror}): name a file elsewhere"
-        ) from None
+        raise DifflabError(f"--out {path} cannot be written ({error.strerror}): name a file elsewhere") from None

@@ -39,10 +39,7 @@ KNOWN_SIZES = {
 }
 GATED = ("stabilityai/stable-diffusion-3", "meta-llama/", "google/gemma")
 INCEPTION_GB = 0.1
-CELEBA_HQ_IMAGES, CELEBA_ADDITION = (
-    30_000,
-    6_000,
-)  # rows of the table; about as many pass a minimum side of 768
+CELEBA_HQ_IMAGES, CELEBA_ADDITION = (30_000, 6_000)  # rows of the table; about as many pass a minimum side of 768
 STORED_SAMPLE_MB = 3.2  # upper bound of one 1024 px example in the two caches, two captions
 
 
@@ -109,9 +106,7 @@ def count_cells(pipeline: Path) -> tuple[int, int]:
 
 def _stages(params: Any, pipeline: Path) -> str:
     stages, cells = count_cells(pipeline)
-    return (
-        f"profile {params.profile}: {stages} stages of dvc.yaml, {cells} runs with every matrix item counted"
-    )
+    return f"profile {params.profile}: {stages} stages of dvc.yaml, {cells} runs with every matrix item counted"
 
 
 def runs(values: Mapping[str, Any]) -> str:
@@ -139,9 +134,7 @@ def runs(values: Mapping[str, Any]) -> str:
 
 
 def _models(params: Any, models: list[Model]) -> str:
-    trained = [
-        f"zoo.{name}" for name in type(params.zoo).model_fields if _is_trained(getattr(params.zoo, name))
-    ]
+    trained = [f"zoo.{name}" for name in type(params.zoo).model_fields if _is_trained(getattr(params.zoo, name))]
     lines = [f"models trained by the pipeline: {', '.join(trained) or 'none'}"]
     if models:
         lines.append("models from the Hugging Face Hub:")
@@ -175,9 +168,7 @@ def _accounts(models: list[Model]) -> str:
     from huggingface_hub import get_token
 
     lines = [f"accounts: a Hugging Face token in HF_TOKEN (present here: {'yes' if get_token() else 'no'})"]
-    return "\n".join(
-        lines + [f"  accept the licence at https://huggingface.co/{repo_id}" for repo_id in gated]
-    )
+    return "\n".join(lines + [f"  accept the licence at https://huggingface.co/{repo_id}" for repo_id in gated])
 
 
 def _archives(params: Any) -> str:

@@ -29,14 +29,7 @@ if TYPE_CHECKING:
 DONE, FAILED, SKIPPED = "done", "failed", "skipped"
 REPORT = Path("reports/index.html")
 # What DVC says of every single stage; the stages' own lines tell the same.
-_CHATTER = (
-    "Use `dvc push`",
-    "> ",
-    "Updating lock file",
-    "Generating lock file",
-    "To track the changes",
-    "\tgit add",
-)
+_CHATTER = ("Use `dvc push`", "> ", "Updating lock file", "Generating lock file", "To track the changes", "\tgit add")
 
 
 def default_jobs() -> int:
@@ -125,9 +118,7 @@ class Progress:
         needs = {stage: [n for n in self._needs[stage] if n in own] for stage in own}
         longest = max(remaining_seconds(needs, own).values(), default=0.0)
         seconds = max(longest, sum(own.values()) / self._jobs)
-        return (
-            f"about {seconds / 60:.0f} minutes left" if seconds >= 90 else f"about {seconds:.0f} seconds left"
-        )
+        return f"about {seconds / 60:.0f} minutes left" if seconds >= 90 else f"about {seconds:.0f} seconds left"
 
 
 def _stages(count: int) -> str:
@@ -184,9 +175,7 @@ def _parameters_parsed_once(values: Mapping[str, Any] | None = None) -> Generato
     original = param.read_param_file
     parsed: dict[tuple[str, int, int], Any] = {}
 
-    def read(
-        fs: Any, path: str, key_paths: list[str] | None = None, flatten: bool = False, **options: Any
-    ) -> Any:
+    def read(fs: Any, path: str, key_paths: list[str] | None = None, flatten: bool = False, **options: Any) -> Any:
         if not key_paths or not flatten or options:
             return original(fs, path, key_paths, flatten, **options)
         if values is not None and Path(path).name == "params.yaml":
@@ -246,10 +235,6 @@ def summary(outcomes: Mapping[str, str], seconds: float) -> str:
         names = [stage for stage, of in outcomes.items() if of == outcome]
         if names:
             counts.append(f"{len(names)} {outcome}" + ("" if outcome == DONE else f" ({', '.join(names)})"))
-    line = (
-        f"Stages: {', '.join(counts)}, in {seconds / 60:.1f} minutes."
-        if counts
-        else "Everything is up to date."
-    )
+    line = f"Stages: {', '.join(counts)}, in {seconds / 60:.1f} minutes." if counts else "Everything is up to date."
     complete = all(outcome == DONE for outcome in outcomes.values())
     return f"{line}\nThe report: {REPORT}" if complete and REPORT.exists() else line

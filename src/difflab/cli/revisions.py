@@ -29,9 +29,7 @@ def resolve(rev: str) -> str:
 
 def experiments() -> dict[str, str]:
     """The commits of DVC experiments by name, the newest last."""
-    listed = _git(
-        "for-each-ref", "--sort=committerdate", "--format=%(refname) %(objectname)", "refs/exps"
-    ).stdout
+    listed = _git("for-each-ref", "--sort=committerdate", "--format=%(refname) %(objectname)", "refs/exps").stdout
     refs = [line.split() for line in listed.splitlines()]
     own = [(ref.split("/"), commit) for ref, commit in refs]
     # refs/exps/<2 digits>/<38 digits>/<name> is an experiment; the queue keeps others beside them

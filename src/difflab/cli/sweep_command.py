@@ -98,9 +98,7 @@ def asked(prompts: Sequence[str], count: int) -> dict[str, str]:
     return first_variations(read_variations(TITLES), count)
 
 
-def sweep(
-    settings: "SweepParams", prompts: dict[str, str], machine: "RuntimeParams", seed: int, out: Path
-) -> str:
+def sweep(settings: "SweepParams", prompts: dict[str, str], machine: "RuntimeParams", seed: int, out: Path) -> str:
     """Run all cells, write `out`/sweep.csv and `out`/sweep.png, and return the table as text, with seconds per image.
 
     Where models/zoo/vision_encoder exists, pictures of the miniature's titles are scored by it.
@@ -145,9 +143,7 @@ def load_judge(device: str, seed: int) -> SweepJudge:
     from difflab.models.roles import resolve
 
     disable_progress_bar()
-    return SweepJudge(
-        VisionEncoderExtractor(resolve(JUDGE), device) if JUDGE.exists() else None, None, None, seed
-    )
+    return SweepJudge(VisionEncoderExtractor(resolve(JUDGE), device) if JUDGE.exists() else None, None, None, seed)
 
 
 def table(rows: Sequence[dict[str, object]]) -> str:

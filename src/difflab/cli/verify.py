@@ -77,9 +77,7 @@ def not_in_remote() -> list[str]:
 
 
 def _dvc(*arguments: str) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [sys.executable, "-m", "dvc", *arguments], capture_output=True, text=True, check=False
-    )
+    return subprocess.run([sys.executable, "-m", "dvc", *arguments], capture_output=True, text=True, check=False)
 
 
 def _reason(done: subprocess.CompletedProcess) -> str:

@@ -161,9 +161,7 @@ class Spool:
         try:
             self._record()
             self._next = time.monotonic() + _FLUSH_SECONDS
-        except (
-            Exception
-        ) as error:  # the server may come back: the rest is tried again, and once more at the end
+        except Exception as error:  # the server may come back: the rest is tried again, and once more at the end
             self._next = time.monotonic() + _RETRY_SECONDS
             if last:
                 reason = f"{type(error).__name__}: {' '.join(str(error).split())}"

@@ -58,9 +58,7 @@ class Stage(Generic[Inputs]):
     @property
     def address(self) -> str:
         """The name as DVC writes it: `finetune@blip2-minus`."""
-        of_matrix = (
-            self.item and self.entry_name == self.name
-        )  # a stage run with --as has no matrix of its own
+        of_matrix = self.item and self.entry_name == self.name  # a stage run with --as has no matrix of its own
         return self.entry_name + ("@" + "-".join(self.item.values()) if of_matrix else "")
 
     def values(self) -> dict[str, Any]:
@@ -232,8 +230,7 @@ def _warn_of_other_libraries(stage: Stage[Any]) -> None:
     used = {name.removeprefix(prefix): values[name] for name in values if name.startswith(prefix)}
     if runtime.process_index()[0] == 0 and (differing := environment.mismatches(used)):
         warnings.warn(
-            f"{', '.join(differing)}: results may differ; `make setup` installs the locked versions",
-            stacklevel=2,
+            f"{', '.join(differing)}: results may differ; `make setup` installs the locked versions", stacklevel=2
         )
 
 

@@ -156,9 +156,7 @@ def start(stage: "Stage") -> NoRun:
         return NoRun()
 
 
-def start_record(
-    address: str, command: str, params: Mapping[str, Any], tags: Mapping[str, str]
-) -> dict[str, Any]:
+def start_record(address: str, command: str, params: Mapping[str, Any], tags: Mapping[str, str]) -> dict[str, Any]:
     """What the recorder must know of a run before all else.
 
     The command of a stage, `python -m stages.sd3.finetune --captions blip2`, tells its study, which is the MLflow

@@ -16,8 +16,5 @@ if TYPE_CHECKING:
 def write_latent_splits(folder: Path, splits: dict[str, "Split"]) -> None:
     """Write the latents of each split, its ids and its labels."""
     save_file({name: split.pixels.contiguous() for name, split in splits.items()}, folder / LATENTS)
-    tables = [
-        pd.DataFrame({"id": split.ids, "split": name, "label": split.labels})
-        for name, split in splits.items()
-    ]
+    tables = [pd.DataFrame({"id": split.ids, "split": name, "label": split.labels}) for name, split in splits.items()]
     write_parquet(folder / INDEX, pd.concat(tables, ignore_index=True))

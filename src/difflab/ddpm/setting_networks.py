@@ -5,13 +5,7 @@ from typing import TYPE_CHECKING, cast
 import torch
 from torch import nn
 
-from difflab.ddpm.networks.conditions import (
-    ClassConditions,
-    Conditions,
-    DigitPrompts,
-    class_numbers,
-    digit_tokens,
-)
+from difflab.ddpm.networks.conditions import ClassConditions, Conditions, DigitPrompts, class_numbers, digit_tokens
 from difflab.ddpm.networks.networks import build_conditional_unet, build_unet
 from difflab.ddpm.networks.prompts import PromptedUNet, PromptEncoder, Vocabulary, digit_of, digit_prompts
 from difflab.ddpm.settings import BY_CLASS
@@ -29,9 +23,7 @@ def build_network(
     if setting == "text":
         vocabulary = Vocabulary.of(prompt for digit in range(10) for prompt in digit_prompts(digit))
         width = cast("TextSettingParams", params).prompt_dim
-        unet = build_conditional_unet(
-            params.unet, size=size, channels=channels, cross_attention_dim=width, seed=seed
-        )
+        unet = build_conditional_unet(params.unet, size=size, channels=channels, cross_attention_dim=width, seed=seed)
         return PromptedUNet(unet, PromptEncoder(vocabulary, width, seed))
     count = len(classes) if setting in BY_CLASS else None
     return build_unet(params.unet, size=size, channels=channels, seed=seed, num_classes=count)

@@ -59,9 +59,7 @@ def rows_sheet(
     for column, lines in enumerate(heads):
         draw.multiline_text((left + column * (side + 2), 0), "\n".join(lines), _INK, font, spacing=2)
     for lines, height, (_, images) in zip(names, heights, rows, strict=True):
-        draw.multiline_text(
-            (_GAP, top + (side - _LINE * len(lines)) // 2), "\n".join(lines), _INK, font, spacing=2
-        )
+        draw.multiline_text((_GAP, top + (side - _LINE * len(lines)) // 2), "\n".join(lines), _INK, font, spacing=2)
         for column, image in enumerate(images):
             canvas.paste(scaled(image, side), (left + column * (side + 2), top))
         top += height
@@ -73,9 +71,7 @@ def scaled(image: np.ndarray, side: int) -> Image.Image:
     picture = Image.fromarray(image)
     factor = side / max(picture.size)
     width, height = (max(1, round(length * factor)) for length in picture.size)
-    return picture.resize(
-        (width, height), Image.Resampling.NEAREST if factor > 1 else Image.Resampling.LANCZOS
-    )
+    return picture.resize((width, height), Image.Resampling.NEAREST if factor > 1 else Image.Resampling.LANCZOS)
 
 
 def wrapped(text: str, width: int, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> list[str]:

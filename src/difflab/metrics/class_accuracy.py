@@ -16,9 +16,7 @@ def judged_classes(class_sets: "Sequence[ClassSet]", extractor: Extractor) -> "l
     return [c for c in class_sets if extractor.classes.get(c.name) == c.columns]
 
 
-def classify(
-    images: Iterable, extractor: VisionEncoderExtractor, batch_size: int = 50
-) -> dict[str, np.ndarray]:
+def classify(images: Iterable, extractor: VisionEncoderExtractor, batch_size: int = 50) -> dict[str, np.ndarray]:
     """The class that each head of the vision encoder sees in each image: int64 [n] by head."""
     import torch
 

@@ -27,11 +27,7 @@ class ClipScorer:
         Texts are cut at the length of the encoder.
         """
         inputs = self.processor(
-            text=list(texts),
-            images=[as_array(i) for i in images],
-            return_tensors="pt",
-            padding=True,
-            truncation=True,
+            text=list(texts), images=[as_array(i) for i in images], return_tensors="pt", padding=True, truncation=True
         ).to(self.device)
         seen = self.model(**inputs)
         cosines = torch.nn.functional.cosine_similarity(seen.image_embeds, seen.text_embeds)

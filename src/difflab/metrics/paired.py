@@ -37,10 +37,7 @@ def difference(system: pd.DataFrame, baseline: pd.DataFrame, *, seed: int, resam
     Raises:
         DifflabError: the seeds or the images of the two differ; or as `interval`.
     """
-    for what, ours, theirs in (
-        ("seeds", system.index, baseline.index),
-        ("images", system.columns, baseline.columns),
-    ):
+    for what, ours, theirs in (("seeds", system.index, baseline.index), ("images", system.columns, baseline.columns)):
         if odd := sorted(set(ours) ^ set(theirs)):
             raise DifflabError(
                 f"a paired difference needs the same {what} on both sides: {len(odd)} stand on one only, first {odd[0]}"
@@ -121,9 +118,7 @@ def _checked(values: pd.DataFrame) -> np.ndarray:
         if len(labels) < 2:
             raise DifflabError(f"an interval over {what} needs two or more of them, not {len(labels)}")
         if not labels.is_unique:
-            raise DifflabError(
-                f"{what} occur twice, first {labels[labels.duplicated()][0]}: give each one value"
-            )
+            raise DifflabError(f"{what} occur twice, first {labels[labels.duplicated()][0]}: give each one value")
     ordered = values.sort_index(axis=0).sort_index(axis=1)
     if ordered.isna().to_numpy().any():
         row, column = np.argwhere(ordered.isna().to_numpy())[0]

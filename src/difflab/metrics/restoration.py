@@ -41,9 +41,7 @@ def compare(clean: np.ndarray, restored: np.ndarray, clip: bool = True) -> Quali
     if clean.shape != restored.shape:
         raise DifflabError(f"images {restored.shape} cannot be compared with images {clean.shape}")
     if min(clean.shape[1:3]) < 7:
-        raise DifflabError(
-            f"images of {clean.shape[1]} x {clean.shape[2]} are smaller than SSIM's window of 7"
-        )
+        raise DifflabError(f"images of {clean.shape[1]} x {clean.shape[2]} are smaller than SSIM's window of 7")
     restored = np.clip(restored, 0, 1) if clip else restored
     pairs = list(zip(clean.astype(np.float64), restored.astype(np.float64), strict=True))
     psnr = [peak_signal_noise_ratio(a, b, data_range=1.0) for a, b in pairs]

@@ -71,9 +71,7 @@ class InstructCaptioner:
         return encoded.to(self.model.device, self.model.dtype)
 
 
-def load_instruct_captioner(
-    folder: str | Path, device: torch.device | str, dtype: torch.dtype
-) -> InstructCaptioner:
+def load_instruct_captioner(folder: str | Path, device: torch.device | str, dtype: torch.dtype) -> InstructCaptioner:
     """Read an instruction model from a `save_pretrained` folder (`difflab.models.roles.resolve`).
 
     Raises:
@@ -81,9 +79,7 @@ def load_instruct_captioner(
     """
     from transformers import AutoModelForImageTextToText, AutoProcessor
 
-    remedy = (
-        "run `dvc repro zoo_instruct` (or `dvc pull`), or let zoo.instruct.hub name a chat model for pictures"
-    )
+    remedy = "run `dvc repro zoo_instruct` (or `dvc pull`), or let zoo.instruct.hub name a chat model for pictures"
     if not (Path(folder) / "config.json").exists():
         raise DifflabError(f"{folder} holds no instruction model: {remedy}")
     try:

@@ -64,9 +64,7 @@ def write_pointer(folder: str | Path, hub: "HubRef") -> None:
         revision, files = _from_hub(hub)
     files = {name: files[name] for name in sorted(files) if _listed(name, hub)}
     if not files:
-        raise DifflabError(
-            f"{hub.repo_id} has no file like {patterns(hub)}: see subfolder and allow_patterns"
-        )
+        raise DifflabError(f"{hub.repo_id} has no file like {patterns(hub)}: see subfolder and allow_patterns")
     write_json(Path(folder) / POINTER, {**hub.model_dump(), "revision": revision, "files": files})
 
 
@@ -97,9 +95,7 @@ def _from_hub(hub: "HubRef") -> tuple[str, dict[str, str | None]]:
 def _from_cache(hub: "HubRef") -> tuple[str, dict[str, str | None]]:
     root = cached_snapshot(hub)
     if root is None:
-        raise DifflabError(
-            f"{describe(hub)} is not in the Hugging Face cache: run once without HF_HUB_OFFLINE"
-        )
+        raise DifflabError(f"{describe(hub)} is not in the Hugging Face cache: run once without HF_HUB_OFFLINE")
     blobs = {name: (root / name).resolve().name for name in _names(root)}
     return root.name, {name: blob if len(blob) == _SHA256_LENGTH else None for name, blob in blobs.items()}
 

@@ -22,10 +22,7 @@ REQUEST = (
 COUNT = 3
 _MARKUP = re.compile(r"[*_`#~^=<>{}\[\]|\\]|&\w+;|://")
 _BRACKETS = ("()", "（）", "“”", "«»", "‹›", "「」", "『』", "《》")
-_BEFORE, _AFTER = (
-    "'\"‘’¡¿" + "".join(a for a, _ in _BRACKETS),
-    "'\"’!?%°®™！？" + "".join(b for _, b in _BRACKETS),
-)
+_BEFORE, _AFTER = ("'\"‘’¡¿" + "".join(a for a, _ in _BRACKETS), "'\"’!?%°®™！？" + "".join(b for _, b in _BRACKETS))
 _UNREADABLE = ("Cc", "Cs", "Co")  # control characters, halves of characters, private ones
 
 Variations = tuple[str, str, str]
@@ -66,10 +63,7 @@ class Outcome:
 
 def messages(title: str) -> list[dict[str, str]]:
     """The conversation that asks for variations of a title, in the form that `apply_chat_template` takes."""
-    return [
-        {"role": "system", "content": SYSTEM},
-        {"role": "user", "content": f"{REQUEST}\nTitle: {title}"},
-    ]
+    return [{"role": "system", "content": SYSTEM}, {"role": "user", "content": f"{REQUEST}\nTitle: {title}"}]
 
 
 def vary(

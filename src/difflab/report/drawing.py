@@ -21,9 +21,7 @@ GRIDS = Path("plots/grids")
 COMPARED = 6  # samples of the before and after
 
 
-def draw(
-    summary: Mapping[str, float], folder: Path, logit_std: float, convention: str, root: Path
-) -> list[str]:
+def draw(summary: Mapping[str, float], folder: Path, logit_std: float, convention: str, root: Path) -> list[str]:
     """Draw every figure whose inputs exist into `folder`.
 
     Args:
@@ -75,18 +73,14 @@ def draw(
     return missing
 
 
-def before_after(
-    grids: Path, captions: str, prompts: pd.DataFrame, means: dict[str, float]
-) -> Image.Image | None:
+def before_after(grids: Path, captions: str, prompts: pd.DataFrame, means: dict[str, float]) -> Image.Image | None:
     """The first samples of every adapter side by side, each row with its prompt; None where a grid does not exist.
 
     Args:
         grids: folder of the pictures `real.png` and `<adapter>-<captions>.png`, tiled in the order of `prompts`.
         prompts: columns `id` and one for each kind of captions.
     """
-    columns = {"real": "real"} | {
-        f"{a}-{captions}": adapter_name(a, means).replace(MINUS, "-") for a in ADAPTERS
-    }
+    columns = {"real": "real"} | {f"{a}-{captions}": adapter_name(a, means).replace(MINUS, "-") for a in ADAPTERS}
     paths = [grids / f"{name}.png" for name in columns]
     if not all(path.is_file() for path in paths):
         return None

@@ -26,9 +26,7 @@ def fid_by_cell(found: Mapping[str, float], logit_means: dict[str, float]) -> Fi
             bar = {"yerr": spread, "capsize": 3, "ecolor": TEXT} if spread is not None else {}
             axis.bar(x, value, width=0.66, color=COLOURS[adapter], **bar)
             text = number(value)
-            axis.annotate(
-                text, (x, value + (spread or 0)), (0, 3), textcoords="offset points", ha="center", size=8
-            )
+            axis.annotate(text, (x, value + (spread or 0)), (0, 3), textcoords="offset points", ha="center", size=8)
         if "floor_fid" in found:
             axis.axhline(found["floor_fid"], color=TEXT, linewidth=1, linestyle=(0, (2, 2)))
         axis.set_xticks(range(len(ADAPTERS)), [adapter_name(a, logit_means) for a in ADAPTERS])
@@ -51,9 +49,7 @@ def loss_curves(curves: Curves, logit_means: dict[str, float]) -> Figure:
             axis.plot(rows.step, _smooth(rows.train_loss), color=colour, linewidth=0.9, alpha=0.55)
             if "val_loss" in rows:
                 held_out = rows.dropna(subset=["val_loss"])
-                axis.plot(
-                    held_out.step, held_out.val_loss, color=colour, label=adapter_name(adapter, logit_means)
-                )
+                axis.plot(held_out.step, held_out.val_loss, color=colour, label=adapter_name(adapter, logit_means))
         axis.set_title(CAPTION_NAMES[captions])
         axis.set_xlabel("training step")
         _legend(axis)
@@ -109,17 +105,13 @@ def sigma_densities(logit_means: dict[str, float], std: float, shift: float, use
     return result
 
 
-def curve_beside_published(
-    rows: pd.DataFrame, known: Sequence[Mapping[str, float]], x: str, label: str
-) -> Figure:
+def curve_beside_published(rows: pd.DataFrame, known: Sequence[Mapping[str, float]], x: str, label: str) -> Figure:
     """FID by `x` of this run on the left, the published curve on the right; never on one axis."""
     result, axes = figure(columns=2, height=2.5)
     seeds = rows.groupby(x).fid
     mean, spread = seeds.mean(), seeds.std(ddof=1)
     bars = spread.to_numpy() if spread.notna().all() else None
-    axes[0].errorbar(
-        mean.index, mean.to_numpy(), yerr=bars, color=COLOURS["minus"], marker="o", ms=3.5, capsize=2
-    )
+    axes[0].errorbar(mean.index, mean.to_numpy(), yerr=bars, color=COLOURS["minus"], marker="o", ms=3.5, capsize=2)
     axes[0].set_title("this run")
     other = pd.DataFrame(list(known))
     axes[1].plot(other[x], other.fid, color=COLOURS["pretrained"], marker="o", ms=3.5)
@@ -149,9 +141,7 @@ def captions_by_share(found: Mapping[str, float], runs: pd.DataFrame) -> Figure:
         for data in DATA:
             key = f"{data}_{measure}"
             bar = {"yerr": _half_width(found, key), "capsize": 3} if data != BASELINE else {}
-            axis.errorbar(
-                found[f"{data}_share"], found[key], color=COLOURS["minus"], marker="o", ms=4.5, **bar
-            )
+            axis.errorbar(found[f"{data}_share"], found[key], color=COLOURS["minus"], marker="o", ms=4.5, **bar)
         axis.set_title(MEASURE_NAMES[measure].replace(" (", "\n("))
         axis.set_xticks([0, 0.5, 1], ["0", "½", "1"])
         axis.margins(x=0.15, y=0.12)

@@ -28,12 +28,7 @@ DEGRADATIONS = {"blur": "Blur", "mask": "Masking"}
 
 def sd3(found: Numbers) -> list[str]:
     """Does fine-tuning help, do samples show their caption, which mean and which captions are best?"""
-    sentences = [
-        fine_tuning(found),
-        following(found),
-        *(which_mean(found, c) for c in CAPTIONS),
-        captions(found),
-    ]
+    sentences = [fine_tuning(found), following(found), *(which_mean(found, c) for c in CAPTIONS), captions(found)]
     return [sentence for sentence in sentences if sentence]
 
 
@@ -164,9 +159,7 @@ def process(found: Numbers) -> list[str]:
 def memorisation(found: Numbers) -> list[str]:
     """Which models copy."""
     shares = [
-        f"{100 * found[k]:.0f} % ({SETTING_NAMES[s]})"
-        for s in SETTINGS
-        if (k := f"{s}_memorised_share") in found
+        f"{100 * found[k]:.0f} % ({SETTING_NAMES[s]})" for s in SETTINGS if (k := f"{s}_memorised_share") in found
     ]
     return [f"**Share of memorised samples**: {', '.join(shares)}."] if shares else []
 

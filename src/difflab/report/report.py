@@ -38,9 +38,7 @@ def write(
     missing = [*missing, *(path for path in PICTURE.findall(template) if not (root / path).is_file())]
     if missing:
         values["missing"] = bullets(f"`{path}`: `dvc repro` makes it" for path in missing)
-    sections = [
-        _filled(section, {**summary, **values}, missing) for section in template.strip().split("\n\n## ")
-    ]
+    sections = [_filled(section, {**summary, **values}, missing) for section in template.strip().split("\n\n## ")]
     return "\n\n## ".join(section for section in sections if section) + "\n"
 
 
@@ -184,9 +182,7 @@ def _tables_of_files(root: Path) -> dict[str, str]:
             [SETTING_NAMES[setting], *described, f"{parameters:,}", f"{100 * share:.1f} %"]
             for setting, *described, parameters, share in zip(*(parts[h] for h in header), strict=True)
         ]
-        unbroken = [
-            [cell.replace(" x ", "×").replace(" %", "\N{NO-BREAK SPACE}%") for cell in row] for row in rows
-        ]
+        unbroken = [[cell.replace(" x ", "×").replace(" %", "\N{NO-BREAK SPACE}%") for cell in row] for row in rows]
         found["anatomy_table"] = table(header, unbroken, numbers=False)
     return found
 
@@ -196,9 +192,7 @@ MINIATURE = (
     "pipeline trains itself, on real handwritten digits over photographs. Its values show that the method works from end "
     "to end, and say nothing about the published models: published figures stand beside for their order and shape only."
 )
-RANK_DEFICIENT = (
-    "**n is not larger than the feature dimension**: covariances are singular and FID is too high."
-)
+RANK_DEFICIENT = "**n is not larger than the feature dimension**: covariances are singular and FID is too high."
 ENCODER_KNOWS = (
     "The frozen vision encoder learnt classes from most of the digits that the test pictures show, so the scores are not "
     "those of digits it never saw; all training sets have the same encoder."

@@ -9,15 +9,7 @@ from difflab.report.findings import DEGRADATIONS, METHODS, logit_means
 from difflab.report.markdown import table
 from difflab.report.published import published, published_fid
 from difflab.report.tables import ABSENT, Column, beside, described, number, percent, plain, spread
-from difflab.sd3.cells import (
-    ADAPTERS,
-    CAPTION_NAMES,
-    CAPTIONS,
-    FINE_TUNED,
-    adapter_name,
-    median_sigma,
-    signed,
-)
+from difflab.sd3.cells import ADAPTERS, CAPTION_NAMES, CAPTIONS, FINE_TUNED, adapter_name, median_sigma, signed
 
 Numbers = Mapping[str, float]
 DATA_NAMES = {
@@ -161,8 +153,7 @@ def captioning(found: Numbers) -> str:
     found = {**found, **beside_them}
     columns = [Column(name, f"{data}_{{}}", beside("_std", 3)) for data, name in DATA_NAMES.items()]
     columns += [
-        Column(f"published: {model['name']}", f"published_{i}_{{}}", plain("{:.2f}"))
-        for i, model in enumerate(models)
+        Column(f"published: {model['name']}", f"published_{i}_{{}}", plain("{:.2f}")) for i, model in enumerate(models)
     ]
     rows = {m: name for m, name in measures.items() if f"{BASELINE}_{m}" in found}
     return described("measure", {"share": "share of synthetic data"} | rows, columns, found)

@@ -28,9 +28,7 @@ LINE_STYLES = {"blip2": "-", "llama3": (0, (4, 2))}
 
 def figure(columns: int = 1, rows: int = 1, height: float = 3.0, **options) -> tuple[Figure, list]:
     """A figure of the report's width and its axes as a flat list; for functions given to `render`."""
-    result, axes = plt.subplots(
-        rows, columns, figsize=(WIDTH, height), squeeze=False, layout="constrained", **options
-    )
+    result, axes = plt.subplots(rows, columns, figsize=(WIDTH, height), squeeze=False, layout="constrained", **options)
     return result, list(axes.flat)
 
 

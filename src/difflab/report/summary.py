@@ -59,10 +59,7 @@ def part(summary: Mapping[str, float], prefix: str) -> Numbers:
 
 
 def summarise(
-    logit_means: Mapping[str, float],
-    density: Mapping[str, Any],
-    comparable: bool,
-    root: Path = Path(),
+    logit_means: Mapping[str, float], density: Mapping[str, Any], comparable: bool, root: Path = Path()
 ) -> Numbers:
     """The numbers of all stages that have run, with the headlines of the SD3 study.
 

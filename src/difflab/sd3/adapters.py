@@ -27,9 +27,7 @@ if TYPE_CHECKING:
     from difflab.models.params import LoraParams
 
 FILE_NAME = "pytorch_lora_weights.safetensors"
-METADATA_KEY = (
-    "lora_adapter_metadata"  # where diffusers reads the LoraConfig; it ignores keys of other prefixes
-)
+METADATA_KEY = "lora_adapter_metadata"  # where diffusers reads the LoraConfig; it ignores keys of other prefixes
 PRESETS = {
     "attn": ["to_q", "to_k", "to_v", "to_out.0", "add_q_proj", "add_k_proj", "add_v_proj", "to_add_out"],
     "attn2": ["to_q", "to_k", "to_v", "to_out.0"],  # the second attention of SD3.5-medium
@@ -62,9 +60,7 @@ def adapt(transformer: nn.Module, settings: "LoraParams", seed: int) -> list[str
     return modules
 
 
-def save_adapter(
-    folder: Path, transformer: nn.Module, settings: "LoraParams", components: Components
-) -> None:
+def save_adapter(folder: Path, transformer: nn.Module, settings: "LoraParams", components: Components) -> None:
     """Write the adapter to `folder/pytorch_lora_weights.safetensors`, the same bytes every time."""
     from peft.utils import get_peft_model_state_dict
 
@@ -119,9 +115,7 @@ def matched_modules(transformer: nn.Module, settings: "LoraParams") -> list[str]
     for target in settings.targets:
         check_target(target, _expand(target), known, "lora.targets", PRESETS)
     wanted = {name for target in settings.targets for name in _expand(target)}
-    return [
-        f"transformer_blocks.{b}.{name}" for b, names in layers.items() for name in names if name in wanted
-    ]
+    return [f"transformer_blocks.{b}.{name}" for b, names in layers.items() for name in names if name in wanted]
 
 
 def peft_config(transformer: nn.Module, settings: "LoraParams") -> dict[str, object]:
@@ -129,11 +123,7 @@ def peft_config(transformer: nn.Module, settings: "LoraParams") -> dict[str, obj
     blocks = "|".join(map(str, _blocks(transformer, settings)))
     names = "|".join(re.escape(name) for target in settings.targets for name in _expand(target))
     pattern = rf"transformer_blocks\.({blocks})\.({names})"
-    return {
-        "r": settings.rank,
-        "lora_alpha": alpha_of(settings.rank, settings.alpha),
-        "target_modules": pattern,
-    }
+    return {"r": settings.rank, "lora_alpha": alpha_of(settings.rank, settings.alpha), "target_modules": pattern}
 
 
 def base_fingerprint(transformer: nn.Module) -> str:
@@ -160,9 +150,7 @@ def _blocks(transformer: nn.Module, settings: "LoraParams") -> list[int]:
     if settings.blocks == "all":
         return list(range(count))
     if wrong := [b for b in settings.blocks if not 0 <= b < count]:
-        raise DifflabError(
-            f"lora.blocks: block {wrong[0]} does not exist; the transformer has 0 to {count - 1}"
-        )
+        raise DifflabError(f"lora.blocks: block {wrong[0]} does not exist; the transformer has 0 to {count - 1}")
     if not settings.blocks:
         raise DifflabError("lora.blocks is empty: give block numbers or 'all'")
     return sorted(set(settings.blocks))

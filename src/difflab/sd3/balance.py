@@ -84,7 +84,5 @@ def solve(table: np.ndarray, settings: "BalanceParams") -> np.ndarray:
     start = np.append(table.mean(0) - settings.target, 0.0)
     solution = root(mismatch, start, jac=jacobian, method="hybr", options={"xtol": 1e-13})
     if np.abs(mismatch(solution.x)).max() > 1e-9:
-        raise DifflabError(
-            f"balance: the weights do not converge ({solution.message}); change the balance.* penalties"
-        )
+        raise DifflabError(f"balance: the weights do not converge ({solution.message}); change the balance.* penalties")
     return weights(solution.x)

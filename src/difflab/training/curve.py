@@ -19,9 +19,7 @@ class Curve:
         window: scalars of training since the last row, by name.
     """
 
-    def __init__(
-        self, interval: int, last_step: int, rows: list[Row], window: dict[str, list[float]]
-    ) -> None:
+    def __init__(self, interval: int, last_step: int, rows: list[Row], window: dict[str, list[float]]) -> None:
         self.interval, self.last_step = interval, last_step
         self.rows, self.window = rows, window
 

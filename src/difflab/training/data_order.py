@@ -48,9 +48,7 @@ class SampleStream:
             if self.weights is None:
                 index = torch.randperm(len(self.keys), generator=generator)
             else:
-                index = torch.multinomial(
-                    self.weights.double(), len(self.keys), replacement=True, generator=generator
-                )
+                index = torch.multinomial(self.weights.double(), len(self.keys), replacement=True, generator=generator)
             keys = rng.fold(self.keys[index], epoch, visits(index))
             self._epochs = {e: v for e, v in self._epochs.items() if e == epoch - 1} | {epoch: (index, keys)}
         return self._epochs[epoch]

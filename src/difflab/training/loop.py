@@ -170,13 +170,7 @@ class Loop:
             self.curve.add(step, samples, rate, found)
         if self.is_main and (reported or found):
             headline = dict(islice(found.items(), 1))
-            shown: dict[str, float | str] = {
-                "samples": samples,
-                **values,
-                **headline,
-                "learning_rate": rate,
-                **speed,
-            }
+            shown: dict[str, float | str] = {"samples": samples, **values, **headline, "learning_rate": rate, **speed}
             print(status_line(self.what, step, settings.steps, shown), flush=True)
             self.log({**values, **found, "learning_rate": rate}, step=step)
 

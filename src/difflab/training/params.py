@@ -7,9 +7,7 @@ from pydantic import Field
 from difflab.core.params.base import Group
 
 WeightingScheme = Literal["none", "logit_normal", "sigma_sqrt", "mode", "cosmap"]
-LrScheduler = Literal[
-    "constant", "constant_with_warmup", "linear", "cosine", "cosine_with_restarts", "polynomial"
-]
+LrScheduler = Literal["constant", "constant_with_warmup", "linear", "cosine", "cosine_with_restarts", "polynomial"]
 
 
 class FitParams(Group):

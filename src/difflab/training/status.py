@@ -50,9 +50,7 @@ class Meter:
         bad = [(i, n) for n, column in values.items() for i, v in enumerate(column) if not math.isfinite(v)]
         if bad:
             index, name = min(bad, key=lambda found: found[0])
-            kept = (
-                f"the last good state is kept in {state}" if state.exists() else "no state was saved before"
-            )
+            kept = f"the last good state is kept in {state}" if state.exists() else "no state was saved before"
             raise DifflabError(
                 f"{what}: {name} is {values[name][index]} at step {self._first_step + index}; {kept}; "
                 "lower the learning rate or the gradient norm, then run again"
@@ -95,11 +93,7 @@ class Speed:
         """Values for the status line since the last reading; call it right after the device was read."""
         elapsed = max(time.perf_counter() - self._started, 1e-9)
         rate = self._steps * self._samples_per_step / elapsed
-        values = {
-            "samples/s": rate,
-            "data wait": f"{self._waited / elapsed:.1%}",
-            "memory": f"{self._memory():.2f} GB",
-        }
+        values = {"samples/s": rate, "data wait": f"{self._waited / elapsed:.1%}", "memory": f"{self._memory():.2f} GB"}
         if self._flops_per_sample and self._peak:
             values["MFU"] = f"{rate * self._flops_per_sample / self._peak:.1%}"
         self._restart()

@@ -7,12 +7,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from difflab.captioning.captioner_model.captioner_folder import (
-    identity_of,
-    load_bases,
-    load_captioner,
-    save_captioner,
-)
+from difflab.captioning.captioner_model.captioner_folder import identity_of, load_bases, load_captioner, save_captioner
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import read_json, sha256_file, write_json
 from fakes import tiny_captioner as tiny
@@ -62,9 +57,7 @@ def test_the_folder_holds_adapter_projector_and_configuration_only(saved, models
 
 def test_the_files_are_the_same_every_time(saved, models, tmp_path):
     folder, captioner = saved
-    save_captioner(
-        tmp_path / "again", captioner, tiny.params(), read_json(folder / "captioner.json")["bases"]
-    )
+    save_captioner(tmp_path / "again", captioner, tiny.params(), read_json(folder / "captioner.json")["bases"])
     assert sha256_file(tmp_path / "again") == sha256_file(folder)
 
 
@@ -116,12 +109,7 @@ def test_a_pointer_to_a_folder_on_this_machine_is_followed(models, tmp_path):
     shutil.copytree(models / "language", tmp_path / "llama")
     shutil.copytree(models / "vision_encoder", tmp_path / "zoo" / "vision_encoder")
     files = dict.fromkeys(f.name for f in (tmp_path / "llama").iterdir())
-    pointer = {
-        "repo_id": str(tmp_path / "llama"),
-        "revision": None,
-        "subfolder": None,
-        "allow_patterns": None,
-    }
+    pointer = {"repo_id": str(tmp_path / "llama"), "revision": None, "subfolder": None, "allow_patterns": None}
     write_json(tmp_path / "zoo" / "language" / "source.json", pointer | {"files": files})
     bases = load_bases("cpu", torch.float32, tmp_path / "zoo")
     assert bases.identity["language_model"]["repo_id"] == str(tmp_path / "llama")

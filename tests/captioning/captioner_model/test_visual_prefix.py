@@ -212,10 +212,7 @@ def test_a_caption_is_its_first_line_up_to_the_end_token(captioner):
     def tokens(text):
         return captioner.tokenizer(text, add_special_tokens=False)["input_ids"]
 
-    assert (
-        captioner._text([*tokens("  Three  over Coffee "), end, *tokens(" Coffee"), end])
-        == "Three over Coffee"
-    )
+    assert captioner._text([*tokens("  Three  over Coffee "), end, *tokens(" Coffee"), end]) == "Three over Coffee"
     assert captioner._text(tokens("\n \nThree\nCoffee")) == "Three"
     assert captioner._text(tokens("Three over")) == "Three over"  # cut at max_new_tokens
     assert captioner._text([end]) == ""
@@ -230,8 +227,7 @@ def test_dropout_is_for_training_alone(captioner, features):
 
 def test_an_unknown_target_is_one_line():
     with pytest.raises(
-        DifflabError,
-        match=r"captioner\.lora\.targets: 'query' matches no linear layer; the nearest are .*q_proj",
+        DifflabError, match=r"captioner\.lora\.targets: 'query' matches no linear layer; the nearest are .*q_proj"
     ):
         tiny.captioner(lora={"targets": ["q_proj", "query"]})
 

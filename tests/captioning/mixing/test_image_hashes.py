@@ -101,10 +101,7 @@ def oracle(hashes: list[int], distance: int) -> list[int]:
     return first_of_each(graph)
 
 
-@given(
-    st.lists(st.tuples(st.integers(0, 3), st.sets(st.integers(0, 63), max_size=9)), max_size=80),
-    st.integers(0, 12),
-)
+@given(st.lists(st.tuples(st.integers(0, 3), st.sets(st.integers(0, 63), max_size=9)), max_size=80), st.integers(0, 12))
 def test_groups_are_the_transitive_closure_of_nearness(changed, distance):
     bases = [0, 2**64 - 1, 0x00FF00FF00FF00FF, 0xF0]
     hashes = [bases[base] ^ sum(1 << bit for bit in bits) for base, bits in changed]
@@ -132,11 +129,7 @@ def test_hashes_propose_and_colours_decide():
     assert near_groups(apart, 1, 0.1).tolist() == list(range(12))
 
 
-@given(
-    st.integers(1, 40).flatmap(
-        lambda n: st.tuples(st.just(n), st.lists(st.tuples(*[st.integers(0, n - 1)] * 2)))
-    )
-)
+@given(st.integers(1, 40).flatmap(lambda n: st.tuples(st.just(n), st.lists(st.tuples(*[st.integers(0, n - 1)] * 2)))))
 def test_components_are_those_of_networkx(drawn):
     n, pairs = drawn
     graph = nx.Graph(pairs)
@@ -148,9 +141,9 @@ def test_pictures_of_one_colour_are_blank_and_a_single_dot_is_not():
     black, red = Image.new("RGB", (20, 30)), Image.new("RGB", (64, 64), "red")
     dotted = black.copy()
     dotted.putpixel((3, 4), (0, 0, 200))
-    assert image_hashes([black, jpeg(red, 75), Image.new("L", (8, 8), 9), dotted]).blank.tolist() == [
-        True
-    ] * 3 + [False]
+    assert image_hashes([black, jpeg(red, 75), Image.new("L", (8, 8), 9), dotted]).blank.tolist() == [True] * 3 + [
+        False
+    ]
 
 
 def test_blank_pictures_are_near_to_none():

@@ -6,16 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from difflab.captioning.mixing.merging import (
-    ORIGINAL,
-    SYNTHETIC,
-    Exclusions,
-    Merged,
-    Row,
-    clean,
-    merge,
-    usable,
-)
+from difflab.captioning.mixing.merging import ORIGINAL, SYNTHETIC, Exclusions, Merged, Row, clean, merge, usable
 from difflab.core.base.errors import DifflabError
 
 
@@ -32,9 +23,7 @@ def test_titles_become_clean_lines_and_bad_ones_are_named():
     titles = {"b": ["Soup ", None, "  "], "a": ["Pie\n of\tplums"], "c": [float("nan")], "e": ["Tea"]}
     rows = clean(ORIGINAL, ["d", "a", "b", "c"], titles, left)
     assert rows == [original("a", "Pie of plums"), original("b", "Soup")]
-    assert left == Exclusions(
-        empty_titles=["b", "b", "c"], images_without_title=["d"], titles_without_image=["e"]
-    )
+    assert left == Exclusions(empty_titles=["b", "b", "c"], images_without_title=["d"], titles_without_image=["e"])
     assert list(left.lines()) == [
         "empty titles (3): b, b, c",
         "images without title (1): d",
@@ -104,9 +93,7 @@ def test_nothing_merges_to_nothing():
 @st.composite
 def pictures(draw) -> tuple[list[Row], list[str], np.ndarray]:
     """Rows in any order, with equal files and near pictures at random."""
-    originals = [
-        original(f"r{n:02d}", f"t{draw(st.integers(0, 4))}") for n in range(draw(st.integers(1, 12)))
-    ]
+    originals = [original(f"r{n:02d}", f"t{draw(st.integers(0, 4))}") for n in range(draw(st.integers(1, 12)))]
     made = [synthetic(f"{row.id}-v{v}") for row in originals for v in range(draw(st.integers(0, 3)))]
     rows = draw(st.permutations(originals + made))
     near = np.array([draw(st.integers(0, 2 * len(rows))) for _ in rows])

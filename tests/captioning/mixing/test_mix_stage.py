@@ -31,9 +31,7 @@ class StageDouble:
 
 def write_pictures(folder, images: dict[str, bytes], titles: dict[str, str], variant: str) -> None:
     """A store as `data/images/recipes` or `data/synthetic`."""
-    table = (
-        pd.DataFrame({"file": images, "split": "train"}).assign(file=lambda f: f.index + ".png").sort_index()
-    )
+    table = pd.DataFrame({"file": images, "split": "train"}).assign(file=lambda f: f.index + ".png").sort_index()
     samples = (Sample(id, f"{id}.png", images[id], 32, 32) for id in sorted(images))
     write_store(folder, samples, table, keep_absent=False)
     rows = [(id, variant, title, sha256_bytes(images.get(id, b""))) for id, title in titles.items()]
@@ -79,12 +77,7 @@ def test_the_stage_cleans_merges_splits_and_exports(workspace, capsys):
     rows = pd.read_parquet("data/mixed/rows.parquet").set_index("id")
     assert read_json("metrics/mix.json") == {
         **{"train_original": 27, "train_synthetic": 58},
-        **{
-            "val_original": 4,
-            "val_synthetic": 4,
-            "test_original": 3,
-            "test_synthetic": 0,
-        },  # groups 20 and 21 in val
+        **{"val_original": 4, "val_synthetic": 4, "test_original": 3, "test_synthetic": 0},  # groups 20 and 21 in val
         **{"unused": 34 + 72 - 96, "groups": 40 - 4 - 3},  # four left out, three joined with another
         **{"leaks": 0, "leaks_reference_order": 10, "test_reference_order": 10},
         **{"merged_exact": 1, "merged_near": 1, "empty_titles": 1, "images_without_title": 1},
@@ -95,10 +88,7 @@ def test_the_stage_cleans_merges_splits_and_exports(workspace, capsys):
     kept = rows.loc["recipes-00002"]
     assert (kept["group"], kept["titles"].tolist()) == ("recipes-00002", ["Dish 2", "Dish 5"])
     assert rows.loc["recipes-00003", "titles"].tolist() == ["Dish 3", "Dish 7"]
-    assert rows.loc[["recipes-00005-v0", "recipes-00007-v1"], "group"].tolist() == [
-        "recipes-00002",
-        "recipes-00003",
-    ]
+    assert rows.loc[["recipes-00005-v0", "recipes-00007-v1"], "group"].tolist() == ["recipes-00002", "recipes-00003"]
     assert set(rows.loc[["recipes-00020", "recipes-00021"], "group"]) == {"recipes-00020"}
     assert rows.loc["recipes-00021", "titles"].tolist() == ["Dish 21"]
 

@@ -59,9 +59,7 @@ def test_every_row_is_in_at_most_one_split_and_no_group_in_two(rows, val, test, 
     assert all(len(names) == 1 for names in splits.values())
     assert leaks(result) == 0
 
-    for row in set(rows) - {
-        row._replace(split="") for row in result
-    }:  # none that could be trained on is lost
+    for row in set(rows) - {row._replace(split="") for row in result}:  # none that could be trained on is lost
         assert splits.get(row.group, {"val", "test"}) <= {"val", "test"}
 
 
@@ -89,9 +87,7 @@ def test_a_group_more_moves_at_most_one_other_across_each_border(names, val, tes
     chosen = mix_params(val_fraction=val, test_fraction=test)
     *others, _ = sorted(names)
     before, after = (split_groups(some, chosen, seed) for some in (others, names))
-    of_before, of_after = (
-        {name: part for part in p._fields for name in getattr(p, part)} for p in (before, after)
-    )
+    of_before, of_after = ({name: part for part in p._fields for name in getattr(p, part)} for p in (before, after))
     moved = [{of_before[name], of_after[name]} for name in others if of_before[name] != of_after[name]]
     assert moved.count({"train", "test"}) <= 1
     assert moved.count({"train", "val"}) <= 1
@@ -109,9 +105,7 @@ def test_the_order_of_rows_changes_nothing(rows, seed, random):
 def test_a_variation_more_moves_no_group():
     rows = groups(60)
     before = {row.group: row.split for row in split(rows, mix_params(), 0)}
-    after = split(
-        [*rows, *(row._replace(id=f"{row.id}-v3", source=SYNTHETIC) for row in rows[:60])], mix_params(), 0
-    )
+    after = split([*rows, *(row._replace(id=f"{row.id}-v3", source=SYNTHETIC) for row in rows[:60])], mix_params(), 0)
     assert {row.group: row.split for row in after} == before
 
 
@@ -134,9 +128,7 @@ def test_the_shares_of_the_study():
 
 
 def test_the_synthetic_half_of_val_is_of_different_groups():
-    val = [
-        row for row in split(groups(100), mix_params(), 0) if row.split == "val" and row.source == SYNTHETIC
-    ]
+    val = [row for row in split(groups(100), mix_params(), 0) if row.split == "val" and row.source == SYNTHETIC]
     assert len({row.group for row in val}) == 10
     assert len({row.id[-2:] for row in val}) == 3  # v0, v1, v2: not always the first
 
@@ -182,17 +174,9 @@ def test_the_published_order_of_steps_puts_every_row_into_one_split(rows, seed):
     [
         ([], {}, r"the split train is empty: of 0 groups.* prepare more recipes"),
         (groups(4), {}, r"the split val is empty: of 4 groups.*, or raise mix\.val_fraction"),
-        (
-            groups(9),
-            {"test_fraction": 0.05},
-            r"split test is empty.*fraction 0\.05.*raise mix\.test_fraction",
-        ),
+        (groups(9), {"test_fraction": 0.05}, r"split test is empty.*fraction 0\.05.*raise mix\.test_fraction"),
         (groups(2), {"val_fraction": 0.5, "test_fraction": 0.4}, r"train is empty.*lower mix\.val_fraction"),
-        (
-            groups(20, variations=0),
-            {},
-            r"the split train has no synthetic picture: data/synthetic holds none",
-        ),
+        (groups(20, variations=0), {}, r"the split train has no synthetic picture: data/synthetic holds none"),
     ],
 )
 def test_an_empty_split_is_refused_with_what_to_change(rows, changes, message):
@@ -209,8 +193,7 @@ def test_val_without_synthetic_pictures_is_refused():
 
 
 @pytest.mark.parametrize(
-    "changes",
-    [{"val_fraction": 0.5, "test_fraction": 0.5}, {"test_fraction": 0}, {"max_hamming_distance": 65}],
+    "changes", [{"val_fraction": 0.5, "test_fraction": 0.5}, {"test_fraction": 0}, {"max_hamming_distance": 65}]
 )
 def test_impossible_settings_are_refused(changes):
     with pytest.raises(ValidationError):

@@ -133,9 +133,7 @@ def test_the_matrix_item_is_filled_in_everywhere(pipeline):
 
 
 def test_an_item_outside_the_matrix_lists_what_there_is(tmp_path):
-    stages = {
-        "stages": {"train": {"matrix": {"logit_mean": ["minus", "zero"]}, "cmd": "x ${item.logit_mean}"}}
-    }
+    stages = {"stages": {"train": {"matrix": {"logit_mean": ["minus", "zero"]}, "cmd": "x ${item.logit_mean}"}}}
     (tmp_path / "dvc.yaml").write_text(yaml.safe_dump(stages))
     path = str(tmp_path / "dvc.yaml")
     assert stage_entry("train", {"logit_mean": "zero"}, path)["cmd"] == "x zero"
@@ -149,11 +147,7 @@ def test_a_foreach_is_a_matrix_whose_items_carry_values(tmp_path):
     (tmp_path / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages}, sort_keys=False))
     path = str(tmp_path / "dvc.yaml")
     entry = stage_entry("ddpm", {"setting": "text"}, path)
-    assert (entry["cmd"], entry["deps"], entry["outs"]) == (
-        "x --setting text",
-        ["data/mnist"],
-        ["models/text"],
-    )
+    assert (entry["cmd"], entry["deps"], entry["outs"]) == ("x --setting text", ["data/mnist"], ["models/text"])
     assert addresses(path) == ["ddpm@text", "ddpm@latent"]
     with pytest.raises(DifflabError, match="--setting 'pixels' is none of text, latent"):
         stage_entry("ddpm", {"setting": "pixels"}, path)
@@ -217,9 +211,7 @@ def test_groups_give_their_values_by_name_too():
 
 
 def test_a_group_takes_what_it_does_not_give_from_common(root):
-    text = compose(
-        ["ddpm.common.training.weight_decay=0.5", "ddpm.text.training.weight_decay=0.25"], root / "conf"
-    )
+    text = compose(["ddpm.common.training.weight_decay=0.5", "ddpm.text.training.weight_decay=0.25"], root / "conf")
     ddpm = validate(text, "params.yaml").ddpm
     assert ddpm.text.training.weight_decay == 0.25
     others = [setting for setting in ddpm.groups() if setting != "text"]

@@ -9,9 +9,7 @@ from difflab.core.base.errors import DifflabError
 from difflab.core.params.yaml_text import parse_yaml
 
 
-@pytest.mark.parametrize(
-    "number", ["1e-4", "1E5", "-2e+3", "1.0e-08", "0.5", "5", ".5", "-3", "1_000", "inf", ".inf"]
-)
+@pytest.mark.parametrize("number", ["1e-4", "1E5", "-2e+3", "1.0e-08", "0.5", "5", ".5", "-3", "1_000", "inf", ".inf"])
 def test_a_number_is_read_as_omegaconf_reads_it(number):
     text = f"value: {number}\n"
     assert parse_yaml(text, "x") == OmegaConf.to_container(OmegaConf.create(text))

@@ -57,15 +57,7 @@ def test_shapes_are_those_of_one_pass_from_input_to_output(make):
 def test_parts_are_listed_in_the_order_in_which_they_act():
     network, condition = by_class()
     parts = anatomy(network, X, condition)["part"].tolist()
-    acting = [
-        "conv_in",
-        "down_blocks.0",
-        "down_blocks.1",
-        "mid_block",
-        "up_blocks.0",
-        "up_blocks.1",
-        "conv_out",
-    ]
+    acting = ["conv_in", "down_blocks.0", "down_blocks.1", "mid_block", "up_blocks.0", "up_blocks.1", "conv_out"]
     assert [part for part in parts if part in acting] == acting
 
 

@@ -14,13 +14,7 @@ from difflab.ddpm.evaluation.process_figures import attention_figure, spectrum_f
 def spectrum_table() -> pd.DataFrame:
     return pd.DataFrame(
         [
-            {
-                "measure": m,
-                "sigma": s,
-                "band": b,
-                "share": n / (1 + s),
-                "expected_share": n / (1 + s * (b + 1)),
-            }
+            {"measure": m, "sigma": s, "band": b, "share": n / (1 + s), "expected_share": n / (1 + s * (b + 1))}
             for n, m in ((1, "recovered"), (0.5, "decided"))
             for b in (1, 0, 2)
             for s in (10.0, 0.1, 1.0)

@@ -77,9 +77,7 @@ def test_the_training_images_themselves_have_distance_zero(network, real):
 def test_distances_are_fid_and_kid_of_the_networks_features(network, real):
     made = images(80, "made")
     metrics = series_scores.score(network, {0: made}, real, None, seed=0)
-    features, reference = (
-        classifier.judge(network, some)[0].numpy() for some in (made, real["train"].pixels)
-    )
+    features, reference = (classifier.judge(network, some)[0].numpy() for some in (made, real["train"].pixels))
     assert metrics["fid"] == pytest.approx(frechet_distance(features, reference))
     assert metrics["kid"] == pytest.approx(squared_mmd(features, reference))
 

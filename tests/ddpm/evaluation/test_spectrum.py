@@ -7,13 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from difflab.core.base.errors import DifflabError
-from difflab.ddpm.evaluation.spectrum import (
-    Spectrum,
-    around_class_means,
-    half_crossing,
-    half_sigma,
-    spectrum_of,
-)
+from difflab.ddpm.evaluation.spectrum import Spectrum, around_class_means, half_crossing, half_sigma, spectrum_of
 
 
 def normal(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -73,9 +67,7 @@ def test_the_closed_form_is_what_wieners_filter_recovers(sigma):
     spectrum = spectrum_of(clean, bands=6)
     gain = spectrum.power / (spectrum.power + sigma**2)
     estimate = filtered(clean + sigma * normal(*clean.shape, seed=1), gain)
-    np.testing.assert_allclose(
-        spectrum.recovered(estimate, clean), spectrum.expected_recovered(sigma), rtol=0.05
-    )
+    np.testing.assert_allclose(spectrum.recovered(estimate, clean), spectrum.expected_recovered(sigma), rtol=0.05)
 
 
 def test_what_an_estimate_adds_by_itself_recovers_nothing():
@@ -90,9 +82,7 @@ def test_what_does_not_stay_decides_nothing():
     final = natural(2000) - natural(2000).mean(0)
     spectrum = spectrum_of(final, bands=4)
     np.testing.assert_allclose(spectrum.decided(final, final), 1)
-    np.testing.assert_allclose(
-        spectrum.decided(0.5 * final + normal(*final.shape, seed=2), final), 0.25, atol=0.06
-    )
+    np.testing.assert_allclose(spectrum.decided(0.5 * final + normal(*final.shape, seed=2), final), 0.25, atol=0.06)
     assert spectrum.decided(-final, final).tolist() == [0, 0, 0, 0]
 
 

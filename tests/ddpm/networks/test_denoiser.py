@@ -21,9 +21,7 @@ def test_every_target_gives_the_posterior_mean(make, prediction):
     torch.testing.assert_close(restored, best_x0(x, sigma), atol=2e-3, rtol=1e-3)
 
 
-@pytest.mark.parametrize(
-    ("prediction", "theirs"), [("epsilon", "epsilon"), ("v", "v_prediction"), ("x0", "sample")]
-)
+@pytest.mark.parametrize(("prediction", "theirs"), [("epsilon", "epsilon"), ("v", "v_prediction"), ("x0", "sample")])
 def test_x0_is_that_of_diffusers(prediction, theirs):
     """The scheduler's own `pred_original_sample` from the same network output."""
     from diffusers import DDIMScheduler

@@ -176,7 +176,5 @@ def test_a_width_that_heads_do_not_divide_is_refused_by_the_parameters():
 def test_patches_make_a_network_at_fewer_places():
     unet = build_unet(unet_params(patch_size=2), size=8, channels=3, seed=0)
     assert (unet.config.sample_size, unet.config.in_channels, unet.config.out_channels) == (4, 12, 12)
-    with pytest.raises(
-        DifflabError, match=r"images of 10 pixels cannot be halved 1 times, after patches of 2"
-    ):
+    with pytest.raises(DifflabError, match=r"images of 10 pixels cannot be halved 1 times, after patches of 2"):
         build_unet(unet_params(patch_size=2), size=10, channels=3, seed=0)

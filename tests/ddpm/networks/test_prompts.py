@@ -21,9 +21,7 @@ def test_every_prompt_names_its_digit():
 
 @pytest.mark.parametrize("prompt", ["a handwritten cat", "13", "threefold", ""])
 def test_a_prompt_without_a_digit_is_refused(prompt):
-    with pytest.raises(
-        DifflabError, match=f"^the prompt '{prompt}' names no digit: say zero, one, .*nine, or 0"
-    ):
+    with pytest.raises(DifflabError, match=f"^the prompt '{prompt}' names no digit: say zero, one, .*nine, or 0"):
         digit_of(prompt)
 
 

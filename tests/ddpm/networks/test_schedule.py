@@ -69,9 +69,7 @@ def test_drawn_sigmas_are_uniform_in_the_timestep():
 
 
 def test_a_sigma_outside_the_schedule_is_refused_with_its_range():
-    with pytest.raises(
-        DifflabError, match=r"^sigma 200 is outside the schedule, which goes from 0.01 to 157"
-    ):
+    with pytest.raises(DifflabError, match=r"^sigma 200 is outside the schedule, which goes from 0.01 to 157"):
         schedule.linear().require(200)
 
 

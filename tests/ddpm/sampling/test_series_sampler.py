@@ -101,9 +101,7 @@ def test_guidance_goes_from_the_empty_condition_to_the_one_that_is_wanted(kind, 
 
 
 def test_guidance_without_a_condition_is_refused():
-    with pytest.raises(
-        DifflabError, match=r"^guidance_scale is 2\.5, but this model has no condition to guide"
-    ):
+    with pytest.raises(DifflabError, match=r"^guidance_scale is 2\.5, but this model has no condition to guide"):
         images(sampler(), guidance_scale=2.5)
 
 
@@ -174,15 +172,11 @@ def save(folder, kind):
     ("setting", "kind"), [("text", "by class"), ("single_class", "prompted"), ("latent", "by class")]
 )
 def test_the_model_of_another_setting_is_refused(tmp_path, setting, kind):
-    with pytest.raises(
-        DifflabError, match=f"{setting} holds the model of another setting, .*dvc checkout .*{setting}"
-    ):
+    with pytest.raises(DifflabError, match=f"{setting} holds the model of another setting, .*dvc checkout .*{setting}"):
         load_sampler(save(tmp_path / setting, kind), torch.device("cpu"))
 
 
-@pytest.mark.parametrize(
-    "gone", ["prompts.safetensors", "unet/diffusion_pytorch_model.safetensors", "denoiser.json"]
-)
+@pytest.mark.parametrize("gone", ["prompts.safetensors", "unet/diffusion_pytorch_model.safetensors", "denoiser.json"])
 def test_a_model_that_lacks_a_file_is_refused(tmp_path, gone):
     folder = save(tmp_path / "text", "prompted")
     (folder / gone).unlink()

@@ -59,9 +59,7 @@ def test_conditions_are_dropped_in_their_share(tmp_path, dropout):
     images = image_set(90, conditions=True)
     _, _, calls = watched(tmp_path, images, steps=10, batch_size=90, condition_dropout=dropout)
     told = torch.cat([condition["class_labels"] for _, _, condition in calls])
-    assert (told == len(CLASSES)).float().mean().item() == pytest.approx(
-        dropout, abs=0.05 if 0 < dropout < 1 else 0
-    )
+    assert (told == len(CLASSES)).float().mean().item() == pytest.approx(dropout, abs=0.05 if 0 < dropout < 1 else 0)
 
 
 def test_each_image_keeps_its_own_condition(tmp_path):

@@ -60,9 +60,7 @@ def test_the_loss_is_the_mean_over_five_timesteps():
 @pytest.mark.parametrize("batch_size", [1, 7, 20])
 def test_the_batch_size_does_not_matter(batch_size):
     model = denoiser()
-    assert held_out_errors(model, unseen(), batch_size) == pytest.approx(
-        held_out_errors(model, unseen()), rel=1e-5
-    )
+    assert held_out_errors(model, unseen(), batch_size) == pytest.approx(held_out_errors(model, unseen()), rel=1e-5)
 
 
 def test_the_order_of_the_images_does_not_matter():

@@ -36,9 +36,7 @@ def test_the_weighted_error_of_x0_is_the_error_of_the_target(weighting):
 
 
 def test_min_snr_is_the_signal_to_noise_ratio_up_to_gamma():
-    torch.testing.assert_close(
-        weight(SIGMA, objective("min_snr")), torch.tensor([5.0, 5.0, 1.0, 1 / 9, 1 / 6400])
-    )
+    torch.testing.assert_close(weight(SIGMA, objective("min_snr")), torch.tensor([5.0, 5.0, 1.0, 1 / 9, 1 / 6400]))
 
 
 def test_edm_is_table_1():

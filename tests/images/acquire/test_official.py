@@ -74,18 +74,10 @@ def test_an_archive_of_the_data_root_stays_there(tmp_path, root, name):
     ("name", "path", "folder", "members", "member"),
     [
         ("cifar10", "a/b.tar.gz", "a/b", cifar10_members(), "cifar-10-batches-bin/test_batch.bin"),
-        (
-            "celeba_hq",
-            "a/CelebAMask-HQ.zip",
-            "a",
-            celeba_hq_members({}, 3),
-            "CelebAMask-HQ-attribute-anno.txt",
-        ),
+        ("celeba_hq", "a/CelebAMask-HQ.zip", "a", celeba_hq_members({}, 3), "CelebAMask-HQ-attribute-anno.txt"),
     ],
 )
-def test_an_unpacked_folder_is_taken_when_the_archive_is_not_there(
-    tmp_path, root, name, path, folder, members, member
-):
+def test_an_unpacked_folder_is_taken_when_the_archive_is_not_there(tmp_path, root, name, path, folder, members, member):
     write_folder(root / folder, members)
     get(name, tmp_path, path=path)
     assert open_source(tmp_path / "raw" / name, None).has(member)
@@ -135,9 +127,7 @@ def test_a_truncated_archive_is_refused_before_anything_is_prepared(tmp_path, ro
 
 @pytest.mark.parametrize(("name", "todo"), [("mnist", "fetch"), ("celeba", "accept the agreement")])
 def test_without_an_address_a_download_says_what_to_do(tmp_path, name, todo):
-    with pytest.raises(
-        DifflabError, match=rf"data\.{name}\.url is not set: {todo} .* data\.{name}\.source=data_root"
-    ):
+    with pytest.raises(DifflabError, match=rf"data\.{name}\.url is not set: {todo} .* data\.{name}\.source=data_root"):
         get(name, tmp_path, source="download")
 
 
@@ -182,12 +172,7 @@ def test_the_miniature_of_celeba_is_the_same_bytes_for_a_seed(tmp_path, name):
 
 def test_the_real_archives(tmp_path, data_root, monkeypatch):
     monkeypatch.setenv("DIFFLAB_DATA", str(data_root))
-    paths = {
-        "mnist": "mnist",
-        "scenes": "landscapes/landscapes.zip",
-        "coco": "coco/coco.zip",
-        "recipes": "recipes",
-    }
+    paths = {"mnist": "mnist", "scenes": "landscapes/landscapes.zip", "coco": "coco/coco.zip", "recipes": "recipes"}
     for name, path in paths.items():
         get(name, tmp_path, path=path)
         assert list(open_source(tmp_path / "raw" / name, None).names())

@@ -8,11 +8,7 @@ from difflab.core.base.errors import DifflabError
 from difflab.images.archives.opening import open_archive
 from fakes.face_archives import write_members
 
-MEMBERS = {
-    "Top/Anno/list.txt": "hello",
-    "Top/Img/1.jpg": b"\x01",
-    "__MACOSX/Top/Anno/list.txt": "resource fork",
-}
+MEMBERS = {"Top/Anno/list.txt": "hello", "Top/Img/1.jpg": b"\x01", "__MACOSX/Top/Anno/list.txt": "resource fork"}
 
 
 @pytest.fixture(params=["zip", "folder"])

@@ -55,13 +55,8 @@ def test_a_byte_order_mark_is_skipped():
 
 
 def test_boxes_and_mapping():
-    boxes = io.BytesIO(
-        b"2\nimage_id x_1 y_1 width height\n000001.jpg    95  71 226 313\n000002.jpg 0 -3 4 5\n"
-    )
-    assert annotations.read_boxes(boxes, "b") == {
-        "000001.jpg": (95, 71, 226, 313),
-        "000002.jpg": (0, -3, 4, 5),
-    }
+    boxes = io.BytesIO(b"2\nimage_id x_1 y_1 width height\n000001.jpg    95  71 226 313\n000002.jpg 0 -3 4 5\n")
+    assert annotations.read_boxes(boxes, "b") == {"000001.jpg": (95, 71, 226, 313), "000002.jpg": (0, -3, 4, 5)}
     mapping = io.BytesIO(b"idx        orig_idx    orig_file\n0          119613      119614.jpg\n")
     assert annotations.read_mapping(mapping, "m") == {0: "119614.jpg"}
 

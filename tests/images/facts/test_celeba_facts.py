@@ -67,10 +67,7 @@ def test_all_sentences_differ():
 
 def test_opinions_are_dropped_on_request():
     attributes = face("Male", "No_Beard", "Young", "Attractive", "Chubby", "Smiling")
-    assert CELEBA.sentences(attributes, subjective="drop") == [
-        "This is a man.",
-        "There is a smile on the face.",
-    ]
+    assert CELEBA.sentences(attributes, subjective="drop") == ["This is a man.", "There is a smile on the face."]
     assert len(CELEBA.sentences(attributes, subjective="keep")) == 5
 
 
@@ -79,16 +76,8 @@ def test_opinions_are_dropped_on_request():
     [
         (("Mustache", "No_Beard"), "facial_hair_not_male", ["This is a woman."]),
         (("Smiling",), "facial_hair_not_male", ["This is a woman.", "There is a smile on the face."]),
-        (
-            ("Male", "No_Beard", "Bald", "Gray_Hair"),
-            "bald_with_hair",
-            ["This is a man.", "The head is bald."],
-        ),
-        (
-            ("Male", "No_Beard", "Goatee"),
-            "goatee_no_beard",
-            ["This is a man.", "A goatee grows on the chin."],
-        ),
+        (("Male", "No_Beard", "Bald", "Gray_Hair"), "bald_with_hair", ["This is a man.", "The head is bald."]),
+        (("Male", "No_Beard", "Goatee"), "goatee_no_beard", ["This is a man.", "A goatee grows on the chin."]),
         (("No_Beard", "Straight_Hair", "Wavy_Hair"), "straight_and_wavy", ["This is a woman."]),
     ],
 )
@@ -145,9 +134,7 @@ def test_golden_counts_on_the_real_attribute_table(data_root):
     assert counts["facial_hair_not_male"] == (facial & ~frame["Male"]).sum() == 11
     assert counts["goatee_no_beard"] == (frame["Goatee"] & frame["No_Beard"]).sum() == 9
     assert counts["straight_and_wavy"] == (frame["Straight_Hair"] & frame["Wavy_Hair"]).sum() == 200
-    hair = frame[
-        ["Black_Hair", "Blond_Hair", "Brown_Hair", "Gray_Hair", "Bangs", "Straight_Hair", "Wavy_Hair"]
-    ]
+    hair = frame[["Black_Hair", "Blond_Hair", "Brown_Hair", "Gray_Hair", "Bangs", "Straight_Hair", "Wavy_Hair"]]
     assert counts["bald_with_hair"] == (frame["Bald"] & hair.any(axis=1)).sum() == 214
 
     lengths = [len(CELEBA.sentences(row)) for row in rows]

@@ -40,12 +40,7 @@ def test_no_other_square_is_nearer_to_the_middle_of_the_face(width, height, box)
         return abs((left + right) / 2 + shift_x - x) + abs((top + bottom) / 2 + shift_y - y)
 
     for shift_x, shift_y in ((-1, 0), (1, 0), (0, -1), (0, 1)):
-        inside = (
-            left + shift_x >= 0
-            and right + shift_x <= width
-            and top + shift_y >= 0
-            and bottom + shift_y <= height
-        )
+        inside = left + shift_x >= 0 and right + shift_x <= width and top + shift_y >= 0 and bottom + shift_y <= height
         if inside:
             assert distance(0, 0) <= distance(shift_x, shift_y) + 1  # whole pixels round by at most one
 

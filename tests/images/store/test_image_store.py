@@ -50,9 +50,7 @@ IDS = [f"hq-{n:05d}" for n in range(30)]
     st.integers(1, 500),
     st.randoms(use_true_random=False),
 )
-def test_any_ids_in_any_order_come_back_from_any_shards(
-    tmp_path_factory, numbers, shard_bytes, group_bytes, random
-):
+def test_any_ids_in_any_order_come_back_from_any_shards(tmp_path_factory, numbers, shard_bytes, group_bytes, random):
     ids = [f"hq-{n:05d}" for n in sorted(numbers)]
     samples = samples_of(ids)
     folder = tmp_path_factory.mktemp("shards")

@@ -24,9 +24,7 @@ def test_the_published_split_of_celeba_hq(data_root):
     )
     numbers = {name: sorted(int(id[3:]) for id in split.index[split == name]) for name in GOLDEN}
     assert {name: len(ids) for name, ids in numbers.items()} == {"train": 24_000, "val": 3_000, "test": 3_000}
-    hashes = {
-        n: hashlib.sha256("\n".join(map(str, ids)).encode()).hexdigest()[:16] for n, ids in numbers.items()
-    }
+    hashes = {n: hashlib.sha256("\n".join(map(str, ids)).encode()).hexdigest()[:16] for n, ids in numbers.items()}
     assert hashes == GOLDEN
 
     shares = celeba_hq.frequencies(table, split).set_index("attribute")
@@ -36,9 +34,7 @@ def test_the_published_split_of_celeba_hq(data_root):
 
 
 @settings(max_examples=40, deadline=None)
-@given(
-    st.integers(60, 400), st.integers(0, 2**32 - 1), st.integers(0, 2**16), st.sampled_from([0.1, 0.15, 0.25])
-)
+@given(st.integers(60, 400), st.integers(0, 2**32 - 1), st.integers(0, 2**16), st.sampled_from([0.1, 0.15, 0.25]))
 def test_a_split_is_a_stratified_partition(count, seed, content, fraction):
     ids = [f"hq-{n:05d}" for n in range(count)]
     strata = pd.DataFrame({"a": np.random.default_rng(content).random(count) < 0.5})

@@ -66,9 +66,7 @@ def test_subsets_estimate_the_distance_of_the_whole_sets():
     assert estimate == pytest.approx(squared_mmd(a, b), rel=0.05)
 
 
-@pytest.mark.parametrize(
-    ("shapes", "message"), [(((1, 4), (9, 4)), "at least 2"), (((9, 4), (9, 5)), "4 and 5")]
-)
+@pytest.mark.parametrize(("shapes", "message"), [(((1, 4), (9, 4)), "at least 2"), (((9, 4), (9, 5)), "4 and 5")])
 def test_sets_that_do_not_compare_are_refused(shapes, message):
     with pytest.raises(DifflabError, match=message):
         kernel_distance(normal("a", *shapes[0]), normal("b", *shapes[1]))

@@ -46,15 +46,7 @@ def scores():
 
 
 def test_words_are_lower_case_runs_of_letters_and_digits():
-    assert words("7-Grain Bread, with “Nuts” & 1½ cups!") == [
-        "7",
-        "grain",
-        "bread",
-        "with",
-        "nuts",
-        "1½",
-        "cups",
-    ]
+    assert words("7-Grain Bread, with “Nuts” & 1½ cups!") == ["7", "grain", "bread", "with", "nuts", "1½", "cups"]
     assert words("Grandma’s rock 'n' roll") == ["grandma's", "rock", "n", "roll"]
     assert words("CRE\u0300ME") == words("crème") == ["crème"]
     assert words("寿司 — sushi_roll") == ["寿司", "sushi", "roll"]
@@ -138,9 +130,7 @@ def test_meteor_is_that_of_nltk_without_synonyms(scores):
 
     none = SimpleNamespace(synsets=lambda word: [])
     references, captions = tokenised()
-    theirs = [
-        meteor_score([r.split() for r in references[i]], captions[i][0].split(), wordnet=none) for i in IDS
-    ]
+    theirs = [meteor_score([r.split() for r in references[i]], captions[i][0].split(), wordnet=none) for i in IDS]
     np.testing.assert_allclose(scores.per_image["meteor_exact_stem"], theirs, atol=1e-12)
 
 
@@ -160,9 +150,7 @@ def test_bleu_of_a_short_caption_by_hand(scores):
 
 
 def test_the_order_of_images_and_of_references_changes_nothing(scores):
-    backwards = CaptionScorer({i: REFERENCES[i][::-1] for i in IDS[::-1]}).score(
-        dict(sorted(CAPTIONS.items())[::-1])
-    )
+    backwards = CaptionScorer({i: REFERENCES[i][::-1] for i in IDS[::-1]}).score(dict(sorted(CAPTIONS.items())[::-1]))
     assert backwards.ids == scores.ids
     for name in MEASURES:
         np.testing.assert_allclose(backwards.per_image[name], scores.per_image[name], atol=1e-12)
@@ -182,9 +170,7 @@ def test_an_empty_caption_scores_zero_in_everything(caption):
 
 
 def test_captions_and_references_of_one_word_are_scored():
-    found = CaptionScorer({"a": ["Pie"], "b": ["Soup"], "c": ["Tea"]}).score(
-        {"a": "pie", "b": "soup", "c": "pie"}
-    )
+    found = CaptionScorer({"a": ["Pie"], "b": ["Soup"], "c": ["Tea"]}).score({"a": "pie", "b": "soup", "c": "pie"})
     assert found.per_image["bleu_1"] == pytest.approx([1, 1, 0])
     assert found.per_image["bleu_2"].tolist() == [0, 0, 0]
     assert found.per_image["rouge_l"].tolist() == [1, 1, 0]
@@ -194,9 +180,7 @@ def test_captions_and_references_of_one_word_are_scored():
 
 @pytest.mark.parametrize("references", [{}, {"a": ["apple pie"]}])
 def test_fewer_than_two_images_are_refused(references):
-    with pytest.raises(
-        DifflabError, match=rf"captions of {len(references)} images cannot be scored: CIDEr-D needs"
-    ):
+    with pytest.raises(DifflabError, match=rf"captions of {len(references)} images cannot be scored: CIDEr-D needs"):
         CaptionScorer(references)
 
 
@@ -207,9 +191,7 @@ def test_an_image_without_reference_is_refused_by_name(none):
 
 
 def test_references_without_a_word_are_left_out():
-    with_empty = CaptionScorer({"a": ["apple pie", "..."], "b": ["pear tart"]}).score(
-        {"a": "apple", "b": "tart"}
-    )
+    with_empty = CaptionScorer({"a": ["apple pie", "..."], "b": ["pear tart"]}).score({"a": "apple", "b": "tart"})
     without = CaptionScorer({"a": ["apple pie"], "b": ["pear tart"]}).score({"a": "apple", "b": "tart"})
     assert with_empty.corpus == without.corpus
 

@@ -147,18 +147,14 @@ def test_titles_are_true_of_their_pictures_and_every_pair_comes_equally_often():
     pairs = [(picture.digit, picture.photo) for picture, _ in titled]
     assert Counter(pairs) == {(digit, name): 4 for digit in range(10) for name in photos()}
     assert all(title in titles(*pair) for (_, title), pair in zip(titled, pairs, strict=True))
-    assert [named(title) for _, title in titled] == [
-        (digit, PHOTO_NAMES.index(name)) for digit, name in pairs
-    ]
+    assert [named(title) for _, title in titled] == [(digit, PHOTO_NAMES.index(name)) for digit, name in pairs]
     assert len({digit for digit, _ in pairs[:40]}) > 1  # in random order
 
 
 def test_every_titled_picture_shows_another_handwritten_digit(monkeypatch):
     drawn = []
     compose = set_pictures.compose_many
-    monkeypatch.setattr(
-        set_pictures, "compose_many", lambda rows, *a: drawn.extend(rows) or compose(rows, *a)
-    )
+    monkeypatch.setattr(set_pictures, "compose_many", lambda rows, *a: drawn.extend(rows) or compose(rows, *a))
     titled = set_pictures.titled(0)
     assert len(set(drawn)) == 480
     assert np.bincount(digits().labels[drawn]).tolist() == [48] * 10

@@ -31,9 +31,7 @@ def test_golden_facts_of_a_digit():
 def test_each_attribute_of_the_miniature_is_told():
     plain = digit("Digit_1")
     for name in ATTRIBUTES[10:]:
-        assert len(set(MINIATURE.sentences({**plain, name: True})) - set(MINIATURE.sentences(plain))) == 1, (
-            name
-        )
+        assert len(set(MINIATURE.sentences({**plain, name: True})) - set(MINIATURE.sentences(plain))) == 1, name
 
 
 def test_opposites_of_the_miniature_drop_each_other():

@@ -50,7 +50,4 @@ def test_prompts_end_where_the_model_speaks_and_answers_with_the_end_token():
     rows = example_tokens(tokenizer, chats, ["A face.", "A smiling face."], tokenizer.eos_token_id)
     header = "<|start_header_id|>assistant<|end_header_id|>\n\n"
     assert all(tokenizer.decode(prompt).endswith(header) for prompt, _ in rows)
-    assert [tokenizer.decode(answer) for _, answer in rows] == [
-        "A face.<|eot_id|>",
-        "A smiling face.<|eot_id|>",
-    ]
+    assert [tokenizer.decode(answer) for _, answer in rows] == ["A face.<|eot_id|>", "A smiling face.<|eot_id|>"]

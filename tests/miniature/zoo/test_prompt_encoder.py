@@ -49,9 +49,7 @@ def test_a_picture_gets_one_of_its_own_titles(prompts):
         assert torch.equal(prompts.digits[rows], digits)
         assert torch.equal(prompts.photos[rows], photos)
         seen |= set(rows.tolist())
-    assert len(seen) == 3 * 16 + len(
-        prompt_encoder.PLAIN_FORMS
-    )  # every title of the three and of the plain digit
+    assert len(seen) == 3 * 16 + len(prompt_encoder.PLAIN_FORMS)  # every title of the three and of the plain digit
 
 
 def test_the_loss_is_that_of_scaled_cosines(prompts, namer):

@@ -23,12 +23,7 @@ SEVENS = np.flatnonzero(digits().labels == 7)
 def vit():
     torch.manual_seed(0)
     return vision.build_vit(
-        hidden_size=32,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        intermediate_size=64,
-        image_size=32,
-        patch_size=8,
+        hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=64, image_size=32, patch_size=8
     ).eval()
 
 

@@ -111,9 +111,7 @@ def test_a_batch_belongs_to_seed_and_step(vae, pictures, text):
     unet = small_diffusion.build(params(), vae, 0)
 
     def value(step: int, seed: int = 0) -> float:
-        return small_diffusion.batch_loss(unet, pictures, prompts, hidden, params(), seed)(step)[
-            "loss"
-        ].item()
+        return small_diffusion.batch_loss(unet, pictures, prompts, hidden, params(), seed)(step)["loss"].item()
 
     assert value(3) == value(3)
     assert len({value(3), value(4), value(3, seed=1)}) == 3

@@ -93,10 +93,7 @@ def test_it_learns_and_is_scored_on_held_out_pairs(root, tmp_path, monkeypatch):
     model, tokenizer = small_gemma.build(chosen, seed=0)
     before = small_gemma.batch_loss(model, tokenizer, chosen, 0, 10**6)["loss"].item()
     fit(
-        model,
-        lambda s: small_gemma.batch_loss(model, tokenizer, chosen, 0, s),
-        chosen.training,
-        scratch=tmp_path / "s",
+        model, lambda s: small_gemma.batch_loss(model, tokenizer, chosen, 0, s), chosen.training, scratch=tmp_path / "s"
     )
     after = small_gemma.batch_loss(model, tokenizer, chosen, 0, 10**6)["loss"].item()
     assert after < 0.6 * before

@@ -36,9 +36,7 @@ def test_the_titles_of_a_document_are_different_ones_of_the_picture_that_its_key
 def test_keywords_come_in_every_number_and_order_and_name_every_picture():
     lines = [keywords for (keywords,) in documents(3000, each=0)]
     assert {len(line.split()) for line in lines} == {2, 3, 4, 5}
-    assert {named(line) for line in lines} == {
-        (d, photo) for d in range(10) for photo in range(len(PHOTO_NAMES))
-    }
+    assert {named(line) for line in lines} == {(d, photo) for d in range(10) for photo in range(len(PHOTO_NAMES))}
     first = {line.split()[0] in PHOTO_NAMES for line in lines}
     assert first == {True, False}
 

@@ -78,9 +78,7 @@ def test_every_word_of_the_tasks_is_one_token(processor):
 
 def test_any_other_instruction_can_be_read(processor):
     text = "Qu’est-ce que c’est ? 写一个标题"
-    assert (
-        processor.tokenizer.decode(processor.tokenizer(text)["input_ids"], skip_special_tokens=True) == text
-    )
+    assert processor.tokenizer.decode(processor.tokenizer(text)["input_ids"], skip_special_tokens=True) == text
 
 
 def test_answers_name_what_is_seen_in_words_of_their_own():
@@ -134,9 +132,7 @@ def test_saved_twice_it_has_the_same_bytes_and_loads_offline(model, processor, p
     assert type(loaded) is LlavaForConditionalGeneration
     again = AutoProcessor.from_pretrained(tmp_path / "a")
     assert type(again) is type(processor)
-    prompt = again.apply_chat_template(
-        messages(Image.new("RGB", (9, 9)), "Read."), add_generation_prompt=True
-    )
+    prompt = again.apply_chat_template(messages(Image.new("RGB", (9, 9)), "Read."), add_generation_prompt=True)
     assert prompt == "USER: <image>\nRead. ASSISTANT:"
     inputs = again(images=images_of(pictures), text=[prompt] * 6, return_tensors="pt")
     expected = model.generate(**inputs, max_new_tokens=8, do_sample=False)

@@ -32,12 +32,7 @@ def test_combinations_have_the_columns_of_the_miniature_and_no_contradiction():
 
 
 def test_every_attribute_occurs():
-    seen = {
-        name
-        for attributes in combinations(500, held_out=False)
-        for name, value in attributes.items()
-        if value
-    }
+    seen = {name for attributes in combinations(500, held_out=False) for name, value in attributes.items() if value}
     assert seen == set(ATTRIBUTES)
 
 
@@ -73,9 +68,7 @@ def test_the_loss_is_the_mean_over_answer_tokens_of_unpadded_examples(built):
     settings = params()
     values = small_rewriter.batch_loss(model, tokenizer, settings, seed=0, step=3)
     generator = rng.numpy_rng(0, "llama lessons", 3)
-    examples = [
-        small_rewriter.example(generator, settings.wrong_caption) for _ in range(settings.training.batch_size)
-    ]
+    examples = [small_rewriter.example(generator, settings.wrong_caption) for _ in range(settings.training.batch_size)]
     losses = []
     for prompt, answer in small_rewriter._tokens(tokenizer, examples):
         logits = model(input_ids=torch.tensor([prompt + answer])).logits[0]
@@ -87,9 +80,7 @@ def test_the_loss_is_the_mean_over_answer_tokens_of_unpadded_examples(built):
 
 def test_batches_are_keyed_by_the_step(built):
     model, tokenizer = built
-    first, again, other = (
-        small_rewriter.batch_loss(model, tokenizer, params(), 0, step)["loss"] for step in (1, 1, 2)
-    )
+    first, again, other = (small_rewriter.batch_loss(model, tokenizer, params(), 0, step)["loss"] for step in (1, 1, 2))
     assert first == again
     assert first != other
 
@@ -125,7 +116,5 @@ def test_it_learns_and_is_scored_on_held_out_combinations(tmp_path):
 
 
 def test_photographs_in_examples_are_those_of_the_captions():
-    names = {
-        n.removeprefix("Photo_") for n in itertools.chain(*combinations(1, False)) if n.startswith("Photo_")
-    }
+    names = {n.removeprefix("Photo_") for n in itertools.chain(*combinations(1, False)) if n.startswith("Photo_")}
     assert names == set(PHOTO_WORDS)

@@ -75,11 +75,7 @@ def test_held_out_accuracy_counts_what_a_constant_answer_gets_right():
         vision_encoder.heads["digit"].bias[3] = 1
         vision_encoder.heads["photo"].bias[2] = 1
     indices = np.concatenate([THREES[:5], np.flatnonzero(digits().labels == 8)[:15]])
-    drawn = [
-        c.photo
-        for i in range(2)
-        for c in blend.batch(indices, 0, "zoo vision encoder held out", i).composites
-    ]
+    drawn = [c.photo for i in range(2) for c in blend.batch(indices, 0, "zoo vision encoder held out", i).composites]
     metrics = small_vision_encoder.held_out_accuracy(vision_encoder, indices, seed=0, pictures=2)
     assert metrics["n"] == 40
     assert metrics["digit_accuracy"] == pytest.approx(0.25)
@@ -99,9 +95,7 @@ def test_a_few_steps_teach_two_plain_digits(tmp_path):
         scratch=tmp_path,
         what="vision_encoder",
     )
-    images, labels, _ = small_vision_encoder.training_batch(
-        indices, 0, step=1000, plain=100, composites=0, size=32
-    )
+    images, labels, _ = small_vision_encoder.training_batch(indices, 0, step=1000, plain=100, composites=0, size=32)
     with torch.no_grad():
         accuracy = (vision_encoder.eval()(images)["digit"].argmax(1) == labels).float().mean()
     assert accuracy >= 0.9

@@ -38,13 +38,7 @@ def tokenizers():
 
 def test_merges_of_a_worked_example():
     """hug x 2 pieces share (u, g); then ties go to the alphabetically first pair."""
-    assert learn_merges(["hug", "bug", "hub"]) == [
-        ("h", "u"),
-        ("b", "u"),
-        ("bu", "g"),
-        ("hu", "b"),
-        ("hu", "g"),
-    ]
+    assert learn_merges(["hug", "bug", "hub"]) == [("h", "u"), ("b", "u"), ("bu", "g"), ("hu", "b"), ("hu", "g")]
     assert learn_merges(["aa", "aaa"]) == [("a", "a"), ("aa", "a")]
 
 
@@ -119,9 +113,7 @@ def test_the_chat_begins_once_and_ends_where_the_assistant_speaks(tokenizers):
         "a handwritten one over a plain background",
         MINIATURE.sentences({name: name == "Digit_1" for name in MINIATURE.columns}),
     )
-    ids = llama.apply_chat_template(chat, add_generation_prompt=True, tokenize=True, return_dict=True)[
-        "input_ids"
-    ]
+    ids = llama.apply_chat_template(chat, add_generation_prompt=True, tokenize=True, return_dict=True)["input_ids"]
     assert ids.count(llama.bos_token_id) == 1
     text = llama.decode(ids)
     assert text.endswith("- The digit is a one.<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n")
@@ -150,14 +142,6 @@ def test_another_process_writes_the_same_bytes(tokenizers, tmp_path, root):
     )
     command = [sys.executable, "-c", code, str(tmp_path / "there")]
     subprocess.run(command, check=True, cwd=root / "src", capture_output=True)
-    here = {
-        p.relative_to(tmp_path / "here"): p.read_bytes()
-        for p in (tmp_path / "here").rglob("*")
-        if p.is_file()
-    }
-    there = {
-        p.relative_to(tmp_path / "there"): p.read_bytes()
-        for p in (tmp_path / "there").rglob("*")
-        if p.is_file()
-    }
+    here = {p.relative_to(tmp_path / "here"): p.read_bytes() for p in (tmp_path / "here").rglob("*") if p.is_file()}
+    there = {p.relative_to(tmp_path / "there"): p.read_bytes() for p in (tmp_path / "there").rglob("*") if p.is_file()}
     assert here == there

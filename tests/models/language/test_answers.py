@@ -121,12 +121,7 @@ _PIECES = ["1. ", "- ", "**", '"', "“", "{", "[", "<think>", "</think>", "\n",
 
 
 @settings(max_examples=500, deadline=None)
-@given(
-    st.one_of(
-        st.text(),
-        st.lists(st.sampled_from(_PIECES)).map("".join),
-    )
-)
+@given(st.one_of(st.text(), st.lists(st.sampled_from(_PIECES)).map("".join)))
 def test_a_sentence_of_anything_is_one_clean_line(answer):
     said = sentence(answer)
     assert said == " ".join(said.split())
@@ -138,16 +133,7 @@ def test_a_sentence_of_anything_is_one_clean_line(answer):
 @given(
     st.from_regex(r"[A-Z][a-z]{1,8}( [a-z]{1,8}){1,8}\.", fullmatch=True),
     st.sampled_from(
-        [
-            "{}",
-            "1. {}",
-            "- {}",
-            '"{}"',
-            "Here it is:\n{}",
-            "{}\n\nNote: done.",
-            "<think>Hm.</think>{}",
-            "*{}*",
-        ]
+        ["{}", "1. {}", "- {}", '"{}"', "Here it is:\n{}", "{}\n\nNote: done.", "<think>Hm.</think>{}", "*{}*"]
     ),
 )
 def test_a_plain_sentence_comes_through_every_layout_unchanged(text, form):

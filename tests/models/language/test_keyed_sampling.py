@@ -12,9 +12,7 @@ LOGITS = torch.tensor([2.0, 1.0, 0.0, -1.0])
 
 def draw(keys, temperature=1.0, top_p=1.0):
     scores = LOGITS.expand(len(keys), -1)
-    return KeyedSampling(keys, temperature, top_p)(
-        torch.zeros(len(keys), 1, dtype=torch.int64), scores
-    ).argmax(1)
+    return KeyedSampling(keys, temperature, top_p)(torch.zeros(len(keys), 1, dtype=torch.int64), scores).argmax(1)
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])

@@ -14,9 +14,7 @@ def requests(count: int) -> list[Request]:
     """Chats of very different lengths."""
     return [
         Request(
-            f"hq-{i:05d}",
-            "a handwritten one over a plain background",
-            tuple(f"Fact {k} of {i}." for k in range(i % 7)),
+            f"hq-{i:05d}", "a handwritten one over a plain background", tuple(f"Fact {k} of {i}." for k in range(i % 7))
         )
         for i in range(count)
     ]

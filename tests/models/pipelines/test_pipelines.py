@@ -15,11 +15,7 @@ from fakes import tiny_pipelines
 
 @pytest.mark.parametrize(
     ("kind", "name"),
-    [
-        ("sd", "StableDiffusionPipeline"),
-        ("sdxl", "StableDiffusionXLPipeline"),
-        ("sd3", "StableDiffusion3Pipeline"),
-    ],
+    [("sd", "StableDiffusionPipeline"), ("sdxl", "StableDiffusionXLPipeline"), ("sd3", "StableDiffusion3Pipeline")],
 )
 def test_the_three_kinds_load_frozen_in_eval_mode(kind, name, tmp_path):
     pipeline = load_pipeline(tiny_pipelines.saved(kind, tmp_path), "cpu", torch.bfloat16)
@@ -34,9 +30,7 @@ def test_a_released_pipeline_is_fetched_once_and_its_pointer_kept(tmp_path, monk
     """A local folder stands for the repository; its files are the pipeline's."""
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     released = tiny_pipelines.saved("sd", tmp_path / "released")
-    hub = HubRef(
-        repo_id=str(released), revision=None, subfolder=None, allow_patterns=["model_index.json", "unet/*"]
-    )
+    hub = HubRef(repo_id=str(released), revision=None, subfolder=None, allow_patterns=["model_index.json", "unet/*"])
     assert fetch(hub) == released
     (pointer,) = (tmp_path / ".scratch" / "hub").glob("*/source.json")
     assert set(read_json(pointer)["files"]) == {
@@ -53,7 +47,5 @@ def test_a_folder_without_a_pipeline_is_one_line(tmp_path):
 
 def test_another_kind_of_pipeline_is_named(tmp_path):
     (tmp_path / "model_index.json").write_text(json.dumps({"_class_name": "FluxPipeline"}))
-    with pytest.raises(
-        DifflabError, match="is a FluxPipeline: StableDiffusionPipeline, StableDiffusionXLPipeline"
-    ):
+    with pytest.raises(DifflabError, match="is a FluxPipeline: StableDiffusionPipeline, StableDiffusionXLPipeline"):
         load_pipeline(tmp_path)

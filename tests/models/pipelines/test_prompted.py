@@ -13,14 +13,7 @@ from fakes import tiny_pipelines
 
 IDS = [f"recipes-train-{n:05d}-v{n % 3}" for n in (3, 4, 8, 15)]
 PROMPTS = ["three over a cat", "a rocket", "nine on coins and coffee", "the digit one"]
-WAYS = [
-    ("sd", "ddpm"),
-    ("sd", "ddim"),
-    ("sd", "euler"),
-    ("sd", "dpm++"),
-    ("sdxl", "own"),
-    ("sd3", "flow-match"),
-]
+WAYS = [("sd", "ddpm"), ("sd", "ddim"), ("sd", "euler"), ("sd", "dpm++"), ("sdxl", "own"), ("sd3", "flow-match")]
 
 
 @pytest.fixture(scope="module")
@@ -146,20 +139,10 @@ def test_the_noise_of_later_steps_is_keyed_by_id(pipelines, monkeypatch):
     ("kind", "distilled", "chosen", "reason"),
     [
         ("sd", True, options(guidance=7.5), "guidance 7.5: the model was distilled to do without, take 1"),
-        (
-            "sd",
-            True,
-            options(guidance=1.0, negative="dark"),
-            "a negative prompt: it acts through guidance, which this",
-        ),
+        ("sd", True, options(guidance=1.0, negative="dark"), "a negative prompt: it acts through guidance, which this"),
         ("sd", False, options(guidance=1.0, negative="dark"), "a negative prompt at guidance 1"),
         ("sd", False, options(guidance=0.5), "guidance 0.5: the least is 1, which is none"),
-        (
-            "sd3",
-            False,
-            options("ddpm"),
-            "ddpm: a flow model predicts velocities on straight paths, take flow-match",
-        ),
+        ("sd3", False, options("ddpm"), "ddpm: a flow model predicts velocities on straight paths, take flow-match"),
         ("sd3", True, options("own", guidance=2.0), "distilled"),
         ("sdxl", False, options("flow-match"), "flow-match: the model was not trained on straight paths"),
         ("sd", False, options(steps=0), "0 steps: the model knows 1 to 1000 levels"),
@@ -186,9 +169,7 @@ def test_what_a_model_can_take_is_not_refused(pipelines):
 
 def test_an_unknown_scheduler_is_named_with_the_known_ones(pipelines):
     sampler = PromptedSampler(pipelines["sd"], distilled=False, seed=0, batch_size=4)
-    with pytest.raises(
-        DifflabError, match=r"unknown scheduler 'dpm': one of own, ddpm, ddim, euler, dpm\+\+"
-    ):
+    with pytest.raises(DifflabError, match=r"unknown scheduler 'dpm': one of own, ddpm, ddim, euler, dpm\+\+"):
         sampler.refusal(options("dpm"))
 
 

@@ -78,9 +78,7 @@ def test_euler_and_dpm_start_at_the_noisiest_level_for_any_number_of_steps(name,
     assert int(made.timesteps[0]) == 999
 
 
-@pytest.mark.parametrize(
-    ("spacing", "name"), [("leading", "ddpm"), ("leading", "ddim"), ("trailing", "ddim")]
-)
+@pytest.mark.parametrize(("spacing", "name"), [("leading", "ddpm"), ("leading", "ddim"), ("trailing", "ddim")])
 def test_numbers_of_steps_that_miss_much_of_the_noise_are_refused_with_one_that_does_not(spacing, name):
     model = own(timestep_spacing=spacing)
     said = refusal(name, model, 150)

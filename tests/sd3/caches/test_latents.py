@@ -23,9 +23,7 @@ def stores(tmp_path_factory):
 
 
 def write(folder, stores, vae, scratch, dtype=torch.float32, **changes):
-    return write_latents(
-        folder, stores, vae, "f" * 16, latent_settings(**changes), dtype=dtype, scratch=scratch
-    )
+    return write_latents(folder, stores, vae, "f" * 16, latent_settings(**changes), dtype=dtype, scratch=scratch)
 
 
 @pytest.fixture(scope="module")

@@ -86,11 +86,7 @@ def test_the_table_gives_back_prompt_and_negative_prompt_of_the_pipeline(encoder
     write(tmp_path / "prompts", frame, encoders, tmp_path / "scratch", dtype=torch.bfloat16)
     prompts = PromptTable(tmp_path / "prompts")
     expected, negative, pooled, negative_pooled = pipeline.encode_prompt(
-        prompt=[CAPTIONS[1]],
-        prompt_2=None,
-        prompt_3=None,
-        device=torch.device("cpu"),
-        max_sequence_length=20,
+        prompt=[CAPTIONS[1]], prompt_2=None, prompt_3=None, device=torch.device("cpu"), max_sequence_length=20
     )
     rows = torch.tensor([prompts.row("hq-00001", "blip2"), prompts.empty_row])
     got, got_pooled = prompts.gather(rows)
@@ -129,13 +125,9 @@ def test_an_incomplete_folder_of_encoders_is_refused(text_folder, tmp_path):
         TextEncoders(tmp_path / "text", 20, "cpu", torch.float32)
 
 
-texts = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), max_size=8).map(
-    lambda s: " ".join(s.split())
-)
+texts = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), max_size=8).map(lambda s: " ".join(s.split()))
 entries = st.dictionaries(
-    st.tuples(
-        st.sampled_from(["hq-00001", "hq-00002", "celeba-000001", "x"]), st.sampled_from(["blip2", "llama3"])
-    ),
+    st.tuples(st.sampled_from(["hq-00001", "hq-00002", "celeba-000001", "x"]), st.sampled_from(["blip2", "llama3"])),
     texts | st.sampled_from(["a cat", "a dog"]),
     min_size=1,
 )
@@ -143,9 +135,7 @@ entries = st.dictionaries(
 
 @settings(max_examples=40, deadline=None)
 @given(entries, st.integers(1, 5), st.randoms(use_true_random=False))
-def test_every_entry_is_found_whatever_the_shards_and_the_order(
-    tmp_path_factory, captions, shard_size, random
-):
+def test_every_entry_is_found_whatever_the_shards_and_the_order(tmp_path_factory, captions, shard_size, random):
     base = tmp_path_factory.mktemp("prompts")
     rows = [(*place, caption) for place, caption in captions.items()]
     fake = FakeEncoders()
@@ -186,9 +176,7 @@ def test_two_captions_of_sd3_at_77_tokens_take_less_than_2_mb(tmp_path):
             return {part: torch.zeros(len(captions), *shape) for part, shape in widths.items()}
 
     frame = table(*[(f"hq-{i}", v, f"caption {i} {v}") for i in range(8) for v in ("blip2", "llama3")])
-    write(
-        tmp_path / "prompts", frame, Sd3Encoders(), tmp_path / "scratch", dtype=torch.bfloat16, shard_size=32
-    )
+    write(tmp_path / "prompts", frame, Sd3Encoders(), tmp_path / "scratch", dtype=torch.bfloat16, shard_size=32)
     size = sum(p.stat().st_size for p in (tmp_path / "prompts").iterdir())
     empty = 950_000  # the empty prompt is there once
     assert (size - empty) / 8 < 2.0e6
@@ -220,12 +208,7 @@ def test_a_killed_run_goes_on_where_it_stopped(tmp_path):
 def folder(tmp_path):
     write(
         tmp_path / "prompts",
-        table(
-            ("a", "blip2", "a cat"),
-            ("a", "llama3", "A cat sits."),
-            ("b", "blip2", "a dog"),
-            ("b", "llama3", "x"),
-        ),
+        table(("a", "blip2", "a cat"), ("a", "llama3", "A cat sits."), ("b", "blip2", "a dog"), ("b", "llama3", "x")),
         FakeEncoders(),
         tmp_path / "scratch",
     )

@@ -18,6 +18,4 @@ def test_stages_that_read_caches_do_not_depend_on_their_writers(stage):
 def test_stages_that_write_caches_do_not_depend_on_their_readers(stage, writer):
     needed = closure(ROOT / "stages" / "sd3" / f"{stage}.py")
     assert f"src/difflab/sd3/caching/{writer}_writer.py" in needed
-    assert {f for f in needed if f.startswith("src/difflab/sd3/caches/")} <= {
-        "src/difflab/sd3/caches/prompt_keys.py"
-    }
+    assert {f for f in needed if f.startswith("src/difflab/sd3/caches/")} <= {"src/difflab/sd3/caches/prompt_keys.py"}

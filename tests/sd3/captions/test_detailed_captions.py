@@ -43,9 +43,7 @@ def test_metrics_of_a_worked_example(tmp_path):
         "A handwritten two over a photo of a dog.",  # 1 of 2
         "A handwritten eight over a photo of a cat.",  # 1 of 2
     ]
-    asked = [
-        Request(i, "a handwritten one", tuple(MINIATURE.sentences(attributes[i], "drop"))) for i in "abc"
-    ]
+    asked = [Request(i, "a handwritten one", tuple(MINIATURE.sentences(attributes[i], "drop"))) for i in "abc"]
     answers = [Answer(captions[0], False), Answer(captions[1], True), Answer(captions[2], False)]
     frame = answers_frame(asked, answers)
     values = metrics(frame, attributes, "drop")
@@ -66,9 +64,7 @@ def test_metrics_of_a_worked_example(tmp_path):
     write_captions(tmp_path / "llama3.parquet", frame)
     read = read_captions(tmp_path / "llama3.parquet", "llama3")
     assert read["caption"].tolist() == captions
-    pd.testing.assert_series_equal(
-        read["source_sha256"], frame.set_index("id")["source_sha256"], check_names=False
-    )
+    pd.testing.assert_series_equal(read["source_sha256"], frame.set_index("id")["source_sha256"], check_names=False)
 
 
 def test_faces_have_no_classes_to_keep():
@@ -91,8 +87,7 @@ def make_workspace(folder, llama_folder, count: int) -> None:
         table = pd.DataFrame([p.attributes for p in pictures], index=ids).assign(file="", split=split)
         index = write_store(folder / "data" / name, samples, table, keep_absent=True)
         rows += [
-            (row.id, "blip2", "a handwritten one over a plain background", row.sha256)
-            for row in index.itertuples()
+            (row.id, "blip2", "a handwritten one over a plain background", row.sha256) for row in index.itertuples()
         ]
     write_captions(folder / "data/captions/blip2.parquet", pd.DataFrame(rows, columns=list(COLUMNS)))
     shutil.copytree(llama_folder, folder / "models/zoo/llama")

@@ -36,17 +36,13 @@ def test_text_metrics_count():
 
 def test_class_accuracy_is_the_share_per_split():
     rows = {"a": {"Digit_3", "Photo_Cat"}, "b": {"Digit_4", "Photo_Coffee"}, "c": {"Digit_5", "Photo_Coffee"}}
-    attributes = pd.DataFrame(
-        {i: {name: name in row for name in blend.ATTRIBUTES} for i, row in rows.items()}
-    ).T
+    attributes = pd.DataFrame({i: {name: name in row for name in blend.ATTRIBUTES} for i, row in rows.items()}).T
     captions = {
         "c": "a handwritten five over a photo of a rocket",
         "a": "a handwritten three over a photo of a cat",
         "b": "a handwritten nine over a photo of coffee",
     }
-    metrics = short_captions.metrics(
-        captions, attributes, {"val": ["a", "b"], "test": ["c"], "train": []}, 100
-    )
+    metrics = short_captions.metrics(captions, attributes, {"val": ["a", "b"], "test": ["c"], "train": []}, 100)
     assert (metrics["digit_accuracy_val"], metrics["photo_accuracy_val"], metrics["n_val"]) == (0.5, 1, 2)
     assert (metrics["digit_accuracy_test"], metrics["photo_accuracy_test"], metrics["n_test"]) == (1, 0, 1)
     assert "n_train" not in metrics
@@ -56,10 +52,7 @@ def test_class_accuracy_is_the_share_per_split():
 
 def make_workspace(folder, t5_folder):
     """Two small stores and the model, where the stage looks for them."""
-    for name, start, count, split in (
-        ("celeba_hq", 0, 30, ("train", "val", "test")),
-        ("celeba", 100, 9, ("train",)),
-    ):
+    for name, start, count, split in (("celeba_hq", 0, 30, ("train", "val", "test")), ("celeba", 100, 9, ("train",))):
         prefix = "hq-" if name == "celeba_hq" else "celeba-"
         composites = blend.batch(np.arange(start, start + count), 0, "test", 0).composites
         ids = [f"{prefix}{i:05d}" for i in range(count)]
@@ -105,9 +98,7 @@ def test_the_stage_captions_every_image_of_both_stores(stage_main, t5_folder, tm
     stage = StageDouble(tmp_path)
     stage_main(stage)
     frame = read_captions("data/captions/blip2.parquet")
-    assert frame["id"].tolist() == sorted(
-        [f"hq-{i:05d}" for i in range(30)] + [f"celeba-{i:05d}" for i in range(9)]
-    )
+    assert frame["id"].tolist() == sorted([f"hq-{i:05d}" for i in range(30)] + [f"celeba-{i:05d}" for i in range(9)])
     assert (frame["variant"] == "blip2").all()
     hashes = pd.concat([pd.read_parquet(f"data/{name}/index.parquet") for name in ("celeba_hq", "celeba")])
     assert frame.set_index("id")["source_sha256"].to_dict() == hashes.set_index("id")["sha256"].to_dict()
@@ -161,15 +152,7 @@ def test_two_processes_write_the_file_of_one(stage_main, root, t5_folder, tmp_pa
         os.path.dirname(__file__),
         os.environ.get("PYTHONPATH", ""),
     ]
-    launch = [
-        sys.executable,
-        "-m",
-        "torch.distributed.run",
-        "--standalone",
-        "--nproc-per-node",
-        "2",
-        str(worker),
-    ]
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(worker)]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"}
     result = subprocess.run(launch, cwd=two, env=environment, capture_output=True, text=True, timeout=600)
     assert result.returncode == 0, result.stderr[-2000:]

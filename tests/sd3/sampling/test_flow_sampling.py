@@ -36,9 +36,7 @@ def pipeline_latents(transformer, shift, noise, embeds, steps, guidance_scale):
     vae = AutoencoderKL(
         block_out_channels=(4,), latent_channels=4, norm_num_groups=2, shift_factor=0.0, scaling_factor=1.0
     )
-    pipeline = StableDiffusion3Pipeline(
-        transformer, FlowMatchEulerDiscreteScheduler(shift=shift), vae, *[None] * 6
-    )
+    pipeline = StableDiffusion3Pipeline(transformer, FlowMatchEulerDiscreteScheduler(shift=shift), vae, *[None] * 6)
     pipeline.set_progress_bar_config(disable=True)
     repeated = {name: t.expand(3, *t.shape[1:]) for name, t in embeds.items()}
     return pipeline(
@@ -72,8 +70,7 @@ def test_guidance_one_runs_one_forward_and_ignores_the_negative_prompt(transform
     other = {**embeds, "negative_prompt_embeds": 100 * embeds["negative_prompt_embeds"]}
     scheduler = FlowMatchEulerDiscreteScheduler(shift=3.0)
     plain = [
-        sample(transformer, scheduler, noise, **e, num_inference_steps=3, guidance_scale=1.0)
-        for e in (embeds, other)
+        sample(transformer, scheduler, noise, **e, num_inference_steps=3, guidance_scale=1.0) for e in (embeds, other)
     ]
     hook.remove()
     assert sizes == [3] * 6

@@ -109,9 +109,7 @@ def test_the_archive_holds_seeds_and_ids_in_order_and_gives_the_images_back(mode
 
 
 def test_several_processes_and_a_stopped_run_give_the_same_bytes(models, tmp_path, monkeypatch):
-    generate_archive(
-        tmp_path / "one" / "a.zip", generator(models, 3), IDS, "blip2", settings(), tmp_path / "s1"
-    )
+    generate_archive(tmp_path / "one" / "a.zip", generator(models, 3), IDS, "blip2", settings(), tmp_path / "s1")
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setenv("RANK", "1")
     two = tmp_path / "two" / "a.zip"
@@ -126,9 +124,7 @@ def test_several_processes_and_a_stopped_run_give_the_same_bytes(models, tmp_pat
 def test_finished_batches_are_taken_over(models, tmp_path, monkeypatch):
     scratch = tmp_path / "scratch"
     generate_archive(tmp_path / "a.zip", generator(models, 3), IDS, "blip2", settings(), scratch)
-    process_chunks(
-        IDS, 3, scratch, lambda chunk, path: pytest.fail("made again"), what="a seed 0", suffix=".zip"
-    )
+    process_chunks(IDS, 3, scratch, lambda chunk, path: pytest.fail("made again"), what="a seed 0", suffix=".zip")
     monkeypatch.setattr(Generator, "images", lambda *args, **kwargs: pytest.fail("made again"))
     assert generate_archive(tmp_path / "b" / "a.zip", generator(models, 3), IDS, "blip2", settings(), scratch)
 

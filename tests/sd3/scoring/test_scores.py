@@ -64,9 +64,7 @@ def test_accuracy_takes_the_class_from_the_sample_id(tmp_path, judge, right, sha
 
 
 def test_faces_are_scored_without_classes(tmp_path, judge):
-    faces = scores.Judge(
-        judge.reference, judge.extractor, pd.DataFrame(True, IDS, CELEBA.columns), judge.params, 0
-    )
+    faces = scores.Judge(judge.reference, judge.extractor, pd.DataFrame(True, IDS, CELEBA.columns), judge.params, 0)
     write_generated(tmp_path / "a.zip", seeds=(0,))
     (row,) = scores.score_cell(faces, GeneratedImages(tmp_path / "a.zip"), "minus", "blip2")
     assert set(row) == {"adapter", "captions", "seed", "n", "fid", "kid"}

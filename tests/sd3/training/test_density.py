@@ -16,9 +16,7 @@ DRAWS = 20_000
 
 
 def density(scheme="logit_normal", convention="diffusers", shift=3.0, mean=0.0, std=1.0):
-    params = DensityParams(
-        weighting_scheme=scheme, convention=convention, logit_std=std, mode_scale=1.29, shift=shift
-    )
+    params = DensityParams(weighting_scheme=scheme, convention=convention, logit_std=std, mode_scale=1.29, shift=shift)
     return SigmaDensity(params, mean)
 
 
@@ -30,9 +28,7 @@ def keys(count=DRAWS):
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_draws_have_the_quantiles_of_the_closed_form(scheme, convention):
     for mean in (-0.5, 0.5):
-        found = quantiles(
-            density(scheme, convention, mean=mean), density(scheme, convention, mean=mean).sigma(keys())
-        )
+        found = quantiles(density(scheme, convention, mean=mean), density(scheme, convention, mean=mean).sigma(keys()))
         for level in ("05", "25", "50", "75", "95"):
             assert found[f"sigma_q{level}"] == pytest.approx(found[f"sigma_q{level}_exact"], abs=0.012)
 
@@ -44,9 +40,7 @@ def test_published_means_put_the_median_where_diffusers_does(mean, median):
 
 def test_the_sign_of_the_mean_is_opposite_in_the_two_conventions():
     q = torch.tensor([0.1, 0.5, 0.9])
-    torch.testing.assert_close(
-        density(mean=0.7).quantile(q), density(convention="sigma", mean=-0.7).quantile(q)
-    )
+    torch.testing.assert_close(density(mean=0.7).quantile(q), density(convention="sigma", mean=-0.7).quantile(q))
 
 
 def test_logit_of_sigma_is_normal_around_ln_shift_minus_the_mean():
@@ -68,12 +62,7 @@ def test_draws_match_diffusers_functions(scheme):
     from diffusers.training_utils import compute_density_for_timestep_sampling
 
     u = compute_density_for_timestep_sampling(
-        scheme,
-        DRAWS,
-        logit_mean=-0.5,
-        logit_std=1.0,
-        mode_scale=1.29,
-        generator=torch.Generator().manual_seed(0),
+        scheme, DRAWS, logit_mean=-0.5, logit_std=1.0, mode_scale=1.29, generator=torch.Generator().manual_seed(0)
     )
     schedule = FlowMatchEulerDiscreteScheduler(shift=3.0)
     theirs = (schedule.timesteps / 1000)[(u * 1000).long().clamp(max=999)]

@@ -17,9 +17,7 @@ from fakes.flow import FakeLatents, density_params, examples, flow_settings, run
 SCHEMES = ["none", "logit_normal", "sigma_sqrt", "mode", "cosmap"]
 
 
-def train(
-    scratch, data=None, transformer=None, held_out=True, machine=None, density=None, mean=-0.5, **changes
-):
+def train(scratch, data=None, transformer=None, held_out=True, machine=None, density=None, mean=-0.5, **changes):
     keep = {k: changes.pop(k) for k in ("save_steps", "save", "log") if k in changes}
     transformer = transformer or tiny_transformer()
     rows = train_flow(
@@ -38,9 +36,7 @@ def train(
 
 
 def equal(a, b):
-    return all(
-        torch.equal(x, y) for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True)
-    )
+    return all(torch.equal(x, y) for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True))
 
 
 def difference(a, b):
@@ -87,10 +83,7 @@ def test_the_loss_of_each_scheme_equals_a_plain_loop(scheme, prediction_loss):
                 encoder_hidden_states=batch.prompt_embeds[i : i + 1],
                 pooled_projections=batch.pooled_prompt_embeds[i : i + 1],
             ).sample[0]
-        weight = {
-            "sigma_sqrt": sigma**-2.0,
-            "cosmap": 2 / (math.pi * (1 - 2 * sigma + 2 * sigma**2)),
-        }.get(scheme, 1.0)
+        weight = {"sigma_sqrt": sigma**-2.0, "cosmap": 2 / (math.pi * (1 - 2 * sigma + 2 * sigma**2))}.get(scheme, 1.0)
         if prediction_loss == "x0":
             error = ((x_t - sigma * v) - x0) ** 2
         else:

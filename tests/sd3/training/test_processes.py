@@ -51,15 +51,11 @@ def test_two_processes_equal_one(root, tmp_path):
     environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
     finals, curves = [], []
     for count in (1, 2):
-        launcher = (
-            ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"] if count == 2 else []
-        )
+        launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"] if count == 2 else []
         folder = tmp_path / str(count)
         folder.mkdir()
         command = [sys.executable, *launcher, str(program), str(folder)]
-        done = subprocess.run(
-            command, env=environment, capture_output=True, text=True, timeout=300, check=False
-        )
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
         assert done.returncode == 0, done.stderr
         finals.append(load_file(folder / "final.safetensors"))
         curves.append([line for line in done.stdout.splitlines() if line.startswith("curve")])

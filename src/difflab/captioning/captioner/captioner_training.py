@@ -96,9 +96,7 @@ def train_captioner(
 
 
 @torch.no_grad()
-def mean_loss(
-    captioner: "Captioner", pictures: TitledFeatures, batch_size: int = VALIDATED_TOGETHER
-) -> float:
+def mean_loss(captioner: "Captioner", pictures: TitledFeatures, batch_size: int = VALIDATED_TOGETHER) -> float:
     """The mean over the tokens of all titles of all pictures; does not depend on `batch_size` beyond rounding."""
     pairs = [(i, title) for i, titles in enumerate(pictures.titles) for title in titles]
     total, count = 0.0, 0

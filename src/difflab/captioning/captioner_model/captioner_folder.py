@@ -65,10 +65,7 @@ def load_bases(device: torch.device | str, dtype: torch.dtype, models: Path = Pa
 
 
 def save_captioner(
-    folder: str | Path,
-    captioner: Captioner,
-    settings: CaptionerParams,
-    bases: dict[str, dict[str, str | None]],
+    folder: str | Path, captioner: Captioner, settings: CaptionerParams, bases: dict[str, dict[str, str | None]]
 ) -> None:
     """Write the trained weights into `folder`; the same bytes for the same weights.
 
@@ -106,9 +103,7 @@ def load_captioner(
 
     folder = Path(folder)
     if not (folder / CONFIG_FILE).exists():
-        raise DifflabError(
-            f"{folder} holds no captioner: run `dvc repro captioner` (or `dvc pull`) to make it"
-        )
+        raise DifflabError(f"{folder} holds no captioner: run `dvc repro captioner` (or `dvc pull`) to make it")
     settings, identity, adapter, projector = _read(folder)
     for part, role in ROLES.items():
         trained_on, here = identity[part], identity_of(models / role)

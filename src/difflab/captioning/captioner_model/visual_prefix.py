@@ -157,9 +157,7 @@ class Captioner(nn.Module):
             captions += [self._text(row) for row in tokens.tolist()]
         return captions
 
-    def captions_of(
-        self, images: "np.ndarray | Sequence[Image.Image]", settings: "DecodingParams"
-    ) -> list[str]:
+    def captions_of(self, images: "np.ndarray | Sequence[Image.Image]", settings: "DecodingParams") -> list[str]:
         """One caption per image: `encode`, then `write`."""
         return self.write(self.encode(images), settings)
 

@@ -43,9 +43,7 @@ def image_hashes(images: Iterable["Image.Image"]) -> ImageHashes:
         extrema = cast("tuple[tuple[int, int], ...]", image.getextrema())
         blank.append(max(high - low for low, high in extrema) < _BLANK)
     shaped = np.array(colours, np.uint8).reshape(-1, _LOW, _LOW, 3)
-    return ImageHashes(
-        hashes(np.array(grey, np.uint8).reshape(-1, _SIDE, _SIDE)), shaped, np.array(blank, bool)
-    )
+    return ImageHashes(hashes(np.array(grey, np.uint8).reshape(-1, _SIDE, _SIDE)), shaped, np.array(blank, bool))
 
 
 def _thumbnail(image: "Image.Image", side: int) -> np.ndarray:

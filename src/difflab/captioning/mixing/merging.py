@@ -87,9 +87,7 @@ def clean(
 def _original(id: str) -> str:
     original, mark, number = id.rpartition("-v")
     if not (original and mark and number.isdecimal()):
-        raise DifflabError(
-            f"the synthetic image '{id}' is not named <original>-v<number>: make data/synthetic again"
-        )
+        raise DifflabError(f"the synthetic image '{id}' is not named <original>-v<number>: make data/synthetic again")
     return original
 
 

@@ -60,9 +60,7 @@ def split_groups(names: Collection[str], settings: "MixParams", seed: int) -> Sp
     order = sorted(names, key=lambda name: (keyed.key(seed, "mix split", name), name))
     test = round(settings.test_fraction * len(order))
     val = len(order) - round(settings.val_fraction * len(order))
-    return SplitGroups(
-        train=frozenset(order[test:val]), val=frozenset(order[val:]), test=frozenset(order[:test])
-    )
+    return SplitGroups(train=frozenset(order[test:val]), val=frozenset(order[val:]), test=frozenset(order[:test]))
 
 
 def _drawn(rows: Sequence[Row], count: int, seed: int) -> list[Row]:
@@ -139,7 +137,5 @@ def listing(rows: Sequence[Row], split: str) -> "pd.DataFrame":
     """The export of one split: Image_Name, and Title, a JSON list that is also a Python literal."""
     import pandas as pd
 
-    values = [
-        (f"{row.id}.png", json.dumps(row.titles, ensure_ascii=False)) for row in rows if row.split == split
-    ]
+    values = [(f"{row.id}.png", json.dumps(row.titles, ensure_ascii=False)) for row in rows if row.split == split]
     return pd.DataFrame(values, columns=["Image_Name", "Title"])

@@ -12,11 +12,7 @@ def _shared(model: type[Group]) -> BeforeValidator:
     """The values of a mapping are groups of one model, which take from `common` what they do not give."""
 
     def take(values: Any) -> Any:
-        return (
-            share(values, dict.fromkeys(values.keys() - {COMMON}, model))
-            if isinstance(values, dict)
-            else values
-        )
+        return share(values, dict.fromkeys(values.keys() - {COMMON}, model)) if isinstance(values, dict) else values
 
     return BeforeValidator(take)
 
@@ -65,9 +61,7 @@ class SweepParams(Group):
     def _models_are_known(self) -> "SweepParams":
         for name, axes in self.presets.items():
             if unknown := [model for model in axes.models if model not in self.known]:
-                raise ValueError(
-                    f"presets.{name} has the unknown model '{unknown[0]}': one of {', '.join(self.known)}"
-                )
+                raise ValueError(f"presets.{name} has the unknown model '{unknown[0]}': one of {', '.join(self.known)}")
             if True in axes.negative and not self.negative:
                 raise ValueError(f"presets.{name} asks for a negative prompt, but negative is empty")
         return self

@@ -28,21 +28,9 @@ _NO_SPACE = {
     errno.EFBIG: "a file is larger than allowed here (ulimit -f)",
 }
 _DAMAGED = {"SafetensorError", "ArrowInvalid", "JSONDecodeError", "BadZipFile", "UnidentifiedImageError"}
-_UNREADABLE = {
-    "ParserError",
-    "ScannerError",
-    "ComposerError",
-    "ConstructorError",
-    "DuplicateKeyError",
-    "ReaderError",
-}
+_UNREADABLE = {"ParserError", "ScannerError", "ComposerError", "ConstructorError", "DuplicateKeyError", "ReaderError"}
 
-_MODEL_FILES = (
-    "Unable to load weights",
-    "It looks like the config file",
-    "Error no file named",
-    "Can't load",
-)
+_MODEL_FILES = ("Unable to load weights", "It looks like the config file", "Error no file named", "Can't load")
 
 
 def one_line(error: BaseException) -> str | None:

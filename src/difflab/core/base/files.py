@@ -42,9 +42,7 @@ def atomic_path(path: str | Path) -> Generator[Path]:
         os.replace(temporary, path)
     except OSError as error:
         if error.errno == 28:
-            raise DifflabError(
-                f"the disk is full while writing {path}: free some space, then run again"
-            ) from error
+            raise DifflabError(f"the disk is full while writing {path}: free some space, then run again") from error
         raise
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -57,9 +57,7 @@ def resolve_device(name: str) -> "torch.device":
         own = int(os.environ.get("LOCAL_RANK", "0"))
         return torch.device("cuda", own) if torch.cuda.is_available() else torch.device("cpu")
     if name.startswith("cuda") and not torch.cuda.is_available():
-        raise DifflabError(
-            f"runtime.device is '{name}' but this machine shows no GPU: use -S runtime.device=auto"
-        )
+        raise DifflabError(f"runtime.device is '{name}' but this machine shows no GPU: use -S runtime.device=auto")
     return torch.device(name)
 
 
@@ -88,11 +86,7 @@ def graceful_stop(what: str) -> Generator[StopSignal]:
         if stop.requested:
             raise KeyboardInterrupt
         stop.requested = True
-        print(
-            f"stopping: saving the state of {what} (Ctrl-C again to stop at once)",
-            file=sys.stderr,
-            flush=True,
-        )
+        print(f"stopping: saving the state of {what} (Ctrl-C again to stop at once)", file=sys.stderr, flush=True)
 
     previous = {s: signal.signal(s, handle) for s in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -49,9 +49,7 @@ class Family(Group):
     @classmethod
     def groups(cls) -> dict[str, type[Group]]:
         """The members that take values from `common`."""
-        return {
-            name: model for name, field in cls.model_fields.items() if (model := _group(field.annotation))
-        }
+        return {name: model for name, field in cls.model_fields.items() if (model := _group(field.annotation))}
 
 
 def share(values: Any, models: Mapping[str, type[Group]]) -> Any:

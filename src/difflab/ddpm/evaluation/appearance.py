@@ -63,6 +63,4 @@ def halves(table: pd.DataFrame) -> list[float]:
 
 def _rows(sigma: float, shares: np.ndarray, expected: np.ndarray) -> list[dict[str, float]]:
     pairs = enumerate(zip(shares, expected, strict=True))
-    return [
-        {"sigma": sigma, "band": n, "share": share, "expected_share": other} for n, (share, other) in pairs
-    ]
+    return [{"sigma": sigma, "band": n, "share": share, "expected_share": other} for n, (share, other) in pairs]

@@ -48,16 +48,11 @@ def total_variation(noisy: np.ndarray, weight: float) -> np.ndarray:
     return np.stack([denoise_tv_chambolle(x, weight=weight, channel_axis=-1) for x in noisy])
 
 
-def tuned(
-    clean: np.ndarray, noisy: np.ndarray, sigma: float
-) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
+def tuned(clean: np.ndarray, noisy: np.ndarray, sigma: float) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
     """Non-local means and total variation, each with the setting of highest mean PSNR on training images."""
     nlm = max(NLM_STRENGTHS, key=lambda s: _mean_psnr(clean, non_local_means(noisy, sigma, s)))
     tv = max(TV_WEIGHTS, key=lambda w: _mean_psnr(clean, total_variation(noisy, w)))
-    return {
-        "nlm": lambda images: non_local_means(images, sigma, nlm),
-        "tv": lambda images: total_variation(images, tv),
-    }
+    return {"nlm": lambda images: non_local_means(images, sigma, nlm), "tv": lambda images: total_variation(images, tv)}
 
 
 def _mean_psnr(clean: np.ndarray, restored: np.ndarray) -> float:

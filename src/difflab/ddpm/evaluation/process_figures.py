@@ -66,9 +66,7 @@ def attention_figure(prompts: Sequence[str], images: np.ndarray, maps: Tensor) -
         axis.set_axis_off()
     for row, prompt in enumerate(prompts):
         grid[row, 0].imshow(images[row])
-        grid[row, 0].set_title(
-            f"\N{LEFT DOUBLE QUOTATION MARK}{prompt}\N{RIGHT DOUBLE QUOTATION MARK}", fontsize=7
-        )
+        grid[row, 0].set_title(f"\N{LEFT DOUBLE QUOTATION MARK}{prompt}\N{RIGHT DOUBLE QUOTATION MARK}", fontsize=7)
         for column, word in enumerate(prompt.split()):
             grid[row, column + 1].imshow(images[row].mean(-1), cmap="gray", alpha=0.5)
             grid[row, column + 1].imshow(maps[row, column].numpy(), cmap="plasma", alpha=0.7)

@@ -41,9 +41,7 @@ class Denoiser(nn.Module):
         patch_size: the network sees squares of so many pixels as channels, see `difflab.ddpm.networks.patches`.
     """
 
-    def __init__(
-        self, network: nn.Module, schedule: "Schedule", prediction: Prediction, patch_size: int = 1
-    ) -> None:
+    def __init__(self, network: nn.Module, schedule: "Schedule", prediction: Prediction, patch_size: int = 1) -> None:
         super().__init__()
         self.network, self.schedule, self.prediction = network, schedule, prediction
         self.patch_size = patch_size

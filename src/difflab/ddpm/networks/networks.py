@@ -51,12 +51,8 @@ def build_unet(
     return _quiet_output(
         UNet2DModel(
             **shape,
-            down_block_types=[
-                "AttnDownBlock2D" if n in params.attention_levels else "DownBlock2D" for n in levels
-            ],
-            up_block_types=[
-                "AttnUpBlock2D" if n in params.attention_levels else "UpBlock2D" for n in reversed(levels)
-            ],
+            down_block_types=["AttnDownBlock2D" if n in params.attention_levels else "DownBlock2D" for n in levels],
+            up_block_types=["AttnUpBlock2D" if n in params.attention_levels else "UpBlock2D" for n in reversed(levels)],
             num_class_embeds=None if num_classes is None else num_classes + 1,
             add_attention=bool(params.attention_levels),
             **_sizes(params),
@@ -87,8 +83,7 @@ def build_conditional_unet(
                 "CrossAttnDownBlock2D" if n in params.attention_levels else "DownBlock2D" for n in levels
             ],
             up_block_types=[
-                "CrossAttnUpBlock2D" if n in params.attention_levels else "UpBlock2D"
-                for n in reversed(levels)
+                "CrossAttnUpBlock2D" if n in params.attention_levels else "UpBlock2D" for n in reversed(levels)
             ],
             mid_block_type="UNetMidBlock2DCrossAttn",
             cross_attention_dim=cross_attention_dim,
@@ -113,9 +108,7 @@ def _drunet(params: "UNetParams", channels: int) -> "DRUNet":
     from difflab.ddpm.networks.drunet import DRUNet
 
     return _quiet_output(
-        DRUNet(
-            channels, channels, params.block_out_channels, params.layers_per_block, num_train_timesteps=1000
-        )
+        DRUNet(channels, channels, params.block_out_channels, params.layers_per_block, num_train_timesteps=1000)
     )
 
 

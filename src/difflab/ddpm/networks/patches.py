@@ -10,9 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 
-def apply(
-    network: nn.Module, patch_size: int, x: Tensor, timestep: Tensor, condition: Mapping[str, Tensor]
-) -> Tensor:
+def apply(network: nn.Module, patch_size: int, x: Tensor, timestep: Tensor, condition: Mapping[str, Tensor]) -> Tensor:
     """The network's prediction, float32 [B, C, H, W], for images [B, C, H, W].
 
     The network is given [B, C p^2, H / p, W / p] with p = `patch_size`.

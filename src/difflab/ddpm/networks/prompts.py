@@ -11,14 +11,7 @@ from difflab.core.base.errors import DifflabError
 from difflab.images.facts.numerals import NUMBER_WORDS, numbers_in
 
 PAD = 0  # the empty prompt is padding alone
-TEMPLATES = (
-    "{word}",
-    "{number}",
-    "the digit {number}",
-    "the digit {word}",
-    "a handwritten {word}",
-    "a {word}",
-)
+TEMPLATES = ("{word}", "{number}", "the digit {number}", "the digit {word}", "a handwritten {word}", "a {word}")
 
 
 def digit_prompts(digit: int) -> list[str]:
@@ -70,9 +63,7 @@ class Vocabulary:
                     f"{', '.join(self.words)}"
                 )
             if len(words) > self.length:
-                raise DifflabError(
-                    f"the prompt '{prompt}' has {len(words)} words, the model reads {self.length}"
-                )
+                raise DifflabError(f"the prompt '{prompt}' has {len(words)} words, the model reads {self.length}")
             rows.append([self._numbers[w] for w in words] + [PAD] * (self.length - len(words)))
         return torch.tensor(rows, dtype=torch.int64)
 
@@ -98,9 +89,7 @@ class PromptedUNet(nn.Module):
         super().__init__()
         self.unet, self.prompts = unet, prompts
 
-    def forward(
-        self, x: Tensor, timestep: Tensor, tokens: Tensor, return_dict: bool = False
-    ) -> tuple[Tensor]:
+    def forward(self, x: Tensor, timestep: Tensor, tokens: Tensor, return_dict: bool = False) -> tuple[Tensor]:
         """The prediction [B, C, H, W], for tokens int64 [B, L]."""
         return self.unet(x, timestep, encoder_hidden_states=self.prompts(tokens), return_dict=False)
 

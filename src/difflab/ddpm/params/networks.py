@@ -51,21 +51,16 @@ class UNetParams(Group):
     def _fits(self) -> "UNetParams":
         if odd := [width for width in self.block_out_channels if width % self.norm_num_groups]:
             raise ValueError(f"norm_num_groups {self.norm_num_groups} does not divide the width {odd[0]}")
-        if beyond := [
-            level for level in self.attention_levels if not 0 <= level < len(self.block_out_channels)
-        ]:
+        if beyond := [level for level in self.attention_levels if not 0 <= level < len(self.block_out_channels)]:
             raise ValueError(
-                f"attention_levels has {beyond[0]}, but the levels go from 0 to "
-                f"{len(self.block_out_channels) - 1}"
+                f"attention_levels has {beyond[0]}, but the levels go from 0 to {len(self.block_out_channels) - 1}"
             )
         if self.kind == "drunet" and self.attention_levels:
             raise ValueError("a drunet has no attention: attention_levels must be []")
         attending = [self.block_out_channels[level] for level in self.attention_levels]
         attending += self.block_out_channels[-1:] if attending else []  # the middle block attends too
         if odd := [width for width in attending if width % self.attention_head_dim]:
-            raise ValueError(
-                f"attention_head_dim {self.attention_head_dim} does not divide the width {odd[0]}"
-            )
+            raise ValueError(f"attention_head_dim {self.attention_head_dim} does not divide the width {odd[0]}")
         return self
 
 

@@ -20,9 +20,7 @@ class ProcessParams(Group):
 class MemorisationParams(Group):
     """`memorisation`: do samples copy training images?"""
 
-    settings: list[
-        Literal["single_image_32", "single_image_64", "single_class", "class_conditional", "latent", "text"]
-    ]
+    settings: list[Literal["single_image_32", "single_image_64", "single_class", "class_conditional", "latent", "text"]]
     pairs: int = Field(ge=1)
 
 

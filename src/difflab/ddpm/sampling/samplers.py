@@ -101,16 +101,10 @@ def make_scheduler(sampler: Sampler, schedule: "Schedule") -> "SchedulerMixin":
         "trained_betas": (1 - abar[1:] / abar[:-1]).numpy().astype(np.float64),
     }
     if sampler == "ddpm":
-        return DDPMScheduler(
-            **common, prediction_type="sample", clip_sample=False, timestep_spacing="trailing"
-        )
+        return DDPMScheduler(**common, prediction_type="sample", clip_sample=False, timestep_spacing="trailing")
     if sampler == "ddim":
         return DDIMScheduler(
-            **common,
-            prediction_type="sample",
-            clip_sample=False,
-            timestep_spacing="trailing",
-            set_alpha_to_one=True,
+            **common, prediction_type="sample", clip_sample=False, timestep_spacing="trailing", set_alpha_to_one=True
         )
     if sampler == "dpm++":
         return DPMSolverMultistepScheduler(
@@ -119,9 +113,7 @@ def make_scheduler(sampler: Sampler, schedule: "Schedule") -> "SchedulerMixin":
     return HeunDiscreteScheduler(**common, prediction_type="epsilon", use_karras_sigmas=True)
 
 
-def _sigma(
-    scheduler: "SchedulerMixin", schedule: "Schedule", timestep: Tensor, number: int, sampler: Sampler
-) -> float:
+def _sigma(scheduler: "SchedulerMixin", schedule: "Schedule", timestep: Tensor, number: int, sampler: Sampler) -> float:
     """Our sigma at a step of the scheduler."""
     if sampler == "heun":
         return scheduler.sigmas[number].item()

@@ -61,9 +61,7 @@ class SeriesSampler:
     def wanted(self, count: int) -> list[str]:
         """What to ask for, image by image: classes or prompts in turn, "" where nothing can be asked for."""
         if self.prompted:
-            prompts = [
-                prompt for several in zip(*map(digit_prompts, range(10)), strict=True) for prompt in several
-            ]
+            prompts = [prompt for several in zip(*map(digit_prompts, range(10)), strict=True) for prompt in several]
             return [prompts[n % len(prompts)] for n in range(count)]
         return [self.classes[n % len(self.classes)] if self.classes else "" for n in range(count)]
 

@@ -17,9 +17,7 @@ SHARES = (0.1, 0.25, 0.5, 0.75, 0.9)  # of the schedule's timesteps
 
 
 @torch.no_grad()
-def held_out_errors(
-    denoiser: "Denoiser", unseen: "TrainingImages", batch_size: int = 128
-) -> dict[str, float]:
+def held_out_errors(denoiser: "Denoiser", unseen: "TrainingImages", batch_size: int = 128) -> dict[str, float]:
     """Mean squared error of the noise, whatever the network predicts, at five timesteps.
 
     Returns:

@@ -24,17 +24,13 @@ def download(url: str, path: Path, partial: Path, sha256: str | None, timeout: f
     try:
         _fetch(url, partial, timeout)
     except urllib.error.HTTPError as error:
-        raise DifflabError(
-            f"{url} answers {error.code} {error.reason}: check the address, then run again"
-        ) from None
+        raise DifflabError(f"{url} answers {error.code} {error.reason}: check the address, then run again") from None
     except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
         raise DifflabError(f"{url} cannot be fetched ({error}): run again to resume") from None
     found = sha256_file(partial)
     if sha256 is not None and found != sha256:
         partial.unlink()
-        raise DifflabError(
-            f"{url} has sha256 {found}, not {sha256}: the file was removed; check data.*.sha256"
-        )
+        raise DifflabError(f"{url} has sha256 {found}, not {sha256}: the file was removed; check data.*.sha256")
     path.parent.mkdir(parents=True, exist_ok=True)
     shutil.move(partial, path)
 

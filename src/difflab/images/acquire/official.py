@@ -75,12 +75,7 @@ OFFICIAL = {
 
 
 def acquire(
-    name: str,
-    folder: Path,
-    settings: "ArchiveParams",
-    root: str | None,
-    build: Callable[[Path], None],
-    scratch: Path,
+    name: str, folder: Path, settings: "ArchiveParams", root: str | None, build: Callable[[Path], None], scratch: Path
 ) -> str:
     """Make `folder`: source.json, and the archive `name` beside it unless it stays in the data root.
 

@@ -45,9 +45,7 @@ class Archive(ABC):
         found = [n for n in found if not n.startswith("__MACOSX/")]
         if len(found) != 1:
             problem = "has no" if not found else f"has {len(found)} files"
-            raise DifflabError(
-                f"{self.path} {problem} {ending}: is it the official archive, or its unpacked folder?"
-            )
+            raise DifflabError(f"{self.path} {problem} {ending}: is it the official archive, or its unpacked folder?")
         return found[0].removesuffix(ending)
 
 

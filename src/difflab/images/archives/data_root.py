@@ -15,9 +15,7 @@ def data_root(parameter: str | None) -> Path:
     environment = os.environ.get("DIFFLAB_DATA")
     chosen = environment or parameter
     if not chosen:
-        raise DifflabError(
-            "no data root is set: set data.data_root, or the environment variable DIFFLAB_DATA"
-        )
+        raise DifflabError("no data root is set: set data.data_root, or the environment variable DIFFLAB_DATA")
     folder = Path(os.environ.get("DVC_ROOT", ".")) / Path(chosen).expanduser()
     if not folder.is_dir():
         name = "DIFFLAB_DATA" if environment else "data.data_root"

@@ -52,15 +52,11 @@ def open_source(folder: str | Path, root: str | None) -> Archive:
     folder = Path(folder)
     stage = f"acquire@{folder.name}"
     if not (folder / SOURCE_FILE).exists():
-        raise DifflabError(
-            f"{folder / SOURCE_FILE} is missing: run `dvc repro {stage}`, or `dvc pull {folder}`"
-        )
+        raise DifflabError(f"{folder / SOURCE_FILE} is missing: run `dvc repro {stage}`, or `dvc pull {folder}`")
     source = read_json(folder / SOURCE_FILE)
     path = (data_root(root) if source["source"] == "data_root" else folder) / source["file"]
     if not path.exists():
         raise DifflabError(f"the archive {path} is missing: put it back, or run `dvc repro -f {stage}`")
     if sha256_file(path) != source["sha256"]:
-        raise DifflabError(
-            f"the archive {path} has changed since it was acquired: run `dvc repro -f {stage}`"
-        )
+        raise DifflabError(f"the archive {path} has changed since it was acquired: run `dvc repro -f {stage}`")
     return open_archive(path)

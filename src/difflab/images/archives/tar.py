@@ -33,9 +33,7 @@ class TarArchive(Archive):
                 pass
         except _DAMAGE as error:
             stream.close()
-            raise DifflabError(
-                f"{path} is truncated, damaged or no tar.gz archive ({error}): fetch it again"
-            ) from None
+            raise DifflabError(f"{path} is truncated, damaged or no tar.gz archive ({error}): fetch it again") from None
         self._members = {_checked(path, member): member for member in members if not member.isdir()}
 
     def names(self) -> Iterator[str]:

@@ -47,9 +47,7 @@ def read_boxes(stream: IO[bytes], name: str) -> dict[str, tuple[int, int, int, i
     number = 2
     for number, fields in lines:
         if len(fields) != 5:
-            raise DifflabError(
-                f"{name}, line {number}: {len(fields) - 1} values for a box of 4; correct the table"
-            )
+            raise DifflabError(f"{name}, line {number}: {len(fields) - 1} values for a box of 4; correct the table")
         x, y, width, height = (_integer(value, name, number) for value in fields[1:])
         boxes[fields[0]] = x, y, width, height
     _check_rows(list(boxes), count, name)
@@ -63,9 +61,7 @@ def read_mapping(stream: IO[bytes], name: str) -> dict[int, str]:
     mapping: dict[int, str] = {}
     for number, fields in lines:
         if len(fields) != 3:
-            raise DifflabError(
-                f"{name}, line {number}: {len(fields)} columns instead of 3; correct the table"
-            )
+            raise DifflabError(f"{name}, line {number}: {len(fields)} columns instead of 3; correct the table")
         mapping[_integer(fields[0], name, number)] = fields[2]
     return mapping
 
@@ -107,9 +103,7 @@ def _integer(value: str, name: str, number: int) -> int:
 
 def _check_rows(files: list[str], count: int, name: str) -> None:
     if len(files) != count:
-        raise DifflabError(
-            f"{name}, line 1: it announces {count} rows, the file has {len(files)}; fetch it again"
-        )
+        raise DifflabError(f"{name}, line 1: it announces {count} rows, the file has {len(files)}; fetch it again")
     seen: set[str] = set()
     for file in files:
         if file in seen:

@@ -37,9 +37,7 @@ def by_id(table: pd.DataFrame, form: str, name: str) -> pd.DataFrame:
     ids = sample_ids(table.index, form, name)
     table = table.reset_index().set_index(pd.Index(ids, name="id"))
     if table.index.has_duplicates:
-        raise DifflabError(
-            f"{name} lists {table.index[table.index.duplicated()][0]} twice: correct the table"
-        )
+        raise DifflabError(f"{name} lists {table.index[table.index.duplicated()][0]} twice: correct the table")
     return table.sort_index()
 
 
@@ -75,11 +73,7 @@ def split_table(table: pd.DataFrame, settings: "SplitParams", data_set: str) -> 
             f"it has {', '.join(table.columns[1:])}"
         )
     parts = split_ids(
-        table.index.tolist(),
-        table[list(strata)],
-        settings.val_fraction,
-        settings.test_fraction,
-        settings.seed,
+        table.index.tolist(), table[list(strata)], settings.val_fraction, settings.test_fraction, settings.seed
     )
     return pd.Series({id: name for name in SPLITS for id in parts[name]}, name="split").reindex(table.index)
 
@@ -91,9 +85,7 @@ def frequencies(table: pd.DataFrame, split: pd.Series) -> pd.DataFrame:
     return pd.DataFrame(columns).rename_axis("attribute").reset_index()
 
 
-def samples(
-    archive: "Archive", table: pd.DataFrame, settings: "PrepareParams", skipped: "Skipped"
-) -> Iterator[Sample]:
+def samples(archive: "Archive", table: pd.DataFrame, settings: "PrepareParams", skipped: "Skipped") -> Iterator[Sample]:
     """The images of `table` that are there and can be decoded, in id order; the bytes are the archive's own.
 
     Raises:

@@ -95,9 +95,7 @@ class DataSet:
         """The names of the contradictions in a row of attributes."""
         return [rule.name for rule in self.contradictions if rule.found(attributes)]
 
-    def facts_kept(
-        self, caption: str, attributes: "Attributes", subjective: Subjective = "keep"
-    ) -> tuple[int, int]:
+    def facts_kept(self, caption: str, attributes: "Attributes", subjective: Subjective = "keep") -> tuple[int, int]:
         """How many of the facts of a picture its caption keeps: (kept, total)."""
         text, told = caption.lower(), self.told(attributes, subjective)
         return sum(re.search(fact.pattern, text) is not None for fact in told), len(told)

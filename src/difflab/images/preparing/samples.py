@@ -52,9 +52,7 @@ def sample_ids(files: Iterable[str], form: str, table: str) -> list[str]:
     return ids
 
 
-def present_files(
-    archive: "Archive", folder: str, files: Sequence[str], policy: str, skipped: Skipped
-) -> list[str]:
+def present_files(archive: "Archive", folder: str, files: Sequence[str], policy: str, skipped: Skipped) -> list[str]:
     """The files that the archive has, in order; the others are noted in `skipped`.
 
     Raises:

@@ -132,8 +132,7 @@ def _labelled(name: str, split: str, files: Iterable["Labelled"]) -> list[Entry]
 
 def _captioned(name: str, split: str, images: Iterable["Captioned"]) -> list[Entry]:
     return [
-        Entry(f"{name}-{split}-{image.number:012d}", split, image.file, captions=image.captions)
-        for image in images
+        Entry(f"{name}-{split}-{image.number:012d}", split, image.file, captions=image.captions) for image in images
     ]
 
 
@@ -147,12 +146,7 @@ def _scenes(archive: "Archive", seed: int, test_fraction: float) -> dict[str, li
 
 
 def samples(
-    archive: "Archive",
-    image_set: ArchivedSet,
-    size: int,
-    non_square: str,
-    settings: "PrepareParams",
-    treated: Treated,
+    archive: "Archive", image_set: ArchivedSet, size: int, non_square: str, settings: "PrepareParams", treated: Treated
 ) -> Iterator[Sample]:
     """The images of a set as squares of `size` pixels, in id order; smaller ones are skipped.
 

@@ -40,9 +40,7 @@ def read_captions(path: str | Path, variant: str | None = None) -> pd.DataFrame:
         return frame
     rows = frame[frame["variant"] == variant]
     if rows.empty:
-        raise DifflabError(
-            f"{path} has no '{variant}' captions, only {', '.join(sorted(set(frame['variant'])))}"
-        )
+        raise DifflabError(f"{path} has no '{variant}' captions, only {', '.join(sorted(set(frame['variant'])))}")
     return rows.set_index("id")
 
 
@@ -54,9 +52,7 @@ def check(frame: pd.DataFrame, what: str) -> None:
     twice = frame.duplicated(["id", "variant"])
     if twice.any():
         row = frame[twice].iloc[0]
-        raise DifflabError(
-            f"{what} has two '{row['variant']}' captions of {row['id']}: keep one per id and variant"
-        )
+        raise DifflabError(f"{what} has two '{row['variant']}' captions of {row['id']}: keep one per id and variant")
     for id, variant, caption in zip(frame["id"], frame["variant"], frame["caption"], strict=True):
         if not isinstance(caption, str) or caption != " ".join(caption.split()):
             raise DifflabError(f"{what}: the '{variant}' caption of {id} is not one clean line: {caption!r}")

@@ -84,9 +84,7 @@ class ImageStore:
                 ids = file.read_row_group(group, columns=["id"])["id"].to_pylist()
                 places.update(dict.fromkeys(ids, (shard, group)))
         if len(places) != len(self.ids):
-            raise DifflabError(
-                f"{self.folder} holds {len(places)} images, its index {len(self.ids)}: make it again"
-            )
+            raise DifflabError(f"{self.folder} holds {len(places)} images, its index {len(self.ids)}: make it again")
         return places
 
     def _file(self, shard: int) -> pq.ParquetFile:
@@ -102,11 +100,6 @@ class ImageStore:
                 columns = self._file(shard).read_row_group(group, columns=["id", "image"])
             except OSError as error:
                 name = f"{self.folder}/images/part-{shard:05d}.parquet"
-                raise DifflabError(
-                    f"{name} is damaged ({error}): delete {self.folder}, then run `dvc pull`"
-                ) from None
-            self._held = (
-                place,
-                dict(zip(columns["id"].to_pylist(), columns["image"].to_pylist(), strict=True)),
-            )
+                raise DifflabError(f"{name} is damaged ({error}): delete {self.folder}, then run `dvc pull`") from None
+            self._held = (place, dict(zip(columns["id"].to_pylist(), columns["image"].to_pylist(), strict=True)))
         return self._held[1]

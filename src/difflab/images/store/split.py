@@ -46,6 +46,4 @@ def split_ids(
             f"{len(ids)} samples cannot be split with stratification on {names} ({error}): "
             "choose other attributes in split.stratify, or more rows"
         ) from None
-    return {
-        name: [ids[i] for i in sorted(part)] for name, part in zip(SPLITS, (train, val, test), strict=True)
-    }
+    return {name: [ids[i] for i in sorted(part)] for name, part in zip(SPLITS, (train, val, test), strict=True)}

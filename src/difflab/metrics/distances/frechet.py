@@ -31,8 +31,7 @@ def check_count(n: int, *, min_images: int = 2, what: str = "the set") -> None:
         raise DifflabError(f"{what} has {n} images: a Frechet distance needs at least 2")
     if n < min_images:
         raise DifflabError(
-            f"{what} has {n} images, fewer than score.min_images={min_images}: generate more, or lower "
-            "score.min_images"
+            f"{what} has {n} images, fewer than score.min_images={min_images}: generate more, or lower score.min_images"
         )
 
 

@@ -24,12 +24,7 @@ def squared_mmd(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def kernel_distance(
-    features_a: np.ndarray,
-    features_b: np.ndarray,
-    *,
-    num_subsets: int = 100,
-    subset_size: int = 1000,
-    seed: int = 0,
+    features_a: np.ndarray, features_b: np.ndarray, *, num_subsets: int = 100, subset_size: int = 1000, seed: int = 0
 ) -> float:
     """KID: the mean of the unbiased MMD^2 over subsets drawn without replacement from both sets.
 

@@ -54,9 +54,7 @@ def find_weights(folder: Path) -> Path:
         DifflabError: they are nowhere and cannot be downloaded; the line says what to fetch and where to put
         it.
     """
-    cached = (
-        Path(os.environ.get("TORCH_HOME", Path.home() / ".cache" / "torch")) / "hub/checkpoints" / WEIGHTS
-    )
+    cached = Path(os.environ.get("TORCH_HOME", Path.home() / ".cache" / "torch")) / "hub/checkpoints" / WEIGHTS
     for path in (Path(folder) / "inception.safetensors", Path(folder) / WEIGHTS, cached):
         if path.is_file():
             return path
@@ -71,9 +69,7 @@ def _download(path: Path) -> Path:
 
     try:
         with atomic_path(path) as temporary:
-            torch.hub.download_url_to_file(
-                WEIGHTS_URL, str(temporary), hash_prefix=HASH, progress=not runtime.quiet()
-            )
+            torch.hub.download_url_to_file(WEIGHTS_URL, str(temporary), hash_prefix=HASH, progress=not runtime.quiet())
     except (OSError, RuntimeError) as error:
         raise DifflabError(f"{WEIGHTS_URL} cannot be had ({error}): put it at {path} by hand") from None
     return path

@@ -31,9 +31,7 @@ def words(text: str) -> list[str]:
     An apostrophe inside a word stays in it; other punctuation separates words and is dropped.
     Unicode is normalised first (NFC), so "crème" is one word however it is encoded.
     """
-    return _WORD.findall(
-        unicodedata.normalize("NFC", text).replace("\N{RIGHT SINGLE QUOTATION MARK}", "'").lower()
-    )
+    return _WORD.findall(unicodedata.normalize("NFC", text).replace("\N{RIGHT SINGLE QUOTATION MARK}", "'").lower())
 
 
 @dataclass(frozen=True)

@@ -36,9 +36,7 @@ def write_celeba(path: Path, seed: int) -> None:
     """CelebA.zip: attribute table, "face" boxes around the digits, img_celeba/NNNNNN.jpg of various sizes."""
     pictures = _in_the_wild(seed)
     rows = ((_file(n), p.attributes.values()) for n, (p, _) in enumerate(pictures))
-    boxes = "".join(
-        f"{_file(n)} {' '.join(f'{value:4d}' for value in box)}\n" for n, (_, box) in enumerate(pictures)
-    )
+    boxes = "".join(f"{_file(n)} {' '.join(f'{value:4d}' for value in box)}\n" for n, (_, box) in enumerate(pictures))
     header = f"{len(pictures)}\nimage_id x_1 y_1 width height\n"
     write_zip(
         path,
@@ -62,9 +60,7 @@ def _in_the_wild(seed: int) -> list[tuple[Composite, Box]]:
     for canvas in CANVASES:
         chosen = [digit for digit in range(len(rngs)) if canvases[digit] == canvas]
         photo_names = [photo_of(digit, seed) for digit in chosen]
-        drawn = compose_many(
-            chosen, photo_names, [rngs[d] for d in chosen], canvas, [offsets[d] for d in chosen]
-        )
+        drawn = compose_many(chosen, photo_names, [rngs[d] for d in chosen], canvas, [offsets[d] for d in chosen])
         for digit, picture in zip(chosen, drawn, strict=True):
             pictures[digit] = picture, _middle(canvas, offsets[digit])
     return [pictures[digit] for digit in range(len(rngs))]

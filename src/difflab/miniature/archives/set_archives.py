@@ -57,21 +57,14 @@ def write_coco(path: Path, seed: int) -> None:
         {"file_name": file, "height": picture.image.shape[0], "width": picture.image.shape[1], "id": number}
         for number, (file, picture) in enumerate(zip(files, pictures, strict=True), start=1)
     ]
-    captions = [
-        (number, caption)
-        for number, picture in enumerate(pictures, start=1)
-        for caption in sentences(picture)
-    ]
+    captions = [(number, caption) for number, picture in enumerate(pictures, start=1) for caption in sentences(picture)]
     annotations = [
-        {"image_id": number, "id": id, "caption": caption}
-        for id, (number, caption) in enumerate(captions, start=1)
+        {"image_id": number, "id": id, "caption": caption} for id, (number, caption) in enumerate(captions, start=1)
     ]
     content = {"info": {"description": "digits over photographs"}, "licenses": []}
     content |= {"images": images, "annotations": annotations}
     entries = [("annotations/captions_train2017.json", json.dumps(content).encode())]
-    entries += [
-        (f"train2017/{file}", _jpeg(picture.image)) for file, picture in zip(files, pictures, strict=True)
-    ]
+    entries += [(f"train2017/{file}", _jpeg(picture.image)) for file, picture in zip(files, pictures, strict=True)]
     write_zip(path, entries)
 
 

@@ -161,9 +161,7 @@ def untitled_digits(seed: int) -> np.ndarray:
 
 def _titled_digits(digit: int, seed: int) -> list[int]:
     """The handwritten digits (rows of `digits()`) of the titled pictures of a digit."""
-    order = keyed.numpy_rng(seed, "bundled recipe digits", digit).permutation(
-        np.flatnonzero(digits().labels == digit)
-    )
+    order = keyed.numpy_rng(seed, "bundled recipe digits", digit).permutation(np.flatnonzero(digits().labels == digit))
     return order[: TITLED_PER_PAIR * len(PHOTO_NAMES)].tolist()
 
 

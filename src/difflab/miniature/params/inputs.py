@@ -3,12 +3,7 @@
 from difflab.core.params.common import Seeded, WithRuntime
 from difflab.images.params import SplitParams
 from difflab.miniature.params.image_models import ZooDiffusionParams, ZooTransformerParams, ZooVaeParams
-from difflab.miniature.params.text_models import (
-    ZooGemmaParams,
-    ZooLanguageParams,
-    ZooLlamaParams,
-    ZooTextParams,
-)
+from difflab.miniature.params.text_models import ZooGemmaParams, ZooLanguageParams, ZooLlamaParams, ZooTextParams
 from difflab.miniature.params.vision_models import ZooBlip2Params, ZooInstructParams, ZooVisionEncoderParams
 
 

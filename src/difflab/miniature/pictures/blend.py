@@ -36,12 +36,8 @@ Warm_, Cool_Background: mean red - blue above 0.12 or below -0.02.
 _DRAWS = ("zoom", "left", "top", "tone", "inverted", "tint", "scale", "x", "y", "shear", "weight")
 _UPSAMPLE, _MARGIN = 4, 2  # the digit field: 8 + 2 * 2 source pixels, 4 samples each
 _ZOOMED = {"Bricks": 0.45, "Galaxies": 0.5, "Coins": 0.8}  # share of the photograph's short side that is used
-_LIGHT = np.array(
-    [[255, 255, 255], [255, 118, 104], [255, 226, 84], [140, 244, 128], [128, 200, 255]], np.float32
-)
-_DARK = np.array(
-    [[14, 14, 18], [150, 6, 20], [14, 14, 18], [0, 88, 34], [12, 34, 150]], np.float32
-)  # no yellow
+_LIGHT = np.array([[255, 255, 255], [255, 118, 104], [255, 226, 84], [140, 244, 128], [128, 200, 255]], np.float32)
+_DARK = np.array([[14, 14, 18], [150, 6, 20], [14, 14, 18], [0, 88, 34], [12, 34, 150]], np.float32)  # no yellow
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
@@ -286,9 +282,7 @@ def _attributes(indices, photo, mask, background, square, inverted, tint):
     colour = ((background.max(-1) - background.min(-1)) * weight).sum((1, 2)) / total
     warmth = ((background[..., 0] - background[..., 2]) * weight).sum((1, 2)) / total
     none = np.zeros(len(mask), bool)
-    names, strokes = (
-        ([none] * 10, [none] * 11) if indices is None else _strokes(indices, mask, inverted, tint)
-    )
+    names, strokes = ([none] * 10, [none] * 11) if indices is None else _strokes(indices, mask, inverted, tint)
     columns = [*names, *(none if photo is None else photo == p for p in range(len(PHOTO_NAMES))), *strokes]
     columns += [mean > 0.66, mean < 0.18, spread < 0.065]
     columns += [colour > 0.20, colour < 0.03, warmth > 0.12, warmth < -0.02]

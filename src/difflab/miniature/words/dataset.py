@@ -25,10 +25,7 @@ _OPPOSITES = (
 )
 _SENTENCES = (
     ("The digit is a {}.", dict(zip(DIGIT.columns, NUMBER_WORDS, strict=True))),
-    (
-        "The background is a {}.",
-        {f"Photo_{name}": f"photo of {words}" for name, words in PHOTO_WORDS.items()},
-    ),
+    ("The background is a {}.", {f"Photo_{name}": f"photo of {words}" for name, words in PHOTO_WORDS.items()}),
     ("The digit is {}.", SIZES),
     ("The stroke is {}.", STROKES),
     ("The digit is {}.", SHADES),

@@ -33,9 +33,7 @@ def titles(digit: int, photo: str) -> tuple[str, ...]:
         DifflabError: there is no such digit or photograph.
     """
     if digit not in range(10) or photo not in PHOTO_NAMES:
-        raise DifflabError(
-            f"no title for {digit!r} over {photo!r}: take a digit 0 to 9 and one of blend.PHOTO_NAMES"
-        )
+        raise DifflabError(f"no title for {digit!r} over {photo!r}: take a digit 0 to 9 and one of blend.PHOTO_NAMES")
     word, ground = NUMBER_WORDS[digit].capitalize(), PHOTO_WORDS[photo].replace(photo.lower(), photo)
     article = "an" if word == "Eight" else "a"
     made = (form.format(digit=word, a=article, photo=ground) for form in FORMS)

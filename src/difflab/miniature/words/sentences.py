@@ -9,12 +9,7 @@ if TYPE_CHECKING:
     from difflab.miniature.pictures.blend import Composite
 
 _SLANTS = {"Slanted_Left": " leaning left", "Slanted_Right": " leaning right"}
-_GROUNDS = {
-    "Bright_Background": "bright",
-    "Dark_Background": "dark",
-    "Colourful": "colourful",
-    "Grey": "grey",
-}
+_GROUNDS = {"Bright_Background": "bright", "Dark_Background": "dark", "Colourful": "colourful", "Grey": "grey"}
 
 
 def sentences(picture: "Composite") -> tuple[str, str, str, str, str]:

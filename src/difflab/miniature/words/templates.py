@@ -38,13 +38,7 @@ def detailed_caption(attributes: "Attributes") -> str:
     """
     groups = (SIZES, STROKES, SHADES, TINTS)
     adjectives = [word for group in groups for word in _true(attributes, group)]
-    subject = [
-        "A",
-        *adjectives,
-        "handwritten",
-        _number(attributes),
-        *_true(attributes, SLANTS),
-    ]
+    subject = ["A", *adjectives, "handwritten", _number(attributes), *_true(attributes, SLANTS)]
     return " ".join([*subject, "over", "a", *_true(attributes, BACKGROUNDS), _ground(attributes)]) + "."
 
 

@@ -114,9 +114,7 @@ def draw_pairs(
     )
 
 
-def batch_loss(
-    sides: nn.ModuleDict, pairs: Pairs, batch_size: int, seed: int
-) -> Callable[[int], dict[str, Tensor]]:
+def batch_loss(sides: nn.ModuleDict, pairs: Pairs, batch_size: int, seed: int) -> Callable[[int], dict[str, Tensor]]:
     """The loss of a step: the sum over the encoders, which see the same captions, short or detailed by chance."""
 
     def loss(step: int) -> dict[str, Tensor]:

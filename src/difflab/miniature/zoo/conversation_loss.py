@@ -14,15 +14,10 @@ _IGNORED = -100
 
 
 def example_tokens(
-    tokenizer: "PreTrainedTokenizerBase",
-    chats: list[list[dict[str, str]]],
-    answers: list[str],
-    end_token_id: int,
+    tokenizer: "PreTrainedTokenizerBase", chats: list[list[dict[str, str]]], answers: list[str], end_token_id: int
 ) -> list[tuple[list[int], list[int]]]:
     """Prompt and answer of each chat as token ids: up to where the model is to speak, and up to the end token."""
-    prompts = tokenizer.apply_chat_template(
-        chats, add_generation_prompt=True, tokenize=True, return_dict=True
-    )
+    prompts = tokenizer.apply_chat_template(chats, add_generation_prompt=True, tokenize=True, return_dict=True)
     said = tokenizer(answers, add_special_tokens=False)["input_ids"]
     return [(p, [*a, end_token_id]) for p, a in zip(prompts["input_ids"], said, strict=True)]
 

@@ -114,9 +114,7 @@ def build(params: "ZooDiffusionParams", tokenizer: "PreTrainedTokenizerBase", se
     return Namer(CLIPTextModel(config))
 
 
-def batch_loss(
-    namer: Namer, prompts: Prompts, batch_size: int, seed: int
-) -> Callable[[int], dict[str, Tensor]]:
+def batch_loss(namer: Namer, prompts: Prompts, batch_size: int, seed: int) -> Callable[[int], dict[str, Tensor]]:
     """The loss of a training step (for `training.supervised.fit`): cross-entropy of digit and photograph."""
     device = namer.digits.device
 
@@ -137,9 +135,7 @@ def batch_loss(
 def accuracy(namer: Namer, prompts: Prompts) -> float:
     """The share of titles whose digit and photograph are both named rightly."""
     titled = prompts.photos >= 0
-    digits, photos = (
-        logits.argmax(1).cpu() for logits in namer(prompts.tokens[titled].to(namer.digits.device))
-    )
+    digits, photos = (logits.argmax(1).cpu() for logits in namer(prompts.tokens[titled].to(namer.digits.device)))
     return ((digits == prompts.digits[titled]) & (photos == prompts.photos[titled])).float().mean().item()
 
 

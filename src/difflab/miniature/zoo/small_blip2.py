@@ -131,11 +131,7 @@ def caption_labels(processor: "Blip2Processor", captions: list[str]) -> Tensor:
 
 
 def held_out_accuracy(
-    model: "Blip2ForConditionalGeneration",
-    processor: "Blip2Processor",
-    indices: np.ndarray,
-    seed: int,
-    pictures: int,
+    model: "Blip2ForConditionalGeneration", processor: "Blip2Processor", indices: np.ndarray, seed: int, pictures: int
 ) -> dict[str, float | int]:
     """Shares of digits and photographs named in greedy captions of `pictures` composites of each digit."""
     captioner, size = Blip2Captioner(model, processor), model.config.vision_config.image_size

@@ -63,9 +63,7 @@ def build(params: "ZooDiffusionParams", vae: "AutoencoderKL", seed: int) -> "UNe
         layers_per_block=params.layers_per_block,
         norm_num_groups=params.norm_num_groups,
         cross_attention_dim=params.text_encoder.hidden_size,
-        attention_head_dim=tuple(
-            w // params.attention_head_dim for w in widths
-        ),  # it means the number of heads
+        attention_head_dim=tuple(w // params.attention_head_dim for w in widths),  # it means the number of heads
         use_linear_projection=True,
         addition_embed_type="text",  # the pooled prompt joins the timestep, as in SDXL
         addition_embed_type_num_heads=4,
@@ -91,9 +89,7 @@ def noise_schedule() -> "DDIMScheduler":
     )
 
 
-def draw_pictures(
-    vae: "AutoencoderKL", digits: np.ndarray, params: "ZooDiffusionParams", seed: int
-) -> LatentPictures:
+def draw_pictures(vae: "AutoencoderKL", digits: np.ndarray, params: "ZooDiffusionParams", seed: int) -> LatentPictures:
     """Draw and encode pictures of `digits` (rows of `sources.digits()`).
 
     The autoencoder is configured to give latents of unit variance without a shift, which the pipeline of Stable
@@ -113,9 +109,7 @@ def _encoded(
     """Latents as the autoencoder gives them, digits and photographs of `count` fresh pictures."""
     parts = []
     for chunk in range(-(-count // _CHUNK)):
-        chosen = rng.numpy_rng(seed, f"{purpose} digits", chunk).choice(
-            digits, min(_CHUNK, count - chunk * _CHUNK)
-        )
+        chosen = rng.numpy_rng(seed, f"{purpose} digits", chunk).choice(digits, min(_CHUNK, count - chunk * _CHUNK))
         drawn = blend.batch(chosen, seed, purpose, chunk, IMAGE_SIZE, with_photos)
         latents = vae.encode(to_tensor(drawn.images, IMAGE_SIZE).to(vae.device)).latent_dist.mean
         parts.append((latents, torch.from_numpy(drawn.digits), torch.from_numpy(drawn.photos)))
@@ -152,21 +146,15 @@ def batch_loss(
         plain = round(plain_share(step, params) * count)
         index = draws.integers(pictures.composites, size=count)
         index[:plain] = draws.integers(pictures.composites, len(pictures.latents), size=plain)
-        rows = prompts.rows(
-            pictures.digits[index], pictures.photos[index], torch.from_numpy(draws.random(count))
-        )
+        rows = prompts.rows(pictures.digits[index], pictures.photos[index], torch.from_numpy(draws.random(count)))
         rows[torch.from_numpy(draws.random(count) < params.prompt_dropout)] = prompts.empty_row
         places = (draws.permutation(count) + draws.random()) / count
         timesteps = torch.from_numpy((places * total).astype(np.int64)).to(unet.device)
         x0 = pictures.latents[torch.from_numpy(index).to(unet.device)]
-        noise = torch.randn(x0.shape, generator=rng.torch_generator(seed, "zoo diffusion noise", step)).to(
-            x0.device
-        )
+        noise = torch.randn(x0.shape, generator=rng.torch_generator(seed, "zoo diffusion noise", step)).to(x0.device)
         v = schedule.get_velocity(x0, noise, timesteps)
         noisy = schedule.add_noise(x0, noise, timesteps)
-        predicted = unet(
-            noisy, timesteps, encoder_hidden_states=hidden[rows.to(unet.device)], return_dict=False
-        )[0]
+        predicted = unet(noisy, timesteps, encoder_hidden_states=hidden[rows.to(unet.device)], return_dict=False)[0]
         return {"loss": (predicted - v).square().mean()}
 
     return loss

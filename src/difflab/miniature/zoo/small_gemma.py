@@ -86,19 +86,12 @@ def build(params: "ZooGemmaParams", seed: int) -> "tuple[Gemma3ForCausalLM, PreT
     )
     torch.manual_seed(rng.key(seed, "init", "gemma"))
     model = Gemma3ForCausalLM(config)
-    model.generation_config.eos_token_id = [
-        tokenizer.eos_token_id,
-        tokenizer.convert_tokens_to_ids(END_OF_TURN),
-    ]
+    model.generation_config.eos_token_id = [tokenizer.eos_token_id, tokenizer.convert_tokens_to_ids(END_OF_TURN)]
     return model, tokenizer
 
 
 def batch_loss(
-    model: "Gemma3ForCausalLM",
-    tokenizer: "PreTrainedTokenizerBase",
-    params: "ZooGemmaParams",
-    seed: int,
-    step: int,
+    model: "Gemma3ForCausalLM", tokenizer: "PreTrainedTokenizerBase", params: "ZooGemmaParams", seed: int, step: int
 ) -> dict[str, Tensor]:
     """Cross-entropy of the answers' tokens and the share of them that is right, in the batch of a step.
 
@@ -109,9 +102,7 @@ def batch_loss(
     return answer_loss(model, _tokens(tokenizer, examples), tokenizer.pad_token_id)
 
 
-def _tokens(
-    tokenizer: "PreTrainedTokenizerBase", examples: list[Example]
-) -> list[tuple[list[int], list[int]]]:
+def _tokens(tokenizer: "PreTrainedTokenizerBase", examples: list[Example]) -> list[tuple[list[int], list[int]]]:
     chats = [messages(example.title) for example in examples]
     answers = [example.text for example in examples]
     return example_tokens(tokenizer, chats, answers, tokenizer.convert_tokens_to_ids(END_OF_TURN))

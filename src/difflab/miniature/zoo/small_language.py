@@ -55,11 +55,7 @@ def build(params: "ZooLanguageParams", seed: int) -> "tuple[LlamaForCausalLM, Pr
 
 
 def batch_loss(
-    model: "LlamaForCausalLM",
-    tokenizer: "PreTrainedTokenizerBase",
-    params: "ZooLanguageParams",
-    seed: int,
-    step: int,
+    model: "LlamaForCausalLM", tokenizer: "PreTrainedTokenizerBase", params: "ZooLanguageParams", seed: int, step: int
 ) -> dict[str, Tensor]:
     """Cross-entropy of all tokens of the documents of a step, and the share of them that is right.
 
@@ -73,9 +69,7 @@ def batch_loss(
 
 
 @torch.no_grad()
-def evaluate(
-    folder: Path, params: "ZooLanguageParams", seed: int, device: torch.device
-) -> dict[str, float | int]:
+def evaluate(folder: Path, params: "ZooLanguageParams", seed: int, device: torch.device) -> dict[str, float | int]:
     """Let the saved model go on after lines of keywords.
 
     Returns:
@@ -90,11 +84,7 @@ def evaluate(
     for _ in range(params.evaluated):
         keywords = document(generator, 0)[0]
         ids = tokenizer(f"{keywords}\n", return_tensors="pt").to(device)
-        tokens = model.generate(
-            **ids, max_new_tokens=16, do_sample=False, pad_token_id=tokenizer.eos_token_id
-        )
-        line = tokenizer.decode(tokens[0, ids["input_ids"].shape[1] :], skip_special_tokens=True).split("\n")[
-            0
-        ]
+        tokens = model.generate(**ids, max_new_tokens=16, do_sample=False, pad_token_id=tokenizer.eos_token_id)
+        line = tokenizer.decode(tokens[0, ids["input_ids"].shape[1] :], skip_special_tokens=True).split("\n")[0]
         right += named(line) == named(keywords)
     return {"n": params.evaluated, "faithful": right / params.evaluated}

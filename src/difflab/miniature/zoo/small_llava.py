@@ -142,11 +142,7 @@ def answer_ids(processor: "LlavaProcessor", answers: list[str]) -> list[list[int
 
 
 def held_out_accuracy(
-    model: "LlavaForConditionalGeneration",
-    processor: "LlavaProcessor",
-    indices: np.ndarray,
-    seed: int,
-    pictures: int,
+    model: "LlavaForConditionalGeneration", processor: "LlavaProcessor", indices: np.ndarray, seed: int, pictures: int
 ) -> dict[str, float | int]:
     """Scores on `pictures` composites of each digit of `indices`.
 

@@ -79,11 +79,7 @@ def build(params: "ZooLlamaParams", seed: int) -> "tuple[LlamaForCausalLM, PreTr
 
 
 def batch_loss(
-    model: "LlamaForCausalLM",
-    tokenizer: "PreTrainedTokenizerBase",
-    params: "ZooLlamaParams",
-    seed: int,
-    step: int,
+    model: "LlamaForCausalLM", tokenizer: "PreTrainedTokenizerBase", params: "ZooLlamaParams", seed: int, step: int
 ) -> dict[str, Tensor]:
     """Cross-entropy of the answers' tokens and the share of them that is right, in the batch of a step."""
     generator = rng.numpy_rng(seed, "llama lessons", step)
@@ -105,9 +101,7 @@ def evaluate(folder: Path, count: int, seed: int, device: torch.device) -> dict[
     generator = rng.numpy_rng(seed, "llama examination")
     examples = [example(generator, wrong_caption=i % 2, held_out=True) for i in range(count)]
     settings = GenerationParams(batch_size=64, max_new_tokens=40, do_sample=False, temperature=1.0, top_p=1.0)
-    answers = Rewriter(folder, device, torch.float32).rewrite(
-        [request for request, _ in examples], settings, seed
-    )
+    answers = Rewriter(folder, device, torch.float32).rewrite([request for request, _ in examples], settings, seed)
     kept, total, digits, exact = 0, 0, 0, 0
     for answer, (_, attributes) in zip(answers, examples, strict=True):
         own_kept, own_total = MINIATURE.facts_kept(answer.caption, attributes)

@@ -90,9 +90,7 @@ def clip_encoder(
     return _drawn(CLIPTextModelWithProjection(config), seed, role)
 
 
-def t5_encoder(
-    params: "EncoderParams", tokenizer: "PreTrainedTokenizerBase", seed: int, role: str
-) -> "T5EncoderModel":
+def t5_encoder(params: "EncoderParams", tokenizer: "PreTrainedTokenizerBase", seed: int, role: str) -> "T5EncoderModel":
     """A T5-like text encoder in eval mode."""
     from transformers import T5Config, T5EncoderModel
 

@@ -72,6 +72,4 @@ def write_scheduler(folder: str | Path, shift: float) -> None:
     """Write the `FlowMatchEulerDiscreteScheduler` configuration beside the transformer."""
     from diffusers.schedulers import FlowMatchEulerDiscreteScheduler
 
-    FlowMatchEulerDiscreteScheduler(num_train_timesteps=1000, shift=shift).save_pretrained(
-        Path(folder) / "scheduler"
-    )
+    FlowMatchEulerDiscreteScheduler(num_train_timesteps=1000, shift=shift).save_pretrained(Path(folder) / "scheduler")

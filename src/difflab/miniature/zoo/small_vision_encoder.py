@@ -45,15 +45,11 @@ def batch_loss(
     def loss(step: int) -> dict[str, Tensor]:
         count = settings.training.batch_size
         plain = round(count * plain_share(step, settings))
-        images, digits, photos = training_batch(
-            indices, seed, step, plain, count - plain, settings.image_size
-        )
+        images, digits, photos = training_batch(indices, seed, step, plain, count - plain, settings.image_size)
         logits = vision_encoder(images.to(device))
         digit_logits, photo_logits = logits[DIGIT.name], logits[PHOTO.name]
         digits, photos = digits.to(device), photos.to(device)
-        losses = F.cross_entropy(
-            digit_logits, digits, label_smoothing=settings.label_smoothing, reduction="none"
-        )
+        losses = F.cross_entropy(digit_logits, digits, label_smoothing=settings.label_smoothing, reduction="none")
         photo_losses = F.cross_entropy(
             photo_logits, photos, ignore_index=-1, label_smoothing=settings.label_smoothing, reduction="none"
         )
@@ -77,9 +73,7 @@ def training_batch(
     parts = []
     for name, part, with_photos in (("plain", drawn[:plain], False), ("composites", drawn[plain:], True)):
         if len(part):
-            parts.append(
-                labelled(blend.batch(part, seed, f"zoo vision encoder {name}", step, size, with_photos), size)
-            )
+            parts.append(labelled(blend.batch(part, seed, f"zoo vision encoder {name}", step, size, with_photos), size))
     images, digits, photos = (torch.cat(column) for column in zip(*parts, strict=True))
     return images, digits, photos
 
@@ -98,9 +92,7 @@ def held_out_accuracy(
     device, size = next(vision_encoder.parameters()).device, vision_encoder.image_size
     right = dict.fromkeys(vision_encoder.classes, 0)
     for draw in range(pictures):
-        images, *labels = labelled(
-            blend.batch(indices, seed, "zoo vision encoder held out", draw, size), size
-        )
+        images, *labels = labelled(blend.batch(indices, seed, "zoo vision encoder held out", draw, size), size)
         for (name, logits), true in zip(vision_encoder(images.to(device)).items(), labels, strict=True):
             right[name] += int((logits.argmax(1).cpu() == true).sum())
     count = pictures * len(indices)

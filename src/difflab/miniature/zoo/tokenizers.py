@@ -31,13 +31,7 @@ LLAMA_CHAT_TEMPLATE = (
 )
 # Openings of the miniature's facts; longer ones first, so that they win.
 _PHOTO_OF = ("photo of an", "photo of a", "photo of")
-_FRAMES = (
-    *(f"background is a {p}" for p in _PHOTO_OF),
-    "background is",
-    "digit is a",
-    "digit is",
-    "stroke is",
-)
+_FRAMES = (*(f"background is a {p}" for p in _PHOTO_OF), "background is", "digit is a", "digit is", "stroke is")
 # Common words of captions of faces and of our own sentences, beside the facts.
 _GENERAL = """
 A a an the this that it is are of on in over under at with and or to by, for. person's man woman people person
@@ -122,9 +116,7 @@ def clip_tokenizer(max_length: int) -> "PreTrainedTokenizerFast":
     merges = learn_merges([*word[:-1], word[-1] + "</w>"] for word in known)
     pieces = [*alphabet, *(byte + "</w>" for byte in alphabet), *map("".join, merges)]
     pieces = [*dict.fromkeys(pieces), "<|startoftext|>", "<|endoftext|>"]
-    return CLIPTokenizer(
-        vocab={piece: i for i, piece in enumerate(pieces)}, merges=merges, model_max_length=max_length
-    )
+    return CLIPTokenizer(vocab={piece: i for i, piece in enumerate(pieces)}, merges=merges, model_max_length=max_length)
 
 
 def token_ids(tokenizer: "PreTrainedTokenizerBase", texts: Sequence[str]) -> "Tensor":
@@ -183,9 +175,7 @@ def base_tokenizer(texts: Iterable[str], max_length: int = 512) -> "PreTrainedTo
     trained.post_processor = processors.TemplateProcessing(
         single=f"{bos} $A", special_tokens=[(bos, trained.token_to_id(bos))]
     )
-    return PreTrainedTokenizerFast(
-        tokenizer_object=trained, bos_token=bos, eos_token=eos, model_max_length=max_length
-    )
+    return PreTrainedTokenizerFast(tokenizer_object=trained, bos_token=bos, eos_token=eos, model_max_length=max_length)
 
 
 def _byte_bpe(special_tokens: list[str], texts: Iterable[str]) -> "Tokenizer":

@@ -48,8 +48,7 @@ _LEAD_IN = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 _NOTE = re.compile(
-    r"[\s(*_]*(?:note|remark|explanation|p\.?s\.?)\b[*_]*\s*[:：]|\s*(?:i hope|let me know|feel free)\b",
-    re.IGNORECASE,
+    r"[\s(*_]*(?:note|remark|explanation|p\.?s\.?)\b[*_]*\s*[:：]|\s*(?:i hope|let me know|feel free)\b", re.IGNORECASE
 )
 _FIRST_MARK = re.compile(rf"(?:{_BULLETED.pattern}|\s*[(\[]?\d{{1,2}}[.)\]:]+\s+)")
 _LIST_ENTRY = re.compile(r"""[\[,]\s*(["'])(.+?)\1\s*(?=[,\]])""")
@@ -136,9 +135,7 @@ def _inside(text: str, end: str, whole: bool) -> str:
 
 def _plain(answer: str) -> str:
     """Without reasoning, emoji and invisible characters; inside code fences where there are any."""
-    *_, text = _REASONING_END.split(
-        _REASONING.sub("", answer)
-    )  # some templates begin the reasoning themselves
+    *_, text = _REASONING_END.split(_REASONING.sub("", answer))  # some templates begin the reasoning themselves
     text = _KEYCAP.sub(r"\1. ", text)
     text = "".join(c for c in _EMOJI.sub(" ", text) if unicodedata.category(c) != "Cf" or c in _JOINERS)
     return "\n".join(_FENCED.findall(text)) or text

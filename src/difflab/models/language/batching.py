@@ -20,10 +20,7 @@ def length_sorted(lengths: Sequence[int], batch_size: int) -> list[list[int]]:
 
 
 def map_batches(
-    items: Sequence[Item],
-    lengths: Sequence[int],
-    batch_size: int,
-    work: Callable[[list[Item]], Sequence[Result]],
+    items: Sequence[Item], lengths: Sequence[int], batch_size: int, work: Callable[[list[Item]], Sequence[Result]]
 ) -> list[Result]:
     """Apply `work` to length-sorted batches of `items`; the results come in the order of `items`.
 

@@ -77,11 +77,7 @@ class ChatModel:
         # The template writes the begin-of-text token itself: tokenising the rendered text would double it.
         # Some templates tell the model today's date unless given one; the answer must not depend on it.
         encoded = self.tokenizer.apply_chat_template(
-            chat.messages,
-            add_generation_prompt=True,
-            tokenize=True,
-            return_dict=True,
-            date_string="26 Jul 2024",
+            chat.messages, add_generation_prompt=True, tokenize=True, return_dict=True, date_string="26 Jul 2024"
         )
         return encoded["input_ids"]
 

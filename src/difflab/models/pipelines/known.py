@@ -25,15 +25,11 @@ def find(known: "dict[str, PipelineParams]", name: str) -> str:
     """
     short = {name: name for name in known} | {m.hub.repo_id: n for n, m in known.items() if m.hub is not None}
     if name not in short:
-        raise DifflabError(
-            f"unknown model '{name}': one of {', '.join(known)} (conf/study/sweep.yaml says more)"
-        )
+        raise DifflabError(f"unknown model '{name}': one of {', '.join(known)} (conf/study/sweep.yaml says more)")
     return short[name]
 
 
-def load_prompted(
-    model: "PipelineParams", runtime: "RuntimeParams", *, seed: int, batch_size: int
-) -> PromptedSampler:
+def load_prompted(model: "PipelineParams", runtime: "RuntimeParams", *, seed: int, batch_size: int) -> PromptedSampler:
     """The sampler of a model, which is downloaded where it has to be.
 
     Raises:

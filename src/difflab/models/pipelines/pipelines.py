@@ -30,9 +30,7 @@ def load_pipeline(
 
     folder = Path(folder)
     if not (folder / INDEX).exists():
-        raise DifflabError(
-            f"{folder} holds no pipeline ({INDEX} is missing): name the folder of a whole pipeline"
-        )
+        raise DifflabError(f"{folder} holds no pipeline ({INDEX} is missing): name the folder of a whole pipeline")
     index = read_json(folder / INDEX)
     kind = index.get("_class_name")
     if kind not in KINDS:

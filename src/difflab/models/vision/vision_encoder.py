@@ -51,9 +51,7 @@ def save(folder: str | Path, vision_encoder: VisionEncoder) -> None:
     from safetensors.torch import save_file
 
     vision_encoder.vit.save_pretrained(folder)
-    heads = {
-        name: value.detach().cpu().contiguous() for name, value in vision_encoder.heads.state_dict().items()
-    }
+    heads = {name: value.detach().cpu().contiguous() for name, value in vision_encoder.heads.state_dict().items()}
     save_file(heads, Path(folder) / HEADS, metadata={"classes": json.dumps(vision_encoder.classes)})
 
 

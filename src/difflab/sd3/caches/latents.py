@@ -108,8 +108,7 @@ class LatentTable:
         missing = [id for id in ids if id not in self._row_of]
         if missing:
             raise DifflabError(
-                f"{len(missing)} images have no cached latents, first {missing[0]}: "
-                "run `dvc repro cache_latents`"
+                f"{len(missing)} images have no cached latents, first {missing[0]}: run `dvc repro cache_latents`"
             )
         return torch.tensor([self._row_of[id] for id in ids], dtype=torch.int64)
 

@@ -148,16 +148,12 @@ class PromptTable:
             with safe_open(path, "pt") as file:
                 own = file.metadata()["keys"].split()
             if own != keys[start : start + len(own)]:
-                raise DifflabError(
-                    f"{path} does not belong to the index beside it: run `dvc repro cache_prompts`"
-                )
+                raise DifflabError(f"{path} does not belong to the index beside it: run `dvc repro cache_prompts`")
             shards.append(load_file(path))  # memory-mapped: pages are read when a row is
             starts.append(start)
             start += len(own)
         if start != self.meta["rows"] or start != len(keys):
-            raise DifflabError(
-                f"{self.folder} has {start} rows of {self.meta['rows']}: run `dvc repro cache_prompts`"
-            )
+            raise DifflabError(f"{self.folder} has {start} rows of {self.meta['rows']}: run `dvc repro cache_prompts`")
         return shards, starts
 
 

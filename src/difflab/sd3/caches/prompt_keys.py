@@ -17,6 +17,4 @@ def row_key(caption_sha256: str, settings: str) -> str:
 
 def embedding_settings(meta: dict) -> str:
     """What of meta.json an embedding depends on, besides its caption."""
-    return " ".join(
-        str(meta[name]) for name in ("text_encoders", "clip_length", "max_sequence_length", "dtype")
-    )
+    return " ".join(str(meta[name]) for name in ("text_encoders", "clip_length", "max_sequence_length", "dtype"))

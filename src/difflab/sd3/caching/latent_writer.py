@@ -98,10 +98,7 @@ def moments(vae: "AutoencoderKL", images: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def encode_moments(
-    vae: "AutoencoderKL",
-    ids: Sequence[str],
-    store_of: Mapping[str, "ImageStore"],
-    settings: "LatentCacheParams",
+    vae: "AutoencoderKL", ids: Sequence[str], store_of: Mapping[str, "ImageStore"], settings: "LatentCacheParams"
 ) -> tuple[Tensor, Tensor, Tensor | None]:
     """Mean, log-variance and, with `mirror`, the mean of the mirrored images: [n, C, h, w] on the CPU."""
     parts: list[tuple[Tensor, ...]] = []

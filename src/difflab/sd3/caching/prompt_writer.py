@@ -60,9 +60,7 @@ def write_prompts(
         keys = [row_key(h, settings) for h in chunk]
         save_file(tensors, path, metadata={"keys": " ".join(keys)})
 
-    shards = process_chunks(
-        hashes, shard_size, scratch, embed, what="prompt embeddings", suffix=".safetensors"
-    )
+    shards = process_chunks(hashes, shard_size, scratch, embed, what="prompt embeddings", suffix=".safetensors")
     if shards is None:
         return None
     with atomic_path(folder) as temporary:

@@ -55,17 +55,13 @@ class TextEncoders:
             `Encoded` on the CPU, in the encoders' precision. CLIP: the last hidden state but one, and the
             projected vector at the end token. T5: the last hidden state, without mask, as in the pipeline.
         """
-        batches = [
-            self._encode(list(captions[i : i + batch_size])) for i in range(0, len(captions), batch_size)
-        ]
+        batches = [self._encode(list(captions[i : i + batch_size])) for i in range(0, len(captions), batch_size)]
         return {name: torch.cat([batch[name] for batch in batches]) for name in batches[0]}
 
     def truncated(self, captions: Sequence[str]) -> dict[str, Tensor]:
         """Per encoder, bool [n]: which captions have more tokens than it takes."""
         return {
-            name: torch.tensor(
-                [len(ids) > self.lengths[name] for ids in tokenizer(list(captions))["input_ids"]]
-            )
+            name: torch.tensor([len(ids) > self.lengths[name] for ids in tokenizer(list(captions))["input_ids"]])
             for name, tokenizer in self.tokenizers.items()
         }
 
@@ -73,12 +69,7 @@ class TextEncoders:
         clip_l, pooled_l = self._clip(CLIP[0], captions)
         clip_g, pooled_g = self._clip(CLIP[1], captions)
         t5 = self.encoders[T5](self._tokens(T5, captions))[0]
-        encoded = {
-            "clip_l": clip_l,
-            "clip_g": clip_g,
-            "t5": t5,
-            "pooled": torch.cat([pooled_l, pooled_g], dim=-1),
-        }
+        encoded = {"clip_l": clip_l, "clip_g": clip_g, "t5": t5, "pooled": torch.cat([pooled_l, pooled_g], dim=-1)}
         return {name: tensor.cpu() for name, tensor in encoded.items()}
 
     def _clip(self, name: str, captions: list[str]) -> tuple[Tensor, Tensor]:
@@ -87,11 +78,7 @@ class TextEncoders:
 
     def _tokens(self, name: str, captions: list[str]) -> Tensor:
         tokens = self.tokenizers[name](
-            captions,
-            padding="max_length",
-            max_length=self.lengths[name],
-            truncation=True,
-            return_tensors="pt",
+            captions, padding="max_length", max_length=self.lengths[name], truncation=True, return_tensors="pt"
         )
         return tokens["input_ids"].to(self.device)
 
@@ -100,9 +87,7 @@ def _check_layout(folder: Path) -> None:
     for name in (*CLIP, T5):
         for part in (folder / name / "config.json", _tokenizer(folder, name) / "tokenizer_config.json"):
             if not part.exists():
-                raise DifflabError(
-                    f"{part} is missing: {folder} must hold the three text encoders of an SD3 base"
-                )
+                raise DifflabError(f"{part} is missing: {folder} must hold the three text encoders of an SD3 base")
 
 
 def _tokenizer(folder: Path, encoder: str) -> Path:

@@ -28,10 +28,7 @@ def text_metrics(captions: Collection[str], long_caption: int) -> dict[str, floa
 
 
 def metrics(
-    captions: Mapping[str, str],
-    attributes: pd.DataFrame,
-    splits: Mapping[str, Collection[str]],
-    long_caption: int,
+    captions: Mapping[str, str], attributes: pd.DataFrame, splits: Mapping[str, Collection[str]], long_caption: int
 ) -> dict[str, float | int]:
     """Everything that metrics/caption_blip2.json holds.
 
@@ -44,7 +41,5 @@ def metrics(
     for split, ids in splits.items():
         if ids and data_set.class_sets:
             accuracy = data_set.class_accuracy({id: captions[id] for id in ids}, attributes)
-            result |= {f"n_{split}": len(ids)} | {
-                f"{name}_{split}": value for name, value in accuracy.items()
-            }
+            result |= {f"n_{split}": len(ids)} | {f"{name}_{split}": value for name, value in accuracy.items()}
     return result

@@ -23,7 +23,5 @@ class ScoreParams(Group):
     @model_validator(mode="after")
     def _floor_is_another_set(self) -> "ScoreParams":
         if self.floor_split == self.reference_split:
-            raise ValueError(
-                "floor_split and reference_split must differ: a set's distance to itself is zero"
-            )
+            raise ValueError("floor_split and reference_split must differ: a set's distance to itself is zero")
         return self

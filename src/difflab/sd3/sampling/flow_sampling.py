@@ -43,9 +43,7 @@ def sample(
     dtype, count = transformer.dtype, len(noise)
     if guided:
         prompt_embeds = torch.cat([negative_prompt_embeds.expand(count, -1, -1), prompt_embeds])
-        pooled_prompt_embeds = torch.cat(
-            [negative_pooled_prompt_embeds.expand(count, -1), pooled_prompt_embeds]
-        )
+        pooled_prompt_embeds = torch.cat([negative_pooled_prompt_embeds.expand(count, -1), pooled_prompt_embeds])
     prompt_embeds, pooled_prompt_embeds = prompt_embeds.to(dtype), pooled_prompt_embeds.to(dtype)
     scheduler.set_timesteps(num_inference_steps, device=noise.device)
     sigmas, timesteps = scheduler.sigmas, scheduler.timesteps

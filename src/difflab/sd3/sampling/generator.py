@@ -63,13 +63,7 @@ class Generator:
         return config.in_channels, config.sample_size, config.sample_size
 
     def images(
-        self,
-        ids: Sequence[str],
-        variant: str,
-        *,
-        generation_seed: int,
-        num_inference_steps: int,
-        guidance_scale: float,
+        self, ids: Sequence[str], variant: str, *, generation_seed: int, num_inference_steps: int, guidance_scale: float
     ) -> Iterator[np.ndarray]:
         """Batches uint8 [<= batch_size, H, W, 3] in the order of `ids`, for their captions of one variant.
 
@@ -95,11 +89,7 @@ class Generator:
 
 
 def load_generator(
-    prompts: "PromptTable",
-    settings: "RuntimeParams",
-    seed: int,
-    batch_size: int,
-    models: Path = Path("models/zoo"),
+    prompts: "PromptTable", settings: "RuntimeParams", seed: int, batch_size: int, models: Path = Path("models/zoo")
 ) -> Generator:
     """Load the base transformer, its scheduler and the autoencoder.
 

@@ -74,17 +74,11 @@ class Judge:
             fid = frechet_distance(features, self.reference)
         self.counts.add(len(features))
         kid = kernel_distance(
-            features,
-            self.reference,
-            num_subsets=params.kid_subsets,
-            subset_size=params.kid_subset_size,
-            seed=self.seed,
+            features, self.reference, num_subsets=params.kid_subsets, subset_size=params.kid_subset_size, seed=self.seed
         )
         return {"fid": fid, "kid": kid}
 
-    def _accuracy(
-        self, images: list, ids: Sequence[str], labels: dict[str, object]
-    ) -> dict[str, float | None]:
+    def _accuracy(self, images: list, ids: Sequence[str], labels: dict[str, object]) -> dict[str, float | None]:
         rows = self.attributes.loc[list(ids)]
         extractor = cast("VisionEncoderExtractor", self.extractor)  # no other sees classes
         seen = classify(images, extractor, self.params.batch_size)
@@ -113,9 +107,7 @@ def load_judge(store: "ImageStore", params: "ScoreParams", device: str, seed: in
     return Judge(reference, extractor, store.attributes, params, seed)
 
 
-def score_cell(
-    judge: Judge, generated: "GeneratedImages", adapter: str, captions: str
-) -> list[dict[str, object]]:
+def score_cell(judge: Judge, generated: "GeneratedImages", adapter: str, captions: str) -> list[dict[str, object]]:
     """Rows of one cell, one for each generation seed."""
     labels = {"adapter": adapter, "captions": captions}
     return [judge.score(generated.read(s), generated.ids(s), **labels, seed=s) for s in generated.seeds]
@@ -129,9 +121,7 @@ def same_count(rows: Sequence[Mapping[str, Any]]) -> int:
     """
     counts = {row["n"] for row in rows}
     if len(counts) > 1:
-        raise DifflabError(
-            f"cells have different numbers of images ({sorted(counts)}): FID compares at equal n only"
-        )
+        raise DifflabError(f"cells have different numbers of images ({sorted(counts)}): FID compares at equal n only")
     return counts.pop()
 
 

@@ -61,9 +61,7 @@ class Examples:
             raise DifflabError("there is no sample to train on: the split is empty")
         if prompt_rows.ndim != 2 or len(prompt_rows) != len(ids) or prompt_rows.shape[1] == 0:
             raise DifflabError(f"prompt rows of shape {tuple(prompt_rows.shape)} for {len(ids)} samples")
-        if weights is not None and (
-            len(weights) != len(ids) or not (weights > 0).any() or (weights < 0).any()
-        ):
+        if weights is not None and (len(weights) != len(ids) or not (weights > 0).any() or (weights < 0).any()):
             raise DifflabError(f"sampling weights must be {len(ids)} numbers >= 0, not all 0")
         self.latents, self.prompts, self.ids = latents, prompts, ids
         self.prompt_rows, self.weights = prompt_rows, weights

@@ -55,10 +55,7 @@ def test_columns_subfolders_and_splits(tmp_path, write):
         {"file_name": "b.jpg", "text": "again"},
         {"file_name": "c.jpg", "captions": []},
     )
-    members = {
-        "set/metadata.jsonl": metadata,
-        "set/test/metadata.jsonl": rows({"file_name": "d.jpg", "text": ""}),
-    }
+    members = {"set/metadata.jsonl": metadata, "set/test/metadata.jsonl": rows({"file_name": "d.jpg", "text": ""})}
     splits = image_folder.read(open_archive(write(tmp_path / "f", members)))
     assert splits == {
         "train": [
@@ -81,10 +78,7 @@ def test_columns_subfolders_and_splits(tmp_path, write):
         ({"file_name": "../a.jpg", "text": "x"}, r"'\.\./a\.jpg' leads out of the folder"),
         ({"file_name": "/a.jpg", "text": "x"}, r"'/a\.jpg' leads out of the folder"),
         ({"file_name": "a.jpg"}, "there must be one of text, caption, captions, not 0"),
-        (
-            {"file_name": "a.jpg", "text": "x", "caption": "y"},
-            "there must be one of text, caption, captions, not 2",
-        ),
+        ({"file_name": "a.jpg", "text": "x", "caption": "y"}, "there must be one of text, caption, captions, not 2"),
         ({"file_name": "a.jpg", "text": None}, "'text' is not a text"),
         ({"file_name": "a.jpg", "caption": ["x"]}, "'caption' is not a text"),
         ({"file_name": "a.jpg", "captions": "x"}, "'captions' is not a list of texts"),

@@ -47,9 +47,7 @@ def test_a_missing_file_is_named(tmp_path):
 @pytest.mark.parametrize("cut", [9, 200, -1, -8])
 def test_a_truncated_gzip_is_named(tmp_path, cut):
     refused(
-        tmp_path,
-        {IMAGES: mnist_members()[IMAGES][:cut]},
-        r"images-idx3-ubyte\.gz is truncated or no gzip file .*fetch",
+        tmp_path, {IMAGES: mnist_members()[IMAGES][:cut]}, r"images-idx3-ubyte\.gz is truncated or no gzip file .*fetch"
     )
 
 
@@ -79,9 +77,7 @@ def test_images_and_labels_must_agree_in_number(tmp_path):
 
 
 def test_other_images_are_not_mnist(tmp_path):
-    refused(
-        tmp_path, {IMAGES: gzip.compress(idx(pixels(12, 32, 32)))}, r"32 x 32 pixels, those of MNIST have"
-    )
+    refused(tmp_path, {IMAGES: gzip.compress(idx(pixels(12, 32, 32)))}, r"32 x 32 pixels, those of MNIST have")
 
 
 def test_a_label_above_nine_is_refused(tmp_path):

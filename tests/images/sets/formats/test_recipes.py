@@ -79,9 +79,7 @@ def test_a_missing_column_is_named_beside_those_that_are_there(tmp_path, header,
 def test_rows_without_a_title_are_counted_and_named(tmp_path, title):
     rows = [("a", "Cake"), ("b", title), ("c", "Pie"), ("d", title)]
     refused(
-        tmp_path,
-        recipe_members(rows)[RECIPES],
-        r"2 of 4 rows have no Title \(row 3, 5\): write it, or remove them",
+        tmp_path, recipe_members(rows)[RECIPES], r"2 of 4 rows have no Title \(row 3, 5\): write it, or remove them"
     )
 
 

@@ -17,10 +17,7 @@ if TYPE_CHECKING:
 
 SIDE = 32
 NAMES = "batches.meta.txt"
-BATCHES = {
-    "train": tuple(f"data_batch_{n}.bin" for n in range(1, 6)),
-    "test": ("test_batch.bin",),
-}
+BATCHES = {"train": tuple(f"data_batch_{n}.bin" for n in range(1, 6)), "test": ("test_batch.bin",)}
 _ROW = 1 + 3 * SIDE**2
 _CLASSES = 10
 
@@ -35,9 +32,7 @@ def read(archive: "Archive") -> tuple[tuple[str, ...], dict[str, list[Labelled]]
     for file in (file for files in BATCHES.values() for file in files):
         if not archive.has(folder + file):
             raise DifflabError(f"{archive.path} has no {file}: fetch the whole of cifar-10-binary.tar.gz")
-    batches = {
-        split: [read_batch(archive, folder + file) for file in files] for split, files in BATCHES.items()
-    }
+    batches = {split: [read_batch(archive, folder + file) for file in files] for split, files in BATCHES.items()}
     return read_names(archive, folder + NAMES), batches
 
 

@@ -40,9 +40,7 @@ def read(archive: "Archive") -> dict[str, list[Captioned]]:
         folder = name[: match.start()] + "/" if match.start() else ""
         result[split] = _read_file(archive, name, f"{folder}{match[1]}/")
     if not result:
-        raise DifflabError(
-            f"{archive.path} has no annotations/captions_train2017.json: put COCO's annotations there"
-        )
+        raise DifflabError(f"{archive.path} has no annotations/captions_train2017.json: put COCO's annotations there")
     return result
 
 

@@ -85,9 +85,7 @@ def _rows(archive: "Archive", name: str) -> Iterator[tuple[str, list[str]]]:
 def _texts(row: dict[str, Any], where: str) -> list[str]:
     found = [column for column in _COLUMNS if column in row]
     if len(found) != 1:
-        raise DifflabError(
-            f"{where}: there must be one of {', '.join(_COLUMNS)}, not {len(found)}; correct it"
-        )
+        raise DifflabError(f"{where}: there must be one of {', '.join(_COLUMNS)}, not {len(found)}; correct it")
     value = row[found[0]]
     texts = value if found[0] == "captions" else [value]
     if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):

@@ -40,8 +40,7 @@ def _read_split(archive: "Archive", image_file: str, label_file: str) -> Labelle
     if images.shape[1:] != (SIDE, SIDE):
         found = " x ".join(map(str, images.shape[1:]))
         raise DifflabError(
-            f"{archive.path}: {name} holds images of {found} pixels, those of MNIST have 28 x 28: "
-            "fetch it again"
+            f"{archive.path}: {name} holds images of {found} pixels, those of MNIST have 28 x 28: fetch it again"
         )
     if len(images) != len(labels):
         raise DifflabError(

@@ -52,9 +52,7 @@ def _table(archive: "Archive") -> str:
     found = [name for name in archive.names() if name.lower().endswith(".csv")]
     found = [name for name in found if not name.startswith("__MACOSX/")]
     if len(found) != 1:
-        problem = (
-            f"{len(found)} csv files: keep one" if found else f"no csv of recipes: put it beside {FOLDER}"
-        )
+        problem = f"{len(found)} csv files: keep one" if found else f"no csv of recipes: put it beside {FOLDER}"
         raise DifflabError(f"{archive.path} has {problem}")
     return found[0]
 
@@ -62,9 +60,7 @@ def _table(archive: "Archive") -> str:
 def _files(archive: "Archive") -> dict[str, str]:
     """The images by Image_Name, at whatever depth their folder lies: Kaggle packs it into one of the same name."""
     paths = [PurePosixPath(name) for name in archive.names() if name.endswith(".jpg")]
-    return {
-        path.stem: str(path) for path in paths if path.parent.name == FOLDER and path.parts[0] != "__MACOSX"
-    }
+    return {path.stem: str(path) for path in paths if path.parent.name == FOLDER and path.parts[0] != "__MACOSX"}
 
 
 def _rows(archive: "Archive", name: str, where: str) -> Iterator[tuple[int, str, str]]:
@@ -108,6 +104,4 @@ def _check(rows: list[tuple[int, str, str]], where: str) -> None:
     first: dict[str, int] = {}
     for row, image, _ in rows:
         if image not in _UNNAMED and first.setdefault(image, row) != row:
-            raise DifflabError(
-                f"{where}: rows {first[image]} and {row} have the same Image_Name '{image}'; correct it"
-            )
+            raise DifflabError(f"{where}: rows {first[image]} and {row} have the same Image_Name '{image}'; correct it")
