@@ -11,11 +11,7 @@ KNOWN = (CELEBA, MINIATURE)
 
 
 def data_set_of(columns: Iterable[str]) -> DataSet:
-    """The data set of an attribute table, found by its columns; one without facts where none of them is known.
-
-    Raises:
-        DifflabError: the table has some of the attributes of a data set and lacks others.
-    """
+    """The data set of an attribute table, found by its columns; one without facts where none of them is known."""
     present = set(columns)
     found = max(KNOWN, key=lambda data_set: len(present.intersection(data_set.columns)))
     missing = [name for name in found.columns if name not in present]

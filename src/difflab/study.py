@@ -12,8 +12,7 @@ from difflab.ddpm.params.denoise import DenoiseParams, DenoiseScoreParams
 from difflab.ddpm.params.models import ClassifiersParams, ImageVaeParams
 from difflab.ddpm.params.process import ColdParams, MemorisationParams, ProcessParams
 from difflab.ddpm.params.series import DdpmParams, DdpmSampleParams
-from difflab.images.params import BalanceParams, DataParams, PrepareParams, SplitParams
-from difflab.images.set_params import ImagesParams
+from difflab.images.params import BalanceParams, DataParams, ImagesParams, PrepareParams, SplitParams
 from difflab.miniature.params.image_models import ZooDiffusionParams, ZooTransformerParams, ZooVaeParams
 from difflab.miniature.params.text_models import ZooGemmaParams, ZooLanguageParams, ZooLlamaParams, ZooTextParams
 from difflab.miniature.params.vision_models import ZooBlip2Params, ZooInstructParams, ZooVisionEncoderParams

@@ -5,7 +5,7 @@ from difflab.core.stage import Stage, run
 from difflab.images.archives.opening import open_source
 from difflab.images.celeba import celeba, celeba_hq
 from difflab.images.params import PrepareCelebaInputs
-from difflab.images.preparing.samples import Skipped
+from difflab.images.preparing import Skipped
 from difflab.images.store_writer import write_store
 
 
@@ -23,15 +23,7 @@ def main(stage: Stage[PrepareCelebaInputs]) -> None:
         samples = celeba.samples(archive, candidates, params.prepare, skipped)
         index = write_store(folder, samples, candidates.assign(split="train"), keep_absent=False)
 
-    for line in skipped.lines():
-        print(line)
-    excluded = {
-        "in_celeba_hq": int(in_hq.sum()),
-        "absent": len(skipped.absent),
-        "no_face_box": len(skipped.no_face_box),
-        "unreadable": len(skipped.unreadable),
-        "small": len(skipped.small),
-    }
+    excluded = {"in_celeba_hq": int(in_hq.sum()), **skipped.counts("absent", "no_face_box", "unreadable", "small")}
     beyond_limit = len(table) - sum(excluded.values()) - len(index)
     metrics = {"rows": len(table), **excluded, "beyond_limit": beyond_limit, "kept": len(index)}
     stage.write_metrics("metrics/prepare_celeba.json", metrics)

@@ -1,13 +1,12 @@
 """Split CelebA-HQ into train, val and test and store its images and attributes by sample id."""
 
-from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import atomic_path, write_csv
 from difflab.core.stage import Stage, run
 from difflab.datasets import data_set_of
 from difflab.images.archives.opening import open_source
 from difflab.images.celeba import celeba_hq
 from difflab.images.params import PrepareCelebaHqInputs
-from difflab.images.preparing.samples import Skipped
+from difflab.images.preparing import Skipped, check_splits
 from difflab.images.store.split import SPLITS
 from difflab.images.store_writer import write_store
 
@@ -23,17 +22,11 @@ def main(stage: Stage[PrepareCelebaHqInputs]) -> None:
         samples = celeba_hq.samples(archive, table, params.prepare, skipped)
         index = write_store(folder, samples, table.assign(split=split), keep_absent=True)
         write_csv(folder / "frequencies.csv", shares)
-        if empty := [name for name in SPLITS if not index.loc[index["split"] == name, "present"].any()]:
-            raise DifflabError(
-                f"{archive.path} has no readable image for the split {', '.join(empty)}: put more images there"
-            )
+        present = index[index["present"]]
+        check_splits(archive, present, SPLITS, skipped, "prepare.min_side")
 
     print(shares.to_string(index=False, float_format="{:.4f}".format))
-    for line in skipped.lines():
-        print(line)
-    present = index[index["present"]]
-    metrics = {"rows": len(index), "present": len(present)}
-    metrics |= {"absent": len(skipped.absent), "unreadable": len(skipped.unreadable)}
+    metrics = {"rows": len(index), "present": len(present), **skipped.counts("absent", "unreadable")}
     for name in SPLITS:
         metrics[name] = int((index["split"] == name).sum())
         metrics[f"{name}_present"] = int((present["split"] == name).sum())

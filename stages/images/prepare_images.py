@@ -6,6 +6,7 @@ from difflab.core.base.files import atomic_path
 from difflab.core.stage import Stage, run
 from difflab.images.archives.opening import open_source
 from difflab.images.params import PrepareImagesInputs
+from difflab.images.preparing import Skipped, check_splits
 from difflab.images.sets import image_sets
 from difflab.images.store.captions import write_captions
 from difflab.images.store_writer import write_store
@@ -19,23 +20,21 @@ def main(stage: Stage[PrepareImagesInputs], *, dataset: str) -> None:
     image_set = image_sets.read_image_set(
         dataset, archive, params.seed, settings.scenes_test_fraction, settings.max_images[dataset]
     )
-    treated = image_sets.Treated()
+    skipped = Skipped()
     with atomic_path(Path("data/images") / dataset) as folder:
-        samples = image_sets.samples(archive, image_set, size, settings.non_square, params.prepare, treated)
+        samples = image_sets.samples(archive, image_set, size, settings.non_square, params.prepare, skipped)
         index = write_store(folder, samples, image_set.table(), keep_absent=False)
-        image_sets.check_splits(archive, index, dataset, treated)
+        needed = image_sets.SPLITS[:1] if dataset in image_sets.TRAINING_ONLY else image_sets.SPLITS
+        check_splits(archive, index, needed, skipped, f"images.image_size.{dataset}")
         captions = image_set.captions(index.set_index("id")["sha256"])
         if len(captions):
             write_captions(folder / "captions.parquet", captions)
 
     print(image_sets.class_counts(index, image_set.classes).to_string(index=False))
-    for line in treated.lines():
-        print(line)
     counts = {split: int((index["split"] == split).sum()) for split in image_sets.SPLITS}
     metrics = {"images": len(index), **counts, "classes": len(image_set.classes), "image_size": size}
-    metrics |= {"captions": len(captions), "absent": len(treated.absent)}
-    metrics |= {"unreadable": len(treated.unreadable), "small": len(treated.small)}
-    metrics |= {"cropped": len(treated.cropped), "duplicates": image_sets.shared_images(index)}
+    metrics |= {"captions": len(captions), **skipped.counts("absent", "unreadable", "small", "cropped")}
+    metrics["duplicates"] = image_sets.shared_images(index)
     stage.write_metrics(f"metrics/prepare_images/{dataset}.json", metrics)
     stage.done(
         f"wrote data/images/{dataset}, {counts['train']:,} images to train on and {counts['test']:,} to test, "

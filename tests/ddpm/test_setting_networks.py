@@ -5,10 +5,10 @@ import torch
 
 from difflab.core.base import rng
 from difflab.core.base.errors import DifflabError
+from difflab.core.base.numerals import NUMBER_WORDS
 from difflab.ddpm.networks.prompts import digit_prompts
 from difflab.ddpm.setting_networks import build_network, conditions
 from difflab.ddpm.settings import BY_CLASS, SETTINGS
-from difflab.images.facts.numerals import NUMBER_WORDS
 from fakes.tiny import CLASSES, names, noise, setting_params
 
 

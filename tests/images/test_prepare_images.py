@@ -6,8 +6,9 @@ import pytest
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import sha256_file
 from difflab.images.archives.opening import open_archive
+from difflab.images.preparing import Skipped, check_splits
 from difflab.images.sets.formats import image_folder
-from difflab.images.sets.image_sets import Treated, check_splits, class_counts, read_image_set, samples, shared_images
+from difflab.images.sets.image_sets import class_counts, read_image_set, samples, shared_images
 from difflab.images.store.captions import read_captions, write_captions
 from difflab.images.store.image_store import ImageStore
 from difflab.images.store_writer import write_store
@@ -30,16 +31,16 @@ def read(name, path, max_images=None, seed=0, fraction=0.3):
 
 
 def prepare(folder, archive, image_set, size, non_square="crop", **settings):
-    treated = Treated()
-    found = samples(archive, image_set, size, non_square, prepare_params(**settings), treated)
+    skipped = Skipped()
+    found = samples(archive, image_set, size, non_square, prepare_params(**settings), skipped)
     index = write_store(folder, found, image_set.table(), keep_absent=False)
-    return index, treated
+    return index, skipped
 
 
 def test_cifar10_keeps_its_splits_order_and_classes(tmp_path):
     members = cifar10_members(rows=3)
     archive, image_set = read("cifar10", write_tar(tmp_path / "c.tar.gz", members))
-    index, treated = prepare(tmp_path / "out", archive, image_set, 32)
+    index, skipped = prepare(tmp_path / "out", archive, image_set, 32)
     store = ImageStore(tmp_path / "out")
     assert store.split("train") == [f"cifar10-train-{n:05d}" for n in range(15)]
     assert store.split("test") == [f"cifar10-test-{n:05d}" for n in range(3)]
@@ -48,7 +49,7 @@ def test_cifar10_keeps_its_splits_order_and_classes(tmp_path):
     row = np.frombuffer(members["cifar-10-batches-bin/data_batch_2.bin"], np.uint8)[3073 + 1 : 2 * 3073]
     stored = decoded(store.read_bytes(["cifar10-train-00004"])[0])
     assert np.array_equal(stored, row.reshape(3, 32, 32).transpose(1, 2, 0))
-    assert treated == Treated()
+    assert skipped == Skipped()
     counts = class_counts(index, image_set.classes).set_index("class")
     assert counts.loc["dog"].tolist() == [2, 1]
     assert counts.loc["all"].tolist() == [15, 3]
@@ -97,10 +98,10 @@ def test_scenes_are_split_by_their_content(tmp_path, photographs):
 
 def test_photographs_become_squares_or_are_an_error(tmp_path, photographs):
     archive, image_set = read("scenes", photographs)
-    index, treated = prepare(tmp_path / "out", archive, image_set, 16)
+    index, skipped = prepare(tmp_path / "out", archive, image_set, 16)
     assert set(index["width"]) == set(index["height"]) == {16}
     assert len(index) == 40
-    assert len(treated.cropped) == sum(n % 5 != n % 3 for n in range(39))
+    assert len(skipped.cropped) == sum(n % 5 != n % 3 for n in range(39))
     with pytest.raises(DifflabError, match=r"scenes\.zip: 00\d\.jpg is not square.*images\.non_square=crop"):
         prepare(tmp_path / "out", archive, image_set, 16, non_square="error")
 
@@ -109,9 +110,9 @@ def test_small_and_unreadable_photographs_are_counted_or_stop(tmp_path):
     members = {f"{n}.png": encoded(16, 16, seed=n) for n in range(6)}
     members |= {"6.png": encoded(9, 16), "7.png": b"not an image", "8.png": members["1.png"][:200]}
     archive, image_set = read("scenes", write_members(tmp_path / "s.zip", members))
-    index, treated = prepare(tmp_path / "out", archive, image_set, 12, unreadable_images="skip")
+    index, skipped = prepare(tmp_path / "out", archive, image_set, 12, unreadable_images="skip")
     assert len(index) == 6
-    assert (treated.small, sorted(treated.unreadable)) == (["6.png"], ["7.png", "8.png"])
+    assert (skipped.small, sorted(skipped.unreadable)) == (["6.png"], ["7.png", "8.png"])
     with pytest.raises(DifflabError, match=r"2 images cannot be read \(.*unreadable_images=skip"):
         prepare(tmp_path / "out", archive, image_set, 12)
 
@@ -119,14 +120,14 @@ def test_small_and_unreadable_photographs_are_counted_or_stop(tmp_path):
 def test_a_split_without_images_is_refused(tmp_path):
     archive, image_set = read("mnist", write_folder(tmp_path / "m", mnist_members()))
     index, _ = prepare(tmp_path / "out", archive, image_set, 28)
-    check_splits(archive, index, "mnist", Treated())
+    side = "images.image_size.mnist"
+    check_splits(archive, index, ("train", "test"), Skipped(), side)
     train = index[index["split"] == "train"]
-    check_splits(archive, train, "coco", Treated())
-    check_splits(archive, train, "recipes", Treated())
+    check_splits(archive, train, ("train",), Skipped(), side)
     with pytest.raises(DifflabError, match="no usable image for the split test: put more"):
-        check_splits(archive, train, "scenes", Treated())
-    with pytest.raises(DifflabError, match=r"split train, test: 1 are smaller than images\.image_size\.scenes, lower"):
-        check_splits(archive, index.iloc[:0], "scenes", Treated(small=["a.jpg"]))
+        check_splits(archive, train, ("train", "test"), Skipped(), side)
+    with pytest.raises(DifflabError, match=r"split train, test: 1 are smaller than images\.image_size\.mnist, lower"):
+        check_splits(archive, index.iloc[:0], ("train", "test"), Skipped(small=["a.jpg"]), side)
 
 
 def test_captions_carry_the_hash_of_their_image(tmp_path):
@@ -161,23 +162,22 @@ def test_absent_images_of_coco_are_an_error_or_counted(tmp_path):
     archive, image_set = read("coco", write_members(tmp_path / "coco.zip", members))
     with pytest.raises(DifflabError, match=r"1 of 2 images are absent .*absent_images=skip"):
         prepare(tmp_path / "out", archive, image_set, 16)
-    index, treated = prepare(tmp_path / "out", archive, image_set, 16, absent_images="skip")
-    assert (len(index), treated.absent) == (1, ["train2017/000000000003.jpg"])
+    index, skipped = prepare(tmp_path / "out", archive, image_set, 16, absent_images="skip")
+    assert (len(index), skipped.absent) == (1, ["train2017/000000000003.jpg"])
 
 
 def test_recipes_are_images_to_train_on_with_a_title_each(tmp_path):
     members = recipe_members({"miso-salmon": "Miso  Salmon", "egg": "Boiled Egg"})
     archive, image_set = read("recipes", write_members(tmp_path / "r.zip", members))
-    index, treated = prepare(tmp_path / "out", archive, image_set, 12)
+    index, skipped = prepare(tmp_path / "out", archive, image_set, 12)
     assert index["id"].tolist() == ["recipes-train-000000000000", "recipes-train-000000000001"]
     assert index["split"].tolist() == ["train", "train"]
-    assert treated.cropped == ["Food Images/miso-salmon.jpg", "Food Images/egg.jpg"]
+    assert skipped.cropped == ["Food Images/miso-salmon.jpg", "Food Images/egg.jpg"]
     captions = image_set.captions(index.set_index("id")["sha256"])
     assert captions[["variant", "caption"]].to_numpy().tolist() == [
         ["human-0", "Miso Salmon"],
         ["human-0", "Boiled Egg"],
     ]
-    check_splits(archive, index, "recipes", treated)
 
 
 def test_titles_without_an_image_are_an_error_or_counted_and_listed(tmp_path):
@@ -189,8 +189,8 @@ def test_titles_without_an_image_are_an_error_or_counted_and_listed(tmp_path):
         match=r"2 of 3 images are absent .*the first is Food Images/miso-salmon\.jpg: .*absent_images=skip",
     ):
         prepare(tmp_path / "out", archive, image_set, 12)
-    index, treated = prepare(tmp_path / "out", archive, image_set, 12, absent_images="skip")
-    assert treated.absent == ["Food Images/miso-salmon.jpg", "Food Images/#NAME?.jpg"]
+    index, skipped = prepare(tmp_path / "out", archive, image_set, 12, absent_images="skip")
+    assert skipped.absent == ["Food Images/miso-salmon.jpg", "Food Images/#NAME?.jpg"]
     assert image_set.captions(index.set_index("id")["sha256"])["caption"].tolist() == ["Boiled Egg"]
 
 
@@ -200,11 +200,6 @@ def test_test_images_that_are_in_train_are_counted(tmp_path):
     archive, image_set = read("cifar10", write_tar(tmp_path / "c.tar.gz", members))
     index, _ = prepare(tmp_path / "out", archive, image_set, 32)
     assert shared_images(index) == 3
-
-
-def test_an_unknown_set_lists_the_known_ones(tmp_path):
-    with pytest.raises(DifflabError, match="no image set 'imagenet', only cifar10, mnist, scenes, coco, recipes"):
-        read("imagenet", write_folder(tmp_path / "m", mnist_members()))
 
 
 def test_the_number_of_processes_changes_nothing(tmp_path, photographs):
@@ -225,8 +220,8 @@ def test_the_number_of_processes_changes_nothing(tmp_path, photographs):
 )
 def test_the_real_archives(tmp_path, data_root, name, path, size, counts, cropped):
     archive, image_set = read(name, data_root / path, max_images=400, fraction=0.2)
-    index, treated = prepare(tmp_path, archive, image_set, size)
+    index, skipped = prepare(tmp_path, archive, image_set, size)
     assert tuple(int((index["split"] == split).sum()) for split in ("train", "test")) == counts
-    assert len(treated.cropped) == cropped
+    assert len(skipped.cropped) == cropped
     assert shared_images(index) == 0
-    assert treated.unreadable == treated.small == treated.absent == []
+    assert skipped.unreadable == skipped.small == skipped.absent == []

@@ -26,17 +26,18 @@ class GeneratedImages:
         self.path = Path(path)
         if not self.path.is_file():
             raise DifflabError(f"{self.path} is missing: run `dvc repro` (or `dvc pull`) to make it")
-        self._names: dict[int, dict[str, str]] = {}
         with zipfile.ZipFile(self.path) as archive:
-            for entry in filter(None, map(_ENTRY.fullmatch, archive.namelist())):
-                self._names.setdefault(int(entry[1]), {})[entry[2]] = entry[0]
-        if not self._names:
+            found = sorted(match.groups() for match in map(_ENTRY.fullmatch, archive.namelist()) if match)
+        if not found:
             raise DifflabError(f"{self.path} has no generated image: delete it and run its stage again")
-        self.seeds = sorted(self._names)
+        self._ids: dict[int, list[str]] = {}
+        for seed, id in found:
+            self._ids.setdefault(int(seed), []).append(id)
+        self.seeds = sorted(self._ids)
 
     def ids(self, seed: int) -> list[str]:
         """The sample ids of one seed, sorted."""
-        return sorted(self._names[seed])
+        return self._ids[seed]
 
     def read(self, seed: int, ids: Sequence[str] | None = None) -> "Iterator[Image.Image]":
         """Images of one seed as RGB, all in the order of `ids(seed)` or those asked for in theirs."""
@@ -48,4 +49,4 @@ class GeneratedImages:
         """The PNG files of images of one seed."""
         with zipfile.ZipFile(self.path) as archive:
             for id in ids:
-                yield archive.read(self._names[seed][id])
+                yield archive.read(f"seed-{seed}/{id}.png")

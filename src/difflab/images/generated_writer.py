@@ -11,13 +11,9 @@ from difflab.core.base.files import png_bytes, write_zip
 
 
 def write_generated(path: str | Path, ids: Sequence[str], images: Mapping[int, Iterable[np.ndarray]]) -> None:
-    """Write an archive.
-
-    Args:
-        images: by generation seed, uint8 [H, W, 3] for each of `ids`.
-    """
-    named = ((seed, id, image) for seed, made in images.items() for id, image in zip(ids, made, strict=True))
-    write_zip(path, ((f"seed-{s}/{id}.png", png_bytes(Image.fromarray(image))) for s, id, image in named))
+    """Write an archive of the images by generation seed: uint8 [H, W, 3] for each of `ids`."""
+    named = ((f"seed-{seed}/{id}.png", i) for seed, made in images.items() for id, i in zip(ids, made, strict=True))
+    write_zip(path, ((name, png_bytes(Image.fromarray(image))) for name, image in named))
 
 
 def join_generated(path: str | Path, parts: Iterable[Path]) -> None:

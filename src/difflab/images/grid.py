@@ -12,9 +12,6 @@ def grid(images: Sequence[np.ndarray], ncols: int, padding: int = 2, min_side: i
     """Tile uint8 images [H, W, 3] of one size on white, row by row, `ncols` in each.
 
     Images smaller than `min_side` are enlarged by a whole factor, pixel by pixel, so that one can see them.
-
-    Raises:
-        DifflabError: no images.
     """
     if not len(images):
         raise DifflabError("a grid needs at least one image")

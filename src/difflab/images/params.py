@@ -1,4 +1,4 @@
-"""Parameters of the data: where archives come from, the split, the preparing stages, attribute balancing."""
+"""Parameters of the data: where archives come from, the split, the preparing stages, the image sets, balancing."""
 
 from typing import Annotated, Literal
 
@@ -6,7 +6,6 @@ from pydantic import Field, model_validator
 
 from difflab.core.params.base import Family, Group
 from difflab.core.params.common import Seeded
-from difflab.images.set_params import ImagesParams
 
 
 class ArchiveParams(Group):
@@ -62,6 +61,35 @@ class PrepareParams(Group):
     min_side: int = Field(ge=1)
     max_celeba_images: int | None = Field(ge=0)
     num_workers: int = Field(ge=1)
+
+
+class ImageSizeParams(Group):
+    """`images.image_size`: side of the prepared square images in pixels."""
+
+    cifar10: int = Field(ge=8, le=32)
+    mnist: int = Field(ge=8, le=28)
+    scenes: int = Field(ge=8)
+    coco: int = Field(ge=8)
+    recipes: int = Field(ge=8)
+
+
+class MaxImagesParams(Group):
+    """`images.max_images`: the first images of each split only; null: all."""
+
+    cifar10: int | None = Field(ge=1)
+    mnist: int | None = Field(ge=1)
+    scenes: int | None = Field(ge=1)
+    coco: int | None = Field(ge=1)
+    recipes: int | None = Field(ge=1)
+
+
+class ImagesParams(Group):
+    """`images`: the sets that models are trained on from nothing."""
+
+    image_size: ImageSizeParams
+    max_images: MaxImagesParams
+    non_square: Literal["crop", "error"]
+    scenes_test_fraction: float = Field(gt=0, lt=1)
 
 
 class BalanceParams(Group):

@@ -14,11 +14,7 @@ _INK = "#333333"
 def contact_sheet(
     images: Sequence[np.ndarray], titles: Sequence[str], ncols: int, side: int = 112, lines: int = 3
 ) -> Image.Image:
-    """Pictures uint8 [H, W, 3] of any sizes, row by row, each with its title below in at most `lines` lines.
-
-    Raises:
-        DifflabError: no images.
-    """
+    """Pictures uint8 [H, W, 3] of any sizes, row by row, each with its title below in at most `lines` lines."""
     if not len(images):
         raise DifflabError("a contact sheet needs at least one image")
     ncols = min(ncols, len(images))
@@ -40,11 +36,7 @@ def rows_sheet(
     titles: Sequence[str] = (),
     name_width: int = 240,
 ) -> Image.Image:
-    """Rows of pictures, the name of each row to its left in at most `name_width` pixels, titles above the columns.
-
-    Raises:
-        DifflabError: no images.
-    """
+    """Rows of pictures, the name of each row to its left in at most `name_width` pixels, titles above the columns."""
     if not any(len(images) for _, images in rows):
         raise DifflabError("a sheet needs at least one image")
     font = ImageFont.load_default(_FONT_SIZE)

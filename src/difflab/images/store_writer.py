@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pandas as pd
 import pyarrow as pa
@@ -49,42 +49,29 @@ def write_store(
 
     Returns:
         The index as written: id, split, present, file, sha256, width, height, then the attributes.
-
-    Raises:
-        DifflabError: ids are not ascending and unique.
     """
     seen: dict[str, tuple[str, int, int]] = {}
 
-    def rows() -> Iterator[dict[str, Any]]:
-        for sample in samples:
-            sha256 = sha256_bytes(sample.image)
-            seen[sample.id] = (sha256, sample.width, sample.height)
-            values = (sample.id, table["split"].at[sample.id], sample.file, sha256, sample.image)
-            yield dict(zip(_SCHEMA.names, values, strict=True))
+    def rows() -> Iterator[dict[str, str | bytes]]:
+        for id, file, image, width, height in samples:
+            seen[id] = (sha256_bytes(image), width, height)
+            yield dict(id=id, split=table["split"].at[id], source=file, sha256=seen[id][0], image=image)
 
-    _write_shards(Path(folder) / "images", rows(), shard_bytes, row_group_bytes)
-    index = table if keep_absent else table.loc[list(seen)]
-    facts = [seen.get(id, ("", 0, 0)) for id in index.index]
-    columns = {
-        "id": index.index.astype(str),
-        "split": index["split"].to_numpy(),
-        "present": [id in seen for id in index.index],
-        "file": index["file"].to_numpy(),
-        "sha256": [sha256 for sha256, _, _ in facts],
-        "width": [width for _, width, _ in facts],
-        "height": [height for _, _, height in facts],
-    }
-    attributes = index.drop(columns=["file", "split"]).reset_index(drop=True)
-    result = pd.concat([pd.DataFrame(columns), attributes], axis=1)
+    _write_shards(Path(folder) / "images", _row_groups(rows(), row_group_bytes), shard_bytes)
+    index = (table if keep_absent else table.loc[list(seen)]).rename_axis("id").reset_index()
+    facts = [seen.get(id, ("", 0, 0)) for id in index["id"]]
+    sizes = pd.DataFrame(facts, columns=["sha256", "width", "height"])
+    columns = [index[["id", "split"]], index["id"].isin(list(seen)).rename("present"), index["file"], sizes]
+    result = pd.concat([*columns, index.drop(columns=["id", "file", "split"])], axis=1)
     write_parquet(Path(folder) / "index.parquet", result.sort_values("id"))
     return result
 
 
-def _write_shards(folder: Path, rows: Iterable[dict], shard_bytes: int, row_group_bytes: int) -> None:
+def _write_shards(folder: Path, groups: Iterable[list[dict]], shard_bytes: int) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     shard, written, writer = 0, 0, None
     try:
-        for group in _row_groups(rows, row_group_bytes):
+        for group in groups:
             size = sum(len(row["image"]) for row in group)
             if writer is not None and written + size > shard_bytes:
                 writer.close()

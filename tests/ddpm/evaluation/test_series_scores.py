@@ -8,10 +8,10 @@ from skimage.metrics import peak_signal_noise_ratio
 
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import png_bytes, write_zip
+from difflab.core.base.numerals import NUMBER_WORDS
 from difflab.ddpm import classifier
 from difflab.ddpm.data.series_data import Split
 from difflab.ddpm.evaluation import series_scores
-from difflab.images.facts.numerals import NUMBER_WORDS
 from difflab.images.generated_reader import GeneratedImages
 from difflab.metrics.distances.frechet import frechet_distance
 from difflab.metrics.distances.kid import squared_mmd

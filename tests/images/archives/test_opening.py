@@ -1,4 +1,8 @@
-"""Opening: what is no archive is refused, and so is one that has changed since it was acquired."""
+"""Archives: a zip, a tar.gz and an unpacked folder read alike; what is damaged, changed or leads out is refused."""
+
+import io
+import tarfile
+import zipfile
 
 import pytest
 
@@ -6,8 +10,110 @@ from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import read_json
 from difflab.images.archives.opening import open_archive, open_source, write_source
 from fakes.face_archives import write_members
+from fakes.set_archives import pixels, write_tar
 
 MEMBERS = {"Top/Anno/list.txt": "hello", "Top/Img/1.jpg": b"\x01"}
+PACKED = {"./Top/a.bin": pixels(5000).tobytes(), "Top/names.txt": b"one\n"}
+
+
+@pytest.fixture(params=["zip", "folder"])
+def archive(request, tmp_path):
+    path = write_members(tmp_path / "a.zip", MEMBERS | {"__MACOSX/Top/Anno/list.txt": "resource fork"})
+    if request.param == "folder":
+        with zipfile.ZipFile(path) as content:
+            content.extractall(tmp_path / "a")
+        path = tmp_path / "a"
+    return open_archive(path)
+
+
+def test_members_are_found_and_read(archive):
+    base = archive.locate("Anno/list.txt")
+    assert base == "Top/"
+    assert archive.read(base + "Anno/list.txt") == b"hello"
+    assert archive.has(base + "Img/1.jpg")
+    assert not archive.has(base + "Img/2.jpg")
+    assert sorted(archive.names()) == sorted(MEMBERS)
+
+
+def test_an_absent_member_is_named(archive):
+    with pytest.raises(DifflabError, match=r"has no Top/Img/2\.jpg"):
+        archive.read("Top/Img/2.jpg")
+    with pytest.raises(DifflabError, match=r"has no mapping\.txt"):
+        archive.locate("mapping.txt")
+
+
+def test_a_folder_may_be_the_top_folder_itself(tmp_path):
+    (tmp_path / "Top" / "Anno").mkdir(parents=True)
+    (tmp_path / "Top" / "Anno" / "list.txt").write_text("hello")
+    assert open_archive(tmp_path / "Top").locate("Anno/list.txt") == ""
+    assert open_archive(tmp_path).locate("Anno/list.txt") == "Top/"
+
+
+def test_two_copies_are_ambiguous(tmp_path):
+    path = write_members(tmp_path / "a.zip", {"a/list.txt": "1", "b/list.txt": "2"})
+    with pytest.raises(DifflabError, match=r"has 2 files list\.txt"):
+        open_archive(path).locate("list.txt")
+
+
+@pytest.mark.parametrize("name", ["../secret", "Img/../../secret", "/etc/hostname"])
+def test_names_that_lead_out_of_a_folder_are_not_read(tmp_path, name):
+    (tmp_path / "secret").write_text("no")
+    (tmp_path / "a" / "Img").mkdir(parents=True)
+    archive = open_archive(tmp_path / "a")
+    assert not archive.has(name)
+    with pytest.raises(DifflabError, match=f"has no {name}"):
+        archive.read(name)
+
+
+def test_members_of_a_tar_are_read_in_any_order(tmp_path):
+    archive = open_archive(write_tar(tmp_path / "a.tar.gz", PACKED))
+    assert list(archive.names()) == ["Top/a.bin", "Top/names.txt"]
+    assert archive.locate("names.txt") == "Top/"
+    assert archive.read("Top/names.txt") == b"one\n"
+    assert archive.read("Top/a.bin") == PACKED["./Top/a.bin"]
+    assert not archive.has("Top/b.bin")
+    with pytest.raises(DifflabError, match=r"has no Top/b\.bin"):
+        archive.open("Top/b.bin")
+
+
+@pytest.mark.parametrize("keep", [10, 2000, -300, -4])
+def test_a_truncated_tar_is_one_line(tmp_path, keep):
+    path = write_tar(tmp_path / "a.tar.gz", PACKED)
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(DifflabError, match=r"a\.tar\.gz is truncated, damaged .*fetch it again") as error:
+        open_archive(path)
+    assert "\n" not in str(error.value)
+
+
+def test_another_file_under_the_name_of_a_tar_is_refused(tmp_path):
+    (tmp_path / "a.tar.gz").write_bytes(b"<html>quota exceeded</html>")
+    with pytest.raises(DifflabError, match=r"no tar\.gz archive .*fetch it again"):
+        open_archive(tmp_path / "a.tar.gz")
+
+
+def test_a_flipped_bit_is_noticed(tmp_path):
+    path = write_tar(tmp_path / "a.tar.gz", PACKED)
+    content = bytearray(path.read_bytes())
+    content[2500] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(DifflabError, match="damaged"):
+        open_archive(path)
+
+
+@pytest.mark.parametrize("name", ["../out.bin", "/etc/passwd", "Top/../../out.bin"])
+def test_members_of_a_tar_that_lead_out_are_refused(tmp_path, name):
+    with pytest.raises(DifflabError, match=r"leads out of it: refused"):
+        open_archive(write_tar(tmp_path / "a.tar.gz", {name: b"x"}))
+
+
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE])
+def test_links_and_devices_are_refused(tmp_path, kind):
+    with tarfile.open(tmp_path / "a.tar.gz", "w:gz") as archive:
+        info = tarfile.TarInfo("Top/link")
+        info.type, info.linkname = kind, "/etc/passwd"
+        archive.addfile(info, io.BytesIO())
+    with pytest.raises(DifflabError, match=r"'Top/link', which is no plain file: refused"):
+        open_archive(tmp_path / "a.tar.gz")
 
 
 def test_another_file_is_not_an_archive(tmp_path):

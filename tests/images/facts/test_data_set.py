@@ -4,8 +4,8 @@ import pandas as pd
 import pytest
 
 from difflab.core.base.errors import DifflabError
+from difflab.core.base.numerals import numbers_in
 from difflab.images.facts.data_set import ClassSet
-from difflab.images.facts.numerals import numbers_in
 
 CLASSES = ClassSet("count", ("None", "One", "Two"), numbers_in)
 

@@ -3,7 +3,7 @@
 import pytest
 
 from difflab.core.base.errors import DifflabError
-from difflab.images.facts.numerals import NUMBER_WORDS
+from difflab.core.base.numerals import NUMBER_WORDS
 from difflab.miniature.pictures.blend import PHOTO_NAMES
 from difflab.miniature.words.digit_titles import titles
 from difflab.miniature.words.vocabulary import PHOTO_WORDS, named

@@ -5,7 +5,7 @@ import pytest
 import torch
 from transformers import CLIPTextConfig, CLIPTextModelWithProjection
 
-from difflab.images.facts.numerals import NUMBER_WORDS
+from difflab.core.base.numerals import NUMBER_WORDS
 from difflab.miniature.params.text_models import EncoderParams
 from difflab.miniature.pictures import blend
 from difflab.miniature.pictures.sources import digits

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from difflab.core.base import rng
 from difflab.core.base.errors import DifflabError
-from difflab.images.facts.numerals import NUMBER_WORDS, numbers_in
+from difflab.core.base.numerals import NUMBER_WORDS, numbers_in
 
 PAD = 0  # the empty prompt is padding alone
 TEMPLATES = ("{word}", "{number}", "the digit {number}", "the digit {word}", "a handwritten {word}", "a {word}")

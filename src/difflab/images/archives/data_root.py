@@ -7,11 +7,7 @@ from difflab.core.base.errors import DifflabError
 
 
 def data_root(parameter: str | None) -> Path:
-    """The data root: DIFFLAB_DATA, else `data.data_root` (relative to the repository, DVC_ROOT).
-
-    Raises:
-        DifflabError: neither is set, or the folder does not exist.
-    """
+    """The data root: DIFFLAB_DATA, else `data.data_root` (relative to the repository, DVC_ROOT)."""
     environment = os.environ.get("DIFFLAB_DATA")
     chosen = environment or parameter
     if not chosen:

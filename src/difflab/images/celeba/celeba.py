@@ -1,23 +1,18 @@
 """The extra CelebA images for training: large ones that CelebA-HQ does not have, cropped around the face."""
 
 from collections.abc import Iterator
-from itertools import islice
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from difflab.core.base import runtime
 from difflab.core.base.errors import DifflabError
+from difflab.images import preparing
 from difflab.images.celeba import annotations
-from difflab.images.celeba.celeba_hq import by_id
-from difflab.images.preparing.samples import present_files, read_image, refuse_unreadable
-from difflab.images.preparing.workers import face_png, ordered_map
-from difflab.images.store_writer import Sample
 
 if TYPE_CHECKING:
-    from difflab.images.archives.archive import Archive
+    from difflab.images.archives.opening import Archive
     from difflab.images.params import PrepareParams
-    from difflab.images.preparing.samples import Skipped
+    from difflab.images.store_writer import Sample
 
 ATTRIBUTES = "Anno/list_attr_celeba.txt"
 BOXES = "Anno/list_bbox_celeba.txt"
@@ -26,17 +21,17 @@ IMAGES = "Img/img_celeba/"
 
 def read_table(archive: "Archive") -> pd.DataFrame:
     """The attribute table: bool DataFrame by id ("celeba-000123"), columns file, then the attributes."""
-    name = archive.locate(ATTRIBUTES) + ATTRIBUTES
-    with archive.open(name) as stream:
-        table = annotations.read_attributes(stream, name)
-    return by_id(table, "celeba-{:06d}", name)
+    return annotations.read_attributes(archive, ATTRIBUTES, "celeba-{:06d}")
 
 
 def read_boxes(archive: "Archive") -> dict[str, tuple[int, int, int, int]]:
-    """Face boxes (x, y, width, height in pixels) by file."""
+    """Face boxes (x, y, width, height in pixels) by file: a count, a line of names, then `<file> x y width height`."""
     name = archive.locate(BOXES) + BOXES
-    with archive.open(name) as stream:
-        return annotations.read_boxes(stream, name)
+    boxes = {}
+    for line, (file, *values) in list(annotations.read_rows(archive, name, width=5))[1:]:
+        x, y, width, height = (annotations.whole_number(value, name, line) for value in values)
+        boxes[file] = x, y, width, height
+    return boxes
 
 
 def check_same_attributes(table: pd.DataFrame, hq_table: pd.DataFrame) -> None:
@@ -49,33 +44,15 @@ def check_same_attributes(table: pd.DataFrame, hq_table: pd.DataFrame) -> None:
 
 
 def samples(
-    archive: "Archive", candidates: pd.DataFrame, settings: "PrepareParams", skipped: "Skipped"
-) -> Iterator[Sample]:
-    """The images of `candidates` cropped to `face_square`, in id order, at most `max_celeba_images`.
-
-    Raises:
-        DifflabError: images are absent or unreadable and the parameters do not allow it.
-    """
+    archive: "Archive", candidates: pd.DataFrame, settings: "PrepareParams", skipped: preparing.Skipped
+) -> "Iterator[Sample]":
+    """The images of `candidates` cropped to `face_square`, in id order, at most `max_celeba_images`."""
     folder = archive.locate(ATTRIBUTES) + IMAGES
     boxes = read_boxes(archive)
-    files = present_files(archive, folder, candidates["file"].tolist(), settings.absent_images, skipped)
-    skipped.no_face_box.extend(file for file in files if not _usable(boxes.get(file)))
-    files = [file for file in files if _usable(boxes.get(file))]
-    ids = dict(zip(candidates["file"], candidates.index, strict=True))
-    jobs = ((read_image(archive, folder + file), boxes[file], settings.min_side) for file in files)
-    cropped = zip(files, ordered_map(face_png, jobs, settings.num_workers), strict=True)
-    progress = runtime.progress(cropped, total=len(files), desc="CelebA", unit="image")
-    yield from islice(_kept(progress, ids, skipped), settings.max_celeba_images)
-    refuse_unreadable(skipped, settings)
-
-
-def _kept(cropped, ids: dict[str, str], skipped: "Skipped") -> Iterator[Sample]:
-    for file, result in cropped:
-        if result.problem:
-            getattr(skipped, result.problem).append(file)
-        else:
-            yield Sample(ids[file], file, result.image, result.width, result.height)
-
-
-def _usable(box: tuple[int, int, int, int] | None) -> bool:
-    return box is not None and box[2] > 0 and box[3] > 0
+    usable = {file for file, (_, _, width, height) in boxes.items() if width > 0 and height > 0}
+    present = preparing.present(archive, folder, candidates["file"].items(), settings, skipped)
+    skipped.no_face_box += [file for _, file in present if file not in usable]
+    rows = [(id, file) for id, file in present if file in usable]
+    jobs = ((preparing.read_image(archive, folder + file), boxes[file], settings.min_side) for _, file in rows)
+    results = preparing.ordered_map(preparing.face_png, jobs, settings.num_workers)
+    yield from preparing.prepare(rows, results, "CelebA", settings, skipped, settings.max_celeba_images)

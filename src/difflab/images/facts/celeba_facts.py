@@ -4,8 +4,7 @@ Sex is always told, as "a man" or "a woman". A beard is told when `No_Beard` is 
 true: a face without a beard needs no word for it.
 """
 
-from difflab.images.facts.data_set import DataSet
-from difflab.images.facts.fact import Attributes, Contradiction, Fact, all_of
+from difflab.images.facts.data_set import Attributes, Contradiction, DataSet, Fact, all_of
 
 FACTS = (
     Fact("Male", "This is a man.", r"\b(man|male|he|his|boy|gentleman)\b"),

@@ -12,9 +12,43 @@ from difflab.core.base.errors import DifflabError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from difflab.images.facts.fact import Attributes, Contradiction, Fact
-
+Attributes = Mapping[str, bool]
 Subjective = Literal["keep", "drop"]
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A true attribute in words.
+
+    Attributes:
+        attribute: the column that must be true, or `not <column>` that must be false.
+        sentence: the fact as a language model reads it.
+        pattern: a regular expression that a caption matches (in lower case) when it keeps the fact.
+    """
+
+    attribute: str
+    sentence: str
+    pattern: str
+
+    def holds(self, attributes: Attributes) -> bool:
+        return bool(attributes[self.attribute.removeprefix("not ")]) != self.attribute.startswith("not ")
+
+
+@dataclass(frozen=True)
+class Contradiction:
+    """Attributes that exclude each other: when `found` in a row, the facts of `dropped` (as in `Fact`) are not told.
+
+    Attributes:
+        name: how the metrics name it.
+    """
+
+    name: str
+    found: Callable[[Attributes], bool]
+    dropped: tuple[str, ...]
+
+
+def all_of(*names: str) -> Callable[[Attributes], bool]:
+    return lambda attributes: all(attributes[n] for n in names)
 
 
 @dataclass(frozen=True)
@@ -31,12 +65,8 @@ class ClassSet:
     columns: tuple[str, ...]
     mentions: Callable[[str], set[int]]
 
-    def of(self, attributes: "Attributes") -> int:
-        """The class of a picture, or -1 where it has none.
-
-        Raises:
-            DifflabError: the attributes name several.
-        """
+    def of(self, attributes: Attributes) -> int:
+        """The class of a picture, or -1 where it has none."""
         true = [number for number, name in enumerate(self.columns) if attributes.get(name, False)]
         if len(true) > 1:
             names = ", ".join(self.columns[number] for number in true)
@@ -65,8 +95,8 @@ class DataSet:
     """
 
     name: str
-    facts: tuple["Fact", ...] = ()
-    contradictions: tuple["Contradiction", ...] = ()
+    facts: tuple[Fact, ...] = ()
+    contradictions: tuple[Contradiction, ...] = ()
     subjective: tuple[str, ...] = ()
     class_sets: tuple[ClassSet, ...] = ()
 
@@ -75,7 +105,7 @@ class DataSet:
         """The attributes that its facts tell, each once, in the order of the facts."""
         return list(dict.fromkeys(fact.attribute.removeprefix("not ") for fact in self.facts))
 
-    def told(self, attributes: "Attributes", subjective: Subjective = "keep") -> list["Fact"]:
+    def told(self, attributes: Attributes, subjective: Subjective = "keep") -> list[Fact]:
         """The facts of a picture, without those that a contradiction drops.
 
         Args:
@@ -87,18 +117,18 @@ class DataSet:
             dropped.update(self.subjective)
         return [fact for fact in self.facts if fact.attribute not in dropped and fact.holds(attributes)]
 
-    def sentences(self, attributes: "Attributes", subjective: Subjective = "keep") -> list[str]:
+    def sentences(self, attributes: Attributes, subjective: Subjective = "keep") -> list[str]:
         """The facts of a picture in words."""
         return [fact.sentence for fact in self.told(attributes, subjective)]
 
-    def contradicted(self, attributes: "Attributes") -> list[str]:
+    def contradicted(self, attributes: Attributes) -> list[str]:
         """The names of the contradictions in a row of attributes."""
         return [rule.name for rule in self.contradictions if rule.found(attributes)]
 
-    def facts_kept(self, caption: str, attributes: "Attributes", subjective: Subjective = "keep") -> tuple[int, int]:
+    def facts_kept(self, caption: str, attributes: Attributes, subjective: Subjective = "keep") -> tuple[int, int]:
         """How many of the facts of a picture its caption keeps: (kept, total)."""
-        text, told = caption.lower(), self.told(attributes, subjective)
-        return sum(re.search(fact.pattern, text) is not None for fact in told), len(told)
+        told = self.told(attributes, subjective)
+        return sum(re.search(fact.pattern, caption.lower()) is not None for fact in told), len(told)
 
     def class_accuracy(
         self, captions: Mapping[str, str], attributes: "pd.DataFrame", measure: str = "accuracy"

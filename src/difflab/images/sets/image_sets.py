@@ -1,29 +1,28 @@
 """The image sets: their classes, splits and captions by sample id, and their images as equal squares."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from difflab.core.base import rng as keyed
-from difflab.core.base import runtime
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import sha256_bytes
-from difflab.images.preparing.samples import Skipped, present_files, read_image, refuse_unreadable
-from difflab.images.preparing.workers import ordered_map, square_png
+from difflab.core.base.numerals import NUMBER_WORDS
+from difflab.images import preparing
 from difflab.images.sets.formats import cifar10, coco, image_folder, mnist, photographs, recipes
-from difflab.images.store_writer import Sample
 
 if TYPE_CHECKING:
-    from difflab.images.archives.archive import Archive
+    from difflab.images.archives.opening import Archive
     from difflab.images.params import PrepareParams
-    from difflab.images.sets.formats.captioned import Captioned
-    from difflab.images.sets.formats.labelled import Labelled
+    from difflab.images.sets.formats.rows import Captioned, Labelled
+    from difflab.images.store_writer import Sample
 
 DATASETS = ("cifar10", "mnist", "scenes", "coco", "recipes")
 SPLITS = ("train", "test")
+TRAINING_ONLY = ("coco", "recipes")  # sets that need no image to test
 CAPTIONS = "human"  # kind of the captions that come with a set; its variants are human-0, human-1, ...
 
 
@@ -79,13 +78,6 @@ class ArchivedSet:
         return pd.DataFrame(rows, columns=["id", "variant", "caption", "source_sha256"])
 
 
-@dataclass
-class Treated(Skipped):
-    """Beside what was skipped, the images that were cropped because they are not square."""
-
-    cropped: list[str] = field(default_factory=list)
-
-
 def read_image_set(
     name: str, archive: "Archive", seed: int, test_fraction: float, max_images: int | None
 ) -> ArchivedSet:
@@ -94,114 +86,75 @@ def read_image_set(
     Args:
         test_fraction: the expected share of held-out scenes. Each photograph is drawn by its content, so that
             equal ones share a split, and further ones move none.
-
-    Raises:
-        DifflabError: the archive is not of the official form.
     """
     classes: tuple[str, ...] = ()
-    if name == "cifar10":
-        classes, batches = cifar10.read(archive)
-        entries = {split: _labelled(name, split, files) for split, files in batches.items()}
-    elif name == "mnist":
-        classes = mnist.NAMES
-        entries = {split: _labelled(name, split, files) for split, files in mnist.read(archive).items()}
-    elif name == "scenes":
-        entries = _scenes(archive, seed, test_fraction)
-    elif name == "coco":
-        images = coco.read(archive) if coco.is_coco(archive) else image_folder.read(archive)
-        entries = {split: _captioned(name, split, rows) for split, rows in images.items()}
-    elif name == "recipes":
-        entries = {split: _captioned(name, split, rows) for split, rows in recipes.read(archive).items()}
+    if name == "scenes":
+        splits = _scenes(archive, seed, test_fraction)
+    elif name in ("cifar10", "mnist"):
+        classes, batches = cifar10.read(archive) if name == "cifar10" else (NUMBER_WORDS, mnist.read(archive))
+        splits = {split: _labelled(name, split, files) for split, files in batches.items()}
     else:
-        raise DifflabError(f"there is no image set '{name}', only {', '.join(DATASETS)}")
-    kept = [entry for rows in entries.values() for entry in rows[:max_images]]
+        read = recipes.read if name == "recipes" else coco.read if coco.is_coco(archive) else image_folder.read
+        splits = {split: _captioned(name, split, images) for split, images in read(archive).items()}
+    kept = [entry for entries in splits.values() for entry in entries[:max_images]]
     return ArchivedSet(name, classes, sorted(kept, key=lambda entry: entry.id))
 
 
 def _labelled(name: str, split: str, files: Iterable["Labelled"]) -> list[Entry]:
-    rows = (
-        (f"{part.file}:{row}", int(label), image)
-        for part in files
-        for row, (label, image) in enumerate(zip(part.labels, part.images, strict=True))
-    )
-    return [
-        Entry(f"{name}-{split}-{number:05d}", split, file, label, pixels=image)
-        for number, (file, label, image) in enumerate(rows)
-    ]
-
-
-def _captioned(name: str, split: str, images: Iterable["Captioned"]) -> list[Entry]:
-    return [
-        Entry(f"{name}-{split}-{image.number:012d}", split, image.file, captions=image.captions) for image in images
-    ]
-
-
-def _scenes(archive: "Archive", seed: int, test_fraction: float) -> dict[str, list[Entry]]:
-    entries: dict[str, list[Entry]] = {split: [] for split in SPLITS}
-    for file in photographs.list_files(archive):
-        draw = keyed.key(seed, "scenes test", sha256_bytes(read_image(archive, file))) / 2**63
-        split = "test" if draw < test_fraction else "train"
-        entries[split].append(Entry(f"scenes-{split}-{len(entries[split]):05d}", split, file))
+    entries: list[Entry] = []
+    for file, images, labels in files:
+        for row, (image, label) in enumerate(zip(images, labels, strict=True)):
+            id = f"{name}-{split}-{len(entries):05d}"
+            entries.append(Entry(id, split, f"{file}:{row}", int(label), pixels=image))
     return entries
 
 
+def _captioned(name: str, split: str, images: Iterable["Captioned"]) -> list[Entry]:
+    return [Entry(f"{name}-{split}-{number:012d}", split, file, captions=texts) for number, file, texts in images]
+
+
+def _scenes(archive: "Archive", seed: int, test_fraction: float) -> dict[str, list[Entry]]:
+    splits: dict[str, list[Entry]] = {split: [] for split in SPLITS}
+    for file in photographs.list_files(archive):
+        draw = keyed.key(seed, "scenes test", sha256_bytes(preparing.read_image(archive, file))) / 2**63
+        split = "test" if draw < test_fraction else "train"
+        splits[split].append(Entry(f"scenes-{split}-{len(splits[split]):05d}", split, file))
+    return splits
+
+
 def samples(
-    archive: "Archive", image_set: ArchivedSet, size: int, non_square: str, settings: "PrepareParams", treated: Treated
-) -> Iterator[Sample]:
+    archive: "Archive",
+    image_set: ArchivedSet,
+    size: int,
+    non_square: str,
+    settings: "PrepareParams",
+    skipped: preparing.Skipped,
+) -> "Iterator[Sample]":
     """The images of a set as squares of `size` pixels, in id order; smaller ones are skipped.
 
     Args:
         non_square: "crop" (to the square in the middle) or "error".
-
-    Raises:
-        DifflabError: images are absent, unreadable or not square and the parameters do not allow it.
     """
-    entries = image_set.entries
-    files = [entry.file for entry in entries if entry.pixels is None]
-    present = set(present_files(archive, "", files, settings.absent_images, treated))
-    entries = [entry for entry in entries if entry.pixels is not None or entry.file in present]
-    jobs = ((read_image(archive, e.file) if e.pixels is None else e.pixels, size) for e in entries)
+    files = [(entry.id, entry.file) for entry in image_set.entries if entry.pixels is None]
+    present = dict(preparing.present(archive, "", files, settings, skipped))
+    entries = [entry for entry in image_set.entries if entry.pixels is not None or entry.id in present]
+    jobs = ((preparing.read_image(archive, e.file) if e.pixels is None else e.pixels, size) for e in entries)
     workers = settings.num_workers if files else 1  # small decoded images take longer to send than to encode
-    pairs = zip(entries, ordered_map(square_png, jobs, workers), strict=True)
-    for entry, square in runtime.progress(pairs, total=len(entries), desc=image_set.name, unit="image"):
-        if square.problem:
-            getattr(treated, square.problem).append(entry.file)
-            continue
-        if square.cropped:
-            treated.cropped.append(entry.file)
-            if non_square == "error":
-                raise DifflabError(
-                    f"{archive.path}: {entry.file} is not square: crop it, or set images.non_square=crop"
-                )
-        yield Sample(entry.id, entry.file, square.image, size, size)
-    refuse_unreadable(treated, settings)
-
-
-def check_splits(archive: "Archive", index: pd.DataFrame, name: str, treated: Treated) -> None:
-    """Refuse a set without an image to train on or, COCO and the recipes apart, without one to test.
-
-    Args:
-        index: the index of the prepared set.
-    """
-    needed = ("train",) if name in ("coco", "recipes") else SPLITS
-    if empty := [split for split in needed if not (index["split"] == split).any()]:
-        remedy = "put more images there"
-        if treated.small:
-            remedy = f"{len(treated.small):,} are smaller than images.image_size.{name}, lower it"
-        raise DifflabError(f"{archive.path} has no usable image for the split {', '.join(empty)}: {remedy}")
+    squares = preparing.ordered_map(preparing.square_png, jobs, workers)
+    rows = [(entry.id, entry.file) for entry in entries]
+    for sample in preparing.prepare(rows, squares, image_set.name, settings, skipped):
+        if skipped.cropped and non_square == "error":
+            raise DifflabError(f"{archive.path}: {sample.file} is not square: crop it, or set images.non_square=crop")
+        yield sample
 
 
 def shared_images(index: pd.DataFrame) -> int:
     """How many test images have the content of a training image."""
-    train = set(index.loc[index["split"] == "train", "sha256"])
-    return int(index.loc[index["split"] == "test", "sha256"].isin(train).sum())
+    train, test = (index.loc[index["split"] == split, "sha256"] for split in SPLITS)
+    return int(test.isin(train).sum())
 
 
 def class_counts(index: pd.DataFrame, classes: tuple[str, ...]) -> pd.DataFrame:
     """Images by class (the last row: all) and split."""
-    rows = [*((name, index[name]) for name in classes), ("all", index["present"])]
-    counts = [
-        {"class": name} | {split: int((chosen & (index["split"] == split)).sum()) for split in SPLITS}
-        for name, chosen in rows
-    ]
-    return pd.DataFrame(counts)
+    members = index[list(classes)].assign(all=True).groupby(index["split"]).sum()
+    return members.T.reindex(columns=SPLITS, fill_value=0).rename_axis("class").reset_index()

@@ -7,31 +7,23 @@ import pandas as pd
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import read_parquet, write_parquet
 
-COLUMNS = ("id", "variant", "caption", "source_sha256")
+COLUMNS = ["id", "variant", "caption", "source_sha256"]
 
 
 def write_captions(path: str | Path, frame: pd.DataFrame) -> None:
     """Write a captions table in (id, variant) order, the same bytes for the same rows in any order.
 
     Args:
-        path: the Parquet file.
         frame: columns `id`, `variant`, `caption` (one line, no surrounding space) and `source_sha256`, the
             hash of what the caption was made from (the image, or the short caption and the facts).
-
-    Raises:
-        DifflabError: a column is missing, an (id, variant) pair occurs twice, or a caption is not one line.
     """
     check(frame, str(path))
-    ordered = frame.loc[:, list(COLUMNS)].sort_values(["id", "variant"], kind="stable").reset_index(drop=True)
+    ordered = frame[COLUMNS].sort_values(["id", "variant"], kind="stable", ignore_index=True)
     write_parquet(path, ordered.astype(object))
 
 
 def read_captions(path: str | Path, variant: str | None = None) -> pd.DataFrame:
-    """Read and check a captions table; with `variant`, only its rows, indexed by id.
-
-    Raises:
-        DifflabError: the file is absent or malformed, or holds no caption of that variant.
-    """
+    """Read and check a captions table; with `variant`, only its rows, indexed by id."""
     if not Path(path).exists():
         raise DifflabError(f"{path} is missing: run `dvc repro` (or `dvc pull`) to make it")
     frame = read_parquet(path)
@@ -46,13 +38,10 @@ def read_captions(path: str | Path, variant: str | None = None) -> pd.DataFrame:
 
 def check(frame: pd.DataFrame, what: str) -> None:
     """Refuse a frame that is not a captions table; `what` names it in the message."""
-    missing = [c for c in COLUMNS if c not in frame.columns]
-    if missing:
+    if missing := [column for column in COLUMNS if column not in frame]:
         raise DifflabError(f"{what} lacks the column {missing[0]}: a captions table has {', '.join(COLUMNS)}")
-    twice = frame.duplicated(["id", "variant"])
-    if twice.any():
-        row = frame[twice].iloc[0]
-        raise DifflabError(f"{what} has two '{row['variant']}' captions of {row['id']}: keep one per id and variant")
+    for row in frame[frame.duplicated(["id", "variant"])].itertuples():
+        raise DifflabError(f"{what} has two '{row.variant}' captions of {row.id}: keep one per id and variant")
     for id, variant, caption in zip(frame["id"], frame["variant"], frame["caption"], strict=True):
         if not isinstance(caption, str) or caption != " ".join(caption.split()):
             raise DifflabError(f"{what}: the '{variant}' caption of {id} is not one clean line: {caption!r}")

@@ -36,21 +36,13 @@ def decode_image(content: bytes, name: str) -> Image.Image:
 
 
 def image_size(content: bytes, name: str) -> tuple[int, int]:
-    """Width and height that `decode_image` will give, from the image's header.
-
-    Raises:
-        UnreadableImage: the header cannot be read.
-    """
+    """Width and height that `decode_image` will give, from the image's header."""
     with _opened(content, name) as image:
         return _turned_size(image)
 
 
 def check_image(content: bytes, name: str) -> tuple[int, int]:
-    """Width and height of an image that is read to its end; the pixels of a JPEG are computed at an eighth.
-
-    Raises:
-        UnreadableImage: the bytes cannot be decoded.
-    """
+    """Width and height of an image that is read to its end; the pixels of a JPEG are computed at an eighth."""
     with _opened(content, name) as image:
         size = _turned_size(image)
         image.draft("RGB", (image.width // 8, image.height // 8))

@@ -22,7 +22,6 @@ class ImageStore:
     """Read access to a folder written by `store_writer`.
 
     Attributes:
-        folder: where it lies.
         table: every row of the index, by id (also rows without an image).
         index: the rows with an image, by id: split, file, sha256, width, height, attributes.
         attributes: bool DataFrame by id, rows with an image.
@@ -36,11 +35,9 @@ class ImageStore:
             raise DifflabError(f"{path} is missing: run `dvc repro` (or `dvc pull`) to make it")
         self.table = read_parquet(path).set_index("id", drop=True)
         self.index = self.table[self.table["present"]]
-        columns = self.index.columns.tolist()
-        self.attributes = self.index[columns[columns.index("height") + 1 :]].astype(bool)
+        self.attributes = self.index.loc[:, "height":].iloc[:, 1:].astype(bool)
         self.ids: list[str] = self.index.index.tolist()
-        self._files: dict[int, pq.ParquetFile] = {}
-        self._held: tuple[tuple[int, int], dict[str, bytes]] | None = None
+        self._held: tuple[tuple[int, int] | None, dict[str, bytes]] = (None, {})
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -51,35 +48,28 @@ class ImageStore:
 
     def sha256(self, id: str) -> str:
         """The hash of the stored bytes of an image."""
-        return self.index["sha256"].loc[self._known(id)]
+        self._place(id)  # refuses an unknown id
+        return self.index["sha256"].loc[id]
 
     def read(self, ids: Sequence[str]) -> list[Image.Image]:
-        """Decode images (PIL, RGB) in the order asked for; fastest when that is id order.
-
-        Raises:
-            DifflabError: an id has no image here, or one that cannot be decoded.
-        """
+        """Decode images (PIL, RGB) in the order asked for; fastest when that is id order."""
         return [decode_image(content, id) for content, id in zip(self.read_bytes(ids), ids, strict=True)]
 
     def read_bytes(self, ids: Sequence[str]) -> list[bytes]:
         """The stored bytes of images, in the order asked for; each row group is read once a call."""
-        places = [self._places[self._known(id)] for id in ids]
-        result: list[bytes] = [b""] * len(ids)
-        for position in sorted(range(len(ids)), key=lambda i: places[i]):
-            result[position] = self._row_group(places[position])[ids[position]]
-        return result
+        contents = {id: self._row_group(self._place(id))[id] for id in sorted(ids, key=self._place)}
+        return [contents[id] for id in ids]
 
-    def _known(self, id: str) -> str:
+    def _place(self, id: str) -> tuple[int, int]:
         if id not in self._places:
             raise DifflabError(f"{self.folder} has no image '{id}'")
-        return id
+        return self._places[id]
 
     @cached_property
     def _places(self) -> dict[str, tuple[int, int]]:
         """(shard, row group) of every image; only the id columns are read."""
         places = {}
-        for shard in range(len(list((self.folder / "images").glob("part-*.parquet")))):
-            file = self._file(shard)
+        for shard, file in enumerate(self._files):
             for group in range(file.num_row_groups):
                 ids = file.read_row_group(group, columns=["id"])["id"].to_pylist()
                 places.update(dict.fromkeys(ids, (shard, group)))
@@ -87,17 +77,16 @@ class ImageStore:
             raise DifflabError(f"{self.folder} holds {len(places)} images, its index {len(self.ids)}: make it again")
         return places
 
-    def _file(self, shard: int) -> pq.ParquetFile:
-        if shard not in self._files:
-            path = self.folder / "images" / f"part-{shard:05d}.parquet"
-            self._files[shard] = pq.ParquetFile(path, page_checksum_verification=True)
-        return self._files[shard]
+    @cached_property
+    def _files(self) -> list[pq.ParquetFile]:
+        paths = sorted((self.folder / "images").glob("part-*.parquet"))
+        return [pq.ParquetFile(path, page_checksum_verification=True) for path in paths]
 
     def _row_group(self, place: tuple[int, int]) -> dict[str, bytes]:
-        if self._held is None or self._held[0] != place:
+        if self._held[0] != place:
             shard, group = place
             try:
-                columns = self._file(shard).read_row_group(group, columns=["id", "image"])
+                columns = self._files[shard].read_row_group(group, columns=["id", "image"])
             except OSError as error:
                 name = f"{self.folder}/images/part-{shard:05d}.parquet"
                 raise DifflabError(f"{name} is damaged ({error}): delete {self.folder}, then run `dvc pull`") from None

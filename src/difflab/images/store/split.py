@@ -16,34 +16,22 @@ SPLITS = ("train", "val", "test")
 def split_ids(
     ids: Sequence, strata: "pd.DataFrame", val_fraction: float, test_fraction: float, seed: int
 ) -> dict[str, list]:
-    """Split `ids` by scikit-learn's `train_test_split`, called twice with the same seed.
+    """Split `ids` by scikit-learn's `train_test_split`, called twice with the same seed: ids in order, by split.
 
     Every combination of the columns of `strata` (one row per id) keeps its share in each part. With fractions
     0.1 and 0.1, seed 42 and Male, Wearing_Lipstick, Smiling this is the published split of CelebA-HQ.
-
-    Returns:
-        {"train": ids, "val": ids, "test": ids}, each in the order of `ids`.
-
-    Raises:
-        DifflabError: a combination of the attributes is too rare to be in every part.
     """
     from sklearn.model_selection import train_test_split
 
     groups = strata.to_numpy() if strata.shape[1] else None
-    positions = np.arange(len(ids))
     held_out = val_fraction + test_fraction
     try:
-        train, rest = train_test_split(positions, test_size=held_out, random_state=seed, stratify=groups)
-        val, test = train_test_split(
-            rest,
-            test_size=test_fraction / held_out,
-            random_state=seed,
-            stratify=None if groups is None else groups[rest],
-        )
+        train, rest = train_test_split(np.arange(len(ids)), test_size=held_out, random_state=seed, stratify=groups)
+        groups = None if groups is None else groups[rest]
+        val, test = train_test_split(rest, test_size=test_fraction / held_out, random_state=seed, stratify=groups)
     except ValueError as error:
-        names = ", ".join(map(str, strata.columns))
         raise DifflabError(
-            f"{len(ids)} samples cannot be split with stratification on {names} ({error}): "
-            "choose other attributes in split.stratify, or more rows"
+            f"{len(ids)} samples cannot be split with stratification on {', '.join(map(str, strata.columns))} "
+            f"({error}): choose other attributes in split.stratify, or more rows"
         ) from None
     return {name: [ids[i] for i in sorted(part)] for name, part in zip(SPLITS, (train, val, test), strict=True)}

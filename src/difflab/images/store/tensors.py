@@ -5,11 +5,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from difflab.images.store.crop import resized_square
-
 if TYPE_CHECKING:
     import torch
     from PIL import Image
+
+
+def resized_square(image: "Image.Image", size: int) -> "Image.Image":
+    """The largest square in the middle, resized to `size` by PIL's antialiased bicubic filter."""
+    from PIL import Image
+
+    if image.size == (size, size):
+        return image
+    side = min(image.size)
+    left, top = (image.width - side) // 2, (image.height - side) // 2
+    return image.crop((left, top, left + side, top + side)).resize((size, size), Image.Resampling.BICUBIC)
 
 
 def to_tensor(images: "Sequence[Image.Image | np.ndarray] | np.ndarray", size: int) -> "torch.Tensor":

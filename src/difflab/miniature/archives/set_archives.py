@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from difflab.core.base.files import write_bytes, write_zip
-from difflab.images.facts.numerals import NUMBER_WORDS
+from difflab.core.base.numerals import NUMBER_WORDS
 from difflab.miniature.archives import set_pictures
 from difflab.miniature.words.sentences import sentences
 from difflab.miniature.words.vocabulary import PHOTO_DESCRIPTIONS

@@ -1,8 +1,7 @@
 """The miniature as a data set: the facts of a digit over a photograph, and how its classes are judged."""
 
-from difflab.images.facts.data_set import DataSet
-from difflab.images.facts.fact import Contradiction, Fact, all_of
-from difflab.images.facts.numerals import NUMBER_WORDS
+from difflab.core.base.numerals import NUMBER_WORDS
+from difflab.images.facts.data_set import Contradiction, DataSet, Fact, all_of
 from difflab.miniature.words.vocabulary import (
     BACKGROUNDS,
     DIGIT,

@@ -1,7 +1,7 @@
 """Titles of a digit over a photograph, as recipes have titles: what may be said of such a picture in 2 to 8 words."""
 
 from difflab.core.base.errors import DifflabError
-from difflab.images.facts.numerals import NUMBER_WORDS
+from difflab.core.base.numerals import NUMBER_WORDS
 from difflab.miniature.pictures.blend import PHOTO_NAMES
 from difflab.miniature.words.vocabulary import PHOTO_WORDS
 

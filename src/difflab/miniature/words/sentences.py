@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from difflab.images.facts.numerals import NUMBER_WORDS
+from difflab.core.base.numerals import NUMBER_WORDS
 from difflab.miniature.words.vocabulary import PHOTO_DESCRIPTIONS, SIZES, STROKES, TINTS
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ Both captions are pure functions of the attributes, so a caption is scored again
 from typing import TYPE_CHECKING
 
 from difflab.core.base.errors import DifflabError
-from difflab.images.facts.numerals import NUMBER_WORDS
+from difflab.core.base.numerals import NUMBER_WORDS
 from difflab.miniature.pictures.blend import PHOTO_NAMES
 from difflab.miniature.words.vocabulary import (
     BACKGROUNDS,
@@ -23,7 +23,7 @@ from difflab.miniature.words.vocabulary import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from difflab.images.facts.fact import Attributes
+    from difflab.images.facts.data_set import Attributes
 
 
 def short_caption(attributes: "Attributes") -> str:

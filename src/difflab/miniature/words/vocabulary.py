@@ -3,8 +3,8 @@
 Templates, titles, sentences, facts and tokenizers all take their words from here.
 """
 
+from difflab.core.base.numerals import NUMBER_WORDS, numbers_in, tokens
 from difflab.images.facts.data_set import ClassSet
-from difflab.images.facts.numerals import NUMBER_WORDS, numbers_in, tokens
 from difflab.miniature.pictures.blend import PHOTO_NAMES
 
 SIZES = {"Large": "large", "Small": "small"}

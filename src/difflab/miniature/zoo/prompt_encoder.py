@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from difflab.core.base import rng
-from difflab.images.facts.numerals import NUMBER_WORDS
+from difflab.core.base.numerals import NUMBER_WORDS
 from difflab.miniature.pictures.blend import PHOTO_NAMES
 from difflab.miniature.words.digit_titles import FORMS, titles
 from difflab.miniature.zoo.tokenizers import token_ids

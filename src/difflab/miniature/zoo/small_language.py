@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from difflab.core.base import rng
-from difflab.images.facts.numerals import NUMBER_WORDS
+from difflab.core.base.numerals import NUMBER_WORDS
 from difflab.miniature.pictures.blend import PHOTO_NAMES
 from difflab.miniature.words.digit_titles import titles
 from difflab.miniature.words.vocabulary import named

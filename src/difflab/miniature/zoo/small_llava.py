@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from difflab.core.base import rng
-from difflab.images.facts.numerals import NUMBER_WORDS
+from difflab.core.base.numerals import NUMBER_WORDS
 from difflab.images.store.tensors import to_tensor
 from difflab.miniature.pictures import blend
 from difflab.miniature.words.vocabulary import PHOTO_DESCRIPTIONS, named

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import TYPE_CHECKING
 
+from difflab.core.base.numerals import NUMBER_WORDS
 from difflab.images.facts.celeba_facts import CELEBA
-from difflab.images.facts.numerals import NUMBER_WORDS
 from difflab.miniature.words.dataset import MINIATURE
 from difflab.miniature.words.vocabulary import SLANTS
 from difflab.models.language.rewriter import REQUEST, SYSTEM

@@ -9,8 +9,7 @@ import pandas as pd
 from difflab.datasets import data_set_of
 
 if TYPE_CHECKING:
-    from difflab.images.facts.data_set import Subjective
-    from difflab.images.facts.fact import Attributes
+    from difflab.images.facts.data_set import Attributes, Subjective
     from difflab.models.language.rewriter import Answer, Request
 
 VARIANT = "llama3"

@@ -7,7 +7,7 @@ import pytest
 from difflab.core.base.errors import DifflabError
 from difflab.images.archives.opening import open_archive
 from difflab.images.sets.formats import coco
-from difflab.images.sets.formats.captioned import Captioned
+from difflab.images.sets.formats.rows import Captioned
 from fakes.face_archives import write_members
 from fakes.set_archives import coco_members, write_folder
 

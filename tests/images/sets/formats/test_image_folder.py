@@ -10,7 +10,7 @@ from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import sha256_file
 from difflab.images.archives.opening import open_archive
 from difflab.images.sets.formats import image_folder
-from difflab.images.sets.formats.captioned import Captioned, clean
+from difflab.images.sets.formats.rows import Captioned, clean
 from fakes.face_archives import write_members
 from fakes.set_archives import encoded, write_folder
 

@@ -10,58 +10,45 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from difflab.core.base.errors import DifflabError
-from difflab.images.sets.formats.labelled import Labelled
+from difflab.images.sets.formats.rows import Labelled
 
 if TYPE_CHECKING:
-    from difflab.images.archives.archive import Archive
+    from difflab.images.archives.opening import Archive
 
-SIDE = 32
 NAMES = "batches.meta.txt"
 BATCHES = {"train": tuple(f"data_batch_{n}.bin" for n in range(1, 6)), "test": ("test_batch.bin",)}
-_ROW = 1 + 3 * SIDE**2
+_ROW = 1 + 3 * 32**2
 _CLASSES = 10
 
 
 def read(archive: "Archive") -> tuple[tuple[str, ...], dict[str, list[Labelled]]]:
-    """The class names, and the batches of each split with images uint8 [n, 32, 32, 3].
-
-    Raises:
-        DifflabError: a batch or the names are missing, or are not of the official form.
-    """
+    """The class names, and the batches of each split with images uint8 [n, 32, 32, 3]."""
     folder = archive.locate(NAMES)
-    for file in (file for files in BATCHES.values() for file in files):
-        if not archive.has(folder + file):
-            raise DifflabError(f"{archive.path} has no {file}: fetch the whole of cifar-10-binary.tar.gz")
-    batches = {split: [read_batch(archive, folder + file) for file in files] for split, files in BATCHES.items()}
-    return read_names(archive, folder + NAMES), batches
-
-
-def read_names(archive: "Archive", name: str) -> tuple[str, ...]:
-    """The ten names; blank lines are passed over."""
-    names = tuple(filter(None, (line.strip() for line in archive.read(name).decode("latin-1").splitlines())))
+    lines = archive.read(folder + NAMES).decode("latin-1").splitlines()
+    names = tuple(line.strip() for line in lines if line.strip())
     if len(set(names)) != _CLASSES or len(names) != _CLASSES:
         raise DifflabError(
-            f"{archive.path}: {name} names {len(set(names))} classes in {len(names)} lines instead of 10: "
+            f"{archive.path}: {folder + NAMES} names {len(set(names))} classes in {len(names)} lines instead of 10: "
             "fetch the archive again"
         )
-    return names
+    return names, {split: [_read_batch(archive, folder, file) for file in files] for split, files in BATCHES.items()}
 
 
-def read_batch(archive: "Archive", name: str) -> Labelled:
-    """The rows of one file."""
-    content = archive.read(name)
+def _read_batch(archive: "Archive", folder: str, file: str) -> Labelled:
+    if not archive.has(folder + file):
+        raise DifflabError(f"{archive.path} has no {file}: fetch the whole of cifar-10-binary.tar.gz")
+    content = archive.read(folder + file)
+    where = f"{archive.path}: {folder + file}"
     if not content or len(content) % _ROW:
         raise DifflabError(
-            f"{archive.path}: {name} has {len(content):,} bytes, which are not rows of {_ROW:,}: "
-            "fetch the archive again"
+            f"{where} has {len(content):,} bytes, which are not rows of {_ROW:,}: fetch the archive again"
         )
     rows = np.frombuffer(content, np.uint8).reshape(-1, _ROW)
     labels = rows[:, 0]
     if labels.max() >= _CLASSES:
         row = int(np.argmax(labels >= _CLASSES))
         raise DifflabError(
-            f"{archive.path}: {name}, row {row + 1}: the label {labels[row]} is none of 0 to 9: "
+            f"{where}, row {row + 1}: the label {labels[row]} is none of 0 to 9: "
             "is it the binary version of CIFAR-10? fetch it again"
         )
-    images = rows[:, 1:].reshape(-1, 3, SIDE, SIDE).transpose(0, 2, 3, 1)
-    return Labelled(name, images, labels)
+    return Labelled(folder + file, rows[:, 1:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1), labels)

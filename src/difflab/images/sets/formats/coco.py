@@ -9,36 +9,27 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from difflab.core.base.errors import DifflabError
-from difflab.images.sets.formats.captioned import Captioned, clean
+from difflab.images.sets.formats.rows import Captioned, clean
 
 if TYPE_CHECKING:
-    from difflab.images.archives.archive import Archive
+    from difflab.images.archives.opening import Archive
 
-ANNOTATIONS = re.compile(r"(?:^|/)annotations/captions_((train|val)\w*)\.json$")
-_SPLITS = {"train": "train", "val": "test"}
+ANNOTATIONS = re.compile(r"(.*/)?annotations/captions_((train|val)\w*)\.json")
 
 
 def is_coco(archive: "Archive") -> bool:
     """Whether the archive has COCO's annotations."""
-    return any(ANNOTATIONS.search(name) for name in archive.names())
+    return any(map(ANNOTATIONS.fullmatch, archive.names()))
 
 
 def read(archive: "Archive") -> dict[str, list[Captioned]]:
-    """The images of each split by their number in COCO, captions in the order of the file.
-
-    Raises:
-        DifflabError: no annotations, or not of the official form; the line names file and entry.
-    """
+    """The images of each split by their number in COCO, captions in the order of the file."""
     result: dict[str, list[Captioned]] = {}
-    for name in sorted(archive.names()):
-        match = ANNOTATIONS.search(name)
-        if match is None or name.startswith("__MACOSX/"):
-            continue
-        split = _SPLITS[match[2]]
+    for match in filter(None, map(ANNOTATIONS.fullmatch, sorted(archive.names()))):
+        split = "train" if match[3] == "train" else "test"
         if split in result:
-            raise DifflabError(f"{archive.path} has several files of {match[2]} captions: keep one")
-        folder = name[: match.start()] + "/" if match.start() else ""
-        result[split] = _read_file(archive, name, f"{folder}{match[1]}/")
+            raise DifflabError(f"{archive.path} has several files of {match[3]} captions: keep one")
+        result[split] = _read_file(archive, match[0], f"{match[1] or ''}{match[2]}/")
     if not result:
         raise DifflabError(f"{archive.path} has no annotations/captions_train2017.json: put COCO's annotations there")
     return result
@@ -51,26 +42,26 @@ def _read_file(archive: "Archive", name: str, folder: str) -> list[Captioned]:
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise DifflabError(f"{where} is not JSON ({error}): fetch it again") from None
     files: dict[int, str] = {}
-    for place, image in enumerate(_values(content, "images", list, where)):
-        number = _values(image, "id", int, f"{where}, image {place + 1}")
+    for place, image in enumerate(_value(content, "images", list, where), start=1):
+        entry = f"{where}, image {place}"
+        number = _value(image, "id", int, entry)
         if number in files:
-            raise DifflabError(f"{where}, image {place + 1}: the id {number} occurs twice; correct it")
-        files[number] = folder + _values(image, "file_name", str, f"{where}, image {place + 1}")
-    captions: dict[int, list[str]] = {number: [] for number in files}
-    for place, annotation in enumerate(_values(content, "annotations", list, where)):
-        entry = f"{where}, annotation {place + 1}"
-        number = _values(annotation, "image_id", int, entry)
-        if number not in captions:
+            raise DifflabError(f"{entry}: the id {number} occurs twice; correct it")
+        files[number] = folder + _value(image, "file_name", str, entry)
+    captions: dict[int, list[str]] = {number: [] for number in sorted(files)}
+    for place, annotation in enumerate(_value(content, "annotations", list, where), start=1):
+        entry = f"{where}, annotation {place}"
+        number = _value(annotation, "image_id", int, entry)
+        if number not in files:
             raise DifflabError(f"{entry}: image {number} is not among the images; correct it")
-        caption = clean(_values(annotation, "caption", str, entry))
+        caption = clean(_value(annotation, "caption", str, entry))
         if not caption:
             raise DifflabError(f"{entry}: the caption is empty; correct it")
         captions[number].append(caption)
-    return [Captioned(number, files[number], tuple(captions[number])) for number in sorted(files)]
+    return [Captioned(number, files[number], tuple(texts)) for number, texts in captions.items()]
 
 
-def _values(entry: Any, key: str, kind: type, where: str) -> Any:
-    """The value of `key`, which must be there and of that type."""
+def _value(entry: Any, key: str, kind: type, where: str) -> Any:
     if not isinstance(entry, dict) or key not in entry:
         raise DifflabError(f"{where} lacks '{key}': is it a file of COCO captions?")
     if not isinstance(entry[key], kind):

@@ -6,17 +6,13 @@ from typing import TYPE_CHECKING
 from difflab.core.base.errors import DifflabError
 
 if TYPE_CHECKING:
-    from difflab.images.archives.archive import Archive
+    from difflab.images.archives.opening import Archive
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 
 
 def list_files(archive: "Archive") -> list[str]:
-    """The photographs, by name; other files, hidden ones among them, are passed over.
-
-    Raises:
-        DifflabError: there is none.
-    """
+    """The photographs, by name; other files, hidden ones among them, are passed over."""
     files = sorted(name for name in archive.names() if _is_photograph(PurePosixPath(name)))
     if not files:
         raise DifflabError(f"{archive.path} has no photographs ({', '.join(SUFFIXES)}): put some there")
@@ -24,5 +20,4 @@ def list_files(archive: "Archive") -> list[str]:
 
 
 def _is_photograph(path: PurePosixPath) -> bool:
-    hidden = any(part.startswith((".", "__MACOSX")) for part in path.parts)
-    return path.suffix.lower() in SUFFIXES and not hidden
+    return path.suffix.lower() in SUFFIXES and not any(part.startswith(".") for part in path.parts)

@@ -6,15 +6,14 @@ Source: https://www.kaggle.com/datasets/pes12017000148/food-ingredients-and-reci
 
 import csv
 import io
-from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from difflab.core.base.errors import DifflabError
-from difflab.images.sets.formats.captioned import Captioned, clean
+from difflab.images.sets.formats.rows import Captioned, clean
 
 if TYPE_CHECKING:
-    from difflab.images.archives.archive import Archive
+    from difflab.images.archives.opening import Archive
 
 FOLDER = "Food Images"
 COLUMNS = ("Image_Name", "Title")
@@ -29,64 +28,47 @@ def read(archive: "Archive") -> dict[str, list[Captioned]]:
 
     Rows whose Image_Name was lost have a file that no archive holds. A message counts rows as spreadsheets do:
     the line of column names is row 1.
-
-    Raises:
-        DifflabError: there is not one csv, a column is missing, titles are, or an Image_Name occurs twice.
     """
-    name = _table(archive)
-    where = f"{archive.path}: {name}"
-    files = _files(archive)
-    folder = f"{name.rpartition('/')[0]}/{FOLDER}/".removeprefix("/")
-    rows = list(_rows(archive, name, where))
-    _check(rows, where)
+    tables = [name for name in archive.names() if name.lower().endswith(".csv")]
+    if len(tables) != 1:
+        problem = f"{len(tables)} csv files: keep one" if tables else f"no csv of recipes: put it beside {FOLDER}"
+        raise DifflabError(f"{archive.path} has {problem}")
+    rows = _rows(archive, tables[0])
+    _check(rows, f"{archive.path}: {tables[0]}")
+    # The images lie at whatever depth: Kaggle packs their folder into one of the same name.
+    paths = [PurePosixPath(name) for name in archive.names() if name.endswith(".jpg")]
+    files = {path.stem: path for path in paths if path.parent.name == FOLDER}
+    folder = PurePosixPath(tables[0]).parent / FOLDER
     return {
         "train": [
-            Captioned(number, files.get(image, f"{folder}{image}.jpg"), (title,))
+            Captioned(number, str(files.get(image, folder / f"{image}.jpg")), (title,))
             for number, (_, image, title) in enumerate(rows)
         ]
     }
 
 
-def _table(archive: "Archive") -> str:
-    """The one csv of the archive."""
-    found = [name for name in archive.names() if name.lower().endswith(".csv")]
-    found = [name for name in found if not name.startswith("__MACOSX/")]
-    if len(found) != 1:
-        problem = f"{len(found)} csv files: keep one" if found else f"no csv of recipes: put it beside {FOLDER}"
-        raise DifflabError(f"{archive.path} has {problem}")
-    return found[0]
-
-
-def _files(archive: "Archive") -> dict[str, str]:
-    """The images by Image_Name, at whatever depth their folder lies: Kaggle packs it into one of the same name."""
-    paths = [PurePosixPath(name) for name in archive.names() if name.endswith(".jpg")]
-    return {path.stem: str(path) for path in paths if path.parent.name == FOLDER and path.parts[0] != "__MACOSX"}
-
-
-def _rows(archive: "Archive", name: str, where: str) -> Iterator[tuple[int, str, str]]:
+def _rows(archive: "Archive", name: str) -> list[tuple[int, str, str]]:
     """(row, Image_Name, Title) of every row that is not blank."""
-    with archive.open(name) as stream, io.TextIOWrapper(stream, "utf-8-sig", newline="") as text:
-        reader = enumerate(csv.reader(text, strict=True), start=1)
-        try:
-            columns = next(reader, (1, []))[1]
-            if absent := [column for column in COLUMNS if column not in columns]:
-                raise DifflabError(
-                    f"{where} has no column {' and no column '.join(absent)}, only {', '.join(columns) or 'none'}: "
-                    "is it the csv of recipes?"
-                )
-            image, title = map(columns.index, COLUMNS)
-            for row, values in reader:
-                if not values:
-                    continue
-                if len(values) != len(columns):
-                    raise DifflabError(
-                        f"{where}, row {row}: {len(values)} values for {len(columns)} columns; correct it"
-                    )
-                yield row, values[image].strip(), clean(values[title])
-        except UnicodeDecodeError:
-            raise DifflabError(f"{where} is not UTF-8 text: save it as such") from None
-        except csv.Error as error:
-            raise DifflabError(f"{where} is not a csv ({error}): fetch it again") from None
+    where = f"{archive.path}: {name}"
+    try:
+        text = archive.read(name).decode("utf-8-sig")
+        table = list(csv.reader(io.StringIO(text, newline=""), strict=True))
+    except UnicodeDecodeError:
+        raise DifflabError(f"{where} is not UTF-8 text: save it as such") from None
+    except csv.Error as error:
+        raise DifflabError(f"{where} is not a csv ({error}): fetch it again") from None
+    columns = table[0] if table else []
+    if absent := [column for column in COLUMNS if column not in columns]:
+        raise DifflabError(
+            f"{where} has no column {' and no column '.join(absent)}, only {', '.join(columns) or 'none'}: "
+            "is it the csv of recipes?"
+        )
+    image, title = map(columns.index, COLUMNS)
+    rows = [(row, values) for row, values in enumerate(table[1:], start=2) if values]
+    for row, values in rows:
+        if len(values) != len(columns):
+            raise DifflabError(f"{where}, row {row}: {len(values)} values for {len(columns)} columns; correct it")
+    return [(row, values[image].strip(), clean(values[title])) for row, values in rows]
 
 
 def _check(rows: list[tuple[int, str, str]], where: str) -> None:

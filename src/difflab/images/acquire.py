@@ -1,19 +1,24 @@
 """The official archives, and getting one: built as the miniature, from the data root, or by download."""
 
 import re
+import shutil
+import urllib.error
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlparse
 
+from difflab.core.base import runtime
 from difflab.core.base.errors import DifflabError
-from difflab.core.base.files import atomic_path
-from difflab.images.acquire.download import download
+from difflab.core.base.files import atomic_path, sha256_file
 from difflab.images.archives.data_root import data_root
 from difflab.images.archives.opening import TAR_ENDINGS, open_archive, write_source
 
 if TYPE_CHECKING:
     from difflab.images.params import ArchiveParams
+
+_CHUNK = 1024 * 1024
 
 
 class Official(NamedTuple):
@@ -88,56 +93,82 @@ def acquire(
 
     Returns:
         One phrase for the stage's last line.
-
-    Raises:
-        DifflabError: the archive is missing, is another one, or must be fetched by a person.
     """
+    official = OFFICIAL[name]
     with atomic_path(folder) as temporary:
         temporary.mkdir()
+        file = official.file
         if settings.source == "data_root":
-            file, path = _find(name, settings, root)
+            base = data_root(root)
+            file = _found(name, base, settings)
+            path = base / file
         elif settings.source == "download":
-            path = _download(name, settings, temporary, scratch)
-            file = path.name
+            if settings.url is None:
+                raise DifflabError(
+                    f"data.{name}.url is not set: {official.by_hand}, put it into a data root as {settings.path} and "
+                    f"set data.{name}.source=data_root (or data.{name}.url to your own copy)"
+                )
+            file = PurePosixPath(urlparse(settings.url).path).name or file
+            path = temporary / file
+            download(settings.url, path, scratch / f"{file}.part", settings.sha256)
         else:
-            file = OFFICIAL[name].file
             path = temporary / file
             build(path)
+        layout = re.compile(rf"(^|/)({official.layout})$", re.IGNORECASE)
+        if not any(map(layout.search, open_archive(path).names())):
+            raise DifflabError(f"{path} does not hold {name}: {official.by_hand}")
         sha256 = write_source(temporary, settings.source, file, path)
         if settings.source == "data_root" and settings.sha256 not in (None, sha256):
             raise DifflabError(f"{path} has sha256 {sha256}, not {settings.sha256}: it is another archive")
     return f"{name} from {settings.source} ({file})"
 
 
-def _download(name: str, settings: "ArchiveParams", folder: Path, scratch: Path) -> Path:
-    official = OFFICIAL[name]
-    if settings.url is None:
-        raise DifflabError(
-            f"data.{name}.url is not set: {official.by_hand}, put it into a data root as {settings.path} and "
-            f"set data.{name}.source=data_root (or data.{name}.url to your own copy)"
-        )
-    file = PurePosixPath(urlparse(settings.url).path).name or official.file
-    download(settings.url, folder / file, scratch / f"{file}.part", settings.sha256)
-    _check_layout(name, folder / file)
-    return folder / file
-
-
-def _find(name: str, settings: "ArchiveParams", root: str | None) -> tuple[str, Path]:
-    """The archive (name relative to the data root, path): `path`, or the folder it was unpacked to."""
-    base = data_root(root)
+def _found(name: str, base: Path, settings: "ArchiveParams") -> str:
+    """What the data root `base` has of the archive: the file itself, or the folder it was unpacked to."""
     ending = next((ending for ending in (*TAR_ENDINGS, ".zip") if settings.path.endswith(ending)), "")
-    for file in dict.fromkeys((settings.path, settings.path.removesuffix(ending))):
+    for file in (settings.path, settings.path.removesuffix(ending)):
         if (base / file).exists():
-            _check_layout(name, base / file)
-            return file, base / file
+            return file
     raise DifflabError(
         f"{(base / settings.path).resolve()} is missing: {OFFICIAL[name].by_hand} and put it there, "
         f"or set data.{name}.path"
     )
 
 
-def _check_layout(name: str, path: Path) -> None:
-    official = OFFICIAL[name]
-    pattern = re.compile(rf"(^|/)({official.layout})$", re.IGNORECASE)
-    if not any(pattern.search(member) for member in open_archive(path).names()):
-        raise DifflabError(f"{path} does not hold {name}: {official.by_hand}")
+def download(url: str, path: Path, partial: Path, sha256: str | None, timeout: float = 60) -> None:
+    """Fetch `url` to `path`. An interrupted download resumes from `partial` (HTTP Range) at the next call."""
+    if not url.startswith(("http://", "https://")):
+        raise DifflabError(f"'{url}' is not an http(s) address: correct data.*.url")
+    partial.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        _fetch(url, partial, timeout)
+    except urllib.error.HTTPError as error:
+        raise DifflabError(f"{url} answers {error.code} {error.reason}: check the address, then run again") from None
+    except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
+        raise DifflabError(f"{url} cannot be fetched ({error}): run again to resume") from None
+    found = sha256_file(partial)
+    if sha256 is not None and found != sha256:
+        partial.unlink()
+        raise DifflabError(f"{url} has sha256 {found}, not {sha256}: the file was removed; check data.*.sha256")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    shutil.move(partial, path)
+
+
+def _fetch(url: str, partial: Path, timeout: float) -> None:
+    have = partial.stat().st_size if partial.exists() else 0
+    request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
+    try:
+        response = urllib.request.urlopen(request, timeout=timeout)
+    except urllib.error.HTTPError as error:
+        if error.code == 416 and have:  # nothing is left to fetch
+            return
+        raise
+    with response, partial.open("ab" if response.status == 206 else "wb") as file:
+        announced = int(response.headers.get("Content-Length", 0))
+        chunks = iter(lambda: response.read(_CHUNK), b"")
+        received = 0
+        for chunk in runtime.progress(chunks, total=-(-announced // _CHUNK) or None, desc=partial.name, unit="MiB"):
+            file.write(chunk)
+            received += len(chunk)
+    if received < announced:
+        raise ConnectionError(f"{received} of {announced} bytes arrived")

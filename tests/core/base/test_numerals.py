@@ -2,7 +2,7 @@
 
 import pytest
 
-from difflab.images.facts.numerals import NUMBER_WORDS, numbers_in
+from difflab.core.base.numerals import NUMBER_WORDS, numbers_in
 
 
 @pytest.mark.parametrize("number", range(10))

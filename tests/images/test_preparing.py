@@ -1,10 +1,43 @@
-"""Squares: the one in the middle, and around a face with published examples and properties."""
+"""Images become squares: the middle, resized by an antialiased filter, never enlarged; or that around a face."""
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from difflab.images.store.crop import centre_square, face_square
+from difflab.images.preparing import UNREADABLE, Prepared, checked, face_png, face_square, square_png
+from difflab.images.store.decoder import decode_image
+from difflab.images.store.tensors import to_tensor, to_uint8
+from fakes.set_archives import decoded, encoded, pixels
+
+
+@pytest.mark.parametrize("shape", [(8, 8), (8, 8, 3)])
+def test_pixels_of_the_size_are_kept_exactly(shape):
+    square = square_png((pixels(*shape), 8))
+    assert np.array_equal(decoded(square.image), pixels(*shape))
+    assert square[1:] == (8, 8, "", False)
+
+
+@pytest.mark.parametrize(("width", "height"), [(40, 40), (40, 25), (25, 41)])
+def test_it_is_the_rule_by_which_networks_are_fed(width, height):
+    content = encoded(width, height)
+    square = square_png((content, 16))
+    expected = to_uint8(to_tensor([decode_image(content, "a")], 16))[0]
+    assert np.array_equal(decoded(square.image), expected)
+    assert square.cropped == (width != height)
+
+
+def test_small_and_unreadable_images_are_said_to_be():
+    assert square_png((encoded(7, 30), 8)) == Prepared(b"", 7, 30, "small")
+    assert face_png((encoded(7, 30), (0, 0, 3, 3), 8)) == Prepared(b"", 7, 30, "small")
+    for content in (b"", b"not an image", encoded(30, 30)[:500]):
+        assert square_png((content, 8)) == checked(content) == UNREADABLE
+        assert face_png((content, (0, 0, 3, 3), 8)) == UNREADABLE
+    assert face_png((encoded(30, 20)[:500], (0, 0, 3, 3), 8)) == UNREADABLE
+
+
+def test_the_bytes_are_the_same_every_time():
+    assert square_png((pixels(9, 9, 3), 8)) == square_png((pixels(9, 9, 3).copy(), 8))
 
 
 @pytest.mark.parametrize(
@@ -15,7 +48,7 @@ from difflab.images.store.crop import centre_square, face_square
         ((256, 256), (0, 0, 256, 256), (0, 0, 256, 256)),
     ],
 )
-def test_golden(size, box, expected):
+def test_golden_squares_around_faces(size, box, expected):
     assert face_square(*size, box) == expected
 
 
@@ -51,11 +84,3 @@ def test_mirroring_image_and_box_mirrors_the_square(width, height, box):
     mirrored = face_square(width, height, (width - box[0] - box[2], box[1], box[2], box[3]))
     assert abs(mirrored[0] - (width - right)) <= 1
     assert mirrored[1] == top
-
-
-@given(SIDE, SIDE)
-def test_the_centre_square_is_that_of_a_face_in_the_middle(width, height):
-    left, top, right, bottom = centre_square(width, height)
-    face = face_square(width, height, (0, 0, width, height))
-    assert right - left == bottom - top == min(width, height)
-    assert max(abs(a - b) for a, b in zip((left, top), face[:2], strict=True)) <= 1

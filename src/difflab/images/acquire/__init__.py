@@ -1,1 +1,0 @@
-"""Official archives: where they come from, and getting one."""

@@ -1,0 +1,200 @@
+"""From the files of a table to samples: checked or cropped in several processes when asked, in order."""
+
+import io
+import zipfile
+import zlib
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+import numpy as np
+from PIL import Image
+
+from difflab.core.base import runtime
+from difflab.core.base.errors import DifflabError
+from difflab.core.base.files import png_bytes
+from difflab.images.store.decoder import UnreadableImage, check_image, decode_image, image_size
+from difflab.images.store.tensors import resized_square
+from difflab.images.store_writer import Sample
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from difflab.images.archives.opening import Archive
+    from difflab.images.params import PrepareParams
+
+T = TypeVar("T")
+R = TypeVar("R")
+Box = tuple[int, int, int, int]
+_COMPRESSION = 1  # of zlib: a third larger than the best, and many times as fast
+
+
+@dataclass
+class Skipped:
+    """The files of a table that did not become samples, and those that were cropped, by reason, in table order."""
+
+    absent: list[str] = field(default_factory=list)
+    unreadable: list[str] = field(default_factory=list)
+    no_face_box: list[str] = field(default_factory=list)
+    small: list[str] = field(default_factory=list)
+    cropped: list[str] = field(default_factory=list)
+
+    def counts(self, *reasons: str) -> dict[str, int]:
+        """How many files there are for each of these reasons."""
+        return {reason: len(getattr(self, reason)) for reason in reasons}
+
+
+class Prepared(NamedTuple):
+    """What became of one image: its bytes and size, or (`image` empty) why it was dropped.
+
+    Attributes:
+        problem: "", unreadable or small.
+        cropped: whether it was not square.
+    """
+
+    image: bytes
+    width: int
+    height: int
+    problem: str = ""
+    cropped: bool = False
+
+
+UNREADABLE = Prepared(b"", 0, 0, "unreadable")
+
+
+def present(
+    archive: "Archive", folder: str, rows: Iterable[tuple[str, str]], settings: "PrepareParams", skipped: Skipped
+) -> list[tuple[str, str]]:
+    """The rows (id, file) whose file the archive has in `folder`; the other files are noted in `skipped`."""
+    rows = list(rows)
+    found = [(id, file) for id, file in rows if archive.has(folder + file)]
+    skipped.absent += [file for _, file in rows if not archive.has(folder + file)]
+    if skipped.absent and settings.absent_images == "error":
+        raise DifflabError(
+            f"{len(skipped.absent)} of {len(rows)} images are absent from {archive.path}, the first is "
+            f"{skipped.absent[0]}: complete it, or set prepare.absent_images=skip"
+        )
+    return found
+
+
+def read_image(archive: "Archive", name: str) -> bytes:
+    """The bytes of a member, or none where the archive itself is damaged there."""
+    try:
+        return archive.read(name)
+    except (zipfile.BadZipFile, zlib.error, EOFError):
+        return b""
+
+
+def prepare(
+    rows: Sequence[tuple[str, str]],
+    results: Iterable[Prepared],
+    title: str,
+    settings: "PrepareParams",
+    skipped: Skipped,
+    limit: int | None = None,
+) -> Iterator[Sample]:
+    """The samples of the rows (id, file) by their results, in order and at most `limit`; progress is shown."""
+    pairs = zip(rows, results, strict=True)
+    yield from islice(_kept(runtime.progress(pairs, total=len(rows), desc=title, unit="image"), skipped), limit)
+    unreadable = skipped.unreadable
+    if unreadable and settings.unreadable_images == "stop":
+        names = ", ".join(unreadable[:10]) + (", ..." if len(unreadable) > 10 else "")
+        raise DifflabError(
+            f"{len(unreadable)} images cannot be read ({names}): repair them, or set prepare.unreadable_images=skip"
+        )
+    for file in unreadable:
+        print(f"unreadable image: {file}")
+
+
+def _kept(results: Iterable[tuple[tuple[str, str], Prepared]], skipped: Skipped) -> Iterator[Sample]:
+    for (id, file), result in results:
+        if result.problem:
+            getattr(skipped, result.problem).append(file)
+            continue
+        if result.cropped:
+            skipped.cropped.append(file)
+        yield Sample(id, file, result.image, result.width, result.height)
+
+
+def check_splits(archive: "Archive", index: "pd.DataFrame", splits: Iterable[str], skipped: Skipped, side: str) -> None:
+    """Refuse an index without an image for one of `splits`; `side` names the parameter that says what is small."""
+    if empty := [split for split in splits if not (index["split"] == split).any()]:
+        small = f"{len(skipped.small):,} are smaller than {side}, lower it"
+        remedy = small if skipped.small else "put more images there"
+        raise DifflabError(f"{archive.path} has no usable image for the split {', '.join(empty)}: {remedy}")
+
+
+def checked(content: bytes) -> Prepared:
+    """An encoded image that can be decoded to its end; its bytes are kept as they are."""
+    try:
+        return Prepared(content, *check_image(content, "image"))
+    except UnreadableImage:
+        return UNREADABLE
+
+
+def face_png(job: tuple[bytes, Box, int]) -> Prepared:
+    """Crop (content, face box, minimum side) to `face_square`, as PNG; a square image keeps its own bytes."""
+    content, face, min_side = job
+    try:
+        width, height = image_size(content, "image")
+        if min(width, height) < min_side:
+            return Prepared(b"", width, height, "small")
+        if width == height:
+            return checked(content)
+        square = decode_image(content, "image").crop(face_square(width, height, face))
+    except UnreadableImage:
+        return UNREADABLE
+    return Prepared(png_bytes(square), *square.size, cropped=True)
+
+
+def face_square(width: int, height: int, face: Box) -> Box:
+    """The largest square of a width x height image, centred on the face box and moved inside the image.
+
+    Args:
+        face: x, y of the top left corner, width, height, in pixels (CelebA's list_bbox_celeba.txt).
+
+    Returns:
+        left, top, right, bottom in pixels, as PIL's `crop` takes it; the side is min(width, height).
+    """
+    side = min(width, height)
+    x, y, face_width, face_height = face
+    left = min(max(x + face_width // 2 - side // 2, 0), width - side)
+    top = min(max(y + face_height // 2 - side // 2, 0), height - side)
+    return left, top, left + side, top + side
+
+
+def square_png(job: tuple[np.ndarray | bytes, int]) -> Prepared:
+    """Centre crop to the largest square and resize by PIL's antialiased bicubic filter, never to a larger size.
+
+    Args:
+        job: uint8 [H, W] (stays grey) or [H, W, 3], or an encoded image; and the side in pixels.
+    """
+    content, size = job
+    try:
+        image = Image.fromarray(content) if isinstance(content, np.ndarray) else decode_image(content, "image")
+    except UnreadableImage:
+        return UNREADABLE
+    if min(image.size) < size:
+        return Prepared(b"", *image.size, "small")
+    buffer = io.BytesIO()
+    resized_square(image, size).save(buffer, format="PNG", compress_level=_COMPRESSION)
+    return Prepared(buffer.getvalue(), size, size, cropped=image.width != image.height)
+
+
+def ordered_map(function: Callable[[T], R], items: Iterable[T], num_workers: int) -> Iterator[R]:
+    """`map(function, items)` in `num_workers` processes; at most 4 items a process are in memory."""
+    if num_workers == 1:
+        yield from map(function, items)
+        return
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import get_context
+
+    items = iter(items)
+    with ProcessPoolExecutor(num_workers, mp_context=get_context("spawn")) as pool:
+        waiting = deque(pool.submit(function, item) for item in islice(items, 4 * num_workers))
+        while waiting:
+            result = waiting.popleft().result()
+            waiting.extend(pool.submit(function, item) for item in islice(items, 1))
+            yield result

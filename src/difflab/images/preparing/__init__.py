@@ -1,1 +1,0 @@
-"""From an archive to checked samples: what every preparing stage does."""
