@@ -19,20 +19,15 @@ if TYPE_CHECKING:
     from difflab.images.params import ArchiveParams
 
 _CHUNK = 1024 * 1024
+_TIMEOUT = 60  # seconds without an answer
 
 
 class Official(NamedTuple):
-    """An archive as upstream publishes it.
+    """An archive as upstream publishes it."""
 
-    Attributes:
-        file: the name upstream gives it.
-        layout: a pattern of file names by which it is recognised.
-        by_hand: what a person does where it is not there.
-    """
-
-    file: str
-    layout: str
-    by_hand: str
+    file: str  # the name upstream gives it
+    layout: str  # a pattern of file names by which it is recognised
+    by_hand: str  # what a person does where it is not there
 
 
 OFFICIAL = {
@@ -82,11 +77,9 @@ OFFICIAL = {
 def acquire(
     name: str, folder: Path, settings: "ArchiveParams", root: str | None, build: Callable[[Path], None], scratch: Path
 ) -> str:
-    """Make `folder`: source.json, and the archive `name` beside it unless it stays in the data root.
+    """Make `folder`: source.json, and the archive `name` of `OFFICIAL` beside it unless it stays in the data root.
 
     Args:
-        name: a key of `OFFICIAL`.
-        folder: the output folder, replaced as a whole.
         root: the parameter `data.data_root`.
         build: writes the miniature's archive to a path.
         scratch: where an unfinished download waits.
@@ -135,13 +128,13 @@ def _found(name: str, base: Path, settings: "ArchiveParams") -> str:
     )
 
 
-def download(url: str, path: Path, partial: Path, sha256: str | None, timeout: float = 60) -> None:
+def download(url: str, path: Path, partial: Path, sha256: str | None) -> None:
     """Fetch `url` to `path`. An interrupted download resumes from `partial` (HTTP Range) at the next call."""
     if not url.startswith(("http://", "https://")):
         raise DifflabError(f"'{url}' is not an http(s) address: correct data.*.url")
     partial.parent.mkdir(parents=True, exist_ok=True)
     try:
-        _fetch(url, partial, timeout)
+        _fetch(url, partial)
     except urllib.error.HTTPError as error:
         raise DifflabError(f"{url} answers {error.code} {error.reason}: check the address, then run again") from None
     except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
@@ -154,11 +147,11 @@ def download(url: str, path: Path, partial: Path, sha256: str | None, timeout: f
     shutil.move(partial, path)
 
 
-def _fetch(url: str, partial: Path, timeout: float) -> None:
+def _fetch(url: str, partial: Path) -> None:
     have = partial.stat().st_size if partial.exists() else 0
     request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
     try:
-        response = urllib.request.urlopen(request, timeout=timeout)
+        response = urllib.request.urlopen(request, timeout=_TIMEOUT)
     except urllib.error.HTTPError as error:
         if error.code == 416 and have:  # nothing is left to fetch
             return

@@ -16,11 +16,7 @@ _ENTRY = re.compile(r"seed-(\d+)/([^/]+)\.png")
 
 
 class GeneratedImages:
-    """A zip of PNG images, `seed-<generation seed>/<sample id>.png`, as `generated_writer` writes it.
-
-    Attributes:
-        seeds: the generation seeds, ascending.
-    """
+    """A zip of PNG images, `seed-<generation seed>/<sample id>.png`, as `generated_writer` writes it."""
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
@@ -33,7 +29,7 @@ class GeneratedImages:
         self._ids: dict[int, list[str]] = {}
         for seed, id in found:
             self._ids.setdefault(int(seed), []).append(id)
-        self.seeds = sorted(self._ids)
+        self.seeds = sorted(self._ids)  # the generation seeds
 
     def ids(self, seed: int) -> list[str]:
         """The sample ids of one seed, sorted."""

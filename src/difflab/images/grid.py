@@ -7,15 +7,17 @@ from PIL import Image
 
 from difflab.core.base.errors import DifflabError
 
+PADDING = 2  # pixels
 
-def grid(images: Sequence[np.ndarray], ncols: int, padding: int = 2, min_side: int = 64) -> Image.Image:
+
+def grid(images: Sequence[np.ndarray], ncols: int, padding: int = PADDING) -> Image.Image:
     """Tile uint8 images [H, W, 3] of one size on white, row by row, `ncols` in each.
 
-    Images smaller than `min_side` are enlarged by a whole factor, pixel by pixel, so that one can see them.
+    Images smaller than 64 pixels are enlarged by a whole factor, pixel by pixel, so that one can see them.
     """
     if not len(images):
         raise DifflabError("a grid needs at least one image")
-    factor = max(1, -(-min_side // max(images[0].shape[:2])))
+    factor = max(1, -(-64 // max(images[0].shape[:2])))
     tiles = [np.asarray(image).repeat(factor, axis=0).repeat(factor, axis=1) for image in images]
     height, width, _ = tiles[0].shape
     ncols = min(ncols, len(tiles))
@@ -29,8 +31,8 @@ def grid(images: Sequence[np.ndarray], ncols: int, padding: int = 2, min_side: i
     return Image.fromarray(canvas)
 
 
-def tiles(picture: np.ndarray, ncols: int, count: int, padding: int = 2) -> list[np.ndarray]:
+def tiles(picture: np.ndarray, ncols: int, count: int) -> list[np.ndarray]:
     """The first `count` images of what `grid` made in `ncols` columns; uint8 [side, side, 3] each."""
-    step = (picture.shape[1] - padding) // ncols
-    corners = [(padding + i // ncols * step, padding + i % ncols * step) for i in range(count)]
-    return [picture[top : top + step - padding, left : left + step - padding] for top, left in corners]
+    step = (picture.shape[1] - PADDING) // ncols
+    corners = [(PADDING + i // ncols * step, PADDING + i % ncols * step) for i in range(count)]
+    return [picture[top : top + step - PADDING, left : left + step - PADDING] for top, left in corners]

@@ -6,6 +6,7 @@ import zlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from difflab.images.params import PrepareParams
 
 T = TypeVar("T")
-R = TypeVar("R")
 Box = tuple[int, int, int, int]
 _COMPRESSION = 1  # of zlib: a third larger than the best, and many times as fast
 
@@ -47,21 +47,12 @@ class Skipped:
 
 
 class Prepared(NamedTuple):
-    """What became of one image: its bytes and size, or (`image` empty) why it was dropped.
-
-    Attributes:
-        problem: "", unreadable or small.
-        cropped: whether it was not square.
-    """
+    """An image that is ready to be stored; in place of one that is dropped a word says why, a field of `Skipped`."""
 
     image: bytes
     width: int
     height: int
-    problem: str = ""
     cropped: bool = False
-
-
-UNREADABLE = Prepared(b"", 0, 0, "unreadable")
 
 
 def present(
@@ -89,7 +80,7 @@ def read_image(archive: "Archive", name: str) -> bytes:
 
 def prepare(
     rows: Sequence[tuple[str, str]],
-    results: Iterable[Prepared],
+    results: Iterable[Prepared | str],
     title: str,
     settings: "PrepareParams",
     skipped: Skipped,
@@ -108,10 +99,10 @@ def prepare(
         print(f"unreadable image: {file}")
 
 
-def _kept(results: Iterable[tuple[tuple[str, str], Prepared]], skipped: Skipped) -> Iterator[Sample]:
+def _kept(results: Iterable[tuple[tuple[str, str], Prepared | str]], skipped: Skipped) -> Iterator[Sample]:
     for (id, file), result in results:
-        if result.problem:
-            getattr(skipped, result.problem).append(file)
+        if isinstance(result, str):
+            getattr(skipped, result).append(file)
             continue
         if result.cropped:
             skipped.cropped.append(file)
@@ -128,24 +119,18 @@ def check_splits(archive: "Archive", index: "pd.DataFrame", splits: Iterable[str
 
 def checked(content: bytes) -> Prepared:
     """An encoded image that can be decoded to its end; its bytes are kept as they are."""
-    try:
-        return Prepared(content, *check_image(content, "image"))
-    except UnreadableImage:
-        return UNREADABLE
+    return Prepared(content, *check_image(content, "image"))
 
 
-def face_png(job: tuple[bytes, Box, int]) -> Prepared:
+def face_png(job: tuple[bytes, Box, int]) -> Prepared | str:
     """Crop (content, face box, minimum side) to `face_square`, as PNG; a square image keeps its own bytes."""
     content, face, min_side = job
-    try:
-        width, height = image_size(content, "image")
-        if min(width, height) < min_side:
-            return Prepared(b"", width, height, "small")
-        if width == height:
-            return checked(content)
-        square = decode_image(content, "image").crop(face_square(width, height, face))
-    except UnreadableImage:
-        return UNREADABLE
+    width, height = image_size(content, "image")
+    if min(width, height) < min_side:
+        return "small"
+    if width == height:
+        return checked(content)
+    square = decode_image(content, "image").crop(face_square(width, height, face))
     return Prepared(png_bytes(square), *square.size, cropped=True)
 
 
@@ -153,10 +138,8 @@ def face_square(width: int, height: int, face: Box) -> Box:
     """The largest square of a width x height image, centred on the face box and moved inside the image.
 
     Args:
-        face: x, y of the top left corner, width, height, in pixels (CelebA's list_bbox_celeba.txt).
-
-    Returns:
-        left, top, right, bottom in pixels, as PIL's `crop` takes it; the side is min(width, height).
+        face: x, y of the top left corner, width, height, in pixels (CelebA's list_bbox_celeba.txt); the result is
+            left, top, right, bottom, as PIL's `crop` takes it.
     """
     side = min(width, height)
     x, y, face_width, face_height = face
@@ -165,26 +148,34 @@ def face_square(width: int, height: int, face: Box) -> Box:
     return left, top, left + side, top + side
 
 
-def square_png(job: tuple[np.ndarray | bytes, int]) -> Prepared:
+def square_png(job: tuple[np.ndarray | bytes, int]) -> Prepared | str:
     """Centre crop to the largest square and resize by PIL's antialiased bicubic filter, never to a larger size.
 
     Args:
         job: uint8 [H, W] (stays grey) or [H, W, 3], or an encoded image; and the side in pixels.
     """
     content, size = job
-    try:
-        image = Image.fromarray(content) if isinstance(content, np.ndarray) else decode_image(content, "image")
-    except UnreadableImage:
-        return UNREADABLE
+    image = Image.fromarray(content) if isinstance(content, np.ndarray) else decode_image(content, "image")
     if min(image.size) < size:
-        return Prepared(b"", *image.size, "small")
+        return "small"
     buffer = io.BytesIO()
     resized_square(image, size).save(buffer, format="PNG", compress_level=_COMPRESSION)
     return Prepared(buffer.getvalue(), size, size, cropped=image.width != image.height)
 
 
-def ordered_map(function: Callable[[T], R], items: Iterable[T], num_workers: int) -> Iterator[R]:
-    """`map(function, items)` in `num_workers` processes; at most 4 items a process are in memory."""
+def readable(function: Callable[[T], Prepared | str], job: T) -> Prepared | str:
+    """What `function` makes of a job, or that its image is unreadable."""
+    try:
+        return function(job)
+    except UnreadableImage:
+        return "unreadable"
+
+
+def ordered_map(
+    function: Callable[[T], Prepared | str], items: Iterable[T], num_workers: int
+) -> Iterator[Prepared | str]:
+    """What `readable` gives for each item, from `num_workers` processes; at most 4 items a process are in memory."""
+    function = partial(readable, function)
     if num_workers == 1:
         yield from map(function, items)
         return

@@ -7,7 +7,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from difflab.core.base.errors import DifflabError
 
-_FONT_SIZE, _LINE, _GAP = 11, 14, 6  # pixels
+_FONT_SIZE, _LINE, _GAP, _NAME_WIDTH = 11, 14, 6, 240  # pixels
 _INK = "#333333"
 
 
@@ -31,16 +31,13 @@ def contact_sheet(
 
 
 def rows_sheet(
-    rows: Sequence[tuple[str, Sequence[np.ndarray] | np.ndarray]],
-    side: int = 64,
-    titles: Sequence[str] = (),
-    name_width: int = 240,
+    rows: Sequence[tuple[str, Sequence[np.ndarray] | np.ndarray]], side: int = 64, titles: Sequence[str] = ()
 ) -> Image.Image:
-    """Rows of pictures, the name of each row to its left in at most `name_width` pixels, titles above the columns."""
+    """Rows of pictures, the name of each row to its left in at most 240 pixels, titles above the columns."""
     if not any(len(images) for _, images in rows):
         raise DifflabError("a sheet needs at least one image")
     font = ImageFont.load_default(_FONT_SIZE)
-    names = [wrapped(name, name_width, font) for name, _ in rows]
+    names = [wrapped(name, _NAME_WIDTH, font) for name, _ in rows]
     heads = [wrapped(title, side, font) for title in titles]
     left = round(max(font.getlength(line) for lines in names for line in lines)) + 2 * _GAP
     top = 2 + _LINE * max(map(len, heads), default=0)

@@ -28,9 +28,6 @@ class Archive:
     """The files of an official archive by their posix path inside it, without those that macOS adds.
 
     The upstream top folder may be missing, or lie deeper: `locate` finds where the known layout starts.
-
-    Attributes:
-        path: where the archive lies.
     """
 
     def __init__(self, path: Path, members: Mapping[str, Any], opener: Callable[[Any], IO[bytes] | None]) -> None:

@@ -18,17 +18,11 @@ Subjective = Literal["keep", "drop"]
 
 @dataclass(frozen=True)
 class Fact:
-    """A true attribute in words.
+    """A true attribute in words."""
 
-    Attributes:
-        attribute: the column that must be true, or `not <column>` that must be false.
-        sentence: the fact as a language model reads it.
-        pattern: a regular expression that a caption matches (in lower case) when it keeps the fact.
-    """
-
-    attribute: str
-    sentence: str
-    pattern: str
+    attribute: str  # the column that must be true, or `not <column>` that must be false
+    sentence: str  # the fact as a language model reads it
+    pattern: str  # a regular expression that a caption matches (in lower case) when it keeps the fact
 
     def holds(self, attributes: Attributes) -> bool:
         return bool(attributes[self.attribute.removeprefix("not ")]) != self.attribute.startswith("not ")
@@ -36,15 +30,11 @@ class Fact:
 
 @dataclass(frozen=True)
 class Contradiction:
-    """Attributes that exclude each other: when `found` in a row, the facts of `dropped` (as in `Fact`) are not told.
+    """Attributes that exclude each other."""
 
-    Attributes:
-        name: how the metrics name it.
-    """
-
-    name: str
-    found: Callable[[Attributes], bool]
-    dropped: tuple[str, ...]
+    name: str  # in metrics
+    found: Callable[[Attributes], bool]  # whether a row contradicts itself in this way
+    dropped: tuple[str, ...]  # the attributes (as in `Fact.attribute`) that are then not told
 
 
 def all_of(*names: str) -> Callable[[Attributes], bool]:
@@ -53,17 +43,11 @@ def all_of(*names: str) -> Callable[[Attributes], bool]:
 
 @dataclass(frozen=True)
 class ClassSet:
-    """Classes of which a picture shows one at most, numbered in the order of `columns`.
+    """Classes of which a picture shows one at most, numbered in the order of `columns`."""
 
-    Attributes:
-        name: in metrics (`<name>_accuracy`), and of the vision encoder's head that sees these classes.
-        columns: the attribute that is true of each class.
-        mentions: the classes that a text names.
-    """
-
-    name: str
-    columns: tuple[str, ...]
-    mentions: Callable[[str], set[int]]
+    name: str  # in metrics (`<name>_accuracy`), and of the vision encoder's head that sees these classes
+    columns: tuple[str, ...]  # the attribute that is true of each class
+    mentions: Callable[[str], set[int]]  # the classes that a text names
 
     def of(self, attributes: Attributes) -> int:
         """The class of a picture, or -1 where it has none."""
@@ -85,20 +69,13 @@ class ClassSet:
 
 @dataclass(frozen=True)
 class DataSet:
-    """A kind of attribute table; the defaults are those of pictures of which nothing is known.
+    """A kind of attribute table; the defaults are those of pictures of which nothing is known."""
 
-    Attributes:
-        name: its key in `split.stratify`.
-        facts: in the order in which they are told.
-        subjective: attributes that are opinions about a person.
-        class_sets: what generated pictures and captions are judged by.
-    """
-
-    name: str
-    facts: tuple[Fact, ...] = ()
+    name: str  # its key in `split.stratify`
+    facts: tuple[Fact, ...] = ()  # in the order in which they are told
     contradictions: tuple[Contradiction, ...] = ()
-    subjective: tuple[str, ...] = ()
-    class_sets: tuple[ClassSet, ...] = ()
+    subjective: tuple[str, ...] = ()  # attributes that are opinions about a person
+    class_sets: tuple[ClassSet, ...] = ()  # what generated pictures and captions are judged by
 
     @property
     def columns(self) -> list[str]:
@@ -106,12 +83,7 @@ class DataSet:
         return list(dict.fromkeys(fact.attribute.removeprefix("not ") for fact in self.facts))
 
     def told(self, attributes: Attributes, subjective: Subjective = "keep") -> list[Fact]:
-        """The facts of a picture, without those that a contradiction drops.
-
-        Args:
-            attributes: every column of the table with its truth.
-            subjective: "drop" leaves out opinions about a person.
-        """
+        """The facts of a picture, without those that a contradiction drops and, where told so, without opinions."""
         dropped = {name for rule in self.contradictions if rule.found(attributes) for name in rule.dropped}
         if subjective == "drop":
             dropped.update(self.subjective)
@@ -133,13 +105,9 @@ class DataSet:
     def class_accuracy(
         self, captions: Mapping[str, str], attributes: "pd.DataFrame", measure: str = "accuracy"
     ) -> dict[str, float]:
-        """`<class set>_<measure>`: the shares of captions that name their picture's class, and no other.
+        """`<class set>_<measure>`: the shares of captions (by id) that name their picture's class, and no other.
 
-        Pictures without a class are left out.
-
-        Args:
-            captions: caption by sample id.
-            attributes: bool table by id with a row for each caption.
+        Pictures without a class are left out. `attributes` is a bool table by id with a row for each caption.
         """
         rows, shares = attributes.loc[list(captions)], {}
         for classes in self.class_sets:

@@ -27,38 +27,23 @@ CAPTIONS = "human"  # kind of the captions that come with a set; its variants ar
 
 
 class Entry(NamedTuple):
-    """One image of a set.
+    """One image of a set."""
 
-    Attributes:
-        id: e.g. cifar10-train-00000.
-        split: train or test.
-        file: its place in the archive.
-        label: a row of the set's classes, -1 where it has none.
-        captions: one clean line each.
-        pixels: uint8 [H, W] or [H, W, 3]; None where `file` is to be read and decoded.
-    """
-
-    id: str
+    id: str  # e.g. cifar10-train-00000
     split: str
-    file: str
-    label: int = -1
-    captions: tuple[str, ...] = ()
-    pixels: np.ndarray | None = None
+    file: str  # its place in the archive
+    label: int = -1  # a row of the set's classes, -1 where it has none
+    captions: tuple[str, ...] = ()  # one clean line each
+    pixels: np.ndarray | None = None  # uint8 [H, W] or [H, W, 3]; None where `file` is to be read and decoded
 
 
 @dataclass(frozen=True)
 class ArchivedSet:
-    """A set as its archive holds it.
-
-    Attributes:
-        name: one of `DATASETS`.
-        classes: names of the classes, none for unlabelled sets.
-        entries: in id order.
-    """
+    """A set as its archive holds it."""
 
     name: str
-    classes: tuple[str, ...]
-    entries: list[Entry]
+    classes: tuple[str, ...]  # none for unlabelled sets
+    entries: list[Entry]  # in id order
 
     def table(self) -> pd.DataFrame:
         """By id: file, split, then one bool per class."""

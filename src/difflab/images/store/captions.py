@@ -13,9 +13,8 @@ COLUMNS = ["id", "variant", "caption", "source_sha256"]
 def write_captions(path: str | Path, frame: pd.DataFrame) -> None:
     """Write a captions table in (id, variant) order, the same bytes for the same rows in any order.
 
-    Args:
-        frame: columns `id`, `variant`, `caption` (one line, no surrounding space) and `source_sha256`, the
-            hash of what the caption was made from (the image, or the short caption and the facts).
+    Its columns are `id`, `variant`, `caption` (one line, no surrounding space) and `source_sha256`, the hash of what
+    the caption was made from (the image, or the short caption and the facts).
     """
     check(frame, str(path))
     ordered = frame[COLUMNS].sort_values(["id", "variant"], kind="stable", ignore_index=True)

@@ -15,15 +15,9 @@ class UnreadableImage(DifflabError):
 
 
 def decode_image(content: bytes, name: str) -> Image.Image:
-    """An encoded image (PNG, JPEG, ...) as 8-bit RGB.
+    """An encoded image (PNG, JPEG, ...) as 8-bit RGB; `name` names it in an `UnreadableImage`.
 
     It is turned as its camera noted, 16 bits of grey are scaled to 8, and transparent pixels show white.
-
-    Args:
-        name: names the image in the error.
-
-    Raises:
-        UnreadableImage: the bytes cannot be decoded.
     """
     with _opened(content, name) as image:
         ImageOps.exif_transpose(image, in_place=True)

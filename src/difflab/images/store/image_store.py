@@ -19,24 +19,17 @@ from difflab.images.store.decoder import decode_image
 
 
 class ImageStore:
-    """Read access to a folder written by `store_writer`.
-
-    Attributes:
-        table: every row of the index, by id (also rows without an image).
-        index: the rows with an image, by id: split, file, sha256, width, height, attributes.
-        attributes: bool DataFrame by id, rows with an image.
-        ids: the ids with an image, ascending.
-    """
+    """Read access to a folder written by `store_writer`."""
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
         path = self.folder / "index.parquet"
         if not path.exists():
             raise DifflabError(f"{path} is missing: run `dvc repro` (or `dvc pull`) to make it")
-        self.table = read_parquet(path).set_index("id", drop=True)
-        self.index = self.table[self.table["present"]]
+        self.table = read_parquet(path).set_index("id")  # every row, by id
+        self.index = self.table[self.table["present"]]  # the rows with an image; also in what follows
         self.attributes = self.index.loc[:, "height":].iloc[:, 1:].astype(bool)
-        self.ids: list[str] = self.index.index.tolist()
+        self.ids: list[str] = self.index.index.tolist()  # ascending
         self._held: tuple[tuple[int, int] | None, dict[str, bytes]] = (None, {})
 
     def __len__(self) -> int:

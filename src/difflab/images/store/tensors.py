@@ -25,10 +25,8 @@ def to_tensor(images: "Sequence[Image.Image | np.ndarray] | np.ndarray", size: i
     """Centre crop to the largest square, resize by PIL's antialiased bicubic filter, scale to [-1, 1].
 
     Args:
-        images: RGB images, PIL or uint8 [H, W, 3], of any sizes; or one array uint8 [n, H, W, 3].
-
-    Returns:
-        float32 [n, 3, size, size].
+        images: RGB images, PIL or uint8 [H, W, 3], of any sizes; or one array uint8 [n, H, W, 3]. The result is
+            float32 [n, 3, size, size].
     """
     import torch
     from PIL import Image

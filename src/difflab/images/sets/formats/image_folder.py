@@ -25,11 +25,7 @@ _COLUMNS = ("text", "caption", "captions")
 
 
 def write(folder: Path, images: Iterable[tuple[str, bytes, Sequence[str]]]) -> int:
-    """Write (file name, encoded image, captions) and their metadata.jsonl, in the given order.
-
-    Returns:
-        The number of images.
-    """
+    """Write (file name, encoded image, captions) and their metadata.jsonl, in order; the number of images."""
     rows, count = [], 0
     for file, content, captions in images:
         write_bytes(folder / file, content)

@@ -6,31 +6,19 @@ import numpy as np
 
 
 class Labelled(NamedTuple):
-    """The rows of one file.
+    """The rows of one file."""
 
-    Attributes:
-        file: its name in the archive.
-        images: uint8 [n, H, W, 3], or [n, H, W] where they are grey.
-        labels: uint8 [n], rows of the set's class names.
-    """
-
-    file: str
-    images: np.ndarray
-    labels: np.ndarray
+    file: str  # its name in the archive
+    images: np.ndarray  # uint8 [n, H, W, 3], or [n, H, W] where they are grey
+    labels: np.ndarray  # uint8 [n], rows of the set's class names
 
 
 class Captioned(NamedTuple):
-    """One image.
+    """One image."""
 
-    Attributes:
-        number: what tells it from the others of its split.
-        file: its name in the archive.
-        captions: one clean line each; none is allowed.
-    """
-
-    number: int
-    file: str
-    captions: tuple[str, ...]
+    number: int  # what tells it from the others of its split
+    file: str  # its name in the archive
+    captions: tuple[str, ...]  # one clean line each; none is allowed
 
 
 def clean(caption: str) -> str:
