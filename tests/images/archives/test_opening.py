@@ -45,6 +45,9 @@ def test_an_absent_member_is_named(archive):
 def test_a_folder_may_be_the_top_folder_itself(tmp_path):
     (tmp_path / "Top" / "Anno").mkdir(parents=True)
     (tmp_path / "Top" / "Anno" / "list.txt").write_text("hello")
+    (tmp_path / "Top" / "other.txt").symlink_to("Anno/list.txt")
+    (tmp_path / "Top" / "broken.txt").symlink_to("absent")
+    assert list(open_archive(tmp_path / "Top").names()) == ["Anno/list.txt", "other.txt"]
     assert open_archive(tmp_path / "Top").locate("Anno/list.txt") == ""
     assert open_archive(tmp_path).locate("Anno/list.txt") == "Top/"
 

@@ -64,10 +64,9 @@ def open_archive(path: str | Path) -> Archive:
     """Open an unpacked folder (links inside are followed), a tar.gz file or a zip file."""
     path = Path(path)
     if path.is_dir():
-        found = (Path(folder, file) for folder, _, files in os.walk(path, followlinks=True) for file in files)
-        return Archive(
-            path, {file.relative_to(path).as_posix(): file for file in sorted(found)}, lambda f: f.open("rb")
-        )
+        paths = (Path(folder, file) for folder, _, files in os.walk(path, followlinks=True) for file in files)
+        files = {p.relative_to(path).as_posix(): p for p in sorted(paths) if p.is_file()}
+        return Archive(path, files, lambda file: file.open("rb"))
     if path.name.endswith(TAR_ENDINGS):
         return _open_tar(path)
     if not zipfile.is_zipfile(path):
