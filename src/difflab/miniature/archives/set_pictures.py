@@ -10,7 +10,7 @@ import numpy as np
 
 from difflab.core.base import rng as keyed
 from difflab.miniature.pictures.blend import PHOTO_NAMES, Composite, compose_many
-from difflab.miniature.pictures.sources import digits, photos
+from difflab.miniature.pictures.sources import digits, enlarged, photos
 from difflab.miniature.words.digit_titles import titles
 
 CROP_SIDE, TRAIN_CROPS, TEST_CROPS = 32, 150, 30  # pixels; crops of each class
@@ -83,17 +83,9 @@ def large_digits(split: str, seed: int) -> LabelledPictures:
     """The digits of train (1,497) or test (300), every digit once, enlarged to 20 pixels in the middle of 28."""
     order = keyed.numpy_rng(seed, "bundled mnist").permutation(len(digits().labels))
     chosen = order[:-TEST_DIGITS] if split == "train" else order[-TEST_DIGITS:]
-    return LabelledPictures(_enlarged(digits().images[chosen]), digits().labels[chosen].astype(np.uint8))
-
-
-def _enlarged(images: np.ndarray) -> np.ndarray:
-    """Digits [n, 8, 8] in 0..1 by a cubic spline, strokes made as even as MNIST's: uint8 [n, 28, 28]."""
-    from scipy import ndimage
-
-    identity = np.eye(8, dtype=np.float32)
-    spline = ndimage.zoom(identity, (2.5, 1), order=3, grid_mode=True, mode="grid-constant")  # [20, 8]
-    strokes = np.clip((spline @ images @ spline.T - 0.3) / 0.4, 0, 1)
-    return np.rint(255 * np.pad(strokes, ((0, 0), (4, 4), (4, 4)))).astype(np.uint8)
+    strokes = np.clip((enlarged(digits().images[chosen], 2.5) - 0.3) / 0.4, 0, 1)  # as even as MNIST's
+    images = np.rint(255 * np.pad(strokes, ((0, 0), (4, 4), (4, 4)))).astype(np.uint8)
+    return LabelledPictures(images, digits().labels[chosen].astype(np.uint8))
 
 
 def scenes(seed: int) -> list[np.ndarray]:
