@@ -30,8 +30,7 @@ def photo_of(digit_index: int, seed: int) -> str:
 
 def hq_digits(seed: int) -> np.ndarray:
     """The digit behind each HQ image, int64 [1500], no digit twice."""
-    order = keyed.numpy_rng(seed, "bundled hq").permutation(len(digits().labels))
-    return order[:HQ_IMAGES]
+    return keyed.numpy_rng(seed, "bundled hq").permutation(len(digits().labels))[:HQ_IMAGES]
 
 
 @cache
@@ -40,7 +39,7 @@ def hq_images(seed: int) -> list[Composite]:
     chosen = hq_digits(seed).tolist()
     photo_names = [photo_of(digit, seed) for digit in chosen]
     rngs = [keyed.numpy_rng(seed, "bundled hq image", digit) for digit in chosen]
-    return compose_many(chosen, photo_names, rngs, (IMAGE_SIZE, IMAGE_SIZE))
+    return compose_many(chosen, photo_names, rngs, [(IMAGE_SIZE, IMAGE_SIZE)] * HQ_IMAGES)
 
 
 def hq_attributes(seed: int) -> pd.DataFrame:

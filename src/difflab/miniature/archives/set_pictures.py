@@ -117,14 +117,8 @@ def captioned(seed: int) -> list[Composite]:
     draws = [keyed.numpy_rng(seed, "bundled coco", n) for n in range(CAPTIONED)]
     chosen = [draw.choice(np.flatnonzero(digits().labels == n % 10)) for n, draw in enumerate(draws)]
     names = [PHOTO_NAMES[(n + n // 10) % len(PHOTO_NAMES)] for n in range(CAPTIONED)]
-    pictures: dict[int, Composite] = {}
-    for kind, (height, width) in enumerate(CANVASES):
-        rows = range(kind, CAPTIONED, len(CANVASES))
-        middle = [abs(height - width) // 2] * len(rows)
-        picked = ([chosen[n] for n in rows], [names[n] for n in rows], [draws[n] for n in rows])
-        for n, picture in zip(rows, compose_many(*picked, (height, width), middle), strict=True):
-            pictures[n] = picture
-    return [pictures[n] for n in range(CAPTIONED)]
+    canvases = [CANVASES[n % len(CANVASES)] for n in range(CAPTIONED)]
+    return compose_many(chosen, names, draws, canvases, [abs(height - width) // 2 for height, width in canvases])
 
 
 class TitledPicture(NamedTuple):
@@ -139,7 +133,7 @@ def titled(seed: int) -> list[TitledPicture]:
     pairs = [(digit, name) for digit in range(10) for name in PHOTO_NAMES for _ in range(TITLED_PER_PAIR)]
     rows = [row for digit in range(10) for row in _titled_digits(digit, seed)]
     rngs = [keyed.numpy_rng(seed, "bundled recipe", row) for row in rows]
-    pictures = compose_many(rows, [name for _, name in pairs], rngs, (TITLED_SIDE, TITLED_SIDE))
+    pictures = compose_many(rows, [name for _, name in pairs], rngs, [(TITLED_SIDE, TITLED_SIDE)] * len(rows))
     chosen = [title for pair in dict.fromkeys(pairs) for title in _drawn_titles(*pair, seed)]
     order = keyed.numpy_rng(seed, "bundled recipes order").permutation(len(pairs))
     return [TitledPicture(pictures[n], chosen[n]) for n in order.tolist()]

@@ -92,17 +92,23 @@ def compose_many(
     digit_indices: Sequence[int],
     photo_names: Sequence[str],
     rngs: Sequence[np.random.Generator],
-    canvas: tuple[int, int],
+    canvases: Sequence[tuple[int, int]],
     offsets: Sequence[int] | None = None,
 ) -> list[Composite]:
-    """Digits (rows of `digits()`) over crops of photographs, on a canvas of (height, width) pixels.
+    """Digits (rows of `digits()`) over crops of photographs, each on a canvas of (height, width) pixels.
 
-    The picture fills a square of side min(canvas) that starts `offsets[i]` pixels along the longer side; the
+    A picture fills a square of side min(canvas) that starts `offsets[i]` pixels along the longer side; the
     photograph goes on around the square. The attributes describe the square.
     """
-    photo = np.array([PHOTO_NAMES.index(name) for name in photo_names])
+    indices, photo = np.asarray(digit_indices), np.array([PHOTO_NAMES.index(name) for name in photo_names])
     draws = np.stack([rng.random(len(_DRAWS)) for rng in rngs])
-    return _render(np.asarray(digit_indices), photo, draws, canvas, offsets).composites
+    offset = np.zeros(len(indices), np.int64) if offsets is None else np.asarray(offsets)
+    pictures: dict[int, Composite] = {}
+    for canvas in dict.fromkeys(canvases):
+        rows = [n for n, other in enumerate(canvases) if other == canvas]
+        drawn = _render(indices[rows], photo[rows], draws[rows], canvas, offset[rows])
+        pictures |= zip(rows, drawn.composites, strict=True)
+    return [pictures[n] for n in range(len(indices))]
 
 
 def plain(digit_index: int, rng: np.random.Generator, size: int = 32) -> Composite:
@@ -135,13 +141,12 @@ def _render(
     photo: np.ndarray | None,
     draws: np.ndarray,
     canvas: tuple[int, int],
-    offsets: Sequence[int] | None = None,
+    offset: np.ndarray | None = None,
 ) -> Rendered:
     """Pictures from draws [n, len(_DRAWS)] in (0, 1): without digits where `indices` is None, see also `photo`."""
     count = len(draws)
     none, nowhere = np.full(count, -1), np.zeros(count, np.int64)
-    offset = nowhere if offsets is None else np.asarray(offsets)
-    shift = (offset, nowhere) if canvas[0] > canvas[1] else (nowhere, offset)
+    shift = (nowhere if offset is None else offset, nowhere)[:: 1 if canvas[0] > canvas[1] else -1]
     pixels = [np.arange(length) + 0.5 - by[:, None] for length, by in zip(canvas, shift, strict=True)]
     grid_y, grid_x = (centres.astype(np.float32) for centres in pixels)  # [n, H] and [n, W] from the square's edge
     side = min(canvas)
