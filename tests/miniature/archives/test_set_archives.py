@@ -15,7 +15,7 @@ from difflab.miniature.archives import set_archives, set_pictures
 from difflab.miniature.pictures.blend import PHOTO_NAMES
 from difflab.miniature.pictures.sources import digits, photos
 from difflab.miniature.words.digit_titles import titles
-from difflab.miniature.words.sentences import sentences
+from difflab.miniature.words.templates import sentences
 from difflab.miniature.words.vocabulary import named
 
 WRITERS = {
@@ -79,7 +79,7 @@ def test_mnist_shows_every_digit_once(folder):
     assert np.array_equal(np.bincount(labels), np.bincount(digits().labels))
     images = np.concatenate([train.images, test.images])
     assert len(np.unique(images.reshape(1797, -1), axis=0)) == 1797
-    order = np.concatenate([set_pictures.large_digits(split, 0).labels for split in ("train", "test")])
+    order = np.concatenate([set_pictures.large_digits(split, 0)[1] for split in ("train", "test")])
     assert np.array_equal(order, labels)
 
 

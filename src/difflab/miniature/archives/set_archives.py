@@ -14,7 +14,7 @@ import numpy as np
 from difflab.core.base.files import write_bytes, write_zip
 from difflab.images.facts.numerals import NUMBER_WORDS
 from difflab.miniature.archives import set_pictures
-from difflab.miniature.words.sentences import sentences
+from difflab.miniature.words.templates import sentences
 from difflab.miniature.words.vocabulary import PHOTO_DESCRIPTIONS
 
 CIFAR10_FOLDER = "cifar-10-batches-bin"
@@ -53,36 +53,30 @@ def write_scenes(path: Path, seed: int) -> None:
 def write_coco(path: Path, seed: int) -> None:
     """coco.zip: 40 images with five captions each, and annotations/captions_train2017.json."""
     pictures = set_pictures.captioned(seed)
-    files = [f"{number:012d}.jpg" for number in range(1, len(pictures) + 1)]
-    images = [
-        {"file_name": file, "height": picture.image.shape[0], "width": picture.image.shape[1], "id": number}
-        for number, (file, picture) in enumerate(zip(files, pictures, strict=True), start=1)
-    ]
-    captions = [(number, caption) for number, picture in enumerate(pictures, start=1) for caption in sentences(picture)]
-    annotations = [
-        {"image_id": number, "id": id, "caption": caption} for id, (number, caption) in enumerate(captions, start=1)
-    ]
+    images, annotations, files = [], [], []
+    for number, picture in enumerate(pictures, start=1):
+        file, (height, width, _) = f"{number:012d}.jpg", picture.image.shape
+        images.append({"file_name": file, "height": height, "width": width, "id": number})
+        for caption in sentences(picture):
+            annotations.append({"image_id": number, "id": len(annotations) + 1, "caption": caption})
+        files.append((f"train2017/{file}", jpeg(picture.image)))
     content = {"info": {"description": "digits over photographs"}, "licenses": []}
     content |= {"images": images, "annotations": annotations}
-    entries = [("annotations/captions_train2017.json", json.dumps(content).encode())]
-    entries += [(f"train2017/{file}", jpeg(picture.image)) for file, picture in zip(files, pictures, strict=True)]
-    write_zip(path, entries)
+    write_zip(path, [("annotations/captions_train2017.json", json.dumps(content).encode()), *files])
 
 
 def write_recipes(path: Path, seed: int) -> None:
     """The zip of the recipes: their csv with all its columns, and "Food Images" with 480 pictures."""
-    titled = set_pictures.titled(seed)
-    names = [title.lower().replace(" ", "-") for _, title in titled]
-    text = io.StringIO()
+    files, text = [], io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(("", "Title", "Ingredients", "Instructions", "Image_Name", "Cleaned_Ingredients"))
-    for number, (name, (picture, title)) in enumerate(zip(names, titled, strict=True)):
+    for number, (picture, title) in enumerate(set_pictures.titled(seed)):
+        name = title.lower().replace(" ", "-")
         digit, photo = NUMBER_WORDS[picture.digit], PHOTO_DESCRIPTIONS[picture.photo]
         ingredients = str([f"1 {digit}", photo])
         writer.writerow((number, title, ingredients, f"Write the {digit} over {photo}.", name, ingredients))
-    images = zip(names, titled, strict=True)
-    entries = [(f"Food Images/{name}.jpg", jpeg(picture.image)) for name, (picture, _) in images]
-    write_zip(path, [(RECIPES, text.getvalue().encode()), *entries])
+        files.append((f"Food Images/{name}.jpg", jpeg(picture.image)))
+    write_zip(path, [(RECIPES, text.getvalue().encode()), *files])
 
 
 def _idx(values: np.ndarray) -> bytes:

@@ -41,6 +41,7 @@ Warm_, Cool_Background: mean red - blue above 0.12 or below -0.02.
 _DRAWS = ("zoom", "left", "top", "tone", "inverted", "tint", "scale", "x", "y", "shear", "weight")
 _UPSAMPLE, _MARGIN = 4, 2  # the digit field: 8 + 2 * 2 source pixels, 4 samples each
 _ZOOMED = {"Bricks": 0.45, "Galaxies": 0.5, "Coins": 0.8}  # share of the photograph's short side that is used
+# Tints: none, red, yellow, green, blue.
 _LIGHT = np.array([[255, 255, 255], [255, 118, 104], [255, 226, 84], [140, 244, 128], [128, 200, 255]], np.float32)
 _DARK = np.array([[14, 14, 18], [150, 6, 20], [14, 14, 18], [0, 88, 34], [12, 34, 150]], np.float32)  # no yellow
 _WEIGHT = 2048  # weights are rounded to integers of this unit: at most 1.6 * 2048 together
@@ -159,15 +160,17 @@ def _render(
     mask = _smoothstep(field, threshold - 0.10, threshold + 0.10)
     halo = _smoothstep(field, threshold - 0.34, threshold - 0.06)[..., None]
 
-    inverted, tint = draw["inverted"] < 0.3, _tints(draw["tint"])
-    if photo is None:
-        background = np.broadcast_to(_plain_colour(draw), (count, *canvas, 3))
+    tint = 1 + np.clip(np.floor((draw["tint"] - 0.4) / 0.15), -1, 3).astype(np.int64)  # 40 % none, 15 % each colour
+    inverted = draw["inverted"] < 0.3
+    if photo is None:  # one muted colour
+        red, green, blue = muted = np.stack([draw[name] for name in ("zoom", "top", "left")])
+        background = (127.5 * (muted + (red + green + blue) / 3)).T[:, None, None, :]
     else:
         background = _background(photo, draw, side, grid_y, grid_x)
     tone, flip = draw["tone"][:, None, None, None], inverted[:, None, None, None]
     lightened = 255 - (255 - background) * (0.35 + 0.20 * tone)
     background = np.where(flip, lightened, background * (0.50 + 0.30 * tone))
-    background += halo * 0.6 * (np.where(flip, 255.0, 0.0).astype(np.float32) - background)
+    background = background + halo * 0.6 * (np.where(flip, 255.0, 0.0).astype(np.float32) - background)
     colour = np.where(inverted[:, None], _DARK[tint], _LIGHT[tint])[:, None, None, :]
     images = background + mask[..., None] * (colour - background)
     images = np.rint(np.clip(images, 0, 255)).astype(np.uint8)
@@ -223,13 +226,6 @@ def _background(photo, draw, side, grid_y, grid_x):
     rows = np.rint(rows).reshape(count, height, cells, 3).transpose(0, 2, 1, 3)
     result = across @ np.ascontiguousarray(rows).reshape(count, cells, height * 3) / (_FINE * across_sum)
     return result.reshape(count, width, height, 3).transpose(0, 2, 1, 3)
-
-
-def _plain_colour(draw):
-    """One muted colour for each picture, float32 [n, 1, 1, 3] in 0..255."""
-    red, green, blue = draw["zoom"], draw["top"], draw["left"]
-    mean = (red + green + blue) / 3
-    return (127.5 * np.stack([red + mean, green + mean, blue + mean], axis=-1))[:, None, None, :]
 
 
 def _tent(centre, step, cells):
@@ -315,11 +311,6 @@ def _usual_lean() -> np.ndarray:
     labels = digits().labels
     lean = _shape(_integers(256 * np.clip(_fields(), 0, 1)))[1]
     return np.array([fsum(lean[labels == n]) / (labels == n).sum() for n in range(10)])
-
-
-def _tints(draw):
-    """0 none (40 %), else 1 red, 2 yellow, 3 green, 4 blue (15 % each)."""
-    return np.where(draw < 0.4, 0, 1 + np.minimum(((draw - 0.4) / 0.15).astype(np.int64), 3))
 
 
 def _smoothstep(value, low, high):
