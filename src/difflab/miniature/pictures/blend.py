@@ -261,10 +261,10 @@ def _bases(side: int) -> np.ndarray:
 
 def _attributes(indices, photo, mask, background, square, inverted, tint):
     """The table bool [n, 40], measured within the square on mask [n, H, W] and background [n, H, W, 3]."""
-    mask, background = _integers(256 * mask[square]), _integers(background[square])
+    mask = _integers(256 * mask[square])
     weight = 256 - mask
     total = weight.sum((1, 2))
-    red, green, blue = np.moveaxis(background, -1, 0)
+    red, green, blue = _integers(np.moveaxis(background[square], -1, 0))
 
     def mean(values):  # of integers of so many levels of 255, in 0..1
         return (values * weight).sum((1, 2)) / total / 255
@@ -272,7 +272,8 @@ def _attributes(indices, photo, mask, background, square, inverted, tint):
     luma = 299 * red + 587 * green + 114 * blue
     light = mean(luma) / 1000
     spread = np.sqrt(np.maximum(mean(luma * luma) / 255e6 - light * light, 0))
-    colour, warmth = mean(background.max(-1) - background.min(-1)), mean(red - blue)
+    colour = mean(np.maximum(red, np.maximum(green, blue)) - np.minimum(red, np.minimum(green, blue)))
+    warmth = mean(red - blue)
     none = np.zeros(len(mask), bool)
     names, strokes = ([none] * 10, [none] * 11) if indices is None else _strokes(indices, mask, inverted, tint)
     columns = [*names, *(none if photo is None else photo == p for p in range(len(PHOTO_NAMES))), *strokes]
