@@ -7,7 +7,7 @@ from torch.nn.functional import one_hot
 
 from difflab.captioning.title_accuracy import title_accuracy
 from difflab.miniature.pictures.blend import PHOTO_NAMES
-from difflab.miniature.words.dataset import MINIATURE
+from difflab.miniature.words.vocabulary import MINIATURE
 
 TITLES = [
     "Handwritten Three over Coffee",

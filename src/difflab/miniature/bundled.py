@@ -13,7 +13,7 @@ import pandas as pd
 
 from difflab.core.base import rng as keyed
 from difflab.images.store.split import split_ids
-from difflab.miniature.pictures.blend import ATTRIBUTES, PHOTO_NAMES, Composite, compose_many
+from difflab.miniature.pictures.blend import PHOTO_NAMES, Composite, compose_many
 from difflab.miniature.pictures.sources import digits
 
 if TYPE_CHECKING:
@@ -30,8 +30,7 @@ def photo_of(digit_index: int, seed: int) -> str:
 
 def hq_digits(seed: int) -> np.ndarray:
     """The digit behind each HQ image, int64 [1500], no digit twice."""
-    order = keyed.numpy_rng(seed, "bundled hq").permutation(len(digits().labels))
-    return order[:HQ_IMAGES]
+    return keyed.numpy_rng(seed, "bundled hq").permutation(len(digits().labels))[:HQ_IMAGES]
 
 
 @cache
@@ -40,12 +39,7 @@ def hq_images(seed: int) -> list[Composite]:
     chosen = hq_digits(seed).tolist()
     photo_names = [photo_of(digit, seed) for digit in chosen]
     rngs = [keyed.numpy_rng(seed, "bundled hq image", digit) for digit in chosen]
-    return compose_many(chosen, photo_names, rngs, (IMAGE_SIZE, IMAGE_SIZE))
-
-
-def hq_attributes(seed: int) -> pd.DataFrame:
-    """The HQ attribute table, bool [1500, 40]; row n is HQ image n."""
-    return pd.DataFrame([image.attributes for image in hq_images(seed)], columns=list(ATTRIBUTES))
+    return compose_many(chosen, photo_names, rngs, [(IMAGE_SIZE, IMAGE_SIZE)] * HQ_IMAGES)
 
 
 def training_digits(split: "SplitParams", seed: int) -> np.ndarray:
@@ -55,7 +49,7 @@ def training_digits(split: "SplitParams", seed: int) -> np.ndarray:
 
 def held_out_digits(split: "SplitParams", seed: int) -> np.ndarray:
     """Digits (rows of `digits()`, ascending) behind the miniature's validation and test images."""
-    table = hq_attributes(seed).iloc[: split.max_rows]
+    table = pd.DataFrame([image.attributes for image in hq_images(seed)[: split.max_rows]])
     strata = table[list(split.stratify.miniature)]
     parts = split_ids(range(len(table)), strata, split.val_fraction, split.test_fraction, split.seed)
     return np.sort(hq_digits(seed)[parts["val"] + parts["test"]])

@@ -101,10 +101,10 @@ def test_slant_follows_a_shear_of_the_picture():
     """A bar whose rows are shifted by so many pixels per pixel up leans by as much."""
     leans = {}
     for shear in (-0.4, 0.0, 0.4):
-        mask = np.zeros((1, 32, 32), np.float32)
+        mask = np.zeros((1, 32, 32), np.int64)
         for row in range(6, 26):
             left = 15 + round(shear * (16 - row))
-            mask[0, row, left : left + 3] = 1
+            mask[0, row, left : left + 3] = 256
         leans[shear] = blend._shape(mask)[1][0]
     assert leans[0.0] == pytest.approx(0, abs=1e-6)
     assert leans[0.4] == pytest.approx(0.4, abs=0.03)
@@ -112,8 +112,8 @@ def test_slant_follows_a_shear_of_the_picture():
 
 
 def test_stroke_width_of_a_bar():
-    mask = np.zeros((1, 64, 64), np.float32)
-    mask[0, 4:60, 30:35] = 1
+    mask = np.zeros((1, 64, 64), np.int64)
+    mask[0, 4:60, 30:35] = 256
     width, _, height = blend._shape(mask)
     assert width[0] == pytest.approx(5, rel=0.12)
     assert height[0] == 56
@@ -155,11 +155,11 @@ def test_bare_photographs_have_the_attributes_of_their_background_only():
 
 
 def test_a_picture_does_not_depend_on_its_company():
-    names = ["Cat", "Coffee", "Rocket"]
+    names, canvases = ["Cat", "Coffee", "Rocket"], [(32, 32), (40, 32), (32, 32)]
     rngs = [numpy_rng(0, "alone", n) for n in range(3)]
-    together = blend.compose_many([4, 5, 6], names, rngs, (32, 32))
+    together = blend.compose_many([4, 5, 6], names, rngs, canvases)
     for n, picture in enumerate(together):
-        alone = blend.compose(4 + n, names[n], numpy_rng(0, "alone", n))
+        (alone,) = blend.compose_many([4 + n], names[n : n + 1], [numpy_rng(0, "alone", n)], canvases[n : n + 1])
         assert np.array_equal(alone.image, picture.image)
         assert alone.attributes == picture.attributes
 
@@ -174,9 +174,23 @@ def test_batches_are_keyed_by_seed_purpose_and_step():
 @pytest.mark.parametrize(("canvas", "offset"), [((40, 56), 9), ((64, 40), 24), ((40, 40), 0)])
 def test_the_square_of_a_larger_canvas_is_the_square_picture(canvas, offset):
     height, width = canvas
-    wide = blend.compose_many([9], ["Temple"], [numpy_rng(0, "wide")], canvas, [offset])[0]
-    square = blend.compose_many([9], ["Temple"], [numpy_rng(0, "wide")], (40, 40))[0]
+    wide = blend.compose_many([9], ["Temple"], [numpy_rng(0, "wide")], [canvas], [offset])[0]
+    square = blend.compose_many([9], ["Temple"], [numpy_rng(0, "wide")], [(40, 40)])[0]
     assert wide.image.shape == (height, width, 3)
     part = wide.image[:, offset : offset + 40] if width > height else wide.image[offset : offset + 40]
-    assert np.abs(part.astype(int) - square.image).max() <= 1  # float rounding of shifted coordinates
+    assert np.array_equal(part, square.image)
     assert wide.attributes == square.attributes
+
+
+@pytest.mark.parametrize("side", [32, 96])
+def test_sums_of_resampled_levels_stay_exact_in_float32(side):
+    """The largest weights on the brightest photograph: whatever the order, no partial sum reaches 2^24."""
+    cells = 3 * side // 2
+    for zoom in np.linspace(0, 1, 101, dtype=np.float32):
+        step = np.array([1.15 + 0.35 * zoom], np.float32)
+        for shift in (0.0, 0.3, 0.7):
+            centre = (np.arange(side, dtype=np.float32) * step[0] + np.float32(shift))[None]
+            weights, total = blend._tent(centre, step, cells)
+            assert np.array_equal(weights, np.rint(weights))
+            assert total.min() > 1.1 * blend._WEIGHT
+            assert total.max() * 255 * blend._FINE < 2**24

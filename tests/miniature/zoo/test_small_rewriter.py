@@ -8,9 +8,8 @@ from torch.nn import functional
 
 from difflab.core.base import rng
 from difflab.miniature.pictures.blend import ATTRIBUTES
-from difflab.miniature.words.dataset import MINIATURE
 from difflab.miniature.words.templates import detailed_caption
-from difflab.miniature.words.vocabulary import DIGIT, PHOTO_WORDS
+from difflab.miniature.words.vocabulary import DIGIT, MINIATURE, PHOTO_WORDS
 from difflab.miniature.zoo import small_rewriter
 from fakes.zoo import llama as params
 

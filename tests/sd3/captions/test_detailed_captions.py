@@ -15,8 +15,8 @@ from difflab.images.facts.celeba_facts import CELEBA
 from difflab.images.store.captions import COLUMNS, read_captions, write_captions
 from difflab.images.store_writer import Sample, write_store
 from difflab.miniature.pictures.blend import ATTRIBUTES, plain
-from difflab.miniature.words.dataset import MINIATURE
 from difflab.miniature.words.templates import detailed_caption
+from difflab.miniature.words.vocabulary import MINIATURE
 from difflab.models.language.rewriter import Answer, Request, Rewriter
 from difflab.sd3.captions.detailed_captions import answers_frame, metrics
 from difflab.sd3.params.caption import Llama3CaptionParams

@@ -1,10 +1,11 @@
 """The archives of the miniature's image sets, in the formats of CIFAR-10, MNIST, COCO and recipes."""
 
 import csv
-import gzip
 import io
 import json
+import struct
 import tarfile
+import zlib
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import numpy as np
 from difflab.core.base.files import write_bytes, write_zip
 from difflab.core.base.numerals import NUMBER_WORDS
 from difflab.miniature.archives import set_pictures
-from difflab.miniature.words.sentences import sentences
+from difflab.miniature.words.templates import sentences
 from difflab.miniature.words.vocabulary import PHOTO_DESCRIPTIONS
 
 CIFAR10_FOLDER = "cifar-10-batches-bin"
@@ -36,7 +37,7 @@ def write_cifar10(path: Path, seed: int) -> None:
 
 
 def write_mnist(folder: Path, seed: int) -> None:
-    """The four idx files of MNIST, packed by gzip: 1,497 digits to train on and 300 to test."""
+    """The four idx files of MNIST, as gzip files: 1,497 digits to train on and 300 to test."""
     for split, name in MNIST_NAMES.items():
         images, labels = set_pictures.large_digits(split, seed)
         write_bytes(folder / f"{name}-images-idx3-ubyte.gz", _gzip(_idx(images)))
@@ -46,42 +47,36 @@ def write_mnist(folder: Path, seed: int) -> None:
 def write_scenes(path: Path, seed: int) -> None:
     """landscapes.zip: 60 photographs of various sizes."""
     pictures = enumerate(set_pictures.scenes(seed), start=1)
-    write_zip(path, ((f"landscapes/{number:06d}.jpg", _jpeg(image)) for number, image in pictures))
+    write_zip(path, ((f"landscapes/{number:06d}.jpg", jpeg(image)) for number, image in pictures))
 
 
 def write_coco(path: Path, seed: int) -> None:
     """coco.zip: 40 images with five captions each, and annotations/captions_train2017.json."""
     pictures = set_pictures.captioned(seed)
-    files = [f"{number:012d}.jpg" for number in range(1, len(pictures) + 1)]
-    images = [
-        {"file_name": file, "height": picture.image.shape[0], "width": picture.image.shape[1], "id": number}
-        for number, (file, picture) in enumerate(zip(files, pictures, strict=True), start=1)
-    ]
-    captions = [(number, caption) for number, picture in enumerate(pictures, start=1) for caption in sentences(picture)]
-    annotations = [
-        {"image_id": number, "id": id, "caption": caption} for id, (number, caption) in enumerate(captions, start=1)
-    ]
+    images, annotations, files = [], [], []
+    for number, picture in enumerate(pictures, start=1):
+        file, (height, width, _) = f"{number:012d}.jpg", picture.image.shape
+        images.append({"file_name": file, "height": height, "width": width, "id": number})
+        for caption in sentences(picture):
+            annotations.append({"image_id": number, "id": len(annotations) + 1, "caption": caption})
+        files.append((f"train2017/{file}", jpeg(picture.image)))
     content = {"info": {"description": "digits over photographs"}, "licenses": []}
     content |= {"images": images, "annotations": annotations}
-    entries = [("annotations/captions_train2017.json", json.dumps(content).encode())]
-    entries += [(f"train2017/{file}", _jpeg(picture.image)) for file, picture in zip(files, pictures, strict=True)]
-    write_zip(path, entries)
+    write_zip(path, [("annotations/captions_train2017.json", json.dumps(content).encode()), *files])
 
 
 def write_recipes(path: Path, seed: int) -> None:
     """The zip of the recipes: their csv with all its columns, and "Food Images" with 480 pictures."""
-    titled = set_pictures.titled(seed)
-    names = [title.lower().replace(" ", "-") for _, title in titled]
-    text = io.StringIO()
+    files, text = [], io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(("", "Title", "Ingredients", "Instructions", "Image_Name", "Cleaned_Ingredients"))
-    for number, (name, (picture, title)) in enumerate(zip(names, titled, strict=True)):
+    for number, (picture, title) in enumerate(set_pictures.titled(seed)):
+        name = title.lower().replace(" ", "-")
         digit, photo = NUMBER_WORDS[picture.digit], PHOTO_DESCRIPTIONS[picture.photo]
         ingredients = str([f"1 {digit}", photo])
         writer.writerow((number, title, ingredients, f"Write the {digit} over {photo}.", name, ingredients))
-    images = zip(names, titled, strict=True)
-    entries = [(f"Food Images/{name}.jpg", _jpeg(picture.image)) for name, (picture, _) in images]
-    write_zip(path, [(RECIPES, text.getvalue().encode()), *entries])
+        files.append((f"Food Images/{name}.jpg", jpeg(picture.image)))
+    write_zip(path, [(RECIPES, text.getvalue().encode()), *files])
 
 
 def _idx(values: np.ndarray) -> bytes:
@@ -102,14 +97,17 @@ def _tar(entries: Iterable[tuple[str, bytes]]) -> bytes:
 
 
 def _gzip(content: bytes) -> bytes:
-    """Packed without name and date, so that the bytes are the same every time."""
-    buffer = io.BytesIO()
-    with gzip.GzipFile(filename="", mode="wb", compresslevel=6, fileobj=buffer, mtime=0) as stream:
-        stream.write(content)
-    return buffer.getvalue()
+    """A gzip file (RFC 1952) of stored blocks, without date: packed bytes would depend on the zlib that packs."""
+    file = b"\x1f\x8b\x08" + bytes(6) + b"\xff"
+    for start in range(0, len(content), 65535):
+        block = content[start : start + 65535]
+        last = start + len(block) == len(content)
+        file += struct.pack("<BHH", last, len(block), 65535 - len(block)) + block
+    return file + struct.pack("<II", zlib.crc32(content), len(content))
 
 
-def _jpeg(image: np.ndarray) -> bytes:
+def jpeg(image: np.ndarray) -> bytes:
+    """Encoded by libjpeg-turbo's integer transform, whose vector code gives the bytes of its plain code."""
     from PIL import Image
 
     buffer = io.BytesIO()

@@ -4,13 +4,11 @@ They stand for CIFAR-10, MNIST, a set of scenes, COCO and recipes. What is held 
 test crops come from another region of the photograph, test digits are other digits, no two scenes share a pixel.
 """
 
-from typing import NamedTuple
-
 import numpy as np
 
 from difflab.core.base import rng as keyed
 from difflab.miniature.pictures.blend import PHOTO_NAMES, Composite, compose_many
-from difflab.miniature.pictures.sources import digits, photos
+from difflab.miniature.pictures.sources import digits, enlarged, photos
 from difflab.miniature.words.digit_titles import titles
 
 CROP_SIDE, TRAIN_CROPS, TEST_CROPS = 32, 150, 30  # pixels; crops of each class
@@ -22,42 +20,32 @@ CANVASES = ((96, 96), (96, 128), (128, 96))  # (height, width) of the captioned 
 Box = tuple[float, float, float, float]
 
 
-class Regions(NamedTuple):
-    """The disjoint parts of a photograph that crops come from: left, top, right, bottom as shares of its sides."""
-
-    train: Box
-    test: Box
-
-
-CLASSES: dict[str, Regions] = {
-    "Astronaut": Regions((0.1, 0, 0.7, 0.56), (0.08, 0.56, 0.62, 1)),
-    "Cat": Regions((0, 0, 0.55, 1), (0.55, 0.05, 0.88, 1)),
-    "Coffee": Regions((0.08, 0, 0.52, 1), (0.52, 0, 0.82, 1)),
-    "Coins": Regions((0, 0, 0.64, 1), (0.64, 0, 1, 1)),
-    "Flower": Regions((0.18, 0, 0.5, 1), (0.5, 0.1, 0.74, 0.9)),
-    "Galaxies": Regions((0, 0, 0.64, 1), (0.64, 0, 1, 1)),
-    "Motorcycle": Regions((0.08, 0.1, 0.6, 1), (0.6, 0.2, 0.95, 1)),
-    "Retina": Regions((0, 0.05, 0.64, 0.95), (0.64, 0.05, 1, 0.95)),
-    "Rocket": Regions((0.32, 0.1, 0.68, 0.62), (0.38, 0.62, 0.62, 1)),
-    "Temple": Regions((0.05, 0, 0.37, 1), (0.37, 0.1, 0.6, 1)),
+CLASSES: dict[str, tuple[Box, Box]] = {
+    "Astronaut": ((0.1, 0, 0.7, 0.56), (0.08, 0.56, 0.62, 1)),
+    "Cat": ((0, 0, 0.55, 1), (0.55, 0.05, 0.88, 1)),
+    "Coffee": ((0.08, 0, 0.52, 1), (0.52, 0, 0.82, 1)),
+    "Coins": ((0, 0, 0.64, 1), (0.64, 0, 1, 1)),
+    "Flower": ((0.18, 0, 0.5, 1), (0.5, 0.1, 0.74, 0.9)),
+    "Galaxies": ((0, 0, 0.64, 1), (0.64, 0, 1, 1)),
+    "Motorcycle": ((0.08, 0.1, 0.6, 1), (0.6, 0.2, 0.95, 1)),
+    "Retina": ((0, 0.05, 0.64, 0.95), (0.64, 0.05, 1, 0.95)),
+    "Rocket": ((0.32, 0.1, 0.68, 0.62), (0.38, 0.62, 0.62, 1)),
+    "Temple": ((0.05, 0, 0.37, 1), (0.37, 0.1, 0.6, 1)),
 }
-"""The ten photographs that stand for CIFAR-10's classes."""
+"""The ten photographs that stand for CIFAR-10's classes, and the disjoint parts that train and test crops come from:
+left, top, right, bottom as shares of their sides."""
 
 
-class LabelledPictures(NamedTuple):
-    """Labelled pictures: images uint8 [n, H, W, 3] or [n, H, W], labels uint8 [n]."""
+def crops(split: str, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """The crops of train (1,500) or test (300), as many of each class, in random order.
 
-    images: np.ndarray
-    labels: np.ndarray
-
-
-def crops(split: str, seed: int) -> LabelledPictures:
-    """The crops of train (1,500) or test (300), 32 x 32, as many of each class, in random order."""
+    Images uint8 [n, 32, 32, 3] and labels uint8 [n].
+    """
     count = TRAIN_CROPS if split == "train" else TEST_CROPS
     order = keyed.numpy_rng(seed, "bundled cifar10 order", split).permutation(count * len(CLASSES))
     names = list(CLASSES)
     images = [_crop(names[n // count], split, n % count, seed) for n in order.tolist()]
-    return LabelledPictures(np.stack(images), (order // count).astype(np.uint8))
+    return np.stack(images), (order // count).astype(np.uint8)
 
 
 def _crop(name: str, split: str, number: int, seed: int) -> np.ndarray:
@@ -65,12 +53,11 @@ def _crop(name: str, split: str, number: int, seed: int) -> np.ndarray:
     from PIL import Image
 
     draw = keyed.numpy_rng(seed, "bundled cifar10", name, split, number)
-    left, top, right, bottom = _pixels(name, getattr(CLASSES[name], split))
+    left, top, right, bottom = _pixels(name, CLASSES[name][split == "test"])
     side = int(min(right - left, bottom - top) * draw.uniform(0.5, 1))
     x, y = (int(low + draw.integers(high - low - side + 1)) for low, high in ((left, right), (top, bottom)))
     square = Image.fromarray(photos()[name][y : y + side, x : x + side])
-    square = square.resize((CROP_SIDE, CROP_SIDE), Image.Resampling.LANCZOS, reducing_gap=3.0)
-    image = np.asarray(square)
+    image = np.asarray(square.resize((CROP_SIDE, CROP_SIDE), Image.Resampling.LANCZOS, reducing_gap=3.0))
     return image[:, ::-1] if draw.random() < 0.5 else image
 
 
@@ -79,28 +66,22 @@ def _pixels(name: str, box: Box) -> tuple[int, int, int, int]:
     return tuple(round(share * length) for share, length in zip(box, (width, height) * 2, strict=True))
 
 
-def large_digits(split: str, seed: int) -> LabelledPictures:
-    """The digits of train (1,497) or test (300), every digit once, enlarged to 20 pixels in the middle of 28."""
+def large_digits(split: str, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """The digits of train (1,497) or test (300), every digit once, enlarged to 20 pixels in the middle of 28.
+
+    Images uint8 [n, 28, 28] and labels uint8 [n].
+    """
     order = keyed.numpy_rng(seed, "bundled mnist").permutation(len(digits().labels))
     chosen = order[:-TEST_DIGITS] if split == "train" else order[-TEST_DIGITS:]
-    return LabelledPictures(_enlarged(digits().images[chosen]), digits().labels[chosen].astype(np.uint8))
-
-
-def _enlarged(images: np.ndarray) -> np.ndarray:
-    """Digits [n, 8, 8] in 0..1 by a cubic spline, strokes made as even as MNIST's: uint8 [n, 28, 28]."""
-    from scipy import ndimage
-
-    identity = np.eye(8, dtype=np.float32)
-    spline = ndimage.zoom(identity, (2.5, 1), order=3, grid_mode=True, mode="grid-constant")  # [20, 8]
-    strokes = np.clip((spline @ images @ spline.T - 0.3) / 0.4, 0, 1)
-    return np.rint(255 * np.pad(strokes, ((0, 0), (4, 4), (4, 4)))).astype(np.uint8)
+    strokes = np.clip((enlarged(digits().images[chosen], 2.5) - 0.3) / 0.4, 0, 1)  # as even as MNIST's
+    images = np.rint(255 * np.pad(strokes, ((0, 0), (4, 4), (4, 4)))).astype(np.uint8)
+    return images, digits().labels[chosen].astype(np.uint8)
 
 
 def scenes(seed: int) -> list[np.ndarray]:
     """Five disjoint parts of every photograph, uint8 [H, W, 3] with sides of 96 to 160 pixels, in random order."""
-    parts = [(name, part) for name in PHOTO_NAMES for part in range(5)]
-    order = keyed.numpy_rng(seed, "bundled scenes order").permutation(len(parts))
-    return [_scene(*parts[n], seed) for n in order.tolist()]
+    order = keyed.numpy_rng(seed, "bundled scenes order").permutation(5 * len(PHOTO_NAMES))
+    return [_scene(PHOTO_NAMES[n // 5], n % 5, seed) for n in order.tolist()]
 
 
 def scene_box(part: int) -> Box:
@@ -125,47 +106,37 @@ def captioned(seed: int) -> list[Composite]:
     draws = [keyed.numpy_rng(seed, "bundled coco", n) for n in range(CAPTIONED)]
     chosen = [draw.choice(np.flatnonzero(digits().labels == n % 10)) for n, draw in enumerate(draws)]
     names = [PHOTO_NAMES[(n + n // 10) % len(PHOTO_NAMES)] for n in range(CAPTIONED)]
-    pictures: dict[int, Composite] = {}
-    for kind, (height, width) in enumerate(CANVASES):
-        rows = range(kind, CAPTIONED, len(CANVASES))
-        middle = [abs(height - width) // 2] * len(rows)
-        picked = ([chosen[n] for n in rows], [names[n] for n in rows], [draws[n] for n in rows])
-        for n, picture in zip(rows, compose_many(*picked, (height, width), middle), strict=True):
-            pictures[n] = picture
-    return [pictures[n] for n in range(CAPTIONED)]
+    canvases = [CANVASES[n % len(CANVASES)] for n in range(CAPTIONED)]
+    return compose_many(chosen, names, draws, canvases, [abs(height - width) // 2 for height, width in canvases])
 
 
-class TitledPicture(NamedTuple):
-    """A digit over a photograph, uint8 [32, 32, 3], and one of the titles that are true of it."""
+def titled(seed: int) -> list[tuple[Composite, str]]:
+    """480 pictures of 32 x 32, each with one of its titles, in random order.
 
-    picture: Composite
-    title: str
-
-
-def titled(seed: int) -> list[TitledPicture]:
-    """480 pictures in random order, four of every digit over every photograph; no digit and no title twice."""
-    pairs = [(digit, name) for digit in range(10) for name in PHOTO_NAMES for _ in range(TITLED_PER_PAIR)]
-    rows = [row for digit in range(10) for row in _titled_digits(digit, seed)]
+    Four show every digit over every photograph; no handwritten digit and no title comes twice.
+    """
+    pairs = [(digit, name) for digit in range(10) for name in PHOTO_NAMES]
+    rows = _titled_digits(seed)
+    names = [name for _, name in pairs for _ in range(TITLED_PER_PAIR)]
     rngs = [keyed.numpy_rng(seed, "bundled recipe", row) for row in rows]
-    pictures = compose_many(rows, [name for _, name in pairs], rngs, (TITLED_SIDE, TITLED_SIDE))
-    chosen = [title for pair in dict.fromkeys(pairs) for title in _drawn_titles(*pair, seed)]
-    order = keyed.numpy_rng(seed, "bundled recipes order").permutation(len(pairs))
-    return [TitledPicture(pictures[n], chosen[n]) for n in order.tolist()]
+    pictures = compose_many(rows, names, rngs, [(TITLED_SIDE, TITLED_SIDE)] * len(rows))
+    chosen: list[str] = []
+    for pair in pairs:
+        shuffled = keyed.numpy_rng(seed, "bundled recipe titles", *pair).permutation(titles(*pair))
+        chosen += shuffled[:TITLED_PER_PAIR].tolist()
+    order = keyed.numpy_rng(seed, "bundled recipes order").permutation(len(rows))
+    return [(pictures[n], chosen[n]) for n in order.tolist()]
 
 
 def untitled_digits(seed: int) -> np.ndarray:
     """The handwritten digits (rows of `digits()`, ascending) of no titled picture, for a model that is to make more."""
-    shown = [row for digit in range(10) for row in _titled_digits(digit, seed)]
-    return np.setdiff1d(np.arange(len(digits().labels)), shown)
+    return np.setdiff1d(np.arange(len(digits().labels)), _titled_digits(seed))
 
 
-def _titled_digits(digit: int, seed: int) -> list[int]:
-    """The handwritten digits (rows of `digits()`) of the titled pictures of a digit."""
-    order = keyed.numpy_rng(seed, "bundled recipe digits", digit).permutation(np.flatnonzero(digits().labels == digit))
-    return order[: TITLED_PER_PAIR * len(PHOTO_NAMES)].tolist()
-
-
-def _drawn_titles(digit: int, photo: str, seed: int) -> list[str]:
-    """The titles of the pictures of a pair."""
-    order = keyed.numpy_rng(seed, "bundled recipe titles", digit, photo).permutation(titles(digit, photo))
-    return order[:TITLED_PER_PAIR].tolist()
+def _titled_digits(seed: int) -> list[int]:
+    """The handwritten digits (rows of `digits()`) of the titled pictures, those of a zero first."""
+    rows: list[int] = []
+    for digit in range(10):
+        rng = keyed.numpy_rng(seed, "bundled recipe digits", digit)
+        rows += rng.permutation(np.flatnonzero(digits().labels == digit))[: TITLED_PER_PAIR * len(PHOTO_NAMES)].tolist()
+    return rows

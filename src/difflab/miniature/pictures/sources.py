@@ -46,6 +46,20 @@ def digits() -> Digits:
     return Digits(images=images, labels=table[:, 64].astype(np.int64))
 
 
+def enlarged(images: np.ndarray, factor: float) -> np.ndarray:
+    """Digits [n, h, w] enlarged by a cubic spline: float64, the same on every processor.
+
+    The spline's coefficients are rounded to 1 / 4096 (none lies within 0.009 of a tie) and digits have 16 levels, so
+    that the products need 30 bits of 53 and the order of the sums does not matter.
+    """
+    from scipy import ndimage
+
+    identity = np.eye(images.shape[1])
+    spline = ndimage.zoom(identity, (factor, 1), order=3, grid_mode=True, mode="grid-constant")
+    spline = np.rint(4096 * spline) / 4096
+    return spline @ images.astype(np.float64) @ spline.T
+
+
 @cache
 def photos() -> dict[str, np.ndarray]:
     """The twelve photographs by name, uint8 [H, W, 3]; grey ones have three equal channels."""

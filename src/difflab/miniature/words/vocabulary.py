@@ -1,10 +1,10 @@
-"""The words of the miniature: what each of its attributes is called, and the classes that a text names.
+"""The words of the miniature: what each of its attributes is called, its facts, and the classes that a text names.
 
-Templates, titles, sentences, facts and tokenizers all take their words from here.
+Templates, titles and tokenizers all take their words from here.
 """
 
 from difflab.core.base.numerals import NUMBER_WORDS, numbers_in, tokens
-from difflab.images.facts.data_set import ClassSet
+from difflab.images.facts.data_set import ClassSet, Contradiction, DataSet, Fact, all_of
 from difflab.miniature.pictures.blend import PHOTO_NAMES
 
 SIZES = {"Large": "large", "Small": "small"}
@@ -21,20 +21,8 @@ BACKGROUNDS = {
     "Warm_Background": "warm",
     "Cool_Background": "cool",
 }
-PHOTO_WORDS = {
-    "Astronaut": "an astronaut",
-    "Bricks": "bricks",
-    "Cat": "a cat",
-    "Coffee": "coffee",
-    "Coins": "coins",
-    "Flower": "a flower",
-    "Galaxies": "galaxies",
-    "Motorcycle": "a motorcycle",
-    "Retina": "a retina",
-    "Rocket": "a rocket",
-    "Temple": "a temple",
-    "Tissue": "tissue",
-}
+_ARTICLES = {"Astronaut": "an "} | dict.fromkeys(("Cat", "Flower", "Motorcycle", "Retina", "Rocket", "Temple"), "a ")
+PHOTO_WORDS = {name: _ARTICLES.get(name, "") + name.lower() for name in PHOTO_NAMES}
 PHOTO_DESCRIPTIONS = PHOTO_WORDS | {
     "Bricks": "a brick wall",
     "Coffee": "a cup of coffee",
@@ -44,7 +32,7 @@ PHOTO_DESCRIPTIONS = PHOTO_WORDS | {
 """What a person who is not bound to the names of the photographs calls them."""
 
 _SINGULARS = {"brick": "Bricks", "coin": "Coins", "galaxy": "Galaxies"}
-_PLURALS = {f"{name.lower()}s": name for name, words in PHOTO_WORDS.items() if " " in words}
+_PLURALS = {f"{name.lower()}s": name for name in _ARTICLES}
 _PHOTO_NUMBERS = {
     word: PHOTO_NAMES.index(name)
     for word, name in ({name.lower(): name for name in PHOTO_NAMES} | _SINGULARS | _PLURALS).items()
@@ -63,3 +51,34 @@ PHOTO = ClassSet("photo", tuple(f"Photo_{name}" for name in PHOTO_NAMES), photos
 def named(text: str) -> tuple[int, int]:
     """The digit and the photograph (row of `PHOTO_NAMES`) that a text names; -1: none or several."""
     return DIGIT.named(text), PHOTO.named(text)
+
+
+_OPPOSITES = (
+    ("Thick", "Thin"),
+    ("Slanted_Left", "Slanted_Right"),
+    ("Large", "Small"),
+    ("Bright_Background", "Dark_Background"),
+    ("Colourful", "Grey"),
+    ("Warm_Background", "Cool_Background"),
+)
+_SENTENCES = (
+    ("The digit is a {}.", dict(zip(DIGIT.columns, NUMBER_WORDS, strict=True))),
+    ("The background is a {}.", {f"Photo_{name}": f"photo of {words}" for name, words in PHOTO_WORDS.items()}),
+    ("The digit is {}.", SIZES),
+    ("The stroke is {}.", STROKES),
+    ("The digit is {}.", SHADES),
+    ("The digit is {}.", TINTS),
+    ("The digit is {}.", SLANTS),
+    ("The background is {}.", BACKGROUNDS),
+)
+
+MINIATURE = DataSet(
+    name="miniature",
+    facts=tuple(
+        Fact(attribute, sentence.format(words), rf"\b{words}\b")
+        for sentence, group in _SENTENCES
+        for attribute, words in group.items()
+    ),
+    contradictions=tuple(Contradiction(f"{a}_and_{b}".lower(), all_of(a, b), (a, b)) for a, b in _OPPOSITES),
+    class_sets=(DIGIT, PHOTO),
+)

@@ -17,8 +17,8 @@ from torch import Tensor
 from difflab.core.base import rng
 from difflab.images.store.tensors import to_tensor
 from difflab.miniature.pictures import blend
-from difflab.miniature.words.dataset import MINIATURE
 from difflab.miniature.words.templates import short_caption
+from difflab.miniature.words.vocabulary import MINIATURE
 from difflab.miniature.zoo.tokenizers import t5_tokenizer
 from difflab.models.blip2 import Blip2Captioner
 from difflab.models.params import GenerationParams

@@ -12,9 +12,8 @@ import torch
 from torch import Tensor
 
 from difflab.core.base import rng
-from difflab.miniature.words.dataset import MINIATURE
 from difflab.miniature.words.templates import detailed_caption, short_caption
-from difflab.miniature.words.vocabulary import DIGIT, PHOTO, SHADES, SIZES, SLANTS, STROKES, TINTS
+from difflab.miniature.words.vocabulary import DIGIT, MINIATURE, PHOTO, SHADES, SIZES, SLANTS, STROKES, TINTS
 from difflab.miniature.zoo.conversation_loss import answer_loss, example_tokens
 from difflab.miniature.zoo.small_llama import small_llama
 from difflab.miniature.zoo.tokenizers import llama_tokenizer

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING
 
 from difflab.core.base.numerals import NUMBER_WORDS
 from difflab.images.facts.celeba_facts import CELEBA
-from difflab.miniature.words.dataset import MINIATURE
-from difflab.miniature.words.vocabulary import SLANTS
+from difflab.miniature.words.vocabulary import MINIATURE, SLANTS
 from difflab.models.language.rewriter import REQUEST, SYSTEM
 
 if TYPE_CHECKING:

@@ -7,9 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from difflab.miniature.pictures.blend import ATTRIBUTES, PHOTO_NAMES, batch
-from difflab.miniature.words.dataset import MINIATURE
 from difflab.miniature.words.templates import detailed_caption, short_caption
-from difflab.miniature.words.vocabulary import DIGIT, PHOTO
+from difflab.miniature.words.vocabulary import DIGIT, MINIATURE, PHOTO
 
 
 def digit(*true: str) -> dict[str, bool]:
