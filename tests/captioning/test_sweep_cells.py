@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from difflab.captioning import sweep_cells
-from difflab.captioning.params.synthesis import SweepParams
+from difflab.captioning.params import SweepParams
 from difflab.captioning.sweep_cells import Cell, CellImages, Samplers
 from difflab.core.base.errors import DifflabError
 from difflab.models.pipelines.prompted import Options, PromptedSampler
@@ -65,7 +65,7 @@ def test_a_model_is_loaded_once_and_only_one_is_held():
     assert samplers("zoo") is first
     samplers("flow")
     assert loaded == ["zoo", "flow"]
-    assert samplers._name == "flow"
+    assert list(samplers._held) == ["flow"]
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,6 @@
-"""The mixed data set: rows of originals and of synthetic pictures, and their images."""
+"""The mixed data set: rows of originals and of synthetic pictures, their images, and captions of them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,6 +8,7 @@ import pandas as pd
 
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import read_parquet
+from difflab.images.store.captions import write_captions
 from difflab.images.store.image_store import ImageStore
 
 if TYPE_CHECKING:
@@ -17,8 +18,6 @@ SOURCES = {"original": ["original"], "mixed": ["original", "synthetic"], "synthe
 """The sources of a training set, by its name."""
 
 FOLDERS = {"original": "images/recipes", "synthetic": "synthetic"}
-VARIANT = "captioner"
-"""Of the captions table, for all captioners that are scored side by side."""
 _TOGETHER = 256  # images in memory
 
 
@@ -56,6 +55,11 @@ class MixedSet:
                 images |= zip(own, self._stores[source].read(own.tolist()), strict=True)
             yield [images[id] for id in chunk["id"]]
 
-    def sha256(self, rows: pd.DataFrame) -> list[str]:
-        """The hashes of the stored pictures of some rows."""
-        return [self._stores[source].sha256(id) for source, id in zip(rows["source"], rows["id"], strict=True)]
+    def write_captions(self, path: str | Path, rows: pd.DataFrame, captions: Mapping[int, Sequence[str]]) -> None:
+        """Write the captions of some rows, by the seed of their captioner, as variants `seed-<n>` of a captions table."""
+        sha256 = [self._stores[source].sha256(id) for source, id in zip(rows["source"], rows["id"], strict=True)]
+        tables = [
+            pd.DataFrame({"id": rows["id"], "variant": f"seed-{seed}", "caption": own, "source_sha256": sha256})
+            for seed, own in captions.items()
+        ]
+        write_captions(path, pd.concat(tables))

@@ -87,6 +87,7 @@ def test_the_stage_cleans_merges_splits_and_exports(workspace, capsys):
     assert not rows.index.isin(["recipes-00005", "recipes-00007", "recipes-00009", "recipes-00011"]).any()
     kept = rows.loc["recipes-00002"]
     assert (kept["group"], kept["titles"].tolist()) == ("recipes-00002", ["Dish 2", "Dish 5"])
+    assert list(pd.read_parquet("data/mixed/rows.parquet")) == ["id", "source", "group", "split", "titles"]
     assert rows.loc["recipes-00003", "titles"].tolist() == ["Dish 3", "Dish 7"]
     assert rows.loc[["recipes-00005-v0", "recipes-00007-v1"], "group"].tolist() == ["recipes-00002", "recipes-00003"]
     assert set(rows.loc[["recipes-00020", "recipes-00021"], "group"]) == {"recipes-00020"}

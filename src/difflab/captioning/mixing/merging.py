@@ -1,7 +1,6 @@
 """Captioned pictures as rows: cleaned, and each picture once with all of its titles."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -10,6 +9,11 @@ from difflab.captioning.mixing.image_hashes import components
 from difflab.core.base.errors import DifflabError
 
 ORIGINAL, SYNTHETIC = "original", "synthetic"
+Excluded = dict[str, list[str]]
+REASONS = (
+    "empty_titles", "images_without_title", "titles_without_image", "blank_images", "synthetic_without_original",
+)  # fmt: skip
+"""Why ids do not become a row: the keys of `Excluded`, which collects them in id order."""
 
 
 class Row(NamedTuple):
@@ -30,36 +34,8 @@ class Row(NamedTuple):
     split: str = ""
 
 
-@dataclass
-class Exclusions:
-    """The ids that did not become a row, by reason, in id order."""
-
-    empty_titles: list[str] = field(default_factory=list)
-    images_without_title: list[str] = field(default_factory=list)
-    titles_without_image: list[str] = field(default_factory=list)
-    blank_images: list[str] = field(default_factory=list)
-    synthetic_without_original: list[str] = field(default_factory=list)
-
-    def counts(self) -> dict[str, int]:
-        return {reason.name: len(getattr(self, reason.name)) for reason in fields(self)}
-
-    def lines(self) -> Iterator[str]:
-        """One line for each reason that occurred, with all ids."""
-        for reason in fields(self):
-            if ids := getattr(self, reason.name):
-                yield f"{reason.name.replace('_', ' ')} ({len(ids)}): {', '.join(ids)}"
-
-
-class Merged(NamedTuple):
-    """Rows with every picture once, and how many rows were merged into another as equal files or near pictures."""
-
-    rows: list[Row]
-    exact: int
-    near: int
-
-
 def clean(
-    source: str, image_ids: Sequence[str], titles: Mapping[str, Sequence[object]], excluded: Exclusions
+    source: str, image_ids: Sequence[str], titles: Mapping[str, Sequence[object]], excluded: Excluded
 ) -> list[Row]:
     """Rows, in id order, of the images that have a title.
 
@@ -74,13 +50,13 @@ def clean(
     rows, known = [], set(image_ids)
     for id in sorted(known | set(titles)):
         good = [" ".join(t.split()) for t in titles.get(id, ()) if isinstance(t, str) and t.strip()]
-        excluded.empty_titles += [id] * (len(titles.get(id, ())) - len(good))
+        excluded["empty_titles"] += [id] * (len(titles.get(id, ())) - len(good))
         if id not in known:
-            excluded.titles_without_image.append(id)
+            excluded["titles_without_image"].append(id)
         elif good:
             rows.append(Row(id, source, id if source == ORIGINAL else _original(id), _distinct(good)))
         elif id not in titles:
-            excluded.images_without_title.append(id)
+            excluded["images_without_title"].append(id)
     return rows
 
 
@@ -99,17 +75,21 @@ def _distinct(titles: Sequence[str]) -> tuple[str, ...]:
     return tuple(first.values())
 
 
-def usable(rows: Sequence[Row], blank: np.ndarray, excluded: Exclusions) -> list[int]:
+def usable(rows: Sequence[Row], blank: np.ndarray, excluded: Excluded) -> list[int]:
     """Positions of the rows whose picture is not blank (bool [n]) and whose original is among them."""
-    shown = [number for number in range(len(rows)) if not blank[number]]
-    originals = {rows[number].id for number in shown if rows[number].source == ORIGINAL}
-    kept = [number for number in shown if rows[number].group in originals]
-    excluded.blank_images += [row.id for row, one in zip(rows, blank, strict=True) if one]
-    excluded.synthetic_without_original += [rows[number].id for number in sorted(set(shown) - set(kept))]
+    originals = {row.id for row, one in zip(rows, blank, strict=True) if row.source == ORIGINAL and not one}
+    kept = []
+    for number, row in enumerate(rows):
+        if blank[number]:
+            excluded["blank_images"].append(row.id)
+        elif row.group not in originals:
+            excluded["synthetic_without_original"].append(row.id)
+        else:
+            kept.append(number)
     return kept
 
 
-def merge(rows: Sequence[Row], sha256: Sequence[str], near: np.ndarray) -> Merged:
+def merge(rows: Sequence[Row], sha256: Sequence[str], near: np.ndarray) -> tuple[list[Row], int, int]:
     """Make one row of the copies of a picture, and join the groups that share a picture.
 
     The row that comes first in id order stays, with the titles of all. Copies of different sources stay apart,
@@ -120,7 +100,8 @@ def merge(rows: Sequence[Row], sha256: Sequence[str], near: np.ndarray) -> Merge
         near: groups of near pictures, int [n], see `image_hashes.near_groups`.
 
     Returns:
-        Rows in id order; the name of joined groups is the first of theirs.
+        Rows in id order, the name of joined groups being the first of theirs; how many rows were merged into
+        another as equal files, and how many as near pictures.
     """
     order = sorted(range(len(rows)), key=lambda number: rows[number].id)
     rows = [rows[number] for number in order]
@@ -137,7 +118,7 @@ def merge(rows: Sequence[Row], sha256: Sequence[str], near: np.ndarray) -> Merge
         titles = _distinct([title for row in same for title in row.titles])
         merged.append(same[0]._replace(group=names[int(group[shown])], titles=titles))
     distinct = len({(row.source, file) for row, file in zip(rows, files, strict=True)})
-    return Merged(merged, len(rows) - distinct, distinct - len(merged))
+    return merged, len(rows) - distinct, distinct - len(merged)
 
 
 def _connected(*keys: Sequence | np.ndarray) -> np.ndarray:

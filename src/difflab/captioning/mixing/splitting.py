@@ -2,8 +2,8 @@
 
 import json
 from collections import Counter
-from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from difflab.captioning.mixing.merging import ORIGINAL, SYNTHETIC, Row
 from difflab.core.base import rng as keyed
@@ -13,15 +13,7 @@ from difflab.images.store.split import SPLITS
 if TYPE_CHECKING:
     import pandas as pd
 
-    from difflab.captioning.params.mix import MixParams
-
-
-class SplitGroups(NamedTuple):
-    """The groups of each split."""
-
-    train: frozenset[str]
-    val: frozenset[str]
-    test: frozenset[str]
+    from difflab.captioning.params import MixParams
 
 
 def split(rows: Sequence[Row], settings: "MixParams", seed: int) -> list[Row]:
@@ -36,23 +28,21 @@ def split(rows: Sequence[Row], settings: "MixParams", seed: int) -> list[Row]:
     Raises:
         DifflabError: a split would lack originals, or train or val synthetic pictures.
     """
-    parts = split_groups({row.group for row in rows}, settings, seed)
+    groups = split_groups({row.group for row in rows}, settings, seed)
 
     def of(name: str, source: str) -> list[Row]:
-        groups = getattr(parts, name)
-        return [row._replace(split=name) for row in rows if row.group in groups and row.source == source]
+        return [row._replace(split=name) for row in rows if row.group in groups[name] and row.source == source]
 
-    val = {source: of("val", source) for source in (ORIGINAL, SYNTHETIC)}
-    half = min(map(len, val.values()))
-    val = {source: _drawn(some, half, seed) for source, some in val.items()}
-    train = {source: of("train", source) for source in (ORIGINAL, SYNTHETIC)}
-    result = [*train[ORIGINAL], *train[SYNTHETIC], *val[ORIGINAL], *val[SYNTHETIC], *of("test", ORIGINAL)]
-    _refuse_empty(result, parts, settings)
+    val = [of("val", source) for source in (ORIGINAL, SYNTHETIC)]
+    half = min(map(len, val))
+    result = [*of("train", ORIGINAL), *of("train", SYNTHETIC), *of("test", ORIGINAL)]
+    result += [row for some in val for row in _drawn(some, half, seed)]
+    _refuse_empty(counts(result), groups, settings)
     return sorted(result)
 
 
-def split_groups(names: Collection[str], settings: "MixParams", seed: int) -> SplitGroups:
-    """The groups with the lowest draws are test, those with the highest val; the rest is train.
+def split_groups(names: Collection[str], settings: "MixParams", seed: int) -> dict[str, set[str]]:
+    """The groups of each split: those with the lowest draws are test, those with the highest val; the rest is train.
 
     Draws are keyed by name: order changes nothing, and one more group moves at most one other across each of the
     two borders, to or from train. (No split of exact shares moves none.)
@@ -60,34 +50,31 @@ def split_groups(names: Collection[str], settings: "MixParams", seed: int) -> Sp
     order = sorted(names, key=lambda name: (keyed.key(seed, "mix split", name), name))
     test = round(settings.test_fraction * len(order))
     val = len(order) - round(settings.val_fraction * len(order))
-    return SplitGroups(train=frozenset(order[test:val]), val=frozenset(order[val:]), test=frozenset(order[:test]))
+    return {"train": set(order[test:val]), "val": set(order[val:]), "test": set(order[:test])}
 
 
 def _drawn(rows: Sequence[Row], count: int, seed: int) -> list[Row]:
     """`count` of the rows: a first one of every group before a second one of any."""
-    draws = sorted((keyed.key(seed, "mix val", row.id), row) for row in rows)
     seen: Counter[str] = Counter()
     turns = []
-    for draw, row in draws:
+    for draw, row in sorted((keyed.key(seed, "mix val", row.id), row) for row in rows):
         turns.append((seen[row.group], draw, row))
         seen[row.group] += 1
     return [row for _, _, row in sorted(turns)[:count]]
 
 
-def _refuse_empty(rows: Sequence[Row], parts: SplitGroups, settings: "MixParams") -> None:
-    found = counts(rows)
-    for name in SPLITS:
-        groups = len(getattr(parts, name))
-        if not groups:
+def _refuse_empty(found: Mapping[str, int], groups: Mapping[str, set[str]], settings: "MixParams") -> None:
+    for name, own in groups.items():
+        if not own:
             change = "lower mix.val_fraction" if name == "train" else f"raise mix.{name}_fraction"
             raise DifflabError(
-                f"the split {name} is empty: of {sum(map(len, parts))} groups, test_fraction "
+                f"the split {name} is empty: of {sum(map(len, groups.values()))} groups, test_fraction "
                 f"{settings.test_fraction:g} and val_fraction {settings.val_fraction:g} leave it none; "
                 f"prepare more recipes, or {change}"
             )
         if name != "test" and not found[f"{name}_{SYNTHETIC}"]:
             raise DifflabError(
-                f"the split {name} has no synthetic picture: data/synthetic holds none of its {groups} groups; "
+                f"the split {name} has no synthetic picture: data/synthetic holds none of its {len(own)} groups; "
                 "complete it with `dvc repro synthesize`"
             )
 
@@ -109,28 +96,11 @@ def split_rows(rows: Sequence[Row], settings: "MixParams", seed: int) -> list[Ro
 
     Of all rows, test takes its share from the originals, val its share half and half, train the rest.
     """
-
-    def shuffled(source: str) -> list[Row]:
-        own = (row for row in rows if row.source == source)
-        return sorted(own, key=lambda row: keyed.key(seed, "mix row by row", row.id))
-
-    originals, synthetic = shuffled(ORIGINAL), shuffled(SYNTHETIC)
     test, val = (int(share * len(rows)) for share in (settings.test_fraction, settings.val_fraction))
-    names = ["test"] * test + ["val"] * (val // 2)
-    names += ["train"] * (len(originals) - len(names))
-    others = ["val"] * (val - val // 2)
-    others += ["train"] * (len(synthetic) - len(others))
-    pairs = [*zip(originals, names, strict=False), *zip(synthetic, others, strict=False)]
-    return sorted(row._replace(split=name) for row, name in pairs)
-
-
-def table(rows: Sequence[Row]) -> "pd.DataFrame":
-    """The columns id, source, group, split and titles (a list) of the rows."""
-    import pandas as pd
-
-    columns = ["id", "source", "group", "split", "titles"]
-    values = [(row.id, row.source, row.group, row.split, list(row.titles)) for row in rows]
-    return pd.DataFrame(values, columns=columns)
+    held_out = {ORIGINAL: ["test"] * test + ["val"] * (val // 2), SYNTHETIC: ["val"] * (val - val // 2)}
+    order = sorted(rows, key=lambda row: keyed.key(seed, "mix row by row", row.id))
+    names = {source: iter(some) for source, some in held_out.items()}
+    return sorted(row._replace(split=next(names[row.source], "train")) for row in order)
 
 
 def listing(rows: Sequence[Row], split: str) -> "pd.DataFrame":
