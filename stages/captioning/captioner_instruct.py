@@ -13,12 +13,9 @@ OUTPUT = "data/captions/captioner/instruct.parquet"
 def main(stage: Stage[CaptionerInstructInputs]) -> None:
     asked, runtime = stage.params.captioner_instruct, stage.params.runtime
     mixed = MixedSet()
-    test = mixed.part("test")
     folder = resolve("models/zoo/instruct")
     captioner = load_instruct_captioner(folder, resolve_device(runtime.device), resolve_dtype(runtime.dtype))
-    captions = [caption for images in mixed.images(test) for caption in captioner(images, **asked.model_dump())]
-    mixed.write_captions(OUTPUT, test, {0: captions})
-    stage.done(f"wrote {OUTPUT}, {len(captions)} captions, {len(set(captions))} distinct")
+    stage.done(mixed.caption_test(OUTPUT, lambda images: captioner(images, **asked.model_dump())))
 
 
 if __name__ == "__main__":

@@ -13,12 +13,9 @@ OUTPUT = "data/captions/captioner/zero_shot.parquet"
 def main(stage: Stage[CaptionerZeroShotInputs]) -> None:
     params, runtime = stage.params.captioner, stage.params.runtime
     mixed = MixedSet()
-    test = mixed.part("test")
     seed, device = rng.key(stage.params.seed, "captioner", 0), resolve_device(runtime.device)
     captioner = new_captioner(params, seed, device, resolve_dtype(runtime.dtype))
-    captions = [caption for images in mixed.images(test) for caption in captioner.captions_of(images, params.decoding)]
-    mixed.write_captions(OUTPUT, test, {0: captions})
-    stage.done(f"wrote {OUTPUT}, {len(captions)} captions, {len(set(captions))} distinct")
+    stage.done(mixed.caption_test(OUTPUT, lambda images: captioner.captions_of(images, params.decoding)))
 
 
 if __name__ == "__main__":

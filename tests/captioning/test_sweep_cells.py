@@ -6,7 +6,6 @@ import pytest
 from difflab.captioning import sweep_cells
 from difflab.captioning.params import SweepParams
 from difflab.captioning.sweep_cells import Cell, CellImages, Samplers
-from difflab.core.base.errors import DifflabError
 from difflab.models.pipelines.prompted import Options, PromptedSampler
 from fakes import tiny_pipelines
 from fakes.tiny_pipelines import axes, known
@@ -39,13 +38,6 @@ def test_a_cell_of_several_presets_is_made_once_and_models_stay_together():
     )
     assert len(found) == len(set(found)) == 6
     assert [c.model for c in found] == ["zoo"] * 3 + ["flow"] * 3
-
-
-def test_presets_are_chosen_by_name():
-    two = settings(steps=axes(num_inference_steps=[5, 10]), guidance=axes(guidance_scales=[5, 7]))
-    assert [c.options.guidance_scale for c in sweep_cells.cells(two, ["guidance"])] == [5, 7]
-    with pytest.raises(DifflabError, match="unknown preset 'step': one of steps, guidance"):
-        sweep_cells.cells(two, ["step"])
 
 
 def test_names_tell_cells_apart():

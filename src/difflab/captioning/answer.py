@@ -40,9 +40,8 @@ def summarise(images: pd.DataFrame, runs: pd.DataFrame, *, seed: int, resamples:
     """Flat metrics of all training sets.
 
     Args:
-        images: one row per run and test image: `data` (of `DATA` or `UNTRAINED`), `seed`, `id` and those columns of
-            `MEASURE_NAMES` that are known.
-        runs: one row per run: `data`, `share`, `seed` and a column for each measure, of the run as a whole.
+        images: a row per run and test image: `data`, `seed`, `id` and those of `MEASURE_NAMES` that are known.
+        runs: a row per run: `data`, `share`, `seed` and each measure, of the run as a whole.
 
     Returns:
         `<data>_<measure>`: mean over runs, with `_std` over seeds (ddof 1) where there are several. For the training

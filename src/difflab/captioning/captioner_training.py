@@ -24,17 +24,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TitledFeatures:
-    """Pictures with their titles.
-
-    Attributes:
-        ids: sample ids, [N].
-        features: of `Captioner.encode`, [N, tokens, width].
-        titles: the titles of each picture, one or more, [N].
-    """
+    """N pictures with their titles."""
 
     ids: list[str]
-    features: Tensor
-    titles: list[tuple[str, ...]]
+    features: Tensor  # of `Captioner.encode`, [N, tokens, width]
+    titles: list[tuple[str, ...]]  # of each picture, one or more
 
     def drawn_titles(self, index: Tensor, keys: Tensor) -> list[str]:
         """One title of each of the pictures `index`, drawn by its key, both int64 [B]."""
@@ -56,11 +50,7 @@ def train_captioner(
     """Train projector and adapter on the captions' cross-entropy; keep the step of the lowest validation loss.
 
     Order and titles belong to (seed, sample id, epoch). A run that was stopped is resumed from its state
-    in `scratch`, bit for bit on a CPU.
-
-    Args:
-        captioner: on its device. On return it holds the best weights, in eval mode.
-        validation: pictures whose loss is taken at the start and every `settings.log_interval` steps.
+    in `scratch`, bit for bit on a CPU. On return the captioner holds the best weights, in eval mode.
 
     Returns:
         The rows of `training.supervised.fit`, each with "val_loss", the mean over the tokens of all titles.
@@ -72,7 +62,6 @@ def train_captioner(
     stream = SampleStream(rng.id_keys(train.ids), seed)
 
     def batch_loss(step: int) -> dict[str, Tensor]:
-        """The mean over the caption tokens of a batch."""
         index, keys = stream.take(step * settings.batch_size, settings.batch_size)
         titles = train.drawn_titles(index, rng.fold(keys, rng.key(seed, "title")))
         return {"loss": captioner.token_losses(train.features[index], titles).mean()}

@@ -24,13 +24,9 @@ def are_judged(titles: Mapping[str, Sequence[str]]) -> bool:
 
 
 def correct_captions(captions: Mapping[str, str], titles: Mapping[str, Sequence[str]]) -> pd.DataFrame:
-    """Whether each caption names each class of its image, and all of them.
+    """Whether the caption of each image names each class of its titles, which `are_judged`, and all of them.
 
     A caption that names none, or several, is wrong. Where an image's titles differ, any of them counts.
-
-    Args:
-        captions: one for each image.
-        titles: all titles of each image; they `are_judged`.
 
     Returns:
         One row per image, ids ascending: `id` and a float64 column of 0 and 1 for each of `MEASURES`.
@@ -82,18 +78,11 @@ def quarantine_frame(frame: pd.DataFrame) -> pd.DataFrame:
 def metrics(frame: pd.DataFrame) -> dict[str, int | float]:
     """Counts of titles and the quality of their variations, from `outcomes_frame`, without a judging model.
 
-    Returns:
-        n titles, of which varied, quarantined and retried; faithful, the share of `faithful` variations;
-        distinct, the distinct-2 of a title's variations, in the mean over the varied titles.
+    `faithful` is the share of faithful variations, `distinct` their distinct-2 within a title, in the mean over titles.
     """
     varied = frame[frame["reason"] == ""]
     kept = [faithful(row.title, title) for row in varied.itertuples() for title in row.variations]
     distinct = [distinct_n(row.variations, 2) for row in varied.itertuples()]
-    return {
-        "n": len(frame),
-        "varied": len(varied),
-        "quarantined": len(frame) - len(varied),
-        "retried": int((frame["attempts"] > 1).sum()),
-        "faithful": sum(kept) / max(len(kept), 1),
-        "distinct": sum(distinct) / max(len(distinct), 1),
-    }
+    counts = {"n": len(frame), "varied": len(varied), "quarantined": len(frame) - len(varied)}
+    quality = {"faithful": sum(kept) / max(len(kept), 1), "distinct": sum(distinct) / max(len(distinct), 1)}
+    return {**counts, "retried": int((frame["attempts"] > 1).sum()), **quality}

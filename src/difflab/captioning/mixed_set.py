@@ -1,6 +1,6 @@
 """The mixed data set: rows of originals and of synthetic pictures, their images, and captions of them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -54,6 +54,13 @@ class MixedSet:
             for source, own in chunk.groupby("source")["id"]:
                 images |= zip(own, self._stores[source].read(own.tolist()), strict=True)
             yield [images[id] for id in chunk["id"]]
+
+    def caption_test(self, path: str | Path, captioner: "Callable[[list[Image.Image]], list[str]]") -> str:
+        """Write the captions of the test images as those of seed 0; returns what was written, in words."""
+        test = self.part("test")
+        captions = [caption for images in self.images(test) for caption in captioner(images)]
+        self.write_captions(path, test, {0: captions})
+        return f"wrote {path}, {len(captions)} captions, {len(set(captions))} distinct"
 
     def write_captions(self, path: str | Path, rows: pd.DataFrame, captions: Mapping[int, Sequence[str]]) -> None:
         """Write the captions of some rows, by the seed of their captioner, as variants `seed-<n>` of a captions table."""

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from difflab.captioning.picture_titles import title_accuracy
-from difflab.core.base.errors import DifflabError
 from difflab.metrics.distances.kid import kernel_distance
 from difflab.metrics.features.features import extract
 from difflab.models.pipelines.prompted import Options, PromptedSampler
@@ -30,45 +29,32 @@ class Cell:
 
     @property
     def name(self) -> str:
-        """The cell as a row is named: `zoo, ddim, 10 steps, guidance 3, negative prompt`."""
+        """For people: `zoo, ddim, 10 steps, guidance 3, negative prompt`."""
         o = self.options
         text = f"{self.model}, {o.scheduler}, {o.num_inference_steps} steps, guidance {o.guidance_scale:g}"
         return text + (", negative prompt" if o.negative_prompt else "")
 
     @property
     def key(self) -> str:
-        """The same as the name of a metric: `zoo_ddim_s10_g3_negative`."""
+        """For metrics: `zoo_ddim_s10_g3_negative`."""
         o = self.options
-        scheduler = o.scheduler.replace("+", "p")  # MLflow takes no plus
-        text = f"{self.model}_{scheduler}_s{o.num_inference_steps}_g{o.guidance_scale:g}"
-        return text + ("_negative" if o.negative_prompt else "")
+        text = f"{self.model}_{o.scheduler}_s{o.num_inference_steps}_g{o.guidance_scale:g}"
+        return text.replace("+", "p") + ("_negative" if o.negative_prompt else "")  # MLflow takes no plus
 
 
 @dataclass(frozen=True)
 class CellImages:
-    """The images of a cell.
+    """The images of a cell, or why there are none."""
 
-    Attributes:
-        images: uint8 [n, H, W, 3] in the order of the prompts; empty where the model refused.
-        refused: why the model cannot take the options; empty where it can.
-        seconds: for each image, without loading the model.
-    """
-
-    images: np.ndarray
-    refused: str = ""
-    seconds: float = 0.0
+    images: np.ndarray  # uint8 [n, H, W, 3] in the order of the prompts; empty where the model refused
+    refused: str = ""  # why the model cannot take the options
+    seconds: float = 0.0  # for each image, without loading the model
 
 
-def cells(params: "SweepParams", presets: Sequence[str] = ()) -> list[Cell]:
-    """The cells of some presets (all, if none is named), each once, model by model.
-
-    Raises:
-        DifflabError: there is no such preset.
-    """
-    if unknown := [name for name in presets if name not in params.presets]:
-        raise DifflabError(f"unknown preset '{unknown[0]}': one of {', '.join(params.presets)}")
+def cells(params: "SweepParams") -> list[Cell]:
+    """The cells of all presets, each once, model by model."""
     found: dict[Cell, None] = {}
-    for axes in (params.presets[name] for name in presets or params.presets):
+    for axes in params.presets.values():
         negative = [params.negative if asked else "" for asked in axes.negative]
         options = product(axes.schedulers, axes.num_inference_steps, axes.guidance_scales, negative)
         found |= {Cell(model, Options(*values)): None for model, values in product(axes.models, list(options))}
@@ -77,11 +63,7 @@ def cells(params: "SweepParams", presets: Sequence[str] = ()) -> list[Cell]:
 
 
 class Samplers:
-    """The sampler of one model at a time: another name loads another model and lets the last one go.
-
-    Args:
-        load: makes the sampler of a model by its name.
-    """
+    """The sampler of one model at a time: another name loads another model and lets the last one go."""
 
     def __init__(self, load: Callable[[str], PromptedSampler]) -> None:
         self._load, self._held = load, dict[str, PromptedSampler]()
@@ -95,19 +77,12 @@ class Samplers:
 
 @dataclass(frozen=True)
 class SweepJudge:
-    """What all cells are scored by.
+    """What all cells are scored by; scores of what is None are left out."""
 
-    Attributes:
-        extractor: classifies digits and photographs, and gives the features of KID; None: neither.
-        reference: features of real pictures, float32 [n, d]; None: no KID.
-        clip: None: no CLIP score.
-        seed: of KID's subsets.
-    """
-
-    extractor: "VisionEncoderExtractor | None"
-    reference: np.ndarray | None
+    extractor: "VisionEncoderExtractor | None"  # classifies digits and photographs, and gives the features of KID
+    reference: np.ndarray | None  # features of real pictures for KID, float32 [n, d]
     clip: "ClipScorer | None"
-    seed: int
+    seed: int  # of KID's subsets
 
     def __call__(self, images: Sequence[np.ndarray] | np.ndarray, titles: Sequence[str]) -> dict[str, float | None]:
         """Of digit_accuracy, photo_accuracy, both_accuracy, kid and clip_score, those that are available."""

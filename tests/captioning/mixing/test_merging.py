@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from difflab.captioning.mixing.merging import ORIGINAL, REASONS, SYNTHETIC, Row, clean, merge, usable
+from difflab.captioning.mixing.rows import ORIGINAL, REASONS, SYNTHETIC, Row, clean, merge, usable
 from difflab.core.base.errors import DifflabError
 
 

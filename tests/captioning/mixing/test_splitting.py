@@ -9,8 +9,17 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from difflab.captioning.mixing.merging import ORIGINAL, SYNTHETIC, Row
-from difflab.captioning.mixing.splitting import counts, leaks, listing, split, split_groups, split_rows
+from difflab.captioning.mixing.rows import (
+    ORIGINAL,
+    SYNTHETIC,
+    Row,
+    counts,
+    leaks,
+    listing,
+    split,
+    split_groups,
+    split_rows,
+)
 from difflab.captioning.params import MixParams
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import write_csv

@@ -28,11 +28,7 @@ _PEFT_PREFIX = "base_model.model."  # of names in PEFT's files
 def new_captioner(
     settings: CaptionerSettings, seed: int, device: torch.device | str, dtype: torch.dtype, models: Path = ZOO
 ) -> Captioner:
-    """A captioner before training, on base models that are read for it alone.
-
-    Raises:
-        DifflabError: a role is missing.
-    """
+    """A captioner before training, on base models that are read for it alone; a role that is missing is an error."""
     from transformers import AutoModelForCausalLM, AutoTokenizer
     from transformers.models.vit.modeling_vit import ViTModel
 
@@ -77,8 +73,7 @@ def load_captioner(
     """Read a captioner, in eval mode, and the settings that it was trained with.
 
     Raises:
-        DifflabError: the folder holds no captioner, is damaged or mixed with the files of another one, or was
-            trained on other base models.
+        DifflabError: there is none, it is damaged or mixed with another one, or was trained on other base models.
     """
     from peft.utils import set_peft_model_state_dict
     from safetensors.torch import load_file

@@ -34,12 +34,9 @@ ENCODED_TOGETHER = 64  # images
 
 
 class Captioner(nn.Module):
-    """A frozen ViT, a projector, and a decoder whose new LoRA adapter has no effect before training.
+    """A frozen ViT, a projector from its width to the language model's, and that with a LoRA adapter.
 
-    Attributes:
-        encoder: the ViT.
-        projector: from the ViT's width to the language model's; float32, as the adapter is.
-        language_model: the decoder, a Llama or similar, with its tokenizer; its own weights are frozen.
+    Projector and adapter are float32; before training the adapter has no effect.
     """
 
     def __init__(
@@ -62,9 +59,7 @@ class Captioner(nn.Module):
         if grid % self._patch_pooling:
             pooling = f"captioner.patch_pooling is {self._patch_pooling}"
             raise DifflabError(f"{pooling}: the {grid} x {grid} patches of the encoder do not divide into such squares")
-        # Llama's tokenizer has no padding token. Any will do: the attention mask hides the padding.
-        pad = tokenizer.pad_token_id
-        self.pad_token_id = tokenizer.eos_token_id if pad is None else pad
+        self.pad_token_id = tokenizer.eos_token_id  # Llama has none; any will do, since the attention mask hides it
         torch.manual_seed(rng.key(seed, "init", "captioner"))
         layers = {name.rpartition(".")[2] for name in linear_layers(language_model)}
         for target in settings.lora.targets:
@@ -78,10 +73,6 @@ class Captioner(nn.Module):
             nn.Linear(width, width),
         )
 
-    @property
-    def device(self) -> torch.device:
-        return self.projector[1].weight.device
-
     def train(self, mode: bool = True) -> "Captioner":
         """As usual, but the frozen ViT stays in eval mode."""
         super().train(mode)
@@ -92,26 +83,22 @@ class Captioner(nn.Module):
     def encode(self, images: "np.ndarray | Sequence[Image.Image]") -> Tensor:
         """The ViT's last hidden states, [n, tokens, width], on the CPU in the ViT's precision: [CLS], then patches.
 
-        Args:
-            images: uint8 [n, H, W, 3], or PIL images of any sizes, n > 0; each is cropped to its central square.
+        Images are uint8 [n, H, W, 3], or PIL images of any sizes; each is cropped to its central square.
         """
         size, dtype = self.encoder.config.image_size, self.encoder.dtype
         parts = []
         for start in range(0, len(images), ENCODED_TOGETHER):
-            pixels = to_tensor(images[start : start + ENCODED_TOGETHER], size).to(self.device, dtype)
+            pixels = to_tensor(images[start : start + ENCODED_TOGETHER], size).to(self.language_model.device, dtype)
             hidden = self.encoder(pixel_values=pixels).last_hidden_state
             parts.append(pooled(hidden, self._patch_pooling).cpu())
         return torch.cat(parts)
 
     def token_losses(self, features: Tensor, captions: Sequence[str]) -> Tensor:
-        """Cross-entropy of each caption's tokens and its end, one after the other: float32 [tokens].
-
-        Args:
-            features: of `encode`, [n, tokens, width].
-            captions: one for each picture.
-        """
+        """Cross-entropy of the tokens of n captions and their ends, one after the other, float32 [tokens]."""
         texts = self.tokenizer(list(captions), add_special_tokens=False)["input_ids"]
-        rows = [torch.tensor([*tokens, self.tokenizer.eos_token_id], device=self.device) for tokens in texts]
+        rows = [
+            torch.tensor([*tokens, self.tokenizer.eos_token_id], device=self.language_model.device) for tokens in texts
+        ]
         input_ids = pad_sequence(rows, batch_first=True, padding_value=self.pad_token_id)
         written = pad_sequence([torch.ones_like(row) for row in rows], batch_first=True)
         prefix = self.prefix(features)
@@ -126,8 +113,10 @@ class Captioner(nn.Module):
 
     def prefix(self, features: Tensor) -> Tensor:
         """Embeddings of the begin-of-text token and of the visual tokens: [n, 1 + tokens, hidden size]."""
-        visual = self.projector(features.to(self.device, torch.float32))
-        start = self._embed(torch.full((len(features), 1), self.tokenizer.bos_token_id, device=self.device))
+        visual = self.projector(features.to(self.language_model.device, torch.float32))
+        start = self._embed(
+            torch.full((len(features), 1), self.tokenizer.bos_token_id, device=self.language_model.device)
+        )
         return torch.cat([start, visual.to(start.dtype)], dim=1)
 
     @torch.no_grad()
@@ -142,7 +131,7 @@ class Captioner(nn.Module):
             prefix = self.prefix(part)
             tokens = self.language_model.generate(
                 inputs_embeds=prefix,
-                attention_mask=torch.ones(prefix.shape[:2], dtype=torch.int64, device=self.device),
+                attention_mask=torch.ones(prefix.shape[:2], dtype=torch.int64, device=self.language_model.device),
                 max_new_tokens=settings.max_new_tokens, num_beams=settings.num_beams,
                 eos_token_id=self.tokenizer.eos_token_id, pad_token_id=self.pad_token_id,
                 do_sample=False, temperature=None, top_p=None, top_k=None,  # released models ask for unseeded sampling

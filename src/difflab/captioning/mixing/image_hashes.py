@@ -1,12 +1,10 @@
 """Near-duplicate pictures: a perceptual hash proposes pairs, the correlation of their colours decides."""
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import NamedTuple, cast
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from PIL import Image
+from PIL import Image
 
 _SIDE, _LOW = 32, 8  # sides of the grey thumbnail, and of its low frequencies and of the coloured thumbnail
 _BLANK = 4  # levels of 255: a channel of a picture of one colour spans fewer
@@ -14,24 +12,18 @@ _BLOCK = 64  # pictures compared with all others at once
 
 
 class ImageHashes(NamedTuple):
-    """What n pictures are compared by.
+    """What n pictures are compared by."""
 
-    Attributes:
-        hashes: uint64 [n], see `hashes`.
-        colours: uint8 [n, 8, 8, 3], thumbnails.
-        blank: bool [n], pictures of one colour, whose hash is meaningless.
-    """
-
-    hashes: np.ndarray
-    colours: np.ndarray
-    blank: np.ndarray
+    hashes: np.ndarray  # uint64 [n], see `hashes`
+    colours: np.ndarray  # uint8 [n, 8, 8, 3], thumbnails
+    blank: np.ndarray  # bool [n], pictures of one colour, whose hash is meaningless
 
     def take(self, rows: Sequence[int]) -> "ImageHashes":
         """The hashes of some pictures."""
         return ImageHashes(*(part[np.asarray(rows, np.int64)] for part in self))
 
 
-def image_hashes(images: Iterable["Image.Image"]) -> ImageHashes:
+def image_hashes(images: Iterable[Image.Image]) -> ImageHashes:
     """Hashes of pictures of any size, one of which is in memory at a time."""
     grey, colours, blank = [], [], []
     for image in images:
@@ -44,9 +36,7 @@ def image_hashes(images: Iterable["Image.Image"]) -> ImageHashes:
     return ImageHashes(hashes(np.array(grey, np.uint8).reshape(-1, _SIDE, _SIDE)), shaped, np.array(blank, bool))
 
 
-def _thumbnail(image: "Image.Image", side: int) -> np.ndarray:
-    from PIL import Image
-
+def _thumbnail(image: Image.Image, side: int) -> np.ndarray:
     return np.asarray(image.resize((side, side), Image.Resampling.LANCZOS))
 
 
