@@ -77,10 +77,11 @@ def join(data: str, folders: dict[int, Path], mixed: MixedSet, parts: dict[str, 
     results = {seed: read_json(folder / "result.json") for seed, folder in folders.items()}
     captions = {seed: result.pop("captions") for seed, result in results.items()}
     mixed.write_captions(f"data/captions/captioner/{data}.parquet", parts["test"], captions)
+    sizes = [result.pop("trained_parameters") for result in results.values()]
     table, train = pd.DataFrame(results).T, parts["train"]
     metrics = {"train_images": len(train), "train_titles": int(train["titles"].map(len).sum())}
-    metrics |= {"test_images": len(parts["test"]), "seeds": len(folders), **table.mean()}
-    metrics |= table.drop(columns="trained_parameters").std().dropna().add_suffix("_std")  # one seed has none
+    metrics |= {"trained_parameters": sizes[0], "test_images": len(parts["test"]), "seeds": len(folders)}
+    metrics |= {**table.mean(), **table.std().dropna().add_suffix("_std")}  # one seed has no deviation
     return metrics | {f"seed_{seed}_{name}": value for seed, own in results.items() for name, value in own.items()}
 
 
