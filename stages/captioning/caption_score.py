@@ -24,7 +24,7 @@ def main(stage: Stage[CaptionScoreInputs]) -> None:
     for data in (*answer.DATA, *answer.UNTRAINED):
         path = f"data/captions/captioner/{data}.parquet"
         for variant, own in read_captions(path).groupby("variant"):
-            captions, seed = dict(zip(own["id"], own["caption"], strict=True)), int(variant.removeprefix("seed-"))
+            captions, seed = dict(zip(own["id"], own["caption"], strict=True)), int(str(variant).removeprefix("seed-"))
             scores = scorer.score(captions, f"{path}, {variant}")
             frame, measures = scores.frame(), dict(scores.corpus)
             if judged:

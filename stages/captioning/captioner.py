@@ -72,8 +72,8 @@ def join(data: str, folders: dict[int, Path], mixed: MixedSet, parts: dict[str, 
     with atomic_path(f"models/captioner/{data}") as models:
         for seed, folder in folders.items():
             shutil.copytree(folder / "model", models / f"seed-{seed}")
-    curves = {seed: read_parquet(folder / "curve.parquet") for seed, folder in folders.items()}
-    write_csv(f"plots/captioner/{data}.csv", pd.concat(curves, names=["seed"]).reset_index("seed"))
+    curves = [pd.DataFrame({"seed": s, **read_parquet(folder / "curve.parquet")}) for s, folder in folders.items()]
+    write_csv(f"plots/captioner/{data}.csv", pd.concat(curves))
     results = {seed: read_json(folder / "result.json") for seed, folder in folders.items()}
     captions = {seed: result.pop("captions") for seed, result in results.items()}
     mixed.write_captions(f"data/captions/captioner/{data}.parquet", parts["test"], captions)

@@ -17,7 +17,6 @@ from difflab.images.store.image_store import ImageStore
 from difflab.metrics.clip_score import ClipScorer
 from difflab.metrics.features.features import VisionEncoderExtractor, reference_features
 from difflab.models.pipelines.known import load_prompted
-from difflab.models.pipelines.prompted import PromptedSampler
 from difflab.models.pointers import fetch
 from difflab.models.roles import resolve
 
@@ -32,10 +31,8 @@ def main(stage: Stage[SweepInputs]) -> None:
     ids, prompts = list(titles), list(titles.values())
     cells = {cell.name: cell for cell in sweep_cells.cells(settings)}
 
-    def load(name: str) -> PromptedSampler:
-        return load_prompted(settings.known[name], runtime, seed=seed, batch_size=settings.batch_size)
-
-    samplers = sweep_cells.Samplers(load)
+    sampling = {"seed": seed, "batch_size": settings.batch_size}
+    samplers = sweep_cells.Samplers(lambda name: load_prompted(settings.known[name], runtime, **sampling))
 
     def make(names: list[str], path: Path) -> None:
         cell = cells[names[0]]

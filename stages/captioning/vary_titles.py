@@ -1,5 +1,6 @@
 """Three variations of every title by a chat model; titles whose answers are refused are listed with the reason."""
 
+from functools import cache
 from pathlib import Path
 
 import pandas as pd
@@ -24,14 +25,12 @@ BATCHES_PER_CHUNK = 16  # the most that a killed run loses, per process
 def main(stage: Stage[VaryTitlesInputs]) -> None:
     settings, runtime, seed = stage.params.titles, stage.params.runtime, stage.params.seed
     titles = read_captions(SOURCE, VARIANT)["caption"].to_dict()
-    model = None
+    model = cache(lambda: ChatModel(resolve(MODEL), resolve_device(runtime.device), resolve_dtype(runtime.dtype)))
+    limits = {"retries": settings.retries, "max_length": settings.max_length}
 
     def vary_chunk(ids: list[str], path: Path) -> None:
-        nonlocal model
-        model = model or ChatModel(resolve(MODEL), resolve_device(runtime.device), resolve_dtype(runtime.dtype))
         asked = {i: titles[i] for i in ids}
-        limits = {"retries": settings.retries, "max_length": settings.max_length}
-        write_parquet(path, outcomes_frame(vary(model, asked, settings, seed, **limits)))
+        write_parquet(path, outcomes_frame(vary(model(), asked, settings, seed, **limits)))
 
     chunk_size, scratch = settings.batch_size * BATCHES_PER_CHUNK, stage.scratch()
     paths = process_chunks(list(titles), chunk_size, scratch, vary_chunk, what="titles", suffix=".parquet")

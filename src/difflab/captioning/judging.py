@@ -66,7 +66,8 @@ def outcomes_frame(outcomes: "Sequence[Outcome]") -> pd.DataFrame:
 
 def variations_frame(frame: pd.DataFrame) -> pd.DataFrame:
     """Of `outcomes_frame`: one row per variation, with the id of its title and its number 0, 1, 2."""
-    rows = [(row.id, number, title) for row in frame.itertuples() for number, title in enumerate(row.variations)]
+    found = zip(frame["id"], frame["variations"], strict=True)
+    rows = [(id, number, title) for id, titles in found for number, title in enumerate(titles)]
     return pd.DataFrame(rows, columns=["id", "number", "title"]).astype({"number": "int64"})
 
 

@@ -22,25 +22,17 @@ _TOGETHER = 256  # images in memory
 
 
 class MixedSet:
-    """Read access to data/mixed and to the stores that its rows come from.
-
-    Attributes:
-        rows: id, source (original or synthetic), group, split and titles of every row.
-    """
+    """Read access to data/mixed and to the stores that its rows come from."""
 
     def __init__(self, root: Path = Path("data")) -> None:
         path = root / "mixed" / "rows.parquet"
         if not path.exists():
             raise DifflabError(f"{path} is missing: run `dvc repro mix` (or `dvc pull`) to make it")
-        self.rows = read_parquet(path)
+        self.rows = read_parquet(path)  # id, source (original or synthetic), group, split and titles
         self._stores = {source: ImageStore(root / folder) for source, folder in FOLDERS.items()}
 
     def part(self, split: str, data: str = "mixed") -> pd.DataFrame:
-        """The rows of one split (train, val, test) whose source belongs to the training set `data`.
-
-        Raises:
-            DifflabError: there is no such row.
-        """
+        """The rows of a split (train, val, test) whose source belongs to the training set `data`; none is an error."""
         rows = self.rows[(self.rows["split"] == split) & self.rows["source"].isin(SOURCES[data])]
         if rows.empty:
             raise DifflabError(f"data/mixed has no {' or '.join(SOURCES[data])} row in {split}: run `dvc repro mix`")

@@ -119,7 +119,7 @@ def load_images(path: Path) -> CellImages:
 def row(cell: Cell, refused: str, scores: Mapping[str, float | None]) -> dict[str, Any]:
     """A cell's row of the table, without times."""
     o = cell.options
-    named = {"model": cell.model, "scheduler": o.scheduler, "steps": o.num_inference_steps}
+    named: dict[str, Any] = {"model": cell.model, "scheduler": o.scheduler, "steps": o.num_inference_steps}
     named |= {"guidance": o.guidance_scale, "negative": bool(o.negative_prompt)}
     return {**named, **scores, "refused": refused}
 

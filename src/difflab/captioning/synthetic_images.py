@@ -22,7 +22,7 @@ def write_synthetic(folder: str | Path, titles: dict[str, str], parts: Iterable[
     Args:
         titles: by id, ascending; the caption of each picture.
         parts: archives of generated images under `SEED`, together the pictures of all ids in their order.
-        image_size: the longer side of the stored pictures in pixels; None keeps them as they are.
+        image_size: the longer side of the stored pictures in pixels; None keeps them.
     """
     files = [f"{id}.png" for id in titles]
     table = pd.DataFrame({"file": files, "split": "train"}, index=pd.Index(list(titles), name="id"))

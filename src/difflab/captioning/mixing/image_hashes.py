@@ -28,16 +28,12 @@ def image_hashes(images: Iterable[Image.Image]) -> ImageHashes:
     grey, colours, blank = [], [], []
     for image in images:
         image = image.convert("RGB")
-        grey.append(_thumbnail(image.convert("L"), _SIDE))
-        colours.append(_thumbnail(image, _LOW))
+        grey.append(np.asarray(image.convert("L").resize((_SIDE, _SIDE), Image.Resampling.LANCZOS)))
+        colours.append(np.asarray(image.resize((_LOW, _LOW), Image.Resampling.LANCZOS)))
         extrema = cast("tuple[tuple[int, int], ...]", image.getextrema())
         blank.append(max(high - low for low, high in extrema) < _BLANK)
     shaped = np.array(colours, np.uint8).reshape(-1, _LOW, _LOW, 3)
     return ImageHashes(hashes(np.array(grey, np.uint8).reshape(-1, _SIDE, _SIDE)), shaped, np.array(blank, bool))
-
-
-def _thumbnail(image: Image.Image, side: int) -> np.ndarray:
-    return np.asarray(image.resize((side, side), Image.Resampling.LANCZOS))
 
 
 def hashes(grey: np.ndarray) -> np.ndarray:

@@ -72,16 +72,11 @@ def _distinct(titles: Sequence[str]) -> tuple[str, ...]:
 
 def usable(rows: Sequence[Row], blank: np.ndarray, excluded: Excluded) -> list[int]:
     """Positions of the rows whose picture is not blank (bool [n]) and whose original is among them."""
-    originals = {row.id for row, one in zip(rows, blank, strict=True) if row.source == ORIGINAL and not one}
-    kept = []
-    for number, row in enumerate(rows):
-        if blank[number]:
-            excluded["blank_images"].append(row.id)
-        elif row.group not in originals:
-            excluded["synthetic_without_original"].append(row.id)
-        else:
-            kept.append(number)
-    return kept
+    shown = [number for number in range(len(rows)) if not blank[number]]
+    originals = {rows[number].id for number in shown if rows[number].source == ORIGINAL}
+    excluded["blank_images"] += [row.id for row, one in zip(rows, blank, strict=True) if one]
+    excluded["synthetic_without_original"] += [rows[n].id for n in shown if rows[n].group not in originals]
+    return [number for number in shown if rows[number].group in originals]
 
 
 def merge(rows: Sequence[Row], sha256: Sequence[str], near: np.ndarray) -> tuple[list[Row], int, int]:
@@ -95,8 +90,7 @@ def merge(rows: Sequence[Row], sha256: Sequence[str], near: np.ndarray) -> tuple
         near: groups of near pictures, int [n], see `image_hashes.near_groups`.
 
     Returns:
-        Rows in id order, the name of joined groups being the first of theirs; how many rows were merged into
-        another as equal files, and how many as near pictures.
+        Rows in id order, joined groups by their first name; how many were merged as equal files, and as near pictures.
     """
     order = sorted(range(len(rows)), key=lambda number: rows[number].id)
     rows = [rows[number] for number in order]
@@ -126,13 +120,10 @@ def _connected(*keys: Sequence | np.ndarray) -> np.ndarray:
 
 
 def split(rows: Sequence[Row], settings: "MixParams", seed: int) -> list[Row]:
-    """Split rows by group, keyed by the seed and the group's name.
+    """Split rows by group, keyed by the seed and the group's name; returns the rows of the splits, in id order.
 
     train: every picture of its groups. val: originals and synthetic pictures, equally many. test: originals.
     The other pictures of val and test groups are in no split.
-
-    Returns:
-        The rows of the three splits, in id order.
 
     Raises:
         DifflabError: a split would lack originals, or train or val synthetic pictures.
