@@ -19,7 +19,6 @@ def main(stage: Stage[CaptionScoreInputs]) -> None:
     titles = {row.id: [str(title) for title in row.titles] for row in test.itertuples()}
     scorer, judged = CaptionScorer(titles), judging.are_judged(titles)
     shares = answer.shares(rows)
-
     runs, images = [], []
     for data in (*answer.DATA, *answer.UNTRAINED):
         path = f"data/captions/captioner/{data}.parquet"
@@ -36,7 +35,6 @@ def main(stage: Stage[CaptionScoreInputs]) -> None:
     table, scored = pd.DataFrame(runs), pd.concat(images, ignore_index=True)
     resamples = stage.params.caption_score.resamples
     metrics = answer.summarise(scored, table, seed=stage.params.seed, resamples=resamples)
-
     write_parquet(OUTPUT, scored)
     write_csv(TABLE, table)
     stage.write_metrics(METRICS, metrics)

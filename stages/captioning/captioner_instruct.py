@@ -7,15 +7,13 @@ from difflab.core.stage import Stage, run
 from difflab.models.instruct_captioner import load_instruct_captioner
 from difflab.models.roles import resolve
 
-OUTPUT = "data/captions/captioner/instruct.parquet"
-
 
 def main(stage: Stage[CaptionerInstructInputs]) -> None:
     asked, runtime = stage.params.captioner_instruct, stage.params.runtime
     mixed = MixedSet()
     folder = resolve("models/zoo/instruct")
     captioner = load_instruct_captioner(folder, resolve_device(runtime.device), resolve_dtype(runtime.dtype))
-    stage.done(mixed.caption_test(OUTPUT, lambda images: captioner(images, **asked.model_dump())))
+    stage.done(mixed.caption_test("instruct", lambda images: captioner(images, **asked.model_dump())))
 
 
 if __name__ == "__main__":

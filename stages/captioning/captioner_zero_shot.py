@@ -7,15 +7,13 @@ from difflab.core.base import rng
 from difflab.core.base.runtime import resolve_device, resolve_dtype
 from difflab.core.stage import Stage, run
 
-OUTPUT = "data/captions/captioner/zero_shot.parquet"
-
 
 def main(stage: Stage[CaptionerZeroShotInputs]) -> None:
     params, runtime = stage.params.captioner, stage.params.runtime
     mixed = MixedSet()
     seed, device = rng.key(stage.params.seed, "captioner", 0), resolve_device(runtime.device)
     captioner = new_captioner(params, seed, device, resolve_dtype(runtime.dtype))
-    stage.done(mixed.caption_test(OUTPUT, lambda images: captioner.captions_of(images, params.decoding)))
+    stage.done(mixed.caption_test("zero_shot", lambda images: captioner.captions_of(images, params.decoding)))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,4 @@
-"""The training of the captioner: read it from top to bottom.
-
-The frozen encoder has seen every picture once; the features lie in memory, and a step trains the projector and
-the adapter on them.
-"""
+"""The training of the captioner's projector and adapter, on features of all pictures that lie in memory."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -47,9 +47,9 @@ class MixedSet:
                 images |= zip(own, self._stores[source].read(own.tolist()), strict=True)
             yield [images[id] for id in chunk["id"]]
 
-    def caption_test(self, path: str | Path, captioner: "Callable[[list[Image.Image]], list[str]]") -> str:
+    def caption_test(self, name: str, captioner: "Callable[[list[Image.Image]], list[str]]") -> str:
         """Write the captions of the test images as those of seed 0; returns what was written, in words."""
-        test = self.part("test")
+        test, path = self.part("test"), f"data/captions/captioner/{name}.parquet"
         captions = [caption for images in self.images(test) for caption in captioner(images)]
         self.write_captions(path, test, {0: captions})
         return f"wrote {path}, {len(captions)} captions, {len(set(captions))} distinct"
