@@ -2,10 +2,15 @@
 
 from pydantic import Field, model_validator
 
-from difflab.captioning.params.captioner import CaptionerInstructParams, CaptionerParams, CaptionScoreParams
-from difflab.captioning.params.mix import MixParams
-from difflab.captioning.params.synthesis import SweepParams, SynthesizeParams
-from difflab.captioning.params.titles import TitlesParams
+from difflab.captioning.params import (
+    CaptionerInstructParams,
+    CaptionerParams,
+    CaptionScoreParams,
+    MixParams,
+    SweepParams,
+    SynthesizeParams,
+    TitlesParams,
+)
 from difflab.core.params.base import Family, Group
 from difflab.core.params.common import Library, RuntimeParams, TrackingParams
 from difflab.ddpm.params.denoise import DenoiseParams, DenoiseScoreParams

@@ -3,13 +3,12 @@
 import pandas as pd
 
 from difflab.captioning import answer, judging
-from difflab.captioning.params.inputs import CaptionScoreInputs
+from difflab.captioning.params import CaptionScoreInputs
 from difflab.core.base.files import read_parquet, write_csv, write_parquet
 from difflab.core.stage import Stage, run
 from difflab.images.store.captions import read_captions
 from difflab.metrics.text.caption_scores import CaptionScorer
 
-SEEDS = range(5)
 OUTPUT, TABLE = "data/caption_scores.parquet", "plots/captioner/scores.csv"
 METRICS = "metrics/caption_score.json"
 
@@ -20,24 +19,22 @@ def main(stage: Stage[CaptionScoreInputs]) -> None:
     titles = {row.id: [str(title) for title in row.titles] for row in test.itertuples()}
     scorer, judged = CaptionScorer(titles), judging.are_judged(titles)
     shares = answer.shares(rows)
-
     runs, images = [], []
-    for data, seed in [*((d, s) for d in answer.DATA for s in SEEDS), *((d, 0) for d in answer.UNTRAINED)]:
-        name = data if data in answer.UNTRAINED else f"{data}-{seed}"
-        path = f"data/captions/captioner/{name}.parquet"
-        captions = read_captions(path, "captioner")["caption"].to_dict()
-        scores = scorer.score(captions, path)
-        frame, measures = scores.frame(), dict(scores.corpus)
-        if judged:
-            correct = judging.correct_captions(captions, titles)
-            measures |= correct[list(judging.MEASURES)].mean().to_dict()
-            frame = frame.merge(correct, on="id")
-        runs.append({"data": data, "share": shares.get(data), "seed": seed, **measures})
-        images.append(frame.assign(data=data, seed=seed, caption=frame["id"].map(captions)))
+    for data in (*answer.DATA, *answer.UNTRAINED):
+        path = f"data/captions/captioner/{data}.parquet"
+        for variant, own in read_captions(path).groupby("variant"):
+            captions, seed = dict(zip(own["id"], own["caption"], strict=True)), int(str(variant).removeprefix("seed-"))
+            scores = scorer.score(captions, f"{path}, {variant}")
+            frame, measures = scores.frame(), dict(scores.corpus)
+            if judged:
+                correct = judging.correct_captions(captions, titles)
+                measures |= correct[list(judging.MEASURES)].mean().to_dict()
+                frame = frame.merge(correct, on="id")
+            runs.append({"data": data, "share": shares.get(data), "seed": seed, **measures})
+            images.append(frame.assign(data=data, seed=seed, caption=frame["id"].map(captions)))
     table, scored = pd.DataFrame(runs), pd.concat(images, ignore_index=True)
     resamples = stage.params.caption_score.resamples
     metrics = answer.summarise(scored, table, seed=stage.params.seed, resamples=resamples)
-
     write_parquet(OUTPUT, scored)
     write_csv(TABLE, table)
     stage.write_metrics(METRICS, metrics)

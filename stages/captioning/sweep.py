@@ -6,9 +6,9 @@ from typing import Any
 import pandas as pd
 
 from difflab.captioning import sweep_cells
-from difflab.captioning.params.inputs import SweepInputs
+from difflab.captioning.params import SweepInputs
+from difflab.captioning.picture_titles import first_variations, read_variations
 from difflab.captioning.sweep_cells import SweepJudge
-from difflab.captioning.variations_table import first_variations, read_variations
 from difflab.core.base.files import png_bytes, write_bytes, write_csv
 from difflab.core.sharding import process_chunks
 from difflab.core.stage import Stage, run
@@ -17,7 +17,6 @@ from difflab.images.store.image_store import ImageStore
 from difflab.metrics.clip_score import ClipScorer
 from difflab.metrics.features.features import VisionEncoderExtractor, reference_features
 from difflab.models.pipelines.known import load_prompted
-from difflab.models.pipelines.prompted import PromptedSampler
 from difflab.models.pointers import fetch
 from difflab.models.roles import resolve
 
@@ -32,19 +31,20 @@ def main(stage: Stage[SweepInputs]) -> None:
     ids, prompts = list(titles), list(titles.values())
     cells = {cell.name: cell for cell in sweep_cells.cells(settings)}
 
-    def load(name: str) -> PromptedSampler:
-        return load_prompted(settings.known[name], runtime, seed=seed, batch_size=settings.batch_size)
-
-    samplers = sweep_cells.Samplers(load)
+    sampling = {"seed": seed, "batch_size": settings.batch_size}
+    samplers = sweep_cells.Samplers(lambda name: load_prompted(settings.known[name], runtime, **sampling))
 
     def make(names: list[str], path: Path) -> None:
-        (cell,) = (cells[name] for name in names)
+        cell = cells[names[0]]
         sweep_cells.save_images(path, sweep_cells.make(samplers(cell.model), cell.options, ids, prompts))
 
     parts = process_chunks(list(cells), 1, stage.scratch(), make, what="cells", suffix=".npz")
     if parts is None:
         return
-    judge = load_judge(settings.clip, runtime.device, seed)
+    extractor, originals = VisionEncoderExtractor(resolve(JUDGE), runtime.device), ImageStore(ORIGINALS)
+    reference = reference_features(originals, originals.ids, extractor)
+    clip = ClipScorer(fetch(settings.clip), runtime.device) if settings.clip else None
+    judge = SweepJudge(extractor, reference, clip, seed)
     rows, pictures = [], []
     metrics: dict[str, Any] = {"n": len(ids), "cells": len(cells), "refused": 0}
     for cell, path in zip(cells.values(), parts, strict=True):
@@ -61,13 +61,6 @@ def main(stage: Stage[SweepInputs]) -> None:
     write_bytes(GRID, png_bytes(rows_sheet(shown, titles=prompts[: settings.shown])))
     stage.write_metrics(METRICS, metrics)
     stage.done(f"wrote {TABLE} and {GRID}, {len(cells)} cells of {len(ids)} images, {metrics['refused']} refused")
-
-
-def load_judge(clip, device: str, seed: int) -> SweepJudge:
-    """The vision encoder with the features of all originals, and CLIP where `sweep.clip` names one."""
-    extractor, originals = VisionEncoderExtractor(resolve(JUDGE), device), ImageStore(ORIGINALS)
-    reference = reference_features(originals, originals.ids, extractor)
-    return SweepJudge(extractor, reference, ClipScorer(fetch(clip), device) if clip else None, seed)
 
 
 if __name__ == "__main__":

@@ -1,18 +1,17 @@
 """Synthetic pictures: a text-to-image model makes one for every variation of a title."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
-from difflab.captioning.params.inputs import SynthesizeInputs
-from difflab.captioning.synthetic_images import write_part, write_synthetic
-from difflab.captioning.title_accuracy import title_accuracy
-from difflab.captioning.variations_table import read_variations
+from difflab.captioning.params import SynthesizeInputs
+from difflab.captioning.picture_titles import read_variations, title_accuracy
+from difflab.captioning.synthetic_images import SEED, write_synthetic
 from difflab.core.base.files import png_bytes, write_bytes
 from difflab.core.base.runtime import resolve_device, resolve_dtype
 from difflab.core.sharding import process_chunks
 from difflab.core.stage import Stage, run
+from difflab.images.generated_writer import write_generated
 from difflab.images.sheet import contact_sheet
 from difflab.images.store.image_store import ImageStore
 from difflab.metrics.features.features import VisionEncoderExtractor
@@ -34,11 +33,11 @@ def main(stage: Stage[SynthesizeInputs]) -> None:
     sampler = PromptedSampler(pipeline, distilled=False, seed=seed, batch_size=settings.batch_size)
 
     def synthesize(ids: list[str], path: Path) -> None:
-        write_part(path, sampler, prompts, ids, options)
+        batches = sampler.images(ids, [prompts[id] for id in ids], options)
+        write_generated(path, ids, {SEED: (image for batch in batches for image in batch)})
 
-    parts = process_chunks(
-        list(titles), settings.batch_size, stage.scratch(), synthesize, what="synthetic images", suffix=".zip"
-    )
+    chunk_size, scratch = settings.batch_size, stage.scratch()
+    parts = process_chunks(list(titles), chunk_size, scratch, synthesize, what="synthetic images", suffix=".zip")
     if parts is None:
         return
     write_synthetic(OUTPUT, titles, parts, settings.image_size)
@@ -49,24 +48,14 @@ def main(stage: Stage[SynthesizeInputs]) -> None:
     cuts = [cut for prompt in prompts.values() if (cut := sampler.cut(prompt))]
     for line in sorted(set(map(str, cuts)))[:5]:
         print(f"a prompt of {line}")
-    metrics = {"n": len(store), "prompts_cut": len(cuts)} | accuracy(store, titles, runtime.device)
-    stage.write_metrics(METRICS, metrics)
-    judged = (
-        f", {metrics['digit_accuracy']:.1%} with the digit and {metrics['photo_accuracy']:.1%} with the photograph "
-        "of the title"
+    pictures, extractor = (
+        (store.read([id])[0] for id in store.ids),
+        VisionEncoderExtractor(resolve(JUDGE), runtime.device),
     )
-    stage.done(f"wrote {OUTPUT}, {len(store):,} images" + (judged if "digit_accuracy" in metrics else ""))
-
-
-def accuracy(store: ImageStore, titles: dict[str, str], device: str) -> dict[str, float | None]:
-    """`title_accuracy` of the stored pictures by the vision encoder."""
-    extractor = VisionEncoderExtractor(resolve(JUDGE), device)
-    images = (image for part in chunks(store.ids) for image in store.read(part))
-    return title_accuracy(images, [titles[id] for id in store.ids], extractor)
-
-
-def chunks(ids: list[str], size: int = 256) -> Iterator[list[str]]:
-    return (ids[start : start + size] for start in range(0, len(ids), size))
+    shares = title_accuracy(pictures, [titles[id] for id in store.ids], extractor)
+    stage.write_metrics(METRICS, {"n": len(store), "prompts_cut": len(cuts)} | shares)
+    judged = [f", {name.replace('_', ' ')} {share:.1%}" for name, share in shares.items()]
+    stage.done(f"wrote {OUTPUT}, {len(store):,} images{''.join(judged)}")
 
 
 if __name__ == "__main__":

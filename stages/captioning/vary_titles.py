@@ -1,11 +1,12 @@
 """Three variations of every title by a chat model; titles whose answers are refused are listed with the reason."""
 
+from functools import cache
 from pathlib import Path
 
 import pandas as pd
 
-from difflab.captioning.params.inputs import VaryTitlesInputs
-from difflab.captioning.title_outcomes import metrics, outcomes_frame, quarantine_frame, variations_frame
+from difflab.captioning.judging import metrics, outcomes_frame, quarantine_frame, variations_frame
+from difflab.captioning.params import VaryTitlesInputs
 from difflab.core.base.files import read_parquet, write_csv, write_parquet
 from difflab.core.base.runtime import resolve_device, resolve_dtype
 from difflab.core.sharding import process_chunks
@@ -16,7 +17,7 @@ from difflab.models.roles import resolve
 from difflab.models.title_variations import vary
 
 SOURCE, FOLDER = "data/images/recipes/captions.parquet", Path("data/titles")
-METRICS = "metrics/vary_titles.json"
+MODEL, METRICS = "models/zoo/gemma", "metrics/vary_titles.json"
 VARIANT = "human-0"  # the first title of a picture
 BATCHES_PER_CHUNK = 16  # the most that a killed run loses, per process
 
@@ -24,16 +25,12 @@ BATCHES_PER_CHUNK = 16  # the most that a killed run loses, per process
 def main(stage: Stage[VaryTitlesInputs]) -> None:
     settings, runtime, seed = stage.params.titles, stage.params.runtime, stage.params.seed
     titles = read_captions(SOURCE, VARIANT)["caption"].to_dict()
-    model = None
+    model = cache(lambda: ChatModel(resolve(MODEL), resolve_device(runtime.device), resolve_dtype(runtime.dtype)))
+    limits = {"retries": settings.retries, "max_length": settings.max_length}
 
     def vary_chunk(ids: list[str], path: Path) -> None:
-        nonlocal model
-        model = model or ChatModel(
-            resolve("models/zoo/gemma"), resolve_device(runtime.device), resolve_dtype(runtime.dtype)
-        )
         asked = {i: titles[i] for i in ids}
-        limits = {"retries": settings.retries, "max_length": settings.max_length}
-        write_parquet(path, outcomes_frame(vary(model, asked, settings, seed, **limits)))
+        write_parquet(path, outcomes_frame(vary(model(), asked, settings, seed, **limits)))
 
     chunk_size, scratch = settings.batch_size * BATCHES_PER_CHUNK, stage.scratch()
     paths = process_chunks(list(titles), chunk_size, scratch, vary_chunk, what="titles", suffix=".parquet")

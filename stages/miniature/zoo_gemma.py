@@ -4,7 +4,7 @@ from pathlib import Path
 
 import torch
 
-from difflab.captioning.title_outcomes import metrics, outcomes_frame
+from difflab.captioning.judging import metrics, outcomes_frame
 from difflab.core.base import runtime
 from difflab.core.base.files import atomic_path
 from difflab.core.stage import Stage, run
@@ -46,7 +46,7 @@ def evaluate(folder: Path, count: int, seed: int, device: torch.device) -> dict[
     """Ask the saved model once for variations of `count` titles of held-out pairs.
 
     Returns:
-        n; accepted, the share of answers that give three variations; faithful and distinct as in `title_outcomes.metrics`.
+        n; accepted, the share of answers that give three variations; faithful and distinct as in `judging.metrics`.
     """
     settings = GenerationParams(batch_size=64, max_new_tokens=64, do_sample=True, temperature=0.7, top_p=0.9)
     model, sources = ChatModel(folder, device, torch.float32), small_gemma.held_out_titles(count, seed)

@@ -3,8 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from difflab.captioning.params.captioner import CaptionScoreParams
-from difflab.captioning.params.synthesis import SynthesizeParams
+from difflab.captioning.params import CaptionScoreParams, SynthesizeParams
 from fakes import tiny_captioner as tiny
 
 SYNTHESIZE = {

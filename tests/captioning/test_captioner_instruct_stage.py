@@ -2,7 +2,7 @@
 
 from types import SimpleNamespace
 
-from difflab.captioning.params.captioner import CaptionerInstructParams
+from difflab.captioning.params import CaptionerInstructParams
 from difflab.core.base.files import sha256_bytes, sha256_file
 from difflab.images.store.captions import read_captions
 from difflab.miniature.zoo import small_llava
@@ -34,6 +34,6 @@ def test_the_stage_captions_the_test_images_the_same_bytes_every_time(root, tmp_
         main(StageDouble())
         hashes.append(sha256_file("data/captions/captioner/instruct.parquet"))
     assert hashes[0] == hashes[1]
-    table = read_captions("data/captions/captioner/instruct.parquet", "captioner")
+    table = read_captions("data/captions/captioner/instruct.parquet", "seed-0")
     assert table.index.tolist() == [id for id, split in SPLITS.items() if split == "test"]
     assert table["source_sha256"].tolist() == [sha256_bytes(content(ORIGINALS[id])) for id in table.index]

@@ -6,6 +6,7 @@ from difflab.captioning import mixed_set
 from difflab.captioning.mixed_set import MixedSet
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import sha256_bytes
+from difflab.images.store.captions import read_captions
 from fakes.mixed_sets import content, write_mixed
 
 
@@ -30,7 +31,10 @@ def test_images_and_hashes_come_in_the_order_of_the_rows_whatever_their_store(tm
     chunks = list(data.images(rows))
     assert [len(chunk) for chunk in chunks] == [3, 2]
     assert [image.getpixel((0, 0))[0] for chunk in chunks for image in chunk] == [60, 40, 10, 70, 20]
-    assert data.sha256(rows) == [sha256_bytes(content(level)) for level in (60, 40, 10, 70, 20)]
+    data.write_captions(tmp_path / "captions.parquet", rows, {7: list("abcde")})
+    table = read_captions(tmp_path / "captions.parquet", "seed-7").loc[rows["id"]]
+    assert table["caption"].tolist() == list("abcde")
+    assert table["source_sha256"].tolist() == [sha256_bytes(content(level)) for level in (60, 40, 10, 70, 20)]
 
 
 def test_an_empty_part_is_one_line(tmp_path):

@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 
 from difflab.captioning import sweep_cells
-from difflab.captioning.params.synthesis import SweepParams
+from difflab.captioning.params import SweepParams
 from difflab.captioning.sweep_cells import Cell, CellImages, Samplers
-from difflab.core.base.errors import DifflabError
 from difflab.models.pipelines.prompted import Options, PromptedSampler
 from fakes import tiny_pipelines
 from fakes.tiny_pipelines import axes, known
@@ -41,13 +40,6 @@ def test_a_cell_of_several_presets_is_made_once_and_models_stay_together():
     assert [c.model for c in found] == ["zoo"] * 3 + ["flow"] * 3
 
 
-def test_presets_are_chosen_by_name():
-    two = settings(steps=axes(num_inference_steps=[5, 10]), guidance=axes(guidance_scales=[5, 7]))
-    assert [c.options.guidance_scale for c in sweep_cells.cells(two, ["guidance"])] == [5, 7]
-    with pytest.raises(DifflabError, match="unknown preset 'step': one of steps, guidance"):
-        sweep_cells.cells(two, ["step"])
-
-
 def test_names_tell_cells_apart():
     cells = sweep_cells.cells(
         settings(grid=axes(guidance_scales=[1, 7.5], num_inference_steps=[5, 10], negative=[False, True]))
@@ -65,7 +57,7 @@ def test_a_model_is_loaded_once_and_only_one_is_held():
     assert samplers("zoo") is first
     samplers("flow")
     assert loaded == ["zoo", "flow"]
-    assert samplers._name == "flow"
+    assert list(samplers._held) == ["flow"]
 
 
 @pytest.fixture(scope="module")

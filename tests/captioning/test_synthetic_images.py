@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from difflab.captioning.synthetic_images import EXPORT, write_part, write_synthetic
+from difflab.captioning.synthetic_images import SEED, write_synthetic
 from difflab.core.base.files import sha256_bytes, sha256_file
+from difflab.images.generated_writer import write_generated
 from difflab.images.store.captions import read_captions
 from difflab.images.store.image_store import ImageStore
 from difflab.models.pipelines.prompted import Options, PromptedSampler
@@ -30,7 +31,9 @@ def parts(sampler, tmp_path_factory):
     folder, ids = tmp_path_factory.mktemp("parts"), list(TITLES)
     paths = [folder / f"{n}.zip" for n in range(2)]
     for n, path in enumerate(paths):
-        write_part(path, sampler, TITLES, ids[3 * n : 3 * n + 3], OPTIONS)
+        own = ids[3 * n : 3 * n + 3]
+        batches = sampler.images(own, [TITLES[id] for id in own], OPTIONS)
+        write_generated(path, own, {SEED: (image for batch in batches for image in batch)})
     return paths
 
 
@@ -51,7 +54,7 @@ def test_pictures_titles_and_export_join_completely(parts, tmp_path):
     captions = read_captions(tmp_path / "synthetic" / "captions.parquet", "synthetic")
     assert captions["caption"].to_dict() == TITLES
     assert captions["source_sha256"].to_dict() == {id: store.sha256(id) for id in store.ids}
-    export = pd.read_csv(tmp_path / "synthetic" / EXPORT)
+    export = pd.read_csv(tmp_path / "synthetic" / "synthetic_captions.csv")
     assert export["Image_Name"].tolist() == store.index["file"].tolist()
     assert [json.loads(title) for title in export["Title"]] == [[title] for title in TITLES.values()]
 
@@ -73,6 +76,6 @@ def test_pictures_are_brought_to_the_size_asked_for(parts, tmp_path):
 
 
 def test_a_missing_picture_is_noticed(parts, tmp_path):
-    with pytest.raises(ValueError, match="zip"):
+    with pytest.raises(ValueError, match="array length 6 does not match index length 3"):
         write_synthetic(tmp_path / "synthetic", TITLES, parts[:1], None)
     assert not (tmp_path / "synthetic").exists()

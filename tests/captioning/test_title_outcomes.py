@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 import torch
 
-from difflab.captioning.params.titles import TitlesParams
-from difflab.captioning.title_outcomes import metrics, outcomes_frame, quarantine_frame, variations_frame
+from difflab.captioning.judging import metrics, outcomes_frame, quarantine_frame, variations_frame
+from difflab.captioning.params import TitlesParams
 from difflab.core.base.errors import DifflabError, Interrupted
 from difflab.core.base.files import read_parquet
 from difflab.images.store.captions import COLUMNS, write_captions

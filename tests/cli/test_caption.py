@@ -9,7 +9,7 @@ import torch
 from click.testing import CliRunner
 from PIL import Image
 
-from difflab.captioning.captioner_model.captioner_folder import load_bases, save_captioner
+from difflab.captioning.captioner_model.captioner_folder import bases_of, new_captioner, save_captioner
 from difflab.cli.caption import caption, pictures
 from difflab.core.base.errors import DifflabError
 from difflab.core.params.common import RuntimeParams
@@ -23,9 +23,8 @@ def work(tmp_path_factory):
     """Base models, a captioner, and a folder with three pictures and a note."""
     folder = tmp_path_factory.mktemp("work")
     zoo = tiny.save_roles(folder / "models" / "zoo")
-    bases = load_bases("cpu", torch.float32, zoo)
-    made = tiny.awakened(bases.captioner(tiny.params(), seed=0))
-    save_captioner(folder / "models/captioner/original-0", made, tiny.params(), bases.identity)
+    made = tiny.awakened(new_captioner(tiny.params(), 0, "cpu", torch.float32, zoo))
+    save_captioner(folder / "models/captioner/original/seed-0", made, tiny.params(), bases_of(zoo))
     (folder / "photos").mkdir()
     for name, picture in zip(("c.PNG", "a.jpg", "b.webp"), tiny.images(3), strict=True):
         Image.fromarray(picture).resize((40, 30)).save(folder / "photos" / name)
@@ -34,7 +33,7 @@ def work(tmp_path_factory):
 
 
 def captions(work, *paths, beam=None):
-    found = caption(paths, work / "models/captioner/original-0", beam, RUNTIME, work / "models/zoo")
+    found = caption(paths, work / "models/captioner/original/seed-0", beam, RUNTIME, work / "models/zoo")
     return [(file.name, text) for file, text in found]
 
 
@@ -48,8 +47,7 @@ def test_each_picture_of_files_and_folders_has_a_caption_in_order(work):
 
 
 def test_they_are_the_captions_of_the_model_with_its_own_or_the_given_beams(work):
-    bases = load_bases("cpu", torch.float32, work / "models/zoo")
-    made = tiny.awakened(bases.captioner(tiny.params(), seed=0))
+    made = tiny.awakened(new_captioner(tiny.params(), 0, "cpu", torch.float32, work / "models/zoo"))
     image = Image.open(work / "photos" / "a.jpg")
     for beam, settings in ((None, tiny.decoding()), (4, tiny.decoding(num_beams=4))):
         ((_, text),) = captions(work, str(work / "photos" / "a.jpg"), beam=beam)
@@ -109,7 +107,7 @@ def test_an_absent_model_names_the_stage_that_makes_it(work, tmp_path):
     ],
 )
 def test_a_damaged_model_is_one_line(work, tmp_path, name, content):
-    folder = shutil.copytree(work / "models/captioner/original-0", tmp_path / "model")
+    folder = shutil.copytree(work / "models/captioner/original/seed-0", tmp_path / "model")
     (folder / name).unlink()
     if content is not None:
         (folder / name).write_text(content, encoding="latin-1")

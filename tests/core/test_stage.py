@@ -178,6 +178,25 @@ def test_the_fingerprint_follows_everything_the_stage_depends_on(repo):
     assert len({first, other_seed, other_input, fingerprint()}) == 4
 
 
+def test_what_is_kept_stays_for_other_values_of_the_parameter_that_lists_it(repo):
+    repo.write("demo", 'stage.scratch()\nprint(stage.kept("seed"), len(list(stage.kept("seed").iterdir())))\n'
+               '(stage.kept("seed") / str(stage.params.seed)).touch()')  # fmt: skip
+    params = repo.folder / "params.yaml"
+    text = params.read_text()
+
+    def kept():
+        code, out, err = repo.run("demo")
+        assert code == 0, err
+        return out.splitlines()[0].split()
+
+    folder, none = kept()
+    params.write_text(re.sub(r"(?m)^seed: 0$", "seed: 1", text))
+    assert (none, kept()) == ("0", [folder, "1"])
+    assert [path.name for path in repo.scratch()] == [folder.rpartition("/")[2]]
+    (repo.folder / "data" / "input.txt").write_text("changed")
+    assert kept()[0] != folder
+
+
 def test_under_dvc_the_hashes_of_outputs_come_from_the_lock(repo):
     repo.write("demo", PRINT)
     lock = {"stages": {"make": {"outs": [{"path": "data/input.txt", "md5": "a" * 32}]}}}

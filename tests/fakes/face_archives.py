@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from difflab.captioning.params.mix import MixParams
+from difflab.captioning.params import MixParams
 from difflab.images.params import BalanceParams, PrepareParams, SplitParams
 
 NAMES = ("Male", "Smiling", "Bald")

@@ -15,7 +15,7 @@ from diffusers import (
 from diffusers.models import AutoencoderKL, SD3Transformer2DModel, UNet2DConditionModel
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, T5Config, T5EncoderModel
 
-from difflab.captioning.params.synthesis import AxesParams
+from difflab.captioning.params import AxesParams
 from difflab.miniature.zoo.tokenizers import clip_tokenizer, t5_tokenizer
 from difflab.models.params import PipelineParams
 

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from difflab.captioning.params.synthesis import SweepParams, SynthesizeParams
+from difflab.captioning.params import SweepParams, SynthesizeParams
 from difflab.core.base.errors import Interrupted
 from difflab.core.base.files import png_bytes, sha256_file, write_parquet
 from difflab.core.params import load_params

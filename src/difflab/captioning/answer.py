@@ -12,8 +12,7 @@ from difflab.metrics.paired import difference
 
 BASELINE = "original"
 DATA = (BASELINE, "mixed", "synthetic")
-ZERO_SHOT, INSTRUCT = "zero_shot", "instruct"
-UNTRAINED = (ZERO_SHOT, INSTRUCT)
+UNTRAINED = ZERO_SHOT, INSTRUCT = "zero_shot", "instruct"
 MAIN = "cider_d"
 MEASURE_NAMES = {
     "bleu_1": "BLEU-1",
@@ -32,11 +31,7 @@ Metrics = Mapping[str, float]
 
 
 def shares(rows: pd.DataFrame) -> dict[str, float]:
-    """The share of synthetic rows in each training set, in 0..1.
-
-    Args:
-        rows: the mixed data set, with the columns `split` and `source` ("original" or "synthetic").
-    """
+    """The share of synthetic rows in each training set, in 0..1, from the rows of the mixed data set."""
     source = rows.loc[rows["split"] == "train", "source"]
     return {BASELINE: 0.0, "mixed": float((source == "synthetic").mean()), "synthetic": 1.0}
 
@@ -45,10 +40,8 @@ def summarise(images: pd.DataFrame, runs: pd.DataFrame, *, seed: int, resamples:
     """Flat metrics of all training sets.
 
     Args:
-        images: one row per run and test image: `data` (of `DATA` or `UNTRAINED`), `seed`, `id` and those columns of
-            `MEASURE_NAMES` that are known.
-        runs: one row per run: `data`, `share`, `seed` and a column for each measure, of the run as a whole.
-        seed, resamples: of the bootstrap.
+        images: a row per run and test image: `data`, `seed`, `id` and those of `MEASURE_NAMES` that are known.
+        runs: a row per run: `data`, `share`, `seed` and each measure, of the run as a whole.
 
     Returns:
         `<data>_<measure>`: mean over runs, with `_std` over seeds (ddof 1) where there are several. For the training
@@ -58,10 +51,7 @@ def summarise(images: pd.DataFrame, runs: pd.DataFrame, *, seed: int, resamples:
     Raises:
         DifflabError: the runs differ in their seeds or images, or there are fewer than two seeds.
     """
-    metrics: dict[str, float] = {
-        "n": images["id"].nunique(),
-        "seeds": runs.loc[runs["data"] == BASELINE, "seed"].nunique(),
-    }
+    metrics: dict[str, float] = {"n": images["id"].nunique(), "seeds": int((runs["data"] == BASELINE).sum())}
     for data, rows in runs.groupby("data", sort=False):
         if data in DATA:
             metrics[f"{data}_share"] = float(rows["share"].iloc[0])
@@ -86,39 +76,29 @@ def verdict(metrics: Metrics, data: str, measure: str) -> str:
     return "worse" if metrics[f"{key}_high"] < 0 else "not clear"
 
 
+def with_interval(metrics: Metrics, data: str, measure: str, words: str = "{} ({} to {})") -> str:
+    """ "+0.31 (+0.10 to +0.52)": the difference to originals only with its 95 % interval."""
+    values = [metrics[f"{data}_{measure}_difference{end}"] for end in ("", "_low", "_high")]
+    return words.format(*(f"{value:+.3f}".replace("-", "\N{MINUS SIGN}") for value in values))
+
+
 def sentences(metrics: Metrics) -> list[str]:
     """The answer in one sentence for each training set with synthetic data, and what originals alone reach."""
-    found = [_sentence(metrics, data) for data in DATA[1:]]
+    found = []
+    for data, change in _CHANGES.items():
+        share = f" ({100 * metrics[f'{data}_share']:.0f} % of the training set)" if data == "mixed" else ""
+        counts = f"{metrics['seeds']:g} seeds, {metrics['n']:g} test images"
+        difference = with_interval(metrics, data, MAIN, "{} (95 % interval {} to {}, " + counts + ")")
+        text = f"**{change}**{share} changes {MEASURE_NAMES[MAIN]} by {difference}: **{verdict(metrics, data, MAIN)}**."
+        told: dict[str, list[str]] = {"better": [], "worse": [], "not clear": []}
+        for measure, name in MEASURE_NAMES.items():
+            if measure != MAIN and f"{data}_{measure}_difference" in metrics:
+                told[verdict(metrics, data, measure)].append(name)
+        others = "; ".join(f"{word}: {', '.join(names)}" for word, names in told.items() if names)
+        found.append(f"{text} The other measures are {others}." if others else text)
     if f"{BASELINE}_both_correct" in metrics:
         share = 100 * metrics[f"{BASELINE}_both_correct"]
         found.append(
             f"**Trained on originals only**, captions name digit and photograph of {share:.0f} % of test images."
         )
     return found
-
-
-def with_interval(metrics: Metrics, data: str, measure: str) -> str:
-    """ "+0.31 (+0.10 to +0.52)": the difference to originals only with its 95 % interval."""
-    key = f"{data}_{measure}_difference"
-    mean, low, high = (_signed(metrics[k]) for k in (key, f"{key}_low", f"{key}_high"))
-    return f"{mean} ({low} to {high})"
-
-
-def _sentence(metrics: Metrics, data: str) -> str:
-    key = f"{data}_{MAIN}_difference"
-    mean, low, high = (_signed(metrics[k]) for k in (key, f"{key}_low", f"{key}_high"))
-    share = f" ({100 * metrics[f'{data}_share']:.0f} % of the training set)" if data == "mixed" else ""
-    text = (
-        f"**{_CHANGES[data]}**{share} changes {MEASURE_NAMES[MAIN]} by {mean} (95 % interval {low} to {high}, "
-        f"{metrics['seeds']:g} seeds, {metrics['n']:g} test images): **{verdict(metrics, data, MAIN)}**."
-    )
-    others = [m for m in MEASURE_NAMES if m != MAIN and f"{data}_{m}_difference" in metrics]
-    told = []
-    for word in ("better", "worse", "not clear"):
-        if names := [MEASURE_NAMES[m] for m in others if verdict(metrics, data, m) == word]:
-            told.append(f"{word}: {', '.join(names)}")
-    return f"{text} The other measures are {'; '.join(told)}." if told else text
-
-
-def _signed(value: float) -> str:
-    return f"{value:+.3f}".replace("-", "\N{MINUS SIGN}")

@@ -1,6 +1,6 @@
-"""The mixed data set: rows of originals and of synthetic pictures, and their images."""
+"""The mixed data set: rows of originals and of synthetic pictures, their images, and captions of them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,6 +8,7 @@ import pandas as pd
 
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import read_parquet
+from difflab.images.store.captions import write_captions
 from difflab.images.store.image_store import ImageStore
 
 if TYPE_CHECKING:
@@ -17,31 +18,21 @@ SOURCES = {"original": ["original"], "mixed": ["original", "synthetic"], "synthe
 """The sources of a training set, by its name."""
 
 FOLDERS = {"original": "images/recipes", "synthetic": "synthetic"}
-VARIANT = "captioner"
-"""Of the captions table, for all captioners that are scored side by side."""
 _TOGETHER = 256  # images in memory
 
 
 class MixedSet:
-    """Read access to data/mixed and to the stores that its rows come from.
-
-    Attributes:
-        rows: id, source (original or synthetic), group, split and titles of every row.
-    """
+    """Read access to data/mixed and to the stores that its rows come from."""
 
     def __init__(self, root: Path = Path("data")) -> None:
         path = root / "mixed" / "rows.parquet"
         if not path.exists():
             raise DifflabError(f"{path} is missing: run `dvc repro mix` (or `dvc pull`) to make it")
-        self.rows = read_parquet(path)
+        self.rows = read_parquet(path)  # id, source (original or synthetic), group, split and titles
         self._stores = {source: ImageStore(root / folder) for source, folder in FOLDERS.items()}
 
     def part(self, split: str, data: str = "mixed") -> pd.DataFrame:
-        """The rows of one split (train, val, test) whose source belongs to the training set `data`.
-
-        Raises:
-            DifflabError: there is no such row.
-        """
+        """The rows of a split (train, val, test) whose source belongs to the training set `data`; none is an error."""
         rows = self.rows[(self.rows["split"] == split) & self.rows["source"].isin(SOURCES[data])]
         if rows.empty:
             raise DifflabError(f"data/mixed has no {' or '.join(SOURCES[data])} row in {split}: run `dvc repro mix`")
@@ -56,6 +47,18 @@ class MixedSet:
                 images |= zip(own, self._stores[source].read(own.tolist()), strict=True)
             yield [images[id] for id in chunk["id"]]
 
-    def sha256(self, rows: pd.DataFrame) -> list[str]:
-        """The hashes of the stored pictures of some rows."""
-        return [self._stores[source].sha256(id) for source, id in zip(rows["source"], rows["id"], strict=True)]
+    def caption_test(self, name: str, captioner: "Callable[[list[Image.Image]], list[str]]") -> str:
+        """Write the captions of the test images as those of seed 0; returns what was written, in words."""
+        test, path = self.part("test"), f"data/captions/captioner/{name}.parquet"
+        captions = [caption for images in self.images(test) for caption in captioner(images)]
+        self.write_captions(path, test, {0: captions})
+        return f"wrote {path}, {len(captions)} captions, {len(set(captions))} distinct"
+
+    def write_captions(self, path: str | Path, rows: pd.DataFrame, captions: Mapping[int, Sequence[str]]) -> None:
+        """Write the captions of some rows, by the seed of their captioner, as variants `seed-<n>` of a captions table."""
+        sha256 = [self._stores[source].sha256(id) for source, id in zip(rows["source"], rows["id"], strict=True)]
+        tables = [
+            pd.DataFrame({"id": rows["id"], "variant": f"seed-{seed}", "caption": own, "source_sha256": sha256})
+            for seed, own in captions.items()
+        ]
+        write_captions(path, pd.concat(tables))

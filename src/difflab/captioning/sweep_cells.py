@@ -1,22 +1,21 @@
 """Sweeps: the same noise and prompts under many sampling options, one model after the other, and their scores."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from difflab.captioning.title_accuracy import title_accuracy
-from difflab.core.base.errors import DifflabError
+from difflab.captioning.picture_titles import title_accuracy
 from difflab.metrics.distances.kid import kernel_distance
 from difflab.metrics.features.features import extract
 from difflab.models.pipelines.prompted import Options, PromptedSampler
 
 if TYPE_CHECKING:
-    from difflab.captioning.params.synthesis import AxesParams, SweepParams
+    from difflab.captioning.params import SweepParams
     from difflab.metrics.clip_score import ClipScorer
     from difflab.metrics.features.features import VisionEncoderExtractor
 
@@ -30,91 +29,60 @@ class Cell:
 
     @property
     def name(self) -> str:
-        """The cell as a row is named: `zoo, ddim, 10 steps, guidance 3, negative prompt`."""
-        options = self.options
-        parts = [self.model, options.scheduler, f"{options.num_inference_steps} steps"]
-        parts.append(f"guidance {options.guidance_scale:g}")
-        return ", ".join([*parts, "negative prompt"] if options.negative_prompt else parts)
+        """For people: `zoo, ddim, 10 steps, guidance 3, negative prompt`."""
+        o = self.options
+        text = f"{self.model}, {o.scheduler}, {o.num_inference_steps} steps, guidance {o.guidance_scale:g}"
+        return text + (", negative prompt" if o.negative_prompt else "")
 
     @property
     def key(self) -> str:
-        """The same as the name of a metric: `zoo_ddim_s10_g3_negative`."""
-        options = self.options
-        scheduler = options.scheduler.replace("+", "p")  # MLflow takes no plus
-        text = f"{self.model}_{scheduler}_s{options.num_inference_steps}_g{options.guidance_scale:g}"
-        return text + ("_negative" if options.negative_prompt else "")
+        """For metrics: `zoo_ddim_s10_g3_negative`."""
+        o = self.options
+        text = f"{self.model}_{o.scheduler}_s{o.num_inference_steps}_g{o.guidance_scale:g}"
+        return text.replace("+", "p") + ("_negative" if o.negative_prompt else "")  # MLflow takes no plus
 
 
 @dataclass(frozen=True)
 class CellImages:
-    """The images of a cell.
+    """The images of a cell, or why there are none."""
 
-    Attributes:
-        images: uint8 [n, H, W, 3] in the order of the prompts; empty where the model refused.
-        refused: why the model cannot take the options; empty where it can.
-        seconds: for each image, without loading the model.
-    """
-
-    images: np.ndarray
-    refused: str = ""
-    seconds: float = 0.0
+    images: np.ndarray  # uint8 [n, H, W, 3] in the order of the prompts; empty where the model refused
+    refused: str = ""  # why the model cannot take the options
+    seconds: float = 0.0  # for each image, without loading the model
 
 
-def cells(params: "SweepParams", presets: Sequence[str] = ()) -> list[Cell]:
-    """The cells of some presets (all, if none is named), each once, model by model.
-
-    Raises:
-        DifflabError: there is no such preset.
-    """
-    if unknown := [name for name in presets if name not in params.presets]:
-        raise DifflabError(f"unknown preset '{unknown[0]}': one of {', '.join(params.presets)}")
-    found = [
-        cell for name in presets or params.presets for cell in _combinations(params.presets[name], params.negative)
-    ]
+def cells(params: "SweepParams") -> list[Cell]:
+    """The cells of all presets, each once, model by model."""
+    found: dict[Cell, None] = {}
+    for axes in params.presets.values():
+        negative = [params.negative if asked else "" for asked in axes.negative]
+        options = product(axes.schedulers, axes.num_inference_steps, axes.guidance_scales, negative)
+        found |= {Cell(model, Options(*values)): None for model, values in product(axes.models, list(options))}
     models = list(dict.fromkeys(cell.model for cell in found))
-    return sorted(dict.fromkeys(found), key=lambda cell: models.index(cell.model))
-
-
-def _combinations(axes: "AxesParams", negative: str) -> Iterator[Cell]:
-    order = (axes.models, axes.schedulers, axes.num_inference_steps, axes.guidance_scales, axes.negative)
-    for model, scheduler, steps, guidance, with_negative in product(*order):
-        yield Cell(model, Options(scheduler, steps, guidance, negative if with_negative else ""))
+    return sorted(found, key=lambda cell: models.index(cell.model))
 
 
 class Samplers:
-    """The sampler of one model at a time: another name loads another model and lets the last one go.
-
-    Args:
-        load: makes the sampler of a model by its name.
-    """
+    """The sampler of one model at a time: another name loads another model and lets the last one go."""
 
     def __init__(self, load: Callable[[str], PromptedSampler]) -> None:
-        self._load, self._name = load, ""
-        self._sampler: PromptedSampler | None = None
+        self._load, self._held = load, dict[str, PromptedSampler]()
 
     def __call__(self, name: str) -> PromptedSampler:
-        if name != self._name:
-            self._sampler = None
-            self._name, self._sampler = name, self._load(name)
-        assert self._sampler is not None
-        return self._sampler
+        if name not in self._held:
+            self._held.clear()
+            self._held[name] = self._load(name)
+        return self._held[name]
 
 
 @dataclass(frozen=True)
 class SweepJudge:
-    """What all cells are scored by.
+    """What all cells are scored by; scores of what is None are left out."""
 
-    Attributes:
-        extractor: classifies digits and photographs, and gives the features of KID; None: neither.
-        reference: features of real pictures, float32 [n, d]; None: no KID.
-        clip: None: no CLIP score.
-        seed: of KID's subsets.
-    """
-
-    extractor: "VisionEncoderExtractor | None"
-    reference: np.ndarray | None
+    extractor: "VisionEncoderExtractor | None"  # classifies digits and photographs, and gives the features of KID
+    reference: np.ndarray | None  # features of real pictures for KID, float32 [n, d]
     clip: "ClipScorer | None"
-    seed: int
+    seed: int  # of KID's subsets
 
     def __call__(self, images: Sequence[np.ndarray] | np.ndarray, titles: Sequence[str]) -> dict[str, float | None]:
         """Of digit_accuracy, photo_accuracy, both_accuracy, kid and clip_score, those that are available."""
@@ -122,8 +90,7 @@ class SweepJudge:
         if self.extractor is not None:
             scores |= title_accuracy(images, titles, self.extractor)
             if self.reference is not None:
-                features = extract(images, self.extractor)
-                scores["kid"] = kernel_distance(features, self.reference, seed=self.seed)
+                scores["kid"] = kernel_distance(extract(images, self.extractor), self.reference, seed=self.seed)
         if self.clip is not None:
             scores["clip_score"] = self.clip(images, titles)
         return scores
@@ -140,8 +107,7 @@ def make(sampler: PromptedSampler, options: Options, ids: Sequence[str], prompts
 
 def save_images(path: Path, made: CellImages) -> None:
     """Write the images of a cell, without the seconds, which an interrupted run falsifies."""
-    with path.open("wb") as stream:
-        np.savez(stream, images=made.images, refused=np.array(made.refused))
+    np.savez(path, images=made.images, refused=np.array(made.refused))
 
 
 def load_images(path: Path) -> CellImages:
@@ -150,13 +116,12 @@ def load_images(path: Path) -> CellImages:
         return CellImages(content["images"], str(content["refused"]))
 
 
-def row(cell: Cell, refused: str, scores: Mapping[str, float | None]) -> dict[str, object]:
+def row(cell: Cell, refused: str, scores: Mapping[str, float | None]) -> dict[str, Any]:
     """A cell's row of the table, without times."""
-    options = cell.options
-    result: dict[str, object] = {"model": cell.model, "scheduler": options.scheduler}
-    result |= {"steps": options.num_inference_steps}
-    result |= {"guidance": options.guidance_scale, "negative": bool(options.negative_prompt)}
-    return {**result, **scores, "refused": refused}
+    o = cell.options
+    named: dict[str, Any] = {"model": cell.model, "scheduler": o.scheduler, "steps": o.num_inference_steps}
+    named |= {"guidance": o.guidance_scale, "negative": bool(o.negative_prompt)}
+    return {**named, **scores, "refused": refused}
 
 
 def sheet_rows(made: Iterable[tuple[Cell, np.ndarray]], count: int) -> list[tuple[str, np.ndarray]]:

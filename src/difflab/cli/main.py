@@ -178,7 +178,7 @@ def export(dataset: str, folder: Path) -> None:
 @cli.command()
 @click.argument("paths", nargs=-1, required=True, metavar="IMAGE...")
 @click.option(
-    "--model", default="models/captioner/original-0", show_default=True, help="A folder of the stage captioner."
+    "--model", default="models/captioner/original/seed-0", show_default=True, help="A folder of the stage captioner."
 )
 @click.option(
     "--beam", type=click.IntRange(min=1), metavar="N", help="Search with N beams; default: as the model was trained."

@@ -9,9 +9,9 @@ import pandas as pd
 from pydantic import ValidationError
 
 from difflab.captioning import sweep_cells
-from difflab.captioning.params.synthesis import AxesParams
+from difflab.captioning.params import AxesParams
+from difflab.captioning.picture_titles import first_variations, read_variations
 from difflab.captioning.sweep_cells import SweepJudge
-from difflab.captioning.variations_table import first_variations, read_variations
 from difflab.cli.generate import prompt_ids, truncation_warnings
 from difflab.cli.out import require_file
 from difflab.core.base import runtime
@@ -23,7 +23,7 @@ from difflab.models.pipelines.known import find, load_prompted
 from difflab.report import markdown
 
 if TYPE_CHECKING:
-    from difflab.captioning.params.synthesis import SweepParams
+    from difflab.captioning.params import SweepParams
     from difflab.core.params.common import RuntimeParams
     from difflab.models.pipelines.prompted import PromptedSampler
 

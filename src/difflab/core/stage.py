@@ -29,7 +29,7 @@ from difflab.core.base import runtime
 from difflab.core.base.errors import DifflabError, Interrupted, one_line
 from difflab.core.base.files import read_json, sha256_file, write_json
 from difflab.core.params import Declared, load_params
-from difflab.core.params.loading import declared_groups, stage_entry
+from difflab.core.params.loading import declared_groups, dotted, stage_entry
 
 Inputs = TypeVar("Inputs")
 
@@ -53,7 +53,7 @@ class Stage(Generic[Inputs]):
         self._started = time.perf_counter()
         self._locks: list[IO[str]] = []
         self._scratch: Path | None = None
-        self._fingerprint = ""
+        self._content: dict[str, str] | None = None
 
     @property
     def address(self) -> str:
@@ -65,15 +65,31 @@ class Stage(Generic[Inputs]):
         """The declared values by group, as plain data."""
         return cast("Declared", self.params).as_dict()
 
-    def fingerprint(self) -> str:
-        """A hash of the declared parameters, the matrix item and the content of every dependency (data and code)."""
-        if not self._fingerprint:
+    def fingerprint(self, but: str = "") -> str:
+        """A hash of the declared parameters, the matrix item and the content of every dependency (data and code).
+
+        Args:
+            but: the dotted name of a parameter that is left out.
+        """
+        if self._content is None:
             deps = stage_entry(self.entry_name, self.item).get("deps", [])
             known = _locked_hashes() if os.environ.get("DVC_STAGE") else {}
-            content = {dep: known.get(dep) or _content_hash(dep) for dep in deps}
-            text = json.dumps([self.address, self.values(), content], sort_keys=True)
-            self._fingerprint = hashlib.sha256(text.encode()).hexdigest()[:16]
-        return self._fingerprint
+            self._content = {dep: known.get(dep) or _content_hash(dep) for dep in deps}
+        values = {name: value for name, value in dotted(self.values()).items() if name != but}
+        text = json.dumps([self.address, values, self._content], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def kept(self, but: str) -> Path:
+        """The folder for finished parts of the result, which stays after the stage: `.scratch/<stage>/kept-<fingerprint>`.
+
+        Several processes may use it at the same time: write a part elsewhere and rename it.
+
+        Args:
+            but: the parameter that lists the parts: with another value of it, those that are there are found again.
+        """
+        folder = Path(os.environ.get("DVC_ROOT", ".")) / ".scratch" / self.address / f"kept-{self.fingerprint(but)}"
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
 
     def scratch(self) -> Path:
         """The folder for resumable state, `.scratch/<stage>/<fingerprint>` under DVC_ROOT, held under a lock.

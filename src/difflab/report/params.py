@@ -1,7 +1,6 @@
 """Groups of the report, and what it reads of the studies' parameters to show them."""
 
-from difflab.captioning.params.captioner import CaptionerParams
-from difflab.captioning.params.synthesis import SynthesizeParams
+from difflab.captioning.params import CaptionerParams, SynthesizeParams
 from difflab.core.params.base import Group
 from difflab.ddpm.params.denoise import DenoiseParams
 from difflab.ddpm.params.process import ColdParams

@@ -70,9 +70,13 @@ def workspace(root, tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_the_stage_cleans_merges_splits_and_exports(workspace, capsys):
+def main(stage):
     from stages.captioning.mix import main
 
+    main(stage)
+
+
+def test_the_stage_cleans_merges_splits_and_exports(workspace, capfd):
     main(StageDouble())
     rows = pd.read_parquet("data/mixed/rows.parquet").set_index("id")
     assert read_json("metrics/mix.json") == {
@@ -87,6 +91,7 @@ def test_the_stage_cleans_merges_splits_and_exports(workspace, capsys):
     assert not rows.index.isin(["recipes-00005", "recipes-00007", "recipes-00009", "recipes-00011"]).any()
     kept = rows.loc["recipes-00002"]
     assert (kept["group"], kept["titles"].tolist()) == ("recipes-00002", ["Dish 2", "Dish 5"])
+    assert list(pd.read_parquet("data/mixed/rows.parquet")) == ["id", "source", "group", "split", "titles"]
     assert rows.loc["recipes-00003", "titles"].tolist() == ["Dish 3", "Dish 7"]
     assert rows.loc[["recipes-00005-v0", "recipes-00007-v1"], "group"].tolist() == ["recipes-00002", "recipes-00003"]
     assert set(rows.loc[["recipes-00020", "recipes-00021"], "group"]) == {"recipes-00020"}
@@ -97,15 +102,13 @@ def test_the_stage_cleans_merges_splits_and_exports(workspace, capsys):
         exported = pd.read_csv(f"data/mixed/{name}.csv")
         assert exported["Image_Name"].tolist() == [f"{id}.png" for id in own.index]
         assert exported["Title"].map(json.loads).tolist() == [titles.tolist() for titles in own["titles"]]
-    printed = capsys.readouterr().out
+    printed = capfd.readouterr().out
     assert "empty titles (1): recipes-00011\n" in printed
     assert "test rows with a row of their group in train or val: 0 of 3\n" in printed
     assert "as published: 10 of 10\n" in printed
 
 
 def test_the_stage_writes_the_same_bytes_again(workspace):
-    from stages.captioning.mix import main
-
     main(StageDouble())
     first = sha256_file("data/mixed")
     main(StageDouble())
@@ -113,8 +116,6 @@ def test_the_stage_writes_the_same_bytes_again(workspace):
 
 
 def test_the_stage_leaves_nothing_where_a_split_is_empty(workspace):
-    from stages.captioning.mix import main
-
     with pytest.raises(DifflabError, match=r"the split test is empty: of 33 groups"):
         main(StageDouble(test_fraction=0.01))
     assert not (workspace / "data/mixed").exists()

@@ -9,9 +9,18 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from difflab.captioning.mixing.merging import ORIGINAL, SYNTHETIC, Row
-from difflab.captioning.mixing.splitting import counts, leaks, listing, split, split_groups, split_rows, table
-from difflab.captioning.params.mix import MixParams
+from difflab.captioning.mixing.rows import (
+    ORIGINAL,
+    SYNTHETIC,
+    Row,
+    counts,
+    leaks,
+    listing,
+    split,
+    split_groups,
+    split_rows,
+)
+from difflab.captioning.params import MixParams
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import write_csv
 from fakes.face_archives import mix_params
@@ -76,10 +85,10 @@ def test_val_is_half_synthetic_and_test_is_original(rows, val, test, seed):
 @given(st.sets(st.text(max_size=4), max_size=60), FRACTIONS, FRACTIONS, SEEDS)
 def test_shares_of_groups_are_exact_within_rounding(names, val, test, seed):
     parts = split_groups(names, mix_params(val_fraction=val, test_fraction=test), seed)
-    assert parts.train | parts.val | parts.test == names
-    assert sum(map(len, parts)) == len(names)
-    assert abs(len(parts.test) - test * len(names)) <= 0.5 + 1e-9
-    assert abs(len(parts.val) - val * len(names)) <= 0.5 + 1e-9
+    assert set().union(*parts.values()) == names
+    assert sum(map(len, parts.values())) == len(names)
+    assert abs(len(parts["test"]) - test * len(names)) <= 0.5 + 1e-9
+    assert abs(len(parts["val"]) - val * len(names)) <= 0.5 + 1e-9
 
 
 @given(st.sets(st.text(max_size=4), min_size=2, max_size=60), FRACTIONS, FRACTIONS, SEEDS)
@@ -87,7 +96,7 @@ def test_a_group_more_moves_at_most_one_other_across_each_border(names, val, tes
     chosen = mix_params(val_fraction=val, test_fraction=test)
     *others, _ = sorted(names)
     before, after = (split_groups(some, chosen, seed) for some in (others, names))
-    of_before, of_after = ({name: part for part in p._fields for name in getattr(p, part)} for p in (before, after))
+    of_before, of_after = ({name: part for part in p for name in p[part]} for p in (before, after))
     moved = [{of_before[name], of_after[name]} for name in others if of_before[name] != of_after[name]]
     assert moved.count({"train", "test"}) <= 1
     assert moved.count({"train", "val"}) <= 1
@@ -186,7 +195,7 @@ def test_an_empty_split_is_refused_with_what_to_change(rows, changes, message):
 
 def test_val_without_synthetic_pictures_is_refused():
     rows = groups(20)
-    of_val = split_groups({row.group for row in rows}, mix_params(), 0).val
+    of_val = split_groups({row.group for row in rows}, mix_params(), 0)["val"]
     rows = [row for row in rows if row.source == ORIGINAL or row.group not in of_val]
     with pytest.raises(DifflabError, match=r"the split val has no synthetic picture.* of its 2 groups"):
         split(rows, mix_params(), 0)
@@ -214,10 +223,3 @@ def test_exports_are_read_as_lists_by_json_and_by_the_published_reader(tmp_path)
     assert all(isinstance(text, str) and text.startswith("[") for text in frame["Title"])
     for read in (json.loads, ast.literal_eval):
         assert [read(text) for text in frame["Title"]] == [TITLES[n:] for n in range(len(TITLES))]
-
-
-def test_the_table_holds_titles_as_lists(tmp_path):
-    frame = table([Row("a", ORIGINAL, "g", ("Pie", "Tart"), "val")])
-    assert frame.to_dict("records") == [
-        {"id": "a", "source": "original", "group": "g", "split": "val", "titles": ["Pie", "Tart"]}
-    ]

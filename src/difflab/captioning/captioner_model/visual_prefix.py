@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.utils.rnn import pad_sequence
 
 from difflab.core.base import rng
 from difflab.core.base.errors import DifflabError
@@ -27,20 +28,15 @@ if TYPE_CHECKING:
     from PIL import Image
     from transformers import LlamaForCausalLM, PreTrainedTokenizerBase, ViTModel
 
-    from difflab.captioning.params.captioner import CaptionerLoraParams, CaptionerParams, DecodingParams
+    from difflab.captioning.params import CaptionerLoraParams, CaptionerSettings, DecodingParams
 
-IGNORED = -100
 ENCODED_TOGETHER = 64  # images
 
 
 class Captioner(nn.Module):
-    """A frozen ViT, a projector, and a decoder whose new LoRA adapter has no effect before training.
+    """A frozen ViT, a projector from its width to the language model's, and that with a LoRA adapter.
 
-    Attributes:
-        encoder: the ViT.
-        projector: from the ViT's width to the language model's; float32, as the adapter is.
-        language_model: the decoder, a Llama or similar; its own weights are frozen.
-        tokenizer: the language model's.
+    Projector and adapter are float32; before training the adapter has no effect.
     """
 
     def __init__(
@@ -48,7 +44,7 @@ class Captioner(nn.Module):
         encoder: "ViTModel",
         language_model: "LlamaForCausalLM",
         tokenizer: "PreTrainedTokenizerBase",
-        settings: "CaptionerParams",
+        settings: "CaptionerSettings",
         seed: int,
     ) -> None:
         """Adapt `language_model` in place: give it to one captioner only.
@@ -61,15 +57,13 @@ class Captioner(nn.Module):
         self.tokenizer, self._patch_pooling = tokenizer, settings.patch_pooling
         grid = encoder.config.image_size // encoder.config.patch_size
         if grid % self._patch_pooling:
-            raise DifflabError(
-                f"captioner.patch_pooling is {self._patch_pooling}: the {grid} x {grid} patches of the encoder "
-                "do not divide into such squares"
-            )
-        # Llama's tokenizer has no padding token. Any will do: the attention mask hides the padding.
-        pad = tokenizer.pad_token_id
-        self.pad_token_id = tokenizer.eos_token_id if pad is None else pad
+            pooling = f"captioner.patch_pooling is {self._patch_pooling}"
+            raise DifflabError(f"{pooling}: the {grid} x {grid} patches of the encoder do not divide into such squares")
+        self.pad_token_id = tokenizer.eos_token_id  # Llama has none; any will do, since the attention mask hides it
         torch.manual_seed(rng.key(seed, "init", "captioner"))
-        check_targets(language_model, settings.lora)
+        layers = {name.rpartition(".")[2] for name in linear_layers(language_model)}
+        for target in settings.lora.targets:
+            check_target(target, [target], layers, "captioner.lora.targets")
         add_lora(language_model, lora_config(settings.lora))
         width = language_model.config.hidden_size
         self.projector = nn.Sequential(
@@ -78,10 +72,6 @@ class Captioner(nn.Module):
             nn.GELU(),
             nn.Linear(width, width),
         )
-
-    @property
-    def device(self) -> torch.device:
-        return self.projector[1].weight.device
 
     def train(self, mode: bool = True) -> "Captioner":
         """As usual, but the frozen ViT stays in eval mode."""
@@ -93,43 +83,40 @@ class Captioner(nn.Module):
     def encode(self, images: "np.ndarray | Sequence[Image.Image]") -> Tensor:
         """The ViT's last hidden states, [n, tokens, width], on the CPU in the ViT's precision: [CLS], then patches.
 
-        Args:
-            images: uint8 [n, H, W, 3], or PIL images of any sizes, n > 0; each is cropped to its central square.
+        Images are uint8 [n, H, W, 3], or PIL images of any sizes; each is cropped to its central square.
         """
         size, dtype = self.encoder.config.image_size, self.encoder.dtype
         parts = []
         for start in range(0, len(images), ENCODED_TOGETHER):
-            pixels = to_tensor(images[start : start + ENCODED_TOGETHER], size).to(self.device, dtype)
+            pixels = to_tensor(images[start : start + ENCODED_TOGETHER], size).to(self.language_model.device, dtype)
             hidden = self.encoder(pixel_values=pixels).last_hidden_state
             parts.append(pooled(hidden, self._patch_pooling).cpu())
         return torch.cat(parts)
 
     def token_losses(self, features: Tensor, captions: Sequence[str]) -> Tensor:
-        """Cross-entropy of each caption's tokens and its end, one after the other: float32 [tokens].
-
-        Args:
-            features: of `encode`, [n, tokens, width].
-            captions: one for each picture.
-        """
+        """Cross-entropy of the tokens of n captions and their ends, one after the other, float32 [tokens]."""
         texts = self.tokenizer(list(captions), add_special_tokens=False)["input_ids"]
-        rows = [[*tokens, self.tokenizer.eos_token_id] for tokens in texts]
-        input_ids, written = (t.to(self.device) for t in right_pad(rows, self.pad_token_id))
-        labels = input_ids.masked_fill(written == 0, IGNORED)
+        rows = [
+            torch.tensor([*tokens, self.tokenizer.eos_token_id], device=self.language_model.device) for tokens in texts
+        ]
+        input_ids = pad_sequence(rows, batch_first=True, padding_value=self.pad_token_id)
+        written = pad_sequence([torch.ones_like(row) for row in rows], batch_first=True)
         prefix = self.prefix(features)
         hidden = self.language_model.model(
             inputs_embeds=torch.cat([prefix, self._embed(input_ids)], dim=1),
             attention_mask=torch.cat([written.new_ones(prefix.shape[:2]), written], dim=1),
         ).last_hidden_state
         before = hidden[:, prefix.shape[1] - 1 : -1]  # the state before a token predicts it
-        scored = labels != IGNORED
+        scored = written == 1
         logits = self.language_model.lm_head(before[scored])
-        return functional.cross_entropy(logits.float(), labels[scored], reduction="none")
+        return functional.cross_entropy(logits.float(), input_ids[scored], reduction="none")
 
     def prefix(self, features: Tensor) -> Tensor:
         """Embeddings of the begin-of-text token and of the visual tokens: [n, 1 + tokens, hidden size]."""
-        visual = self.projector(features.to(self.device, torch.float32))
-        start = torch.full((len(features), 1), self.tokenizer.bos_token_id, device=self.device)
-        start = self._embed(start)
+        visual = self.projector(features.to(self.language_model.device, torch.float32))
+        start = self._embed(
+            torch.full((len(features), 1), self.tokenizer.bos_token_id, device=self.language_model.device)
+        )
         return torch.cat([start, visual.to(start.dtype)], dim=1)
 
     @torch.no_grad()
@@ -144,16 +131,11 @@ class Captioner(nn.Module):
             prefix = self.prefix(part)
             tokens = self.language_model.generate(
                 inputs_embeds=prefix,
-                attention_mask=torch.ones(prefix.shape[:2], dtype=torch.int64, device=self.device),
-                max_new_tokens=settings.max_new_tokens,
-                num_beams=settings.num_beams,
-                eos_token_id=self.tokenizer.eos_token_id,
-                pad_token_id=self.pad_token_id,
-                do_sample=False,  # released models ask for unseeded sampling
-                temperature=None,
-                top_p=None,
-                top_k=None,
-            )
+                attention_mask=torch.ones(prefix.shape[:2], dtype=torch.int64, device=self.language_model.device),
+                max_new_tokens=settings.max_new_tokens, num_beams=settings.num_beams,
+                eos_token_id=self.tokenizer.eos_token_id, pad_token_id=self.pad_token_id,
+                do_sample=False, temperature=None, top_p=None, top_k=None,  # released models ask for unseeded sampling
+            )  # fmt: skip
             captions += [self._text(row) for row in tokens.tolist()]
         return captions
 
@@ -180,33 +162,12 @@ def pooled(hidden: Tensor, side: int) -> Tensor:
     return torch.cat([first, squares], dim=1)
 
 
-def check_targets(language_model: "LlamaForCausalLM", settings: "CaptionerLoraParams") -> None:
-    """Refuse targets that name no linear layer of the language model."""
-    known = {name.rpartition(".")[2] for name in linear_layers(language_model)}
-    for target in settings.targets:
-        check_target(target, [target], known, "captioner.lora.targets")
-
-
 def lora_config(settings: "CaptionerLoraParams"):
     """A `peft.LoraConfig`; the targets are one regular expression, because PEFT writes a list in any order."""
     from peft import LoraConfig
 
     names = "|".join(map(re.escape, settings.targets))
     return LoraConfig(
-        task_type="CAUSAL_LM",
-        r=settings.rank,
-        lora_alpha=settings.alpha,
-        lora_dropout=settings.dropout,
+        task_type="CAUSAL_LM", r=settings.rank, lora_alpha=settings.alpha, lora_dropout=settings.dropout,
         target_modules=rf"(.*\.)?({names})",
-    )
-
-
-def right_pad(rows: Sequence[Sequence[int]], pad_token_id: int) -> tuple[Tensor, Tensor]:
-    """Token rows padded right: input_ids and attention_mask (0 on the padding), both int64 [n, longest]."""
-    longest = max(map(len, rows))
-    input_ids = torch.full((len(rows), longest), pad_token_id)
-    attention_mask = torch.zeros_like(input_ids)
-    for i, row in enumerate(rows):
-        input_ids[i, : len(row)] = torch.tensor(row)
-        attention_mask[i, : len(row)] = 1
-    return input_ids, attention_mask
+    )  # fmt: skip

@@ -1,55 +1,39 @@
 """Near-duplicate pictures: a perceptual hash proposes pairs, the correlation of their colours decides."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, NamedTuple, cast
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple, cast
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from PIL import Image
+from PIL import Image
 
 _SIDE, _LOW = 32, 8  # sides of the grey thumbnail, and of its low frequencies and of the coloured thumbnail
 _BLANK = 4  # levels of 255: a channel of a picture of one colour spans fewer
-_BLOCK = 64  # hashes compared with all others at once
-_PAIRS = 16_384  # pairs whose colours are compared at once
+_BLOCK = 64  # pictures compared with all others at once
 
 
 class ImageHashes(NamedTuple):
-    """What n pictures are compared by.
+    """What n pictures are compared by."""
 
-    Attributes:
-        hashes: uint64 [n], see `hashes`.
-        colours: uint8 [n, 8, 8, 3], thumbnails.
-        blank: bool [n], pictures of one colour, whose hash is meaningless.
-    """
-
-    hashes: np.ndarray
-    colours: np.ndarray
-    blank: np.ndarray
+    hashes: np.ndarray  # uint64 [n], see `hashes`
+    colours: np.ndarray  # uint8 [n, 8, 8, 3], thumbnails
+    blank: np.ndarray  # bool [n], pictures of one colour, whose hash is meaningless
 
     def take(self, rows: Sequence[int]) -> "ImageHashes":
         """The hashes of some pictures."""
-        chosen = np.asarray(rows, np.int64)
-        return ImageHashes(*(part[chosen] for part in self))
+        return ImageHashes(*(part[np.asarray(rows, np.int64)] for part in self))
 
 
-def image_hashes(images: Iterable["Image.Image"]) -> ImageHashes:
+def image_hashes(images: Iterable[Image.Image]) -> ImageHashes:
     """Hashes of pictures of any size, one of which is in memory at a time."""
     grey, colours, blank = [], [], []
     for image in images:
         image = image.convert("RGB")
-        grey.append(_thumbnail(image.convert("L"), _SIDE))
-        colours.append(_thumbnail(image, _LOW))
+        grey.append(np.asarray(image.convert("L").resize((_SIDE, _SIDE), Image.Resampling.LANCZOS)))
+        colours.append(np.asarray(image.resize((_LOW, _LOW), Image.Resampling.LANCZOS)))
         extrema = cast("tuple[tuple[int, int], ...]", image.getextrema())
         blank.append(max(high - low for low, high in extrema) < _BLANK)
     shaped = np.array(colours, np.uint8).reshape(-1, _LOW, _LOW, 3)
     return ImageHashes(hashes(np.array(grey, np.uint8).reshape(-1, _SIDE, _SIDE)), shaped, np.array(blank, bool))
-
-
-def _thumbnail(image: "Image.Image", side: int) -> np.ndarray:
-    from PIL import Image
-
-    return np.asarray(image.resize((side, side), Image.Resampling.LANCZOS))
 
 
 def hashes(grey: np.ndarray) -> np.ndarray:
@@ -75,14 +59,16 @@ def near_groups(found: ImageHashes, max_hamming_distance: int, min_correlation: 
     Returns:
         int64 [n], the row of the first picture of each picture's group.
     """
-    n = len(found.hashes)
-    unit = _unit(found.colours)
+    unit = found.colours.reshape(-1, _LOW * _LOW * 3).astype(np.float32)
+    unit -= unit.mean(1, keepdims=True)
+    unit /= np.maximum(np.linalg.norm(unit, axis=1, keepdims=True), 1e-6)  # products are correlations now
     near = [np.empty((0, 2), np.int64)]
-    for pairs in _close(found.hashes, max_hamming_distance):
-        for part in np.array_split(pairs, max(1, -(-len(pairs) // _PAIRS))):
-            correlation = np.einsum("ij,ij->i", unit[part[:, 0]], unit[part[:, 1]])
-            near.append(part[correlation >= min_correlation])
-    return components(n, np.concatenate(near))
+    for start in range(0, len(unit), _BLOCK):
+        block = slice(start, start + _BLOCK)
+        close = np.bitwise_count(found.hashes[block, None] ^ found.hashes[None, start:]) <= max_hamming_distance
+        alike = unit[block] @ unit[start:].T >= min_correlation
+        near.append(start + np.argwhere(close & alike))
+    return components(len(unit), np.concatenate(near))
 
 
 def components(n: int, pairs: np.ndarray) -> np.ndarray:
@@ -94,20 +80,3 @@ def components(n: int, pairs: np.ndarray) -> np.ndarray:
     labels = connected_components(graph, directed=False)[1]
     first, inverse = np.unique(labels, return_index=True, return_inverse=True)[1:]
     return first[inverse].astype(np.int64)
-
-
-def _close(hashes: np.ndarray, max_distance: int) -> Iterator[np.ndarray]:
-    """Blocks of pairs int64 [m, 2] whose hashes differ in few bits, each pair once."""
-    for start in range(0, len(hashes), _BLOCK):
-        block = hashes[start : start + _BLOCK]
-        close = np.bitwise_count(block[:, None] ^ hashes[None, start:]) <= max_distance
-        row, column = np.nonzero(close)
-        once = column > row
-        yield start + np.stack([row[once], column[once]], axis=1)
-
-
-def _unit(colours: np.ndarray) -> np.ndarray:
-    """Thumbnails without their mean and of length 1, so that products are correlations: float32 [n, 192]."""
-    flat = colours.reshape(len(colours), _LOW * _LOW * 3).astype(np.float32)
-    flat -= flat.mean(1, keepdims=True)
-    return flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-6)

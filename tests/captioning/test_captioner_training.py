@@ -7,10 +7,10 @@ from collections import Counter
 import pytest
 import torch
 
-from difflab.captioning.captioner import captioner_training
-from difflab.captioning.captioner.captioner_training import TitledFeatures, mean_loss, train_captioner
+from difflab.captioning import captioner_training
+from difflab.captioning.captioner_training import TitledFeatures, mean_loss, train_captioner
 from difflab.core.base import rng
-from difflab.core.base.errors import DifflabError, Interrupted
+from difflab.core.base.errors import Interrupted
 from difflab.training.data_order import SampleStream
 from fakes import tiny_captioner as tiny
 
@@ -150,13 +150,3 @@ def test_each_epoch_shows_every_picture_once_in_an_order_of_its_own(tmp_path):
     assert len({tuple(epoch) for epoch in epochs}) == 3
     index, _ = SampleStream(rng.id_keys([f"picture-{n}" for n in range(6)]), 0).take(0, 6)
     assert epochs[0] == index.tolist()
-
-
-@pytest.mark.parametrize("empty", ["train on", "validate with"])
-def test_an_empty_part_is_one_line(tmp_path, empty):
-    captioner = tiny.captioner()
-    some = titled(captioner, 2)
-    none = TitledFeatures([], some.features[:0], [])
-    parts = (none, some) if empty == "train on" else (some, none)
-    with pytest.raises(DifflabError, match=f"there is no picture to {empty}: `dvc repro mix`"):
-        train_captioner(captioner, *parts, tiny.training(), seed=0, scratch=tmp_path, what="captioner")

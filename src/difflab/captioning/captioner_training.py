@@ -1,8 +1,4 @@
-"""The training of the captioner: read it from top to bottom.
-
-The frozen encoder has seen every picture once; the features lie in memory, and a step trains the projector and
-the adapter on them.
-"""
+"""The training of the captioner's projector and adapter, on features of all pictures that lie in memory."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +8,6 @@ import torch
 from torch import Tensor
 
 from difflab.core.base import rng
-from difflab.core.base.errors import DifflabError
 from difflab.training.data_order import SampleStream
 from difflab.training.supervised import fit
 
@@ -22,28 +17,19 @@ if TYPE_CHECKING:
     from difflab.training.loop import Log
     from difflab.training.params import FitParams
 
-VALIDATED_TOGETHER = 64  # pictures
-
 
 @dataclass(frozen=True)
 class TitledFeatures:
-    """Pictures with their titles.
-
-    Attributes:
-        ids: sample ids, [N].
-        features: of `Captioner.encode`, [N, tokens, width].
-        titles: the titles of each picture, one or more, [N].
-    """
+    """N pictures with their titles."""
 
     ids: list[str]
-    features: Tensor
-    titles: list[tuple[str, ...]]
+    features: Tensor  # of `Captioner.encode`, [N, tokens, width]
+    titles: list[tuple[str, ...]]  # of each picture, one or more
 
     def drawn_titles(self, index: Tensor, keys: Tensor) -> list[str]:
         """One title of each of the pictures `index`, drawn by its key, both int64 [B]."""
-        uniform = rng.uniform(keys).tolist()
         chosen = [self.titles[i] for i in index.tolist()]
-        return [titles[int(u * len(titles))] for titles, u in zip(chosen, uniform, strict=True)]
+        return [titles[int(u * len(titles))] for titles, u in zip(chosen, rng.uniform(keys).tolist(), strict=True)]
 
 
 def train_captioner(
@@ -60,43 +46,30 @@ def train_captioner(
     """Train projector and adapter on the captions' cross-entropy; keep the step of the lowest validation loss.
 
     Order and titles belong to (seed, sample id, epoch). A run that was stopped is resumed from its state
-    in `scratch`, bit for bit on a CPU.
-
-    Args:
-        captioner: on its device. On return it holds the best weights, in eval mode.
-        validation: pictures whose loss is taken at the start and every `settings.log_interval` steps, each with
-            all of its titles.
+    in `scratch`, bit for bit on a CPU. On return the captioner holds the best weights, in eval mode.
 
     Returns:
-        The rows of `training.supervised.fit`, each with "val_loss", the mean over the tokens of all titles; the
-        weights are those of `best_row`.
+        The rows of `training.supervised.fit`, each with "val_loss", the mean over the tokens of all titles.
 
     Raises:
-        DifflabError: there is nothing to train on or to validate with, or the loss is not finite.
+        DifflabError: the loss is not finite.
         Interrupted: Ctrl-C; the state is saved.
     """
-    for name, pictures in (("train on", train), ("validate with", validation)):
-        if not pictures.ids:
-            raise DifflabError(f"{what}: there is no picture to {name}: `dvc repro mix` makes the split")
     stream = SampleStream(rng.id_keys(train.ids), seed)
 
     def batch_loss(step: int) -> dict[str, Tensor]:
-        """The mean over the caption tokens of a batch."""
         index, keys = stream.take(step * settings.batch_size, settings.batch_size)
         titles = train.drawn_titles(index, rng.fold(keys, rng.key(seed, "title")))
         return {"loss": captioner.token_losses(train.features[index], titles).mean()}
 
-    def validate(step: int) -> dict[str, float]:
-        return {"val_loss": mean_loss(captioner, validation)}
-
     return fit(
-        captioner, batch_loss, settings, scratch=scratch, validate=validate, log=log, what=what,
-        keep_best=True, identity_of=[seed, train.ids, train.titles],
+        captioner, batch_loss, settings, scratch=scratch, log=log, what=what, keep_best=True,
+        validate=lambda step: {"val_loss": mean_loss(captioner, validation)}, identity_of=[seed, train.ids, train.titles],
     )  # fmt: skip
 
 
 @torch.no_grad()
-def mean_loss(captioner: "Captioner", pictures: TitledFeatures, batch_size: int = VALIDATED_TOGETHER) -> float:
+def mean_loss(captioner: "Captioner", pictures: TitledFeatures, batch_size: int = 64) -> float:
     """The mean over the tokens of all titles of all pictures; does not depend on `batch_size` beyond rounding."""
     pairs = [(i, title) for i, titles in enumerate(pictures.titles) for title in titles]
     total, count = 0.0, 0

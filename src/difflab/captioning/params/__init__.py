@@ -1,1 +1,0 @@
-"""Groups of the captioning study."""

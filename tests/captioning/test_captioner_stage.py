@@ -1,0 +1,197 @@
+"""The stages of the captioner, on pictures of one colour and models of the smallest size."""
+
+import os
+import shutil
+import signal
+from pathlib import Path
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+import torch
+
+from difflab.captioning.captioner_model.captioner_folder import load_captioner
+from difflab.captioning.mixed_set import MixedSet
+from difflab.core.base import rng
+from difflab.core.base.errors import DifflabError, Interrupted
+from difflab.core.base.files import read_json, sha256_bytes, sha256_file, write_json
+from difflab.core.params.loading import check_params, read_values
+from difflab.images.store.captions import read_captions
+from fakes import tiny_captioner as tiny
+from fakes.mixed_sets import ORIGINALS, SPLITS, content, write_mixed
+
+
+class StageDouble:
+    """What the stage scripts use of `Stage`."""
+
+    def __init__(self, seeds=(0,), scratch="scratch"):
+        runtime = SimpleNamespace(device="cpu", dtype="float32")
+        training = tiny.training(steps=4, checkpoint_interval=2, log_interval=2)
+        captioner = tiny.params(training=training, seeds=list(seeds))
+        self.params = SimpleNamespace(captioner=captioner, runtime=runtime, seed=0)
+        self.run, self._scratch, self.logged = self, Path(scratch), {}
+
+    def scratch(self):
+        (self._scratch / "running").mkdir(parents=True, exist_ok=True)
+        return self._scratch / "running"
+
+    def kept(self, but):
+        assert but == "captioner.seeds"
+        (self._scratch / "kept").mkdir(parents=True, exist_ok=True)
+        return self._scratch / "kept"
+
+    def log_metrics(self, values, step):
+        for name, value in values.items():
+            self.logged.setdefault(name, {})[step] = value
+
+    def write_metrics(self, path, metrics):
+        write_json(path, metrics)
+
+    def done(self, message):
+        pass
+
+
+@pytest.fixture
+def workspace(root, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(root))
+    monkeypatch.chdir(tmp_path)
+    write_mixed(tmp_path / "data")
+    tiny.save_roles(tmp_path / "models/zoo")
+    return tmp_path
+
+
+@pytest.fixture
+def steps(monkeypatch):
+    """What was trained: the name of the captioner at each of its steps, and what happens before step n of all."""
+    counted = SimpleNamespace(of=[], before={})
+    keyed = rng.key
+
+    def key(seed, purpose, *parts):
+        if purpose == "dropout":
+            counted.before.get(len(counted.of), lambda: None)()
+            counted.of.append(parts[0])
+        return keyed(seed, purpose, *parts)
+
+    monkeypatch.setattr(rng, "key", key)
+    return counted
+
+
+def train(data, seeds=(0,), scratch="scratch"):
+    from stages.captioning.captioner import main
+
+    stage = StageDouble(seeds, scratch)
+    main(stage, data=data)
+    return stage
+
+
+def outputs(data):
+    """The hashes of what the stage wrote."""
+    files = (f"models/captioner/{data}", f"data/captions/captioner/{data}.parquet", f"plots/captioner/{data}.csv")
+    return [sha256_file(file) for file in (*files, f"metrics/captioner/{data}.json")]
+
+
+@pytest.mark.parametrize(("data", "images"), [("original", 2), ("mixed", 4), ("synthetic", 2)])
+def test_each_seed_trains_on_the_data_for_the_same_steps_and_captions_the_test_images(workspace, data, images):
+    train(data, [0, 3])
+    metrics = read_json(f"metrics/captioner/{data}.json")
+    assert (metrics["train_images"], metrics["train_titles"], metrics["test_images"]) == (images, images, 1)
+    curve = pd.read_csv(f"plots/captioner/{data}.csv")
+    assert curve[["seed", "step"]].to_numpy().tolist() == [[seed, step] for seed in (0, 3) for step in (0, 2, 4)]
+    assert sorted(path.name for path in Path(f"models/captioner/{data}").iterdir()) == ["seed-0", "seed-3"]
+    losses = curve.groupby("seed")["val_loss"].min()
+    for seed in (0, 3):
+        assert metrics[f"seed_{seed}_val_loss"] == pytest.approx(losses[seed], rel=1e-5)
+        table = read_captions(f"data/captions/captioner/{data}.parquet", f"seed-{seed}")
+        assert table.index.tolist() == ["b"]
+        assert table["source_sha256"].tolist() == [sha256_bytes(content(ORIGINALS["b"]))]
+        captioner, settings = load_captioner(f"models/captioner/{data}/seed-{seed}", "cpu", torch.float32)
+        mixed = MixedSet()
+        (pictures,) = mixed.images(mixed.part("test"))
+        assert captioner.captions_of(pictures, settings.decoding) == table["caption"].tolist()
+    assert metrics["val_loss"] == pytest.approx(losses.mean(), rel=1e-5)
+    assert metrics["val_loss_std"] == pytest.approx(losses.std(), rel=1e-3)
+
+
+def test_the_outputs_are_the_same_bytes_every_time(workspace):
+    hashes = []
+    for scratch in ("first", "second"):
+        train("mixed", [0, 1], scratch)
+        hashes.append(outputs("mixed"))
+    assert hashes[0] == hashes[1]
+
+
+def test_seeds_differ_and_do_not_depend_on_those_beside_them(workspace):
+    train("original", [0, 1], "both")
+    together = [sha256_file(f"models/captioner/original/seed-{seed}") for seed in (0, 1)]
+    assert together[0] != together[1]
+    curve = pd.read_csv("plots/captioner/original.csv")
+    train("original", [1], "alone")
+    assert sha256_file("models/captioner/original/seed-1") == together[1]
+    own = pd.read_csv("plots/captioner/original.csv")
+    assert own.equals(curve[curve["seed"] == 1].reset_index(drop=True))
+    assert "val_loss_std" not in read_json("metrics/captioner/original.json")
+
+
+def test_a_longer_list_trains_what_is_missing(workspace, steps):
+    whole = train("original", [0, 1, 2], "whole")
+    expected = outputs("original")
+    train("original", [0, 1])
+    steps.of.clear()
+    longer = train("original", [2, 1, 0])
+    assert steps.of == ["captioner original-2"] * 4
+    assert outputs("original") == expected
+    steps.of.clear()
+    train("original", [1])
+    assert not steps.of
+    assert [path.name for path in Path("models/captioner/original").iterdir()] == ["seed-1"]
+    for name in (f"seed-{seed}/val_loss" for seed in range(3)):  # the curves of those that were kept too
+        assert longer.logged[name] == whole.logged[name]
+        assert list(longer.logged[name]) == [0, 2, 4]
+
+
+def test_a_stage_that_was_killed_goes_on_within_its_seed(workspace, steps):
+    train("original", [0, 1, 2], "whole")
+    expected = outputs("original")
+    shutil.rmtree("models/captioner")
+    steps.of.clear()
+    steps.before[10] = lambda: os.kill(os.getpid(), signal.SIGINT)  # before step 2 of the third seed
+    with pytest.raises(Interrupted):
+        train("original", [0, 1, 2])
+    assert not Path("models/captioner").exists()
+    steps.of.clear()
+    steps.before.clear()
+    train("original", [0, 1, 2])
+    assert 0 < len(steps.of) < 4
+    assert set(steps.of) == {"captioner original-2"}
+    assert outputs("original") == expected
+
+
+@pytest.mark.parametrize(
+    ("seeds", "said"),
+    [
+        ([], "at least 1 item"),
+        ([0, 1, 0], "0 stands there twice"),
+        ([-1], "captioner.seeds.0': Input should be greater"),
+    ],
+)
+def test_seeds_are_non_negative_and_distinct(root, seeds, said):
+    values = read_values(root / "params.yaml")
+    values["captioner"]["seeds"] = seeds
+    with pytest.raises(DifflabError, match=said) as error:
+        check_params(values, "params.yaml")
+    assert "\n" not in str(error.value)
+
+
+def test_before_training_the_same_images_are_captioned(workspace):
+    from stages.captioning.captioner_zero_shot import main
+
+    main(StageDouble())
+    table = read_captions("data/captions/captioner/zero_shot.parquet", "seed-0")
+    assert table.index.tolist() == [id for id, split in SPLITS.items() if split == "test"]
+
+
+def test_a_training_set_without_pictures_is_one_line(workspace):
+    only_originals = {id: split for id, split in SPLITS.items() if "-v" not in id}
+    write_mixed(workspace / "data", only_originals)
+    with pytest.raises(DifflabError, match="no synthetic row in train: run `dvc repro mix`"):
+        train("synthetic")
