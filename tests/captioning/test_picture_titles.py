@@ -10,7 +10,7 @@ from difflab.captioning.picture_titles import first_variations, read_variations,
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import write_parquet
 from difflab.miniature.pictures.blend import PHOTO_NAMES
-from difflab.miniature.words.dataset import MINIATURE
+from difflab.miniature.words.vocabulary import MINIATURE
 
 TITLES = {f"recipes-train-{n:012d}-v{v}": f"Three over {n} cats, {v}" for n in range(3) for v in range(2)}
 
