@@ -8,9 +8,8 @@ from difflab.core.base import runtime
 from difflab.core.stage import Stage, run
 from difflab.images.store.captions import read_captions
 from difflab.models.roles import fingerprint, resolve
-from difflab.sd3.caching.prompt_writer import write_prompts
-from difflab.sd3.caching.text_encoders import TextEncoders
-from difflab.sd3.params.inputs import CachePromptsInputs
+from difflab.sd3.caching.prompt_writer import TextEncoders, write_prompts
+from difflab.sd3.params import CachePromptsInputs
 
 CAPTIONS = ("data/captions/blip2.parquet", "data/captions/llama3.parquet")
 TEXT, FOLDER = Path("models/zoo/text"), Path("data/prompt_embeds")

@@ -10,7 +10,7 @@ from difflab.images.grid import grid
 from difflab.images.store.captions import read_captions
 from difflab.images.store.image_store import ImageStore
 from difflab.sd3.cells import ADAPTERS, CAPTIONS
-from difflab.sd3.params.inputs import ScoreInputs
+from difflab.sd3.params import ScoreInputs
 from difflab.sd3.scoring import scores
 
 

@@ -1,5 +1,4 @@
-"""LoRA adapters of an SD3 transformer (Hu et al. 2021), by PEFT, in files that keep everything needed to
-use them.
+"""LoRA adapters of an SD3 transformer (Hu et al. 2021), by PEFT, in files that keep everything needed to use them.
 
 `pytorch_lora_weights.safetensors` loads with `StableDiffusion3Pipeline.load_lora_weights` and PEFT. Its
 metadata holds rank, alpha and targets under the key where diffusers looks for them, and beside them the
@@ -21,7 +20,7 @@ from difflab.core.base import rng
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import atomic_path
 from difflab.models.lora import ADAPTER, add_lora, alpha_of, check_target, linear_layers
-from difflab.sd3.components import NAMES, Components, check_components
+from difflab.sd3.caches.components import NAMES, Components, check_components
 
 if TYPE_CHECKING:
     from difflab.models.params import LoraParams
@@ -49,14 +48,12 @@ def adapt(transformer: nn.Module, settings: "LoraParams", seed: int) -> list[str
     """
     from peft import LoraConfig
 
-    modules = matched_modules(transformer, settings)
-    config = peft_config(transformer, settings)
+    modules, config = matched_modules(transformer, settings), peft_config(transformer, settings)
     torch.manual_seed(rng.key(seed, "init", "lora"))
     count = sum(p.numel() for p in add_lora(transformer, LoraConfig(**config, init_lora_weights="gaussian")))
     blocks = "all blocks" if settings.blocks == "all" else f"blocks {', '.join(map(str, settings.blocks))}"
     where = f"{len(modules)} linear layers ({', '.join(settings.targets)} of {blocks})"
-    size = f"rank {settings.rank}, alpha {config['lora_alpha']:g}"
-    print(f"LoRA: {count:,} parameters in {where}, {size}", flush=True)
+    print(f"LoRA: {count:,} parameters in {where}, rank {settings.rank}, alpha {config['lora_alpha']:g}", flush=True)
     return modules
 
 
@@ -109,8 +106,7 @@ def matched_modules(transformer: nn.Module, settings: "LoraParams") -> list[str]
     Raises:
         DifflabError: a block number out of range, or a target that names no layer of these blocks.
     """
-    blocks = _blocks(transformer, settings)
-    layers = {block: linear_layers(transformer.transformer_blocks[block]) for block in blocks}
+    layers = {b: linear_layers(transformer.transformer_blocks[b]) for b in _blocks(transformer, settings)}
     known = {name for names in layers.values() for name in names}
     for target in settings.targets:
         check_target(target, _expand(target), known, "lora.targets", PRESETS)
@@ -147,10 +143,7 @@ def _expand(target: str) -> list[str]:
 
 def _blocks(transformer: nn.Module, settings: "LoraParams") -> list[int]:
     count = len(transformer.transformer_blocks)
-    if settings.blocks == "all":
-        return list(range(count))
-    if wrong := [b for b in settings.blocks if not 0 <= b < count]:
-        raise DifflabError(f"lora.blocks: block {wrong[0]} does not exist; the transformer has 0 to {count - 1}")
-    if not settings.blocks:
-        raise DifflabError("lora.blocks is empty: give block numbers or 'all'")
-    return sorted(set(settings.blocks))
+    blocks = range(count) if settings.blocks == "all" else sorted(settings.blocks)
+    if blocks[-1] >= count:
+        raise DifflabError(f"lora.blocks: block {blocks[-1]} does not exist; the transformer has 0 to {count - 1}")
+    return list(blocks)

@@ -10,7 +10,7 @@ from difflab.images.generated_reader import GeneratedImages
 from difflab.metrics.distances.frechet import RankDeficientWarning, frechet_distance
 from difflab.metrics.distances.kid import squared_mmd
 from difflab.metrics.features.features import extract
-from difflab.sd3.params.score import ScoreParams
+from difflab.sd3.params import ScoreParams
 from difflab.sd3.scoring import scores
 from fakes.study_results import IDS, Extractor, Store, picture, score_table, write_generated
 

@@ -1,4 +1,4 @@
-"""Images for the prompts of samples: the one function behind every generated picture of the study."""
+"""Images for the prompts of samples: the one way to every generated picture of the study."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from difflab.core.base import runtime
 from difflab.core.base.errors import DifflabError
@@ -15,8 +16,7 @@ from difflab.models.latent_decoder import decode
 from difflab.models.noise import initial_noise
 from difflab.models.pretrained import load_scheduler, load_transformer, load_vae
 from difflab.sd3.adapters import load_adapter
-from difflab.sd3.components import Components, check_base
-from difflab.sd3.sampling.flow_sampling import sample
+from difflab.sd3.caches.components import Components, check_base
 
 if TYPE_CHECKING:
     from diffusers.models import AutoencoderKL, SD3Transformer2DModel
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from difflab.core.params.common import RuntimeParams
     from difflab.sd3.caches.prompt_embeds import PromptTable
+
+ZOO = Path("models/zoo")
 
 
 @dataclass
@@ -57,55 +59,48 @@ class Generator:
         if folder is not None:
             load_adapter(self.transformer, folder, self.components)
 
-    @property
-    def latent_shape(self) -> tuple[int, int, int]:
-        config = self.transformer.config
-        return config.in_channels, config.sample_size, config.sample_size
-
     def images(
         self, ids: Sequence[str], variant: str, *, generation_seed: int, num_inference_steps: int, guidance_scale: float
     ) -> Iterator[np.ndarray]:
-        """Batches uint8 [<= batch_size, H, W, 3] in the order of `ids`, for their captions of one variant.
+        """Images uint8 [H, W, 3] in the order of `ids`, for their captions of one variant, made in batches.
 
         The noise is keyed by sample id and the seeds, so an image depends neither on the others nor on
         the batch size, beyond float32 rounding: at most one level on fewer than one pixel in a thousand.
         """
-        device = self.vae.device
+        config = self.transformer.config
+        shape = config.in_channels, config.sample_size, config.sample_size
         rows = self.prompts.rows(ids, variant)
-        negative = self.prompts.gather(torch.tensor([self.prompts.empty_row]), device=device)
+        empty = self.prompts.gather(torch.tensor([self.prompts.empty_row]))
         for start in range(0, len(ids), self.batch_size):
             part = slice(start, start + self.batch_size)
-            noise = initial_noise(ids[part], self.latent_shape, self.seed, generation_seed)
+            noise = initial_noise(ids[part], shape, self.seed, generation_seed)
+            given = (t.to(self.vae.device) for t in (noise, *self.prompts.gather(rows[part]), *empty))
             latents = sample(
                 self.transformer,
                 self.scheduler,
-                noise.to(device),
-                *self.prompts.gather(rows[part], device=device),
-                *negative,
+                *given,
                 num_inference_steps=num_inference_steps,
                 guidance_scale=guidance_scale,
             )
-            yield decode(self.vae, latents)
+            yield from decode(self.vae, latents)
 
 
-def load_generator(
-    prompts: "PromptTable", settings: "RuntimeParams", seed: int, batch_size: int, models: Path = Path("models/zoo")
-) -> Generator:
+def load_generator(prompts: "PromptTable", settings: "RuntimeParams", seed: int, batch_size: int) -> Generator:
     """Load the base transformer, its scheduler and the autoencoder.
 
     Raises:
         DifflabError: the prompts or the autoencoder do not belong to this transformer.
     """
     device = runtime.resolve_device(settings.device)
-    base = roles.resolve(models / "transformer")
-    components = {"vae": roles.fingerprint(models / "vae"), "text_encoders": prompts.text_encoders}
+    base = roles.resolve(ZOO / "transformer")
+    components = {"vae": roles.fingerprint(ZOO / "vae"), "text_encoders": prompts.text_encoders}
     check_base(base, components)
     transformer = load_transformer(base, device, runtime.resolve_dtype(settings.dtype))
     check_widths(prompts, transformer)
     if settings.compile:
         for block in transformer.transformer_blocks:
             block.compile()
-    vae = load_vae(roles.resolve(models / "vae"), device)
+    vae = load_vae(roles.resolve(ZOO / "vae"), device)
     return Generator(transformer, load_scheduler(base), vae, prompts, seed, batch_size, components)
 
 
@@ -118,3 +113,54 @@ def check_widths(prompts: "PromptTable", transformer: "SD3Transformer2DModel") -
             f"prompt embeddings are {found[0]} and {found[1]} wide, the transformer takes {wanted[0]} and "
             f"{wanted[1]}: run `dvc repro cache_prompts` with the encoders of this base"
         )
+
+
+@torch.no_grad()
+def sample(
+    transformer: "SD3Transformer2DModel",
+    scheduler: "FlowMatchEulerDiscreteScheduler",
+    noise: Tensor,
+    prompt_embeds: Tensor,
+    pooled_prompt_embeds: Tensor,
+    negative_prompt_embeds: Tensor,
+    negative_pooled_prompt_embeds: Tensor,
+    *,
+    num_inference_steps: int,
+    guidance_scale: float,
+) -> Tensor:
+    """Integrate dx/dsigma = v from sigma = 1 to 0 by Euler steps on the scheduler's (shifted) sigmas.
+
+    v = v_negative + guidance_scale * (v_prompt - v_negative), both from one pass (Ho and Salimans 2022,
+    equation 6); at scale 1 the negative prompt has no effect and is left out. The same as
+    `StableDiffusion3Pipeline` computes, with the state and the guidance in float32.
+
+    Args:
+        noise: [B, C, h, w], on the transformer's device.
+        prompt_embeds, pooled_prompt_embeds: [B, L, joint dim] and [B, pooled dim].
+        negative_prompt_embeds, negative_pooled_prompt_embeds: the same of the empty prompt, with B = 1.
+
+    Returns:
+        Latents, float32 [B, C, h, w], still shifted and scaled.
+    """
+    guided = guidance_scale != 1
+    dtype, count = transformer.dtype, len(noise)
+    if guided:
+        prompt_embeds = torch.cat([negative_prompt_embeds.expand(count, -1, -1), prompt_embeds])
+        pooled_prompt_embeds = torch.cat([negative_pooled_prompt_embeds.expand(count, -1), pooled_prompt_embeds])
+    prompt_embeds, pooled_prompt_embeds = prompt_embeds.to(dtype), pooled_prompt_embeds.to(dtype)
+    scheduler.set_timesteps(num_inference_steps, device=noise.device)
+    x = noise.float()
+    for timestep, step_size in zip(scheduler.timesteps, scheduler.sigmas.diff(), strict=True):
+        inputs = torch.cat([x, x]) if guided else x
+        velocity = transformer(
+            hidden_states=inputs.to(dtype),
+            timestep=timestep.expand(len(inputs)),
+            encoder_hidden_states=prompt_embeds,
+            pooled_projections=pooled_prompt_embeds,
+            return_dict=False,
+        )[0].float()
+        if guided:
+            negative, positive = velocity.chunk(2)
+            velocity = negative + guidance_scale * (positive - negative)
+        x = x + step_size * velocity
+    return x
