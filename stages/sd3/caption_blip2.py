@@ -26,10 +26,9 @@ def main(stage: Stage[CaptionBlip2Inputs]) -> None:
     hq, celeba = stores = [ImageStore("data/celeba_hq"), ImageStore("data/celeba")]
     store_of = {id: store for store in stores for id in store.ids}
 
-    @cache
-    def captioner() -> blip2.Blip2Captioner:  # loaded when a chunk is missing
-        folder = resolve("models/zoo/blip2")
-        return blip2.load(folder, resolve_device(runtime.device), resolve_dtype(runtime.dtype))
+    @cache  # loaded when a chunk is missing
+    def captioner() -> blip2.Blip2Captioner:
+        return blip2.load(resolve("models/zoo/blip2"), resolve_device(runtime.device), resolve_dtype(runtime.dtype))
 
     def caption_chunk(ids: list[str], path: Path) -> None:
         captions = []

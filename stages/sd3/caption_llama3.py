@@ -37,8 +37,8 @@ def main(stage: Stage[CaptionLlama3Inputs]) -> None:
         i: Request(i, short[i], tuple(data_set.sentences(row, settings.subjective))) for i, row in attributes.items()
     }
 
-    @cache
-    def rewriter() -> Rewriter:  # loaded when a chunk is missing
+    @cache  # loaded when a chunk is missing
+    def rewriter() -> Rewriter:
         return Rewriter(resolve("models/zoo/llama"), resolve_device(runtime.device), resolve_dtype(runtime.dtype))
 
     def rewrite_chunk(ids: list[str], path: Path) -> None:
@@ -67,13 +67,12 @@ def main(stage: Stage[CaptionLlama3Inputs]) -> None:
 def metrics(
     frame: pd.DataFrame, attributes: Mapping[str, "Attributes"], subjective: "Subjective"
 ) -> dict[str, int | float]:
-    """What the captions keep of the truth, over all of them.
+    """What the captions keep of the truth.
 
     Returns:
-        n, n_unique; facts, how many were told; facts_kept, the share of them that the captions keep;
-        captions_complete, the share of captions that keep all; `<class set>_kept` where the data set has classes;
-        truncated, the captions cut at max_new_tokens; contradictory, the rows whose attributes contradict
-        themselves, then one count per rule.
+        facts: how many were told. facts_kept: the share of them that the captions keep. captions_complete: the share
+        of captions that keep all. `<class set>_kept` where the data set has classes. truncated: captions cut at
+        max_new_tokens. contradictory: rows whose attributes contradict themselves, then one count per rule.
     """
     captions = frame.set_index("id")["caption"].to_dict()
     table = pd.DataFrame.from_dict({i: attributes[i] for i in captions}, orient="index")

@@ -1,6 +1,7 @@
 """Fine-tune the base with LoRA on one kind of captions, with one mean of the logit-normal density."""
 
 import shutil
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -36,10 +37,7 @@ def main(stage: Stage[FinetuneInputs], *, captions: str, logit_mean: str) -> Non
     check_base(base, components)
     transformer = load_transformer(base, dtype=runtime.resolve_dtype(stage.params.runtime.dtype))
     modules = adapt(transformer, params.lora, seed)
-
-    def save(folder: Path, trained: torch.nn.Module) -> None:
-        save_adapter(folder, trained, params.lora, components)
-
+    save = partial(save_adapter, settings=params.lora, components=components)
     rows = train_flow(
         transformer,
         examples,

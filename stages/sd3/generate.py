@@ -51,14 +51,8 @@ def write_archive(
     for seed in settings.seeds:
 
         def generate(chunk: list[str], chunk_path: Path, seed: int = seed) -> None:
-            images = generator.images(
-                chunk,
-                captions,
-                generation_seed=seed,
-                num_inference_steps=settings.num_inference_steps,
-                guidance_scale=settings.guidance_scale,
-            )
-            write_generated(chunk_path, chunk, {seed: images})
+            sampling = settings.num_inference_steps, settings.guidance_scale
+            write_generated(chunk_path, chunk, {seed: generator.images(chunk, captions, seed, *sampling)})
 
         what = f"{captions} seed {seed}"
         parts += process_chunks(ids, settings.batch_size, scratch, generate, what=what, suffix=".zip") or []

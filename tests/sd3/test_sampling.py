@@ -66,9 +66,7 @@ def settings(**changes):
 
 
 def images(models, batch_size, ids=IDS, seed=0):
-    made = generator(models, batch_size).images(
-        ids, "blip2", generation_seed=seed, num_inference_steps=3, guidance_scale=2.0
-    )
+    made = generator(models, batch_size).images(ids, "blip2", seed, num_inference_steps=3, guidance_scale=2.0)
     return np.stack(list(made))
 
 
@@ -168,7 +166,7 @@ def test_latents_equal_those_of_the_sd3_pipeline(models, embeds, shift, guidance
     ours = sample(
         models[0],
         FlowMatchEulerDiscreteScheduler(shift=shift),
-        noise,
+        noise=noise,
         **embeds,
         num_inference_steps=5,
         guidance_scale=guidance_scale,
@@ -187,7 +185,8 @@ def test_guidance_one_runs_one_forward_and_ignores_the_negative_prompt(models, e
     other = {**embeds, "negative_prompt_embeds": 100 * embeds["negative_prompt_embeds"]}
     scheduler = FlowMatchEulerDiscreteScheduler(shift=3.0)
     plain = [
-        sample(models[0], scheduler, noise, **e, num_inference_steps=3, guidance_scale=1.0) for e in (embeds, other)
+        sample(models[0], scheduler, noise=noise, **e, num_inference_steps=3, guidance_scale=1.0)
+        for e in (embeds, other)
     ]
     hook.remove()
     assert sizes == [3] * 6
@@ -200,7 +199,7 @@ def test_a_sample_does_not_depend_on_its_batch(models, embeds):
 
     def run(rows):
         own = {n: t if n.startswith("negative") else t[rows] for n, t in embeds.items()}
-        return sample(models[0], scheduler, noise[rows], **own, num_inference_steps=4, guidance_scale=3.0)
+        return sample(models[0], scheduler, noise=noise[rows], **own, num_inference_steps=4, guidance_scale=3.0)
 
     torch.testing.assert_close(run([0, 1, 2])[1], run([1])[0], rtol=0, atol=1e-5)
 

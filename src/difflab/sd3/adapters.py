@@ -39,12 +39,7 @@ def adapt(transformer: nn.Module, settings: "LoraParams", seed: int) -> list[str
     """Freeze the transformer, add an adapter that changes nothing yet, and print what is trained.
 
     Its weights are float32: A from a normal distribution of variance 1 / rank (PEFT's "gaussian"), B zero.
-
-    Returns:
-        The names of the adapted linear layers.
-
-    Raises:
-        DifflabError: a target or block that the transformer does not have.
+    Returns the names of the adapted linear layers, `matched_modules`.
     """
     from peft import LoraConfig
 
@@ -63,22 +58,16 @@ def save_adapter(folder: Path, transformer: nn.Module, settings: "LoraParams", c
 
     weights = get_peft_model_state_dict(transformer, adapter_name=ADAPTER)
     tensors = {f"transformer.{name}": t.detach().cpu().contiguous() for name, t in sorted(weights.items())}
+    trained_with = {"base": base_fingerprint(transformer), **components}
+    ours = {"targets": settings.targets, "blocks": settings.blocks, **trained_with}
     facts = {f"transformer.{name}": value for name, value in peft_config(transformer, settings).items()}
-    facts |= {
-        "difflab.base": base_fingerprint(transformer),
-        "difflab.targets": settings.targets,
-        "difflab.blocks": settings.blocks,
-        **{f"difflab.{part}": components[part] for part in NAMES},
-    }
+    facts |= {f"difflab.{name}": value for name, value in ours.items()}
     with atomic_path(Path(folder) / FILE_NAME) as temporary:
         save_file(tensors, temporary, metadata={METADATA_KEY: json.dumps(facts, sort_keys=True)})
 
 
 def load_adapter(transformer: nn.Module, folder: Path, components: Components) -> None:
-    """Put a saved adapter on its base. Call `transformer.unload_lora()` before loading another one.
-
-    Args:
-        components: the autoencoder and the text encoders that the adapted base is used with.
+    """Put a saved adapter on its base, which is used with `components`; first `transformer.unload_lora()` another one.
 
     Raises:
         DifflabError: the file is absent, was not written by `save_adapter`, or was trained on another base or
@@ -101,11 +90,7 @@ def load_adapter(transformer: nn.Module, folder: Path, components: Components) -
 
 
 def matched_modules(transformer: nn.Module, settings: "LoraParams") -> list[str]:
-    """The linear layers that the targets name in the chosen blocks.
-
-    Raises:
-        DifflabError: a block number out of range, or a target that names no layer of these blocks.
-    """
+    """The linear layers that the targets name in the chosen blocks; a DifflabError where there is no such thing."""
     layers = {b: linear_layers(transformer.transformer_blocks[b]) for b in _blocks(transformer, settings)}
     known = {name for names in layers.values() for name in names}
     for target in settings.targets:

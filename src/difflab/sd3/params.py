@@ -134,31 +134,19 @@ class StepCurveParams(CurveParams):
 
 
 class CaptionBlip2Inputs(Seeded, WithRuntime):
-    class Caption:
-        blip2: Blip2CaptionParams
-
-    caption: Caption
+    caption: Annotated[CaptionParams, "blip2"]
 
 
 class CaptionLlama3Inputs(Seeded, WithRuntime):
-    class Caption:
-        llama3: Llama3CaptionParams
-
-    caption: Caption
+    caption: Annotated[CaptionParams, "llama3"]
 
 
 class CacheLatentsInputs(WithRuntime):
-    class Cache:
-        latents: LatentCacheParams
-
-    cache: Cache
+    cache: Annotated[CacheParams, "latents"]
 
 
 class CachePromptsInputs(WithRuntime):
-    class Cache:
-        prompts: PromptCacheParams
-
-    cache: Cache
+    cache: Annotated[CacheParams, "prompts"]
 
 
 class FinetuneInputs(Seeded, WithRuntime):

@@ -49,18 +49,14 @@ class Generator:
     components: Components
 
     def use_adapter(self, folder: Path | None) -> None:
-        """Put the adapter of a folder on the base in place of the present one; None leaves the base alone.
-
-        Raises:
-            DifflabError: there is none, or it was trained on another base, autoencoder or text encoders.
-        """
+        """Put the adapter of a folder (see `load_adapter`) on the base in place of the present one; None: no adapter."""
         if getattr(self.transformer, "peft_config", None):
             self.transformer.unload_lora()
         if folder is not None:
             load_adapter(self.transformer, folder, self.components)
 
     def images(
-        self, ids: Sequence[str], variant: str, *, generation_seed: int, num_inference_steps: int, guidance_scale: float
+        self, ids: Sequence[str], variant: str, seed: int, num_inference_steps: int, guidance_scale: float
     ) -> Iterator[np.ndarray]:
         """Images uint8 [H, W, 3] in the order of `ids`, for their captions of one variant, made in batches.
 
@@ -73,15 +69,9 @@ class Generator:
         empty = self.prompts.gather(torch.tensor([self.prompts.empty_row]))
         for start in range(0, len(ids), self.batch_size):
             part = slice(start, start + self.batch_size)
-            noise = initial_noise(ids[part], shape, self.seed, generation_seed)
-            given = (t.to(self.vae.device) for t in (noise, *self.prompts.gather(rows[part]), *empty))
-            latents = sample(
-                self.transformer,
-                self.scheduler,
-                *given,
-                num_inference_steps=num_inference_steps,
-                guidance_scale=guidance_scale,
-            )
+            noise = initial_noise(ids[part], shape, self.seed, seed)
+            given = [t.to(self.vae.device) for t in (noise, *self.prompts.gather(rows[part]), *empty)]
+            latents = sample(self.transformer, self.scheduler, num_inference_steps, guidance_scale, *given)
             yield from decode(self.vae, latents)
 
 
@@ -119,14 +109,13 @@ def check_widths(prompts: "PromptTable", transformer: "SD3Transformer2DModel") -
 def sample(
     transformer: "SD3Transformer2DModel",
     scheduler: "FlowMatchEulerDiscreteScheduler",
+    num_inference_steps: int,
+    guidance_scale: float,
     noise: Tensor,
     prompt_embeds: Tensor,
     pooled_prompt_embeds: Tensor,
     negative_prompt_embeds: Tensor,
     negative_pooled_prompt_embeds: Tensor,
-    *,
-    num_inference_steps: int,
-    guidance_scale: float,
 ) -> Tensor:
     """Integrate dx/dsigma = v from sigma = 1 to 0 by Euler steps on the scheduler's (shifted) sigmas.
 
@@ -142,8 +131,7 @@ def sample(
     Returns:
         Latents, float32 [B, C, h, w], still shifted and scaled.
     """
-    guided = guidance_scale != 1
-    dtype, count = transformer.dtype, len(noise)
+    guided, dtype, count = guidance_scale != 1, transformer.dtype, len(noise)
     if guided:
         prompt_embeds = torch.cat([negative_prompt_embeds.expand(count, -1, -1), prompt_embeds])
         pooled_prompt_embeds = torch.cat([negative_pooled_prompt_embeds.expand(count, -1), pooled_prompt_embeds])

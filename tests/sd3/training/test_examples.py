@@ -14,7 +14,7 @@ PARTS = ("x0", "noise", "sigma", "prompt_embeds", "pooled_prompt_embeds")
 
 def draw(data, index, keys, dropout=0.2, seed=5):
     density = SigmaDensity(density_params(), 0.0)
-    return data.training_batch(index, keys, density, seed=seed, prompt_dropout=dropout, device=CPU)
+    return data.training_batch(index, keys, density, seed, dropout, CPU)
 
 
 def test_a_sample_gets_the_same_draws_in_any_batch():

@@ -260,7 +260,7 @@ def accelerator():
 
 def test_held_out_losses_are_the_plain_double_loop(accelerator):
     data, model = examples(3), tiny_transformer().eval()
-    found = held_out_losses(model, data, accelerator, batch_size=2)
+    found = held_out_losses(model, data, accelerator, batch_size=2, stop=StopSignal())
     keys = rng.fold(rng.id_keys(data.ids), rng.key(HELD_OUT_SEED, "held-out noise"))
     for sigma in HELD_OUT_SIGMAS:
         errors = []
@@ -280,15 +280,15 @@ def test_held_out_losses_are_the_plain_double_loop(accelerator):
 @pytest.mark.parametrize("batch_size", [1, 3, 7, 100])
 def test_the_batch_size_does_not_matter_to_held_out_losses(accelerator, batch_size):
     data, model = examples(7), tiny_transformer()
-    whole = held_out_losses(model, data, accelerator, batch_size=7)
-    parts = held_out_losses(model, data, accelerator, batch_size=batch_size)
+    whole = held_out_losses(model, data, accelerator, batch_size=7, stop=StopSignal())
+    parts = held_out_losses(model, data, accelerator, batch_size=batch_size, stop=StopSignal())
     assert parts == pytest.approx(whole, rel=1e-5)
 
 
 def test_validation_leaves_mode_gradients_and_random_state_alone(accelerator):
     model = tiny_transformer().train()
     before = torch.get_rng_state()
-    held_out_losses(model, examples(3), accelerator, batch_size=2)
+    held_out_losses(model, examples(3), accelerator, batch_size=2, stop=StopSignal())
     assert model.training
     assert all(p.grad is None for p in model.parameters())
     assert torch.equal(torch.get_rng_state(), before)
@@ -296,8 +296,8 @@ def test_validation_leaves_mode_gradients_and_random_state_alone(accelerator):
 
 def test_held_out_losses_differ_between_models(accelerator):
     data = examples(3)
-    a = held_out_losses(tiny_transformer(0), data, accelerator, batch_size=2)
-    b = held_out_losses(tiny_transformer(1), data, accelerator, batch_size=2)
+    a = held_out_losses(tiny_transformer(0), data, accelerator, batch_size=2, stop=StopSignal())
+    b = held_out_losses(tiny_transformer(1), data, accelerator, batch_size=2, stop=StopSignal())
     assert a["val_loss"] != b["val_loss"]
 
 

@@ -99,10 +99,7 @@ class PromptTable:
 
 
 def open_prompts(kinds: Sequence[str]) -> PromptTable:
-    """The prompt embeddings of the study.
-
-    Args:
-        kinds: of captions that are going to be used, for example "blip2".
+    """The prompt embeddings of the study, for the kinds of captions ("blip2") that are going to be used.
 
     Raises:
         DifflabError: they are absent, incomplete, or not of the present text encoders and captions.

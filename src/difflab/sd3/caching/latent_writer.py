@@ -33,7 +33,7 @@ def write_latents(
     dtype: torch.dtype,
     scratch: Path,
 ) -> dict | None:
-    """Encode every image of the stores and write the folder that `LatentTable` reads.
+    """Encode every image of the stores and write the folder that `LatentTable` reads, resumed from `scratch`.
 
     A shard depends on its own images only: any number of processes, and a run that was stopped, give the same
     files. Another `batch_size` changes means by float32 rounding (below 1e-5), log-variances by at most one
@@ -43,7 +43,6 @@ def write_latents(
         vae: in eval mode, on the device to work on, in float32 (half precision would cost more than packing).
         fingerprint: identity of the autoencoder, `models.roles.fingerprint(models/zoo/vae)`.
         dtype: precision of the stored means.
-        scratch: folder of the resumable state.
 
     Returns:
         The content of meta.json in the main process, None in the others.

@@ -25,8 +25,7 @@ class TextEncoders:
     """The encoders and tokenizers of one folder, used as the SD3 pipeline uses them, kept apart per encoder.
 
     Args:
-        folder: text_encoder, tokenizer, text_encoder_2, tokenizer_2, text_encoder_3, tokenizer_3, each
-            as `save_pretrained` wrote it (`models.roles.resolve(models/zoo/text)`).
+        folder: text_encoder, tokenizer, text_encoder_2, ..., tokenizer_3, each as `save_pretrained` wrote it.
         max_sequence_length: tokens of the T5 encoder; CLIP's are its tokenizer's `model_max_length`.
         dtype: precision in which the encoders run.
 
@@ -39,15 +38,14 @@ class TextEncoders:
     ) -> None:
         from transformers import AutoTokenizer, CLIPTextModelWithProjection, T5EncoderModel
 
-        folders = {name: (Path(folder) / name, Path(folder) / _tokenizer(name)) for name in (*CLIP, T5)}
-        for encoder, tokenizer in folders.values():
+        self.tokenizers, self.encoders = {}, {}
+        for name in (*CLIP, T5):
+            encoder, tokenizer = Path(folder) / name, Path(folder) / name.replace("text_encoder", "tokenizer")
             for part in (encoder / "config.json", tokenizer / "tokenizer_config.json"):
                 if not part.exists():
                     raise DifflabError(f"{part} is missing: {folder} must hold the three text encoders of an SD3 base")
-        self.tokenizers = {name: AutoTokenizer.from_pretrained(tokenizer) for name, (_, tokenizer) in folders.items()}
-        self.encoders = {}
-        for name, (encoder, _) in folders.items():
             kind = T5EncoderModel if name == T5 else CLIPTextModelWithProjection
+            self.tokenizers[name] = AutoTokenizer.from_pretrained(tokenizer)
             self.encoders[name] = kind.from_pretrained(encoder, dtype=dtype, use_safetensors=True).to(device).eval()
         clip_length = min(self.tokenizers[name].model_max_length for name in CLIP)
         self.lengths = {**dict.fromkeys(CLIP, clip_length), T5: max_sequence_length}
@@ -87,10 +85,6 @@ class TextEncoders:
             name: sum(len(ids) > self.lengths[name] for ids in tokenizer(list(captions))["input_ids"])
             for name, tokenizer in self.tokenizers.items()
         }
-
-
-def _tokenizer(encoder: str) -> str:
-    return encoder.replace("text_encoder", "tokenizer")
 
 
 def write_prompts(

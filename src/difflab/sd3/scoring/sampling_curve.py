@@ -17,15 +17,12 @@ if TYPE_CHECKING:
 
 
 class SamplingCurve:
-    """The curve of one cell: one image per id and row, of the first seed.
-
-    Noise is keyed by id, so all rows start from the same noise.
+    """The curve of one cell: rows of one image per id, of the first seed, which all start from the same noise.
 
     Attributes:
         ids: the samples whose prompts are used.
         cell: the folder of the cell's adapter.
-        generator: it stands for the base until its `use_adapter` is called.
-        rows: what was measured: labels, n, fid, kid and accuracies.
+        generator: of the base alone, until its `use_adapter` is called.
     """
 
     def __init__(
@@ -46,18 +43,13 @@ class SamplingCurve:
 
     def measure(self, guidance_scale: float, /, **label: float) -> float:
         """Add a row; returns its FID."""
-        images = self.generator.images(
-            self.ids,
-            self.captions,
-            generation_seed=self.settings.seeds[0],
-            num_inference_steps=self.settings.num_inference_steps,
-            guidance_scale=guidance_scale,
-        )
+        seed, steps = self.settings.seeds[0], self.settings.num_inference_steps
+        images = self.generator.images(self.ids, self.captions, seed, steps, guidance_scale)
         self.rows.append(self.judge.score(images, self.ids, **label))
         return self.rows[-1]["fid"]
 
     def write(self, name: str, label: str) -> pd.DataFrame:
-        """Write the table to plots/<name>.csv and its picture, over the first column, beside it; returns the table."""
+        """Write the rows (label, n, fid, kid, accuracies) to plots/<name>.csv, and their picture beside it."""
         table = pd.DataFrame(self.rows)
         write_csv(f"plots/{name}.csv", table)
         plot_curve(f"plots/{name}.png", table, label)

@@ -18,13 +18,11 @@ from difflab.metrics.distances.kid import kernel_distance
 from difflab.metrics.features.features import Extractor, extract, load_extractor, reference_features
 
 if TYPE_CHECKING:
-    from difflab.images.generated_reader import GeneratedImages
     from difflab.images.store.image_store import ImageStore
     from difflab.metrics.features.features import VisionEncoderExtractor
     from difflab.sd3.params import ScoreParams
 
 DISTANCES = ("fid", "kid")
-LABELS = ("adapter", "captions", "seed")
 
 
 @dataclass
@@ -89,9 +87,8 @@ class Judge:
 
     def all_predictions(self) -> pd.DataFrame:
         """The predictions of all scored images; a table without rows where there are no classes."""
-        if self.predictions:
-            return pd.concat(self.predictions, ignore_index=True)
-        return pd.DataFrame(columns=[*LABELS, "id"], dtype="object")
+        nothing = pd.DataFrame(columns=["adapter", "captions", "seed", "id"], dtype="object")
+        return pd.concat(self.predictions, ignore_index=True) if self.predictions else nothing
 
 
 def load_judge(store: "ImageStore", params: "ScoreParams", device: str, seed: int) -> Judge:
@@ -100,12 +97,6 @@ def load_judge(store: "ImageStore", params: "ScoreParams", device: str, seed: in
     ids = store.split(params.reference_split)
     reference = reference_features(store, ids, extractor, params.batch_size)
     return Judge(reference, extractor, store.attributes, params, seed)
-
-
-def score_cell(judge: Judge, generated: "GeneratedImages", adapter: str, captions: str) -> list[dict[str, Any]]:
-    """Rows of one cell, one for each generation seed."""
-    labels = {"adapter": adapter, "captions": captions}
-    return [judge.score(generated.read(s), generated.ids(s), **labels, seed=s) for s in generated.seeds]
 
 
 def same_count(rows: Sequence[Mapping[str, Any]]) -> int:
@@ -118,9 +109,7 @@ def same_count(rows: Sequence[Mapping[str, Any]]) -> int:
 
 def floor_ids(ids: Sequence[str], n: int, seed: int) -> list[str]:
     """At most n real sample ids for the floor, drawn without replacement, in id order."""
-    if n >= len(ids):
-        return sorted(ids)
-    return sorted(rng.numpy_rng(seed, "floor").choice(sorted(ids), n, replace=False).tolist())
+    return sorted(rng.numpy_rng(seed, "floor").choice(sorted(ids), min(n, len(ids)), replace=False).tolist())
 
 
 def summarise(table: pd.DataFrame) -> dict[str, float]:

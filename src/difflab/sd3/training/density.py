@@ -27,11 +27,7 @@ PERCENTILES = (5, 25, 50, 75, 95)
 
 
 class SigmaDensity:
-    """The density of sigma in training and the weight of the loss at each sigma.
-
-    Args:
-        logit_mean: mean of the logit-normal scheme; the other schemes do not use it.
-    """
+    """The density of sigma in training (`logit_mean` is of the logit-normal scheme alone) and the loss weights."""
 
     def __init__(self, params: "DensityParams", logit_mean: float) -> None:
         self.params, self.logit_mean = params, logit_mean

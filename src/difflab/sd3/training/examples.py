@@ -1,7 +1,6 @@
 """Training examples: cached latents with their prompts, and everything that is drawn for a batch of them."""
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
@@ -16,23 +15,14 @@ if TYPE_CHECKING:
     from difflab.sd3.training.latents import LatentTable
 
 
-@dataclass(frozen=True)
-class Batch:
-    """What a step trains on, all on one device.
+class Batch(NamedTuple):
+    """What a step trains on, all on one device."""
 
-    Attributes:
-        x0: clean latents, float32 [B, C, h, w].
-        noise: like `x0`.
-        sigma: float32 [B].
-        prompt_embeds: [B, L, joint dim].
-        pooled_prompt_embeds: [B, pooled dim].
-    """
-
-    x0: Tensor
-    noise: Tensor
-    sigma: Tensor
-    prompt_embeds: Tensor
-    pooled_prompt_embeds: Tensor
+    x0: Tensor  # clean latents, float32 [B, C, h, w]
+    noise: Tensor  # like x0
+    sigma: Tensor  # float32 [B]
+    prompt_embeds: Tensor  # [B, L, joint dim]
+    pooled_prompt_embeds: Tensor  # [B, pooled dim]
 
 
 class Examples:
@@ -77,7 +67,6 @@ class Examples:
         index: Tensor,
         keys: Tensor,
         density: "SigmaDensity",
-        *,
         seed: int,
         prompt_dropout: float,
         device: torch.device,
@@ -103,11 +92,8 @@ class Examples:
         noise = rng.normal(_keys(keys, seed, "noise"), x0.shape[1:])
         return Batch(x0, noise, density.sigma(_keys(keys, seed, "sigma")), prompt_embeds, pooled)
 
-    def held_out_batch(self, index: Tensor, *, seed: int, device: torch.device) -> Batch:
-        """The same samples with the posterior mean, noise that depends on the id only, and the first caption.
-
-        `sigma` is empty: the caller goes through several.
-        """
+    def held_out_batch(self, index: Tensor, seed: int, device: torch.device) -> Batch:
+        """The same samples with the posterior mean, noise by the id only, the first caption, and no sigma yet."""
         prompt_embeds, pooled = (_moved(t, device) for t in self.prompts.gather(self.prompt_rows[index, 0]))
         x0 = _moved(self.latents.mode(self.latent_rows[index]), device)
         noise = rng.normal(_keys(self.keys[index].to(device), seed, "held-out noise"), x0.shape[1:])
@@ -122,11 +108,7 @@ def _moved(tensor: Tensor, device: torch.device) -> Tensor:
 
 
 def caption_rows(prompts: "PromptTable", ids: list[str], captions: str) -> Tensor:
-    """Rows of the prompt table, int64 [N, V], for the V variants of a kind of captions: `blip2`, `blip2-1`, ...
-
-    Raises:
-        DifflabError: there is no variant of that kind, or it lacks a sample.
-    """
+    """Rows of the prompt table, int64 [N, V], for the V variants of a kind of captions: `blip2`, `blip2-1`, ..."""
     known = sorted(set(prompts.index["variant"]))
     variants = [v for v in known if v == captions or v.startswith(f"{captions}-")]
     if not variants:

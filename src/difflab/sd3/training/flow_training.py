@@ -7,7 +7,7 @@ take the timestep `NUM_TRAIN_TIMESTEPS * sigma` and predict the velocity dx_t / 
 import contextlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -80,22 +80,18 @@ def train_flow(
     def batch_at(position: int) -> "Batch":
         """This process's share of the batch that starts at a position of the stream."""
         index, keys = (part[rank::processes] for part in stream.take(position, batch_size))
-        dropout = settings.prompt_dropout
-        return examples.training_batch(index, keys, density, seed=seed, prompt_dropout=dropout, device=device)
+        return examples.training_batch(index, keys, density, seed, settings.prompt_dropout, device)
 
     def validate(step: int) -> dict[str, float]:
-        assert held_out is not None
-        return held_out_losses(model, held_out, accelerator, batch_size=batch_size, stop=stop)
+        return held_out_losses(model, cast("Examples", held_out), accelerator, batch_size=batch_size, stop=stop)
 
     with graceful_stop(what) as stop:
         loop = Loop(
             model=transformer, optimizer=optimizer, schedule=schedule, settings=settings, what=what,
             scratch=scratch, stop=stop, seed=seed, samples_per_step=batch_size * accumulation,
-            identity_of=[
-                seed, settings.model_dump(), density.params.model_dump(), density.logit_mean, examples.ids
-            ],
+            identity_of=[seed, settings.model_dump(), density.params.model_dump(), density.logit_mean, examples.ids],
             row_interval=settings.validation_interval, ema_decay=settings.ema_decay,
-            validate=None if held_out is None else validate, log=log, save_steps=save_steps,
+            validate=validate if held_out else None, log=log, save_steps=save_steps,
             save=lambda step: save(Path(scratch) / f"step-{step:06d}", transformer), accelerator=accelerator,
         )  # fmt: skip
         if peak := flops.peak_flops(device):
@@ -142,10 +138,16 @@ def flow_loss(
 
 
 def squared_error(model: nn.Module, batch: "Batch", sigma: Tensor) -> Tensor:
-    """Mean squared error of the velocity that the model predicts at `sigma` (float32 [B]), float32 [B]."""
+    """Mean squared error of the velocity that an `SD3Transformer2DModel` predicts at `sigma` (float32 [B]): [B]."""
     x_t = add_noise(batch.x0, batch.noise, sigma)
-    prediction = predict_velocity(model, x_t, sigma, batch.prompt_embeds, batch.pooled_prompt_embeds)
-    return (prediction.float() - (batch.noise - batch.x0)).square().flatten(1).mean(1)
+    velocity = model(
+        hidden_states=x_t,
+        timestep=NUM_TRAIN_TIMESTEPS * sigma,  # float32 whatever the precision of the network
+        encoder_hidden_states=batch.prompt_embeds.to(x_t.dtype),
+        pooled_projections=batch.pooled_prompt_embeds.to(x_t.dtype),
+        return_dict=False,
+    )[0]
+    return (velocity.float() - (batch.noise - batch.x0)).square().flatten(1).mean(1)
 
 
 def add_noise(x0: Tensor, noise: Tensor, sigma: Tensor) -> Tensor:
@@ -154,49 +156,18 @@ def add_noise(x0: Tensor, noise: Tensor, sigma: Tensor) -> Tensor:
     return (1 - s) * x0 + s * noise
 
 
-def predict_velocity(
-    transformer: nn.Module, x_t: Tensor, sigma: Tensor, prompt_embeds: Tensor, pooled_prompt_embeds: Tensor
-) -> Tensor:
-    """The velocity that an `SD3Transformer2DModel` predicts, [B, C, h, w].
-
-    Args:
-        x_t: noisy latents, [B, C, h, w].
-        sigma: float32 [B]; the timestep keeps float32 whatever the precision of the network.
-        prompt_embeds, pooled_prompt_embeds: [B, L, joint dim] and [B, pooled dim].
-    """
-    return transformer(
-        hidden_states=x_t,
-        timestep=NUM_TRAIN_TIMESTEPS * sigma,
-        encoder_hidden_states=prompt_embeds.to(x_t.dtype),
-        pooled_projections=pooled_prompt_embeds.to(x_t.dtype),
-        return_dict=False,
-    )[0]
-
-
 @torch.no_grad()
 def held_out_losses(
-    model: nn.Module,
-    examples: "Examples",
-    accelerator: "Accelerator",
-    *,
-    batch_size: int,
-    stop: StopSignal | None = None,
+    model: nn.Module, examples: "Examples", accelerator: "Accelerator", *, batch_size: int, stop: StopSignal
 ) -> dict[str, float]:
     """Mean velocity error (unweighted, whatever the training loss) at each sigma, over all samples.
 
     The images, their noise and the sigmas are the same each time, so that two values can be compared. No number of
-    the training run's random stream is used, and the model's train/eval mode is put back.
-
-    Args:
-        accelerator: gives the device; every process takes each n-th sample.
-        stop: polled between batches, unless there are several processes.
+    the training run's random stream is used, and the model's train/eval mode is put back. Each of n processes takes
+    every n-th sample; a single one polls `stop` between batches and then raises `Interrupted`.
 
     Returns:
-        {"val_loss": mean over the sigmas, "val_loss_sigma_0.1": ..., ...}; does not depend on `batch_size`
-        beyond rounding.
-
-    Raises:
-        Interrupted: `stop` was requested.
+        {"val_loss": mean over the sigmas, "val_loss_sigma_0.1": ..., ...}; `batch_size` changes it by rounding only.
     """
     was_training = model.training
     model.eval()
@@ -206,7 +177,7 @@ def held_out_losses(
         for index in torch.arange(accelerator.process_index, len(examples), processes).split(batch_size):
             if stop and processes == 1:
                 raise interrupted("validation")
-            batch = examples.held_out_batch(index, seed=HELD_OUT_SEED, device=device)
+            batch = examples.held_out_batch(index, HELD_OUT_SEED, device)
             for place, level in enumerate(HELD_OUT_SIGMAS):
                 sums[place] += squared_error(model, batch, batch.x0.new_full((len(index),), level)).double().sum()
     finally:
@@ -229,7 +200,7 @@ def accelerator_of(runtime: "RuntimeParams") -> "Accelerator":
 
 def flops_per_image(transformer: nn.Module, examples: "Examples", accelerator: "Accelerator") -> float:
     """Operations of a training step for one image, counted on one forward pass."""
-    batch = examples.held_out_batch(torch.zeros(1, dtype=torch.int64), seed=0, device=accelerator.device)
+    batch = examples.held_out_batch(torch.zeros(1, dtype=torch.int64), 0, accelerator.device)
     with accelerator.autocast():
         forward = flops.count(lambda: squared_error(transformer, batch, batch.x0.new_full((1,), 0.5)))
     return flops.step_flops(transformer, forward)

@@ -41,8 +41,7 @@ class LatentTable:
     """Moments of many images, memory-mapped where they come from a folder.
 
     Args:
-        ids: sample ids, [N].
-        packed: shards of packed moments whose rows, one shard after the other, belong to `ids`.
+        packed: shards of packed moments whose rows, one shard after the other, belong to the sample `ids`.
         shift_factor, scaling_factor: of the autoencoder; latents are (z - shift) * scaling.
         sha256: hash of each image's bytes, where they are known.
         vae: fingerprint of the autoencoder.
