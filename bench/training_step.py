@@ -23,11 +23,11 @@ from difflab.core.base import rng
 from difflab.core.params.common import RuntimeParams
 from difflab.models.params import LoraParams
 from difflab.sd3.adapters import adapt
-from difflab.sd3.caches.latents import LatentTable
 from difflab.sd3.caching.latent_writer import pack
 from difflab.sd3.training import flow_training
 from difflab.sd3.training.density import SigmaDensity
 from difflab.sd3.training.examples import Examples
+from difflab.sd3.training.latents import LatentTable
 from difflab.training.params import DensityParams, FlowTrainingParams
 
 SIZES = {  # latent side, tokens, joint and pooled width, network

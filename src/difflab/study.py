@@ -22,11 +22,16 @@ from difflab.miniature.params.image_models import ZooDiffusionParams, ZooTransfo
 from difflab.miniature.params.text_models import ZooGemmaParams, ZooLanguageParams, ZooLlamaParams, ZooTextParams
 from difflab.miniature.params.vision_models import ZooBlip2Params, ZooInstructParams, ZooVisionEncoderParams
 from difflab.report.params import ReportParams
-from difflab.sd3.params.cache import CacheParams
-from difflab.sd3.params.caption import CaptionParams
-from difflab.sd3.params.finetune import FinetuneParams, LogitMeanParams
-from difflab.sd3.params.sampling import GenerateParams, GuidanceCurveParams, StepCurveParams
-from difflab.sd3.params.score import ScoreParams
+from difflab.sd3.params import (
+    CacheParams,
+    CaptionParams,
+    FinetuneParams,
+    GenerateParams,
+    GuidanceCurveParams,
+    LogitMeanParams,
+    ScoreParams,
+    StepCurveParams,
+)
 
 UNCONDITIONAL = ("single_image_32", "single_image_64", "single_class")
 

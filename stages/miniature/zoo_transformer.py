@@ -16,15 +16,14 @@ from difflab.miniature.zoo import small_transformer as zoo_transformer
 from difflab.models import roles
 from difflab.models.pointers import point_to
 from difflab.models.pretrained import load_vae
-from difflab.sd3.caches.latents import LatentTable
+from difflab.sd3.caches.components import write_components
 from difflab.sd3.caches.prompt_embeds import PromptTable
 from difflab.sd3.caching.latent_writer import moments, pack
-from difflab.sd3.caching.prompt_writer import write_prompts
-from difflab.sd3.caching.text_encoders import TextEncoders
-from difflab.sd3.components import write_components
+from difflab.sd3.caching.prompt_writer import TextEncoders, write_prompts
 from difflab.sd3.training.density import SigmaDensity
 from difflab.sd3.training.examples import Examples
 from difflab.sd3.training.flow_training import train_flow
+from difflab.sd3.training.latents import LatentTable
 from difflab.training.curve import final_metrics
 
 FOLDER, VAE, TEXT = Path("models/zoo/transformer"), Path("models/zoo/vae"), Path("models/zoo/text")

@@ -8,7 +8,7 @@ from difflab.images.store.image_store import ImageStore
 from difflab.models import roles
 from difflab.models.pretrained import load_vae
 from difflab.sd3.caching.latent_writer import write_latents
-from difflab.sd3.params.inputs import CacheLatentsInputs
+from difflab.sd3.params import CacheLatentsInputs
 
 VAE, FOLDER = Path("models/zoo/vae"), Path("data/latents")
 

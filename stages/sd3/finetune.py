@@ -1,6 +1,7 @@
 """Fine-tune the base with LoRA on one kind of captions, with one mean of the logit-normal density."""
 
 import shutil
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -14,16 +15,14 @@ from difflab.models.pretrained import load_transformer
 from difflab.models.roles import resolve
 from difflab.sd3.adapters import adapt, save_adapter
 from difflab.sd3.balance import balance_weights
-from difflab.sd3.caches.latents import open_latents
+from difflab.sd3.caches.components import check_base
 from difflab.sd3.caches.prompt_embeds import open_prompts
-from difflab.sd3.components import check_base
-from difflab.sd3.params.inputs import FinetuneInputs
+from difflab.sd3.params import FinetuneInputs
 from difflab.sd3.training.density import SigmaDensity, quantiles
 from difflab.sd3.training.examples import Examples, caption_rows
 from difflab.sd3.training.flow_training import train_flow
+from difflab.sd3.training.latents import open_latents
 from difflab.training.curve import final_metrics
-
-BASE, HQ, EXTRA = "models/zoo/transformer", "data/celeba_hq", "data/celeba"
 
 
 def main(stage: Stage[FinetuneInputs], *, captions: str, logit_mean: str) -> None:
@@ -33,15 +32,12 @@ def main(stage: Stage[FinetuneInputs], *, captions: str, logit_mean: str) -> Non
     cell = f"{captions}-{logit_mean}"
     density = SigmaDensity(params.density, stage.params.logit_mean[logit_mean])
     examples, held_out = load_examples(stage, captions)
-    base = resolve(BASE)
+    base = resolve("models/zoo/transformer")
     components = {"vae": examples.latents.vae, "text_encoders": examples.prompts.text_encoders}
     check_base(base, components)
     transformer = load_transformer(base, dtype=runtime.resolve_dtype(stage.params.runtime.dtype))
     modules = adapt(transformer, params.lora, seed)
-
-    def save(folder: Path, trained: torch.nn.Module) -> None:
-        save_adapter(folder, trained, params.lora, components)
-
+    save = partial(save_adapter, settings=params.lora, components=components)
     rows = train_flow(
         transformer,
         examples,
@@ -82,16 +78,19 @@ def load_examples(stage: Stage[FinetuneInputs], captions: str) -> tuple[Examples
     """The training images (with the extra CelebA images, where wanted) and the first validation images."""
     params = stage.params.finetune
     latents, prompts = open_latents(), open_prompts([captions])
-    stores = [ImageStore(HQ), ImageStore(EXTRA)] if params.add_celeba else [ImageStore(HQ)]
-    chosen = [store.split("train") for store in stores]
+    stores = [ImageStore("data/celeba_hq")]
+    if params.add_celeba:
+        stores.append(ImageStore("data/celeba"))
+    ids = []
+    for store in stores:
+        ids += store.split("train")
+        latents.check_images(store, store.split("train"))
     held_out = stores[0].split("val")[: params.validation_samples]
-    for store, part in zip([*stores, stores[0]], [*chosen, held_out], strict=True):
-        latents.check_images(store, part)
-    ids = [id for part in chosen for id in part]
+    latents.check_images(stores[0], held_out)
     weights = None
     if stage.params.balance.enabled:
-        attributes = pd.concat([s.attributes.loc[part] for s, part in zip(stores, chosen, strict=True)])
-        weights = torch.from_numpy(balance_weights(attributes.to_numpy(), stage.params.balance).weights)
+        attributes = pd.concat([store.attributes for store in stores]).loc[ids]
+        weights = torch.from_numpy(balance_weights(attributes.to_numpy(), stage.params.balance))
     return (
         Examples(latents, prompts, ids, caption_rows(prompts, ids, captions), weights),
         Examples(latents, prompts, held_out, caption_rows(prompts, held_out, captions)),

@@ -1,5 +1,7 @@
 """Score the generated images of all cells: FID, KID and class accuracy, beside the floor of real images."""
 
+import itertools
+
 import numpy as np
 import pandas as pd
 
@@ -10,7 +12,7 @@ from difflab.images.grid import grid
 from difflab.images.store.captions import read_captions
 from difflab.images.store.image_store import ImageStore
 from difflab.sd3.cells import ADAPTERS, CAPTIONS
-from difflab.sd3.params.inputs import ScoreInputs
+from difflab.sd3.params import ScoreInputs
 from difflab.sd3.scoring import scores
 
 
@@ -19,10 +21,11 @@ def main(stage: Stage[ScoreInputs]) -> None:
     store = ImageStore("data/celeba_hq")
     judge = scores.load_judge(store, params, stage.params.runtime.device, stage.params.seed)
     rows = []
-    for adapter in ADAPTERS:
-        for captions in CAPTIONS:
-            generated = GeneratedImages(f"data/generated/{adapter}/{captions}.zip")
-            rows += scores.score_cell(judge, generated, adapter, captions)
+    for adapter, captions in itertools.product(ADAPTERS, CAPTIONS):
+        generated = GeneratedImages(f"data/generated/{adapter}/{captions}.zip")
+        for seed in generated.seeds:
+            labels = {"adapter": adapter, "captions": captions, "seed": seed}
+            rows.append(judge.score(generated.read(seed), generated.ids(seed), **labels))
     n = scores.same_count(rows)
     floor = scores.floor_ids(store.split(params.floor_split), n, stage.params.seed)
     rows.append(judge.score(store.read(floor), floor, adapter="real", captions="", seed=0))

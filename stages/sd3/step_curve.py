@@ -2,41 +2,22 @@
 
 import re
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
 
 from difflab.core.base.errors import DifflabError
-from difflab.core.base.files import write_csv
 from difflab.core.stage import Stage, run
-from difflab.images.store.image_store import ImageStore
-from difflab.sd3.caches.prompt_embeds import open_prompts
-from difflab.sd3.params.inputs import StepCurveInputs
-from difflab.sd3.sampling.generator import load_generator
-from difflab.sd3.scoring.sampling_curve import measure, plot_curve
-from difflab.sd3.scoring.scores import load_judge
+from difflab.sd3.params import StepCurveInputs
+from difflab.sd3.scoring.sampling_curve import SamplingCurve
 
 
 def main(stage: Stage[StepCurveInputs]) -> None:
-    params, settings, machine = stage.params.step_curve, stage.params.generate, stage.params.runtime
-    store = ImageStore("data/celeba_hq")
-    ids = store.split(settings.split)[: params.num_images]
-    judge = load_judge(store, stage.params.score, machine.device, stage.params.seed)
-    prompts = open_prompts([params.captions])
-    generator = load_generator(prompts, machine, stage.params.seed, settings.batch_size)
-
-    rows: list[dict[str, Any]] = []
-    for step, folder in adapters(Path("models/finetune") / f"{params.captions}-{params.logit_mean}"):
-        generator.use_adapter(folder)
-        scale = settings.guidance_scale
-        rows.append(measure(judge, generator, ids, params.captions, settings, scale, step=step))
-        stage.run.log_metrics({"fid": rows[-1]["fid"]}, step=step)
-    table = pd.DataFrame(rows)
-    write_csv("plots/step_curve.csv", table)
-    plot_curve("plots/step_curve.png", table, "step", "training step")
-    metrics = {"n": len(ids), "first_fid": rows[0]["fid"], "last_fid": rows[-1]["fid"]}
-    stage.write_metrics("metrics/step_curve.json", metrics)
-    stage.done(f"wrote plots/step_curve.csv, FID {rows[0]['fid']:.4g} -> {rows[-1]['fid']:.4g}")
+    params = stage.params
+    curve = SamplingCurve(params.step_curve, params.generate, params.score, params.runtime, params.seed)
+    for step, folder in adapters(curve.cell):
+        curve.generator.use_adapter(folder)
+        stage.run.log_metrics({"fid": curve.measure(params.generate.guidance_scale, step=step)}, step=step)
+    fid = curve.write("step_curve", "training step")["fid"].tolist()
+    stage.write_metrics("metrics/step_curve.json", {"n": len(curve.ids), "first_fid": fid[0], "last_fid": fid[-1]})
+    stage.done(f"wrote plots/step_curve.csv, FID {fid[0]:.4g} -> {fid[-1]:.4g}")
 
 
 def adapters(cell: Path) -> list[tuple[int, Path | None]]:

@@ -37,8 +37,8 @@ class FakePrompts:
         keys = rng.id_keys([f"prompt {n}" for n in range(count)])
         self.embeds, self.pooled = rng.normal(keys, (TOKENS, JOINT)), rng.normal(keys, (POOLED,))
 
-    def gather(self, rows, device=None):
-        return self.embeds[rows].to(device), self.pooled[rows].to(device)
+    def gather(self, rows):
+        return self.embeds[rows], self.pooled[rows]
 
 
 def tiny_transformer(seed=0, **changes):

@@ -15,12 +15,10 @@ from difflab.images.store.captions import write_captions
 from difflab.images.store.image_store import ImageStore
 from difflab.images.store_writer import Sample, write_store
 from difflab.models.roles import fingerprint
+from difflab.sd3.caches.components import write_components
 from difflab.sd3.caching.latent_writer import write_latents
 from difflab.sd3.caching.prompt_writer import write_prompts
-from difflab.sd3.components import write_components
-from difflab.sd3.params.cache import LatentCacheParams
-from difflab.sd3.params.finetune import FinetuneParams
-from difflab.sd3.params.sampling import GenerateParams
+from difflab.sd3.params import FinetuneParams, GenerateParams, LatentCacheParams
 from fakes.flow import density_params, flow_settings, lora_settings, runtime, tiny_transformer
 
 CAPTIONS = ("blip2", "llama3")
@@ -37,7 +35,7 @@ class FakeEncoders:
         return {part: rng.normal(rng.fold(keys, i), shape) for i, (part, shape) in enumerate(shapes.items())}
 
     def truncated(self, captions):
-        return {name: torch.tensor([len(c) > 5 for c in captions]) for name in self.lengths}
+        return dict.fromkeys(self.lengths, sum(len(c) > 5 for c in captions))
 
 
 def make_vae(seed=0, **changes):

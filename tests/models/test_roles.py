@@ -269,7 +269,7 @@ class TestEveryRoleLoadsThroughAPointer:
         import torch
 
         from difflab.miniature.zoo.small_text_encoders import draw_text_models, save_text_models
-        from difflab.sd3.caching.text_encoders import TextEncoders
+        from difflab.sd3.caching.prompt_writer import TextEncoders
 
         save_text_models(tmp_path / "made", draw_text_models(smoke.zoo.text, 0))
         place = pointed(tmp_path / "made", allow_patterns=["text_encoder*/*", "tokenizer*/*"])

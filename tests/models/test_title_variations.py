@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from difflab.models.language.chat_model import Reply
+from difflab.models.params import GenerationParams
 from difflab.models.title_variations import Outcome, Reason, messages, parse, sameness, vary
-from difflab.sd3.params.caption import GenerationParams
 
 SOURCE = "Handwritten Three over Coffee"
 A, B, C = TITLES = ("Three on Coffee", "Coffee under a Three", "The Number Three over Coffee")

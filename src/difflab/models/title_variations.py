@@ -12,7 +12,7 @@ from difflab.models.language.answers import entries
 from difflab.models.language.chat_model import Chat, ChatModel
 
 if TYPE_CHECKING:
-    from difflab.sd3.params.caption import GenerationParams
+    from difflab.models.params import GenerationParams
 
 SYSTEM = "You give pictures new titles. Answer with a numbered list of three titles and nothing else."
 REQUEST = (

@@ -5,8 +5,7 @@ from difflab.core.params.base import Group
 from difflab.ddpm.params.denoise import DenoiseParams
 from difflab.ddpm.params.process import ColdParams
 from difflab.ddpm.params.series import DdpmParams, DdpmSampleParams
-from difflab.sd3.params.finetune import FinetuneParams, LogitMeanParams
-from difflab.sd3.params.sampling import GenerateParams
+from difflab.sd3.params import FinetuneParams, GenerateParams, LogitMeanParams
 
 
 class ReportParams(Group):

@@ -1,5 +1,4 @@
-"""LoRA adapters of an SD3 transformer (Hu et al. 2021), by PEFT, in files that keep everything needed to
-use them.
+"""LoRA adapters of an SD3 transformer (Hu et al. 2021), by PEFT, in files that keep everything needed to use them.
 
 `pytorch_lora_weights.safetensors` loads with `StableDiffusion3Pipeline.load_lora_weights` and PEFT. Its
 metadata holds rank, alpha and targets under the key where diffusers looks for them, and beside them the
@@ -21,7 +20,7 @@ from difflab.core.base import rng
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import atomic_path
 from difflab.models.lora import ADAPTER, add_lora, alpha_of, check_target, linear_layers
-from difflab.sd3.components import NAMES, Components, check_components
+from difflab.sd3.caches.components import NAMES, Components, check_components
 
 if TYPE_CHECKING:
     from difflab.models.params import LoraParams
@@ -40,23 +39,16 @@ def adapt(transformer: nn.Module, settings: "LoraParams", seed: int) -> list[str
     """Freeze the transformer, add an adapter that changes nothing yet, and print what is trained.
 
     Its weights are float32: A from a normal distribution of variance 1 / rank (PEFT's "gaussian"), B zero.
-
-    Returns:
-        The names of the adapted linear layers.
-
-    Raises:
-        DifflabError: a target or block that the transformer does not have.
+    Returns the names of the adapted linear layers, `matched_modules`.
     """
     from peft import LoraConfig
 
-    modules = matched_modules(transformer, settings)
-    config = peft_config(transformer, settings)
+    modules, config = matched_modules(transformer, settings), peft_config(transformer, settings)
     torch.manual_seed(rng.key(seed, "init", "lora"))
     count = sum(p.numel() for p in add_lora(transformer, LoraConfig(**config, init_lora_weights="gaussian")))
     blocks = "all blocks" if settings.blocks == "all" else f"blocks {', '.join(map(str, settings.blocks))}"
     where = f"{len(modules)} linear layers ({', '.join(settings.targets)} of {blocks})"
-    size = f"rank {settings.rank}, alpha {config['lora_alpha']:g}"
-    print(f"LoRA: {count:,} parameters in {where}, {size}", flush=True)
+    print(f"LoRA: {count:,} parameters in {where}, rank {settings.rank}, alpha {config['lora_alpha']:g}", flush=True)
     return modules
 
 
@@ -66,22 +58,16 @@ def save_adapter(folder: Path, transformer: nn.Module, settings: "LoraParams", c
 
     weights = get_peft_model_state_dict(transformer, adapter_name=ADAPTER)
     tensors = {f"transformer.{name}": t.detach().cpu().contiguous() for name, t in sorted(weights.items())}
+    trained_with = {"base": base_fingerprint(transformer), **components}
+    ours = {"targets": settings.targets, "blocks": settings.blocks, **trained_with}
     facts = {f"transformer.{name}": value for name, value in peft_config(transformer, settings).items()}
-    facts |= {
-        "difflab.base": base_fingerprint(transformer),
-        "difflab.targets": settings.targets,
-        "difflab.blocks": settings.blocks,
-        **{f"difflab.{part}": components[part] for part in NAMES},
-    }
+    facts |= {f"difflab.{name}": value for name, value in ours.items()}
     with atomic_path(Path(folder) / FILE_NAME) as temporary:
         save_file(tensors, temporary, metadata={METADATA_KEY: json.dumps(facts, sort_keys=True)})
 
 
 def load_adapter(transformer: nn.Module, folder: Path, components: Components) -> None:
-    """Put a saved adapter on its base. Call `transformer.unload_lora()` before loading another one.
-
-    Args:
-        components: the autoencoder and the text encoders that the adapted base is used with.
+    """Put a saved adapter on its base, which is used with `components`; first `transformer.unload_lora()` another one.
 
     Raises:
         DifflabError: the file is absent, was not written by `save_adapter`, or was trained on another base or
@@ -104,13 +90,8 @@ def load_adapter(transformer: nn.Module, folder: Path, components: Components) -
 
 
 def matched_modules(transformer: nn.Module, settings: "LoraParams") -> list[str]:
-    """The linear layers that the targets name in the chosen blocks.
-
-    Raises:
-        DifflabError: a block number out of range, or a target that names no layer of these blocks.
-    """
-    blocks = _blocks(transformer, settings)
-    layers = {block: linear_layers(transformer.transformer_blocks[block]) for block in blocks}
+    """The linear layers that the targets name in the chosen blocks; a DifflabError where there is no such thing."""
+    layers = {b: linear_layers(transformer.transformer_blocks[b]) for b in _blocks(transformer, settings)}
     known = {name for names in layers.values() for name in names}
     for target in settings.targets:
         check_target(target, _expand(target), known, "lora.targets", PRESETS)
@@ -147,10 +128,7 @@ def _expand(target: str) -> list[str]:
 
 def _blocks(transformer: nn.Module, settings: "LoraParams") -> list[int]:
     count = len(transformer.transformer_blocks)
-    if settings.blocks == "all":
-        return list(range(count))
-    if wrong := [b for b in settings.blocks if not 0 <= b < count]:
-        raise DifflabError(f"lora.blocks: block {wrong[0]} does not exist; the transformer has 0 to {count - 1}")
-    if not settings.blocks:
-        raise DifflabError("lora.blocks is empty: give block numbers or 'all'")
-    return sorted(set(settings.blocks))
+    blocks = range(count) if settings.blocks == "all" else sorted(settings.blocks)
+    if blocks[-1] >= count:
+        raise DifflabError(f"lora.blocks: block {blocks[-1]} does not exist; the transformer has 0 to {count - 1}")
+    return list(blocks)

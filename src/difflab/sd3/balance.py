@@ -1,6 +1,6 @@
 """Sampling weights that bring the share of every attribute near one half (attribute-balanced sampling)."""
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,26 +10,11 @@ if TYPE_CHECKING:
     from difflab.images.params import BalanceParams
 
 
-class Balance(NamedTuple):
-    """Weights and what they do.
+def balance_weights(attributes: np.ndarray, settings: "BalanceParams") -> np.ndarray:
+    """Sampling weights, float64 [n], of images with `attributes` (bool or 0/1, [n, attributes]).
 
-    Attributes:
-        weights: float64 [n], mean 1; the probability of drawing image i is weights[i] / n.
-        before, after: float64 [attributes], the share of each attribute with equal weights and with these.
-        effective_sample_size: (sum w)^2 / sum w^2 (Kish 1965), at most n.
-    """
-
-    weights: np.ndarray
-    before: np.ndarray
-    after: np.ndarray
-    effective_sample_size: float
-
-
-def balance_weights(attributes: np.ndarray, settings: "BalanceParams") -> Balance:
-    """Sampling weights, mean 1, of images with `attributes` (bool or 0/1, [n, attributes]).
-
-    They solve the programme of `solve` and are then rescaled to mean 1, so they can leave [minimum, maximum]
-    by the small factor that mean_penalty leaves.
+    Image i is drawn with the probability weights[i] / n. They solve the programme of `solve` and are then rescaled
+    to mean 1, so they can leave [minimum, maximum] by the small factor that mean_penalty leaves.
 
     Raises:
         DifflabError: there are no images or attributes, or the solver does not converge.
@@ -38,13 +23,7 @@ def balance_weights(attributes: np.ndarray, settings: "BalanceParams") -> Balanc
     if not table.size:
         raise DifflabError("there is no image or no attribute to balance: set balance.enabled=false")
     x = solve(table, settings)
-    weights = x / x.mean()
-    return Balance(
-        weights=weights,
-        before=table.mean(0),
-        after=weights @ table / len(table),
-        effective_sample_size=float(weights.sum() ** 2 / (weights**2).sum()),
-    )
+    return x / x.mean()
 
 
 def solve(table: np.ndarray, settings: "BalanceParams") -> np.ndarray:

@@ -9,7 +9,7 @@ from difflab.miniature.pictures.blend import batch
 from difflab.miniature.words.templates import detailed_caption, short_caption
 from difflab.miniature.words.vocabulary import DIGIT
 from difflab.miniature.zoo.small_text_encoders import draw_text_models, save_text_models
-from difflab.sd3.caching.text_encoders import TextEncoders
+from difflab.sd3.caching.prompt_writer import TextEncoders
 from fakes import zoo
 
 

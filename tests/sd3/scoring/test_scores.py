@@ -10,7 +10,7 @@ from difflab.images.generated_reader import GeneratedImages
 from difflab.metrics.distances.frechet import RankDeficientWarning, frechet_distance
 from difflab.metrics.distances.kid import squared_mmd
 from difflab.metrics.features.features import extract
-from difflab.sd3.params.score import ScoreParams
+from difflab.sd3.params import ScoreParams
 from difflab.sd3.scoring import scores
 from fakes.study_results import IDS, Extractor, Store, picture, score_table, write_generated
 
@@ -25,6 +25,11 @@ def judge() -> scores.Judge:
     extractor = Extractor()
     reference = extract([picture(f"reference {i}") for i in range(60)], extractor)
     return scores.Judge(reference, extractor, Store().attributes, ScoreParams(**PARAMS), seed=0)
+
+
+def score_cell(judge: scores.Judge, generated: GeneratedImages) -> list[dict]:
+    labels = {"adapter": "minus", "captions": "blip2"}
+    return [judge.score(generated.read(s), generated.ids(s), **labels, seed=s) for s in generated.seeds]
 
 
 def test_an_archive_is_read_by_seed_and_id_in_id_order(tmp_path):
@@ -43,7 +48,7 @@ def test_an_absent_archive_says_how_to_make_it(tmp_path):
 def test_a_cell_has_one_row_per_seed_with_the_distances_of_its_images(tmp_path, judge):
     write_generated(tmp_path / "blip2.zip", seeds=(0, 1))
     generated = GeneratedImages(tmp_path / "blip2.zip")
-    rows = scores.score_cell(judge, generated, "minus", "blip2")
+    rows = score_cell(judge, generated)
     assert [(r["adapter"], r["captions"], r["seed"], r["n"]) for r in rows] == [
         ("minus", "blip2", 0, 40),
         ("minus", "blip2", 1, 40),
@@ -56,7 +61,7 @@ def test_a_cell_has_one_row_per_seed_with_the_distances_of_its_images(tmp_path, 
 @pytest.mark.parametrize(("right", "share"), [(True, 1.0), (False, 0.0)])
 def test_accuracy_takes_the_class_from_the_sample_id(tmp_path, judge, right, share):
     write_generated(tmp_path / "a.zip", seeds=(0,), right=right)
-    (row,) = scores.score_cell(judge, GeneratedImages(tmp_path / "a.zip"), "minus", "blip2")
+    (row,) = score_cell(judge, GeneratedImages(tmp_path / "a.zip"))
     assert row["digit_accuracy"] == row["photo_accuracy"] == share
     predictions = judge.all_predictions()
     assert predictions["id"].tolist() == IDS
@@ -66,7 +71,7 @@ def test_accuracy_takes_the_class_from_the_sample_id(tmp_path, judge, right, sha
 def test_faces_are_scored_without_classes(tmp_path, judge):
     faces = scores.Judge(judge.reference, judge.extractor, pd.DataFrame(True, IDS, CELEBA.columns), judge.params, 0)
     write_generated(tmp_path / "a.zip", seeds=(0,))
-    (row,) = scores.score_cell(faces, GeneratedImages(tmp_path / "a.zip"), "minus", "blip2")
+    (row,) = score_cell(faces, GeneratedImages(tmp_path / "a.zip"))
     assert set(row) == {"adapter", "captions", "seed", "n", "fid", "kid"}
     assert faces.all_predictions().empty
 
@@ -80,7 +85,7 @@ def test_sets_with_a_singular_covariance_are_warned_of_once(judge, recwarn):
 def test_too_few_images_are_refused_with_the_cell_and_n(tmp_path, judge):
     write_generated(tmp_path / "a.zip", seeds=(0,), ids=IDS[:19])
     with pytest.raises(DifflabError, match=r"minus blip2 0 has 19 images, fewer than score\.min_images=20"):
-        scores.score_cell(judge, GeneratedImages(tmp_path / "a.zip"), "minus", "blip2")
+        score_cell(judge, GeneratedImages(tmp_path / "a.zip"))
 
 
 def test_cells_of_different_n_are_refused():

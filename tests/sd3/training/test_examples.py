@@ -14,7 +14,7 @@ PARTS = ("x0", "noise", "sigma", "prompt_embeds", "pooled_prompt_embeds")
 
 def draw(data, index, keys, dropout=0.2, seed=5):
     density = SigmaDensity(density_params(), 0.0)
-    return data.training_batch(index, keys, density, seed=seed, prompt_dropout=dropout, device=CPU)
+    return data.training_batch(index, keys, density, seed, dropout, CPU)
 
 
 def test_a_sample_gets_the_same_draws_in_any_batch():
@@ -101,17 +101,6 @@ def test_all_variants_of_a_kind_of_captions_are_found():
         caption_rows(prompts, ["a"], "cogvlm")
 
 
-@pytest.mark.parametrize(
-    ("count", "rows", "weights", "message"),
-    [
-        (0, torch.zeros(0, 1), None, "no sample to train on"),
-        (2, torch.zeros(3, 1), None, "prompt rows of shape"),
-        (2, torch.zeros(2, 0), None, "prompt rows of shape"),
-        (2, torch.zeros(2, 1), torch.zeros(2), "not all 0"),
-        (2, torch.zeros(2, 1), torch.ones(3), "must be 2 numbers"),
-    ],
-)
-def test_tables_that_do_not_fit_are_refused(count, rows, weights, message):
-    ids = [f"hq-{n}" for n in range(count)]
-    with pytest.raises(DifflabError, match=message):
-        Examples(FakeLatents(ids or ["x"]), FakePrompts(3), ids, rows, weights)
+def test_an_empty_split_is_refused():
+    with pytest.raises(DifflabError, match="no sample to train on"):
+        Examples(FakeLatents(["x"]), FakePrompts(3), [], torch.zeros(0, 1))

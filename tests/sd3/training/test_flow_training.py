@@ -1,4 +1,4 @@
-"""The training of rectified flow: losses, accumulation, exact resume, snapshots; see test_loop.py for its core."""
+"""The training of rectified flow: path, losses, accumulation, exact resume, snapshots; see test_loop.py for its core."""
 
 import math
 import os
@@ -8,9 +8,20 @@ import pytest
 import torch
 from torch import nn
 
+from difflab.core.base import rng
 from difflab.core.base.errors import DifflabError, Interrupted
+from difflab.core.base.runtime import StopSignal
 from difflab.sd3.training.density import SigmaDensity
-from difflab.sd3.training.flow_training import flow_loss, train_flow
+from difflab.sd3.training.examples import Batch
+from difflab.sd3.training.flow_training import (
+    HELD_OUT_SEED,
+    HELD_OUT_SIGMAS,
+    add_noise,
+    flow_loss,
+    held_out_losses,
+    squared_error,
+    train_flow,
+)
 from fakes.device_reads import DeviceReads
 from fakes.flow import FakeLatents, density_params, examples, flow_settings, runtime, tiny_transformer
 
@@ -62,6 +73,38 @@ def interrupting(at, count=10):
     data = examples(count)
     data.latents = Interrupting(data.ids, at)
     return data
+
+
+@pytest.fixture
+def pair():
+    generator = torch.Generator().manual_seed(0)
+    return torch.randn(5, 4, 3, 3, generator=generator), torch.randn(5, 4, 3, 3, generator=generator)
+
+
+def test_the_path_goes_from_the_latent_to_the_noise(pair):
+    x0, noise = pair
+    assert torch.equal(add_noise(x0, noise, torch.zeros(5)), x0)
+    assert torch.equal(add_noise(x0, noise, torch.ones(5)), noise)
+
+
+def test_the_path_is_that_of_diffusers_scheduler(pair):
+    from diffusers import FlowMatchEulerDiscreteScheduler
+
+    x0, noise = pair
+    schedule = FlowMatchEulerDiscreteScheduler(shift=3.0)
+    timesteps = schedule.timesteps[[10, 300, 500, 800, 990]]
+    expected = schedule.scale_noise(x0, timesteps, noise)
+    torch.testing.assert_close(add_noise(x0, noise, timesteps / 1000), expected)
+
+
+def test_the_velocity_is_the_derivative_of_the_path(pair):
+    """A model that predicts the slope of the path has no error."""
+    x0, noise = (t.double() for t in pair)
+    sigma, step = torch.full((5,), 0.3, dtype=torch.float64), 1e-3
+    slope = (add_noise(x0, noise, sigma + step) - add_noise(x0, noise, sigma)) / step
+    batch = Batch(x0, noise, sigma, noise, noise)
+    assert squared_error(lambda **given: [slope], batch, sigma).max() < 1e-12
+    assert squared_error(lambda **given: [-slope], batch, sigma).min() > 1
 
 
 @pytest.mark.parametrize("prediction_loss", ["velocity", "x0"])
@@ -206,3 +249,61 @@ def test_a_step_never_waits_for_the_device(tmp_path):
             train(tmp_path / str(steps), steps=steps, **settings)
         counts.append(reads.count)
     assert counts[0] == counts[1]
+
+
+@pytest.fixture(scope="module")
+def accelerator():
+    from accelerate import Accelerator
+
+    return Accelerator(cpu=True)
+
+
+def test_held_out_losses_are_the_plain_double_loop(accelerator):
+    data, model = examples(3), tiny_transformer().eval()
+    found = held_out_losses(model, data, accelerator, batch_size=2, stop=StopSignal())
+    keys = rng.fold(rng.id_keys(data.ids), rng.key(HELD_OUT_SEED, "held-out noise"))
+    for sigma in HELD_OUT_SIGMAS:
+        errors = []
+        for i in range(3):
+            x0, noise = data.latents.mean[i], rng.normal(keys[i : i + 1], data.latents.mean.shape[1:])[0]
+            with torch.no_grad():
+                v = model(
+                    hidden_states=((1 - sigma) * x0 + sigma * noise)[None],
+                    timestep=torch.tensor([1000 * sigma]),
+                    encoder_hidden_states=data.prompts.embeds[data.prompt_rows[i, :1]],
+                    pooled_projections=data.prompts.pooled[data.prompt_rows[i, :1]],
+                ).sample[0]
+            errors.append((v - (noise - x0)).square().mean().item())
+        assert found[f"val_loss_sigma_{sigma}"] == pytest.approx(math.fsum(errors) / 3, rel=1e-5)
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 7, 100])
+def test_the_batch_size_does_not_matter_to_held_out_losses(accelerator, batch_size):
+    data, model = examples(7), tiny_transformer()
+    whole = held_out_losses(model, data, accelerator, batch_size=7, stop=StopSignal())
+    parts = held_out_losses(model, data, accelerator, batch_size=batch_size, stop=StopSignal())
+    assert parts == pytest.approx(whole, rel=1e-5)
+
+
+def test_validation_leaves_mode_gradients_and_random_state_alone(accelerator):
+    model = tiny_transformer().train()
+    before = torch.get_rng_state()
+    held_out_losses(model, examples(3), accelerator, batch_size=2, stop=StopSignal())
+    assert model.training
+    assert all(p.grad is None for p in model.parameters())
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_held_out_losses_differ_between_models(accelerator):
+    data = examples(3)
+    a = held_out_losses(tiny_transformer(0), data, accelerator, batch_size=2, stop=StopSignal())
+    b = held_out_losses(tiny_transformer(1), data, accelerator, batch_size=2, stop=StopSignal())
+    assert a["val_loss"] != b["val_loss"]
+
+
+def test_a_stop_ends_the_validation_between_two_batches(accelerator):
+    model, stop = tiny_transformer().train(), StopSignal()
+    stop.requested = True
+    with pytest.raises(Interrupted):
+        held_out_losses(model, examples(3), accelerator, batch_size=2, stop=stop)
+    assert model.training

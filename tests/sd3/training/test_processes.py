@@ -1,11 +1,9 @@
 """Several processes train the same model as one."""
 
-import os
-import subprocess
-import sys
-
 import pytest
 from safetensors.torch import load_file
+
+from fakes.processes import launch
 
 PROGRAM = """
 import sys
@@ -44,21 +42,16 @@ if process_index()[0] == 0:
 
 
 @pytest.mark.slow
-def test_two_processes_equal_one(root, tmp_path):
+def test_two_processes_equal_one(tmp_path):
     program = tmp_path / "program.py"
     program.write_text(PROGRAM)
-    path = os.pathsep.join([str(root / "src"), str(root / "tests")])
-    environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
     finals, curves = [], []
     for count in (1, 2):
-        launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"] if count == 2 else []
         folder = tmp_path / str(count)
         folder.mkdir()
-        command = [sys.executable, *launcher, str(program), str(folder)]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
-        assert done.returncode == 0, done.stderr
+        output = launch(program, str(folder), processes=count)
         finals.append(load_file(folder / "final.safetensors"))
-        curves.append([line for line in done.stdout.splitlines() if line.startswith("curve")])
+        curves.append([line for line in output.splitlines() if line.startswith("curve")])
     assert len(curves[0]) == 3
     assert curves[0] == curves[1]
     assert max((finals[0][n] - finals[1][n]).abs().max().item() for n in finals[0]) < 1e-6

@@ -1,1 +1,1 @@
-"""Reading the caches that the SD3 study trains and samples on: latents and prompt embeddings, by sample id."""
+"""Reading cached prompt embeddings, and which caches and models belong together."""

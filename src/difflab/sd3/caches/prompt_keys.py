@@ -2,9 +2,6 @@
 
 from difflab.core.base.files import sha256_bytes
 
-EMPTY_VARIANT = "empty"
-PARTS = ("clip_l", "clip_g", "t5", "pooled")
-
 
 def caption_hash(caption: str) -> str:
     return sha256_bytes(caption.encode())

@@ -1,11 +1,12 @@
-"""Images through the autoencoder's encoder, into the folder that `difflab.sd3.caches.latents` reads."""
+"""Images through the autoencoder's encoder, into the folder that `difflab.sd3.training.latents` reads."""
 
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
     from diffusers.models import AutoencoderKL
 
     from difflab.images.store.image_store import ImageStore
-    from difflab.sd3.caches.moments import Packed
-    from difflab.sd3.params.cache import LatentCacheParams
+    from difflab.sd3.caches.shards import Shard
+    from difflab.sd3.params import LatentCacheParams
 
 
 def write_latents(
@@ -32,7 +33,7 @@ def write_latents(
     dtype: torch.dtype,
     scratch: Path,
 ) -> dict | None:
-    """Encode every image of the stores and write the folder that `LatentTable` reads.
+    """Encode every image of the stores and write the folder that `LatentTable` reads, resumed from `scratch`.
 
     A shard depends on its own images only: any number of processes, and a run that was stopped, give the same
     files. Another `batch_size` changes means by float32 rounding (below 1e-5), log-variances by at most one
@@ -42,7 +43,6 @@ def write_latents(
         vae: in eval mode, on the device to work on, in float32 (half precision would cost more than packing).
         fingerprint: identity of the autoencoder, `models.roles.fingerprint(models/zoo/vae)`.
         dtype: precision of the stored means.
-        scratch: folder of the resumable state.
 
     Returns:
         The content of meta.json in the main process, None in the others.
@@ -52,9 +52,17 @@ def write_latents(
     store_of = {id: store for store in stores for id in store.ids}
     ids = list(store_of)
 
+    def read(chunk: list[str]) -> Tensor:
+        return to_tensor([image for id in chunk for image in store_of[id].read([id])], settings.image_size)
+
     def encode(chunk: list[str], path: Path) -> None:
-        images = encode_moments(vae, chunk, store_of, settings)
-        save_file(pack(*images, dtype=dtype), path)
+        parts = []
+        for images in _read_ahead(chunk, settings.batch_size, read):
+            images = images.to(vae.device, non_blocking=True)
+            mirror_mean = moments(vae, images.flip(-1))[:1] if settings.mirror else ()
+            parts.append([tensor.cpu() for tensor in (*moments(vae, images), *mirror_mean)])
+        mean, logvar, *mirror = (torch.cat(column) for column in zip(*parts, strict=True))
+        save_file(pack(mean, logvar, mirror[0] if mirror else None, dtype), path)
 
     shards = process_chunks(ids, settings.shard_size, scratch, encode, what="latents", suffix=".safetensors")
     if shards is None:
@@ -69,25 +77,15 @@ def write_latents(
         "shift_factor": vae.config.shift_factor or 0.0,
         "scaling_factor": vae.config.scaling_factor,
     }
+    place = np.arange(len(ids))
     with atomic_path(folder) as temporary:
         temporary.mkdir()
         for number, shard in enumerate(shards):
             shutil.copyfile(shard, temporary / f"latents-{number:05d}.safetensors")
-        write_parquet(temporary / "index.parquet", _index(ids, store_of, settings.shard_size))
+        index = pd.DataFrame({"id": ids, "shard": place // settings.shard_size, "row": place % settings.shard_size})
+        write_parquet(temporary / "index.parquet", index.assign(sha256=[store_of[id].sha256(id) for id in ids]))
         write_json(temporary / "meta.json", meta)
     return meta
-
-
-def _index(ids: list[str], store_of: Mapping[str, "ImageStore"], shard_size: int) -> pd.DataFrame:
-    place = range(len(ids))
-    return pd.DataFrame(
-        {
-            "id": ids,
-            "shard": [p // shard_size for p in place],
-            "row": [p % shard_size for p in place],
-            "sha256": [store_of[id].sha256(id) for id in ids],
-        }
-    )
 
 
 @torch.no_grad()
@@ -97,44 +95,19 @@ def moments(vae: "AutoencoderKL", images: Tensor) -> tuple[Tensor, Tensor]:
     return posterior.mean, posterior.logvar
 
 
-def encode_moments(
-    vae: "AutoencoderKL", ids: Sequence[str], store_of: Mapping[str, "ImageStore"], settings: "LatentCacheParams"
-) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Mean, log-variance and, with `mirror`, the mean of the mirrored images: [n, C, h, w] on the CPU."""
-    parts: list[tuple[Tensor, ...]] = []
-    for images in _batches(ids, store_of, settings):
-        images = images.to(vae.device, non_blocking=True)
-        part = moments(vae, images)
-        if settings.mirror:
-            part += (moments(vae, images.flip(-1))[0],)
-        parts.append(tuple(tensor.cpu() for tensor in part))
-    mean, logvar, *mirror = (torch.cat(column) for column in zip(*parts, strict=True))
-    return mean, logvar, mirror[0] if mirror else None
-
-
-def _batches(
-    ids: Sequence[str], store_of: Mapping[str, "ImageStore"], settings: "LatentCacheParams"
-) -> Iterator[Tensor]:
-    """Image tensors [<= batch_size, 3, S, S] in order; the next batch is decoded while one is encoded."""
-
-    def read(start: int) -> Tensor:
-        chunk = ids[start : start + settings.batch_size]
-        images = [image for id in chunk for image in store_of[id].read([id])]
-        return to_tensor(images, settings.image_size)
-
+def _read_ahead(ids: list[str], batch_size: int, read: Callable[[list[str]], Tensor]) -> Iterator[Tensor]:
+    """Batches in order; the next one is decoded while one is encoded."""
+    batches = [ids[start : start + batch_size] for start in range(0, len(ids), batch_size)]
     with ThreadPoolExecutor(max_workers=1) as reader:  # one reader: a store keeps open files and a row group
-        ahead = None
-        for start in range(0, len(ids), settings.batch_size):
-            coming = reader.submit(read, start)
-            if ahead is not None:
-                yield ahead.result()
-            ahead = coming
-        if ahead is not None:
-            yield ahead.result()
+        ahead = reader.submit(read, batches[0])
+        for following in batches[1:]:
+            ready, ahead = ahead, reader.submit(read, following)
+            yield ready.result()
+        yield ahead.result()
 
 
-def pack(mean: Tensor, logvar: Tensor, mirror_mean: Tensor | None, dtype: torch.dtype) -> "Packed":
-    """Pack moments [n, C, h, w] as `difflab.sd3.caches.moments` describes.
+def pack(mean: Tensor, logvar: Tensor, mirror_mean: Tensor | None, dtype: torch.dtype) -> "Shard":
+    """Pack moments [n, C, h, w] as `difflab.sd3.training.latents` describes.
 
     Args:
         mirror_mean: what the encoder gave for the mirrored images; None keeps no mirror.

@@ -1,24 +1,96 @@
-"""Captions through the text encoders, into the folder that `difflab.sd3.caches.prompt_embeds` reads."""
+"""Captions through the three text encoders of an SD3 base, into the folder that `caches.prompt_embeds` reads."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
 import torch
+from torch import Tensor
 
+from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import atomic_path, link_or_copy, write_json, write_parquet
 from difflab.core.sharding import process_chunks
 from difflab.images.store.captions import check
-from difflab.sd3.caches.prompt_keys import EMPTY_VARIANT, PARTS, caption_hash, embedding_settings, row_key
+from difflab.sd3.caches.prompt_keys import caption_hash, embedding_settings, row_key
 
 if TYPE_CHECKING:
-    from difflab.sd3.caching.text_encoders import TextEncoders
+    from difflab.sd3.caches.shards import Shard
+
+CLIP = ("text_encoder", "text_encoder_2")
+T5 = "text_encoder_3"
+
+
+class TextEncoders:
+    """The encoders and tokenizers of one folder, used as the SD3 pipeline uses them, kept apart per encoder.
+
+    Args:
+        folder: text_encoder, tokenizer, text_encoder_2, ..., tokenizer_3, each as `save_pretrained` wrote it.
+        max_sequence_length: tokens of the T5 encoder; CLIP's are its tokenizer's `model_max_length`.
+        dtype: precision in which the encoders run.
+
+    Raises:
+        DifflabError: a part is missing, or the folder is not of the SD3 layout.
+    """
+
+    def __init__(
+        self, folder: str | Path, max_sequence_length: int, device: torch.device | str, dtype: torch.dtype
+    ) -> None:
+        from transformers import AutoTokenizer, CLIPTextModelWithProjection, T5EncoderModel
+
+        self.tokenizers, self.encoders = {}, {}
+        for name in (*CLIP, T5):
+            encoder, tokenizer = Path(folder) / name, Path(folder) / name.replace("text_encoder", "tokenizer")
+            for part in (encoder / "config.json", tokenizer / "tokenizer_config.json"):
+                if not part.exists():
+                    raise DifflabError(f"{part} is missing: {folder} must hold the three text encoders of an SD3 base")
+            kind = T5EncoderModel if name == T5 else CLIPTextModelWithProjection
+            self.tokenizers[name] = AutoTokenizer.from_pretrained(tokenizer)
+            self.encoders[name] = kind.from_pretrained(encoder, dtype=dtype, use_safetensors=True).to(device).eval()
+        clip_length = min(self.tokenizers[name].model_max_length for name in CLIP)
+        self.lengths = {**dict.fromkeys(CLIP, clip_length), T5: max_sequence_length}
+        self.device = torch.device(device)
+
+    @torch.no_grad()
+    def encode(self, captions: Sequence[str], batch_size: int) -> "Shard":
+        """Embed captions; each is padded or truncated to the encoder's length, so rows do not depend on others.
+
+        Returns:
+            clip_l, clip_g: [n, Lc, d], the last hidden state but one. t5: [n, Lt, d], the last hidden state,
+            without mask, as in the pipeline. pooled: [n, p], CLIP's projected vectors at the end token.
+            All on the CPU, in the encoders' precision.
+        """
+        batches = [self._encode(list(captions[i : i + batch_size])) for i in range(0, len(captions), batch_size)]
+        return {name: torch.cat([batch[name] for batch in batches]) for name in batches[0]}
+
+    def _encode(self, captions: list[str]) -> "Shard":
+        clip_l, clip_g = (self.encoders[n](self._tokens(n, captions), output_hidden_states=True) for n in CLIP)
+        encoded = {
+            "clip_l": clip_l.hidden_states[-2],
+            "clip_g": clip_g.hidden_states[-2],
+            "t5": self.encoders[T5](self._tokens(T5, captions))[0],
+            "pooled": torch.cat([clip_l.text_embeds, clip_g.text_embeds], dim=-1),
+        }
+        return {name: tensor.cpu() for name, tensor in encoded.items()}
+
+    def _tokens(self, name: str, captions: list[str]) -> Tensor:
+        tokens = self.tokenizers[name](
+            captions, padding="max_length", max_length=self.lengths[name], truncation=True, return_tensors="pt"
+        )
+        return tokens["input_ids"].to(self.device)
+
+    def truncated(self, captions: Sequence[str]) -> dict[str, int]:
+        """Per encoder, how many captions have more tokens than it takes."""
+        return {
+            name: sum(len(ids) > self.lengths[name] for ids in tokenizer(list(captions))["input_ids"])
+            for name, tokenizer in self.tokenizers.items()
+        }
 
 
 def write_prompts(
     folder: str | Path,
     captions: pd.DataFrame,
-    encoders: "TextEncoders",
+    encoders: TextEncoders,
     fingerprint: str,
     *,
     dtype: torch.dtype,
@@ -39,16 +111,20 @@ def write_prompts(
         The content of meta.json in the main process, None in the others.
     """
     check(captions, "the captions")
-    texts = {caption_hash(text): text for text in captions["caption"]}
-    hashes = [caption_hash(""), *sorted(set(texts) - {caption_hash("")})]
-    texts[hashes[0]] = ""
+    empty = caption_hash("")
+    texts = {caption_hash(text): text for text in captions["caption"]} | {empty: ""}
+    hashes = [empty, *sorted(set(texts) - {empty})]
+    truncated: dict[str, dict[str, int]] = {}  # by encoder and variant, counted over samples
+    for variant, rows in captions.groupby("variant", sort=True):
+        for name, count in encoders.truncated(rows["caption"].tolist()).items():
+            truncated.setdefault(name, {})[str(variant)] = count
     meta = {
         "rows": len(hashes),
         "clip_length": encoders.lengths["text_encoder"],
         "max_sequence_length": encoders.lengths["text_encoder_3"],
         "dtype": str(dtype).removeprefix("torch."),
         "text_encoders": fingerprint,
-        "truncated": _count_truncated(captions, encoders),
+        "truncated": truncated,
     }
     settings = embedding_settings(meta)
 
@@ -56,9 +132,8 @@ def write_prompts(
         from safetensors.torch import save_file
 
         encoded = encoders.encode([texts[h] for h in chunk], batch_size)
-        tensors = {part: encoded[part].to(dtype).contiguous() for part in PARTS}
-        keys = [row_key(h, settings) for h in chunk]
-        save_file(tensors, path, metadata={"keys": " ".join(keys)})
+        tensors = {part: tensor.to(dtype).contiguous() for part, tensor in encoded.items()}
+        save_file(tensors, path, metadata={"keys": " ".join(row_key(h, settings) for h in chunk)})
 
     shards = process_chunks(hashes, shard_size, scratch, embed, what="prompt embeddings", suffix=".safetensors")
     if shards is None:
@@ -73,20 +148,9 @@ def write_prompts(
 
 
 def _index(captions: pd.DataFrame, hashes: list[str], settings: str) -> pd.DataFrame:
-    row_of = {h: row for row, h in enumerate(hashes)}
     entries = captions[["id", "variant"]].assign(caption_sha256=captions["caption"].map(caption_hash))
-    entries = entries.sort_values(["id", "variant"])
-    empty = pd.DataFrame([{"id": "", "variant": EMPTY_VARIANT, "caption_sha256": hashes[0]}])
-    index = pd.concat([empty, entries], ignore_index=True).astype(object)
-    index["row"] = index["caption_sha256"].map(row_of).astype("int64")
+    empty = pd.DataFrame([{"id": "", "variant": "empty", "caption_sha256": hashes[0]}])
+    index = pd.concat([empty, entries.sort_values(["id", "variant"])], ignore_index=True).astype(object)
+    index["row"] = index["caption_sha256"].map({h: row for row, h in enumerate(hashes)}).astype("int64")
     index["key"] = index["caption_sha256"].map(lambda h: row_key(h, settings))
     return index
-
-
-def _count_truncated(captions: pd.DataFrame, encoders: "TextEncoders") -> dict[str, dict[str, int]]:
-    """Captions that an encoder truncates, per encoder and variant, counted over samples."""
-    counts: dict[str, dict[str, int]] = {}
-    for variant, rows in captions.groupby("variant", sort=True):
-        for name, truncated in encoders.truncated(rows["caption"].tolist()).items():
-            counts.setdefault(name, {})[str(variant)] = int(truncated.sum())
-    return counts

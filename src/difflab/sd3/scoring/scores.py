@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -12,20 +12,17 @@ import pandas as pd
 from difflab.core.base import rng
 from difflab.core.base.errors import DifflabError
 from difflab.datasets import data_set_of
-from difflab.images.generated_reader import GeneratedImages
 from difflab.metrics.class_accuracy import classify, judged_classes, share_correct
 from difflab.metrics.distances.frechet import RankDeficientWarning, check_count, frechet_distance
 from difflab.metrics.distances.kid import kernel_distance
 from difflab.metrics.features.features import Extractor, extract, load_extractor, reference_features
 
 if TYPE_CHECKING:
-    from difflab.images.generated_reader import GeneratedImages
     from difflab.images.store.image_store import ImageStore
     from difflab.metrics.features.features import VisionEncoderExtractor
-    from difflab.sd3.params.score import ScoreParams
+    from difflab.sd3.params import ScoreParams
 
 DISTANCES = ("fid", "kid")
-LABELS = ("adapter", "captions", "seed")
 
 
 @dataclass
@@ -37,7 +34,8 @@ class Judge:
         attributes: the attribute table by sample id.
         seed: the study's seed, for KID's subsets.
         class_sets: the classes of the data set that the extractor can see.
-        predictions: one row per image and seed, where there are such classes.
+        predictions: a table for each scored set, with one row per image, where there are such classes.
+        counts: the numbers of images of the sets scored so far.
     """
 
     reference: np.ndarray
@@ -45,14 +43,13 @@ class Judge:
     attributes: pd.DataFrame
     params: "ScoreParams"
     seed: int
+    predictions: list[pd.DataFrame] = field(default_factory=list)
+    counts: set[int] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self.predictions: list[pd.DataFrame] = []
-        self.counts: set[int] = set()  # of images, of the sets scored so far
-        class_sets = data_set_of(self.attributes.columns).class_sets
-        self.class_sets = judged_classes(class_sets, self.extractor)
+        self.class_sets = judged_classes(data_set_of(self.attributes.columns).class_sets, self.extractor)
 
-    def score(self, images: Iterable, ids: Sequence[str], **labels: object) -> dict[str, object]:
+    def score(self, images: Iterable, ids: Sequence[str], **labels: object) -> dict[str, Any]:
         """One row of the long table: labels, n, distances to the reference and class accuracy.
 
         Raises:
@@ -67,36 +64,31 @@ class Judge:
 
     def distances(self, features: np.ndarray) -> dict[str, float]:
         """FID and KID of features [n, dim] to the reference; a small n is warned of once."""
-        params = self.params
+        sizes = {"num_subsets": self.params.kid_subsets, "subset_size": self.params.kid_subset_size}
         with warnings.catch_warnings():
             if len(features) in self.counts:
                 warnings.simplefilter("ignore", RankDeficientWarning)
             fid = frechet_distance(features, self.reference)
         self.counts.add(len(features))
-        kid = kernel_distance(
-            features, self.reference, num_subsets=params.kid_subsets, subset_size=params.kid_subset_size, seed=self.seed
-        )
-        return {"fid": fid, "kid": kid}
+        return {"fid": fid, "kid": kernel_distance(features, self.reference, **sizes, seed=self.seed)}
 
     def _accuracy(self, images: list, ids: Sequence[str], labels: dict[str, object]) -> dict[str, float | None]:
         rows = self.attributes.loc[list(ids)]
         extractor = cast("VisionEncoderExtractor", self.extractor)  # no other sees classes
         seen = classify(images, extractor, self.params.batch_size)
-        predictions: dict[str, Any] = {"id": list(ids)}
+        predictions: dict[str, Any] = {**labels, "id": list(ids)}
         shares: dict[str, float | None] = {}
         for classes in self.class_sets:
             name, expected = classes.name, classes.of_rows(rows)
             predictions |= {f"expected_{name}": expected, name: seen[name]}
             shares[f"{name}_accuracy"] = share_correct(seen[name], expected)
-        self.predictions.append(pd.DataFrame({**labels, **predictions}))
+        self.predictions.append(pd.DataFrame(predictions))
         return shares
 
     def all_predictions(self) -> pd.DataFrame:
         """The predictions of all scored images; a table without rows where there are no classes."""
-        columns = [*LABELS, "id", *(n for c in self.class_sets for n in (f"expected_{c.name}", c.name))]
-        if self.predictions:
-            return pd.concat(self.predictions, ignore_index=True)[columns]
-        return pd.DataFrame({name: pd.Series(dtype="object") for name in columns})
+        nothing = pd.DataFrame(columns=["adapter", "captions", "seed", "id"], dtype="object")
+        return pd.concat(self.predictions, ignore_index=True) if self.predictions else nothing
 
 
 def load_judge(store: "ImageStore", params: "ScoreParams", device: str, seed: int) -> Judge:
@@ -107,18 +99,8 @@ def load_judge(store: "ImageStore", params: "ScoreParams", device: str, seed: in
     return Judge(reference, extractor, store.attributes, params, seed)
 
 
-def score_cell(judge: Judge, generated: "GeneratedImages", adapter: str, captions: str) -> list[dict[str, object]]:
-    """Rows of one cell, one for each generation seed."""
-    labels = {"adapter": adapter, "captions": captions}
-    return [judge.score(generated.read(s), generated.ids(s), **labels, seed=s) for s in generated.seeds]
-
-
 def same_count(rows: Sequence[Mapping[str, Any]]) -> int:
-    """The number of images that all rows share.
-
-    Raises:
-        DifflabError: the rows differ, and a Frechet distance depends on n.
-    """
+    """The number of images that all rows share; a DifflabError where they differ (a Frechet distance depends on n)."""
     counts = {row["n"] for row in rows}
     if len(counts) > 1:
         raise DifflabError(f"cells have different numbers of images ({sorted(counts)}): FID compares at equal n only")
@@ -127,9 +109,7 @@ def same_count(rows: Sequence[Mapping[str, Any]]) -> int:
 
 def floor_ids(ids: Sequence[str], n: int, seed: int) -> list[str]:
     """At most n real sample ids for the floor, drawn without replacement, in id order."""
-    if n >= len(ids):
-        return sorted(ids)
-    return sorted(rng.numpy_rng(seed, "floor").choice(sorted(ids), n, replace=False).tolist())
+    return sorted(rng.numpy_rng(seed, "floor").choice(sorted(ids), min(n, len(ids)), replace=False).tolist())
 
 
 def summarise(table: pd.DataFrame) -> dict[str, float]:
@@ -141,16 +121,11 @@ def summarise(table: pd.DataFrame) -> dict[str, float]:
     """
     metrics: dict[str, float] = {}
     measures = [name for name in table if name in DISTANCES or name.endswith("_accuracy")]
-    cells = table[table.adapter != "real"]
-    for (adapter, captions), rows in cells.groupby(["adapter", "captions"], sort=False):
+    table = table.astype(dict.fromkeys(measures, float))
+    for (adapter, captions), rows in table[table.adapter != "real"].groupby(["adapter", "captions"], sort=False):
         for measure in measures:
-            values = rows[measure].dropna()
-            if len(values):
-                metrics[f"{adapter}_{captions}_{measure}"] = float(values.mean())
-            if len(values) > 1:
-                metrics[f"{adapter}_{captions}_{measure}_std"] = float(values.std(ddof=1))
+            name = f"{adapter}_{captions}_{measure}"
+            metrics |= {name: rows[measure].mean(), f"{name}_std": rows[measure].std(ddof=1)}
     real = table[table.adapter == "real"].iloc[0]
-    for measure in measures:
-        if pd.notna(real[measure]):
-            metrics[f"{'floor' if measure in DISTANCES else 'real'}_{measure}"] = float(real[measure])
-    return metrics
+    metrics |= {f"{'floor' if measure in DISTANCES else 'real'}_{measure}": real[measure] for measure in measures}
+    return {name: float(value) for name, value in metrics.items() if pd.notna(value)}

@@ -23,16 +23,11 @@ if TYPE_CHECKING:
     from difflab.training.params import DensityParams
 
 U_MIN = 1e-3  # diffusers' schedule of 1,000 levels starts here; keeps the weight 1 / sigma^2 finite
-QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+PERCENTILES = (5, 25, 50, 75, 95)
 
 
 class SigmaDensity:
-    """The density of sigma in training and the weight of the loss at each sigma.
-
-    Args:
-        params: scheme, convention, standard deviation, scale of mode, shift.
-        logit_mean: mean of the logit-normal scheme; the other schemes do not use it.
-    """
+    """The density of sigma in training (`logit_mean` is of the logit-normal scheme alone) and the loss weights."""
 
     def __init__(self, params: "DensityParams", logit_mean: float) -> None:
         self.params, self.logit_mean = params, logit_mean
@@ -40,22 +35,16 @@ class SigmaDensity:
     def sigma(self, keys: Tensor) -> Tensor:
         """Draw sigma, float32 [B] in (0, 1], one for each key (int64 [B]); see `difflab.core.base.rng`."""
         if self.params.weighting_scheme == "logit_normal":
-            u = torch.sigmoid(self.logit_mean + self.params.logit_std * rng.normal(keys))
-        else:
-            u = self._warp(rng.uniform(keys))
-        return self._to_sigma(u)
+            return self._of_normal(rng.normal(keys))
+        return self._of_uniform(rng.uniform(keys))
 
     def quantile(self, q: Tensor) -> Tensor:
         """Quantiles of sigma in closed form; `q` in (0, 1), any shape."""
         if self.params.convention == "diffusers":
             q = 1 - q  # sigma falls as u grows
         if self.params.weighting_scheme == "logit_normal":
-            u = torch.sigmoid(self.logit_mean + self.params.logit_std * torch.special.ndtri(q))
-        elif self.params.weighting_scheme == "mode":
-            u = self._warp(1 - q)  # the warp falls
-        else:
-            u = q
-        return self._to_sigma(u)
+            return self._of_normal(torch.special.ndtri(q))
+        return self._of_uniform(1 - q if self.params.weighting_scheme == "mode" else q)  # the warp of mode falls
 
     def weight(self, sigma: Tensor) -> Tensor:
         """The factor of the squared error, as in diffusers' `compute_loss_weighting_for_sd3`."""
@@ -65,11 +54,13 @@ class SigmaDensity:
             return 2 / (math.pi * (1 - 2 * sigma + 2 * sigma**2))
         return torch.ones_like(sigma)
 
-    def _warp(self, u: Tensor) -> Tensor:
-        """Mode sampling with heavy tails (Esser et al. 2024, equation 20); uniform for the other schemes."""
-        if self.params.weighting_scheme != "mode":
-            return u
-        return 1 - u - self.params.mode_scale * (torch.cos(math.pi * u / 2) ** 2 - 1 + u)
+    def _of_normal(self, z: Tensor) -> Tensor:
+        return self._to_sigma(torch.sigmoid(self.logit_mean + self.params.logit_std * z))
+
+    def _of_uniform(self, u: Tensor) -> Tensor:
+        if self.params.weighting_scheme == "mode":  # with heavy tails (Esser et al. 2024, equation 20)
+            u = 1 - u - self.params.mode_scale * (torch.cos(math.pi * u / 2) ** 2 - 1 + u)
+        return self._to_sigma(u)
 
     def _to_sigma(self, u: Tensor) -> Tensor:
         sigma = 1 - u if self.params.convention == "diffusers" else u
@@ -83,9 +74,9 @@ def shift_sigma(sigma: Tensor, shift: float) -> Tensor:
 
 def quantiles(density: SigmaDensity, drawn: Tensor) -> dict[str, float]:
     """Quantiles of drawn sigmas beside the closed form: {"sigma_q05": ..., "sigma_q05_exact": ..., ...}."""
-    at = torch.tensor(QUANTILES)
-    realised, exact = torch.quantile(drawn.float().cpu(), at).tolist(), density.quantile(at).tolist()
     result: dict[str, float] = {}
-    for q, r, e in zip(QUANTILES, realised, exact, strict=True):
-        result |= {f"sigma_q{round(100 * q):02d}": r, f"sigma_q{round(100 * q):02d}_exact": e}
+    for percent in PERCENTILES:
+        q = torch.tensor(percent / 100)
+        result[f"sigma_q{percent:02d}"] = torch.quantile(drawn, q).item()
+        result[f"sigma_q{percent:02d}_exact"] = density.quantile(q).item()
     return result

@@ -1,7 +1,6 @@
 """Training examples: cached latents with their prompts, and everything that is drawn for a batch of them."""
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
@@ -11,42 +10,30 @@ from difflab.core.base.errors import DifflabError
 from difflab.training.data_order import SampleStream
 
 if TYPE_CHECKING:
-    from difflab.sd3.caches.latents import LatentTable
     from difflab.sd3.caches.prompt_embeds import PromptTable
     from difflab.sd3.training.density import SigmaDensity
+    from difflab.sd3.training.latents import LatentTable
 
 
-@dataclass(frozen=True)
-class Batch:
-    """What a step trains on, all on one device.
+class Batch(NamedTuple):
+    """What a step trains on, all on one device."""
 
-    Attributes:
-        x0: clean latents, float32 [B, C, h, w].
-        noise: like `x0`.
-        sigma: float32 [B].
-        prompt_embeds: [B, L, joint dim].
-        pooled_prompt_embeds: [B, pooled dim].
-    """
-
-    x0: Tensor
-    noise: Tensor
-    sigma: Tensor
-    prompt_embeds: Tensor
-    pooled_prompt_embeds: Tensor
+    x0: Tensor  # clean latents, float32 [B, C, h, w]
+    noise: Tensor  # like x0
+    sigma: Tensor  # float32 [B]
+    prompt_embeds: Tensor  # [B, L, joint dim]
+    pooled_prompt_embeds: Tensor  # [B, pooled dim]
 
 
 class Examples:
     """Samples by id: their rows in the latent table and in the prompt table.
 
     Args:
-        latents: the cached posterior moments.
-        prompts: the cached prompt embeddings.
-        ids: sample ids, [N].
-        prompt_rows: rows of the prompt table, int64 [N, number of caption variants].
+        prompt_rows: rows of the prompt table, int64 [N, number of caption variants], for the N `ids`.
         weights: sampling weights, [N]; None draws every sample once an epoch.
 
     Raises:
-        DifflabError: no samples, or tables of different length.
+        DifflabError: no samples.
     """
 
     def __init__(
@@ -59,10 +46,6 @@ class Examples:
     ) -> None:
         if not ids:
             raise DifflabError("there is no sample to train on: the split is empty")
-        if prompt_rows.ndim != 2 or len(prompt_rows) != len(ids) or prompt_rows.shape[1] == 0:
-            raise DifflabError(f"prompt rows of shape {tuple(prompt_rows.shape)} for {len(ids)} samples")
-        if weights is not None and (len(weights) != len(ids) or not (weights > 0).any() or (weights < 0).any()):
-            raise DifflabError(f"sampling weights must be {len(ids)} numbers >= 0, not all 0")
         self.latents, self.prompts, self.ids = latents, prompts, ids
         self.prompt_rows, self.weights = prompt_rows, weights
         self.latent_rows = latents.rows(ids)
@@ -84,7 +67,6 @@ class Examples:
         index: Tensor,
         keys: Tensor,
         density: "SigmaDensity",
-        *,
         seed: int,
         prompt_dropout: float,
         device: torch.device,
@@ -104,24 +86,21 @@ class Examples:
         if prompt_dropout:
             dropped = rng.uniform(_keys(keys, seed, "prompt dropout")) < prompt_dropout
             rows = torch.where(dropped, self.prompts.empty_row, rows)
-        prompt_embeds, pooled = (moved(t, device) for t in self.prompts.gather(rows))
-        keys = moved(keys, device)
+        prompt_embeds, pooled = (_moved(t, device) for t in self.prompts.gather(rows))
+        keys = _moved(keys, device)
         x0 = self.latents.sample(self.latent_rows[index], _keys(keys, seed, "latent"))
         noise = rng.normal(_keys(keys, seed, "noise"), x0.shape[1:])
         return Batch(x0, noise, density.sigma(_keys(keys, seed, "sigma")), prompt_embeds, pooled)
 
-    def held_out_batch(self, index: Tensor, *, seed: int, device: torch.device) -> Batch:
-        """The same samples with the posterior mean, noise that depends on the id only, and the first caption.
-
-        `sigma` is empty: the caller goes through several.
-        """
-        prompt_embeds, pooled = (moved(t, device) for t in self.prompts.gather(self.prompt_rows[index, 0]))
-        x0 = moved(self.latents.mode(self.latent_rows[index]), device)
+    def held_out_batch(self, index: Tensor, seed: int, device: torch.device) -> Batch:
+        """The same samples with the posterior mean, noise by the id only, the first caption, and no sigma yet."""
+        prompt_embeds, pooled = (_moved(t, device) for t in self.prompts.gather(self.prompt_rows[index, 0]))
+        x0 = _moved(self.latents.mode(self.latent_rows[index]), device)
         noise = rng.normal(_keys(self.keys[index].to(device), seed, "held-out noise"), x0.shape[1:])
         return Batch(x0, noise, x0.new_empty(0), prompt_embeds, pooled)
 
 
-def moved(tensor: Tensor, device: torch.device) -> Tensor:
+def _moved(tensor: Tensor, device: torch.device) -> Tensor:
     """The tensor on `device`; through pinned memory to a GPU, so that the host does not wait for the copy."""
     if device.type == "cuda" and tensor.device.type == "cpu":
         tensor = tensor.pin_memory()
@@ -129,12 +108,7 @@ def moved(tensor: Tensor, device: torch.device) -> Tensor:
 
 
 def caption_rows(prompts: "PromptTable", ids: list[str], captions: str) -> Tensor:
-    """Rows of the prompt table, int64 [N, V], for the V variants of a kind of captions: `blip2`, `blip2-1`,
-    ...
-
-    Raises:
-        DifflabError: there is no variant of that kind, or it lacks a sample.
-    """
+    """Rows of the prompt table, int64 [N, V], for the V variants of a kind of captions: `blip2`, `blip2-1`, ..."""
     known = sorted(set(prompts.index["variant"]))
     variants = [v for v in known if v == captions or v.startswith(f"{captions}-")]
     if not variants:

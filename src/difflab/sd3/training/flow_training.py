@@ -1,17 +1,20 @@
-"""The training of rectified flow, for LoRA and for full training: read it from top to bottom."""
+"""The training of rectified flow (Liu et al. 2022; Esser et al. 2024, section 2), for LoRA and for full training.
+
+sigma is the share of noise on the straight path from the clean latent (0) to pure noise (1). Networks of diffusers
+take the timestep `NUM_TRAIN_TIMESTEPS * sigma` and predict the velocity dx_t / dsigma = noise - x0.
+"""
 
 import contextlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 import torch
 from torch import Tensor, nn
 
+from difflab.core.base.broadcast import per_sample
 from difflab.core.base.errors import DifflabError
-from difflab.core.base.runtime import graceful_stop, resolve_device
-from difflab.sd3.training.flow_path import add_noise, predict_velocity, squared_error
-from difflab.sd3.training.validation import held_out_losses
+from difflab.core.base.runtime import StopSignal, graceful_stop, interrupted, resolve_device
 from difflab.training import flops
 from difflab.training.loop import Log, Loop
 from difflab.training.optimizer import adamw_with_schedule, training_dtype
@@ -24,6 +27,10 @@ if TYPE_CHECKING:
     from difflab.sd3.training.examples import Batch, Examples
     from difflab.training.curve import Row
     from difflab.training.params import FlowTrainingParams
+
+NUM_TRAIN_TIMESTEPS = 1000
+HELD_OUT_SIGMAS = (0.1, 0.25, 0.5, 0.75, 0.9)
+HELD_OUT_SEED = 0  # the same noise for every run, so that repetitions of a training compare
 
 
 def train_flow(
@@ -52,8 +59,7 @@ def train_flow(
             weights (the average, where `ema_decay` > 0), on the training device, in eval mode.
         held_out: samples of the validation loss; None for no validation.
         scratch, what, log: see `Loop`.
-        save_steps: after these steps `save(scratch / "step-000100", transformer)` is called, with averaged
-            weights.
+        save_steps: after these steps `save(scratch / "step-000100", transformer)` is called, with averaged weights.
 
     Returns:
         The curve: a row every `validation_interval` steps and at the end; with `held_out`, at the start too.
@@ -73,26 +79,19 @@ def train_flow(
 
     def batch_at(position: int) -> "Batch":
         """This process's share of the batch that starts at a position of the stream."""
-        index, keys = stream.take(position, batch_size)
-        mine = slice(rank, None, processes)
-        dropout = settings.prompt_dropout
-        return examples.training_batch(
-            index[mine], keys[mine], density, seed=seed, prompt_dropout=dropout, device=device
-        )
+        index, keys = (part[rank::processes] for part in stream.take(position, batch_size))
+        return examples.training_batch(index, keys, density, seed, settings.prompt_dropout, device)
 
     def validate(step: int) -> dict[str, float]:
-        assert held_out is not None
-        return held_out_losses(model, held_out, accelerator, batch_size=batch_size, stop=stop)
+        return held_out_losses(model, cast("Examples", held_out), accelerator, batch_size=batch_size, stop=stop)
 
     with graceful_stop(what) as stop:
         loop = Loop(
             model=transformer, optimizer=optimizer, schedule=schedule, settings=settings, what=what,
             scratch=scratch, stop=stop, seed=seed, samples_per_step=batch_size * accumulation,
-            identity_of=[
-                seed, settings.model_dump(), density.params.model_dump(), density.logit_mean, examples.ids
-            ],
+            identity_of=[seed, settings.model_dump(), density.params.model_dump(), density.logit_mean, examples.ids],
             row_interval=settings.validation_interval, ema_decay=settings.ema_decay,
-            validate=None if held_out is None else validate, log=log, save_steps=save_steps,
+            validate=validate if held_out else None, log=log, save_steps=save_steps,
             save=lambda step: save(Path(scratch) / f"step-{step:06d}", transformer), accelerator=accelerator,
         )  # fmt: skip
         if peak := flops.peak_flops(device):
@@ -127,18 +126,72 @@ def train_flow(
 def flow_loss(
     model: nn.Module, batch: "Batch", density: "SigmaDensity", prediction_loss: Literal["velocity", "x0"]
 ) -> Tensor:
-    """The weighted flow-matching loss of a batch, 0-d: mean over samples of weight(sigma) x squared error."""
-    x_t = add_noise(batch.x0, batch.noise, batch.sigma)
-    v = predict_velocity(model, x_t, batch.sigma, batch.prompt_embeds, batch.pooled_prompt_embeds)
-    error = squared_error(v, batch.x0, batch.noise, batch.sigma, of=prediction_loss)
+    """The weighted flow-matching loss of a batch, 0-d: mean over samples of weight(sigma) x squared error.
+
+    The error of the velocity is the loss of diffusers' scripts. That of x0, i.e. of x_t - sigma prediction, is
+    sigma^2 times it, because x0_hat - x0 = -sigma (v_hat - v); reference implementations of SD3 differ in this.
+    """
+    error = squared_error(model, batch, batch.sigma)
+    if prediction_loss == "x0":
+        error = error * batch.sigma.square()
     return (density.weight(batch.sigma) * error).mean()
+
+
+def squared_error(model: nn.Module, batch: "Batch", sigma: Tensor) -> Tensor:
+    """Mean squared error of the velocity that an `SD3Transformer2DModel` predicts at `sigma` (float32 [B]): [B]."""
+    x_t = add_noise(batch.x0, batch.noise, sigma)
+    velocity = model(
+        hidden_states=x_t,
+        timestep=NUM_TRAIN_TIMESTEPS * sigma,  # float32 whatever the precision of the network
+        encoder_hidden_states=batch.prompt_embeds.to(x_t.dtype),
+        pooled_projections=batch.pooled_prompt_embeds.to(x_t.dtype),
+        return_dict=False,
+    )[0]
+    return (velocity.float() - (batch.noise - batch.x0)).square().flatten(1).mean(1)
+
+
+def add_noise(x0: Tensor, noise: Tensor, sigma: Tensor) -> Tensor:
+    """x_t = (1 - sigma) x0 + sigma noise; `x0` and `noise` are [B, ...], `sigma` is [B] in 0..1."""
+    s = per_sample(sigma, x0)
+    return (1 - s) * x0 + s * noise
+
+
+@torch.no_grad()
+def held_out_losses(
+    model: nn.Module, examples: "Examples", accelerator: "Accelerator", *, batch_size: int, stop: StopSignal
+) -> dict[str, float]:
+    """Mean velocity error (unweighted, whatever the training loss) at each sigma, over all samples.
+
+    The images, their noise and the sigmas are the same each time, so that two values can be compared. No number of
+    the training run's random stream is used, and the model's train/eval mode is put back. Each of n processes takes
+    every n-th sample; a single one polls `stop` between batches and then raises `Interrupted`.
+
+    Returns:
+        {"val_loss": mean over the sigmas, "val_loss_sigma_0.1": ..., ...}; `batch_size` changes it by rounding only.
+    """
+    was_training = model.training
+    model.eval()
+    device, processes = accelerator.device, accelerator.num_processes
+    sums = torch.zeros(len(HELD_OUT_SIGMAS), dtype=torch.float64, device=device)
+    try:
+        for index in torch.arange(accelerator.process_index, len(examples), processes).split(batch_size):
+            if stop and processes == 1:
+                raise interrupted("validation")
+            batch = examples.held_out_batch(index, HELD_OUT_SEED, device)
+            for place, level in enumerate(HELD_OUT_SIGMAS):
+                sums[place] += squared_error(model, batch, batch.x0.new_full((len(index),), level)).double().sum()
+    finally:
+        model.train(was_training)
+    means = (accelerator.reduce(sums, "sum") / len(examples)).tolist()
+    by_sigma = {f"val_loss_sigma_{level}": value for level, value in zip(HELD_OUT_SIGMAS, means, strict=True)}
+    return {"val_loss": sum(means) / len(means), **by_sigma}
 
 
 def accelerator_of(runtime: "RuntimeParams") -> "Accelerator":
     """Accelerate for the device, the precision and the processes of this run."""
-    mixed = training_dtype(runtime.dtype) == torch.bfloat16
     from accelerate import Accelerator
 
+    mixed = training_dtype(runtime.dtype) == torch.bfloat16
     device = resolve_device(runtime.device)
     if device.index is not None:
         torch.cuda.set_device(device)
@@ -147,8 +200,7 @@ def accelerator_of(runtime: "RuntimeParams") -> "Accelerator":
 
 def flops_per_image(transformer: nn.Module, examples: "Examples", accelerator: "Accelerator") -> float:
     """Operations of a training step for one image, counted on one forward pass."""
-    batch = examples.held_out_batch(torch.zeros(1, dtype=torch.int64), seed=0, device=accelerator.device)
-    sigma = batch.x0.new_full((1,), 0.5)
-    given = batch.x0, sigma, batch.prompt_embeds, batch.pooled_prompt_embeds
+    batch = examples.held_out_batch(torch.zeros(1, dtype=torch.int64), 0, accelerator.device)
     with accelerator.autocast():
-        return flops.step_flops(transformer, flops.count(lambda: predict_velocity(transformer, *given)))
+        forward = flops.count(lambda: squared_error(transformer, batch, batch.x0.new_full((1,), 0.5)))
+    return flops.step_flops(transformer, forward)

@@ -18,11 +18,7 @@ FILE_NAME = "components.json"
 
 
 def check_components(what: str, trained_with: Mapping[str, str], present: Components, remedy: str) -> None:
-    """Refuse to put `what` together with an autoencoder or text encoders that it was not trained with.
-
-    Raises:
-        DifflabError: one of the fingerprints differs.
-    """
+    """Refuse, as a DifflabError, to put `what` together with components that it was not trained with."""
     for part, name in NAMES.items():
         if trained_with.get(part) != present[part]:
             raise DifflabError(
@@ -36,10 +32,6 @@ def write_components(base: Path, present: Components) -> None:
 
 
 def check_base(base: Path, present: Components) -> None:
-    """`check_components` of a base; a released one has no record and passes.
-
-    Args:
-        base: the resolved folder of the role.
-    """
+    """`check_components` of the resolved folder of a base; a released one has no record and passes."""
     if (base / FILE_NAME).exists():
         check_components(str(base), read_json(base / FILE_NAME), present, "run `dvc repro zoo_transformer`")

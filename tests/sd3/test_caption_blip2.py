@@ -1,14 +1,12 @@
 """The table of BLIP-2's captions: its metrics, and the stage in one process or two, at once or after a kill."""
 
-import os
-import subprocess
-import sys
 from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from stages.sd3 import caption_blip2
 
 from difflab.core.base.errors import Interrupted
 from difflab.core.base.files import png_bytes
@@ -19,8 +17,8 @@ from difflab.miniature.pictures import blend
 from difflab.models import blip2
 from difflab.models.params import HubRef
 from difflab.models.pointers import write_pointer
-from difflab.sd3.captions import short_captions
-from difflab.sd3.params.caption import Blip2CaptionParams
+from difflab.sd3.params import Blip2CaptionParams
+from fakes.processes import launch
 from fakes.tiny_blip2 import GREEDY, save_blip2
 
 
@@ -29,8 +27,9 @@ def t5_folder(tmp_path_factory):
     return save_blip2(tmp_path_factory.mktemp("zoo") / "blip2")
 
 
-def test_text_metrics_count():
-    metrics = short_captions.text_metrics(["a three", "a three", "", "a very long caption"], long_caption=10)
+def test_captions_are_counted():
+    captions = dict(zip("abcd", ["a three", "a three", "", "a very long caption"], strict=True))
+    metrics = caption_blip2.metrics(captions, pd.DataFrame(True, list("abcd"), CELEBA.columns), {"val": ["a"]}, 10)
     assert metrics == {"n": 4, "n_unique": 3, "n_empty": 1, "n_long": 1, "mean_words": 2.0}
 
 
@@ -42,12 +41,10 @@ def test_class_accuracy_is_the_share_per_split():
         "a": "a handwritten three over a photo of a cat",
         "b": "a handwritten nine over a photo of coffee",
     }
-    metrics = short_captions.metrics(captions, attributes, {"val": ["a", "b"], "test": ["c"], "train": []}, 100)
+    metrics = caption_blip2.metrics(captions, attributes, {"val": ["a", "b"], "test": ["c"], "train": []}, 100)
     assert (metrics["digit_accuracy_val"], metrics["photo_accuracy_val"], metrics["n_val"]) == (0.5, 1, 2)
     assert (metrics["digit_accuracy_test"], metrics["photo_accuracy_test"], metrics["n_test"]) == (1, 0, 1)
     assert "n_train" not in metrics
-    faces = pd.DataFrame(True, list("abc"), CELEBA.columns)
-    assert "n_val" not in short_captions.metrics(captions, faces, {"val": ["a"]}, 100)
 
 
 def make_workspace(folder, t5_folder):
@@ -85,18 +82,10 @@ class StageDouble:
         pass
 
 
-@pytest.fixture
-def stage_main(root, monkeypatch):
-    monkeypatch.syspath_prepend(str(root))
-    from stages.sd3.caption_blip2 import main
-
-    return main
-
-
-def test_the_stage_captions_every_image_of_both_stores(stage_main, t5_folder, tmp_path, monkeypatch):
+def test_the_stage_captions_every_image_of_both_stores(t5_folder, tmp_path, monkeypatch):
     monkeypatch.chdir(make_workspace(tmp_path, t5_folder))
     stage = StageDouble(tmp_path)
-    stage_main(stage)
+    caption_blip2.main(stage)
     frame = read_captions("data/captions/blip2.parquet")
     assert frame["id"].tolist() == sorted([f"hq-{i:05d}" for i in range(30)] + [f"celeba-{i:05d}" for i in range(9)])
     assert (frame["variant"] == "blip2").all()
@@ -106,10 +95,10 @@ def test_the_stage_captions_every_image_of_both_stores(stage_main, t5_folder, tm
     assert (stage.metrics["n_held_out"], stage.metrics["n_celeba"]) == (20, 9)
 
 
-def test_killed_and_run_again_it_writes_the_same_file(stage_main, t5_folder, tmp_path, monkeypatch):
+def test_killed_and_run_again_it_writes_the_same_file(t5_folder, tmp_path, monkeypatch):
     (tmp_path / "whole").mkdir()
     monkeypatch.chdir(make_workspace(tmp_path / "whole", t5_folder))
-    stage_main(StageDouble(tmp_path / "whole"))
+    caption_blip2.main(StageDouble(tmp_path / "whole"))
     expected = (tmp_path / "whole/data/captions/blip2.parquet").read_bytes()
 
     (tmp_path / "killed").mkdir()
@@ -124,38 +113,28 @@ def test_killed_and_run_again_it_writes_the_same_file(stage_main, t5_folder, tmp
 
     monkeypatch.setattr(blip2.Blip2Captioner, "__call__", die_at_the_20th)
     with pytest.raises(Interrupted):
-        stage_main(StageDouble(tmp_path / "killed"))
+        caption_blip2.main(StageDouble(tmp_path / "killed"))
     assert not (tmp_path / "killed/data/captions").exists()
-    stage_main(StageDouble(tmp_path / "killed"))
+    caption_blip2.main(StageDouble(tmp_path / "killed"))
     assert (tmp_path / "killed/data/captions/blip2.parquet").read_bytes() == expected
     assert len(calls) < 20 + 39  # what was finished was not done again
 
 
 @pytest.mark.slow
-def test_two_processes_write_the_file_of_one(stage_main, root, t5_folder, tmp_path, monkeypatch):
+def test_two_processes_write_the_file_of_one(t5_folder, tmp_path, monkeypatch):
     (tmp_path / "one").mkdir()
     monkeypatch.chdir(make_workspace(tmp_path / "one", t5_folder))
-    stage_main(StageDouble(tmp_path / "one"))
+    caption_blip2.main(StageDouble(tmp_path / "one"))
 
     two = make_workspace(tmp_path / "two", t5_folder)
     worker = tmp_path / "worker.py"
     worker.write_text(
         "from pathlib import Path\n"
+        "from sd3.test_caption_blip2 import StageDouble\n"
         "from stages.sd3.caption_blip2 import main\n"
-        "from test_short_captions import StageDouble\n"
         "main(StageDouble(Path.cwd()))\n"
     )
-    paths = [
-        str(root),
-        str(root / "src"),
-        str(root / "tests"),
-        os.path.dirname(__file__),
-        os.environ.get("PYTHONPATH", ""),
-    ]
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(worker)]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"}
-    result = subprocess.run(launch, cwd=two, env=environment, capture_output=True, text=True, timeout=600)
-    assert result.returncode == 0, result.stderr[-2000:]
+    launch(worker, processes=2, cwd=two)
     chunks = list((two / "scratch").rglob("*.parquet"))
     assert len(chunks) == 5  # 39 images in chunks of eight, of both processes
     written = [tmp_path / name / "data/captions/blip2.parquet" for name in ("one", "two")]

@@ -1,1 +1,0 @@
-"""Captions of the SD3 study: tables of them, and how true they are."""

@@ -1,0 +1,171 @@
+"""Parameter groups of the SD3 LoRA study, and what each of its stages reads of params.yaml."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from difflab.core.params.base import Distinct, Family, Group
+from difflab.core.params.common import Dtype, Seeded, WithRuntime
+from difflab.images.params import BalanceParams
+from difflab.models.params import GenerationParams, LoraParams
+from difflab.training.params import DensityParams, FlowTrainingParams
+
+Split = Literal["train", "val", "test"]
+LogitMean = Annotated[float, Field(ge=-10, le=10)]
+
+
+class Blip2CaptionParams(GenerationParams):
+    """`caption.blip2`: captions of the images alone, without a prompt."""
+
+    long_caption: int = Field(ge=1)
+
+
+class Llama3CaptionParams(GenerationParams):
+    """`caption.llama3`: the short caption rewritten with the facts."""
+
+    subjective: Literal["keep", "drop"]
+
+
+class CaptionParams(Family):
+    """`caption`: both captioners."""
+
+    blip2: Blip2CaptionParams
+    llama3: Llama3CaptionParams
+
+
+class PromptCacheParams(Group):
+    """`cache.prompts`: embeddings of every caption, kept per encoder."""
+
+    max_sequence_length: int = Field(ge=8, le=512)
+    dtype: Dtype
+    batch_size: int = Field(ge=1)
+    shard_size: int = Field(ge=1)
+
+
+class LatentCacheParams(Group):
+    """`cache.latents`: moments of the images under the autoencoder."""
+
+    image_size: int = Field(ge=8, multiple_of=8)
+    mirror: bool
+    dtype: Dtype
+    batch_size: int = Field(ge=1)
+    shard_size: int = Field(ge=1)
+
+
+class CacheParams(Group):
+    """`cache`."""
+
+    prompts: PromptCacheParams
+    latents: LatentCacheParams
+
+
+class FinetuneParams(Group):
+    """`finetune`: LoRA fine-tuning of the base on cached latents and prompts."""
+
+    seed: int = Field(ge=0)
+    training: FlowTrainingParams
+    density: DensityParams
+    lora: LoraParams
+    add_celeba: bool
+    validation_samples: int = Field(ge=1)
+    adapter_steps: Distinct[int]
+
+    @model_validator(mode="after")
+    def _adapter_steps_happen(self) -> "FinetuneParams":
+        if beyond := [s for s in self.adapter_steps if not 0 < s <= self.training.steps]:
+            raise ValueError(f"adapter_steps has {beyond[0]}, but training.steps is {self.training.steps}")
+        return self
+
+
+class LogitMeanParams(Group):
+    """`logit_mean`: the mean of the logit-normal density in each column of the study."""
+
+    minus: LogitMean
+    zero: LogitMean
+    plus: LogitMean
+
+
+class GenerateParams(Group):
+    """`generate`: images for the prompts of a split."""
+
+    split: Split
+    num_images: int | None = Field(ge=1)
+    seeds: Distinct[int] = Field(min_length=1)
+    num_inference_steps: int = Field(ge=1)
+    guidance_scale: float = Field(ge=0)
+    batch_size: int = Field(ge=1)
+    grid_images: int = Field(ge=1)
+
+
+class ScoreParams(Group):
+    """`score`: how generated images are compared with real ones."""
+
+    extractor: Literal["vision_encoder", "inception"]
+    reference_split: Split
+    floor_split: Split
+    min_images: int = Field(ge=2)
+    batch_size: int = Field(ge=1)
+    kid_subsets: int = Field(ge=1)
+    kid_subset_size: int = Field(ge=2)
+
+    @model_validator(mode="after")
+    def _floor_is_another_set(self) -> "ScoreParams":
+        if self.floor_split == self.reference_split:
+            raise ValueError("floor_split and reference_split must differ: a set's distance to itself is zero")
+        return self
+
+
+class CurveParams(Group):
+    """What both curves are measured on: one cell and a number of images."""
+
+    captions: Literal["blip2", "llama3"]
+    logit_mean: Literal["minus", "zero", "plus"]
+    num_images: int = Field(ge=2)
+
+
+class GuidanceCurveParams(CurveParams):
+    """`guidance_curve`: Frechet distance and accuracy against the guidance scale."""
+
+    guidance_scales: Distinct[float] = Field(min_length=1)
+
+
+class StepCurveParams(CurveParams):
+    """`step_curve`: the same against the training step, at generate.guidance_scale."""
+
+
+class CaptionBlip2Inputs(Seeded, WithRuntime):
+    caption: Annotated[CaptionParams, "blip2"]
+
+
+class CaptionLlama3Inputs(Seeded, WithRuntime):
+    caption: Annotated[CaptionParams, "llama3"]
+
+
+class CacheLatentsInputs(WithRuntime):
+    cache: Annotated[CacheParams, "latents"]
+
+
+class CachePromptsInputs(WithRuntime):
+    cache: Annotated[CacheParams, "prompts"]
+
+
+class FinetuneInputs(Seeded, WithRuntime):
+    balance: BalanceParams
+    finetune: FinetuneParams
+    logit_mean: LogitMeanParams
+
+
+class GenerateInputs(Seeded, WithRuntime):
+    generate: GenerateParams
+
+
+class ScoreInputs(GenerateInputs):
+    score: ScoreParams
+
+
+class GuidanceCurveInputs(ScoreInputs):
+    guidance_curve: GuidanceCurveParams
+
+
+class StepCurveInputs(ScoreInputs):
+    step_curve: StepCurveParams

@@ -1,1 +1,0 @@
-"""Groups of the SD3 study."""

@@ -1,1 +1,0 @@
-"""From noise and prompt embeddings to images."""
