@@ -8,10 +8,17 @@ from difflab.captioning.params.synthesis import SweepParams, SynthesizeParams
 from difflab.captioning.params.titles import TitlesParams
 from difflab.core.params.base import Family, Group
 from difflab.core.params.common import Library, RuntimeParams, TrackingParams
-from difflab.ddpm.params.denoise import DenoiseParams, DenoiseScoreParams
-from difflab.ddpm.params.models import ClassifiersParams, ImageVaeParams
-from difflab.ddpm.params.process import ColdParams, MemorisationParams, ProcessParams
-from difflab.ddpm.params.series import DdpmParams, DdpmSampleParams
+from difflab.ddpm.params import (
+    ClassifiersParams,
+    ColdParams,
+    DdpmParams,
+    DdpmSampleParams,
+    DenoiseParams,
+    DenoiseScoreParams,
+    ImageVaeParams,
+    MemorisationParams,
+    ProcessParams,
+)
 from difflab.images.params import BalanceParams, DataParams, PrepareParams, SplitParams
 from difflab.images.set_params import ImagesParams
 from difflab.miniature.params.image_models import ZooDiffusionParams, ZooTransformerParams, ZooVaeParams

@@ -6,11 +6,9 @@ import signal
 import torch
 from torch import nn
 
-from difflab.ddpm.networks.conditions import ClassConditions
-from difflab.ddpm.training.corruption import FixedNoise, GaussianNoise
-from difflab.ddpm.training.denoiser_training import train_denoiser
-from difflab.ddpm.training.training_images import TrainingImages
-from difflab.ddpm.training.weighting import weight
+from difflab.ddpm.networks.conditions import conditions_for
+from difflab.ddpm.training.denoiser_training import TrainingImages, train_denoiser
+from difflab.ddpm.training.objective import FixedNoise, GaussianNoise, weight
 from fakes.flow import runtime
 from fakes.tiny import CLASSES, blobs, denoiser, names, objective, training
 
@@ -43,8 +41,13 @@ class Watched:
 
 def image_set(count=10, conditions=False):
     ids = names(count)
-    told = ClassConditions(torch.arange(count) % len(CLASSES), len(CLASSES)) if conditions else None
+    told = by_class(n % len(CLASSES) for n in range(count)) if conditions else None
     return TrainingImages(ids, blobs(ids), told)
+
+
+def by_class(numbers):
+    """Conditions of images by the numbers of their classes."""
+    return conditions_for(nn.Identity(), [CLASSES[n] for n in numbers], CLASSES)
 
 
 def train(scratch, images=None, model=None, corruption=None, machine=None, seed=3, **changes):

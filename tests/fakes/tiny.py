@@ -5,11 +5,18 @@ from torch import Tensor, nn
 
 from difflab.core.base import rng
 from difflab.ddpm.networks import schedule
+from difflab.ddpm.networks.conditions import PromptedUNet, PromptEncoder, Vocabulary, digit_prompts
 from difflab.ddpm.networks.denoiser import Denoiser
 from difflab.ddpm.networks.networks import build_conditional_unet, build_unet
-from difflab.ddpm.networks.prompts import PromptedUNet, PromptEncoder, Vocabulary, digit_prompts
-from difflab.ddpm.params.networks import ImageTrainingParams, ObjectiveParams, ScheduleParams, UNetParams
-from difflab.ddpm.params.series import SettingParams, SettingSamplingParams, TextSettingParams
+from difflab.ddpm.params import (
+    ImageTrainingParams,
+    ObjectiveParams,
+    ScheduleParams,
+    SettingParams,
+    SettingSamplingParams,
+    TextSettingParams,
+    UNetParams,
+)
 
 SIZE, CLASSES, KINDS = 8, ["cat", "dog", "owl"], ("plain", "by class", "prompted", "drunet")
 

@@ -3,9 +3,7 @@
 from difflab.captioning.params.captioner import CaptionerParams
 from difflab.captioning.params.synthesis import SynthesizeParams
 from difflab.core.params.base import Group
-from difflab.ddpm.params.denoise import DenoiseParams
-from difflab.ddpm.params.process import ColdParams
-from difflab.ddpm.params.series import DdpmParams, DdpmSampleParams
+from difflab.ddpm.params import ColdParams, DdpmParams, DdpmSampleParams, DenoiseParams
 from difflab.sd3.params.finetune import FinetuneParams, LogitMeanParams
 from difflab.sd3.params.sampling import GenerateParams
 
