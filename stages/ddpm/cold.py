@@ -8,7 +8,7 @@ import pandas as pd
 import torch
 
 from difflab.core.base import rng, runtime
-from difflab.core.base.files import atomic_path, write_csv
+from difflab.core.base.files import atomic_path, png_bytes, write_bytes, write_csv
 from difflab.core.stage import Stage, run
 from difflab.ddpm.cold import Restorer, blur, cold_corruption, mask, restore
 from difflab.ddpm.data import load_pixels
@@ -51,9 +51,8 @@ def main(stage: Stage[ColdInputs], *, degradation: str) -> None:
     for name, images in (("degraded", half), ("restored", at_half), ("fully_degraded", full), ("walked_back", walked)):
         metrics |= compare(on_unit(clean), on_unit(images)).metrics(name)
     stage.write_metrics(f"metrics/cold/{degradation}.json", metrics)
-    with atomic_path(f"plots/cold/{degradation}.png") as temporary:
-        shown = torch.cat([images[:SHOWN] for images in (clean, half, at_half, full, walked)])
-        grid(list(to_uint8(shown)), ncols=SHOWN).save(temporary)
+    shown = torch.cat([images[:SHOWN] for images in (clean, half, at_half, full, walked)])
+    write_bytes(f"plots/cold/{degradation}.png", png_bytes(grid(list(to_uint8(shown)), ncols=SHOWN)))
     stage.done(
         f"wrote {folder}; at half strength {metrics['degraded_psnr']:.2f} -> {metrics['restored_psnr']:.2f} dB, "
         f"walking back {metrics['fully_degraded_psnr']:.2f} -> {metrics['walked_back_psnr']:.2f} dB"

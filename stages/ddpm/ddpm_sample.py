@@ -7,7 +7,7 @@ import pandas as pd
 import torch
 
 from difflab.core.base import runtime
-from difflab.core.base.files import atomic_path, write_parquet
+from difflab.core.base.files import atomic_path, png_bytes, write_bytes, write_parquet
 from difflab.core.stage import Stage, run
 from difflab.ddpm.params import DdpmSampleInputs
 from difflab.ddpm.sampling.series_sampler import load_sampler
@@ -40,12 +40,8 @@ def main(stage: Stage[DdpmSampleInputs], *, setting: str) -> None:
     first = made[settings.seeds[0]]
     frames = [sampler.pixels(x0) for x0 in spread(first_batch(steps), FRAMES)] + [first[:ROWS]]
     rows = [frame[row] for row in range(len(frames[0])) for frame in frames]
-    for name, picture in (
-        (f"plots/ddpm/{setting}.png", grid(list(first[:SHOWN]), ncols=10)),
-        (f"plots/ddpm/{setting}-process.png", grid(rows, ncols=len(frames))),
-    ):
-        with atomic_path(name) as temporary:
-            picture.save(temporary)
+    write_bytes(f"plots/ddpm/{setting}.png", png_bytes(grid(list(first[:SHOWN]), ncols=10)))
+    write_bytes(f"plots/ddpm/{setting}-process.png", png_bytes(grid(rows, ncols=len(frames))))
     stage.done(f"wrote {folder}, {len(ids) * len(made):,} images, {SETTING_NAMES[setting]}")
 
 

@@ -15,7 +15,7 @@ from difflab.ddpm.networks.denoiser import Denoiser
 from difflab.ddpm.networks.networks import build_unet, save_denoiser
 from difflab.ddpm.params import DenoiseInputs
 from difflab.ddpm.training.denoiser_training import TrainingImages, train_denoiser
-from difflab.ddpm.training.objective import FixedNoise, GaussianNoise, weight
+from difflab.ddpm.training.objective import GaussianNoise, fixed_noise, weight
 from difflab.images.store.image_store import ImageStore
 from difflab.images.store.tensors import to_float
 from difflab.metrics.psnr import psnr
@@ -29,7 +29,7 @@ def main(stage: Stage[DenoiseInputs], *, version: str) -> None:
     table, sigma = schedule.make(params.schedule), 2 * params.sigma  # of images in [-1, 1]
     table.require(sigma)
     network = build_unet(params.unet, size=params.image_size, channels=3, seed=seed)
-    fixed = FixedNoise(sigma, params.clipped)
+    fixed = partial(fixed_noise, sigma=sigma, clipped=params.clipped)
     if version == "v2":
         corruption, weigh = GaussianNoise(table, params.objective), partial(weight, params=params.objective)
         denoiser = Denoiser(network, table, params.objective.prediction, params.unet.patch_size)

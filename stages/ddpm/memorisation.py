@@ -10,7 +10,7 @@ from difflab.core.base import rng
 from difflab.core.base.files import png_bytes, write_bytes
 from difflab.core.stage import Stage, run
 from difflab.ddpm.data import load_pixels
-from difflab.ddpm.memorisation import memory
+from difflab.ddpm.memorisation import memory, memory_metrics
 from difflab.ddpm.params import MemorisationInputs
 from difflab.ddpm.settings import DATASETS, SETTING_NAMES, SINGLE
 from difflab.images.generated_reader import GeneratedImages
@@ -32,12 +32,12 @@ def main(stage: Stage[MemorisationInputs]) -> None:
         n = min(len(ids), len(held_out))
         chosen = (drawn(some, n, stage.params.seed) for some in (ids, held_out))
         train, unseen = (load_pixels(store, some, images.shape[1]) for some in chosen)
-        found = memory(torch.from_numpy(images).permute(0, 3, 1, 2), train, unseen)
-        metrics |= {f"{setting}_{name}": value for name, value in found.metrics().items()}
+        nearest, ratio = memory(torch.from_numpy(images).permute(0, 3, 1, 2), train, unseen)
+        metrics |= {f"{setting}_{name}": value for name, value in memory_metrics(ratio).items()}
         metrics |= {f"{setting}_n": len(images), f"{setting}_compared_with": n}
         pairs: list[np.ndarray] = []
-        for row in np.argsort(found.ratio)[: params.pairs]:
-            pairs += images[row], train[found.rows[row]].permute(1, 2, 0).numpy()
+        for row in np.argsort(ratio)[: params.pairs]:
+            pairs += images[row], train[nearest[row]].permute(1, 2, 0).numpy()
         rows.append((SETTING_NAMES[setting], pairs))
     titles = ["sample", "training"] * params.pairs
     write_bytes("plots/memorisation.png", png_bytes(rows_sheet(rows, titles=titles)))

@@ -10,7 +10,7 @@ from difflab.core.base import runtime
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import atomic_path, write_csv
 from difflab.core.stage import Stage, run
-from difflab.ddpm.data import pixel_split
+from difflab.ddpm.data import Split, pixel_split
 from difflab.ddpm.networks.conditions import digit_prompts
 from difflab.ddpm.networks.denoiser import fold
 from difflab.ddpm.params import ProcessInputs
@@ -37,9 +37,9 @@ def main(stage: Stage[ProcessInputs]) -> None:
     power = spectrum.spectrum_of(around, params.bands)
     decided = spectrum.decided_table(estimates(stage, followed), power)
     count = min(params.num_images, len(unseen.ids))
-    ids, labels = unseen.ids[:count], unseen.labels[:count]
+    unseen = Split(unseen.ids[:count], unseen.pixels[:count], unseen.labels[:count])
     recovered = spectrum.recovered_table(
-        followed.denoise(labels, guidance_scale=1), to_float(unseen.pixels[:count]), ids, labels, power,
+        followed.denoise(unseen.labels, guidance_scale=1), unseen, power,
         decided["sigma"].unique().tolist(), seed=seed, device=device,
     )  # fmt: skip
     table = pd.concat([recovered.assign(measure="recovered"), decided.assign(measure="decided")])

@@ -43,13 +43,8 @@ def main(stage: Stage[ZooImageVaeInputs]) -> None:
     restored = torch.from_numpy(decode(vae, some.to(device))).permute(0, 3, 1, 2)
     quality = psnr(unseen, restored, data_range=255).mean().item()
     numbers = some[0].numel()
-    metrics = {
-        "psnr": quality,
-        "n": len(some),
-        "kl": rows[-1]["kl"],
-        "compression": unseen[0].numel() / numbers,
-        "parameters": sum(p.numel() for p in vae.parameters()),
-    }
+    metrics = {"psnr": quality, "n": len(some), "kl": rows[-1]["kl"], "compression": unseen[0].numel() / numbers}
+    metrics["parameters"] = sum(p.numel() for p in vae.parameters())
     stage.write_metrics("metrics/zoo_image_vae.json", metrics)
     stage.done(f"wrote {FOLDER}, {quality:.2f} dB on {len(some)} test images, {numbers} numbers for each")
 

@@ -41,8 +41,8 @@ def test_each_image_has_its_own_strength():
 
 
 def test_training_strengths_are_the_levels():
-    corrupted = cold_corruption(mask, levels=4)(IMAGES[:1].expand(400, -1, -1, -1), torch.arange(400))
-    assert sorted(set(corrupted.level.tolist())) == [0.25, 0.5, 0.75, 1.0]
+    _, level = cold_corruption(mask, levels=4)(IMAGES[:1].expand(400, -1, -1, -1), torch.arange(400))
+    assert sorted(set(level.tolist())) == [0.25, 0.5, 0.75, 1.0]
 
 
 @pytest.mark.parametrize("name", DEGRADATIONS)

@@ -7,7 +7,7 @@ from difflab.core.base import rng
 from difflab.ddpm.networks import schedule
 from difflab.ddpm.networks.conditions import PromptedUNet, PromptEncoder, Vocabulary, digit_prompts
 from difflab.ddpm.networks.denoiser import Denoiser
-from difflab.ddpm.networks.networks import build_conditional_unet, build_unet
+from difflab.ddpm.networks.networks import build_unet
 from difflab.ddpm.params import (
     ImageTrainingParams,
     ObjectiveParams,
@@ -79,7 +79,7 @@ def network(kind: str = "plain", channels: int = 1, seed: int = 0, **changes) ->
     common = {"size": SIZE, "channels": channels, "seed": seed}
     if kind == "prompted":
         params = unet_params(**{"attention_levels": [0, 1], **changes})
-        unet = build_conditional_unet(params, cross_attention_dim=8, **common)
+        unet = build_unet(params, cross_attention_dim=8, **common)
         made = PromptedUNet(unet, PromptEncoder(digit_vocabulary(), 8, seed))
     else:
         sizes = unet_params(**({"kind": "drunet"} if kind == "drunet" else {}), **changes)

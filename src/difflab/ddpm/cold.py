@@ -15,7 +15,6 @@ from torch.nn import functional
 from difflab.core.base import rng
 from difflab.core.base.broadcast import per_sample
 from difflab.ddpm.networks.denoiser import in_patches
-from difflab.ddpm.training.objective import Corrupted
 
 if TYPE_CHECKING:
     from difflab.ddpm.training.objective import Corruption
@@ -55,10 +54,10 @@ def mask(x0: Tensor, strength: Tensor) -> Tensor:
 def cold_corruption(degradation: Degradation, levels: int) -> "Corruption":
     """The corruption that trains a restorer: a strength drawn uniformly from 1 / levels, ..., 1."""
 
-    def corrupt(x0: Tensor, keys: Tensor) -> Corrupted:
+    def corrupt(x0: Tensor, keys: Tensor) -> tuple[Tensor, Tensor]:
         drawn = rng.uniform(rng.fold(keys, rng.key(0, "strength")))
         strength = ((drawn * levels).floor().clamp_max(levels - 1) + 1) / levels
-        return Corrupted(degradation(x0, strength), strength)
+        return degradation(x0, strength), strength
 
     return corrupt
 

@@ -79,18 +79,15 @@ class ImageTrainingParams(FitParams):
     validation_interval: int = Field(ge=1)
 
 
-class SettingParams(Group):
-    """One setting of the DDPM series: what is trained on what."""
+class PixelModelParams(Group):
+    """What every pixel model has."""
 
     image_size: int = Field(ge=8)
-    channels: Literal[1, 3]
     unet: UNetParams
-    schedule: ScheduleParams
-    objective: ObjectiveParams
     training: ImageTrainingParams
 
     @model_validator(mode="after")
-    def _levels_fit(self) -> "SettingParams":
+    def _levels_fit(self) -> "PixelModelParams":
         unit = self.unet.patch_size * 2 ** (len(self.unet.block_out_channels) - 1)
         if self.image_size % unit:
             raise ValueError(
@@ -98,6 +95,14 @@ class SettingParams(Group):
                 f"halved {len(self.unet.block_out_channels) - 1} times"
             )
         return self
+
+
+class SettingParams(PixelModelParams):
+    """One setting of the DDPM series: what is trained on what."""
+
+    channels: Literal[1, 3]
+    schedule: ScheduleParams
+    objective: ObjectiveParams
 
 
 class SingleImageParams(SettingParams):
@@ -162,25 +167,19 @@ class MemorisationParams(Group):
     pairs: int = Field(ge=1)
 
 
-class ColdParams(Group):
+class ColdParams(PixelModelParams):
     """`cold`: deterministic degradations in place of noise."""
 
-    image_size: int = Field(ge=8)
     levels: int = Field(ge=1)
     widest_blur: float = Field(gt=0)
-    unet: UNetParams
-    training: ImageTrainingParams
     test_images: int = Field(ge=2)
 
 
-class DenoiseParams(Group):
+class DenoiseParams(PixelModelParams):
     """`denoise`: three denoisers of reference 001 at one strength of noise."""
 
-    image_size: int = Field(ge=8)
     sigma: float = Field(gt=0, lt=1)
     clipped: bool
-    unet: UNetParams
-    training: ImageTrainingParams
     v0_steps: int = Field(ge=1)
     schedule: ScheduleParams
     objective: ObjectiveParams

@@ -4,7 +4,7 @@ import pytest
 import torch
 from diffusers.models.attention_processor import Attention
 
-from difflab.ddpm.networks.networks import build_conditional_unet, build_unet
+from difflab.ddpm.networks.networks import build_unet
 from difflab.ddpm.process.inspection import anatomy, recorded, word_maps
 from difflab.ddpm.sampling.series_sampler import SeriesSampler
 from fakes.tiny import denoiser, names, sampling, unet_params
@@ -19,7 +19,7 @@ def by_class():
 
 
 def by_prompt():
-    network = build_conditional_unet(SIZES, size=16, channels=3, cross_attention_dim=8, seed=0)
+    network = build_unet(SIZES, size=16, channels=3, cross_attention_dim=8, seed=0)
     return network, {"encoder_hidden_states": torch.zeros(1, 4, 8)}
 
 

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from difflab.core.base.errors import DifflabError
+from difflab.ddpm.data import Split
 from difflab.ddpm.process.spectrum import (
     Spectrum,
     around_class_means,
@@ -169,8 +170,8 @@ def pictures() -> torch.Tensor:
 def table_of(denoise, clean=None, ids=IDS, seed=1):
     clean = pictures() if clean is None else clean
     spectrum = spectrum_of(around_class_means(clean, LABELS), bands=4)
-    where = torch.device("cpu")
-    return recovered_table(denoise, clean, ids, LABELS, spectrum, SIGMAS, seed=seed, device=where)
+    split = Split(ids, clean, LABELS)
+    return recovered_table(denoise, split, spectrum, SIGMAS, seed=seed, device=torch.device("cpu"))
 
 
 def wiener(clean: torch.Tensor):

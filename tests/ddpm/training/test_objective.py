@@ -1,12 +1,14 @@
 """What is added to an image, and how its error counts: distributions, whose noise it is, and the named losses."""
 
+from functools import partial
+
 import pytest
 import torch
 
 from difflab.core.base import rng
 from difflab.ddpm.networks import schedule
 from difflab.ddpm.params import ObjectiveParams
-from difflab.ddpm.training.objective import FixedNoise, GaussianNoise, weight
+from difflab.ddpm.training.objective import GaussianNoise, fixed_noise, weight
 from fakes.tiny import names, objective
 
 IMAGES = torch.rand(6, 3, 8, 8, generator=torch.Generator().manual_seed(0)) * 2 - 1
@@ -14,8 +16,8 @@ KEYS = rng.id_keys(names(6))
 CORRUPTIONS = {
     "timestep": GaussianNoise(schedule.linear(), objective()),
     "log_normal": GaussianNoise(schedule.linear(), objective(density="log_normal")),
-    "clipped": FixedNoise(0.4, clipped=True),
-    "unclipped": FixedNoise(0.4, clipped=False),
+    "clipped": partial(fixed_noise, sigma=0.4, clipped=True),
+    "unclipped": partial(fixed_noise, sigma=0.4, clipped=False),
 }
 
 
@@ -57,30 +59,30 @@ def test_what_is_added_is_sigma_times_standard_normal_noise(density):
 def test_the_corruption_of_an_image_depends_on_its_key_only(name):
     together = CORRUPTIONS[name](IMAGES, KEYS)
     backwards = CORRUPTIONS[name](IMAGES.flip(0), KEYS.flip(0))
-    torch.testing.assert_close(backwards.images.flip(0), together.images)
+    torch.testing.assert_close(backwards[0].flip(0), together[0])
     for n in range(6):
         alone = CORRUPTIONS[name](IMAGES[n : n + 1], KEYS[n : n + 1])
-        torch.testing.assert_close(alone.images[0], together.images[n])
-        torch.testing.assert_close(alone.level[0], together.level[n])
+        torch.testing.assert_close(alone[0][0], together[0][n])
+        torch.testing.assert_close(alone[1][0], together[1][n])
 
 
 @pytest.mark.parametrize("name", CORRUPTIONS)
 def test_another_key_draws_other_noise(name):
     same = IMAGES[:1].expand(2, -1, -1, -1)
-    x = CORRUPTIONS[name](same, KEYS[:2]).images
+    x = CORRUPTIONS[name](same, KEYS[:2])[0]
     assert not torch.allclose(x[0], x[1])
 
 
 def test_fixed_noise_has_one_sigma():
     x0 = torch.zeros(256, 1, 8, 8)
-    x, level = FixedNoise(0.4, clipped=False)(x0, rng.id_keys(names(256)))
+    x, level = fixed_noise(x0, rng.id_keys(names(256)), 0.4, clipped=False)
     assert level.dtype == torch.float32
     assert level.tolist() == pytest.approx([0.4] * 256)
     assert x.std().item() == pytest.approx(0.4, rel=0.02)
 
 
-def test_clipped_noise_is_cut_where_a_camera_cuts_it():
-    clipped, unclipped = (CORRUPTIONS[name](IMAGES, KEYS).images for name in ("clipped", "unclipped"))
+def test_clipped_noise_ends_where_images_do():
+    clipped, unclipped = (CORRUPTIONS[name](IMAGES, KEYS)[0] for name in ("clipped", "unclipped"))
     assert unclipped.abs().max() > 1.3
     assert torch.equal(clipped, unclipped.clamp(-1, 1))
 

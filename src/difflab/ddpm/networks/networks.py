@@ -39,58 +39,58 @@ def build_network(params: "SettingParams", *, size: int, channels: int, classes:
     """
     if hasattr(params, "prompt_dim"):
         width = cast("TextSettingParams", params).prompt_dim
-        unet = build_conditional_unet(params.unet, size=size, channels=channels, cross_attention_dim=width, seed=seed)
+        unet = build_unet(params.unet, size=size, channels=channels, seed=seed, cross_attention_dim=width)
         vocabulary = Vocabulary.of(prompt for digit in range(10) for prompt in digit_prompts(digit))
         return PromptedUNet(unet, PromptEncoder(vocabulary, width, seed))
     return build_unet(params.unet, size=size, channels=channels, seed=seed, num_classes=len(classes) or None)
 
 
 def build_unet(
-    params: "UNetParams", *, size: int, channels: int, seed: int, num_classes: int | None = None
-) -> "UNet2DModel | DRUNet":
-    """A new network without prompts; with `num_classes`, class number `num_classes` means no class.
+    params: "UNetParams",
+    *,
+    size: int,
+    channels: int,
+    seed: int,
+    num_classes: int | None = None,
+    cross_attention_dim: int | None = None,
+) -> "UNet2DModel | UNet2DConditionModel | DRUNet":
+    """A new network, which predicts zero: the first step then starts from the best constant.
 
     Args:
         size, channels: of the images, before they are folded into patches.
+        num_classes: with it, class number `num_classes` means no class.
+        cross_attention_dim: with it, the network reads prompts at `attention_levels`, and as a whole.
     """
-    from diffusers import UNet2DModel
+    from diffusers import UNet2DConditionModel, UNet2DModel
 
-    options = _options(params, size, channels, "Attn")
-    torch.manual_seed(rng.key(seed, "init", "unet"))
+    prompted = cross_attention_dim is not None
+    options = _options(params, size, channels, "CrossAttn" if prompted else "Attn")
+    torch.manual_seed(rng.key(seed, "init", "conditional unet" if prompted else "unet"))
     if params.kind == "drunet":
-        if num_classes is not None:
-            raise DifflabError("a drunet cannot be told a class: set the kind of this unet to unet")
+        if prompted or num_classes is not None:
+            raise DifflabError("a drunet cannot be told a class or a prompt: set the kind of this unet to unet")
         width = options["in_channels"]
-        return _quiet_output(DRUNet(width, width, params.block_out_channels, params.layers_per_block, 1000))
-    unet = UNet2DModel(
-        **options,
-        attention_head_dim=params.attention_head_dim,
-        num_class_embeds=None if num_classes is None else num_classes + 1,
-        add_attention=bool(params.attention_levels),
-    )
-    return _quiet_output(unet)
-
-
-def build_conditional_unet(
-    params: "UNetParams", *, size: int, channels: int, cross_attention_dim: int, seed: int
-) -> "UNet2DConditionModel":
-    """A new network that reads prompts by cross-attention at `attention_levels`, and as a whole."""
-    from diffusers import UNet2DConditionModel
-
-    if params.kind == "drunet":
-        raise DifflabError("a drunet cannot read prompts: set the kind of this unet to unet")
-    options = _options(params, size, channels, "CrossAttn")
-    torch.manual_seed(rng.key(seed, "init", "conditional unet"))
-    unet = UNet2DConditionModel(
-        **options,
-        # What this class calls attention_head_dim is the number of heads.
-        attention_head_dim=tuple(max(1, width // params.attention_head_dim) for width in params.block_out_channels),
-        mid_block_type="UNetMidBlock2DCrossAttn",
-        cross_attention_dim=cross_attention_dim,
-        addition_embed_type="text",  # the pooled prompt joins the timestep, as in SDXL and SD3
-        addition_embed_type_num_heads=4,
-    )
-    return _quiet_output(unet)
+        network = DRUNet(width, width, params.block_out_channels, params.layers_per_block, 1000)
+    elif prompted:
+        network = UNet2DConditionModel(
+            **options,
+            # What this class calls attention_head_dim is the number of heads.
+            attention_head_dim=tuple(max(1, width // params.attention_head_dim) for width in params.block_out_channels),
+            mid_block_type="UNetMidBlock2DCrossAttn",
+            cross_attention_dim=cross_attention_dim,
+            addition_embed_type="text",  # the pooled prompt joins the timestep, as in SDXL and SD3
+            addition_embed_type_num_heads=4,
+        )
+    else:
+        network = UNet2DModel(
+            **options,
+            attention_head_dim=params.attention_head_dim,
+            num_class_embeds=None if num_classes is None else num_classes + 1,
+            add_attention=bool(params.attention_levels),
+        )
+    for parameter in network.conv_out.parameters():
+        nn.init.zeros_(parameter)
+    return network
 
 
 def _options(params: "UNetParams", size: int, channels: int, attention: str) -> dict[str, Any]:
@@ -115,27 +115,19 @@ def _options(params: "UNetParams", size: int, channels: int, attention: str) -> 
     }
 
 
-def _quiet_output(network: nn.Module) -> nn.Module:
-    """The last convolution starts at zero: the first step then starts from the best constant."""
-    for parameter in network.conv_out.parameters():
-        nn.init.zeros_(parameter)
-    return network
-
-
 def save_denoiser(folder: Path, denoiser: Denoiser, params: "ScheduleParams", **facts: Any) -> None:
     """Write a trained denoiser; `facts` (class names) join its description."""
     folder.mkdir(exist_ok=True)
     network = denoiser.network
     if isinstance(network, PromptedUNet):
-        words = {"words": network.prompts.vocabulary.words, "length": network.prompts.vocabulary.length}
-        facts = {**facts, "prompts": {**words, "dim": network.prompts.dim}}
-        tensors = {name: t.detach().cpu().contiguous() for name, t in network.prompts.state_dict().items()}
-        save_file(tensors, folder / PROMPTS)
+        prompts = network.prompts
+        words, length = prompts.vocabulary.words, prompts.vocabulary.length
+        facts["prompts"] = {"words": words, "length": length, "dim": prompts.dim}
+        save_file({name: t.detach().cpu().contiguous() for name, t in prompts.state_dict().items()}, folder / PROMPTS)
         network = network.unet
     network.save_pretrained(folder / "unet")
-    description = {"prediction": denoiser.prediction, "schedule": params.model_dump()}
-    description |= {"patch_size": denoiser.patch_size, **facts}
-    write_json(folder / DESCRIPTION, description)
+    own = {"prediction": denoiser.prediction, "schedule": params.model_dump(), "patch_size": denoiser.patch_size}
+    write_json(folder / DESCRIPTION, own | facts)
 
 
 def load_denoiser(folder: str | Path, device: torch.device | str = "cpu") -> tuple[Denoiser, dict[str, Any]]:

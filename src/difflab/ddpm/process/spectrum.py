@@ -19,8 +19,10 @@ from torch import Tensor
 
 from difflab.core.base import rng
 from difflab.core.base.errors import DifflabError
+from difflab.images.store.tensors import to_float
 
 if TYPE_CHECKING:
+    from difflab.ddpm.data import Split
     from difflab.ddpm.networks.denoiser import Denoise
 
 
@@ -123,26 +125,19 @@ def half_crossing(sigmas: np.ndarray, shares: np.ndarray) -> float:
 
 @torch.no_grad()
 def recovered_table(
-    denoise: "Denoise",
-    clean: Tensor,
-    ids: Sequence[str],
-    labels: Sequence[str],
-    spectrum: Spectrum,
-    sigmas: Iterable[float],
-    *,
-    seed: int,
-    device: torch.device,
+    denoise: "Denoise", unseen: "Split", spectrum: Spectrum, sigmas: Iterable[float], *, seed: int, device: torch.device
 ) -> pd.DataFrame:
     """How much of clean images a denoiser finds in their noisy versions, around the means of their classes.
 
     Args:
         denoise: is told the classes already.
-        clean: float32 [n, C, H, W] in -1..1; the noise, the same at each sigma, is keyed by seed and id.
+        unseen: the clean images; the noise, the same at each sigma, is keyed by seed and id.
 
     Returns:
         Columns sigma, band, share, expected_share (in closed form).
     """
-    noise = rng.normal(rng.fold(rng.id_keys(ids), rng.key(seed, "process")), clean.shape[1:])
+    clean, labels = to_float(unseen.pixels), unseen.labels
+    noise = rng.normal(rng.fold(rng.id_keys(unseen.ids), rng.key(seed, "process")), clean.shape[1:])
     around, shares = around_class_means(clean, labels), []
     for sigma in sigmas:
         noisy, level = (clean + sigma * noise).to(device), torch.full((len(clean),), sigma, device=device)

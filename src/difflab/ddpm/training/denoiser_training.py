@@ -75,14 +75,10 @@ def train_denoiser(
         model: a `Denoiser` or a `Restorer`. On return it holds the final weights (the average, where
             `settings.ema_decay` > 0), on the training device, in eval mode.
         weight: levels [B] to weights [B].
-        scratch, what, validate, log: see `Loop`.
+        scratch, what, validate, log: see `Loop`, also for what it raises.
 
     Returns:
         The curve: a row every `validation_interval` steps and at the end; with `validate`, at the start too.
-
-    Raises:
-        DifflabError: the loss or gradient is not finite, there is no image, or float16 is asked for.
-        Interrupted: Ctrl-C or SIGTERM; the state is saved.
     """
     if not images.ids:
         raise DifflabError(f"{what}: there is no image to train on")

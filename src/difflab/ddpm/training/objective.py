@@ -1,11 +1,11 @@
 """What makes a training input of a clean image, and how errors count.
 
 A corruption is called with clean images [B, C, H, W] and one key per image, and returns the corrupted images and
-their level: sigma for noise, the share of the degradation in (0, 1] for `difflab.ddpm.cold`.
+their levels, float32 [B]: sigma for noise, the share of the degradation in (0, 1] for `difflab.ddpm.cold`.
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -18,14 +18,7 @@ if TYPE_CHECKING:
     from difflab.ddpm.params import ObjectiveParams
 
 
-class Corrupted(NamedTuple):
-    """Corrupted images [B, C, H, W] and their levels, float32 [B]."""
-
-    images: Tensor
-    level: Tensor
-
-
-Corruption = Callable[[Tensor, Tensor], Corrupted]
+Corruption = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
 class GaussianNoise:
@@ -35,9 +28,9 @@ class GaussianNoise:
         self.schedule, self.objective = schedule, objective
         self._range = schedule.sigmas[[0, -1]].tolist()
 
-    def __call__(self, x0: Tensor, keys: Tensor) -> Corrupted:
+    def __call__(self, x0: Tensor, keys: Tensor) -> tuple[Tensor, Tensor]:
         sigma = self.sigma(rng.fold(keys, rng.key(0, "sigma")))
-        return Corrupted(x0 + per_sample(sigma, x0) * _noise(x0, keys), sigma)
+        return x0 + per_sample(sigma, x0) * _noise(x0, keys), sigma
 
     def sigma(self, keys: Tensor) -> Tensor:
         """Sigma for each key, float32 [B]."""
@@ -47,15 +40,10 @@ class GaussianNoise:
         return sigma.clamp(*self._range)
 
 
-class FixedNoise:
+def fixed_noise(x0: Tensor, keys: Tensor, sigma: float, clipped: bool) -> tuple[Tensor, Tensor]:
     """x0 + sigma * noise with one sigma (of images in [-1, 1], twice that on [0, 1]), clipped as a camera would."""
-
-    def __init__(self, sigma: float, clipped: bool) -> None:
-        self.sigma, self.clipped = sigma, clipped
-
-    def __call__(self, x0: Tensor, keys: Tensor) -> Corrupted:
-        noisy = x0 + self.sigma * _noise(x0, keys)
-        return Corrupted(noisy.clamp(-1, 1) if self.clipped else noisy, x0.new_full((len(x0),), self.sigma))
+    noisy = x0 + sigma * _noise(x0, keys)
+    return noisy.clamp(-1, 1) if clipped else noisy, x0.new_full((len(x0),), sigma)
 
 
 def _noise(x0: Tensor, keys: Tensor) -> Tensor:
