@@ -24,7 +24,8 @@ def main(stage: Stage[DenoiseScoreInputs]) -> None:
     device = runtime.resolve_device(stage.params.runtime.device)
     store = ImageStore("data/images/cifar10")
     train_ids, ids = store.split("train"), store.split("test")
-    train, test = (unit_images(store, some, params.image_size) for some in (train_ids, ids))
+    pixels = (load_pixels(store, some, params.image_size).permute(0, 2, 3, 1).numpy() for some in (train_ids, ids))
+    train, test = (levels.astype(np.float32) / 255 for levels in pixels)
     ensemble = stage.params.denoise_score.self_ensemble
     networks = {
         version: denoisers.network_denoiser(Path("models/denoise") / version, sigma, ensemble, device)
@@ -61,11 +62,6 @@ def main(stage: Stage[DenoiseScoreInputs]) -> None:
         f"wrote metrics/denoise_score.json; v1 {metrics[f'v1_{trained}_psnr']:.2f} dB, "
         f"linear {metrics[f'linear_{trained}_psnr']:.2f} dB, {trained} noise {metrics[f'noisy_{trained}_psnr']:.2f} dB"
     )
-
-
-def unit_images(store: ImageStore, ids: list[str], size: int) -> np.ndarray:
-    """Images float32 [n, H, W, 3] in 0..1."""
-    return load_pixels(store, ids, size).permute(0, 2, 3, 1).numpy().astype(np.float32) / 255
 
 
 if __name__ == "__main__":

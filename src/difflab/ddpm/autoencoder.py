@@ -39,11 +39,7 @@ def build(params: "ImageVaeParams", size: int, seed: int) -> "AutoencoderKL":
 def batch_loss(
     vae: "AutoencoderKL", pixels: Tensor, params: "ImageVaeParams", seed: int
 ) -> Callable[[int], dict[str, Tensor]]:
-    """The loss of one training step (for `training.supervised.fit`): squared and absolute error, and KL.
-
-    Args:
-        pixels: uint8 [N, 3, H, W], on the network's device.
-    """
+    """The loss of a training step on pixels uint8 [N, 3, H, W], on the network's device, for `training.supervised.fit`."""
 
     def loss(step: int) -> dict[str, Tensor]:
         draws = rng.numpy_rng(seed, "image vae batch", step)

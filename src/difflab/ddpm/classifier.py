@@ -41,11 +41,7 @@ class Block(nn.Module):
 
 
 class ResNet20(nn.Module):
-    """Logits of `classes` for images float32 [B, 3, 32, 32] in [-1, 1].
-
-    Attributes:
-        classes: names, in the order of the logits.
-    """
+    """Logits of `classes`, in their order, for images float32 [B, 3, 32, 32] in [-1, 1]."""
 
     def __init__(self, classes: Sequence[str]) -> None:
         super().__init__()

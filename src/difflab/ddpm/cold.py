@@ -63,12 +63,7 @@ def cold_corruption(degradation: Degradation, levels: int) -> "Corruption":
 
 
 class Restorer(nn.Module):
-    """R(x, s): the network sees the degraded image and its level, and says what is missing.
-
-    Args:
-        network: `DRUNet` or `UNet2DModel`; its timestep is s * 1000.
-        patch_size: the network sees squares of so many pixels as channels.
-    """
+    """R(x, s): the network sees the degraded image, its level as timestep 1000 s, and says what is missing."""
 
     def __init__(self, network: nn.Module, patch_size: int = 1) -> None:
         super().__init__()
@@ -81,11 +76,7 @@ class Restorer(nn.Module):
 
 @torch.no_grad()
 def restore(restorer: Restorer, degradation: Degradation, x: Tensor, steps: int) -> Tensor:
-    """Walk back from strength 1: x <- x - D(R(x, s), s) + D(R(x, s), s - 1/steps) (algorithm 2).
-
-    Args:
-        x: fully degraded images [B, C, H, W].
-    """
+    """Walk fully degraded images [B, C, H, W] back: x <- x - D(R(x, s), s) + D(R(x, s), s - 1/steps) (algorithm 2)."""
     for level in range(steps, 0, -1):
         strength, weaker = (x.new_full((len(x),), value / steps) for value in (level, level - 1))
         estimate = restorer(x, strength).clamp(-1, 1)

@@ -27,16 +27,11 @@ _CHUNK = 1000  # images decoded together; changes nothing
 
 @dataclass(frozen=True)
 class Split:
-    """Some images of a set.
-
-    Attributes:
-        pixels: uint8 [N, C, H, W], or float32 latents.
-        labels: class names, [N]; empty for sets without classes.
-    """
+    """Some images of a set."""
 
     ids: list[str]
-    pixels: Tensor
-    labels: list[str]
+    pixels: Tensor  # uint8 [N, C, H, W], or float32 latents
+    labels: list[str]  # class names, [N]; empty for sets without classes
 
 
 def pixel_split(store: "ImageStore", split: str, size: int, channels: int) -> Split:

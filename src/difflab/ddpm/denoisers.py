@@ -1,6 +1,7 @@
 """Every denoiser of the study as a function of noisy images: networks, and classical ones that they have to beat."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -89,9 +90,7 @@ def linear_denoiser(clean: np.ndarray, sigma: float) -> Restore:
 
         x_hat = mu + C (C + sigma^2 I)^-1 (y - mu)
 
-    Args:
-        clean: training images, float [n, H, W, C] in 0..1.
-        sigma: standard deviation of the noise on [0, 1].
+    Mean and covariance are those of training images, float [n, H, W, C] in 0..1.
     """
     flat = clean.reshape(len(clean), -1).astype(np.float64)
     mean = flat.mean(axis=0)
@@ -126,6 +125,6 @@ def tuned(clean: np.ndarray, noisy: np.ndarray, sigma: float) -> dict[str, Resto
     def quality(restored: np.ndarray) -> float:
         return psnr(torch.from_numpy(clean), torch.from_numpy(np.clip(restored, 0, 1)), data_range=1).mean().item()
 
-    nlm = max(NLM_STRENGTHS, key=lambda s: quality(non_local_means(noisy, sigma, s)))
-    tv = max(TV_WEIGHTS, key=lambda w: quality(total_variation(noisy, w)))
-    return {"nlm": lambda images: non_local_means(images, sigma, nlm), "tv": lambda images: total_variation(images, tv)}
+    nlm = [partial(non_local_means, sigma=sigma, strength=strength) for strength in NLM_STRENGTHS]
+    tv = [partial(total_variation, weight=weight) for weight in TV_WEIGHTS]
+    return {name: max(some, key=lambda restore: quality(restore(noisy))) for name, some in (("nlm", nlm), ("tv", tv))}

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from diffusers.models import AutoencoderKL
+from stages.ddpm.ddpm_sample import spread
 
 from difflab.core.base.errors import DifflabError
 from difflab.ddpm.networks.conditions import digit_of
@@ -135,6 +136,20 @@ def test_values_beyond_the_range_are_clipped_not_wrapped(channels):
     black, white = sampler(channels=channels).pixels(x0)
     assert (black == 0).all()
     assert (white == 255).all()
+
+
+@pytest.mark.parametrize("method", ["ddim", "heun", "dpm++", "euler_maruyama"])
+def test_the_first_batch_alone_is_shown_step_by_step(method):
+    shown, whole = [], []
+    images(sampler(), batch_size=3, sampler=method, on_step=lambda sigma, x, x0: shown.append(x0))
+    images(sampler(), ids=IDS[:3], sampler=method, on_step=lambda sigma, x, x0: whole.append(x0))
+    assert len(shown) == len(whole) >= 5
+    torch.testing.assert_close(shown[-1], whole[-1])
+
+
+@pytest.mark.parametrize(("count", "chosen"), [(4, [0, 3, 6, 9]), (20, list(range(10))), (1, [0])])
+def test_frames_of_a_strip_are_spread_evenly(count, chosen):
+    assert spread(list(range(10)), count) == chosen
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -29,12 +29,7 @@ def digit_of(prompt: str) -> int:
 
 
 class Vocabulary:
-    """Words to numbers; number 0 is padding.
-
-    Args:
-        words: the known words, in the order of their numbers.
-        length: tokens of a prompt.
-    """
+    """The known words, in the order of their numbers from 1 (0 is padding), for prompts of `length` tokens."""
 
     def __init__(self, words: Sequence[str], length: int) -> None:
         self.words, self.length = list(words), length
@@ -94,31 +89,18 @@ class PromptedUNet(nn.Module):
 
 @dataclass(frozen=True)
 class Conditions:
-    """The conditions of a data set, by row: one of several ways to say the same, another at each visit.
+    """The conditions of a data set, by row: one of several ways to say the same, another at each visit."""
 
-    Attributes:
-        argument: name of the network's argument.
-        rows: which condition each image has, int64 [N].
-        values: the ways to say each condition, int64 [K, P] or [K, P, L].
-        empty: the value that stands for no condition.
-    """
-
-    argument: str
-    rows: Tensor
-    values: Tensor
-    empty: int
+    argument: str  # of the network
+    rows: Tensor  # which condition each image has, int64 [N]
+    values: Tensor  # the ways to say each condition, int64 [K, P] or [K, P, L]
+    empty: int  # the value that stands for no condition
 
     def to(self, device: torch.device) -> "Conditions":
         return Conditions(self.argument, self.rows.to(device), self.values.to(device), self.empty)
 
     def draw(self, index: Tensor, keys: Tensor, dropped: Tensor) -> dict[str, Tensor]:
-        """Arguments of the network for some rows.
-
-        Args:
-            index: rows, int64 [B].
-            keys: keys of whatever is drawn, int64 [B].
-            dropped: whether the condition is left out, bool [B].
-        """
+        """Arguments of the network for rows `index`, int64 [B], drawn by keys, int64 [B]; none where dropped, bool [B]."""
         way = (rng.uniform(keys) * self.values.shape[1]).long()
         value = self.values[self.rows[index], way]
         return {self.argument: torch.where(per_sample(dropped, value), self.empty, value)}

@@ -47,12 +47,9 @@ class Denoiser(nn.Module):
         self.patch_size = patch_size
 
     def forward(self, x: Tensor, sigma: Tensor, condition: Condition | None = None) -> Tensor:
-        """The expected clean image, float32 [B, C, H, W].
+        """The expected clean images, float32 [B, C, H, W], of noisy ones x with noise sigma, float32 [B].
 
-        Args:
-            x: noisy images, float32 [B, C, H, W].
-            sigma: their noise, float32 [B].
-            condition: further arguments of the network, e.g. {"class_labels": int64 [B]}.
+        `condition` has further arguments of the network, e.g. {"class_labels": int64 [B]}.
         """
         s = per_sample(sigma, x)
         root_abar = (1 + s.square()).rsqrt()
@@ -86,10 +83,7 @@ def fold(x: Tensor, patch_size: int) -> Tensor:
 def guided(denoiser: Denoiser, condition: Condition, empty: Condition, scale: float) -> Denoise:
     """Classifier-free guidance (Ho and Salimans 2022, equation 6): D = D_empty + scale (D_condition - D_empty).
 
-    Both come from one pass. At scale 1 the empty condition has no effect and is left out.
-
-    Args:
-        condition, empty: arguments of the network, of equal shapes.
+    Both conditions, of equal shapes, go through one pass. At scale 1 the empty one has no effect and is left out.
     """
     if scale == 1:
         return lambda x, sigma: denoiser(x, sigma, condition)

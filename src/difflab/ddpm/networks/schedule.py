@@ -19,11 +19,7 @@ if TYPE_CHECKING:
 
 
 class Schedule:
-    """T noise levels, ascending; between two of them ln(sigma) is interpolated.
-
-    Args:
-        sigmas: [T], ascending and positive.
-    """
+    """T noise levels `sigmas`, [T], positive and ascending; between two of them ln(sigma) is interpolated."""
 
     def __init__(self, sigmas: Tensor) -> None:
         if sigmas.ndim != 1 or len(sigmas) < 2 or (sigmas <= 0).any() or (sigmas.diff() <= 0).any():

@@ -15,11 +15,7 @@ PANELS = {
 
 
 def spectrum_figure(table: pd.DataFrame) -> Figure:
-    """How much of each band is there against sigma: points measured, lines in closed form.
-
-    Args:
-        table: columns measure ("recovered" or "decided", a panel each), sigma, band, share, expected_share.
-    """
+    """How much of each band is there against sigma, a panel for each `measure`; table as of `spectrum.recovered_table`."""
     figure = Figure(figsize=(9.5, 3.8), dpi=150, layout="constrained")
     axes = figure.subplots(1, len(PANELS), sharey=True)
     bands = table["band"].max() + 1
@@ -42,11 +38,8 @@ def spectrum_figure(table: pd.DataFrame) -> Figure:
 
 
 def attention_figure(prompts: Sequence[str], images: np.ndarray, maps: Tensor) -> Figure:
-    """A row for each prompt: the image, then where each of its words acts, each map on its own scale.
-
-    Args:
-        images: uint8 [n, H, W, 3].
-        maps: float32 [n, tokens, H, W].
+    """A row for each prompt: the image, uint8 [n, H, W, 3], then where each of its words acts, each map (float32
+    [n, tokens, H, W]) on its own scale.
     """
     columns = 1 + max(len(prompt.split()) for prompt in prompts)
     figure = Figure(figsize=(1.3 * columns, 1.45 * len(prompts)), dpi=150, layout="constrained")

@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -15,12 +16,7 @@ if TYPE_CHECKING:
 
 @torch.no_grad()
 def anatomy(network: nn.Module, x: Tensor, condition: Mapping[str, Tensor]) -> pd.DataFrame:
-    """Run the network once and note its parts, as a person would draw them, in order.
-
-    Args:
-        network: a U-Net of diffusers.
-        x: one input, float32 [1, C, H, W].
-        condition: further arguments.
+    """Run a U-Net of diffusers once, on x float32 [1, C, H, W], and note the parts that a person would draw, in order.
 
     Returns:
         Columns part, kind, input, output (shapes without the batch), parameters, share of all parameters.
@@ -28,21 +24,11 @@ def anatomy(network: nn.Module, x: Tensor, condition: Mapping[str, Tensor]) -> p
     rows: list[dict[str, object]] = []
     total = _count(network)
 
-    def note(name: str):
-        def hook(module: nn.Module, given: tuple, options: dict, made: Any) -> None:
-            first = next((t for t in [*given, *options.values()] if isinstance(t, Tensor)), None)
-            rows.append(
-                {
-                    "part": name,
-                    "kind": type(module).__name__,
-                    "input": "" if first is None else _shape(first),
-                    "output": _shape(made[0] if isinstance(made, tuple) else made),
-                    "parameters": _count(module),
-                    "share": _count(module) / total,
-                }
-            )
-
-        return hook
+    def note(name: str, module: nn.Module, given: tuple, options: dict, made: Any) -> None:
+        first = next((t for t in [*given, *options.values()] if isinstance(t, Tensor)), None)
+        output = _shape(made[0] if isinstance(made, tuple) else made)
+        row = {"part": name, "kind": type(module).__name__, "input": _shape(first), "output": output}
+        rows.append(row | {"parameters": _count(module), "share": _count(module) / total})
 
     parts: list[tuple[str, nn.Module]] = []
     for name, module in network.named_children():
@@ -59,8 +45,8 @@ def _count(module: nn.Module) -> int:
     return sum(p.numel() for p in module.parameters())
 
 
-def _shape(tensor: Tensor) -> str:
-    return " x ".join(map(str, tensor.shape[1:]))
+def _shape(tensor: Tensor | None) -> str:
+    return "" if tensor is None else " x ".join(map(str, tensor.shape[1:]))
 
 
 @contextmanager
@@ -72,14 +58,11 @@ def recorded(unet: nn.Module) -> Generator[dict[str, list[Tensor]]]:
     """
     maps: dict[str, list[Tensor]] = {}
 
-    def note(name: str):
-        def hook(layer: "Attention", given: tuple, options: dict, made: Any) -> None:
-            query = layer.head_to_batch_dim(layer.to_q(given[0]))
-            key = layer.head_to_batch_dim(layer.to_k(options["encoder_hidden_states"]))
-            heads = layer.get_attention_scores(query, key).unflatten(0, (-1, layer.heads))
-            maps.setdefault(name, []).append(heads.mean(1).float().cpu())
-
-        return hook
+    def note(name: str, layer: "Attention", given: tuple, options: dict, made: Tensor) -> None:
+        query = layer.head_to_batch_dim(layer.to_q(given[0]))
+        key = layer.head_to_batch_dim(layer.to_k(options["encoder_hidden_states"]))
+        heads = layer.get_attention_scores(query, key).unflatten(0, (-1, layer.heads))
+        maps.setdefault(name, []).append(heads.mean(1).float().cpu())
 
     with _hooked([part for part in unet.named_modules() if part[0].endswith(".attn2")], note):
         yield maps
@@ -96,9 +79,9 @@ def word_maps(maps: Mapping[str, list[Tensor]], size: int) -> Tensor:
 
 
 @contextmanager
-def _hooked(parts: list[tuple[str, nn.Module]], note: Callable[[str], Callable]) -> Generator[None]:
-    """Call `note(name)` after each of the parts has run inside the block."""
-    hooks = [module.register_forward_hook(note(name), with_kwargs=True) for name, module in parts]
+def _hooked(parts: list[tuple[str, nn.Module]], note: Callable[..., None]) -> Generator[None]:
+    """Inside the block call `note(name, module, arguments, options, output)` after each of the parts has run."""
+    hooks = [module.register_forward_hook(partial(note, name), with_kwargs=True) for name, module in parts]
     try:
         yield
     finally:

@@ -33,25 +33,17 @@ def _coefficients(images: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Spectrum:
-    """Power of a set of images, by frequency.
+    """Power of a set of images, by frequency."""
 
-    Attributes:
-        power: mean squared Fourier coefficients (orthonormal transform), float64 [C, H, W].
-        rings: the band of each frequency, int64 [H, W]; 0 holds the lowest.
-        bands: how many there are.
-    """
-
-    power: Tensor
-    rings: Tensor
-    bands: int
+    power: Tensor  # mean squared Fourier coefficients (orthonormal transform), float64 [C, H, W]
+    rings: Tensor  # the band of each frequency, int64 [H, W]; 0 holds the lowest
+    bands: int  # how many there are
 
     def recovered(self, estimates: Tensor, clean: Tensor) -> np.ndarray:
         """How much of clean images their estimates from noisy ones hold, by band: float64 [bands], 0 nothing, 1 all.
 
-        The slope of the estimates on the clean images, so that what an estimate adds by itself counts for nothing.
-
-        Args:
-            estimates, clean: float32 [n, C, H, W], each around the mean of its class.
+        The slope of the estimates on the clean images (both float32 [n, C, H, W], around the means of their classes),
+        so that what an estimate adds by itself counts for nothing.
         """
         estimate, image = _coefficients(estimates), _coefficients(clean)
         shared = self._by_band((estimate * image.conj()).real.mean(0))
@@ -129,9 +121,7 @@ def recovered_table(
 ) -> pd.DataFrame:
     """How much of clean images a denoiser finds in their noisy versions, around the means of their classes.
 
-    Args:
-        denoise: is told the classes already.
-        unseen: the clean images; the noise, the same at each sigma, is keyed by seed and id.
+    `denoise` is told the classes already. The noise, the same at each sigma, is keyed by seed and id.
 
     Returns:
         Columns sigma, band, share, expected_share (in closed form).
@@ -149,8 +139,7 @@ def recovered_table(
 def decided_table(estimates: Sequence[tuple[float, Tensor]], spectrum: Spectrum) -> pd.DataFrame:
     """How much of the final images is fixed along the trajectory; columns as in `recovered_table`.
 
-    Args:
-        estimates: sigma and x0 float32 [n, C, H, W] around the means of their classes; the last one is final.
+    An estimate is sigma and x0, float32 [n, C, H, W] around the means of their classes; the last one is final.
     """
     _, final = estimates[-1]
     return _table([(sigma, spectrum.decided(x0, final)) for sigma, x0 in estimates], spectrum.expected_decided)

@@ -26,6 +26,10 @@ OnStep = Callable[[float, Tensor, Tensor], None]
 """Called with (sigma, x, x0) before each step; x and x0 are [B, C, H, W]."""
 
 
+def ignore(sigma: float, x: Tensor, x0: Tensor) -> None:
+    """The `OnStep` of those who want the image alone."""
+
+
 @torch.no_grad()
 def sample(
     denoise: "Denoise",
@@ -36,7 +40,7 @@ def sample(
     *,
     seed: int,
     device: torch.device | str = "cpu",
-    on_step: OnStep = lambda sigma, x, x0: None,
+    on_step: OnStep = ignore,
 ) -> Tensor:
     """Sample one image for each id, float32 [len(ids), *shape].
 

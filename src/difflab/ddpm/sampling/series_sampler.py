@@ -13,7 +13,7 @@ from difflab.core.base.errors import DifflabError
 from difflab.ddpm.networks.conditions import PromptedUNet, class_numbers, digit_prompts
 from difflab.ddpm.networks.denoiser import Condition, Denoise, Denoiser, guided
 from difflab.ddpm.networks.networks import load_denoiser
-from difflab.ddpm.sampling.samplers import OnStep, sample
+from difflab.ddpm.sampling.samplers import OnStep, ignore, sample
 from difflab.ddpm.settings import BY_CLASS, SETTINGS
 from difflab.images.store.tensors import to_uint8
 from difflab.models.latent_decoder import decode
@@ -27,20 +27,13 @@ if TYPE_CHECKING:
 
 @dataclass
 class SeriesSampler:
-    """A trained setting, ready to sample.
-
-    Attributes:
-        shape: of what the network makes: channels, height, width of pixels or latents.
-        classes: class names; empty for settings without a condition.
-        vae: decodes latents; None for pixels.
-        image: id of the one image that it was trained on, if it was.
-    """
+    """A trained setting, ready to sample."""
 
     denoiser: Denoiser
-    shape: tuple[int, int, int]
-    classes: list[str]
-    vae: "AutoencoderKL | None" = None
-    image: str = ""
+    shape: tuple[int, int, int]  # of what the network makes: channels, height, width of pixels or latents
+    classes: list[str]  # their names; empty for settings that are told none
+    vae: "AutoencoderKL | None" = None  # decodes latents; None for pixels
+    image: str = ""  # id of the one image that it was trained on, if it was
 
     @property
     def prompted(self) -> bool:
@@ -65,18 +58,19 @@ class SeriesSampler:
         *,
         seed: int,
         batch_size: int,
-        on_step: OnStep = lambda sigma, x, x0: None,
+        on_step: OnStep = ignore,
     ) -> np.ndarray:
         """Sample what is wanted, uint8 [n, H, W, 3]; the noise is keyed by id and seed.
 
-        An unknown class or word is refused, and so is guidance where there is no condition.
+        An unknown class or word is refused, and so is guidance where there is no condition. `on_step` sees the first
+        batch alone.
         """
         parts = []
         for start in range(0, len(ids), batch_size):
             part = slice(start, start + batch_size)
             x0 = sample(
                 self.denoise(wanted[part], settings.guidance_scale), self.denoiser.schedule, ids[part], self.shape,
-                settings, seed=seed, device=self.device, on_step=on_step,
+                settings, seed=seed, device=self.device, on_step=ignore if start else on_step,
             )  # fmt: skip
             parts.append(self.pixels(x0))
         return np.concatenate(parts)

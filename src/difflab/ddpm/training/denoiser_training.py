@@ -35,17 +35,11 @@ SHARES = (0.1, 0.25, 0.5, 0.75, 0.9)  # of the schedule's timesteps, for the hel
 
 @dataclass(frozen=True)
 class TrainingImages:
-    """The images that a model trains on, in memory.
-
-    Attributes:
-        ids: sample ids, [N].
-        pixels: uint8 [N, C, H, W], or float32 latents of any range.
-        condition: the conditioning, by row; None for unconditional models.
-    """
+    """The images that a model trains on, in memory."""
 
     ids: list[str]
-    pixels: Tensor
-    condition: "Conditions | None" = None
+    pixels: Tensor  # uint8 [N, C, H, W], or float32 latents of any range
+    condition: "Conditions | None" = None  # by row; None for unconditional models
 
     def to(self, device: torch.device) -> "TrainingImages":
         condition = None if self.condition is None else self.condition.to(device)
@@ -69,11 +63,11 @@ def train_denoiser(
     """Train `model(x, level, condition) -> x0` on weight(level) * |model - x0|^2, the mean over pixels.
 
     Every random number belongs to (seed, sample id, epoch). A run that was stopped is resumed from its state
-    in `scratch`, bit for bit on a CPU.
+    in `scratch`, bit for bit on a CPU. On return the model holds the final weights (the average, where
+    `settings.ema_decay` > 0), on the training device, in eval mode.
 
     Args:
-        model: a `Denoiser` or a `Restorer`. On return it holds the final weights (the average, where
-            `settings.ema_decay` > 0), on the training device, in eval mode.
+        model: a `Denoiser` or a `Restorer`.
         weight: levels [B] to weights [B].
         scratch, what, validate, log: see `Loop`, also for what it raises.
 
