@@ -83,7 +83,7 @@ def network(kind: str = "plain", channels: int = 1, seed: int = 0, **changes) ->
         made = PromptedUNet(unet, PromptEncoder(digit_vocabulary(), 8, seed))
     else:
         sizes = unet_params(**({"kind": "drunet"} if kind == "drunet" else {}), **changes)
-        unet = made = build_unet(sizes, num_classes=len(CLASSES) if kind == "by class" else None, **common)
+        unet = made = build_unet(sizes, num_classes=len(CLASSES) if kind == "by class" else 0, **common)
     with torch.no_grad():
         generator = torch.Generator().manual_seed(seed)
         unet.conv_out.weight.copy_(0.1 * torch.randn(unet.conv_out.weight.shape, generator=generator))

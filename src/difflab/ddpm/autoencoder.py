@@ -23,17 +23,11 @@ def build(params: "ImageVaeParams", size: int, seed: int) -> "AutoencoderKL":
     torch.manual_seed(rng.key(seed, "init", "image vae"))
     levels = len(params.block_out_channels)
     return AutoencoderKL(
-        down_block_types=("DownEncoderBlock2D",) * levels,
-        up_block_types=("UpDecoderBlock2D",) * levels,
-        block_out_channels=tuple(params.block_out_channels),
-        layers_per_block=params.layers_per_block,
-        latent_channels=params.latent_channels,
-        norm_num_groups=params.norm_num_groups,
-        sample_size=size,
-        scaling_factor=1.0,
-        shift_factor=0.0,
-        mid_block_add_attention=False,
-    )
+        down_block_types=("DownEncoderBlock2D",) * levels, up_block_types=("UpDecoderBlock2D",) * levels,
+        block_out_channels=tuple(params.block_out_channels), layers_per_block=params.layers_per_block,
+        latent_channels=params.latent_channels, norm_num_groups=params.norm_num_groups, sample_size=size,
+        scaling_factor=1.0, shift_factor=0.0, mid_block_add_attention=False,
+    )  # fmt: skip
 
 
 def batch_loss(

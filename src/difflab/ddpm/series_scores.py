@@ -37,12 +37,7 @@ def by_seed(generated: "GeneratedImages") -> dict[int, Tensor]:
 
 
 def score(
-    network: ResNet20,
-    made: Mapping[int, Tensor],
-    real: Mapping[str, "Split"],
-    wanted: Sequence[str] | None,
-    *,
-    seed: int,
+    network: ResNet20, made: Mapping[int, Tensor], real: dict[str, "Split"], wanted: Sequence[str] | None, *, seed: int
 ) -> dict[str, float]:
     """Distances of generated images to the training images, mean and deviation over generation seeds.
 

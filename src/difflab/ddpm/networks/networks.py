@@ -42,36 +42,29 @@ def build_network(params: "SettingParams", *, size: int, channels: int, classes:
         unet = build_unet(params.unet, size=size, channels=channels, seed=seed, cross_attention_dim=width)
         vocabulary = Vocabulary.of(prompt for digit in range(10) for prompt in digit_prompts(digit))
         return PromptedUNet(unet, PromptEncoder(vocabulary, width, seed))
-    return build_unet(params.unet, size=size, channels=channels, seed=seed, num_classes=len(classes) or None)
+    return build_unet(params.unet, size=size, channels=channels, seed=seed, num_classes=len(classes))
 
 
 def build_unet(
-    params: "UNetParams",
-    *,
-    size: int,
-    channels: int,
-    seed: int,
-    num_classes: int | None = None,
-    cross_attention_dim: int | None = None,
+    params: "UNetParams", *, size: int, channels: int, seed: int, num_classes: int = 0, cross_attention_dim: int = 0
 ) -> "UNet2DModel | UNet2DConditionModel | DRUNet":
     """A new network, which predicts zero: the first step then starts from the best constant.
 
     Args:
         size, channels: of the images, before they are folded into patches.
-        num_classes: with it, class number `num_classes` means no class.
-        cross_attention_dim: with it, the network reads prompts at `attention_levels`, and as a whole.
+        num_classes: of a network by class; class number `num_classes` means no class.
+        cross_attention_dim: of a network that reads prompts at `attention_levels`, and as a whole.
     """
     from diffusers import UNet2DConditionModel, UNet2DModel
 
-    prompted = cross_attention_dim is not None
-    options = _options(params, size, channels, "CrossAttn" if prompted else "Attn")
-    torch.manual_seed(rng.key(seed, "init", "conditional unet" if prompted else "unet"))
+    options = _options(params, size, channels, "CrossAttn" if cross_attention_dim else "Attn")
+    torch.manual_seed(rng.key(seed, "init", "conditional unet" if cross_attention_dim else "unet"))
     if params.kind == "drunet":
-        if prompted or num_classes is not None:
+        if cross_attention_dim or num_classes:
             raise DifflabError("a drunet cannot be told a class or a prompt: set the kind of this unet to unet")
         width = options["in_channels"]
         network = DRUNet(width, width, params.block_out_channels, params.layers_per_block, 1000)
-    elif prompted:
+    elif cross_attention_dim:
         network = UNet2DConditionModel(
             **options,
             # What this class calls attention_head_dim is the number of heads.
@@ -85,7 +78,7 @@ def build_unet(
         network = UNet2DModel(
             **options,
             attention_head_dim=params.attention_head_dim,
-            num_class_embeds=None if num_classes is None else num_classes + 1,
+            num_class_embeds=num_classes + 1 if num_classes else None,
             add_attention=bool(params.attention_levels),
         )
     for parameter in network.conv_out.parameters():
