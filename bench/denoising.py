@@ -34,11 +34,9 @@ from difflab.core.params.common import RuntimeParams
 from difflab.ddpm.networks import schedule
 from difflab.ddpm.networks.denoiser import Denoiser
 from difflab.ddpm.networks.networks import build_unet
-from difflab.ddpm.params.networks import ImageTrainingParams, ObjectiveParams, UNetParams
-from difflab.ddpm.training.corruption import GaussianNoise
-from difflab.ddpm.training.denoiser_training import train_denoiser
-from difflab.ddpm.training.training_images import TrainingImages
-from difflab.ddpm.training.weighting import weight
+from difflab.ddpm.params import ImageTrainingParams, ObjectiveParams, UNetParams
+from difflab.ddpm.training.denoiser_training import TrainingImages, train_denoiser
+from difflab.ddpm.training.objective import GaussianNoise, weight
 from difflab.training.ema import moving_average
 
 SIZE = 32

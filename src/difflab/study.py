@@ -13,10 +13,17 @@ from difflab.captioning.params import (
 )
 from difflab.core.params.base import Family, Group
 from difflab.core.params.common import Library, RuntimeParams, TrackingParams
-from difflab.ddpm.params.denoise import DenoiseParams, DenoiseScoreParams
-from difflab.ddpm.params.models import ClassifiersParams, ImageVaeParams
-from difflab.ddpm.params.process import ColdParams, MemorisationParams, ProcessParams
-from difflab.ddpm.params.series import DdpmParams, DdpmSampleParams
+from difflab.ddpm.params import (
+    ClassifiersParams,
+    ColdParams,
+    DdpmParams,
+    DdpmSampleParams,
+    DenoiseParams,
+    DenoiseScoreParams,
+    ImageVaeParams,
+    MemorisationParams,
+    ProcessParams,
+)
 from difflab.images.params import BalanceParams, DataParams, ImagesParams, PrepareParams, SplitParams
 from difflab.miniature.params.image_models import ZooDiffusionParams, ZooTransformerParams, ZooVaeParams
 from difflab.miniature.params.text_models import ZooGemmaParams, ZooLanguageParams, ZooLlamaParams, ZooTextParams

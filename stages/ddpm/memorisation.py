@@ -3,14 +3,15 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 
 from difflab.core.base import rng
 from difflab.core.base.files import png_bytes, write_bytes
 from difflab.core.stage import Stage, run
-from difflab.ddpm.data.pixels import load_pixels
-from difflab.ddpm.evaluation.memorisation import memory
-from difflab.ddpm.params.inputs import MemorisationInputs
+from difflab.ddpm.data import load_pixels
+from difflab.ddpm.memorisation import memory, memory_metrics
+from difflab.ddpm.params import MemorisationInputs
 from difflab.ddpm.settings import DATASETS, SETTING_NAMES, SINGLE
 from difflab.images.generated_reader import GeneratedImages
 from difflab.images.sheet import rows_sheet
@@ -18,29 +19,25 @@ from difflab.images.store.image_store import ImageStore
 
 
 def main(stage: Stage[MemorisationInputs]) -> None:
-    params = stage.params.memorisation
-    metrics: dict[str, float] = {}
+    params, metrics = stage.params.memorisation, {}
     rows: list[tuple[str, list[np.ndarray]]] = []
     for setting in params.settings:
-        trained = stage.params.ddpm[setting]
+        folder = Path("data/samples") / setting
+        generated = GeneratedImages(folder / "images.zip")
+        images = np.stack([np.asarray(image) for image in generated.read(generated.seeds[0])])
         store = ImageStore(f"data/images/{DATASETS[setting]}")
         ids, held_out = store.split("train"), store.split("test")
         if setting in SINGLE:
-            ids = ids[trained.image : trained.image + 1]
+            ids = pd.read_parquet(folder / "wanted.parquet")["wanted"].tolist()[:1]
         n = min(len(ids), len(held_out))
-        train, unseen = (
-            load_pixels(store, drawn(some, n, stage.params.seed), trained.image_size, channels=3)
-            for some in (ids, held_out)
-        )
-        generated = GeneratedImages(Path("data/samples") / setting / "images.zip")
-        images = np.stack([np.asarray(image) for image in generated.read(generated.seeds[0])])
-        samples = torch.from_numpy(images).permute(0, 3, 1, 2)
-        found = memory(samples, train, unseen)
-        metrics |= {f"{setting}_{name}": value for name, value in found.metrics().items()}
-        metrics |= {f"{setting}_n": len(samples), f"{setting}_compared_with": n}
+        chosen = (drawn(some, n, stage.params.seed) for some in (ids, held_out))
+        train, unseen = (load_pixels(store, some, images.shape[1]) for some in chosen)
+        nearest, ratio = memory(torch.from_numpy(images).permute(0, 3, 1, 2), train, unseen)
+        metrics |= {f"{setting}_{name}": value for name, value in memory_metrics(ratio).items()}
+        metrics |= {f"{setting}_n": len(images), f"{setting}_compared_with": n}
         pairs: list[np.ndarray] = []
-        for row in np.argsort(found.ratio)[: params.pairs]:
-            pairs += images[row], train[found.train.rows[row]].permute(1, 2, 0).numpy()
+        for row in np.argsort(ratio)[: params.pairs]:
+            pairs += images[row], train[nearest[row]].permute(1, 2, 0).numpy()
         rows.append((SETTING_NAMES[setting], pairs))
     titles = ["sample", "training"] * params.pairs
     write_bytes("plots/memorisation.png", png_bytes(rows_sheet(rows, titles=titles)))

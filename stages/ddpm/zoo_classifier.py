@@ -2,15 +2,15 @@
 
 from pathlib import Path
 
+import torch
+
 from difflab.core.base import runtime
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import atomic_path
 from difflab.core.stage import Stage, run
 from difflab.ddpm import classifier
-from difflab.ddpm.data.labels import class_names
-from difflab.ddpm.data.pixels import load_pixels
-from difflab.ddpm.networks.conditions import class_numbers
-from difflab.ddpm.params.inputs import ZooClassifierInputs
+from difflab.ddpm.data import class_names, load_pixels
+from difflab.ddpm.params import ZooClassifierInputs
 from difflab.images.archives.data_root import data_root
 from difflab.images.store.image_store import ImageStore
 from difflab.training.supervised import fit
@@ -21,23 +21,22 @@ def main(stage: Stage[ZooClassifierInputs], *, dataset: str) -> None:
     device = runtime.resolve_device(stage.params.runtime.device)
     store = ImageStore(f"data/images/{dataset}")
     classes = list(store.attributes.columns)
+
+    def images(split: str) -> tuple[torch.Tensor, torch.Tensor]:
+        """Pixels of a split, and the numbers of their classes."""
+        ids = store.split(split)
+        numbers = [classes.index(name) for name in class_names(store, ids)]
+        return load_pixels(store, ids, classifier.SIZE), torch.tensor(numbers)
+
     if params.weights is None:
-        train = store.split("train")
         network = classifier.build(classes, seed).to(device)
-        pixels = load_pixels(store, train, classifier.SIZE, channels=3).to(device)
-        labels = class_numbers(class_names(store, train), classes)
+        pixels, labels = images("train")
         loss = classifier.batch_loss(
-            network, pixels, labels,
+            network, pixels.to(device), labels,
             batch_size=params.training.batch_size, flip=params.flip, shift=params.shift, seed=seed,
         )  # fmt: skip
-        fit(
-            network,
-            loss,
-            params.training,
-            scratch=stage.scratch(),
-            log=stage.run.log_metrics,
-            what=f"classifier {dataset}",
-        )
+        log, what = stage.run.log_metrics, f"classifier {dataset}"
+        fit(network, loss, params.training, scratch=stage.scratch(), log=log, what=what)
     else:
         path = data_root(stage.params.data.data_root) / params.weights
         if not path.is_file():
@@ -49,9 +48,9 @@ def main(stage: Stage[ZooClassifierInputs], *, dataset: str) -> None:
         temporary.mkdir()
         classifier.save(temporary, network)
 
-    test = store.split("test")
-    _, seen = classifier.judge(network, load_pixels(store, test, classifier.SIZE, channels=3))
-    accuracy = (seen == class_numbers(class_names(store, test), classes)).float().mean().item()
+    test, labels = images("test")
+    _, seen = classifier.judge(network, test)
+    accuracy = (seen == labels).float().mean().item()
     metrics = {"accuracy": accuracy, "n": len(test), "trained": int(params.weights is None)}
     stage.write_metrics(f"metrics/zoo_classifier/{dataset}.json", metrics)
     stage.done(f"wrote {folder}, which names {accuracy:.1%} of {len(test)} test images")

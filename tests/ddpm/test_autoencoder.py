@@ -3,15 +3,11 @@
 import pytest
 import torch
 
-from difflab.core.base.errors import DifflabError
 from difflab.ddpm import autoencoder
-from difflab.ddpm.params.models import ImageVaeParams
-from difflab.miniature.zoo.small_vae import set_scaling
+from difflab.ddpm.params import ImageVaeParams
 from difflab.models.latent_decoder import decode
 from difflab.training.supervised import fit
 from fakes.zoo import fit_params
-
-CPU = torch.device("cpu")
 
 
 def params(**changes) -> ImageVaeParams:
@@ -89,7 +85,7 @@ def test_training_lowers_the_loss_and_latents_come_out_with_unit_spread(tmp_path
     rows = fit(vae, autoencoder.batch_loss(vae, pixels(), settings, 0), settings.training, scratch=tmp_path, what="vae")
     assert rows[-1]["train_loss"] < 0.9 * rows[0]["train_loss"]
 
-    set_scaling(vae.eval(), pixels().float().div(127.5).sub(1))
+    autoencoder.set_scaling(vae.eval(), pixels())
     latents = autoencoder.encode(vae, pixels())
     assert latents.mean().item() == pytest.approx(0, abs=1e-4)
     assert latents.std().item() == pytest.approx(1, abs=1e-3)
@@ -111,18 +107,3 @@ def test_images_are_encoded_in_batches_that_change_nothing(batch_size):
     torch.testing.assert_close(
         autoencoder.encode(vae, pixels(), batch_size), autoencoder.encode(vae, pixels()), rtol=1e-4, atol=1e-5
     )
-
-
-def test_an_autoencoder_loads_as_it_was_saved(tmp_path):
-    vae = build()
-    vae.register_to_config(scaling_factor=2.5, shift_factor=0.25)
-    vae.save_pretrained(tmp_path)
-    loaded = autoencoder.load(tmp_path, CPU)
-    assert not loaded.training
-    assert (loaded.config.scaling_factor, loaded.config.shift_factor) == (2.5, 0.25)
-    assert torch.equal(autoencoder.encode(loaded, pixels(2)), autoencoder.encode(vae.eval(), pixels(2)))
-
-
-def test_a_missing_autoencoder_says_what_to_run(tmp_path):
-    with pytest.raises(DifflabError, match="is missing: run `dvc repro zoo_image_vae`"):
-        autoencoder.load(tmp_path / "vae", CPU)

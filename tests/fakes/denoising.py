@@ -2,15 +2,14 @@
 
 import os
 import signal
+from functools import partial
 
 import torch
 from torch import nn
 
-from difflab.ddpm.networks.conditions import ClassConditions
-from difflab.ddpm.training.corruption import FixedNoise, GaussianNoise
-from difflab.ddpm.training.denoiser_training import train_denoiser
-from difflab.ddpm.training.training_images import TrainingImages
-from difflab.ddpm.training.weighting import weight
+from difflab.ddpm.networks.conditions import conditions_for
+from difflab.ddpm.training.denoiser_training import TrainingImages, train_denoiser
+from difflab.ddpm.training.objective import GaussianNoise, fixed_noise, weight
 from fakes.flow import runtime
 from fakes.tiny import CLASSES, blobs, denoiser, names, objective, training
 
@@ -32,7 +31,7 @@ class Watched:
     """A corruption that notes the clean images it is given; `act` is called at the n-th batch."""
 
     def __init__(self, corruption=None, at=None, act=lambda corrupted: corrupted):
-        self.corruption = corruption or FixedNoise(0.4, clipped=False)
+        self.corruption = corruption or partial(fixed_noise, sigma=0.4, clipped=False)
         self.at, self.act, self.seen, self.made = at, act, [], []
 
     def __call__(self, x0, keys):
@@ -43,8 +42,13 @@ class Watched:
 
 def image_set(count=10, conditions=False):
     ids = names(count)
-    told = ClassConditions(torch.arange(count) % len(CLASSES), len(CLASSES)) if conditions else None
+    told = by_class(n % len(CLASSES) for n in range(count)) if conditions else None
     return TrainingImages(ids, blobs(ids), told)
+
+
+def by_class(numbers):
+    """Conditions of images by the numbers of their classes."""
+    return conditions_for(nn.Identity(), [CLASSES[n] for n in numbers], CLASSES)
 
 
 def train(scratch, images=None, model=None, corruption=None, machine=None, seed=3, **changes):
@@ -83,7 +87,7 @@ def watched(scratch, images, steps, batch_size, **changes):
         weigh=torch.ones_like,
         **changes,
     )
-    return torch.cat(corruption.seen), torch.cat([made.images for made in corruption.made]), model.calls
+    return torch.cat(corruption.seen), torch.cat([images for images, _ in corruption.made]), model.calls
 
 
 def equal(a, b):

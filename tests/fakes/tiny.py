@@ -5,11 +5,18 @@ from torch import Tensor, nn
 
 from difflab.core.base import rng
 from difflab.ddpm.networks import schedule
+from difflab.ddpm.networks.conditions import PromptedUNet, PromptEncoder, Vocabulary, digit_prompts
 from difflab.ddpm.networks.denoiser import Denoiser
-from difflab.ddpm.networks.networks import build_conditional_unet, build_unet
-from difflab.ddpm.networks.prompts import PromptedUNet, PromptEncoder, Vocabulary, digit_prompts
-from difflab.ddpm.params.networks import ImageTrainingParams, ObjectiveParams, ScheduleParams, UNetParams
-from difflab.ddpm.params.series import SettingParams, SettingSamplingParams, TextSettingParams
+from difflab.ddpm.networks.networks import build_unet
+from difflab.ddpm.params import (
+    ImageTrainingParams,
+    ObjectiveParams,
+    ScheduleParams,
+    SettingParams,
+    SettingSamplingParams,
+    TextSettingParams,
+    UNetParams,
+)
 
 SIZE, CLASSES, KINDS = 8, ["cat", "dog", "owl"], ("plain", "by class", "prompted", "drunet")
 
@@ -72,11 +79,11 @@ def network(kind: str = "plain", channels: int = 1, seed: int = 0, **changes) ->
     common = {"size": SIZE, "channels": channels, "seed": seed}
     if kind == "prompted":
         params = unet_params(**{"attention_levels": [0, 1], **changes})
-        unet = build_conditional_unet(params, cross_attention_dim=8, **common)
+        unet = build_unet(params, cross_attention_dim=8, **common)
         made = PromptedUNet(unet, PromptEncoder(digit_vocabulary(), 8, seed))
     else:
         sizes = unet_params(**({"kind": "drunet"} if kind == "drunet" else {}), **changes)
-        unet = made = build_unet(sizes, num_classes=len(CLASSES) if kind == "by class" else None, **common)
+        unet = made = build_unet(sizes, num_classes=len(CLASSES) if kind == "by class" else 0, **common)
     with torch.no_grad():
         generator = torch.Generator().manual_seed(seed)
         unet.conv_out.weight.copy_(0.1 * torch.randn(unet.conv_out.weight.shape, generator=generator))

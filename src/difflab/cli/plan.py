@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from difflab.core.base.errors import DifflabError
 from difflab.core.params.loading import read_pipeline
-from difflab.ddpm.params.models import ClassifiersParams
+from difflab.ddpm.params import ClassifiersParams
 from difflab.images.archives.data_root import data_root
 from difflab.images.params import ArchiveParams
 from difflab.models.params import HubRef

@@ -4,6 +4,7 @@ Its class accuracy and its 64 pooled features judge generated images. Names of l
 used PyTorch port, so that its weights load as they are.
 """
 
+import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -40,11 +41,7 @@ class Block(nn.Module):
 
 
 class ResNet20(nn.Module):
-    """Logits of `classes` for images float32 [B, 3, 32, 32] in [-1, 1].
-
-    Attributes:
-        classes: names, in the order of the logits.
-    """
+    """Logits of `classes`, in their order, for images float32 [B, 3, 32, 32] in [-1, 1]."""
 
     def __init__(self, classes: Sequence[str]) -> None:
         super().__init__()
@@ -80,7 +77,7 @@ def build(classes: Sequence[str], seed: int) -> ResNet20:
 def batch_loss(
     network: ResNet20, pixels: Tensor, labels: Tensor, *, batch_size: int, flip: bool, shift: int, seed: int
 ) -> Callable[[int], dict[str, Tensor]]:
-    """The loss of one training step as a function of the step number (for `training.supervised.fit`).
+    """The loss of one training step (for `training.supervised.fit`).
 
     Args:
         pixels: uint8 [N, 3, 32, 32], on the network's device.
@@ -100,9 +97,9 @@ def batch_loss(
         if flip:
             mirrored = torch.from_numpy(draws.random(batch_size) < 0.5).to(images.device)
             images = torch.where(mirrored[:, None, None, None], images.flip(-1), images)
-        logits, wanted = network(images), labels[index].to(images.device)
-        accuracy = (logits.argmax(1) == wanted).float().mean()
-        return {"loss": functional.cross_entropy(logits, wanted), "accuracy": accuracy}
+        logits, asked = network(images), labels[index].to(images.device)
+        accuracy = (logits.argmax(1) == asked).float().mean()
+        return {"loss": functional.cross_entropy(logits, asked), "accuracy": accuracy}
 
     return loss
 
@@ -115,11 +112,7 @@ def save(folder: Path, network: ResNet20) -> None:
 
 
 def load(folder: str | Path) -> ResNet20:
-    """A trained classifier in eval mode, from the folder of its role.
-
-    Raises:
-        DifflabError: it is missing, or its weights do not fit.
-    """
+    """A trained classifier in eval mode, from the folder of its role."""
     folder = Path(folder)
     if not (folder / WEIGHTS).exists():
         raise DifflabError(f"{folder / WEIGHTS} is missing: run `dvc repro zoo_classifier` to make it")
@@ -127,24 +120,16 @@ def load(folder: str | Path) -> ResNet20:
 
 
 def load_weights(path: Path, classes: Sequence[str]) -> ResNet20:
-    """A network with weights of the same layout.
-
-    Raises:
-        DifflabError: the file has other tensors.
-    """
+    """A network with weights of the same layout; others are refused by the names of their tensors."""
     from safetensors.torch import load_file
 
     network = ResNet20(classes)
-    found = load_file(path)
-    what = f"{path} holds no ResNet-20 of {len(classes)} classes"
-    for name, tensor in network.state_dict().items():
-        if name.endswith("num_batches_tracked"):  # a counter that inference does not use
-            found.setdefault(name, tensor)
-        elif name not in found or found[name].shape != tensor.shape:
-            raise DifflabError(f"{what}: '{name}' is missing or of another shape")
-    if extra := sorted(set(found) - set(network.state_dict())):
-        raise DifflabError(f"{what}: it has '{extra[0]}', which this network lacks")
-    network.load_state_dict(found)
+    counters = {k: v for k, v in network.state_dict().items() if k.endswith("num_batches_tracked")}  # of training
+    try:
+        network.load_state_dict(counters | load_file(path))
+    except RuntimeError as error:
+        faults = textwrap.shorten(str(error).partition("\n")[2], 240)
+        raise DifflabError(f"{path} holds no ResNet-20 of {len(classes)} classes: {faults}") from None
     return network.eval()
 
 

@@ -5,6 +5,8 @@ sampling walks back from s = 1 with what the degradations of the estimate differ
 """
 
 import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -12,72 +14,56 @@ from torch.nn import functional
 
 from difflab.core.base import rng
 from difflab.core.base.broadcast import per_sample
-from difflab.ddpm.networks import patches
-from difflab.ddpm.training.corruption import Corrupted
+from difflab.ddpm.networks.denoiser import in_patches
+
+if TYPE_CHECKING:
+    from difflab.ddpm.training.objective import Corruption
 
 
-class Blur:
-    """A Gaussian blur whose standard deviation grows geometrically to `widest` pixels, in `levels` steps."""
-
-    def __init__(self, levels: int, widest: float, narrowest: float = 0.3) -> None:
-        self.levels, self.widest, self.narrowest = levels, widest, narrowest
-
-    def __call__(self, x0: Tensor, strength: Tensor) -> Tensor:
-        """Degrade [B, C, H, W] by strengths [B] in 0..1; borders are reflected."""
-        ratio = self.widest / self.narrowest
-        std = self.narrowest * ratio**strength - self.narrowest * (strength == 0)
-        radius = min(math.ceil(3 * self.widest), min(x0.shape[-2:]) - 1)
-        place = torch.arange(-radius, radius + 1, device=x0.device, dtype=x0.dtype)
-        kernel = torch.exp(-(place**2) / (2 * std.clamp_min(1e-3)[:, None] ** 2))
-        kernel = kernel / kernel.sum(1, keepdim=True)
-        for horizontal in (False, True):
-            x0 = _convolve(x0, kernel, radius, horizontal)
-        return x0
+Degradation = Callable[[Tensor, Tensor], Tensor]
+"""(clean images [B, C, H, W], strengths [B] in 0..1) -> degraded images."""
 
 
-class Mask:
+def blur(x0: Tensor, strength: Tensor, widest: float, narrowest: float = 0.3) -> Tensor:
+    """A Gaussian blur whose standard deviation grows geometrically to `widest` pixels; borders are reflected."""
+    std = narrowest * (widest / narrowest) ** strength - narrowest * (strength == 0)
+    radius = min(math.ceil(3 * widest), min(x0.shape[-2:]) - 1)
+    place = torch.arange(-radius, radius + 1, device=x0.device, dtype=x0.dtype)
+    kernel = torch.exp(-(place**2) / (2 * std.clamp_min(1e-3)[:, None] ** 2))
+    kernel = kernel / kernel.sum(1, keepdim=True)
+    for pad, shape in (((0, 0, radius, radius), (1, -1, 1)), ((radius, radius, 0, 0), (1, 1, -1))):
+        padded = functional.pad(x0, pad, mode="reflect").transpose(0, 1)  # [C, B, H', W']: each image has its kernel
+        x0 = functional.conv2d(padded, kernel.view(len(x0), *shape), groups=len(x0)).transpose(0, 1)
+    return x0
+
+
+def mask(x0: Tensor, strength: Tensor) -> Tensor:
     """Everything but a growing part of the image turns to grey, from the middle outwards with a soft edge.
 
     At strength 1 nothing is left to see. (The paper's inpainting removes a growing Gaussian around a point.)
     """
-
-    def __init__(self, levels: int) -> None:
-        self.levels = levels
-
-    def __call__(self, x0: Tensor, strength: Tensor) -> Tensor:
-        """Degrade [B, C, H, W] by strengths [B] in 0..1."""
-        height, width = x0.shape[-2:]
-        y, x = (torch.linspace(-1, 1, n, device=x0.device, dtype=x0.dtype) for n in (height, width))
-        distance = (y[:, None].square() + x.square()).sqrt()  # 0 in the middle, 1.41 in the corners
-        reach = per_sample(strength, distance[None]) * 1.7
-        kept = ((distance - reach + 0.25) / 0.25).clamp(0, 1)
-        kept = torch.where(per_sample(strength, kept) == 0, 1.0, kept)
-        return x0 * kept[:, None]
+    height, width = x0.shape[-2:]
+    y, x = (torch.linspace(-1, 1, n, device=x0.device, dtype=x0.dtype) for n in (height, width))
+    distance = (y[:, None].square() + x.square()).sqrt()  # 0 in the middle, 1.41 in the corners
+    reach = per_sample(strength, distance[None]) * 1.7
+    kept = ((distance - reach + 0.25) / 0.25).clamp(0, 1)
+    kept = torch.where(per_sample(strength, kept) == 0, 1.0, kept)
+    return x0 * kept[:, None]
 
 
-Degradation = Blur | Mask
+def cold_corruption(degradation: Degradation, levels: int) -> "Corruption":
+    """The corruption that trains a restorer: a strength drawn uniformly from 1 / levels, ..., 1."""
 
-
-class ColdCorruption:
-    """The corruption that trains a restorer: a strength drawn uniformly from the levels 1 / T, ..., 1."""
-
-    def __init__(self, degradation: Degradation) -> None:
-        self.degradation = degradation
-
-    def __call__(self, x0: Tensor, keys: Tensor) -> Corrupted:
-        levels = self.degradation.levels
+    def corrupt(x0: Tensor, keys: Tensor) -> tuple[Tensor, Tensor]:
         drawn = rng.uniform(rng.fold(keys, rng.key(0, "strength")))
         strength = ((drawn * levels).floor().clamp_max(levels - 1) + 1) / levels
-        return Corrupted(self.degradation(x0, strength), strength)
+        return degradation(x0, strength), strength
+
+    return corrupt
 
 
 class Restorer(nn.Module):
-    """R(x, s): the network sees the degraded image and its level, and says what is missing.
-
-    Args:
-        network: `DRUNet` or `UNet2DModel`; its timestep is s * 1000.
-        patch_size: the network sees squares of so many pixels as channels.
-    """
+    """R(x, s): the network sees the degraded image, its level as timestep 1000 s, and says what is missing."""
 
     def __init__(self, network: nn.Module, patch_size: int = 1) -> None:
         super().__init__()
@@ -85,28 +71,14 @@ class Restorer(nn.Module):
 
     def forward(self, x: Tensor, strength: Tensor, condition: None = None) -> Tensor:
         """The restored image, float32 [B, C, H, W]."""
-        return x + patches.apply(self.network, self.patch_size, x, 1000 * strength, {})
+        return x + in_patches(self.network, self.patch_size, x, 1000 * strength, {})
 
 
 @torch.no_grad()
 def restore(restorer: Restorer, degradation: Degradation, x: Tensor, steps: int) -> Tensor:
-    """Walk back from strength 1: x <- x - D(R(x, s), s) + D(R(x, s), s - 1/steps) (algorithm 2).
-
-    Args:
-        x: fully degraded images [B, C, H, W].
-        steps: number of equal steps.
-    """
+    """Walk fully degraded images [B, C, H, W] back: x <- x - D(R(x, s), s) + D(R(x, s), s - 1/steps) (algorithm 2)."""
     for level in range(steps, 0, -1):
         strength, weaker = (x.new_full((len(x),), value / steps) for value in (level, level - 1))
         estimate = restorer(x, strength).clamp(-1, 1)
         x = x - degradation(estimate, strength) + degradation(estimate, weaker)
     return x
-
-
-def _convolve(x: Tensor, kernel: Tensor, radius: int, horizontal: bool) -> Tensor:
-    """Convolve each image [B, C, H, W] with its own kernel [B, 2 radius + 1] along one axis."""
-    batch = len(x)
-    pad = (radius, radius, 0, 0) if horizontal else (0, 0, radius, radius)
-    shape = (batch, 1, 1, -1) if horizontal else (batch, 1, -1, 1)
-    padded = functional.pad(x, pad, mode="reflect").transpose(0, 1)  # [C, B, H', W']
-    return functional.conv2d(padded, kernel.view(shape), groups=batch).transpose(0, 1)

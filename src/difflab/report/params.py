@@ -2,9 +2,7 @@
 
 from difflab.captioning.params import CaptionerParams, SynthesizeParams
 from difflab.core.params.base import Group
-from difflab.ddpm.params.denoise import DenoiseParams
-from difflab.ddpm.params.process import ColdParams
-from difflab.ddpm.params.series import DdpmParams, DdpmSampleParams
+from difflab.ddpm.params import ColdParams, DdpmParams, DdpmSampleParams, DenoiseParams
 from difflab.sd3.params import FinetuneParams, GenerateParams, LogitMeanParams
 
 

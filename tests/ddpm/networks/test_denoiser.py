@@ -1,11 +1,13 @@
-"""The contract x0 = D(x, sigma): whatever the network was taught, the clean image is the same."""
+"""The contract x0 = D(x, sigma): whatever the network was taught, the clean image is the same; also in patches."""
 
 import pytest
 import torch
+from torch import nn
 
 from difflab.ddpm.networks import schedule
-from difflab.ddpm.networks.denoiser import Denoiser, guided
+from difflab.ddpm.networks.denoiser import Denoiser, fold, guided, in_patches
 from fakes.gaussian import PerfectNetwork, best_x0, samples
+from fakes.tiny import noise
 
 PREDICTIONS = ("epsilon", "v", "x0", "flow")
 
@@ -64,3 +66,32 @@ class Constant(torch.nn.Module):
 class ByClass(torch.nn.Module):
     def forward(self, x, timestep, class_labels, return_dict=False):
         return (torch.zeros_like(x) + class_labels.view(-1, 1, 1, 1),)
+
+
+class Same(nn.Module):
+    """Gives back what it is given, and keeps its shape."""
+
+    def forward(self, x, timestep, return_dict=False, **condition):
+        self.shape, self.condition = tuple(x.shape), condition
+        return (x,)
+
+
+@pytest.mark.parametrize("size", [1, 2, 4])
+def test_what_goes_in_comes_out(size):
+    network, x = Same(), noise(2, channels=3)
+    out = in_patches(network, size, x, torch.zeros(2), {"class_labels": torch.tensor([1, 2])})
+    assert torch.equal(out, x)
+    assert network.shape == (2, 3 * size**2, 8 // size, 8 // size)
+    assert network.condition["class_labels"].tolist() == [1, 2]
+
+
+def test_the_channels_of_a_place_are_the_pixels_of_its_square():
+    x = torch.arange(16.0).view(1, 1, 4, 4)
+    assert fold(x, 2)[0, :, 0, 1].tolist() == [2, 3, 6, 7]
+
+
+def test_the_contract_holds_in_patches():
+    """An x0-network that gives back its input is a denoiser that scales by sqrt(abar), in any patches."""
+    x, sigma = noise(2), torch.tensor([0.5, 2.0])
+    whole, folded = (Denoiser(Same(), schedule.linear(), "x0", size)(x, sigma) for size in (1, 2))
+    assert torch.equal(whole, folded)

@@ -7,13 +7,7 @@ import torch
 from diffusers.models.attention_processor import Attention
 
 from difflab.core.base.errors import DifflabError
-from difflab.ddpm.networks.networks import (
-    build_conditional_unet,
-    build_unet,
-    load_denoiser,
-    load_weights,
-    save_denoiser,
-)
+from difflab.ddpm.networks.networks import build_unet, load_denoiser, load_weights, save_denoiser
 from fakes.tiny import CLASSES, KINDS, denoiser, network, noise, schedule_params, told, unet_params
 
 WEIGHTS = "unet/diffusion_pytorch_model.safetensors"
@@ -75,22 +69,23 @@ def test_a_missing_denoiser_says_how_to_make_it(tmp_path):
     ("theirs", "ours", "message"),
     [
         (
-            {"block_out_channels": [16, 8]},
+            {"block_out_channels": [16, 16]},
             {},
-            r"'conv_in\.weight' is \[16, 1, 3, 3\] there and \[8, 1, 3, 3\] in this network",
+            r"size mismatch for conv_in\.weight: .*\[16, 1, 3, 3\]\) from checkpoint.*\[8, 1, 3, 3\]",
         ),
-        ({}, {"kind": "by class"}, r"has no 'class_embedding\.weight'"),
-        ({"kind": "by class"}, {}, r"has 'class_embedding\.weight', which this network lacks"),
-        ({}, {"layers_per_block": 2}, r"has no 'down_blocks\.0\.resnets\.1\."),
+        ({}, {"kind": "by class"}, r'Missing key.*: "class_embedding\.weight"'),
+        ({"kind": "by class"}, {}, r'Unexpected key.*: "class_embedding\.weight"'),
+        ({}, {"layers_per_block": 2}, r'Missing key.*: "down_blocks\.0\.resnets\.1\.'),
     ],
 )
 def test_the_checkpoint_of_another_architecture_names_the_first_tensor_that_does_not_fit(
     tmp_path, theirs, ours, message
 ):
     network(**theirs).save_pretrained(tmp_path / "unet")
-    with pytest.raises(DifflabError, match=message) as error:
+    with pytest.raises(DifflabError, match=f"is the checkpoint of another architecture: {message}") as error:
         load_weights(network(**ours), tmp_path / WEIGHTS)
-    assert str(error.value).endswith("it is the checkpoint of another architecture")
+    assert "\n" not in str(error.value)
+    assert len(str(error.value).partition("architecture")[2]) < 250
 
 
 def test_the_weights_of_another_network_are_refused_when_a_denoiser_is_loaded(tmp_path):
@@ -98,17 +93,16 @@ def test_the_weights_of_another_network_are_refused_when_a_denoiser_is_loaded(tm
         (tmp_path / name).mkdir()
         save_denoiser(tmp_path / name, denoiser(block_out_channels=[8, width]), schedule_params())
     shutil.copy(tmp_path / "wide" / WEIGHTS, tmp_path / "narrow" / WEIGHTS)
-    with pytest.raises(DifflabError, match=r"narrow.*'down_blocks\.1\..*another architecture"):
+    with pytest.raises(DifflabError, match=r"narrow.*another architecture: .*down_blocks\.1\."):
         load_denoiser(tmp_path / "narrow")
 
 
-@pytest.mark.parametrize("build", [build_unet, build_conditional_unet])
-def test_a_size_that_cannot_be_halved_is_refused(build):
+@pytest.mark.parametrize("options", [{}, {"cross_attention_dim": 8}])
+def test_a_size_that_cannot_be_halved_is_refused(options):
     params = unet_params(block_out_channels=[8, 8, 8])
-    options = {"cross_attention_dim": 8} if build is build_conditional_unet else {}
     with pytest.raises(DifflabError, match=r"^images of 10 pixels cannot be halved 2 times: give block_out"):
-        build(params, size=10, channels=1, seed=0, **options)
-    assert build(params, size=12, channels=1, seed=0, **options).config.sample_size == 12
+        build_unet(params, size=10, channels=1, seed=0, **options)
+    assert build_unet(params, size=12, channels=1, seed=0, **options).config.sample_size == 12
 
 
 def test_a_width_that_its_norm_groups_do_not_divide_is_refused_by_the_parameters():
@@ -135,11 +129,10 @@ def test_a_new_network_predicts_zero():
     assert unet(noise(2, channels=3), torch.tensor([3.0, 700.0])).sample.abs().max() == 0
 
 
-@pytest.mark.parametrize(("build", "name"), [(build_unet, "Attn"), (build_conditional_unet, "CrossAttn")])
-def test_attention_stands_at_its_levels_on_the_way_down_and_up(build, name):
-    options = {"cross_attention_dim": 8} if build is build_conditional_unet else {}
+@pytest.mark.parametrize(("options", "name"), [({}, "Attn"), ({"cross_attention_dim": 8}, "CrossAttn")])
+def test_attention_stands_at_its_levels_on_the_way_down_and_up(options, name):
     params = unet_params(block_out_channels=[8, 8, 8], attention_levels=[1])
-    unet = build(params, size=8, channels=1, seed=0, **options)
+    unet = build_unet(params, size=8, channels=1, seed=0, **options)
     assert [type(block).__name__.startswith(name) for block in unet.down_blocks] == [False, True, False]
     assert [type(block).__name__.startswith(name) for block in unet.up_blocks] == [False, True, False]
 
@@ -150,10 +143,9 @@ def test_without_levels_there_is_no_attention():
 
 def test_a_drunet_is_refused_a_condition_and_attention():
     params = unet_params(kind="drunet")
-    with pytest.raises(DifflabError, match="a drunet cannot be told a class"):
-        build_unet(params, size=8, channels=1, seed=0, num_classes=3)
-    with pytest.raises(DifflabError, match="a drunet cannot read prompts"):
-        build_conditional_unet(params, size=8, channels=1, seed=0, cross_attention_dim=8)
+    for condition in ({"num_classes": 3}, {"cross_attention_dim": 8}):
+        with pytest.raises(DifflabError, match="a drunet cannot be told a class or a prompt"):
+            build_unet(params, size=8, channels=1, seed=0, **condition)
     with pytest.raises(ValueError, match="a drunet has no attention"):
         unet_params(kind="drunet", attention_levels=[0])
 
@@ -162,7 +154,7 @@ def test_heads_are_as_wide_as_the_parameter_says():
     params = unet_params(block_out_channels=[8, 16], attention_levels=[0, 1], attention_head_dim=4)
     for unet in (
         build_unet(params, size=8, channels=1, seed=0),
-        build_conditional_unet(params, size=8, channels=1, seed=0, cross_attention_dim=8),
+        build_unet(params, size=8, channels=1, seed=0, cross_attention_dim=8),
     ):
         attentions = [module for module in unet.modules() if isinstance(module, Attention)]
         assert {module.inner_dim // module.heads for module in attentions} == {4}

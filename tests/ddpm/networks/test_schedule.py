@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from difflab.core.base.errors import DifflabError
 from difflab.ddpm.networks import schedule
 from difflab.ddpm.networks.schedule import Schedule
-from difflab.ddpm.params.networks import ScheduleParams
+from difflab.ddpm.params import ScheduleParams
 
 
 def test_linear_is_ddpms():

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import torch
 from diffusers.models import AutoencoderKL
+from stages.ddpm.ddpm_sample import spread
 
 from difflab.core.base.errors import DifflabError
+from difflab.ddpm.networks.conditions import digit_of
 from difflab.ddpm.networks.networks import save_denoiser
-from difflab.ddpm.networks.prompts import digit_of
 from difflab.ddpm.sampling.samplers import sample
 from difflab.ddpm.sampling.series_sampler import SeriesSampler, load_sampler
-from difflab.ddpm.sampling.strip import Strip
 from difflab.models.latent_decoder import decode
 from fakes.tiny import CLASSES, KINDS, denoiser, names, noise, sampling, schedule_params
 
@@ -52,6 +52,12 @@ def test_prompts_are_asked_for_in_turn():
 
 def test_without_conditions_nothing_is_asked_for():
     assert sampler().wanted(2) == ["", ""]
+
+
+def test_the_one_image_of_a_setting_is_what_is_wanted(tmp_path):
+    facts = {"shape": [1, 8, 8], "classes": [], "image": "scenes-00016"}
+    save_denoiser(tmp_path, sampler().denoiser, schedule_params(), **facts)
+    assert load_sampler(tmp_path, torch.device("cpu")).wanted(2) == ["scenes-00016", "scenes-00016"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -118,16 +124,13 @@ def test_an_unknown_word_is_refused():
 def test_latents_are_decoded(vae):
     made = sampler("by class", channels=4, vae=vae)
     found = images(made, ["cat", "owl"], IDS[:2])
-    latents = sample(
-        made.denoise(["cat", "owl"], 1.0), made.denoiser.schedule, IDS[:2], (4, 8, 8),
-        sampler="ddim", num_inference_steps=5, seed=0,
-    )  # fmt: skip
+    latents = sample(made.denoise(["cat", "owl"], 1.0), made.denoiser.schedule, IDS[:2], (4, 8, 8), sampling(), seed=0)
     assert found.shape == (2, 16, 16, 3)
     assert (found == decode(vae, latents)).all()
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_values_beyond_the_range_are_cut_not_wrapped(channels):
+def test_values_beyond_the_range_are_clipped_not_wrapped(channels):
     """-0.02 and 1.02 on the scale of 0 to 1 are black and white."""
     x0 = torch.tensor([-1.04, 1.04]).view(2, 1, 1, 1).expand(2, channels, 8, 8)
     black, white = sampler(channels=channels).pixels(x0)
@@ -136,12 +139,17 @@ def test_values_beyond_the_range_are_cut_not_wrapped(channels):
 
 
 @pytest.mark.parametrize("method", ["ddim", "heun", "dpm++", "euler_maruyama"])
-def test_the_strip_shows_the_first_batch(method):
-    made, strip, whole = sampler(), Strip(), Strip()
-    images(made, batch_size=3, sampler=method, on_step=strip.add)
-    images(made, ids=IDS[:3], sampler=method, on_step=whole.add)
-    assert len(strip.estimates) == len(whole.estimates) >= 5
-    assert all(len(estimate) == 2 for estimate in strip.estimates)
+def test_the_first_batch_alone_is_shown_step_by_step(method):
+    shown, whole = [], []
+    images(sampler(), batch_size=3, sampler=method, on_step=lambda sigma, x, x0: shown.append(x0))
+    images(sampler(), ids=IDS[:3], sampler=method, on_step=lambda sigma, x, x0: whole.append(x0))
+    assert len(shown) == len(whole) >= 5
+    torch.testing.assert_close(shown[-1], whole[-1])
+
+
+@pytest.mark.parametrize(("count", "chosen"), [(4, [0, 3, 6, 9]), (20, list(range(10))), (1, [0])])
+def test_frames_of_a_strip_are_spread_evenly(count, chosen):
+    assert spread(list(range(10)), count) == chosen
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -159,6 +167,13 @@ def test_a_saved_setting_of_latents_brings_its_autoencoder(tmp_path, vae):
     save_denoiser(tmp_path, made.denoiser, schedule_params(), shape=[4, 8, 8], classes=CLASSES)
     vae.save_pretrained(tmp_path / "vae")
     assert (images(load_sampler(tmp_path, torch.device("cpu"))) == images(made)).all()
+
+
+def test_an_autoencoder_that_lacks_its_files_is_refused(tmp_path):
+    folder = save(tmp_path / "single_class", "plain")
+    (folder / "vae").mkdir()
+    with pytest.raises(DifflabError, match=r"holds no whole setting of the DDPM series .* puts it back"):
+        load_sampler(folder, torch.device("cpu"))
 
 
 def save(folder, kind):

@@ -6,9 +6,8 @@ import pytest
 import torch
 
 from difflab.core.base.errors import DifflabError, Interrupted
-from difflab.ddpm.training.corruption import GaussianNoise
-from difflab.ddpm.training.held_out import held_out_errors
-from difflab.ddpm.training.training_images import TrainingImages
+from difflab.ddpm.training.denoiser_training import TrainingImages, held_out_errors
+from difflab.ddpm.training.objective import GaussianNoise
 from fakes.denoising import Watched, difference, equal, gaussian, image_set, press_ctrl_c, train
 from fakes.device_reads import DeviceReads
 from fakes.flow import runtime

@@ -3,10 +3,9 @@
 import pytest
 import torch
 
-from difflab.ddpm.networks.conditions import ClassConditions
-from difflab.ddpm.training.training_images import TrainingImages
+from difflab.ddpm.training.denoiser_training import TrainingImages
 from difflab.images.store.tensors import to_float
-from fakes.denoising import gaussian, image_set, watched
+from fakes.denoising import by_class, gaussian, image_set, watched
 from fakes.tiny import CLASSES, names
 
 
@@ -65,7 +64,7 @@ def test_conditions_are_dropped_in_their_share(tmp_path, dropout):
 def test_each_image_keeps_its_own_condition(tmp_path):
     labels = torch.arange(9) % 3
     pixels = labels.float().view(-1, 1, 1, 1).expand(9, 1, 8, 8)
-    images = TrainingImages(names(9), pixels, ClassConditions(labels, 3))
+    images = TrainingImages(names(9), pixels, by_class(labels))
     seen, _, calls = watched(tmp_path, images, steps=3, batch_size=6)
     told = torch.cat([condition["class_labels"] for _, _, condition in calls])
     assert torch.equal(told.float(), seen[:, 0, 0, 0])

@@ -5,10 +5,9 @@ import torch
 from torch import nn
 
 from difflab.ddpm.networks import schedule
-from difflab.ddpm.networks.conditions import ClassConditions
 from difflab.ddpm.networks.denoiser import Denoiser
-from difflab.ddpm.training.held_out import SHARES, held_out_errors
-from difflab.ddpm.training.training_images import TrainingImages
+from difflab.ddpm.training.denoiser_training import SHARES, TrainingImages, held_out_errors
+from fakes.denoising import by_class
 from fakes.gaussian import STD, PerfectNetwork, samples
 from fakes.tiny import blobs, denoiser, names
 
@@ -45,9 +44,7 @@ def test_a_denoiser_that_knows_each_image_has_no_error():
     """And is told the class of every image: none is dropped."""
     labels = torch.arange(6) % 3
     images = labels.view(-1, 1, 1, 1).float().expand(6, 1, 8, 8)
-    found = held_out_errors(
-        knowing(Told(), "x0"), TrainingImages(names(6), images, ClassConditions(labels, 3)), batch_size=4
-    )
+    found = held_out_errors(knowing(Told(), "x0"), TrainingImages(names(6), images, by_class(labels)), batch_size=4)
     assert set(found.values()) == {0.0}
 
 

@@ -15,15 +15,11 @@ from difflab.core.base import rng
 from difflab.core.base.errors import DifflabError
 
 if TYPE_CHECKING:
-    from difflab.ddpm.params.networks import ScheduleParams
+    from difflab.ddpm.params import ScheduleParams
 
 
 class Schedule:
-    """T noise levels, ascending; between two of them ln(sigma) is interpolated.
-
-    Args:
-        sigmas: [T], ascending and positive.
-    """
+    """T noise levels `sigmas`, [T], positive and ascending; between two of them ln(sigma) is interpolated."""
 
     def __init__(self, sigmas: Tensor) -> None:
         if sigmas.ndim != 1 or len(sigmas) < 2 or (sigmas <= 0).any() or (sigmas.diff() <= 0).any():
@@ -67,11 +63,7 @@ class Schedule:
         return self._tables[device]
 
     def require(self, sigma: float) -> None:
-        """Refuse a noise that the schedule does not reach.
-
-        Raises:
-            DifflabError: `sigma` is outside the table.
-        """
+        """Refuse a noise that the schedule does not reach."""
         low, high = self.sigmas[0].item(), self.sigmas[-1].item()
         if not low <= sigma <= high:
             raise DifflabError(
@@ -95,7 +87,7 @@ def linear(count: int = 1000, beta_start: float = 1e-4, beta_end: float = 2e-2) 
 
 
 def cosine(count: int = 1000, offset: float = 0.008, largest_beta: float = 0.999) -> Schedule:
-    """abar follows a squared cosine (Nichol and Dhariwal 2021, equation 17); betas are cut at 0.999."""
+    """abar follows a squared cosine (Nichol and Dhariwal 2021, equation 17); betas are at most 0.999."""
     t = torch.arange(count + 1, dtype=torch.float64) / count
     abar = torch.cos((t + offset) / (1 + offset) * math.pi / 2).square()
     return from_betas((1 - abar[1:] / abar[:-1]).clamp_max(largest_beta))

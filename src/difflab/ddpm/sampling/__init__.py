@@ -1,1 +1,1 @@
-"""From noise to images: samplers, and what is looked at on the way."""
+"""From noise to images."""

@@ -6,7 +6,7 @@ DDIM and DPM-Solver++ of diffusers work on sqrt(abar) x, Heun on x itself.
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -20,11 +20,14 @@ if TYPE_CHECKING:
 
     from difflab.ddpm.networks.denoiser import Denoise
     from difflab.ddpm.networks.schedule import Schedule
+    from difflab.ddpm.params import Sampler, SettingSamplingParams
 
-Sampler = Literal["ddpm", "ddim", "heun", "dpm++", "euler_maruyama"]
-SAMPLERS: tuple[Sampler, ...] = ("ddpm", "ddim", "heun", "dpm++", "euler_maruyama")
 OnStep = Callable[[float, Tensor, Tensor], None]
 """Called with (sigma, x, x0) before each step; x and x0 are [B, C, H, W]."""
+
+
+def ignore(sigma: float, x: Tensor, x0: Tensor) -> None:
+    """The `OnStep` of those who want the image alone."""
 
 
 @torch.no_grad()
@@ -33,56 +36,43 @@ def sample(
     schedule: "Schedule",
     ids: Sequence[str],
     shape: tuple[int, int, int],
+    settings: "SettingSamplingParams",
     *,
-    sampler: Sampler,
-    num_inference_steps: int,
     seed: int,
-    eta: float = 0.0,
     device: torch.device | str = "cpu",
-    on_step: OnStep = lambda sigma, x, x0: None,
+    on_step: OnStep = ignore,
 ) -> Tensor:
     """Sample one image for each id, float32 [len(ids), *shape].
 
-    All noise is keyed by seed and id: an image depends neither on the others nor on the batch size, beyond
-    rounding.
+    All noise is keyed by seed and id: an image depends neither on the others nor on the batch size, beyond rounding.
+    A number of steps that the sampler cannot take is refused.
 
-    Args:
-        sampler: ddpm (Ho et al. 2020, ancestral with the posterior variance), ddim (Song, Meng and Ermon 2021,
-            equation 12), heun (Karras et al. 2022, algorithm 1, deterministic), dpm++ (Lu et al. 2022,
-            second order multistep), euler_maruyama (the reverse SDE of Song et al. 2021, equation 6).
-        num_inference_steps: levels of noise; heun calls the model twice for each but the last.
-        eta: of ddim: 0 deterministic, 1 the variance of ddpm.
-        on_step: see `OnStep`.
-
-    Raises:
-        DifflabError: an unknown sampler, or a number of steps that it cannot take.
+        ddpm            Ho et al. 2020, ancestral with the posterior variance
+        ddim            Song, Meng and Ermon 2021, equation 12; eta 0 is deterministic, 1 has the variance of ddpm
+        heun            Karras et al. 2022, algorithm 1, deterministic; two calls of the model for each step but the last
+        dpm++           Lu et al. 2022, second order multistep
+        euler_maruyama  the reverse SDE of Song et al. 2021, equation 6
     """
-    if sampler not in SAMPLERS:
-        raise DifflabError(f"unknown sampler '{sampler}': one of {', '.join(SAMPLERS)}")
-    if not 1 <= num_inference_steps <= len(schedule):
+    sampler, steps, levels = settings.sampler, settings.num_inference_steps, len(schedule)
+    if steps > levels:
+        raise DifflabError(f"num_inference_steps is {steps}, but the schedule has 1 to {levels} levels")
+    if sampler in ("ddpm", "ddim") and levels % steps:  # past the levels they stand on, they step back by T // steps
         raise DifflabError(
-            f"num_inference_steps is {num_inference_steps}, but the schedule has 1 to {len(schedule)} levels"
-        )
-    if sampler in ("ddpm", "ddim") and len(schedule) % num_inference_steps:
-        raise DifflabError(  # their schedulers step back by T // steps, past the levels they stand on
-            f"num_inference_steps is {num_inference_steps}: {sampler} needs a divisor of the schedule's "
-            f"{len(schedule)} levels"
+            f"num_inference_steps is {steps}: {sampler} needs a divisor of the schedule's {levels} levels"
         )
     keys = rng.fold(rng.id_keys(ids), rng.key(seed, "sampling")).to(device)
     start = rng.normal(rng.fold(keys, rng.key(0, "start")), shape)
     if sampler == "euler_maruyama":
-        return _euler_maruyama(denoise, schedule, start, keys, num_inference_steps, on_step)
+        return _euler_maruyama(denoise, schedule, start, keys, steps, on_step)
     scheduler = make_scheduler(sampler, schedule)
-    scheduler.set_timesteps(num_inference_steps, device=device)
-    options = {}
+    scheduler.set_timesteps(steps, device=device)
+    options: dict[str, Any] = {"eta": settings.eta} if sampler == "ddim" else {}
     if sampler in ("ddpm", "ddim"):
         options["generator"] = [torch.Generator(device).manual_seed(key) for key in keys.tolist()]
-    if sampler == "ddim":
-        options["eta"] = eta
     scaled = sampler != "heun"  # whether the scheduler's x is sqrt(abar) times ours
     x = start * (1.0 if scaled else scheduler.init_noise_sigma)
     for number, timestep in enumerate(scheduler.timesteps):
-        sigma = _sigma(scheduler, schedule, timestep, number, sampler)
+        sigma = (schedule.sigmas[int(timestep)] if scaled else scheduler.sigmas[number]).item()
         ours = x * (1 + sigma**2) ** 0.5 if scaled else x
         x0 = denoise(ours, x.new_full((len(x),), sigma))
         on_step(sigma, ours, x0)
@@ -91,33 +81,21 @@ def sample(
     return x
 
 
-def make_scheduler(sampler: Sampler, schedule: "Schedule") -> "SchedulerMixin":
+def make_scheduler(sampler: "Sampler", schedule: "Schedule") -> "SchedulerMixin":
     """diffusers' scheduler with the betas of `schedule`; it is told x0, or the noise where it takes no x0."""
     from diffusers import DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler, HeunDiscreteScheduler
 
     abar = torch.cat([torch.ones(1, dtype=torch.float64), schedule.alphas_cumprod])
-    common = {
-        "num_train_timesteps": len(schedule),
-        "trained_betas": (1 - abar[1:] / abar[:-1]).numpy().astype(np.float64),
-    }
-    if sampler == "ddpm":
-        return DDPMScheduler(**common, prediction_type="sample", clip_sample=False, timestep_spacing="trailing")
-    if sampler == "ddim":
-        return DDIMScheduler(
-            **common, prediction_type="sample", clip_sample=False, timestep_spacing="trailing", set_alpha_to_one=True
-        )
-    if sampler == "dpm++":
-        return DPMSolverMultistepScheduler(
-            **common, prediction_type="sample", timestep_spacing="trailing", final_sigmas_type="zero"
-        )
-    return HeunDiscreteScheduler(**common, prediction_type="epsilon", use_karras_sigmas=True)
-
-
-def _sigma(scheduler: "SchedulerMixin", schedule: "Schedule", timestep: Tensor, number: int, sampler: Sampler) -> float:
-    """Our sigma at a step of the scheduler."""
+    betas = (1 - abar[1:] / abar[:-1]).numpy().astype(np.float64)
+    common = {"num_train_timesteps": len(schedule), "trained_betas": betas}
     if sampler == "heun":
-        return scheduler.sigmas[number].item()
-    return schedule.sigmas[int(timestep)].item()
+        return HeunDiscreteScheduler(**common, prediction_type="epsilon", use_karras_sigmas=True)
+    common |= {"prediction_type": "sample", "timestep_spacing": "trailing"}
+    if sampler == "dpm++":
+        return DPMSolverMultistepScheduler(**common, final_sigmas_type="zero")
+    if sampler == "ddim":
+        return DDIMScheduler(**common, clip_sample=False, set_alpha_to_one=True)
+    return DDPMScheduler(**common, clip_sample=False)
 
 
 def karras_sigmas(schedule: "Schedule", count: int, rho: float = 7.0) -> Tensor:

@@ -1,1 +1,1 @@
-"""The training of denoisers: corruption, weighting, loop, held-out loss."""
+"""The training of denoisers: what they train on, how errors count, the loop, the held-out loss."""

@@ -1,4 +1,4 @@
-"""The training of the pixel models: read it from top to bottom.
+"""The training of the pixel models, to be read from top to bottom, and their held-out loss.
 
 The whole data set lies on the device as uint8; flips, noise and conditions are drawn there. Nothing in a step
 makes the host wait for the device.
@@ -6,6 +6,7 @@ makes the host wait for the device.
 
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,15 +24,31 @@ from difflab.training.optimizer import adamw_with_cosine, training_dtype
 
 if TYPE_CHECKING:
     from difflab.core.params.common import RuntimeParams
-    from difflab.ddpm.params.networks import ImageTrainingParams
-    from difflab.ddpm.training.corruption import Corruption
-    from difflab.ddpm.training.training_images import TrainingImages
+    from difflab.ddpm.networks.conditions import Conditions
+    from difflab.ddpm.networks.denoiser import Denoiser
+    from difflab.ddpm.params import ImageTrainingParams
+    from difflab.ddpm.training.objective import Corruption
     from difflab.training.curve import Row
+
+SHARES = (0.1, 0.25, 0.5, 0.75, 0.9)  # of the schedule's timesteps, for the held-out loss
+
+
+@dataclass(frozen=True)
+class TrainingImages:
+    """The images that a model trains on, in memory."""
+
+    ids: list[str]
+    pixels: Tensor  # uint8 [N, C, H, W], or float32 latents of any range
+    condition: "Conditions | None" = None  # by row; None for unconditional models
+
+    def to(self, device: torch.device) -> "TrainingImages":
+        condition = None if self.condition is None else self.condition.to(device)
+        return TrainingImages(self.ids, self.pixels.to(device), condition)
 
 
 def train_denoiser(
     model: nn.Module,
-    images: "TrainingImages",
+    images: TrainingImages,
     corruption: "Corruption",
     weight: Callable[[Tensor], Tensor],
     settings: "ImageTrainingParams",
@@ -46,20 +63,16 @@ def train_denoiser(
     """Train `model(x, level, condition) -> x0` on weight(level) * |model - x0|^2, the mean over pixels.
 
     Every random number belongs to (seed, sample id, epoch). A run that was stopped is resumed from its state
-    in `scratch`, bit for bit on a CPU.
+    in `scratch`, bit for bit on a CPU. On return the model holds the final weights (the average, where
+    `settings.ema_decay` > 0), on the training device, in eval mode.
 
     Args:
-        model: a `Denoiser` or a `Restorer`. On return it holds the final weights (the average, where
-            `settings.ema_decay` > 0), on the training device, in eval mode.
+        model: a `Denoiser` or a `Restorer`.
         weight: levels [B] to weights [B].
-        scratch, what, validate, log: see `Loop`.
+        scratch, what, validate, log: see `Loop`, also for what it raises.
 
     Returns:
         The curve: a row every `validation_interval` steps and at the end; with `validate`, at the start too.
-
-    Raises:
-        DifflabError: the loss or gradient is not finite, there is no image, or float16 is asked for.
-        Interrupted: Ctrl-C or SIGTERM; the state is saved.
     """
     if not images.ids:
         raise DifflabError(f"{what}: there is no image to train on")
@@ -103,3 +116,32 @@ def train_denoiser(
             loss.backward()
             loop.update(loss)
     return loop.curve.rows
+
+
+@torch.no_grad()
+def held_out_errors(denoiser: "Denoiser", unseen: TrainingImages, batch_size: int = 128) -> dict[str, float]:
+    """Mean squared error of the noise, whatever the network predicts, at five timesteps.
+
+    Images, noise and timesteps are the same each time, so that two values compare.
+
+    Returns:
+        {"val_loss": mean over them, "val_loss_t_0.1": ..., ...}.
+    """
+    device = next(denoiser.parameters()).device
+    unseen = unseen.to(device)
+    sums = torch.zeros(len(SHARES), dtype=torch.float64, device=device)
+    for index in torch.arange(len(unseen.ids), device=device).split(batch_size):
+        keys = rng.id_keys([unseen.ids[i] for i in index.tolist()]).to(device)
+        x0 = to_float(unseen.pixels[index])
+        noise = rng.normal(rng.fold(keys, rng.key(0, "held-out noise")), x0.shape[1:])
+        condition = None
+        if unseen.condition is not None:
+            condition = unseen.condition.draw(index, keys, torch.zeros_like(index, dtype=torch.bool))
+        for place, share in enumerate(SHARES):
+            timestep = x0.new_full((len(x0),), share * (len(denoiser.schedule) - 1))
+            sigma = denoiser.schedule.sigma(timestep)
+            restored = denoiser(x0 + per_sample(sigma, x0) * noise, sigma, condition)
+            sums[place] += ((restored - x0).square().flatten(1).mean(1) / sigma.square()).double().sum()
+    means = (sums / len(unseen.ids)).tolist()
+    by_timestep = {f"val_loss_t_{share}": value for share, value in zip(SHARES, means, strict=True)}
+    return {"val_loss": sum(means) / len(means), **by_timestep}

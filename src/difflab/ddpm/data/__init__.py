@@ -1,1 +1,0 @@
-"""What the DDPM study trains on, in memory."""

@@ -1,1 +1,0 @@
-"""Scores and figures of the DDPM study."""

@@ -1,0 +1,1 @@
+"""Process analysis: what appears first, where words act, what the networks are made of."""
