@@ -7,7 +7,7 @@ from difflab.captioning.params.mix import MixParams
 from difflab.captioning.params.synthesis import SweepParams, SynthesizeParams
 from difflab.captioning.params.titles import TitlesParams
 from difflab.core.params.base import Family, Group
-from difflab.core.params.common import Library, RuntimeParams, TrackingParams
+from difflab.core.params.common import EnvironmentParams, RuntimeParams, TrackingParams
 from difflab.ddpm.params.denoise import DenoiseParams, DenoiseScoreParams
 from difflab.ddpm.params.models import ClassifiersParams, ImageVaeParams
 from difflab.ddpm.params.process import ColdParams, MemorisationParams, ProcessParams
@@ -80,7 +80,7 @@ class Params(Group):
     captioner_instruct: CaptionerInstructParams
     caption_score: CaptionScoreParams
     report: ReportParams
-    environment: dict[Library, str]
+    environment: EnvironmentParams
 
     @model_validator(mode="after")
     def _enough_images_are_scored(self) -> "Params":

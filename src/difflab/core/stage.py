@@ -226,8 +226,7 @@ def run(main: Callable[..., None]) -> None:
 
 
 def _warn_of_other_libraries(stage: Stage[Any]) -> None:
-    values, prefix = stage.values(), "environment."
-    used = {name.removeprefix(prefix): values[name] for name in values if name.startswith(prefix)}
+    used = {group: text for group, text in stage.values().items() if group.startswith("environment.")}
     if runtime.process_index()[0] == 0 and (differing := environment.mismatches(used)):
         warnings.warn(
             f"{', '.join(differing)}: results may differ; `make setup` installs the locked versions", stacklevel=2
