@@ -6,7 +6,6 @@
 The run is a real one: the recorder writes it to a database. The share is to be below 1 %.
 """
 
-import argparse
 import contextlib
 import io
 import os
@@ -16,29 +15,25 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from training_step import setting
+from mlflow import MlflowClient
+from stopwatch import parser
+from training_step import DENSITY, SETTINGS, adapted, random_examples
 
 from difflab.core import tracking
 from difflab.core.params.common import RuntimeParams
-from difflab.models.params import LoraParams
-from difflab.sd3.adapters import adapt
-from difflab.sd3.training import flow_training
-from difflab.sd3.training.density import SigmaDensity
-from difflab.training.params import DensityParams
+from difflab.sd3.training.flow_training import train_flow
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=120)
-    parser.add_argument("--log-interval", type=int, default=20)
-    parser.add_argument("--threads", type=int, default=2)
-    args = parser.parse_args()
+    options = parser(__doc__)
+    options.add_argument("--steps", type=int, default=120)
+    options.add_argument("--log-interval", type=int, default=20)
+    options.add_argument("--threads", type=int, default=2)
+    args = options.parse_args()
     torch.set_num_threads(args.threads)
-    transformer, examples, settings = setting("tiny", 64, args.steps)
-    settings = settings.model_copy(update={"log_interval": args.log_interval})
-    density = DensityParams(
-        weighting_scheme="logit_normal", convention="diffusers", logit_std=1, mode_scale=1.29, shift=3
-    )
+    runtime = RuntimeParams(num_threads=args.threads, device="cpu", dtype="float32", compile=False)
+    settings = SETTINGS.model_copy(update={"steps": args.steps, "log_interval": args.log_interval})
+    transformer, examples = adapted("tiny", torch.float32), random_examples("tiny", settings.batch_size)
     folder = Path(tempfile.mkdtemp())
     os.environ["DVC_ROOT"] = str(folder)
     record = tracking.start_record("bench", "python -m stages.bench.tracking", {"seed": 0}, {})
@@ -49,20 +44,14 @@ def main() -> None:
         run.log_metrics(values, step=step)
         spent.append(time.perf_counter() - started)
 
+    started = time.perf_counter()
     with contextlib.redirect_stdout(io.StringIO()):
-        adapt(transformer, LoraParams(rank=16, alpha=16, targets=["attn"], blocks="all"), seed=0)
-        started = time.perf_counter()
-        flow_training.train_flow(
-            transformer, examples, None, settings, SigmaDensity(density, 0.0), seed=0,
-            runtime=RuntimeParams(
-                num_threads=args.threads, device="cpu", dtype="float32", compile=False
-            ),
-            scratch=folder, what="bench", log=log,
+        train_flow(
+            transformer, examples, None, settings, DENSITY, seed=0, runtime=runtime, scratch=folder, what="bench",
+            log=log,
         )  # fmt: skip
-        total = time.perf_counter() - started
+    total = time.perf_counter() - started
     run.end("FINISHED")
-    from mlflow import MlflowClient
-
     (stored,) = MlflowClient(record["uri"]).search_runs(["1"])
     assert stored.info.status == "FINISHED"
     print(f"{len(spent)} records in {args.steps} steps of {1000 * total / args.steps:.1f} ms")

@@ -13,7 +13,7 @@ from typing import Any
 
 from difflab.core.base.errors import DifflabError
 from difflab.core.params.loading import Declared, check_params
-from difflab.core.recorder import Recorder
+from difflab.core.recorder import MlflowRun
 from difflab.core.tracking import CURVE, repository_root, start_record
 
 
@@ -54,7 +54,7 @@ def import_runs(rev: str = "HEAD") -> tuple[int, int]:
     made = there = 0
     for result in results(commit):
         start = start_record(result.address, result.command, result.params, tags)
-        recorder = Recorder(start, folder / "store")
+        recorder = MlflowRun(start, folder / "store")
         if recorder.is_stored(result.metrics):
             there += 1
             continue
