@@ -19,7 +19,7 @@ from difflab.ddpm.training.training_images import TrainingImages
 from difflab.ddpm.training.weighting import weight
 from difflab.images.store.image_store import ImageStore
 from difflab.images.store.tensors import to_float
-from difflab.metrics.psnr import psnr
+from difflab.metrics.restoration import psnr
 from difflab.training.curve import final_metrics
 
 

@@ -14,7 +14,7 @@ from difflab.ddpm.data.series_data import Split
 from difflab.ddpm.latent_writer import write_latent_splits
 from difflab.ddpm.params.inputs import ZooImageVaeInputs
 from difflab.images.store.image_store import ImageStore
-from difflab.metrics.psnr import psnr
+from difflab.metrics.restoration import psnr
 from difflab.miniature.zoo.small_vae import set_scaling
 from difflab.models.latent_decoder import decode
 from difflab.training.supervised import fit

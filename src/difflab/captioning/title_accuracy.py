@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from difflab.datasets import class_sets_of
-from difflab.metrics.class_accuracy import classify, judged_classes, share_correct
+from difflab.metrics.features.features import classify, judged_classes, share_correct
 
 if TYPE_CHECKING:
     from difflab.metrics.features.features import VisionEncoderExtractor

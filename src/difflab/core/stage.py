@@ -30,6 +30,7 @@ from difflab.core.base.errors import DifflabError, Interrupted, one_line
 from difflab.core.base.files import read_json, sha256_file, write_json
 from difflab.core.params import Declared, load_params
 from difflab.core.params.loading import declared_groups, stage_entry
+from difflab.core.params.yaml_text import parse_yaml
 
 Inputs = TypeVar("Inputs")
 
@@ -98,13 +99,18 @@ class Stage(Generic[Inputs]):
     def _hold(self, state: Path) -> Path:
         """Lock the outputs of this workspace and a state for this process until it ends; returns that state."""
         outputs = Path(".scratch/running") / self.address
-        if not self._lock(outputs):
-            raise _already_running(self.address, outputs)
+        held = None if self._lock(outputs) else outputs
         beside = (state.with_name(f"{state.name}-{number}") for number in itertools.count(2))
-        while not self._lock(state):
+        while held is None and not self._lock(state):
             if runtime.process_index()[1] > 1:  # the others of this launch know the first folder only
-                raise _already_running(self.address, state)
-            state = next(beside)
+                held = state
+            else:
+                state = next(beside)
+        if held is not None:
+            pid = (held / "lock").read_text().strip()
+            raise DifflabError(
+                f"{self.address} is already running as process {pid}: wait for it, or end that process, then run again"
+            )
         return state
 
     def _lock(self, folder: Path) -> bool:
@@ -126,7 +132,7 @@ class Stage(Generic[Inputs]):
 
     def write_metrics(self, path: str | Path, metrics: Mapping[str, float | str | None]) -> None:
         """Write a flat metrics file (keys in the given order, numbers rounded to 6 significant digits) and track it."""
-        flat = {k: _rounded(v) for k, v in metrics.items()}
+        flat = {k: float(f"{v:.6g}") if isinstance(v, float) else v for k, v in metrics.items()}
         write_json(path, flat)
         self.run.log_metrics({k: v for k, v in flat.items() if isinstance(v, int | float)})
 
@@ -142,17 +148,6 @@ class Stage(Generic[Inputs]):
                 lock.close()
 
 
-def _already_running(address: str, held: Path) -> DifflabError:
-    pid = (held / "lock").read_text().strip()
-    return DifflabError(
-        f"{address} is already running as process {pid}: wait for it, or end that process, then run again"
-    )
-
-
-def _rounded(value: Any) -> Any:
-    return float(f"{value:.6g}") if isinstance(value, float) else value
-
-
 def _content_hash(path: str) -> str:
     if not Path(path).exists():
         raise DifflabError(f"{path} is missing: run `dvc repro` (or `dvc pull`) to make it")
@@ -161,13 +156,10 @@ def _content_hash(path: str) -> str:
 
 def _locked_hashes() -> dict[str, str]:
     """The hashes of other stages' outputs, as DVC has just found them: data need not be read again."""
-    import yaml
-
     lock = Path("dvc.lock")
     if not lock.exists():
         return {}
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    stages = (yaml.load(_read_alone(lock), Loader=loader) or {}).get("stages", {})
+    stages = (parse_yaml(_read_alone(lock), str(lock)) or {}).get("stages", {})
     return {out["path"]: out["md5"] for s in stages.values() for out in s.get("outs", []) if "md5" in out}
 
 
@@ -194,10 +186,7 @@ def run(main: Callable[..., None]) -> None:
     name = Path(inspect.getfile(main)).stem
     item, variant = _parse(name, main)
 
-    def one_line_warning(message: object, *_: object, **__: object) -> str:
-        return f"WARNING {name}: {message}\n"
-
-    warnings.formatwarning = one_line_warning  # ty: ignore[invalid-assignment]
+    warnings.formatwarning = lambda message, *_, **__: f"WARNING {name}: {message}\n"  # ty: ignore[invalid-assignment]
     stage: Stage[Any] | None = None
     status, code = "FAILED", 1
     signal.signal(signal.SIGINT, signal.default_int_handler)  # from here on there is something to save
@@ -238,12 +227,9 @@ def _parse(name: str, main: Callable[..., None]) -> tuple[dict[str, str], str]:
     parser = argparse.ArgumentParser(prog=f"python -m stages.{name}", description=doc)
     for key in list(inspect.signature(main).parameters)[1:]:
         parser.add_argument(f"--{key.replace('_', '-')}", dest=key, required=True)
-    parser.add_argument(
-        "--as", dest="variant", default="", help="take parameters and dependencies of this dvc.yaml stage"
-    )
+    parser.add_argument("--as", default="", help="take parameters and dependencies of this dvc.yaml stage")
     values = vars(parser.parse_args())
-    variant = values.pop("variant")
-    return values, variant
+    return values, values.pop("as")
 
 
 def _note_time(stage: Stage[Any], seconds: float, status: str) -> None:

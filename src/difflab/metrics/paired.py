@@ -1,13 +1,16 @@
-"""How sure a difference between two systems is that were trained with the same seeds and met the same images."""
+"""How sure a difference is: of two systems with the same seeds and images, and of two means."""
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from difflab.core.base import rng
 from difflab.core.base.errors import DifflabError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,7 @@ class Interval:
     freedom: float
 
 
-def difference(system: pd.DataFrame, baseline: pd.DataFrame, *, seed: int, resamples: int) -> Interval:
+def difference(system: "pd.DataFrame", baseline: "pd.DataFrame", *, seed: int, resamples: int) -> Interval:
     """The interval of the mean of `system` - `baseline`, paired by seed and by image.
 
     Args:
@@ -45,7 +48,7 @@ def difference(system: pd.DataFrame, baseline: pd.DataFrame, *, seed: int, resam
     return interval(system - baseline, seed=seed, resamples=resamples)
 
 
-def interval(values: pd.DataFrame, *, seed: int, resamples: int) -> Interval:
+def interval(values: "pd.DataFrame", *, seed: int, resamples: int) -> Interval:
     """The mean over seeds and images, whose interval counts both as samples.
 
     The standard error is that of the pigeonhole bootstrap (Owen 2007, "The pigeonhole bootstrap"): seeds and
@@ -71,34 +74,46 @@ def interval(values: pd.DataFrame, *, seed: int, resamples: int) -> Interval:
     if not np.ptp(table):
         return Interval(*[float(table[0, 0])] * 3, standard_error=0.0, freedom=math.inf)
     seeds, images = table.shape
-    drawn_seeds, drawn_images = (
-        _shares(n, seed, what, resamples) for n, what in ((seeds, "seeds"), (images, "images"))
-    )
+    drawn_seeds, drawn_images = _shares(seeds, seed, "seeds", resamples), _shares(images, seed, "images", resamples)
     error = float(((drawn_seeds @ centred) * drawn_images).sum(axis=1).std())
     freedom = degrees_of_freedom(table)
-    mean, half = float(table.mean()), float(_student(freedom) * error)
+    mean, half = float(table.mean()), _student(freedom) * error
     return Interval(mean, mean - half, mean + half, error, freedom)
 
 
-def variances(values: np.ndarray) -> tuple[float, float, float]:
+def variances(values: np.ndarray) -> list[float]:
     """What seeds, images and both together add to the bootstrap's variance of the mean of values [seeds, images]."""
-    seeds, images = values.shape
     by_seed = values.mean(axis=1, keepdims=True) - values.mean()
     by_image = values.mean(axis=0, keepdims=True) - values.mean()
     rest = values - values.mean() - by_seed - by_image
-    return (
-        float((by_seed**2).mean() / (seeds - 1)),
-        float((by_image**2).mean() / (images - 1)),
-        float((rest**2).mean() / ((seeds - 1) * (images - 1))),
-    )
+    parts = zip((by_seed, by_image, rest), _freedoms(values), strict=True)
+    return [float((part**2).mean() / freedom) for part, freedom in parts]
 
 
 def degrees_of_freedom(values: np.ndarray) -> float:
     """Satterthwaite's degrees of freedom of the mean of values [seeds, images]: at least seeds - 1, if the fewer."""
-    seeds, images = values.shape
-    freedoms = seeds - 1, images - 1, (seeds - 1) * (images - 1)
     parts = variances(values)
-    return sum(parts) ** 2 / sum(v**2 / f for v, f in zip(parts, freedoms, strict=True))
+    return sum(parts) ** 2 / sum(v**2 / f for v, f in zip(parts, _freedoms(values), strict=True))
+
+
+def _freedoms(values: np.ndarray) -> tuple[int, int, int]:
+    seeds, images = values.shape
+    return seeds - 1, images - 1, (seeds - 1) * (images - 1)
+
+
+def clear_difference(std_a: float, count_a: int, std_b: float, count_b: int) -> float:
+    """The half-width of the 95 % interval of a difference of means (Welch's t; at least two values each).
+
+    With two seeds each the factor of the standard error is about four, not two.
+
+    Args:
+        std_a, std_b: standard deviations of the samples (ddof 1).
+    """
+    a, b = std_a**2 / count_a, std_b**2 / count_b
+    if a + b == 0:
+        return 0.0
+    freedom = (a + b) ** 2 / (a**2 / (count_a - 1) + b**2 / (count_b - 1))
+    return _student(freedom) * math.sqrt(a + b)
 
 
 def _student(freedom: float) -> float:
@@ -113,7 +128,7 @@ def _shares(count: int, seed: int, what: str, resamples: int) -> np.ndarray:
     return generator.multinomial(count - 1, np.full(count, 1 / count), resamples) / (count - 1)
 
 
-def _checked(values: pd.DataFrame) -> np.ndarray:
+def _checked(values: "pd.DataFrame") -> np.ndarray:
     for what, labels in (("seeds", values.index), ("images", values.columns)):
         if len(labels) < 2:
             raise DifflabError(f"an interval over {what} needs two or more of them, not {len(labels)}")

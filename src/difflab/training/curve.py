@@ -2,9 +2,8 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
-
-from difflab.training.status import mean
+from statistics import fmean
+from typing import cast
 
 Row = dict[str, float | None]
 NOT_METRICS = ("learning_rate", "grad_norm")
@@ -31,14 +30,11 @@ class Curve:
 
     def add(self, step: int, samples_seen: int, learning_rate: float, validation: dict[str, float]) -> None:
         """Add a row; scalars of training are means of the window, the learning rate is that of the next step."""
-        means = {name: mean(values) for name, values in self.window.items()}
+        means = {name: fmean(values) for name, values in self.window.items()}
         row: Row = {"step": step, "samples_seen": samples_seen, "train_loss": None, "val_loss": None}
         row |= {"learning_rate": learning_rate, "grad_norm": None}
         self.rows.append(row | means | validation)
         self.window.clear()
-
-    def state(self) -> dict[str, Any]:
-        return {"rows": self.rows, "window": self.window}
 
 
 def best_row(rows: Sequence[Mapping[str, float | None]]) -> Mapping[str, float | None] | None:

@@ -15,8 +15,7 @@ class SampleStream:
     Args:
         keys: one key per sample, int64 [n], from `rng.id_keys`.
         seed: of the order.
-        weights: probability of each sample up to a factor, [n], for draws with replacement; None for
-            permutations.
+        weights: probability of each sample up to a factor, [n], for draws; None for permutations.
     """
 
     def __init__(self, keys: Tensor, seed: int, weights: Tensor | None = None) -> None:
@@ -38,8 +37,6 @@ class SampleStream:
             index, keys = self._epoch(epoch)
             parts.append((index[offset : offset + length], keys[offset : offset + length]))
             start, count = start + length, count - length
-        if len(parts) == 1:
-            return parts[0]
         return torch.cat([i for i, _ in parts]), torch.cat([k for _, k in parts])
 
     def _epoch(self, epoch: int) -> tuple[Tensor, Tensor]:

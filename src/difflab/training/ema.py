@@ -11,12 +11,7 @@ if TYPE_CHECKING:
 
 
 def moving_average(parameters: Sequence[nn.Parameter], decay: float) -> "EMAModel | None":
-    """An average with foreach updates and warm-up: update n decays by min(decay, n / (9 + n)), the first by
-    0.
-
-    Returns:
-        None for decay 0.
-    """
+    """An average with warm-up: update n decays by min(decay, n / (9 + n)), the first by 0; None for decay 0."""
     if not decay:
         return None
     from diffusers.training_utils import EMAModel

@@ -51,22 +51,14 @@ def adamw_with_schedule(model: nn.Module, settings: "FlowTrainingParams") -> tup
     from diffusers.optimization import get_scheduler
 
     optimizer = AdamW(
-        [p for p in model.parameters() if p.requires_grad],
-        lr=settings.learning_rate,
-        betas=(settings.adam_beta1, settings.adam_beta2),
-        eps=settings.adam_epsilon,
-        weight_decay=settings.weight_decay,
-        fused=True,
-    )
-    schedule = get_scheduler(
-        settings.lr_scheduler,
-        optimizer,
-        num_warmup_steps=settings.lr_warmup_steps,
-        num_training_steps=settings.steps,
-        num_cycles=settings.lr_num_cycles,
-        power=settings.lr_power,
-    )
-    return optimizer, schedule
+        [p for p in model.parameters() if p.requires_grad], lr=settings.learning_rate,
+        betas=(settings.adam_beta1, settings.adam_beta2), eps=settings.adam_epsilon,
+        weight_decay=settings.weight_decay, fused=True,
+    )  # fmt: skip
+    return optimizer, get_scheduler(
+        settings.lr_scheduler, optimizer, num_warmup_steps=settings.lr_warmup_steps,
+        num_training_steps=settings.steps, num_cycles=settings.lr_num_cycles, power=settings.lr_power,
+    )  # fmt: skip
 
 
 def training_dtype(name: str) -> torch.dtype:

@@ -1,5 +1,6 @@
 """Files that are either whole or absent, and the same bytes every time."""
 
+import errno
 import glob
 import hashlib
 import io
@@ -41,7 +42,7 @@ def atomic_path(path: str | Path) -> Generator[Path]:
             shutil.rmtree(path)
         os.replace(temporary, path)
     except OSError as error:
-        if error.errno == 28:
+        if error.errno == errno.ENOSPC:
             raise DifflabError(f"the disk is full while writing {path}: free some space, then run again") from error
         raise
     finally:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from difflab.metrics.psnr import psnr
+from difflab.metrics.restoration import psnr
 
 NLM_STRENGTHS = (0.6, 0.8, 1.0, 1.2)  # of the cut-off, in sigmas
 TV_WEIGHTS = (0.08, 0.12, 0.16, 0.2, 0.25)

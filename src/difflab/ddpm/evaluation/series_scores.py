@@ -14,7 +14,7 @@ from difflab.ddpm.classifier import SIZE, ResNet20, judge
 from difflab.ddpm.networks.prompts import digit_of
 from difflab.metrics.distances.frechet import frechet_distance
 from difflab.metrics.distances.kid import kernel_distance
-from difflab.metrics.psnr import psnr
+from difflab.metrics.restoration import psnr
 
 if TYPE_CHECKING:
     from difflab.ddpm.data.series_data import Split

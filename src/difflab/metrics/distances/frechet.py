@@ -12,13 +12,13 @@ is wrong in the third digit at 2,048 dimensions.
 import warnings
 
 import numpy as np
+import torch
 
 from difflab.core.base.errors import DifflabError
 
 
 class RankDeficientWarning(UserWarning):
-    """A set has no more samples than dimensions, so its covariance is singular and the distance is biased
-    upwards."""
+    """A set has no more samples than dimensions: its covariance is singular, the distance biased upwards."""
 
 
 def check_count(n: int, *, min_images: int = 2, what: str = "the set") -> None:
@@ -42,8 +42,7 @@ def statistics(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def frechet_distance(features_a: np.ndarray, features_b: np.ndarray) -> float:
-    """Frechet distance (squared, as FID is) between the normal fits of two sets of features [n_a, d] and
-    [n_b, d].
+    """Frechet distance (squared, as FID is) between the normal fits of features [n_a, d] and [n_b, d].
 
     Warns (`RankDeficientWarning`) where n <= d.
 
@@ -69,7 +68,7 @@ def frechet_distance(features_a: np.ndarray, features_b: np.ndarray) -> float:
         return from_statistics(*statistics(small), *statistics(large))
     mu_a, mu_b = a.mean(axis=0), b.mean(axis=0)
     x_a, x_b = (a - mu_a) / np.sqrt(len(a) - 1), (b - mu_b) / np.sqrt(len(b) - 1)
-    cross = _torch().linalg.svdvals(_tensor(x_a) @ _tensor(x_b).T).sum().item()
+    cross = torch.linalg.svdvals(_tensor(x_a) @ _tensor(x_b).T).sum().item()
     return _distance(mu_a - mu_b, np.square(x_a).sum(), np.square(x_b).sum(), cross)
 
 
@@ -80,7 +79,6 @@ def from_statistics(mu_a: np.ndarray, cov_a: np.ndarray, mu_b: np.ndarray, cov_b
     at the rounding error. (`scipy.linalg.sqrtm` of the product, as pytorch-fid has it, takes roots of that
     rounding error.)
     """
-    torch = _torch()
     s_a, s_b = _tensor(cov_a), _tensor(cov_b)
     root, failed = torch.linalg.cholesky_ex(s_a)
     if failed:
@@ -105,11 +103,5 @@ def _checked(features: np.ndarray, what: str) -> np.ndarray:
     return features
 
 
-def _tensor(array: np.ndarray):
-    return _torch().from_numpy(np.ascontiguousarray(array, dtype=np.float64))
-
-
-def _torch():
-    import torch
-
-    return torch
+def _tensor(array: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float64))
