@@ -36,7 +36,7 @@ from difflab.ddpm.training.corruption import GaussianNoise
 from difflab.ddpm.training.denoiser_training import train_denoiser
 from difflab.ddpm.training.training_images import TrainingImages
 from difflab.ddpm.training.weighting import weight
-from difflab.training.ema import moving_average
+from difflab.training.optimizer import moving_average
 
 SIZE = 32
 OURS, PLAIN, TRAINER = "difflab", "plain diffusers loop", "denoising-diffusion-pytorch"

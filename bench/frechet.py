@@ -33,14 +33,14 @@ def timed(call: Callable[[], float]) -> tuple[float, float]:
 def main() -> None:
     from pytorch_fid.fid_score import calculate_frechet_distance
 
-    from difflab.metrics.distances import frechet
+    from difflab.metrics import distances
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dim", type=int, default=2048)
     parser.add_argument("--repeats", type=int, default=3)
     args = parser.parse_args()
     few, many = args.dim // 10, 2 * args.dim
-    frechet.frechet_distance(features(50, 8, 0), features(50, 8, 1))  # the first call loads the libraries
+    distances.frechet_distance(features(50, 8, 0), features(50, 8, 1))  # the first call loads the libraries
 
     print(f"{'case':<34}{'pytorch-fid':>12}{'difflab':>10}{'ratio':>8}{'rel. difference':>18}")
     for name, n, from_features in (
@@ -49,16 +49,16 @@ def main() -> None:
         (f"n = {few}, features", few, True),
     ):
         a, b = features(n, args.dim, 0), features(n, args.dim, 1)
-        both = (*frechet.statistics(a), *frechet.statistics(b))
+        both = (*distances.statistics(a), *distances.statistics(b))
         theirs: list[float] = []
         ours: list[float] = []
         for _ in range(args.repeats):
             seconds, expected = timed(lambda both=both: calculate_frechet_distance(*both))
             theirs.append(seconds)
             if from_features:
-                seconds, value = timed(lambda a=a, b=b: frechet.frechet_distance(a, b))
+                seconds, value = timed(lambda a=a, b=b: distances.frechet_distance(a, b))
             else:
-                seconds, value = timed(lambda both=both: frechet.from_statistics(*both))
+                seconds, value = timed(lambda both=both: distances.from_statistics(*both))
             ours.append(seconds)
         slow, fast = st.median(theirs), st.median(ours)
         difference = abs(value - expected) / expected

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from difflab.training.ema import averaged, moving_average
+from difflab.training.optimizer import averaged, moving_average
 
 
 def test_the_average_is_the_closed_form_with_warm_up():

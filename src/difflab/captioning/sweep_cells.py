@@ -11,7 +11,7 @@ import numpy as np
 
 from difflab.captioning.title_accuracy import title_accuracy
 from difflab.core.base.errors import DifflabError
-from difflab.metrics.distances.kid import kernel_distance
+from difflab.metrics.distances import kernel_distance
 from difflab.metrics.features.features import extract
 from difflab.models.pipelines.prompted import Options, PromptedSampler
 

@@ -29,8 +29,7 @@ from difflab.core.base import runtime
 from difflab.core.base.errors import DifflabError, Interrupted, one_line
 from difflab.core.base.files import read_json, sha256_file, write_json
 from difflab.core.params import Declared, load_params
-from difflab.core.params.loading import declared_groups, stage_entry
-from difflab.core.params.yaml_text import parse_yaml
+from difflab.core.params.loading import declared_groups, parse_yaml, stage_entry
 
 Inputs = TypeVar("Inputs")
 

@@ -28,7 +28,7 @@ from difflab.core.base.errors import DifflabError, Interrupted
 from difflab.core.base.runtime import StopSignal, interrupted
 from difflab.training.checkpoint import State, put_tensors, trained_tensors
 from difflab.training.curve import Curve, best_row
-from difflab.training.ema import averaged, moving_average
+from difflab.training.optimizer import averaged, moving_average
 from difflab.training.status import Meter, Speed, status_line
 
 if TYPE_CHECKING:

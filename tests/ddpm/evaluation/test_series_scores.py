@@ -13,8 +13,7 @@ from difflab.ddpm.data.series_data import Split
 from difflab.ddpm.evaluation import series_scores
 from difflab.images.facts.numerals import NUMBER_WORDS
 from difflab.images.generated_reader import GeneratedImages
-from difflab.metrics.distances.frechet import frechet_distance
-from difflab.metrics.distances.kid import squared_mmd
+from difflab.metrics.distances import frechet_distance, squared_mmd
 from fakes.study_results import picture
 
 CLASSES = [str(digit) for digit in range(10)]

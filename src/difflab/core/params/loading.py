@@ -11,8 +11,16 @@ from pydantic import ValidationError
 
 from difflab.core.base.errors import DifflabError
 from difflab.core.params.base import COMMON, Family, dotted
-from difflab.core.params.yaml_text import parse_yaml
 
+# PyYAML's own rule, YAML 1.1's, wants a point in every number with an exponent.
+_FLOAT = re.compile(
+    r"""^(?:[-+]?(?:[0-9][0-9_]*)\.[0-9_]*(?:[eE][-+]?[0-9]+)?
+    |[-+]?(?:[0-9][0-9_]*)(?:[eE][-+]?[0-9]+)
+    |[-+]?\.[0-9_]+(?:[eE][-+]?[0-9]+)?
+    |[-+]?\.(?:inf|Inf|INF)
+    |\.(?:nan|NaN|NAN))$""",
+    re.VERBOSE,
+)
 ALWAYS_VISIBLE = ("tracking",)  # cannot change a result
 
 
@@ -87,6 +95,27 @@ def check_params(values: Any, source: str):
 def read_values(path: str | Path = "params.yaml") -> dict[str, Any]:
     """params.yaml as plain data."""
     return parse_yaml(Path(path).read_text(), str(path)) or {}
+
+
+def parse_yaml(text: str, source: str) -> Any:
+    """The content of a YAML text, with numbers as OmegaConf and DVC read them; errors say it came from `source`."""
+    import yaml
+
+    try:
+        return yaml.load(text, Loader=_loader())
+    except yaml.YAMLError as error:
+        raise DifflabError(f"{source} is not valid YAML: {' '.join(str(error).split())}") from None
+
+
+@cache
+def _loader() -> type:
+    import yaml
+
+    class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
+        pass
+
+    Loader.add_implicit_resolver("tag:yaml.org,2002:float", _FLOAT, list("-+0123456789."))
+    return Loader
 
 
 def describe(error: ValidationError) -> str:

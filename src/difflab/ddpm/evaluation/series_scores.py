@@ -12,8 +12,7 @@ from torch import Tensor
 from difflab.core.base import rng
 from difflab.ddpm.classifier import SIZE, ResNet20, judge
 from difflab.ddpm.networks.prompts import digit_of
-from difflab.metrics.distances.frechet import frechet_distance
-from difflab.metrics.distances.kid import kernel_distance
+from difflab.metrics.distances import frechet_distance, kernel_distance
 from difflab.metrics.restoration import psnr
 
 if TYPE_CHECKING:

@@ -13,8 +13,7 @@ from difflab.core.base import rng
 from difflab.core.base.errors import DifflabError
 from difflab.datasets import data_set_of
 from difflab.images.generated_reader import GeneratedImages
-from difflab.metrics.distances.frechet import RankDeficientWarning, check_count, frechet_distance
-from difflab.metrics.distances.kid import kernel_distance
+from difflab.metrics.distances import RankDeficientWarning, check_count, frechet_distance, kernel_distance
 from difflab.metrics.features.features import (
     Extractor,
     classify,

@@ -5,7 +5,7 @@ import pytest
 
 from difflab.core.base import rng
 from difflab.core.base.errors import DifflabError
-from difflab.metrics.distances.kid import kernel_distance, squared_mmd
+from difflab.metrics.distances import kernel_distance, squared_mmd
 
 
 def normal(purpose: str, *shape: int) -> np.ndarray:
