@@ -6,11 +6,12 @@ Prints for full rank (n > d) and for too few images (n < d; from statistics, and
 times (medians), their ratio, and the relative difference of the values.
 """
 
-import argparse
 import statistics as st
 import time
 import warnings
+from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
@@ -35,7 +36,7 @@ def main() -> None:
 
     from difflab.metrics import distances
 
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = ArgumentParser(description=__doc__, formatter_class=RawDescriptionHelpFormatter)
     parser.add_argument("--dim", type=int, default=2048)
     parser.add_argument("--repeats", type=int, default=3)
     args = parser.parse_args()
@@ -50,17 +51,9 @@ def main() -> None:
     ):
         a, b = features(n, args.dim, 0), features(n, args.dim, 1)
         both = (*distances.statistics(a), *distances.statistics(b))
-        theirs: list[float] = []
-        ours: list[float] = []
-        for _ in range(args.repeats):
-            seconds, expected = timed(lambda both=both: calculate_frechet_distance(*both))
-            theirs.append(seconds)
-            if from_features:
-                seconds, value = timed(lambda a=a, b=b: distances.frechet_distance(a, b))
-            else:
-                seconds, value = timed(lambda both=both: distances.from_statistics(*both))
-            ours.append(seconds)
-        slow, fast = st.median(theirs), st.median(ours)
+        own = partial(distances.frechet_distance, a, b) if from_features else partial(distances.from_statistics, *both)
+        rounds = [(*timed(partial(calculate_frechet_distance, *both)), *timed(own)) for _ in range(args.repeats)]
+        slow, expected, fast, value = map(st.median, zip(*rounds, strict=True))
         difference = abs(value - expected) / expected
         print(f"{name:<34}{slow:>10.2f} s{fast:>8.2f} s{slow / fast:>7.1f}x{difference:>18.1e}")
 

@@ -7,9 +7,9 @@ Seconds of a stage are those of its last run (.scratch/times), else the committe
 run again only where an output changes, are not counted.
 """
 
-import argparse
 import itertools
 import sys
+from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -21,7 +21,7 @@ from difflab.core.params.loading import read_pipeline  # noqa: E402
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = ArgumentParser(description=__doc__, formatter_class=RawDescriptionHelpFormatter)
     parser.add_argument("--files", action="store_true", help="a row for each source file")
     wanted = parser.parse_args()
     listed, exact = costs()

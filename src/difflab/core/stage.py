@@ -35,10 +35,9 @@ Inputs = TypeVar("Inputs")
 
 
 class Stage(Generic[Inputs]):
-    """The running stage: its parameters, its matrix item, its tracked run and its scratch folder.
+    """The running stage: its parameters, its tracked run and its scratch folder.
 
     Attributes:
-        name: the stage's name in dvc.yaml, without the matrix item.
         item: the matrix item, e.g. {"captions": "blip2", "logit_mean": "minus"}; empty for a plain stage.
         params: the declared parameter groups, as `Inputs` types them; any other group is an error.
         run: the tracked MLflow run (`log_metrics`); never raises.
@@ -70,7 +69,9 @@ class Stage(Generic[Inputs]):
         if not self._fingerprint:
             deps = stage_entry(self.entry_name, self.item).get("deps", [])
             known = _locked_hashes() if os.environ.get("DVC_STAGE") else {}
-            content = {dep: known.get(dep) or _content_hash(dep) for dep in deps}
+            if missing := [dep for dep in deps if not Path(dep).exists()]:
+                raise DifflabError(f"{missing[0]} is missing: run `dvc repro` (or `dvc pull`) to make it")
+            content = {dep: known.get(dep) or sha256_file(dep) for dep in deps}
             text = json.dumps([self.address, self.values(), content], sort_keys=True)
             self._fingerprint = hashlib.sha256(text.encode()).hexdigest()[:16]
         return self._fingerprint
@@ -80,8 +81,6 @@ class Stage(Generic[Inputs]):
 
         So are the stage's outputs in this workspace, whatever its parameters. Where another workspace (a queued
         experiment) works on the same state at this moment, a folder beside it: both make the same outputs.
-
-        States of other fingerprints of the same stage are left alone (another experiment may go on from them).
 
         Raises:
             DifflabError: another live process makes the same outputs; its pid is named.
@@ -145,12 +144,6 @@ class Stage(Generic[Inputs]):
             shutil.rmtree(self._scratch, ignore_errors=True)
             for lock in self._locks:
                 lock.close()
-
-
-def _content_hash(path: str) -> str:
-    if not Path(path).exists():
-        raise DifflabError(f"{path} is missing: run `dvc repro` (or `dvc pull`) to make it")
-    return sha256_file(path)
 
 
 def _locked_hashes() -> dict[str, str]:
@@ -222,8 +215,7 @@ def _warn_of_other_libraries(stage: Stage[Any]) -> None:
 
 
 def _parse(name: str, main: Callable[..., None]) -> tuple[dict[str, str], str]:
-    doc = inspect.getdoc(sys.modules[main.__module__]) or ""
-    parser = argparse.ArgumentParser(prog=f"python -m stages.{name}", description=doc)
+    parser = argparse.ArgumentParser(prog=f"python -m stages.{name}", description=sys.modules[main.__module__].__doc__)
     for key in list(inspect.signature(main).parameters)[1:]:
         parser.add_argument(f"--{key.replace('_', '-')}", dest=key, required=True)
     parser.add_argument("--as", default="", help="take parameters and dependencies of this dvc.yaml stage")
@@ -233,6 +225,6 @@ def _parse(name: str, main: Callable[..., None]) -> tuple[dict[str, str], str]:
 
 def _note_time(stage: Stage[Any], seconds: float, status: str) -> None:
     """Keep the wall time of each stage's last run under .scratch (times never go into outputs)."""
-    path = Path(os.environ.get("DVC_ROOT", ".")) / ".scratch" / "times" / f"{stage.address}.json"
+    path = Path(os.environ.get("DVC_ROOT", "."), ".scratch", "times", f"{stage.address}.json")
     previous = read_json(path) if path.exists() else {}
     write_json(path, {**previous, "seconds": round(seconds, 1), "status": status})

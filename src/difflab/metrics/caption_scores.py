@@ -10,7 +10,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 
@@ -30,24 +30,21 @@ _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
 
 
 def words(text: str) -> list[str]:
-    """The words that every measure compares: lower case, runs of letters and digits of any script.
+    """The words that every measure compares: lower-case runs of letters and digits of any script, after NFC.
 
-    An apostrophe inside a word stays in it; other punctuation separates words and is dropped.
-    Unicode is normalised first (NFC), so "crème" is one word however it is encoded.
+    An apostrophe inside a word stays in it; other punctuation separates words.
     """
     return _WORD.findall(unicodedata.normalize("NFC", text).replace("\N{RIGHT SINGLE QUOTATION MARK}", "'").lower())
 
 
 @dataclass(frozen=True)
 class CaptionScores:
-    """Scores of one set of captions.
+    """Scores of one set of captions, in 0..1 but for cider_d in 0..10.
 
     Attributes:
         ids: image ids, ascending.
-        per_image: float64 [len(ids)] in the order of `ids` by name of `MEASURES`. BLEU is the sentence's own,
-            without smoothing. All lie in 0..1 but cider_d, which lies in 0..10.
-        corpus: the mean over images of each of `MEASURES`, and `CORPUS_MEASURES`: BLEU of counts that are
-            summed over the images first, in 0..1.
+        per_image: float64 [len(ids)] for each of `MEASURES`; BLEU is the sentence's own, without smoothing.
+        corpus: means of `MEASURES`, and `CORPUS_MEASURES`: BLEU of counts that are summed over the images first.
     """
 
     ids: tuple[str, ...]
@@ -55,7 +52,7 @@ class CaptionScores:
     corpus: dict[str, float]
 
     def frame(self) -> "pd.DataFrame":
-        """One row per image: `id` and a column for each of `MEASURES`."""
+        """`id` and a column for each of `MEASURES`."""
         import pandas as pd
 
         return pd.DataFrame({"id": self.ids, **self.per_image})
@@ -87,31 +84,11 @@ class CaptionScorer:
         self.cider = CiderD(self.references)
 
     def score(self, captions: Mapping[str, str], what: str = "captions") -> CaptionScores:
-        """Scores of one caption for each image; a caption without any word scores 0 in every measure.
-
-        Args:
-            captions: by image id.
-            what: names them in a message.
+        """Scores of one caption for each image id; one without any word scores 0 in every measure.
 
         Raises:
-            DifflabError: the captions are not those of exactly these images.
+            DifflabError: the captions, which the message calls `what`, are not those of exactly these images.
         """
-        self._check(captions, what)
-        predicted = [words(captions[i]) for i in self.ids]
-        pairs = list(zip(predicted, self.references, strict=True))
-        bleu = {n: _bleu(n) for n in (1, 2)}
-        per_image: dict[str, Sequence[float] | np.ndarray] = {
-            f"bleu_{n}": [_bleu_of(bleu[n], [pair]) for pair in pairs] for n in bleu
-        }
-        per_image["rouge_l"] = [rouge_l(*pair) for pair in pairs]
-        per_image["meteor_exact_stem"] = [meteor_exact_stem(*pair) for pair in pairs]
-        per_image["cider_d"] = self.cider(predicted)
-        arrays = {name: np.asarray(values, dtype=np.float64) for name, values in per_image.items()}
-        corpus = {name: float(values.mean()) for name, values in arrays.items()}
-        corpus |= {f"bleu_{n}_corpus": _bleu_of(bleu[n], pairs) for n in bleu}
-        return CaptionScores(self.ids, arrays, corpus)
-
-    def _check(self, captions: Mapping[str, str], what: str) -> None:
         for lack, ids in (
             ("have no caption", set(self.ids) - set(captions)),
             ("have a caption but no reference", set(captions) - set(self.ids)),
@@ -120,6 +97,17 @@ class CaptionScorer:
                 raise DifflabError(
                     f"{what}: {len(ids)} images {lack}, first {min(ids)}: give exactly the scored images a caption"
                 )
+        predicted = [words(captions[i]) for i in self.ids]
+        pairs = list(zip(predicted, self.references, strict=True))
+        bleu = {n: _bleu(n) for n in (1, 2)}
+        per_image = {f"bleu_{n}": [_bleu_of(bleu[n], [pair]) for pair in pairs] for n in bleu}
+        per_image["rouge_l"] = [rouge_l(*pair) for pair in pairs]
+        per_image["meteor_exact_stem"] = [meteor_exact_stem(*pair) for pair in pairs]
+        arrays = {name: np.asarray(values, dtype=np.float64) for name, values in per_image.items()}
+        arrays["cider_d"] = self.cider(predicted)
+        corpus = {name: float(values.mean()) for name, values in arrays.items()}
+        corpus |= {f"bleu_{n}_corpus": _bleu_of(bleu[n], pairs) for n in bleu}
+        return CaptionScores(self.ids, arrays, corpus)
 
 
 def rouge_l(caption: Words, references: Sequence[Words]) -> float:
@@ -145,21 +133,17 @@ def meteor_exact_stem(caption: Words, references: Sequence[Words]) -> float:
     return float(meteor_score(references, caption, wordnet=cast("Any", _NoSynonyms())))
 
 
-@dataclass(frozen=True)
-class _Vector:
-    """TF-IDF weights of one sentence by n-gram, the norm of each order, and the number of words."""
-
-    weights: list[dict[Ngram, float]]
-    norms: list[float]
-    length: int
+class _Vector(NamedTuple):  # of one sentence
+    weights: list[dict[Ngram, float]]  # TF-IDF, for each order
+    norms: list[float]  # of each order
+    length: int  # in words
 
 
 class CiderD:
     """CIDEr-D (Vedantam, Zitnick and Parikh 2015) as the COCO caption evaluation computes it.
 
     Args:
-        references: the references of each image, as words. Document frequencies are those of these images:
-            the number of images with an n-gram in any of their references.
+        references: of each image; the document frequency of an n-gram is the number of images that have it in any.
     """
 
     def __init__(self, references: Sequence[Sequence[Words]]) -> None:
@@ -170,11 +154,8 @@ class CiderD:
 
     def __call__(self, captions: Sequence[Words]) -> np.ndarray:
         """Scores in 0..10, float64 [images], of one caption for each image, in the order of the references."""
-        scores = []
-        for words, references in zip(captions, self.references, strict=True):
-            caption = self._vector(words)
-            scores.append(10 * sum(_similarity(caption, r) for r in references) / len(references))
-        return np.array(scores, dtype=np.float64)
+        pairs = zip(map(self._vector, captions), self.references, strict=True)
+        return np.array([10 * sum(_similarity(own, r) for r in others) / len(others) for own, others in pairs])
 
     def _vector(self, words: Words) -> _Vector:
         weights: list[dict[Ngram, float]] = [{} for _ in range(ORDERS)]
@@ -192,9 +173,8 @@ def _ngrams(words: Words) -> Counter[Ngram]:
 def _similarity(caption: _Vector, reference: _Vector) -> float:
     """Mean over the orders of the cosine with weights cut to the reference's, times the penalty of length."""
     cosines = []
-    for own, other, norm, other_norm in zip(
-        caption.weights, reference.weights, caption.norms, reference.norms, strict=True
-    ):
+    vectors = zip(caption.weights, reference.weights, caption.norms, reference.norms, strict=True)
+    for own, other, norm, other_norm in vectors:
         shared = sum(min(own[gram], other[gram]) * other[gram] for gram in own if gram in other)
         cosines.append(shared / (norm * other_norm) if norm and other_norm else 0.0)
     penalty = math.exp(-((caption.length - reference.length) ** 2) / (2 * SIGMA**2))

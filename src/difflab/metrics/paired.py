@@ -15,30 +15,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean over seeds and images with its 95 % interval.
-
-    Attributes:
-        mean: the mean of all values.
-        low, high: the ends of the interval; both equal the mean where all values are equal.
-        standard_error: of the mean.
-        freedom: degrees of freedom of the Student quantile; infinite where all values are equal.
-    """
+    """A mean over seeds and images with its 95 % interval, which has no width where all values are equal."""
 
     mean: float
     low: float
     high: float
     standard_error: float
-    freedom: float
+    freedom: float  # of the Student quantile; infinite where all values are equal
 
 
 def difference(system: "pd.DataFrame", baseline: "pd.DataFrame", *, seed: int, resamples: int) -> Interval:
     """The interval of the mean of `system` - `baseline`, paired by seed and by image.
 
-    Args:
-        system, baseline: one value for each training seed (index) and image (columns), in any order.
-
     Raises:
-        DifflabError: the seeds or the images of the two differ; or as `interval`.
+        DifflabError: the seeds (index) or the images (columns) of the two differ; or as `interval`.
     """
     for what, ours, theirs in (("seeds", system.index, baseline.index), ("images", system.columns, baseline.columns)):
         if odd := sorted(set(ours) ^ set(theirs)):
@@ -63,8 +53,7 @@ def interval(values: "pd.DataFrame", *, seed: int, resamples: int) -> Interval:
 
     Args:
         values: one value for each training seed (index) and image (columns), in any order.
-        seed: of the draws.
-        resamples: draws; the standard error's own error is about 1 / sqrt(2 x resamples) of it.
+        resamples: the standard error's own error is about 1 / sqrt(2 x resamples) of it.
 
     Raises:
         DifflabError: fewer than two seeds or images, one of them twice, or a value is missing.
@@ -102,12 +91,9 @@ def _freedoms(values: np.ndarray) -> tuple[int, int, int]:
 
 
 def clear_difference(std_a: float, count_a: int, std_b: float, count_b: int) -> float:
-    """The half-width of the 95 % interval of a difference of means (Welch's t; at least two values each).
+    """The half-width of the 95 % interval of a difference of means (Welch's t), from deviations with ddof 1.
 
-    With two seeds each the factor of the standard error is about four, not two.
-
-    Args:
-        std_a, std_b: standard deviations of the samples (ddof 1).
+    With two seeds each, the fewest, the factor of the standard error is about four, not two.
     """
     a, b = std_a**2 / count_a, std_b**2 / count_b
     if a + b == 0:

@@ -18,8 +18,7 @@ def psnr(clean: "Tensor", restored: "Tensor", data_range: float) -> "Tensor":
     """10 log10(data_range^2 / mean squared error) in dB, image by image, as scikit-image's.
 
     Args:
-        clean: [n, ...], or of a shape that broadcasts to that of `restored`.
-        restored: [n, ...]; nothing is clamped.
+        clean: [n, ...], or of a shape that broadcasts to that of `restored`; nothing is clamped.
         data_range: 2 for images in [-1, 1], 255 for 8 bits.
 
     Returns:
@@ -45,10 +44,9 @@ class Quality:
 
 
 def compare(clean: np.ndarray, restored: np.ndarray, clip: bool = True) -> Quality:
-    """Quality of restored images against clean ones, both float [n, H, W, C].
+    """Quality of restored images against clean ones in 0..1, both float [n, H, W, C].
 
     Args:
-        clean: in 0..1.
         clip: clip `restored` to 0..1, as saving it would; False measures noise as it was added.
 
     Raises:

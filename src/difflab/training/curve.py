@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from statistics import fmean
 from typing import cast
 
@@ -9,18 +10,14 @@ Row = dict[str, float | None]
 NOT_METRICS = ("learning_rate", "grad_norm")
 
 
+@dataclass
 class Curve:
-    """Rows every `interval` steps, at the start and at the end.
+    """Rows every `interval` steps, at the start and at the end."""
 
-    Attributes:
-        rows: {"step", "samples_seen", "train_loss", "val_loss", "learning_rate", "grad_norm", ...}; None where
-            there is no value.
-        window: scalars of training since the last row, by name.
-    """
-
-    def __init__(self, interval: int, last_step: int, rows: list[Row], window: dict[str, list[float]]) -> None:
-        self.interval, self.last_step = interval, last_step
-        self.rows, self.window = rows, window
+    interval: int
+    last_step: int
+    rows: list[Row]  # step, samples_seen, train_loss, val_loss, learning_rate, grad_norm, ...; None for no value
+    window: dict[str, list[float]]  # scalars of training since the last row
 
     def due(self, step: int) -> bool:
         """Whether a row belongs after `step` updates and is not there yet (a resumed run may have it)."""

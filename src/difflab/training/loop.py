@@ -122,12 +122,7 @@ class Loop:
         self.model.eval()
 
     def update(self, loss: Tensor, **scalars: Tensor) -> None:
-        """One optimizer step on the gradients that are there: clip, update, average.
-
-        Args:
-            loss: 0-d, noted as "train_loss".
-            scalars: further 0-d tensors for status line, curve and log.
-        """
+        """One optimizer step on the gradients that are there; the 0-d tensors go to status line, curve and log."""
         grad_norm = nn.utils.clip_grad_norm_(self.parameters, self.settings.max_grad_norm, foreach=True)
         self.optimizer.step()
         self.schedule.step()
@@ -140,8 +135,7 @@ class Loop:
     def stop_if_requested(self, agree: bool = False) -> None:
         """Save the state and raise `Interrupted` after a Ctrl-C; what is left of the step is computed again.
 
-        Args:
-            agree: several processes decide together here, which makes them wait; elsewhere they never stop.
+        Several processes stop only where they `agree`, which makes them wait for each other.
         """
         stop, accelerator = bool(self.stop), self.accelerator
         if accelerator is not None and accelerator.num_processes > 1:

@@ -18,11 +18,7 @@ if TYPE_CHECKING:
 
 
 class Meter:
-    """Scalars of the last steps. Adding one never waits for the device; `read` waits once for all of them.
-
-    Args:
-        accelerator: of several processes, whose mean counts.
-    """
+    """Scalars of the last steps, means over the accelerator's processes. Only `read` waits for the device."""
 
     def __init__(self, accelerator: "Accelerator | None" = None) -> None:
         self._accelerator = accelerator
@@ -66,7 +62,7 @@ class Speed:
         self._restart()
 
     def set_flops(self, per_sample: float, peak: float) -> None:
-        """Operations of a training step per sample and the peak of all devices in operations per second."""
+        """Operations of a training step per sample, and operations per second of all devices at most."""
         self._peak_rate = peak / per_sample
 
     @contextmanager
@@ -84,11 +80,10 @@ class Speed:
         self._started += time.perf_counter() - started
 
     def count_step(self) -> None:
-        """Count one optimizer step."""
         self._steps += 1
 
     def read(self) -> dict[str, str | float]:
-        """Values for the status line since the last reading; call it right after the device was read."""
+        """Values for the status line; call it right after the device was read."""
         elapsed = max(time.perf_counter() - self._started, 1e-9)
         rate = self._steps * self._samples_per_step / elapsed
         used = (

@@ -72,11 +72,7 @@ def _child(value: Any, name: str) -> Any:
 
 
 def load_params(path: str | Path = "params.yaml"):
-    """Read and check the whole of params.yaml.
-
-    Raises:
-        DifflabError: the file is absent, or a key is unknown, missing or out of range; the line names the key.
-    """
+    """The whole of params.yaml, checked: an error names the key that is unknown, missing or out of range."""
     if not Path(path).exists():
         raise DifflabError(f"{path} is missing: run `difflab compose` to write it from conf/")
     return check_params(read_values(path), source=str(path))
@@ -136,11 +132,7 @@ def describe(error: ValidationError) -> str:
 
 @cache
 def read_pipeline(path: str) -> dict[str, Any]:
-    """The content of dvc.yaml; a `foreach` reads as a matrix of one axis whose items carry values.
-
-    Raises:
-        DifflabError: the file is absent, not YAML, or without stages.
-    """
+    """The content of dvc.yaml; a `foreach` reads as a matrix of one axis whose items carry values."""
     if not Path(path).exists():
         raise DifflabError(f"{path} is missing: run this in the root of the repository")
     content = parse_yaml(Path(path).read_text(), path)
@@ -171,11 +163,7 @@ def addresses(path: str = "dvc.yaml") -> list[str]:
 
 
 def stage_entry(stage: str, item: dict[str, str], path: str = "dvc.yaml") -> dict[str, Any]:
-    """A stage's entry in dvc.yaml with `${item.x}` and `${group.key}` (of params.yaml) replaced.
-
-    Raises:
-        DifflabError: there is no such stage, or a value of `item` is none of its matrix.
-    """
+    """A stage's entry in dvc.yaml with `${item.x}` and `${group.key}` (of params.yaml) replaced."""
 
     def value_of(name: str) -> str:
         if name.startswith("item."):

@@ -35,11 +35,7 @@ class Extractor(Protocol):
 
 
 def load_extractor(name: str, folder: Path, device: str = "cpu") -> Extractor:
-    """The extractor `name` ("vision_encoder" or "inception") with its weights from its role folder.
-
-    Raises:
-        DifflabError: unknown name, or the folder has no weights for it.
-    """
+    """The extractor `name` ("vision_encoder" or "inception") with its weights from its role folder."""
     if name == "vision_encoder":
         from difflab.models import roles
 
@@ -52,11 +48,7 @@ def load_extractor(name: str, folder: Path, device: str = "cpu") -> Extractor:
 
 
 class VisionEncoderExtractor:
-    """Features of the vision encoder of models/zoo.
-
-    Attributes:
-        vision_encoder: the network itself, whose heads judge classes.
-    """
+    """Features of the vision encoder of models/zoo, the network `vision_encoder`, whose heads judge classes."""
 
     name = "vision_encoder"
 
@@ -80,11 +72,7 @@ class VisionEncoderExtractor:
 
 
 def as_array(image) -> np.ndarray:
-    """A PIL image or an array as uint8 [H, W, 3].
-
-    Raises:
-        DifflabError: another dtype or shape; features of floats in an unknown range would be wrong silently.
-    """
+    """A PIL image or an array as uint8 [H, W, 3]; features of floats in an unknown range would be wrong silently."""
     if not isinstance(image, np.ndarray):
         image = np.asarray(image.convert("RGB"))
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
@@ -118,8 +106,7 @@ def reference_features(
 ) -> np.ndarray:
     """Features of real images of an `ImageStore`, float32 [len(ids), dim], kept under `cache` between runs.
 
-    The file name is the hash of the images' own hashes, the extractor's weights, its resize rule and the
-    runtime, so a changed image, extractor or thread count is another file, never a wrong one.
+    The file's name is a hash of the images', the extractor and the runtime: what changed is another file.
     """
     folder = cache or Path(os.environ.get("DVC_ROOT", ".")) / ".scratch" / "features"
     path = folder / f"{_cache_key(store, ids, extractor, batch_size)}.safetensors"
