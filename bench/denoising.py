@@ -25,6 +25,8 @@ import torch
 from PIL import Image
 from stopwatch import Loop, Steps, Stopwatch, parser
 from torch import nn
+from torchvision import transforms
+from torchvision.datasets import ImageFolder
 
 from difflab.core.base import rng
 from difflab.core.params.common import RuntimeParams
@@ -70,24 +72,6 @@ def ours(network: nn.Module, pixels: torch.Tensor, args: Namespace) -> Loop:
     return loop
 
 
-class Files(torch.utils.data.Dataset):
-    """The example's images: opened, cropped, flipped and normalised one by one."""
-
-    def __init__(self, folder: Path) -> None:
-        from torchvision import transforms
-
-        self.paths = sorted(folder.glob("*.png"))
-        steps = [transforms.Resize(SIZE), transforms.CenterCrop(SIZE), transforms.RandomHorizontalFlip()]
-        steps += [transforms.ToTensor(), transforms.Normalize([0.5], [0.5])]
-        self.augment = transforms.Compose(steps)
-
-    def __len__(self) -> int:
-        return len(self.paths)
-
-    def __getitem__(self, row: int) -> torch.Tensor:
-        return self.augment(Image.open(self.paths[row]).convert("RGB"))
-
-
 def plain(network: nn.Module, folder: Path, args: Namespace) -> Loop:
     """The loop of examples/unconditional_image_generation in diffusers, without its logs and samples."""
     from accelerate import Accelerator
@@ -97,9 +81,9 @@ def plain(network: nn.Module, folder: Path, args: Namespace) -> Loop:
     accelerator = Accelerator(mixed_precision="bf16" if args.dtype == "bfloat16" else "no")
     scheduler = DDPMScheduler(num_train_timesteps=1000)
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-4, betas=(0.95, 0.999), weight_decay=1e-6, eps=1e-8)
-    loader = torch.utils.data.DataLoader(
-        Files(folder), batch_size=args.batch_size, shuffle=True, num_workers=args.workers
-    )
+    crop = [transforms.Resize(SIZE), transforms.CenterCrop(SIZE), transforms.RandomHorizontalFlip()]
+    images = ImageFolder(folder, transforms.Compose([*crop, transforms.ToTensor(), transforms.Normalize([0.5], [0.5])]))
+    loader = torch.utils.data.DataLoader(images, batch_size=args.batch_size, shuffle=True, num_workers=args.workers)
     lr = get_scheduler("cosine", optimizer, num_warmup_steps=500, num_training_steps=100_000)
     model, optimizer, loader, lr = accelerator.prepare(network, optimizer, loader, lr)
     average = moving_average(list(model.parameters()), 0.995)  # diffusers' EMAModel
@@ -108,7 +92,7 @@ def plain(network: nn.Module, folder: Path, args: Namespace) -> Loop:
 
     def loop(steps: int) -> None:
         model.train()
-        for clean in itertools.islice(batches, steps):
+        for clean, _ in itertools.islice(batches, steps):
             noise = torch.randn_like(clean)
             timesteps = torch.randint(0, 1000, (len(clean),), device=clean.device)
             noisy = scheduler.add_noise(clean, noise, timesteps)
@@ -185,9 +169,9 @@ def main() -> None:
     watch, average = Stopwatch(device), Stopwatch(device)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "images"
-        folder.mkdir()
+        (folder / "all").mkdir(parents=True)
         for row, image in enumerate(pixels):
-            Image.fromarray(image.permute(1, 2, 0).numpy()).save(folder / f"{row:05d}.png")
+            Image.fromarray(image.permute(1, 2, 0).numpy()).save(folder / "all" / f"{row:05d}.png")
         networks = {name: copy.deepcopy(network) for name in (OURS, PLAIN, TRAINER)}
         steps = {name: Steps(copied, watch, average) for name, copied in networks.items()}
         loops = {OURS: ours(networks[OURS], pixels, args), PLAIN: plain(networks[PLAIN], folder, args)}

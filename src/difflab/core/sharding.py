@@ -26,9 +26,8 @@ def process_chunks(
     Args:
         ids: sample ids, each once; the same list in every process.
         scratch: `stage.scratch()`; chunk files are named by position and ids, so those of other ids are never taken.
-        work: writes one chunk's result to the path it is given, a file or a folder.
+        work: writes a file or a folder with the extension `suffix`.
         what: the noun of the progress bar and of the message on Ctrl-C.
-        suffix: the file name extension that `work` relies on, with its dot.
 
     Returns:
         The chunk files in the order of `ids` in the main process; None in the others, which are done.

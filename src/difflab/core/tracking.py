@@ -52,7 +52,7 @@ class Run(NoRun):
 
     Args:
         start: what `start_record` makes.
-        outputs: paths of the stage; pictures and pages under plots/ and reports/ become artifacts of a finished run.
+        outputs: of the stage; pictures and pages under plots/ and reports/ become artifacts of a finished run.
     """
 
     def __init__(self, start: dict[str, Any], outputs: list[str]) -> None:

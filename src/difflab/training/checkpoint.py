@@ -8,7 +8,7 @@ import hashlib
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors import safe_open
@@ -17,6 +17,9 @@ from torch import nn
 
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import atomic_path
+
+if TYPE_CHECKING:
+    from diffusers.training_utils import EMAModel
 
 
 def trained_tensors(model: nn.Module) -> dict[str, torch.Tensor]:
@@ -37,21 +40,15 @@ def put_tensors(model: nn.Module, tensors: dict[str, torch.Tensor]) -> None:
 
 @dataclass
 class State:
-    """What a training run is made of, to be saved and put back.
-
-    Attributes:
-        settings: JSON values; a file of other ones, or of another model, is refused.
-        ema: a diffusers `EMAModel`, or None.
-        best: the `trained_tensors` of the step that is the best so far.
-    """
+    """What a training run is made of, to be saved and put back."""
 
     path: Path
     model: nn.Module
     optimizer: torch.optim.Optimizer
     schedule: torch.optim.lr_scheduler.LRScheduler
-    settings: Any
-    ema: Any = None
-    best: dict[str, torch.Tensor] = field(default_factory=dict)
+    settings: Any  # JSON values; a file of other ones, or of another model, is refused
+    ema: "EMAModel | None"
+    best: dict[str, torch.Tensor] = field(default_factory=dict)  # `trained_tensors` of the best step so far
 
     def __post_init__(self) -> None:
         shapes = {name: list(t.shape) for name, t in sorted(trained_tensors(self.model).items())}
@@ -79,11 +76,7 @@ class State:
             save_file(content, temporary, metadata={"state": json.dumps(facts)})
 
     def load(self) -> dict[str, Any] | None:
-        """Put a saved state back and return its `progress`; None where there is no state.
-
-        Raises:
-            DifflabError: the state belongs to other settings or another model.
-        """
+        """Put a saved state back and return its `progress`; None where there is no state."""
         if not self.path.exists():
             return None
         tensors: dict[str, dict[str, torch.Tensor]] = {"model": {}, "optimizer": {}, "best": self.best, "ema": {}}
@@ -100,18 +93,13 @@ class State:
             index, key = name.split("/")
             moments.setdefault(int(index), {})[key] = tensor
         self.optimizer.load_state_dict({"state": moments, "param_groups": facts["param_groups"]})
-        lay_out_moments(self.optimizer)
+        for parameter, own in self.optimizer.state.items():  # a fused step presumes the parameter's memory layout
+            for name, moment in own.items():
+                if moment.shape == parameter.shape:
+                    own[name] = torch.empty_like(parameter).copy_(moment)
         self.schedule.load_state_dict({**facts["schedule"], "lr_lambdas": self.schedule.state_dict()["lr_lambdas"]})
         if self.ema is not None:
             for index, average in enumerate(self.ema.shadow_params):
                 average.copy_(tensors["ema"][f"{index:05d}"])
             self.ema.optimization_step = facts["ema_step"]
         return facts["progress"]
-
-
-def lay_out_moments(optimizer: torch.optim.Optimizer) -> None:
-    """Give loaded moments the memory layout of their parameters: a fused step presumes it and does not check."""
-    for parameter, moments in optimizer.state.items():
-        for name, moment in moments.items():
-            if moment.shape == parameter.shape:
-                moments[name] = torch.empty_like(parameter).copy_(moment)

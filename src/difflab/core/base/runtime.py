@@ -70,8 +70,7 @@ def resolve_dtype(name: str) -> "torch.dtype":
 class StopSignal:
     """Set by the first Ctrl-C; a loop polls it, saves its state and raises `Interrupted`."""
 
-    def __init__(self) -> None:
-        self.requested = False
+    requested = False
 
     def __bool__(self) -> bool:
         return self.requested
