@@ -25,7 +25,7 @@ environment:
 
 
 def mismatches(locked: Mapping[str, str] | None = None) -> list[str]:
-    """What differs between the locked versions and the installed ones, one text for each library.
+    """What differs between locked and installed versions, one text for each library.
 
     Args:
         locked: groups of params.yaml, such as {"arrays": "numpy 2.4.6 or 2.5.5, scipy 1.17.1"}; None: all of them.

@@ -161,8 +161,7 @@ def start_record(address: str, command: str, params: Mapping[str, Any], tags: Ma
     experiment's name and a tag, and the values of its cell, which are parameters beside `params`.
     """
     words = shlex.split(command)
-    module = next((word.split(".") for word in words if word.startswith("stages.")), [])
-    study = module[1] if len(module) == 3 else ""
+    study = next((word.split(".")[1] for word in words if word.startswith("stages.") and word.count(".") == 2), "")
     flat = {k: v if isinstance(v, str) else json.dumps(v) for k, v in dotted(params).items()}
     for option, value in itertools.pairwise(words):
         if option.startswith("--") and option != "--as":
