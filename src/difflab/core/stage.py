@@ -69,7 +69,7 @@ class Stage(Generic[Inputs]):
         if not self._fingerprint:
             deps = stage_entry(self.entry_name, self.item).get("deps", [])
             known = _locked_hashes() if os.environ.get("DVC_STAGE") else {}
-            if missing := [dep for dep in deps if not Path(dep).exists()]:
+            if missing := [dep for dep in deps if dep not in known and not Path(dep).exists()]:
                 raise DifflabError(f"{missing[0]} is missing: run `dvc repro` (or `dvc pull`) to make it")
             content = {dep: known.get(dep) or sha256_file(dep) for dep in deps}
             text = json.dumps([self.address, self.values(), content], sort_keys=True)
