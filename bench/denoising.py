@@ -12,22 +12,21 @@ Two numbers count: the median over rounds of images per second over those of ano
 and the share of this loop's step time outside forward, backward and optimizer, to be at most 3 %.
 """
 
-import argparse
 import contextlib
 import copy
 import importlib.util
-import io
 import itertools
 import statistics as st
 import tempfile
-from collections.abc import Callable, Iterator
+from argparse import Namespace
 from pathlib import Path
-from unittest import mock
 
 import torch
 from PIL import Image
+from stopwatch import Loop, Steps, Stopwatch, parser
 from torch import nn
-from training_step import Stopwatch
+from torchvision import transforms
+from torchvision.datasets import ImageFolder
 
 from difflab.core.base import rng
 from difflab.core.params.common import RuntimeParams
@@ -37,7 +36,7 @@ from difflab.ddpm.networks.networks import build_unet
 from difflab.ddpm.params import ImageTrainingParams, ObjectiveParams, UNetParams
 from difflab.ddpm.training.denoiser_training import TrainingImages, train_denoiser
 from difflab.ddpm.training.objective import GaussianNoise, weight
-from difflab.training.ema import moving_average
+from difflab.training.optimizer import moving_average
 
 SIZE = 32
 OURS, PLAIN, TRAINER = "difflab", "plain diffusers loop", "denoising-diffusion-pytorch"
@@ -46,38 +45,9 @@ OBJECTIVE = ObjectiveParams(
     prediction="epsilon", weighting="epsilon", snr_gamma=5.0, sigma_data=0.5, density="timestep", log_mean=-1.2,
     log_std=1.2,
 )  # fmt: skip
-Loop = Callable[[int], object]
-"""Train for some more steps."""
 
 
-class Steps:
-    """When each step of a loop begins: with the forward pass of its network, of which there is one a step."""
-
-    def __init__(self, network: nn.Module, watch: Stopwatch, average: Stopwatch) -> None:
-        self.watch, self.average = watch, average
-        self.starts: list[tuple] = []
-        network.register_forward_pre_hook(self._note)
-
-    def _note(self, network: nn.Module, given: tuple) -> None:
-        self.starts.append((self.watch.now(), len(self.watch.spans), len(self.average.spans)))
-
-    def run(self, loop: Loop, steps: int, warmup: int) -> tuple[float, float, float]:
-        """Seconds of a step, and the shares of it inside the timed calls and in the weight average."""
-        self.starts.clear()
-        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-            loop(warmup + steps + 1)
-        if self.watch.gpu:
-            torch.cuda.synchronize()
-        (first, *low), (last, *high) = self.starts[warmup], self.starts[warmup + steps]
-        whole = self.watch.between(first, last)
-        shares = [
-            sum(watch.between(*span) for span in watch.spans[a:b]) / whole
-            for watch, a, b in zip((self.watch, self.average), low, high, strict=True)
-        ]
-        return whole / steps, *shares
-
-
-def ours(network: nn.Module, pixels: torch.Tensor, args: argparse.Namespace) -> Loop:
+def ours(network: nn.Module, pixels: torch.Tensor, args: Namespace) -> Loop:
     """`train_denoiser`, whose forward, backward and optimizer are timed too."""
     ids = [f"bench-{n:05d}" for n in range(len(pixels))]
     table = schedule.linear()
@@ -100,39 +70,7 @@ def ours(network: nn.Module, pixels: torch.Tensor, args: argparse.Namespace) -> 
     return loop
 
 
-@contextlib.contextmanager
-def timed(watch: Stopwatch, average: Stopwatch) -> Iterator[None]:
-    """Forward, backward and optimizer (with clipping) on one stopwatch, the weight average on the other."""
-    from diffusers.training_utils import EMAModel
-
-    calls = [(Denoiser, "forward"), (torch.Tensor, "backward")]
-    calls += [(nn.utils, "clip_grad_norm_"), (torch.optim.AdamW, "step")]
-    with contextlib.ExitStack() as stack:
-        for owner, name in calls:
-            stack.enter_context(mock.patch.object(owner, name, watch.timed(getattr(owner, name))))
-        stack.enter_context(mock.patch.object(EMAModel, "step", average.timed(EMAModel.step)))
-        yield
-
-
-class Files(torch.utils.data.Dataset):
-    """The example's images: opened, cropped, flipped and normalised one by one."""
-
-    def __init__(self, folder: Path) -> None:
-        from torchvision import transforms
-
-        self.paths = sorted(folder.glob("*.png"))
-        steps = [transforms.Resize(SIZE), transforms.CenterCrop(SIZE), transforms.RandomHorizontalFlip()]
-        steps += [transforms.ToTensor(), transforms.Normalize([0.5], [0.5])]
-        self.augment = transforms.Compose(steps)
-
-    def __len__(self) -> int:
-        return len(self.paths)
-
-    def __getitem__(self, row: int) -> torch.Tensor:
-        return self.augment(Image.open(self.paths[row]).convert("RGB"))
-
-
-def plain(network: nn.Module, folder: Path, args: argparse.Namespace) -> Loop:
+def plain(network: nn.Module, folder: Path, args: Namespace) -> Loop:
     """The loop of examples/unconditional_image_generation in diffusers, without its logs and samples."""
     from accelerate import Accelerator
     from diffusers import DDPMScheduler
@@ -141,9 +79,9 @@ def plain(network: nn.Module, folder: Path, args: argparse.Namespace) -> Loop:
     accelerator = Accelerator(mixed_precision="bf16" if args.dtype == "bfloat16" else "no")
     scheduler = DDPMScheduler(num_train_timesteps=1000)
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-4, betas=(0.95, 0.999), weight_decay=1e-6, eps=1e-8)
-    loader = torch.utils.data.DataLoader(
-        Files(folder), batch_size=args.batch_size, shuffle=True, num_workers=args.workers
-    )
+    crop = [transforms.Resize(SIZE), transforms.CenterCrop(SIZE), transforms.RandomHorizontalFlip()]
+    images = ImageFolder(folder, transforms.Compose([*crop, transforms.ToTensor(), transforms.Normalize([0.5], [0.5])]))
+    loader = torch.utils.data.DataLoader(images, batch_size=args.batch_size, shuffle=True, num_workers=args.workers)
     lr = get_scheduler("cosine", optimizer, num_warmup_steps=500, num_training_steps=100_000)
     model, optimizer, loader, lr = accelerator.prepare(network, optimizer, loader, lr)
     average = moving_average(list(model.parameters()), 0.995)  # diffusers' EMAModel
@@ -152,7 +90,7 @@ def plain(network: nn.Module, folder: Path, args: argparse.Namespace) -> Loop:
 
     def loop(steps: int) -> None:
         model.train()
-        for clean in itertools.islice(batches, steps):
+        for clean, _ in itertools.islice(batches, steps):
             noise = torch.randn_like(clean)
             timesteps = torch.randint(0, 1000, (len(clean),), device=clean.device)
             noisy = scheduler.add_noise(clean, noise, timesteps)
@@ -183,7 +121,7 @@ class Wrapped(nn.Module):
         return self.network(x, time, return_dict=False)[0]
 
 
-def trainer(network: nn.Module, folder: Path, args: argparse.Namespace, results: Path) -> Loop:
+def trainer(network: nn.Module, folder: Path, args: Namespace, results: Path) -> Loop:
     """denoising-diffusion-pytorch's own Trainer, at its defaults but for what all loops share."""
     from denoising_diffusion_pytorch import GaussianDiffusion, Trainer
 
@@ -203,21 +141,21 @@ def trainer(network: nn.Module, folder: Path, args: argparse.Namespace, results:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--batch-size", type=int, default=32)
-    parser.add_argument("--widths", type=int, nargs="+", default=[16, 32, 64], help="of the U-Net's levels")
-    parser.add_argument("--attention", type=int, nargs="*", default=[], help="levels with attention")
-    parser.add_argument("--layers", type=int, default=1, help="layers of a block")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--steps", type=int, default=30, help="steps of a round that count")
-    parser.add_argument("--warmup", type=int, default=5, help="steps before them")
-    parser.add_argument("--images", type=int, default=8192)
-    parser.add_argument("--workers", type=int, default=0, help="of the plain loop; the example has 0")
-    parser.add_argument("--dtype", choices=["float32", "bfloat16"], default="float32")
-    parser.add_argument("--contiguous", action="store_true", help="this loop in the memory layout of the others")
-    parser.add_argument("--compile", action="store_true", help="this loop with torch.compile")
-    parser.add_argument("--threads", type=int, default=2)
-    args = parser.parse_args()
+    options = parser(__doc__)
+    options.add_argument("--batch-size", type=int, default=32)
+    options.add_argument("--widths", type=int, nargs="+", default=[16, 32, 64], help="of the U-Net's levels")
+    options.add_argument("--attention", type=int, nargs="*", default=[], help="levels with attention")
+    options.add_argument("--layers", type=int, default=1, help="layers of a block")
+    options.add_argument("--rounds", type=int, default=5)
+    options.add_argument("--steps", type=int, default=30, help="steps of a round that count")
+    options.add_argument("--warmup", type=int, default=5, help="steps before them")
+    options.add_argument("--images", type=int, default=8192)
+    options.add_argument("--workers", type=int, default=0, help="of the plain loop; the example has 0")
+    options.add_argument("--dtype", choices=["float32", "bfloat16"], default="float32")
+    options.add_argument("--contiguous", action="store_true", help="this loop in the memory layout of the others")
+    options.add_argument("--compile", action="store_true", help="this loop with torch.compile")
+    options.add_argument("--threads", type=int, default=2)
+    args = options.parse_args()
     args.device = "cuda" if torch.cuda.is_available() else "cpu"
     torch.set_num_threads(args.threads)
 
@@ -229,7 +167,9 @@ def main() -> None:
     watch, average = Stopwatch(device), Stopwatch(device)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "images"
-        write_images(folder, pixels)
+        (folder / "all").mkdir(parents=True)
+        for row, image in enumerate(pixels):
+            Image.fromarray(image.permute(1, 2, 0).numpy()).save(folder / "all" / f"{row:05d}.png")
         networks = {name: copy.deepcopy(network) for name in (OURS, PLAIN, TRAINER)}
         steps = {name: Steps(copied, watch, average) for name, copied in networks.items()}
         loops = {OURS: ours(networks[OURS], pixels, args), PLAIN: plain(networks[PLAIN], folder, args)}
@@ -244,26 +184,26 @@ def main() -> None:
     report(found, args.batch_size)
 
 
-def write_images(folder: Path, pixels: torch.Tensor) -> None:
-    folder.mkdir()
-    for row, image in enumerate(pixels):
-        Image.fromarray(image.permute(1, 2, 0).numpy()).save(folder / f"{row:05d}.png")
-
-
 def measure(
-    loops: dict[str, Loop], steps: dict[str, Steps], args: argparse.Namespace, watch: Stopwatch, average: Stopwatch
-) -> dict[str, list[tuple[float, float, float]]]:
-    """What `Steps.run` finds for each loop and round; another loop begins each round."""
-    found: dict[str, list[tuple[float, float, float]]] = {name: [] for name in loops}
+    loops: dict[str, Loop], steps: dict[str, Steps], args: Namespace, watch: Stopwatch, average: Stopwatch
+) -> dict[str, list[tuple[float, ...]]]:
+    """What `Steps.run` finds for each loop and round; another loop begins each round. Our calls are timed."""
+    from diffusers.training_utils import EMAModel
+
+    calls = [(Denoiser, "forward"), (torch.Tensor, "backward"), (nn.utils, "clip_grad_norm_")]
+    found: dict[str, list[tuple[float, ...]]] = {name: [] for name in loops}
     names = list(loops)
     for number in range(args.rounds):
         for name in names[number % len(names) :] + names[: number % len(names)]:
-            with timed(watch, average) if name == OURS else contextlib.nullcontext():
+            with contextlib.ExitStack() as stack:
+                if name == OURS:
+                    stack.enter_context(watch.timing([*calls, (torch.optim.AdamW, "step")]))
+                    stack.enter_context(average.timing([(EMAModel, "step")]))
                 found[name].append(steps[name].run(loops[name], args.steps, args.warmup))
     return found
 
 
-def report(found: dict[str, list[tuple[float, float, float]]], batch_size: int) -> None:
+def report(found: dict[str, list[tuple[float, ...]]], batch_size: int) -> None:
     seconds = {name: [row[0] for row in rows] for name, rows in found.items()}
     for name, values in seconds.items():
         rate = batch_size / st.median(values)

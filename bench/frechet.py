@@ -6,11 +6,12 @@ Prints for full rank (n > d) and for too few images (n < d; from statistics, and
 times (medians), their ratio, and the relative difference of the values.
 """
 
-import argparse
 import statistics as st
 import time
 import warnings
+from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
@@ -33,14 +34,14 @@ def timed(call: Callable[[], float]) -> tuple[float, float]:
 def main() -> None:
     from pytorch_fid.fid_score import calculate_frechet_distance
 
-    from difflab.metrics.distances import frechet
+    from difflab.metrics import distances
 
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = ArgumentParser(description=__doc__, formatter_class=RawDescriptionHelpFormatter)
     parser.add_argument("--dim", type=int, default=2048)
     parser.add_argument("--repeats", type=int, default=3)
     args = parser.parse_args()
     few, many = args.dim // 10, 2 * args.dim
-    frechet.frechet_distance(features(50, 8, 0), features(50, 8, 1))  # the first call loads the libraries
+    distances.frechet_distance(features(50, 8, 0), features(50, 8, 1))  # the first call loads the libraries
 
     print(f"{'case':<34}{'pytorch-fid':>12}{'difflab':>10}{'ratio':>8}{'rel. difference':>18}")
     for name, n, from_features in (
@@ -49,18 +50,10 @@ def main() -> None:
         (f"n = {few}, features", few, True),
     ):
         a, b = features(n, args.dim, 0), features(n, args.dim, 1)
-        both = (*frechet.statistics(a), *frechet.statistics(b))
-        theirs: list[float] = []
-        ours: list[float] = []
-        for _ in range(args.repeats):
-            seconds, expected = timed(lambda both=both: calculate_frechet_distance(*both))
-            theirs.append(seconds)
-            if from_features:
-                seconds, value = timed(lambda a=a, b=b: frechet.frechet_distance(a, b))
-            else:
-                seconds, value = timed(lambda both=both: frechet.from_statistics(*both))
-            ours.append(seconds)
-        slow, fast = st.median(theirs), st.median(ours)
+        both = (*distances.statistics(a), *distances.statistics(b))
+        own = partial(distances.frechet_distance, a, b) if from_features else partial(distances.from_statistics, *both)
+        rounds = [(*timed(partial(calculate_frechet_distance, *both)), *timed(own)) for _ in range(args.repeats)]
+        slow, expected, fast, value = map(st.median, zip(*rounds, strict=True))
         difference = abs(value - expected) / expected
         print(f"{name:<34}{slow:>10.2f} s{fast:>8.2f} s{slow / fast:>7.1f}x{difference:>18.1e}")
 

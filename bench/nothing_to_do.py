@@ -6,12 +6,12 @@
 On two idle cores `dvc repro` should take at most 9 s and `difflab repro` 5 s.
 """
 
-import argparse
 import os
 import resource
 import subprocess
 import sys
 import time
+from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from pathlib import Path
 from statistics import median
 
@@ -22,7 +22,7 @@ PROGRAMS = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = ArgumentParser(description=__doc__, formatter_class=RawDescriptionHelpFormatter)
     parser.add_argument("folder", nargs="?", type=Path, default=Path())
     parser.add_argument("--runs", type=int, default=3)
     args = parser.parse_args()

@@ -6,13 +6,13 @@
 Prints both wall times, their ratio, and whether both gave the same outputs.
 """
 
-import argparse
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
+from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from pathlib import Path
 
 import yaml
@@ -22,7 +22,7 @@ BEFORE = ["cache_latents", "cache_prompts", "zoo_transformer"]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = ArgumentParser(description=__doc__, formatter_class=RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, default=120)
     parser.add_argument("--jobs", type=int, default=2)
     args = parser.parse_args()

@@ -7,9 +7,8 @@ Seconds of a stage are those of its last run (.scratch/times), else the committe
 run again only where an output changes, are not counted.
 """
 
-import argparse
-import itertools
 import sys
+from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -17,11 +16,11 @@ sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
 
 from closure import closure, exempt, modules, relative  # noqa: E402
 from difflab.cli.times import expected_seconds  # noqa: E402
-from difflab.core.params.loading import read_pipeline  # noqa: E402
+from difflab.core.params.loading import addresses, read_pipeline  # noqa: E402
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = ArgumentParser(description=__doc__, formatter_class=RawDescriptionHelpFormatter)
     parser.add_argument("--files", action="store_true", help="a row for each source file")
     wanted = parser.parse_args()
     listed, exact = costs()
@@ -38,25 +37,20 @@ def main() -> None:
 def costs() -> tuple[dict[str, tuple[float, set[str]]], dict[str, tuple[float, set[str]]]]:
     """For each source file (seconds, stages): as dvc.yaml lists it, and as the import closures have it."""
     stages = read_pipeline(str(ROOT / "dvc.yaml"))["stages"]
-    names = [f"{n}@{'-'.join(c)}" if c else n for n, stage in stages.items() for c in cells(stage)]
-    estimates = expected_seconds(names, ROOT)
+    seconds_of = dict.fromkeys(stages, 0.0)
+    for address, seconds in expected_seconds(addresses(str(ROOT / "dvc.yaml")), ROOT).items():
+        seconds_of[address.split("@")[0]] += seconds
     files = [relative(m) for m in [*modules(), *sorted((ROOT / "stages").rglob("*.py"))] if not exempt(m)]
     listed: dict[str, tuple[float, set[str]]] = {file: (0.0, set()) for file in files}
     exact = dict(listed)
     for name, stage in stages.items():
         script = ROOT / (stage["cmd"].split()[2].replace(".", "/") + ".py")
-        seconds = sum(estimates[f"{name}@{'-'.join(cell)}" if cell else name] for cell in cells(stage))
         needed = closure(script) | {relative(script)}
-        for file in files:
-            if any(file == dep or file.startswith(f"{dep}/") for dep in stage["deps"]):
-                listed[file] = (listed[file][0] + seconds, listed[file][1] | {name})
-            if file in needed:
-                exact[file] = (exact[file][0] + seconds, exact[file][1] | {name})
+        covered = {file for file in files for dep in stage["deps"] if file == dep or file.startswith(f"{dep}/")}
+        for table, rerun in ((listed, covered), (exact, needed & listed.keys())):
+            for file in rerun:
+                table[file] = (table[file][0] + seconds_of[name], table[file][1] | {name})
     return listed, exact
-
-
-def cells(stage: dict) -> list[tuple[str, ...]]:
-    return list(itertools.product(*(stage.get("matrix") or {}).values()))
 
 
 if __name__ == "__main__":

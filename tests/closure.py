@@ -21,22 +21,13 @@ EXEMPT = (
     "src/difflab/study.py",
 )
 
-# The libraries that can change a result by the names that they are imported under; those that come with another one.
+# The group of params.yaml's `environment` that holds a library, by the name that it is imported under.
 LIBRARIES = {
-    "diffusers": ["diffusers"],
-    "numpy": ["numpy"],
-    "peft": ["peft"],
-    "PIL": ["pillow"],
-    "pytorch_fid": ["torch"],
-    "scipy": ["scipy"],
-    "skimage": ["scikit-image"],
-    "sklearn": ["scikit-learn"],
-    "tokenizers": ["tokenizers"],
-    "torch": ["torch"],
-    "torchvision": ["torch"],
-    "transformers": ["transformers", "tokenizers"],
+    **dict.fromkeys(["numpy", "PIL", "scipy", "skimage", "sklearn"], "arrays"),
+    **dict.fromkeys(
+        ["diffusers", "peft", "pytorch_fid", "tokenizers", "torch", "torchvision", "transformers"], "models"
+    ),
 }
-
 
 # Folders that a stage may list of whose files it needs only some, with the reason.
 TAKEN_WHOLE: dict[str, str] = {
@@ -70,7 +61,7 @@ def closure(script: Path) -> set[str]:
 
 
 def libraries(script: Path) -> set[str]:
-    """The libraries of `LIBRARIES` that the script or its closure imports.
+    """The groups of `LIBRARIES` of which the script or its closure imports something.
 
     Inside difflab.core only imports at the top count: its functions import torch for callers that have tensors.
     """
@@ -79,7 +70,7 @@ def libraries(script: Path) -> set[str]:
         if name.endswith(".py"):
             tree = ast.parse((ROOT / name).read_text())
             nodes = tree.body if name.startswith("src/difflab/core/") else _outside_type_checking(tree)
-            found |= {library for node in nodes for root in _roots(node) for library in LIBRARIES.get(root, [])}
+            found |= {LIBRARIES[root] for node in nodes for root in _roots(node) if root in LIBRARIES}
     return found
 
 
@@ -195,7 +186,7 @@ def main() -> None:
             sys.exit(f"{name} is no file: name a script such as stages/sd3/finetune.py")
         code = [relative(script), *suggestion(closure(script), TAKEN_WHOLE)]
         print(f"deps, after its data:\n{textwrap.fill(', '.join(code), 118, break_on_hyphens=False)}")
-        used = ", ".join(f"environment.{library}" for library in sorted(libraries(script)))
+        used = ", ".join(f"environment.{group}" for group in sorted(libraries(script)))
         print(f"params, after its own:\n{textwrap.fill(used, 118, break_on_hyphens=False)}")
 
 

@@ -12,7 +12,7 @@ from difflab.captioning.params import (
     TitlesParams,
 )
 from difflab.core.params.base import Family, Group
-from difflab.core.params.common import Library, RuntimeParams, TrackingParams
+from difflab.core.params.common import EnvironmentParams, RuntimeParams, TrackingParams
 from difflab.ddpm.params import (
     ClassifiersParams,
     ColdParams,
@@ -96,7 +96,7 @@ class Params(Group):
     captioner_instruct: CaptionerInstructParams
     caption_score: CaptionScoreParams
     report: ReportParams
-    environment: dict[Library, str]
+    environment: EnvironmentParams
 
     @model_validator(mode="after")
     def _enough_images_are_scored(self) -> "Params":
@@ -109,29 +109,26 @@ class Params(Group):
     @model_validator(mode="after")
     def _sampling_fits_the_settings(self) -> "Params":
         for setting in self.ddpm_sample.groups():
-            sampling, trained = self.ddpm_sample[setting], self.ddpm[setting]
+            sampling = self.ddpm_sample[setting]
             if setting in UNCONDITIONAL and sampling.guidance_scale != 1:
                 raise ValueError(
                     f"ddpm_sample.{setting}.guidance_scale must be 1: {setting} has no condition to guide by"
                 )
-            if sampling.num_inference_steps > trained.schedule.num_train_timesteps:
-                raise ValueError(
-                    f"ddpm_sample.{setting}.num_inference_steps is {sampling.num_inference_steps}, above "
-                    f"ddpm.{setting}.schedule.num_train_timesteps {trained.schedule.num_train_timesteps}"
-                )
+            self._check_steps(f"ddpm_sample.{setting}", sampling.num_inference_steps, setting)
         return self
 
     @model_validator(mode="after")
     def _the_process_can_be_followed(self) -> "Params":
-        followed = self.ddpm.class_conditional
-        if self.process.num_inference_steps > followed.schedule.num_train_timesteps:
+        self._check_steps("process", self.process.num_inference_steps, "class_conditional")
+        size = self.ddpm.class_conditional.image_size
+        if 2 * self.process.bands > size:
             raise ValueError(
-                f"process.num_inference_steps is {self.process.num_inference_steps}, above "
-                f"ddpm.class_conditional.schedule.num_train_timesteps {followed.schedule.num_train_timesteps}"
-            )
-        if 2 * self.process.bands > followed.image_size:
-            raise ValueError(
-                f"process.bands is {self.process.bands}: images of {followed.image_size} pixels have room for "
-                f"{followed.image_size // 2}"
+                f"process.bands is {self.process.bands}: images of {size} pixels have room for {size // 2}"
             )
         return self
+
+    def _check_steps(self, group: str, steps: int, setting: str) -> None:
+        if steps > (most := self.ddpm[setting].schedule.num_train_timesteps):
+            raise ValueError(
+                f"{group}.num_inference_steps is {steps}, above ddpm.{setting}.schedule.num_train_timesteps {most}"
+            )

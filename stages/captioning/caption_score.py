@@ -7,7 +7,7 @@ from difflab.captioning.params import CaptionScoreInputs
 from difflab.core.base.files import read_parquet, write_csv, write_parquet
 from difflab.core.stage import Stage, run
 from difflab.images.store.captions import read_captions
-from difflab.metrics.text.caption_scores import CaptionScorer
+from difflab.metrics.caption_scores import CaptionScorer
 
 OUTPUT, TABLE = "data/caption_scores.parquet", "plots/captioner/scores.csv"
 METRICS = "metrics/caption_score.json"

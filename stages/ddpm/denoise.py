@@ -18,7 +18,7 @@ from difflab.ddpm.training.denoiser_training import TrainingImages, train_denois
 from difflab.ddpm.training.objective import GaussianNoise, fixed_noise, weight
 from difflab.images.store.image_store import ImageStore
 from difflab.images.store.tensors import to_float
-from difflab.metrics.psnr import psnr
+from difflab.metrics.restoration import psnr
 from difflab.training.curve import final_metrics
 
 

@@ -13,7 +13,7 @@ from difflab.ddpm import autoencoder
 from difflab.ddpm.data import INDEX, LATENTS, Split, pixel_split
 from difflab.ddpm.params import ZooImageVaeInputs
 from difflab.images.store.image_store import ImageStore
-from difflab.metrics.psnr import psnr
+from difflab.metrics.restoration import psnr
 from difflab.models.latent_decoder import decode
 from difflab.training.supervised import fit
 

@@ -8,7 +8,7 @@ import torch
 from difflab.core.base import runtime
 from difflab.core.base.files import atomic_path
 from difflab.core.stage import Stage, run
-from difflab.metrics.psnr import psnr
+from difflab.metrics.restoration import psnr
 from difflab.miniature.bundled import held_out_digits, training_digits
 from difflab.miniature.params.inputs import ZooVaeInputs
 from difflab.miniature.zoo import small_vae as zoo_vae

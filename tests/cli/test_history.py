@@ -1,5 +1,9 @@
 """What a commit holds of a stage, read from Git alone."""
 
+import functools
+import json
+import operator
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -8,6 +12,7 @@ import yaml
 
 from difflab.cli.history import results
 from difflab.core.base.errors import DifflabError
+from difflab.core.params import Declared, load_params
 
 
 @pytest.fixture
@@ -46,6 +51,24 @@ def test_parameters_metrics_curve_and_pictures_come_from_the_commit(commit):
     assert train.curve == [(0, {"curve/loss": 2.0}), (10, {"curve/loss": 0.5})]
     assert train.pictures == {"plots/a.png": b"picture"}
     assert (prepare.metrics, prepare.curve, prepare.params) == ({}, [], {})
+
+
+def test_parameters_are_those_that_the_running_stage_records(commit, root):
+    """What groups take from `common` stands in the groups; a number of a float field is a float."""
+    shutil.copy(root / "params.yaml", "params.yaml")
+    study = load_params()
+    groups = ("seed", "zoo.common", "zoo.vae", "ddpm", "finetune.density")
+    text = yaml.safe_load(Path("params.yaml").read_text())
+    locked = {g: functools.reduce(operator.getitem, g.split("."), text) for g in groups}
+    locked["finetune.density"]["shift"] = 3
+    Path("dvc.lock").write_text(yaml.safe_dump({"stages": {"any": {"params": {"params.yaml": locked}}}}))
+    git = ["git", "-c", "user.name=t", "-c", "user.email=t@t"]
+    for words in (["add", "."], ["commit", "-qm", "of groups"]):
+        subprocess.run([*git, *words], check=True)
+    (stage,) = results("HEAD")
+    recorded = Declared(study, "any", groups).as_dict()
+    recorded["finetune.density"]["shift"] = 3.0
+    assert json.dumps(stage.params, sort_keys=True) == json.dumps(recorded, sort_keys=True)
 
 
 def test_a_commit_where_nothing_ran_says_so(commit):

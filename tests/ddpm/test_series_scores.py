@@ -12,8 +12,7 @@ from difflab.core.base.numerals import NUMBER_WORDS
 from difflab.ddpm import classifier, series_scores
 from difflab.ddpm.data import Split
 from difflab.images.generated_reader import GeneratedImages
-from difflab.metrics.distances.frechet import frechet_distance
-from difflab.metrics.distances.kid import squared_mmd
+from difflab.metrics.distances import frechet_distance, squared_mmd
 from fakes.study_results import picture
 
 CLASSES = [str(digit) for digit in range(10)]

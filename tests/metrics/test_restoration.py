@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
+import torch
 from scipy import stats
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from difflab.core.base import rng
 from difflab.core.base.errors import DifflabError
-from difflab.metrics.restoration import compare, half_width
+from difflab.metrics.restoration import compare, half_width, psnr
 
 
 def noisy_pair(n: int = 6, size: int = 12, channels: int = 3, sigma: float = 0.2) -> list[np.ndarray]:
@@ -63,3 +64,24 @@ def test_a_single_image_has_no_interval():
 def test_images_that_do_not_compare_are_refused(shapes, message):
     with pytest.raises(DifflabError, match=message):
         compare(*map(np.zeros, shapes))
+
+
+@pytest.mark.parametrize("data_range", [1, 2])
+def test_psnr_of_tensors_is_scikit_images(data_range):
+    clean, restored = torch.rand(2, 5, 3, 8, 9, generator=torch.Generator().manual_seed(0))
+    expected = [
+        peak_signal_noise_ratio(a.double().numpy(), b.double().numpy(), data_range=data_range)
+        for a, b in zip(clean, restored, strict=True)
+    ]
+    assert psnr(clean, restored, data_range).tolist() == pytest.approx(expected, rel=1e-12)
+
+
+def test_psnr_of_eight_bits_does_not_wrap():
+    clean, restored = (torch.tensor([[0, 200]], dtype=torch.uint8), torch.tensor([[10, 190]], dtype=torch.uint8))
+    assert psnr(clean, restored, 255).item() == pytest.approx(28.1308, abs=1e-4)
+
+
+def test_one_image_is_compared_with_many_and_equal_ones_are_infinite():
+    clean = torch.zeros(1, 4, 4)
+    found = psnr(clean, torch.stack([clean, clean + 1, clean - 0.1]), data_range=1)
+    assert found.tolist() == pytest.approx([float("inf"), 0, 20], abs=1e-6)

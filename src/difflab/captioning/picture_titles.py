@@ -9,7 +9,7 @@ import numpy as np
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import read_parquet
 from difflab.datasets import class_sets_of
-from difflab.metrics.class_accuracy import classify, judged_classes, share_correct
+from difflab.metrics.features.features import classify, judged_classes, share_correct
 
 if TYPE_CHECKING:
     from difflab.metrics.features.features import VisionEncoderExtractor

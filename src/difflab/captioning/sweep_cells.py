@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from difflab.captioning.picture_titles import title_accuracy
-from difflab.metrics.distances.kid import kernel_distance
+from difflab.metrics.distances import kernel_distance
 from difflab.metrics.features.features import extract
 from difflab.models.pipelines.prompted import Options, PromptedSampler
 

@@ -9,9 +9,8 @@ from typing import Any
 
 from difflab.cli.revisions import read_files
 from difflab.core.base.errors import DifflabError
-from difflab.core.params.loading import dotted
-from difflab.core.params.yaml_text import parse_yaml
-from difflab.metrics.spread import clear_difference
+from difflab.core.params.loading import dotted, parse_yaml
+from difflab.metrics.paired import clear_difference
 from difflab.report.markdown import table
 from difflab.report.summary import PREFIXES, metrics_file, prefixed
 from difflab.sd3.cells import ADAPTERS, CAPTIONS

@@ -1,5 +1,6 @@
 """MLflow runs of stages that ran elsewhere: rebuilt from dvc.lock, metrics and plots of a commit."""
 
+import copy
 import csv
 import io
 import json
@@ -11,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from difflab.core.base.errors import DifflabError
-from difflab.core.recorder import Recorder
+from difflab.core.params.loading import Declared, check_params
+from difflab.core.recorder import MlflowRun
 from difflab.core.tracking import CURVE, repository_root, start_record
 
 
@@ -52,7 +54,7 @@ def import_runs(rev: str = "HEAD") -> tuple[int, int]:
     made = there = 0
     for result in results(commit):
         start = start_record(result.address, result.command, result.params, tags)
-        recorder = Recorder(start, folder / "store")
+        recorder = MlflowRun(start, folder / "store")
         if recorder.is_stored(result.metrics):
             there += 1
             continue
@@ -69,12 +71,31 @@ def results(commit: str) -> Iterator[StageResult]:
         raise DifflabError(f"commit {commit[:7]} has no dvc.lock: nothing was run there")
     from dvc.utils.serialize import loads_yaml  # YAML 1.2, as the stages read params.yaml: 1e-08 is a number
 
+    study = loads_yaml(_show(commit, "params.yaml") or b"{}")
     for address, entry in loads_yaml(lock)["stages"].items():
         params = {k: v for values in entry.get("params", {}).values() for k, v in values.items()}
-        result = StageResult(address, entry.get("cmd", ""), params)
+        result = StageResult(address, entry.get("cmd", ""), _as_recorded(params, study))
         for out in entry.get("outs", []):
             _take(result, commit, out["path"])
         yield result
+
+
+def _as_recorded(declared: dict[str, Any], study: dict[str, Any]) -> dict[str, Any]:
+    """The parameters that dvc.lock holds as a running stage records them: each group with its share of `common`.
+
+    Those of an older commit, which the models no longer know, stay as they are.
+    """
+    values = copy.deepcopy(study)
+    for name, value in declared.items():
+        *groups, last = name.split(".")
+        place = values
+        for group in groups:
+            place = place.setdefault(group, {})
+        place[last] = value
+    try:
+        return Declared(check_params(values, "dvc.lock"), "", tuple(declared)).as_dict()
+    except DifflabError:
+        return declared
 
 
 def _take(result: StageResult, commit: str, path: str) -> None:

@@ -52,8 +52,7 @@ def plan(overrides: tuple[str, ...]) -> None:
     """Print what a run of params.yaml (or of -S ...) would do, take, download and need, without running it."""
     from difflab.cli import compose
     from difflab.cli.plan import plan, runs
-    from difflab.core.params.loading import read_values
-    from difflab.core.params.yaml_text import parse_yaml
+    from difflab.core.params.loading import parse_yaml, read_values
 
     click.echo(plan(_params(overrides)))
     click.echo(runs(parse_yaml(compose.compose(overrides), "the composed parameters") if overrides else read_values()))

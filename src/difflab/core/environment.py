@@ -1,18 +1,21 @@
 """The libraries that can change a result: their locked versions stand in params.yaml, under `environment`.
 
-`make lock` writes them (`python -m difflab.core.environment`); a stage depends on those that it uses.
+`make lock` writes them (`python -m difflab.core.environment`), a text for each of two groups: DVC compares each key of
+params.yaml once for every stage, so keys cost time. A stage depends on the groups that it uses.
 """
 
 import re
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import get_args
 
 from difflab.core.base.errors import DifflabError
-from difflab.core.params.common import Library
 
-LIBRARIES: tuple[Library, ...] = get_args(Library)
+GROUPS = {
+    "arrays": ("numpy", "pillow", "scikit-image", "scikit-learn", "scipy"),
+    "models": ("diffusers", "peft", "tokenizers", "torch", "transformers"),
+}
+LIBRARIES = sorted(library for libraries in GROUPS.values() for library in libraries)
 OR = " or "  # the lock may hold a version for each Python
 CONF = Path("conf/study/environment.yaml")
 HEADER = """# @package _global_
@@ -22,19 +25,20 @@ environment:
 
 
 def mismatches(locked: Mapping[str, str] | None = None) -> list[str]:
-    """What differs between the locked versions and the installed ones, one text for each library.
+    """What differs between locked and installed versions, one text for each library.
 
     Args:
-        locked: versions by library; None: all of params.yaml.
+        locked: groups of params.yaml, such as {"arrays": "numpy 2.4.6 or 2.5.5, scipy 1.17.1"}; None: all of them.
     """
     if locked is None:
         from difflab.core.params import load_params
 
         locked = load_params().environment
+    expected = dict(entry.split(" ", 1) for text in dict(locked).values() for entry in text.split(", "))
     return [
-        f"{library} {installed(library) or 'is missing'} instead of {expected}"
-        for library, expected in locked.items()
-        if installed(library) not in expected.split(OR)
+        f"{library} {installed(library) or 'is missing'} instead of {versions}"
+        for library, versions in expected.items()
+        if installed(library) not in versions.split(OR)
     ]
 
 
@@ -56,7 +60,8 @@ def write_locked(lock: Path = Path("requirements.lock"), conf: Path = CONF) -> N
     versions = {library: OR.join(v for name, v in pinned if name == library) for library in LIBRARIES}
     if missing := [library for library in LIBRARIES if not versions[library]]:
         raise DifflabError(f"{lock} has no {missing[0]}: add it to the dependencies in pyproject.toml")
-    conf.write_text(HEADER + "".join(f'  {library}: "{found}"\n' for library, found in versions.items()))
+    texts = {group: ", ".join(f"{name} {versions[name]}" for name in names) for group, names in GROUPS.items()}
+    conf.write_text(HEADER + "".join(f'  {group}: "{text}"\n' for group, text in texts.items()))
 
 
 if __name__ == "__main__":

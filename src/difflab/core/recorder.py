@@ -8,13 +8,13 @@ a run that was killed. A recorder that starts over a file another left sends it 
 
 import contextlib
 import fcntl
+import functools
 import json
 import os
 import re
 import signal
 import sys
 import time
-from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ _FLUSH_SECONDS, _RETRY_SECONDS = 2.0, 30.0
 _MAX_METRICS, _MAX_PARAMS, _MAX_PARAM_LENGTH = 1000, 100, 6000  # of one request to an MLflow server
 
 
-class Recorder:
+class MlflowRun:
     """One run: made when the first record needs it, metrics buffered and written in batches.
 
     The runs of a DVC experiment hang under a run of its name, those of a sweep (`-n NAME --queue` makes NAME-1,
@@ -37,13 +37,15 @@ class Recorder:
     """
 
     def __init__(self, start: dict[str, Any], lock: Path) -> None:
-        self._tags, self._params = start["tags"], start["params"]
-        with _locked(lock):
-            self._client, self._experiment = _connect(start)
-            name = self._tags.get("dvc.exp_name")
-            self._parent = self._group(name) if name else ""
-        self._run_id = ""
+        self._tags = start["tags"]
+        self._params = {k: v[:_MAX_PARAM_LENGTH] for k, v in start["params"].items()}
         self._metrics: list[Any] = []
+        self._resumed = ""
+        with lock.open("ab") as stream:
+            fcntl.flock(stream, fcntl.LOCK_EX)
+            self._client, self._experiment = _connect(start)
+            if name := self._tags.get("dvc.exp_name"):
+                self._tags = self._tags | {"mlflow.parentRunId": self._group(name)}
 
     def handle(self, message: dict[str, Any]) -> None:
         """Take one record, any kind but `start`."""
@@ -56,8 +58,7 @@ class Recorder:
             case "artifact" if Path(message["path"]).exists():  # else the workspace is gone already
                 self._client.log_artifact(self.run_id, message["path"], message["parent"])
             case "resume":
-                if not self._run_id:
-                    self._run_id = self._find("difflab.state", message["state"], "status != 'FINISHED'")
+                self._resumed = self._find("difflab.state", message["state"], " and attributes.status != 'FINISHED'")
                 self._client.set_tag(self.run_id, "difflab.state", message["state"])
                 self._client.update_run(self.run_id, status="RUNNING")
             case "end":
@@ -72,37 +73,30 @@ class Recorder:
 
     def is_stored(self, metrics: dict[str, float]) -> bool:
         """Whether a finished run of this stage has the same parameters and, as latest values, these metrics."""
-        params = {k: v[:_MAX_PARAM_LENGTH] for k, v in self._params.items()}
         query = f"tags.`dvc.stage` = '{self._tags['dvc.stage']}' and attributes.status = 'FINISHED'"
         runs = self._client.search_runs([self._experiment], query)
-        return any(r.data.params == params and metrics.items() <= r.data.metrics.items() for r in runs)
+        return any(r.data.params == self._params and metrics.items() <= r.data.metrics.items() for r in runs)
 
-    @property
+    @functools.cached_property
     def run_id(self) -> str:
-        if not self._run_id:
-            spool = self._tags.get("difflab.spool")
-            self._run_id = (spool and self._find("difflab.spool", spool)) or self._create()
-        return self._run_id
-
-    def _find(self, tag: str, value: str, condition: str = "") -> str:
-        query = f"tags.`{tag}` = '{value}'" + (f" and attributes.{condition}" if condition else "")
-        found = self._client.search_runs([self._experiment], query, max_results=1)
-        return found[0].info.run_id if found else ""
-
-    def _create(self) -> str:
+        """The run that an earlier stage or recorder left, else a new one."""
+        spool = self._tags.get("difflab.spool")
+        if left := self._resumed or (spool and self._find("difflab.spool", spool)):
+            return left
         from mlflow.entities import Param
 
-        stage = self._tags["dvc.stage"]
-        commit = self._tags.get("mlflow.source.git.commit", "")[:7]
+        stage, commit = self._tags["dvc.stage"], self._tags.get("mlflow.source.git.commit", "")[:7]
         label = self._tags.get("dvc.exp_name") or commit or "uncommitted"
         tags = {**self._tags, "mlflow.source.name": stage}
-        if self._parent:
-            tags["mlflow.parentRunId"] = self._parent
         run = self._client.create_run(self._experiment, tags=tags, run_name=f"{stage}:{label}").info.run_id
-        params = [Param(key, value[:_MAX_PARAM_LENGTH]) for key, value in self._params.items()]
+        params = [Param(key, value) for key, value in self._params.items()]
         for begin in range(0, len(params), _MAX_PARAMS):
             self._client.log_batch(run, params=params[begin : begin + _MAX_PARAMS])
         return run
+
+    def _find(self, tag: str, value: str, condition: str = "") -> str:
+        found = self._client.search_runs([self._experiment], f"tags.`{tag}` = '{value}'{condition}", max_results=1)
+        return found[0].info.run_id if found else ""
 
     def _group(self, name: str) -> str:
         """The id of the run under which those of an experiment or a sweep hang; made where there is none."""
@@ -118,24 +112,21 @@ class Recorder:
 
 def _connect(start: dict[str, Any]) -> tuple[Any, str]:
     """The store's client and the id of the experiment."""
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "1")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "5")
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"
+    http = {"HTTP_REQUEST_MAX_RETRIES": "1", "HTTP_REQUEST_BACKOFF_FACTOR": "1", "HTTP_REQUEST_TIMEOUT": "5"}
+    for name, value in {**http, "DISABLE_TELEMETRY": "true", "SUPPRESS_PRINTING_URL_TO_STDOUT": "true"}.items():
+        os.environ.setdefault(f"MLFLOW_{name}", value)
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
 
     client, name = MlflowClient(start["uri"]), start["experiment"]
-    if (experiment := client.get_experiment_by_name(name)) is not None:
-        return client, experiment.experiment_id
-    local = start["uri"].startswith("sqlite:")  # a server knows where its artifacts go
-    try:
-        return client, client.create_experiment(name, start["artifacts"] if local else None)
-    except MlflowException:  # another machine was quicker
-        experiment = client.get_experiment_by_name(name)
-        assert experiment is not None
-        return client, experiment.experiment_id
+    if (experiment := client.get_experiment_by_name(name)) is None:
+        local = start["uri"].startswith("sqlite:")  # a server knows where its artifacts go
+        try:
+            return client, client.create_experiment(name, start["artifacts"] if local else None)
+        except MlflowException:  # another machine was quicker
+            experiment = client.get_experiment_by_name(name)
+            assert experiment is not None
+    return client, experiment.experiment_id
 
 
 class Spool:
@@ -144,7 +135,7 @@ class Spool:
     def __init__(self, path: Path) -> None:
         self._path, self._stream, self._pending = path, path.open("rb"), b""
         self._messages: list[dict[str, Any]] = []
-        self._recorder: Recorder | None = None
+        self._run: MlflowRun | None = None
         self._next = 0.0
 
     def advance(self) -> bool:
@@ -171,15 +162,15 @@ class Spool:
         return last
 
     def _record(self) -> None:
-        if self._recorder is None:
+        if self._run is None:
             start = self._messages[0]
             tags = start["tags"] | {"difflab.spool": self._path.stem}
-            self._recorder = Recorder(start | {"tags": tags}, self._path.parent / "store")
+            self._run = MlflowRun(start | {"tags": tags}, self._path.parent / "store")
             del self._messages[0]
         while self._messages:
-            self._recorder.handle(self._messages[0])
+            self._run.handle(self._messages[0])
             del self._messages[0]
-        self._recorder.flush()
+        self._run.flush()
 
 
 def serve(folder: Path) -> None:
@@ -188,10 +179,8 @@ def serve(folder: Path) -> None:
     until = time.monotonic() + _LINGER
     while spools or time.monotonic() < until:
         for path in sorted(folder.glob("*.jsonl")):
-            if path not in spools:
-                spools[path] = Spool(path)
-        for path, spool in list(spools.items()):
-            if spool.advance():
+            spools[path] = spools.get(path) or Spool(path)
+            if spools[path].advance():
                 del spools[path]
                 until = time.monotonic() + _LINGER
         time.sleep(0.1)
@@ -201,23 +190,13 @@ def main() -> None:
     """Serve the folder that the argument names, if no other process does."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     folder = Path(sys.argv[1])
-    with (folder / "recorder").open("ab") as lock:
-        while True:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return
+    waiting = True
+    with (folder / "recorder").open("ab") as lock, contextlib.suppress(BlockingIOError):
+        while waiting:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             serve(folder)
             fcntl.flock(lock, fcntl.LOCK_UN)
-            if not any(folder.glob("*.jsonl")):  # one that came meanwhile took this process for a living one
-                return
-
-
-@contextlib.contextmanager
-def _locked(path: Path) -> Generator[None]:
-    with path.open("ab") as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
-        yield
+            waiting = any(folder.glob("*.jsonl"))  # one that came meanwhile took this process for a living one
 
 
 if __name__ == "__main__":

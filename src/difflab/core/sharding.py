@@ -25,11 +25,9 @@ def process_chunks(
 
     Args:
         ids: sample ids, each once; the same list in every process.
-        scratch: the stage's scratch folder (`stage.scratch()`); chunk files are named by position and ids, so
-            files of another list of ids are never taken.
-        work: writes one chunk's result to the path it is given (any format, one file or folder).
+        scratch: `stage.scratch()`; chunk files are named by position and ids, so those of other ids are never taken.
+        work: writes a file or a folder with the extension `suffix`.
         what: the noun of the progress bar and of the message on Ctrl-C.
-        suffix: the file name extension that `work` relies on, with its dot.
 
     Returns:
         The chunk files in the order of `ids` in the main process; None in the others, which are done.
@@ -38,7 +36,8 @@ def process_chunks(
         Interrupted: Ctrl-C arrived; finished chunks are kept, the one in work is not.
     """
     chunks = [list(ids[start : start + chunk_size]) for start in range(0, len(ids), chunk_size)]
-    paths = [scratch / what.replace(" ", "-") / _name(i, chunk, suffix) for i, chunk in enumerate(chunks)]
+    hashes = [sha256_bytes("\n".join(chunk).encode())[:12] for chunk in chunks]
+    paths = [scratch / what.replace(" ", "-") / f"{i:06d}-{digest}{suffix}" for i, digest in enumerate(hashes)]
     rank, size = runtime.process_index()
     mine = list(zip(chunks, paths, strict=True))[rank::size]
     if found := sum(path.exists() for _, path in mine):
@@ -53,8 +52,3 @@ def process_chunks(
         while not all(path.exists() for path in paths):  # the launcher ends every process when one fails
             time.sleep(0.2)
     return paths
-
-
-def _name(position: int, chunk: list[str], suffix: str) -> str:
-    content = "\n".join(chunk).encode()
-    return f"{position:06d}-{sha256_bytes(content)[:12]}{suffix}"

@@ -29,16 +29,16 @@ from difflab.core.base import runtime
 from difflab.core.base.errors import DifflabError, Interrupted, one_line
 from difflab.core.base.files import read_json, sha256_file, write_json
 from difflab.core.params import Declared, load_params
-from difflab.core.params.loading import declared_groups, dotted, stage_entry
+from difflab.core.params.base import dotted
+from difflab.core.params.loading import declared_groups, parse_yaml, stage_entry
 
 Inputs = TypeVar("Inputs")
 
 
 class Stage(Generic[Inputs]):
-    """The running stage: its parameters, its matrix item, its tracked run and its scratch folder.
+    """The running stage: its parameters, its tracked run and its scratch folder.
 
     Attributes:
-        name: the stage's name in dvc.yaml, without the matrix item.
         item: the matrix item, e.g. {"captions": "blip2", "logit_mean": "minus"}; empty for a plain stage.
         params: the declared parameter groups, as `Inputs` types them; any other group is an error.
         run: the tracked MLflow run (`log_metrics`); never raises.
@@ -65,29 +65,31 @@ class Stage(Generic[Inputs]):
         """The declared values by group, as plain data."""
         return cast("Declared", self.params).as_dict()
 
-    def fingerprint(self, but: str = "") -> str:
+    def fingerprint(self, without: str = "") -> str:
         """A hash of the declared parameters, the matrix item and the content of every dependency (data and code).
 
         Args:
-            but: the dotted name of a parameter that is left out.
+            without: the dotted name of a parameter that is left out.
         """
         if self._content is None:
             deps = stage_entry(self.entry_name, self.item).get("deps", [])
             known = _locked_hashes() if os.environ.get("DVC_STAGE") else {}
-            self._content = {dep: known.get(dep) or _content_hash(dep) for dep in deps}
-        values = {name: value for name, value in dotted(self.values()).items() if name != but}
+            if missing := [dep for dep in deps if dep not in known and not Path(dep).exists()]:
+                raise DifflabError(f"{missing[0]} is missing: run `dvc repro` (or `dvc pull`) to make it")
+            self._content = {dep: known.get(dep) or sha256_file(dep) for dep in deps}
+        values = {name: value for name, value in dotted(self.values()).items() if name != without}
         text = json.dumps([self.address, values, self._content], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
-    def kept(self, but: str) -> Path:
+    def kept(self, without: str) -> Path:
         """The folder for finished parts of the result, which stays after the stage: `.scratch/<stage>/kept-<fingerprint>`.
 
         Several processes may use it at the same time: write a part elsewhere and rename it.
 
         Args:
-            but: the parameter that lists the parts: with another value of it, those that are there are found again.
+            without: the parameter that lists the parts: with another value of it, those that are there are found again.
         """
-        folder = Path(os.environ.get("DVC_ROOT", ".")) / ".scratch" / self.address / f"kept-{self.fingerprint(but)}"
+        folder = Path(os.environ.get("DVC_ROOT", ".")) / ".scratch" / self.address / f"kept-{self.fingerprint(without)}"
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
@@ -96,8 +98,6 @@ class Stage(Generic[Inputs]):
 
         So are the stage's outputs in this workspace, whatever its parameters. Where another workspace (a queued
         experiment) works on the same state at this moment, a folder beside it: both make the same outputs.
-
-        States of other fingerprints of the same stage are left alone (another experiment may go on from them).
 
         Raises:
             DifflabError: another live process makes the same outputs; its pid is named.
@@ -114,13 +114,18 @@ class Stage(Generic[Inputs]):
     def _hold(self, state: Path) -> Path:
         """Lock the outputs of this workspace and a state for this process until it ends; returns that state."""
         outputs = Path(".scratch/running") / self.address
-        if not self._lock(outputs):
-            raise _already_running(self.address, outputs)
+        held = None if self._lock(outputs) else outputs
         beside = (state.with_name(f"{state.name}-{number}") for number in itertools.count(2))
-        while not self._lock(state):
+        while held is None and not self._lock(state):
             if runtime.process_index()[1] > 1:  # the others of this launch know the first folder only
-                raise _already_running(self.address, state)
-            state = next(beside)
+                held = state
+            else:
+                state = next(beside)
+        if held is not None:
+            pid = (held / "lock").read_text().strip()
+            raise DifflabError(
+                f"{self.address} is already running as process {pid}: wait for it, or end that process, then run again"
+            )
         return state
 
     def _lock(self, folder: Path) -> bool:
@@ -142,7 +147,7 @@ class Stage(Generic[Inputs]):
 
     def write_metrics(self, path: str | Path, metrics: Mapping[str, float | str | None]) -> None:
         """Write a flat metrics file (keys in the given order, numbers rounded to 6 significant digits) and track it."""
-        flat = {k: _rounded(v) for k, v in metrics.items()}
+        flat = {k: float(f"{v:.6g}") if isinstance(v, float) else v for k, v in metrics.items()}
         write_json(path, flat)
         self.run.log_metrics({k: v for k, v in flat.items() if isinstance(v, int | float)})
 
@@ -158,32 +163,12 @@ class Stage(Generic[Inputs]):
                 lock.close()
 
 
-def _already_running(address: str, held: Path) -> DifflabError:
-    pid = (held / "lock").read_text().strip()
-    return DifflabError(
-        f"{address} is already running as process {pid}: wait for it, or end that process, then run again"
-    )
-
-
-def _rounded(value: Any) -> Any:
-    return float(f"{value:.6g}") if isinstance(value, float) else value
-
-
-def _content_hash(path: str) -> str:
-    if not Path(path).exists():
-        raise DifflabError(f"{path} is missing: run `dvc repro` (or `dvc pull`) to make it")
-    return sha256_file(path)
-
-
 def _locked_hashes() -> dict[str, str]:
     """The hashes of other stages' outputs, as DVC has just found them: data need not be read again."""
-    import yaml
-
     lock = Path("dvc.lock")
     if not lock.exists():
         return {}
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    stages = (yaml.load(_read_alone(lock), Loader=loader) or {}).get("stages", {})
+    stages = (parse_yaml(_read_alone(lock), str(lock)) or {}).get("stages", {})
     return {out["path"]: out["md5"] for s in stages.values() for out in s.get("outs", []) if "md5" in out}
 
 
@@ -210,10 +195,7 @@ def run(main: Callable[..., None]) -> None:
     name = Path(inspect.getfile(main)).stem
     item, variant = _parse(name, main)
 
-    def one_line_warning(message: object, *_: object, **__: object) -> str:
-        return f"WARNING {name}: {message}\n"
-
-    warnings.formatwarning = one_line_warning  # ty: ignore[invalid-assignment]
+    warnings.formatwarning = lambda message, *_, **__: f"WARNING {name}: {message}\n"  # ty: ignore[invalid-assignment]
     stage: Stage[Any] | None = None
     status, code = "FAILED", 1
     signal.signal(signal.SIGINT, signal.default_int_handler)  # from here on there is something to save
@@ -242,8 +224,7 @@ def run(main: Callable[..., None]) -> None:
 
 
 def _warn_of_other_libraries(stage: Stage[Any]) -> None:
-    values, prefix = stage.values(), "environment."
-    used = {name.removeprefix(prefix): values[name] for name in values if name.startswith(prefix)}
+    used = {group: text for group, text in stage.values().items() if group.startswith("environment.")}
     if runtime.process_index()[0] == 0 and (differing := environment.mismatches(used)):
         warnings.warn(
             f"{', '.join(differing)}: results may differ; `make setup` installs the locked versions", stacklevel=2
@@ -251,20 +232,16 @@ def _warn_of_other_libraries(stage: Stage[Any]) -> None:
 
 
 def _parse(name: str, main: Callable[..., None]) -> tuple[dict[str, str], str]:
-    doc = inspect.getdoc(sys.modules[main.__module__]) or ""
-    parser = argparse.ArgumentParser(prog=f"python -m stages.{name}", description=doc)
+    parser = argparse.ArgumentParser(prog=f"python -m stages.{name}", description=sys.modules[main.__module__].__doc__)
     for key in list(inspect.signature(main).parameters)[1:]:
         parser.add_argument(f"--{key.replace('_', '-')}", dest=key, required=True)
-    parser.add_argument(
-        "--as", dest="variant", default="", help="take parameters and dependencies of this dvc.yaml stage"
-    )
+    parser.add_argument("--as", default="", help="take parameters and dependencies of this dvc.yaml stage")
     values = vars(parser.parse_args())
-    variant = values.pop("variant")
-    return values, variant
+    return values, values.pop("as")
 
 
 def _note_time(stage: Stage[Any], seconds: float, status: str) -> None:
     """Keep the wall time of each stage's last run under .scratch (times never go into outputs)."""
-    path = Path(os.environ.get("DVC_ROOT", ".")) / ".scratch" / "times" / f"{stage.address}.json"
+    path = Path(os.environ.get("DVC_ROOT", "."), ".scratch", "times", f"{stage.address}.json")
     previous = read_json(path) if path.exists() else {}
     write_json(path, {**previous, "seconds": round(seconds, 1), "status": status})

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 CURVE = "curve/"  # what is logged at steps; final values have plain names
 _WAIT = 60.0  # seconds at the end; a server that is down is known in less
-_RESTARTS = 3
+_STARTS = 3  # of the recording process while a stage waits
 
 
 class NoRun:
@@ -52,7 +52,7 @@ class Run(NoRun):
 
     Args:
         start: what `start_record` makes.
-        outputs: paths of the stage; pictures and pages under plots/ and reports/ become artifacts of a finished run.
+        outputs: of the stage; pictures and pages under plots/ and reports/ become artifacts of a finished run.
     """
 
     def __init__(self, start: dict[str, Any], outputs: list[str]) -> None:
@@ -63,8 +63,7 @@ class Run(NoRun):
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         self._stream = os.fdopen(descriptor, "wb", buffering=0)
         self._send(kind="start", **start)
-        self._path = Path(hidden).with_suffix(".jsonl")  # seen by the recorder from here on, locked
-        Path(hidden).rename(self._path)
+        self._path = Path(hidden).rename(Path(hidden).with_suffix(".jsonl"))  # seen by the recorder from here on
         self._recorder: subprocess.Popen | None = None
         if not self._recorder_lives():
             self._start_recorder()
@@ -81,8 +80,10 @@ class Run(NoRun):
     def end(self, status: str) -> None:
         """A stage that was interrupted has to stop at once: it does not wait."""
         if status == "FINISHED":
-            for path in filter(Path.is_file, artifacts(self._outputs)):
-                self._send(kind="artifact", path=str(path.resolve()), parent=str(path.parent))
+            shown = [Path(path) for path in self._outputs if path.startswith(("plots/", "reports/"))]
+            for file in [file for path in shown for file in (path, *sorted(path.rglob("*")))]:
+                if file.suffix in {".png", ".html"} and file.is_file():
+                    self._send(kind="artifact", path=str(file.resolve()), parent=str(file.parent))
         self._send(kind="end", status=status)
         if status != "KILLED" and not self._failed:
             self._wait(time.monotonic() + _WAIT)
@@ -97,18 +98,17 @@ class Run(NoRun):
 
     def _wait(self, deadline: float) -> None:
         """Until the recorder has removed the file, which says that all of it is stored."""
-        restarts = _RESTARTS
+        starts = 0
         while self._path.exists():
             if time.monotonic() > deadline:
                 return self._fail(f"no answer within {_WAIT:.0f} s")
             if not self._recorder_lives():
-                if restarts == 0:
+                if starts == _STARTS:
                     return self._fail(f"the recording process does not start (log: {self._folder / 'log'})")
-                restarts -= 1
+                starts += 1
                 self._start_recorder()
             time.sleep(0.05)
-        with contextlib.suppress(FileNotFoundError):
-            answer = self._path.with_suffix(".failed")
+        if (answer := self._path.with_suffix(".failed")).exists():
             self._fail(answer.read_text())
             answer.unlink()
 
@@ -117,22 +117,18 @@ class Run(NoRun):
         return started or is_locked(self._folder / "recorder")
 
     def _start_recorder(self) -> None:
-        package_root = str(Path(__file__).resolve().parents[2])
-        path = os.pathsep.join(filter(None, [package_root, os.environ.get("PYTHONPATH")]))
+        path = os.pathsep.join(filter(None, [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH")]))
         with (self._folder / "log").open("ab") as log:
             self._recorder = subprocess.Popen(
                 [sys.executable, "-m", "difflab.core.recorder", str(self._folder)],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={**os.environ, "PYTHONPATH": path},
                 cwd=self._folder,  # MLflow makes folders in the current one
-                env={**os.environ, "PYTHONPATH": path},
                 start_new_session=True,  # Ctrl-C reaches the stage, which then ends the run
-            )
+            )  # fmt: skip
 
     def _fail(self, reason: str) -> None:
         self._failed = True
-        print(f"tracking: {reason}; the stage goes on without MLflow", file=sys.stderr)
+        _warn(reason)
 
 
 def start(stage: "Stage") -> NoRun:
@@ -140,19 +136,21 @@ def start(stage: "Stage") -> NoRun:
     if not stage.params.tracking.enabled or runtime.process_index()[0] > 0:
         return NoRun()
     entry = stage_entry(stage.entry_name, stage.item)
+    head = subprocess.run(["git", "rev-parse", "--verify", "-q", "HEAD"], capture_output=True, text=True, check=False)
     tags = {
         "dvc.exp_name": os.environ.get("DVC_EXP_NAME", ""),
         "dvc.baseline_rev": os.environ.get("DVC_EXP_BASELINE_REV", ""),
-        "mlflow.source.git.commit": _commit(),
+        "mlflow.source.git.commit": head.stdout.strip(),
     }
     with contextlib.suppress(DifflabError):
         if "DVC_STAGE" in os.environ:  # dvc.lock has the hashes of all inputs, so this is quick
             tags["dvc.fingerprint"] = stage.fingerprint()
+    declared = [*entry.get("outs", []), *entry.get("plots", [])]  # paths, or `path: {option: value}`
+    outputs = [path for out in declared for path in ([out] if isinstance(out, str) else out)]
     try:
-        record = start_record(stage.address, entry["cmd"], stage.params.as_dict(), tags)
-        return Run(record, output_paths(entry))
+        return Run(start_record(stage.address, entry["cmd"], stage.params.as_dict(), tags), outputs)
     except OSError as error:
-        print(f"tracking: {error}; the stage goes on without MLflow", file=sys.stderr)
+        _warn(str(error))
         return NoRun()
 
 
@@ -163,32 +161,19 @@ def start_record(address: str, command: str, params: Mapping[str, Any], tags: Ma
     experiment's name and a tag, and the values of its cell, which are parameters beside `params`.
     """
     words = shlex.split(command)
-    module = next((word.split(".") for word in words if word.startswith("stages.")), [])
-    study = module[1] if len(module) == 3 else ""
-    options = dict(itertools.pairwise(words))
-    cell = {k[2:].replace("-", "_"): v for k, v in options.items() if k.startswith("--") and k != "--as"}
+    study = next((word.split(".")[1] for word in words if word.startswith("stages.") and word.count(".") == 2), "")
     flat = {k: v if isinstance(v, str) else json.dumps(v) for k, v in dotted(params).items()}
+    for option, value in itertools.pairwise(words):
+        if option.startswith("--") and option != "--as":
+            flat[f"cell.{option[2:].replace('-', '_')}"] = value
     root = repository_root()
     return {
         "uri": os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{root / 'mlflow.db'}",
         "experiment": "/".join(filter(None, [os.environ.get("MLFLOW_EXPERIMENT_NAME", "difflab"), study])),
         "artifacts": (root / "mlartifacts").as_uri(),
-        "params": flat | {f"cell.{k}": v for k, v in cell.items()},
+        "params": flat,
         "tags": {k: v for k, v in {"dvc.stage": address, "difflab.study": study, **tags}.items() if v},
     }
-
-
-def output_paths(entry: Mapping[str, Any]) -> list[str]:
-    """The outputs and plots of a stage's entry in dvc.yaml, which are paths or `path: {option: value}`."""
-    declared = [*entry.get("outs", []), *entry.get("plots", [])]
-    return [path for out in declared for path in ([out] if isinstance(out, str) else out)]
-
-
-def artifacts(outputs: list[str]) -> list[Path]:
-    """The pictures and pages among a stage's outputs under plots/ and reports/, those in its folders too."""
-    shown = [Path(path) for path in outputs if path.startswith(("plots/", "reports/"))]
-    files = [file for path in shown for file in (sorted(path.rglob("*")) if path.is_dir() else [path])]
-    return [file for file in files if file.suffix in {".png", ".html"}]
 
 
 def repository_root() -> Path:
@@ -206,6 +191,5 @@ def is_locked(path: Path) -> bool:
     return False
 
 
-def _commit() -> str:
-    command = ["git", "rev-parse", "--verify", "-q", "HEAD"]
-    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+def _warn(reason: str) -> None:
+    print(f"tracking: {reason}; the stage goes on without MLflow", file=sys.stderr)

@@ -11,7 +11,7 @@ from scipy.special import log_ndtr
 
 from difflab.core.base import rng
 from difflab.ddpm.networks.networks import load_denoiser
-from difflab.metrics.psnr import psnr
+from difflab.metrics.restoration import psnr
 
 if TYPE_CHECKING:
     from difflab.ddpm.networks.denoiser import Denoiser

@@ -13,9 +13,8 @@ from difflab.core.base import rng
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.numerals import numbers_in
 from difflab.ddpm.classifier import SIZE, ResNet20, judge
-from difflab.metrics.distances.frechet import frechet_distance
-from difflab.metrics.distances.kid import kernel_distance
-from difflab.metrics.psnr import psnr
+from difflab.metrics.distances import frechet_distance, kernel_distance
+from difflab.metrics.restoration import psnr
 
 if TYPE_CHECKING:
     from difflab.ddpm.data import Split

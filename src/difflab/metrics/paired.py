@@ -1,41 +1,34 @@
-"""How sure a difference between two systems is that were trained with the same seeds and met the same images."""
+"""How sure a difference is: of two systems with the same seeds and images, and of two means."""
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from difflab.core.base import rng
 from difflab.core.base.errors import DifflabError
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean over seeds and images with its 95 % interval.
-
-    Attributes:
-        mean: the mean of all values.
-        low, high: the ends of the interval; both equal the mean where all values are equal.
-        standard_error: of the mean.
-        freedom: degrees of freedom of the Student quantile; infinite where all values are equal.
-    """
+    """A mean over seeds and images with its 95 % interval, which has no width where all values are equal."""
 
     mean: float
     low: float
     high: float
     standard_error: float
-    freedom: float
+    freedom: float  # of the Student quantile; infinite where all values are equal
 
 
-def difference(system: pd.DataFrame, baseline: pd.DataFrame, *, seed: int, resamples: int) -> Interval:
+def difference(system: "pd.DataFrame", baseline: "pd.DataFrame", *, seed: int, resamples: int) -> Interval:
     """The interval of the mean of `system` - `baseline`, paired by seed and by image.
 
-    Args:
-        system, baseline: one value for each training seed (index) and image (columns), in any order.
-
     Raises:
-        DifflabError: the seeds or the images of the two differ; or as `interval`.
+        DifflabError: the seeds (index) or the images (columns) of the two differ; or as `interval`.
     """
     for what, ours, theirs in (("seeds", system.index, baseline.index), ("images", system.columns, baseline.columns)):
         if odd := sorted(set(ours) ^ set(theirs)):
@@ -45,7 +38,7 @@ def difference(system: pd.DataFrame, baseline: pd.DataFrame, *, seed: int, resam
     return interval(system - baseline, seed=seed, resamples=resamples)
 
 
-def interval(values: pd.DataFrame, *, seed: int, resamples: int) -> Interval:
+def interval(values: "pd.DataFrame", *, seed: int, resamples: int) -> Interval:
     """The mean over seeds and images, whose interval counts both as samples.
 
     The standard error is that of the pigeonhole bootstrap (Owen 2007, "The pigeonhole bootstrap"): seeds and
@@ -60,8 +53,7 @@ def interval(values: pd.DataFrame, *, seed: int, resamples: int) -> Interval:
 
     Args:
         values: one value for each training seed (index) and image (columns), in any order.
-        seed: of the draws.
-        resamples: draws; the standard error's own error is about 1 / sqrt(2 x resamples) of it.
+        resamples: the standard error's own error is about 1 / sqrt(2 x resamples) of it.
 
     Raises:
         DifflabError: fewer than two seeds or images, one of them twice, or a value is missing.
@@ -71,34 +63,43 @@ def interval(values: pd.DataFrame, *, seed: int, resamples: int) -> Interval:
     if not np.ptp(table):
         return Interval(*[float(table[0, 0])] * 3, standard_error=0.0, freedom=math.inf)
     seeds, images = table.shape
-    drawn_seeds, drawn_images = (
-        _shares(n, seed, what, resamples) for n, what in ((seeds, "seeds"), (images, "images"))
-    )
+    drawn_seeds, drawn_images = _shares(seeds, seed, "seeds", resamples), _shares(images, seed, "images", resamples)
     error = float(((drawn_seeds @ centred) * drawn_images).sum(axis=1).std())
     freedom = degrees_of_freedom(table)
-    mean, half = float(table.mean()), float(_student(freedom) * error)
+    mean, half = float(table.mean()), _student(freedom) * error
     return Interval(mean, mean - half, mean + half, error, freedom)
 
 
-def variances(values: np.ndarray) -> tuple[float, float, float]:
+def variances(values: np.ndarray) -> list[float]:
     """What seeds, images and both together add to the bootstrap's variance of the mean of values [seeds, images]."""
-    seeds, images = values.shape
     by_seed = values.mean(axis=1, keepdims=True) - values.mean()
     by_image = values.mean(axis=0, keepdims=True) - values.mean()
     rest = values - values.mean() - by_seed - by_image
-    return (
-        float((by_seed**2).mean() / (seeds - 1)),
-        float((by_image**2).mean() / (images - 1)),
-        float((rest**2).mean() / ((seeds - 1) * (images - 1))),
-    )
+    parts = zip((by_seed, by_image, rest), _freedoms(values), strict=True)
+    return [float((part**2).mean() / freedom) for part, freedom in parts]
 
 
 def degrees_of_freedom(values: np.ndarray) -> float:
     """Satterthwaite's degrees of freedom of the mean of values [seeds, images]: at least seeds - 1, if the fewer."""
-    seeds, images = values.shape
-    freedoms = seeds - 1, images - 1, (seeds - 1) * (images - 1)
     parts = variances(values)
-    return sum(parts) ** 2 / sum(v**2 / f for v, f in zip(parts, freedoms, strict=True))
+    return sum(parts) ** 2 / sum(v**2 / f for v, f in zip(parts, _freedoms(values), strict=True))
+
+
+def _freedoms(values: np.ndarray) -> tuple[int, int, int]:
+    seeds, images = values.shape
+    return seeds - 1, images - 1, (seeds - 1) * (images - 1)
+
+
+def clear_difference(std_a: float, count_a: int, std_b: float, count_b: int) -> float:
+    """The half-width of the 95 % interval of a difference of means (Welch's t), from deviations with ddof 1.
+
+    With two seeds each, the fewest, the factor of the standard error is about four, not two.
+    """
+    a, b = std_a**2 / count_a, std_b**2 / count_b
+    if a + b == 0:
+        return 0.0
+    freedom = (a + b) ** 2 / (a**2 / (count_a - 1) + b**2 / (count_b - 1))
+    return _student(freedom) * math.sqrt(a + b)
 
 
 def _student(freedom: float) -> float:
@@ -113,7 +114,7 @@ def _shares(count: int, seed: int, what: str, resamples: int) -> np.ndarray:
     return generator.multinomial(count - 1, np.full(count, 1 / count), resamples) / (count - 1)
 
 
-def _checked(values: pd.DataFrame) -> np.ndarray:
+def _checked(values: "pd.DataFrame") -> np.ndarray:
     for what, labels in (("seeds", values.index), ("images", values.columns)):
         if len(labels) < 2:
             raise DifflabError(f"an interval over {what} needs two or more of them, not {len(labels)}")

@@ -1,13 +1,31 @@
-"""How near a restored image is to the clean one: PSNR and SSIM of scikit-image, with an interval."""
+"""How near a restored image is to the clean one: PSNR in training; PSNR and SSIM of scikit-image with intervals."""
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from difflab.core.base.errors import DifflabError
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 SETTINGS = "per image on [0, 1], then the mean; SSIM of scikit-image's default, a 7 x 7 window, over channels"
+
+
+def psnr(clean: "Tensor", restored: "Tensor", data_range: float) -> "Tensor":
+    """10 log10(data_range^2 / mean squared error) in dB, image by image, as scikit-image's.
+
+    Args:
+        clean: [n, ...], or of a shape that broadcasts to that of `restored`; nothing is clamped.
+        data_range: 2 for images in [-1, 1], 255 for 8 bits.
+
+    Returns:
+        float64 [n]; infinite for equal images.
+    """
+    error = (restored.cpu().double() - clean.cpu().double()).square().flatten(1).mean(1)
+    return 10 * (data_range**2 / error).log10()
 
 
 @dataclass(frozen=True)
@@ -20,17 +38,15 @@ class Quality:
     def metrics(self, prefix: str) -> dict[str, float]:
         """Means and the half-widths of their 95 % intervals over images: `<prefix>_psnr`, `..._psnr_ci95`, ..."""
         result = {}
-        for name, values in (("psnr", self.psnr), ("ssim", self.ssim)):
-            result[f"{prefix}_{name}"] = float(values.mean())
-            result[f"{prefix}_{name}_ci95"] = half_width(values)
+        for name, values in vars(self).items():
+            result |= {f"{prefix}_{name}": float(values.mean()), f"{prefix}_{name}_ci95": half_width(values)}
         return result
 
 
 def compare(clean: np.ndarray, restored: np.ndarray, clip: bool = True) -> Quality:
-    """Quality of restored images against clean ones, both float [n, H, W, C].
+    """Quality of restored images against clean ones in 0..1, both float [n, H, W, C].
 
     Args:
-        clean: in 0..1.
         clip: clip `restored` to 0..1, as saving it would; False measures noise as it was added.
 
     Raises:

@@ -6,7 +6,7 @@ Each function takes the numbers of its study by their short names (`summary.part
 from collections.abc import Mapping
 
 from difflab.ddpm.settings import CONDITIONAL, SETTING_NAMES, SETTINGS, SINGLE
-from difflab.metrics.spread import clear_difference
+from difflab.metrics.paired import clear_difference
 from difflab.report.tables import beside, number, percent, spread
 from difflab.sd3.cells import CAPTION_NAMES, CAPTIONS, FINE_TUNED, adapter_name
 

@@ -1,13 +1,14 @@
 """The whole state of a training run in one safetensors file: a resumed run equals an uninterrupted one.
 
 Tensors: trainable parameters (and buffers beside them), optimizer moments, the weight average, the best weights.
-    Everything else (step, schedule, curve rows) is JSON in the file's metadata; JSON keeps a float64 exactly.
+Everything else (step, schedule, curve rows) is JSON in the file's metadata; JSON keeps a float64 exactly.
 """
 
 import hashlib
 import json
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors import safe_open
@@ -16,6 +17,9 @@ from torch import nn
 
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import atomic_path
+
+if TYPE_CHECKING:
+    from diffusers.training_utils import EMAModel
 
 
 def trained_tensors(model: nn.Module) -> dict[str, torch.Tensor]:
@@ -34,94 +38,68 @@ def put_tensors(model: nn.Module, tensors: dict[str, torch.Tensor]) -> None:
         target.copy_(tensors[name])
 
 
-def identity(model: nn.Module, settings: Any) -> str:
-    """A hash of the settings and of the names and shapes of what is trained; a state must have the same."""
-    shapes = {name: list(t.shape) for name, t in sorted(trained_tensors(model).items())}
-    text = json.dumps([settings, shapes], sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()
+@dataclass
+class State:
+    """What a training run is made of, to be saved and put back."""
 
+    path: Path
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    schedule: torch.optim.lr_scheduler.LRScheduler
+    settings: Any  # JSON values; a file of other ones, or of another model, is refused
+    ema: "EMAModel | None"
+    best: dict[str, torch.Tensor] = field(default_factory=dict)  # `trained_tensors` of the best step so far
 
-def save_state(
-    path: Path,
-    *,
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    schedule: torch.optim.lr_scheduler.LRScheduler,
-    progress: dict[str, Any],
-    identity: str,
-    ema: Any = None,
-    best: dict[str, torch.Tensor] | None = None,
-) -> None:
-    """Write the state atomically.
+    def __post_init__(self) -> None:
+        shapes = {name: list(t.shape) for name, t in sorted(trained_tensors(self.model).items())}
+        text = json.dumps([self.settings, shapes], sort_keys=True, default=str)
+        self._identity = hashlib.sha256(text.encode()).hexdigest()
 
-    Args:
-        progress: JSON values that the loop needs to go on: step, curve rows.
-        identity: what `load_state` must find.
-        ema: a diffusers `EMAModel`, or None.
-        best: the `trained_tensors` of the step that is the best so far.
-    """
-    state = optimizer.state_dict()
-    tensors = {f"model/{name}": t for name, t in trained_tensors(model).items()}
-    for index, moments in state["state"].items():
-        tensors |= {f"optimizer/{index}/{name}": t for name, t in moments.items()}
-    if ema is not None:
-        tensors |= {f"ema/{index:05d}": t for index, t in enumerate(ema.shadow_params)}
-    tensors |= {f"best/{name}": t for name, t in (best or {}).items()}
-    facts = {
-        "identity": identity,
-        "progress": progress,
-        "param_groups": state["param_groups"],
-        "schedule": {k: v for k, v in schedule.state_dict().items() if k != "lr_lambdas"},
-        "ema_step": ema.optimization_step if ema is not None else None,
-    }
-    with atomic_path(path) as temporary:
-        content = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
-        save_file(content, temporary, metadata={"state": json.dumps(facts)})
+    def save(self, progress: dict[str, Any]) -> None:
+        """Write the state atomically, with JSON values that the loop needs to go on (step, curve rows)."""
+        optimizer = self.optimizer.state_dict()
+        tensors = {f"model/{name}": t for name, t in trained_tensors(self.model).items()}
+        for index, moments in optimizer["state"].items():
+            tensors |= {f"optimizer/{index}/{name}": t for name, t in moments.items()}
+        tensors |= {f"best/{name}": t for name, t in self.best.items()}
+        if self.ema is not None:
+            tensors |= {f"ema/{index:05d}": t for index, t in enumerate(self.ema.shadow_params)}
+        facts = {
+            "identity": self._identity,
+            "progress": progress,
+            "param_groups": optimizer["param_groups"],
+            "schedule": {k: v for k, v in self.schedule.state_dict().items() if k != "lr_lambdas"},
+            "ema_step": self.ema.optimization_step if self.ema is not None else None,
+        }
+        with atomic_path(self.path) as temporary:
+            content = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
+            save_file(content, temporary, metadata={"state": json.dumps(facts)})
 
-
-def load_state(
-    path: Path,
-    *,
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    schedule: torch.optim.lr_scheduler.LRScheduler,
-    identity: str,
-    ema: Any = None,
-    best: dict[str, torch.Tensor] | None = None,
-) -> dict[str, Any] | None:
-    """Put a saved state back (into `best` too) and return its `progress`; None where there is no state.
-
-    Raises:
-        DifflabError: the state belongs to other settings or another model.
-    """
-    if not path.exists():
-        return None
-    with safe_open(path, framework="pt") as file:
-        facts = json.loads(file.metadata()["state"])
-        if facts["identity"] != identity:
-            raise DifflabError(f"{path} is the state of other settings: delete it to start afresh")
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-    put_tensors(model, {n.removeprefix("model/"): t for n, t in tensors.items() if n.startswith("model/")})
-    for index in range(len(ema.shadow_params) if ema is not None else 0):
-        ema.shadow_params[index].copy_(tensors[f"ema/{index:05d}"])
-    if best is not None:
-        best |= {n.removeprefix("best/"): t for n, t in tensors.items() if n.startswith("best/")}
-    moments: dict[int, dict[str, torch.Tensor]] = {}
-    for name, tensor in tensors.items():
-        if name.startswith("optimizer/"):
-            _, index, key = name.split("/")
+    def load(self) -> dict[str, Any] | None:
+        """Put a saved state back and return its `progress`; None where there is no state."""
+        if not self.path.exists():
+            return None
+        tensors: dict[str, dict[str, torch.Tensor]] = {"model": {}, "optimizer": {}, "best": self.best, "ema": {}}
+        with safe_open(self.path, framework="pt") as file:
+            facts = json.loads(file.metadata()["state"])
+            if facts["identity"] != self._identity:
+                raise DifflabError(f"{self.path} is the state of other settings: delete it to start afresh")
+            for name in file.keys():  # noqa: SIM118 (not a dict)
+                kind, rest = name.split("/", 1)
+                tensors[kind][rest] = file.get_tensor(name)
+        put_tensors(self.model, tensors["model"])
+        moments: dict[int, dict[str, torch.Tensor]] = {}
+        for name, tensor in tensors["optimizer"].items():
+            index, key = name.split("/")
             moments.setdefault(int(index), {})[key] = tensor
-    optimizer.load_state_dict({"state": moments, "param_groups": facts["param_groups"]})
-    lay_out_moments(optimizer)
-    schedule.load_state_dict({**facts["schedule"], "lr_lambdas": schedule.state_dict()["lr_lambdas"]})
-    if ema is not None:
-        ema.optimization_step = facts["ema_step"]
-    return facts["progress"]
-
-
-def lay_out_moments(optimizer: torch.optim.Optimizer) -> None:
-    """Give loaded moments the memory layout of their parameters: a fused step presumes it and does not check."""
-    for parameter, moments in optimizer.state.items():
-        for name, moment in moments.items():
-            if moment.shape == parameter.shape:
-                moments[name] = torch.empty_like(parameter).copy_(moment)
+        self.optimizer.load_state_dict({"state": moments, "param_groups": facts["param_groups"]})
+        for parameter, own in self.optimizer.state.items():  # a fused step presumes the parameter's memory layout
+            for name, moment in own.items():
+                if moment.shape == parameter.shape:
+                    own[name] = torch.empty_like(parameter).copy_(moment)
+        self.schedule.load_state_dict({**facts["schedule"], "lr_lambdas": self.schedule.state_dict()["lr_lambdas"]})
+        if self.ema is not None:
+            for index, average in enumerate(self.ema.shadow_params):
+                average.copy_(tensors["ema"][f"{index:05d}"])
+            self.ema.optimization_step = facts["ema_step"]
+        return facts["progress"]

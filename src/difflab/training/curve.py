@@ -2,26 +2,22 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
-
-from difflab.training.status import mean
+from dataclasses import dataclass
+from statistics import fmean
+from typing import cast
 
 Row = dict[str, float | None]
 NOT_METRICS = ("learning_rate", "grad_norm")
 
 
+@dataclass
 class Curve:
-    """Rows every `interval` steps, at the start and at the end.
+    """Rows every `interval` steps, at the start and at the end."""
 
-    Attributes:
-        rows: {"step", "samples_seen", "train_loss", "val_loss", "learning_rate", "grad_norm", ...}; None where
-            there is no value.
-        window: scalars of training since the last row, by name.
-    """
-
-    def __init__(self, interval: int, last_step: int, rows: list[Row], window: dict[str, list[float]]) -> None:
-        self.interval, self.last_step = interval, last_step
-        self.rows, self.window = rows, window
+    interval: int
+    last_step: int
+    rows: list[Row]  # step, samples_seen, train_loss, val_loss, learning_rate, grad_norm, ...; None for no value
+    window: dict[str, list[float]]  # scalars of training since the last row
 
     def due(self, step: int) -> bool:
         """Whether a row belongs after `step` updates and is not there yet (a resumed run may have it)."""
@@ -31,14 +27,11 @@ class Curve:
 
     def add(self, step: int, samples_seen: int, learning_rate: float, validation: dict[str, float]) -> None:
         """Add a row; scalars of training are means of the window, the learning rate is that of the next step."""
-        means = {name: mean(values) for name, values in self.window.items()}
+        means = {name: fmean(values) for name, values in self.window.items()}
         row: Row = {"step": step, "samples_seen": samples_seen, "train_loss": None, "val_loss": None}
         row |= {"learning_rate": learning_rate, "grad_norm": None}
         self.rows.append(row | means | validation)
         self.window.clear()
-
-    def state(self) -> dict[str, Any]:
-        return {"rows": self.rows, "window": self.window}
 
 
 def best_row(rows: Sequence[Mapping[str, float | None]]) -> Mapping[str, float | None] | None:

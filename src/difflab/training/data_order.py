@@ -15,8 +15,7 @@ class SampleStream:
     Args:
         keys: one key per sample, int64 [n], from `rng.id_keys`.
         seed: of the order.
-        weights: probability of each sample up to a factor, [n], for draws with replacement; None for
-            permutations.
+        weights: probability of each sample up to a factor, [n], for draws; None for permutations.
     """
 
     def __init__(self, keys: Tensor, seed: int, weights: Tensor | None = None) -> None:
@@ -24,23 +23,15 @@ class SampleStream:
         self._epochs: dict[int, tuple[Tensor, Tensor]] = {}
 
     def take(self, start: int, count: int) -> tuple[Tensor, Tensor]:
-        """The samples at the positions start .. start + count - 1 of the stream.
+        """Indices and keys of the samples at the positions start .. start + count - 1, both int64 [count].
 
-        Returns:
-            Their indices and a key for every draw, both int64 [count]. The key mixes sample id, epoch and,
-            where an epoch holds a sample several times, the number of the visit; fold a purpose into it.
+        The key mixes sample id, epoch and, where an epoch holds a sample several times, the number of the visit;
+        fold a purpose into it.
         """
-        n = len(self.keys)
-        parts = []
-        while count:
-            epoch, offset = divmod(start, n)
-            length = min(count, n - offset)
-            index, keys = self._epoch(epoch)
-            parts.append((index[offset : offset + length], keys[offset : offset + length]))
-            start, count = start + length, count - length
-        if len(parts) == 1:
-            return parts[0]
-        return torch.cat([i for i, _ in parts]), torch.cat([k for _, k in parts])
+        (first, offset), n = divmod(start, len(self.keys)), len(self.keys)
+        epochs = [self._epoch(epoch) for epoch in range(first, (start + count - 1) // n + 1)]
+        index, keys = (torch.cat(parts)[offset : offset + count] for parts in zip(*epochs, strict=True))
+        return index, keys
 
     def _epoch(self, epoch: int) -> tuple[Tensor, Tensor]:
         if epoch not in self._epochs:

@@ -8,15 +8,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 # Dense bfloat16 peaks without sparsity, from the vendors' data sheets; the first name that occurs counts.
 PEAK_BF16 = {
-    "H100 PCIe": 756e12,
-    "H100": 989e12,
-    "H200": 989e12,
-    "B200": 2250e12,
-    "A100": 312e12,
-    "L40S": 362e12,
-    "A10": 125e12,
-    "RTX 4090": 165e12,
-}
+    "H100 PCIe": 756e12, "H100": 989e12, "H200": 989e12, "B200": 2250e12, "A100": 312e12, "L40S": 362e12,
+    "A10": 125e12, "RTX 4090": 165e12,
+}  # fmt: skip
 
 
 def peak_flops(device: torch.device) -> float | None:
@@ -29,7 +23,7 @@ def peak_flops(device: torch.device) -> float | None:
 
 @torch.no_grad()
 def count(forward: Callable[[], object]) -> int:
-    """Count what a call computes (matrix products, convolutions, attention; a multiply-add is 2)."""
+    """What a call computes (matrix products, convolutions, attention; a multiply-add is 2)."""
     with FlopCounterMode(display=False) as counter:
         forward()
     return counter.get_total_flops()

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import torch
@@ -25,10 +26,10 @@ from torch import Tensor, nn
 from difflab.core.base import rng
 from difflab.core.base.errors import DifflabError, Interrupted
 from difflab.core.base.runtime import StopSignal, interrupted
-from difflab.training.checkpoint import identity, load_state, put_tensors, save_state, trained_tensors
+from difflab.training.checkpoint import State, put_tensors, trained_tensors
 from difflab.training.curve import Curve, best_row
-from difflab.training.ema import averaged, moving_average
-from difflab.training.status import Meter, Speed, mean, status_line
+from difflab.training.optimizer import averaged, moving_average
+from difflab.training.status import Meter, Speed, status_line
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -85,13 +86,10 @@ class Loop:
         self.parameters = [p for p in self.model.parameters() if p.requires_grad]
         self.ema = moving_average(self.parameters, self.ema_decay)
         self.is_main = self.accelerator is None or self.accelerator.is_main_process
-        self.path = Path(self.scratch) / f"{self.what.replace(' ', '_')}.safetensors"
-        self._best: dict[str, Tensor] = {}
-        self._state: dict[str, Any] = {
-            "model": self.model, "optimizer": self.optimizer, "schedule": self.schedule, "ema": self.ema,
-            "best": self._best, "identity": identity(self.model, [self.what, *self.identity_of]),
-        }  # fmt: skip
-        progress = load_state(self.path, **self._state) or {"step": 0, "rows": [], "window": {}}
+        path = Path(self.scratch) / f"{self.what.replace(' ', '_')}.safetensors"
+        settings = [self.what, *self.identity_of]
+        self.state = State(path, self.model, self.optimizer, self.schedule, settings, self.ema)
+        progress = self.state.load() or {"step": 0, "rows": [], "window": {}}
         self.step = self._resumed_at = progress["step"]
         if self.step and self.is_main:
             print(f"{self.what}: resuming from step {self.step}", flush=True)
@@ -118,18 +116,13 @@ class Loop:
         if self.ema is not None:
             self.ema.copy_to(self.parameters)
         if self.keep_best:
-            if not self._best:
+            if not self.state.best:
                 raise DifflabError(f"{self.what}: no validation loss was a number: lower the learning rate")
-            put_tensors(self.model, self._best)
+            put_tensors(self.model, self.state.best)
         self.model.eval()
 
     def update(self, loss: Tensor, **scalars: Tensor) -> None:
-        """One optimizer step on the gradients that are there: clip, update, average.
-
-        Args:
-            loss: 0-d, noted as "train_loss".
-            scalars: further 0-d tensors for status line, curve and log.
-        """
+        """One optimizer step on the gradients that are there; the 0-d tensors go to status line, curve and log."""
         grad_norm = nn.utils.clip_grad_norm_(self.parameters, self.settings.max_grad_norm, foreach=True)
         self.optimizer.step()
         self.schedule.step()
@@ -142,14 +135,12 @@ class Loop:
     def stop_if_requested(self, agree: bool = False) -> None:
         """Save the state and raise `Interrupted` after a Ctrl-C; what is left of the step is computed again.
 
-        Args:
-            agree: several processes decide together here, which makes them wait; elsewhere they never stop.
+        Several processes stop only where they `agree`, which makes them wait for each other.
         """
         stop, accelerator = bool(self.stop), self.accelerator
-        several = accelerator is not None and accelerator.num_processes > 1
-        if accelerator is not None and several and agree:
-            stop = bool(accelerator.reduce(torch.tensor(float(stop), device=accelerator.device)))
-        if stop and (agree or not several):
+        if accelerator is not None and accelerator.num_processes > 1:
+            stop = agree and bool(accelerator.reduce(torch.tensor(float(stop), device=accelerator.device)))
+        if stop:
             self._save_state()
             raise interrupted(self.what)
 
@@ -183,7 +174,7 @@ class Loop:
                     self.save(step)
                 found = self.validate(step) if due and self.validate is not None else {}
                 if self.keep_best and found and best_row([*self.curve.rows, found]) is found:
-                    self._best |= {n: t.detach().clone() for n, t in trained_tensors(self.model).items()}
+                    self.state.best |= {n: t.detach().clone() for n, t in trained_tensors(self.model).items()}
                 return found
         except Interrupted:
             self._save_state()
@@ -194,11 +185,11 @@ class Loop:
     def _save_state(self) -> None:
         self._read()
         if self.is_main:
-            save_state(self.path, **self._state, progress={"step": self.step, **self.curve.state()})
+            self.state.save({"step": self.step, "rows": self.curve.rows, "window": self.curve.window})
 
     def _read(self) -> dict[str, float]:
         """Means of the scalars since the last reading; the one place where the host waits for the device."""
-        values = self._meter.read(self.what, self.path)
+        values = self._meter.read(self.what, self.state.path)
         for name, column in values.items():
             self.curve.window.setdefault(name, []).extend(column)
-        return {name: mean(column) for name, column in values.items()}
+        return {name: fmean(column) for name, column in values.items()}

@@ -1,6 +1,8 @@
-"""AdamW with a schedule of the learning rate, and the precision of training."""
+"""AdamW with a schedule of the learning rate, the average of the weights, and the precision of training."""
 
 import math
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 import torch
@@ -12,6 +14,8 @@ from difflab.core.base.errors import DifflabError
 from difflab.core.base.runtime import resolve_dtype
 
 if TYPE_CHECKING:
+    from diffusers.training_utils import EMAModel
+
     from difflab.training.params import FlowTrainingParams
 
 
@@ -51,22 +55,37 @@ def adamw_with_schedule(model: nn.Module, settings: "FlowTrainingParams") -> tup
     from diffusers.optimization import get_scheduler
 
     optimizer = AdamW(
-        [p for p in model.parameters() if p.requires_grad],
-        lr=settings.learning_rate,
-        betas=(settings.adam_beta1, settings.adam_beta2),
-        eps=settings.adam_epsilon,
-        weight_decay=settings.weight_decay,
-        fused=True,
-    )
-    schedule = get_scheduler(
-        settings.lr_scheduler,
-        optimizer,
-        num_warmup_steps=settings.lr_warmup_steps,
-        num_training_steps=settings.steps,
-        num_cycles=settings.lr_num_cycles,
-        power=settings.lr_power,
-    )
-    return optimizer, schedule
+        [p for p in model.parameters() if p.requires_grad], lr=settings.learning_rate,
+        betas=(settings.adam_beta1, settings.adam_beta2), eps=settings.adam_epsilon,
+        weight_decay=settings.weight_decay, fused=True,
+    )  # fmt: skip
+    return optimizer, get_scheduler(
+        settings.lr_scheduler, optimizer, num_warmup_steps=settings.lr_warmup_steps,
+        num_training_steps=settings.steps, num_cycles=settings.lr_num_cycles, power=settings.lr_power,
+    )  # fmt: skip
+
+
+def moving_average(parameters: Sequence[nn.Parameter], decay: float) -> "EMAModel | None":
+    """An average with warm-up: update n decays by min(decay, n / (9 + n)), the first by 0; None for decay 0."""
+    if not decay:
+        return None
+    from diffusers.training_utils import EMAModel
+
+    return EMAModel(parameters, decay=decay, foreach=True)
+
+
+@contextmanager
+def averaged(ema: "EMAModel | None", parameters: Sequence[nn.Parameter]) -> Generator[None]:
+    """The parameters hold their average inside the block, and their own values again after it."""
+    if ema is None:
+        yield
+        return
+    ema.store(parameters)
+    ema.copy_to(parameters)
+    try:
+        yield
+    finally:
+        ema.restore(parameters)
 
 
 def training_dtype(name: str) -> torch.dtype:

@@ -18,11 +18,7 @@ if TYPE_CHECKING:
 
 
 class Meter:
-    """Scalars of the last steps. Adding one never waits for the device; `read` waits once for all of them.
-
-    Args:
-        accelerator: of several processes, whose mean counts.
-    """
+    """Scalars of the last steps, means over the accelerator's processes. Only `read` waits for the device."""
 
     def __init__(self, accelerator: "Accelerator | None" = None) -> None:
         self._accelerator = accelerator
@@ -47,8 +43,7 @@ class Meter:
         if self._accelerator is not None:
             columns = {name: self._accelerator.reduce(column, "mean") for name, column in columns.items()}
         values = {name: column.tolist() for name, column in columns.items()}
-        bad = [(i, n) for n, column in values.items() for i, v in enumerate(column) if not math.isfinite(v)]
-        if bad:
+        if bad := [(i, n) for n, column in values.items() for i, v in enumerate(column) if not math.isfinite(v)]:
             index, name = min(bad, key=lambda found: found[0])
             kept = f"the last good state is kept in {state}" if state.exists() else "no state was saved before"
             raise DifflabError(
@@ -63,13 +58,12 @@ class Speed:
 
     def __init__(self, device: torch.device, samples_per_step: int) -> None:
         self._device, self._samples_per_step = device, samples_per_step
-        self._flops_per_sample: float | None = None
-        self._peak: float | None = None
+        self._peak_rate: float | None = None
         self._restart()
 
     def set_flops(self, per_sample: float, peak: float) -> None:
-        """Operations of a training step per sample and the peak of all devices in operations per second."""
-        self._flops_per_sample, self._peak = per_sample, peak
+        """Operations of a training step per sample, and operations per second of all devices at most."""
+        self._peak_rate = peak / per_sample
 
     @contextmanager
     def waiting(self) -> Generator[None]:
@@ -86,30 +80,25 @@ class Speed:
         self._started += time.perf_counter() - started
 
     def count_step(self) -> None:
-        """Count one optimizer step."""
         self._steps += 1
 
     def read(self) -> dict[str, str | float]:
-        """Values for the status line since the last reading; call it right after the device was read."""
+        """Values for the status line; call it right after the device was read."""
         elapsed = max(time.perf_counter() - self._started, 1e-9)
         rate = self._steps * self._samples_per_step / elapsed
-        values = {"samples/s": rate, "data wait": f"{self._waited / elapsed:.1%}", "memory": f"{self._memory():.2f} GB"}
-        if self._flops_per_sample and self._peak:
-            values["MFU"] = f"{rate * self._flops_per_sample / self._peak:.1%}"
+        used = (
+            torch.cuda.max_memory_allocated(self._device)
+            if self._device.type == "cuda"
+            else 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        )
+        values = {"samples/s": rate, "data wait": f"{self._waited / elapsed:.1%}", "memory": f"{used / 1e9:.2f} GB"}
+        if self._peak_rate:
+            values["MFU"] = f"{rate / self._peak_rate:.1%}"
         self._restart()
         return values
 
     def _restart(self) -> None:
         self._started, self._waited, self._steps = time.perf_counter(), 0.0, 0
-
-    def _memory(self) -> float:
-        if self._device.type == "cuda":
-            return torch.cuda.max_memory_allocated(self._device) / 1e9
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6  # KiB
-
-
-def mean(values: list[float]) -> float:
-    return math.fsum(values) / len(values)
 
 
 def status_line(what: str, step: int, steps: int, values: dict[str, float | str]) -> str:

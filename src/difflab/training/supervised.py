@@ -30,17 +30,13 @@ def fit(
     """Train the parameters of `model` that require a gradient: AdamW, warm-up, cosine to zero, clipping.
 
     Args:
-        model: lies on its device already. On return it is in eval mode.
-        batch_loss: takes the step number (0, 1, ...) and returns 0-d tensors: "loss" and any further scalars to
-            report. Its data must be keyed by that number; dropout is.
+        model: on its device; in eval mode on return.
+        batch_loss: takes the step number (0, 1, ...), by which its data is keyed, and returns 0-d tensors: "loss" and
+            any further scalars to report.
         scratch, validate, log, what, keep_best, identity_of: see `Loop`. Each model of a stage has its own name.
 
     Returns:
         The curve: a row every `log_interval` steps and after the last; with `validate`, before the first too.
-
-    Raises:
-        DifflabError: the loss or the gradient is not finite.
-        Interrupted: Ctrl-C or SIGTERM; the state is saved.
     """
     optimizer, schedule = adamw_with_cosine(model, settings)
     with graceful_stop(what) as stop:

@@ -7,8 +7,7 @@ import pytest
 from difflab.core.base.errors import DifflabError
 from difflab.images.facts.celeba_facts import CELEBA
 from difflab.images.generated_reader import GeneratedImages
-from difflab.metrics.distances.frechet import RankDeficientWarning, frechet_distance
-from difflab.metrics.distances.kid import squared_mmd
+from difflab.metrics.distances import RankDeficientWarning, frechet_distance, squared_mmd
 from difflab.metrics.features.features import extract
 from difflab.sd3.params import ScoreParams
 from difflab.sd3.scoring import scores

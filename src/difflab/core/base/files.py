@@ -1,5 +1,6 @@
 """Files that are either whole or absent, and the same bytes every time."""
 
+import errno
 import glob
 import hashlib
 import io
@@ -22,9 +23,8 @@ _ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
 def atomic_path(path: str | Path) -> Generator[Path]:
     """Yield a temporary path beside `path`; rename it to `path` when the block succeeds, delete it otherwise.
 
-    The block may write a file or make a folder at the temporary path. A full disk or Ctrl-C leaves nothing
-    under the final name; what a killed process left beside it, the next call removes. The suffix is kept,
-    because writers choose their format by it.
+    The block writes a file or a folder there. What a killed process left beside it, the next call removes. The suffix
+    is kept, because writers choose their format by it.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -41,7 +41,7 @@ def atomic_path(path: str | Path) -> Generator[Path]:
             shutil.rmtree(path)
         os.replace(temporary, path)
     except OSError as error:
-        if error.errno == 28:
+        if error.errno == errno.ENOSPC:
             raise DifflabError(f"the disk is full while writing {path}: free some space, then run again") from error
         raise
     finally:

@@ -45,8 +45,10 @@ def id_keys(ids: Sequence[str]) -> "torch.Tensor":
 
 def fold(keys: "torch.Tensor", *more: "int | torch.Tensor") -> "torch.Tensor":
     """Mix further numbers (seed-and-purpose key, epoch, ...) into a tensor of keys, element by element."""
+    import torch
+
     for value in more:
-        keys = _mix(keys ^ _mix(_tensor_like(value, keys) + _GOLDEN))
+        keys = _mix(keys ^ _mix(torch.as_tensor(value, dtype=torch.int64, device=keys.device) + _GOLDEN))
     return keys
 
 
@@ -86,11 +88,3 @@ def _mix(x: "torch.Tensor") -> "torch.Tensor":
 def _shift(x: "torch.Tensor", by: int) -> "torch.Tensor":
     """Logical right shift: torch shifts signed integers arithmetically."""
     return (x >> by) & ((1 << (64 - by)) - 1)
-
-
-def _tensor_like(value: "int | torch.Tensor", keys: "torch.Tensor") -> "torch.Tensor":
-    import torch
-
-    if isinstance(value, torch.Tensor):
-        return value.to(device=keys.device, dtype=torch.int64)
-    return torch.full((), value, dtype=torch.int64, device=keys.device)

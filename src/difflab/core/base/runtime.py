@@ -3,8 +3,9 @@
 import os
 import signal
 import sys
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
+from types import FrameType
 from typing import TYPE_CHECKING
 
 from difflab.core.base.errors import DifflabError, Interrupted
@@ -18,10 +19,9 @@ exit_status: int | None = None  # of a stage that has ended; `stages` ends the p
 def configure(num_threads: int) -> None:
     """Fix the number of threads (results on a CPU depend on it) and quiet the libraries. Call before importing torch."""
     os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = str(num_threads)
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-    os.environ.setdefault("DIFFUSERS_VERBOSITY", "error")
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    quieter = {"TOKENIZERS_PARALLELISM": "false", "TRANSFORMERS_VERBOSITY": "error", "DIFFUSERS_VERBOSITY": "error"}
+    for name, value in {**quieter, "HF_HUB_DISABLE_TELEMETRY": "1"}.items():
+        os.environ.setdefault(name, value)
     if "torch" in sys.modules:
         import torch
 
@@ -64,14 +64,13 @@ def resolve_device(name: str) -> "torch.device":
 def resolve_dtype(name: str) -> "torch.dtype":
     import torch
 
-    return {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[name]
+    return getattr(torch, name)
 
 
 class StopSignal:
     """Set by the first Ctrl-C; a loop polls it, saves its state and raises `Interrupted`."""
 
-    def __init__(self) -> None:
-        self.requested = False
+    requested = False
 
     def __bool__(self) -> bool:
         return self.requested
@@ -88,26 +87,27 @@ def graceful_stop(what: str) -> Generator[StopSignal]:
         stop.requested = True
         print(f"stopping: saving the state of {what} (Ctrl-C again to stop at once)", file=sys.stderr, flush=True)
 
-    previous = {s: signal.signal(s, handle) for s in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with _signals_to(handle):
         yield stop
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
 
 
 @contextmanager
 def immediate_stop(what: str) -> Generator[None]:
     """Turn Ctrl-C (or SIGTERM) into `Interrupted` at once, for work whose finished parts are files already."""
 
-    def handle(signum: int, frame: object) -> None:
-        raise KeyboardInterrupt
+    try:
+        with _signals_to(signal.default_int_handler):
+            yield
+    except KeyboardInterrupt:
+        raise interrupted(what) from None
 
+
+@contextmanager
+def _signals_to(handle: Callable[[int, FrameType | None], None]) -> Generator[None]:
+    """SIGINT and SIGTERM go to `handle` in the block."""
     previous = {s: signal.signal(s, handle) for s in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
-    except KeyboardInterrupt:
-        raise interrupted(what) from None
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)

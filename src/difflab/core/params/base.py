@@ -1,6 +1,6 @@
 """What every parameter group has in common, and how groups side by side share values."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationInfo, field_validator, model_validator
@@ -65,7 +65,7 @@ def share(values: Any, models: Mapping[str, type[Group]]) -> Any:
         return values
     taken: set[str] = set()
     groups = {name: _filled(model, values.get(name, {}), common, taken) for name, model in models.items()}
-    if unknown := set(_leaves(common)) - taken:
+    if unknown := dotted(common).keys() - taken:
         raise ValueError(f"'{COMMON}.{min(unknown)}' is a parameter of none of the groups beside it")
     return {name: value for name, value in values.items() if name != COMMON} | groups
 
@@ -89,12 +89,12 @@ def _filled(model: type[Group], own: Any, common: Mapping[str, Any], taken: set[
     return filled
 
 
-def _leaves(values: Mapping[str, Any], path: str = "") -> Iterator[str]:
+def dotted(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested parameters by their dotted names: `finetune.lora.rank`."""
+    result: dict[str, Any] = {}
     for name, value in values.items():
-        if _mappings(value):
-            yield from _leaves(value, f"{path}{name}.")
-        else:
-            yield path + name
+        result |= dotted(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {prefix + name: value}
+    return result
 
 
 def _mappings(*values: Any) -> bool:

@@ -7,10 +7,6 @@ from pydantic import Field
 from difflab.core.params.base import Group
 
 Dtype = Literal["float32", "bfloat16", "float16"]
-Library = Literal[
-    "diffusers", "numpy", "peft", "pillow", "scikit-image",
-    "scikit-learn", "scipy", "tokenizers", "torch", "transformers",
-]  # fmt: skip
 
 
 class RuntimeParams(Group):
@@ -26,6 +22,13 @@ class TrackingParams(Group):
     """`tracking`: MLflow. Changes no result, so no stage depends on it."""
 
     enabled: bool
+
+
+class EnvironmentParams(Group):
+    """`environment`: versions of the libraries that can change a result, as `difflab.core.environment` writes them."""
+
+    arrays: str
+    models: str
 
 
 class Seeded:

@@ -1,20 +1,26 @@
 """Read params.yaml, check all of it, and show a stage only the groups it declares."""
 
-import functools
 import itertools
 import json
-import operator
 import re
-from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from pydantic import ValidationError
 
 from difflab.core.base.errors import DifflabError
-from difflab.core.params.base import COMMON, Family
+from difflab.core.params.base import COMMON, Family, dotted
 
+# PyYAML's own rule, YAML 1.1's, wants a point in every number with an exponent.
+_FLOAT = re.compile(
+    r"""^(?:[-+]?(?:[0-9][0-9_]*)\.[0-9_]*(?:[eE][-+]?[0-9]+)?
+    |[-+]?(?:[0-9][0-9_]*)(?:[eE][-+]?[0-9]+)
+    |[-+]?\.[0-9_]+(?:[eE][-+]?[0-9]+)?
+    |[-+]?\.(?:inf|Inf|INF)
+    |\.(?:nan|NaN|NAN))$""",
+    re.VERBOSE,
+)
 ALWAYS_VISIBLE = ("tracking",)  # cannot change a result
 
 
@@ -66,12 +72,7 @@ def _child(value: Any, name: str) -> Any:
 
 
 def load_params(path: str | Path = "params.yaml"):
-    """Read and check the whole of params.yaml.
-
-    Raises:
-        DifflabError: the file is absent, or a key is unknown, missing or out of range; the line names the key.
-    """
-
+    """The whole of params.yaml, checked: an error names the key that is unknown, missing or out of range."""
     if not Path(path).exists():
         raise DifflabError(f"{path} is missing: run `difflab compose` to write it from conf/")
     return check_params(read_values(path), source=str(path))
@@ -88,26 +89,29 @@ def check_params(values: Any, source: str):
 
 
 def read_values(path: str | Path = "params.yaml") -> dict[str, Any]:
-    """params.yaml as plain data, read as OmegaConf does (YAML 1.2 numbers: 1e-4 is a float).
+    """params.yaml as plain data."""
+    return parse_yaml(Path(path).read_text(), str(path)) or {}
 
-    Raises:
-        DifflabError: the file is not YAML; the line says where.
-    """
-    from omegaconf import OmegaConf
-    from yaml import YAMLError
+
+def parse_yaml(text: str, source: str) -> Any:
+    """The content of a YAML text, with numbers as OmegaConf and DVC read them; errors say it came from `source`."""
+    import yaml
 
     try:
-        return cast("dict[str, Any]", OmegaConf.to_container(OmegaConf.load(path), resolve=True))
-    except YAMLError as error:
-        raise DifflabError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
+        return yaml.load(text, Loader=_loader())
+    except yaml.YAMLError as error:
+        raise DifflabError(f"{source} is not valid YAML: {' '.join(str(error).split())}") from None
 
 
-def dotted(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested parameters by their dotted names: `finetune.lora.rank`."""
-    result: dict[str, Any] = {}
-    for name, value in values.items():
-        result |= dotted(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {prefix + name: value}
-    return result
+@cache
+def _loader() -> type:
+    import yaml
+
+    class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
+        pass
+
+    Loader.add_implicit_resolver("tag:yaml.org,2002:float", _FLOAT, list("-+0123456789."))
+    return Loader
 
 
 def describe(error: ValidationError) -> str:
@@ -128,20 +132,10 @@ def describe(error: ValidationError) -> str:
 
 @cache
 def read_pipeline(path: str) -> dict[str, Any]:
-    """The content of dvc.yaml; a `foreach` reads as a matrix of one axis whose items carry values.
-
-    Raises:
-        DifflabError: the file is absent, not YAML, or without stages.
-    """
-    import yaml
-
+    """The content of dvc.yaml; a `foreach` reads as a matrix of one axis whose items carry values."""
     if not Path(path).exists():
         raise DifflabError(f"{path} is missing: run this in the root of the repository")
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    try:
-        content = yaml.load(Path(path).read_text(), Loader=loader)
-    except yaml.YAMLError as error:
-        raise DifflabError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
+    content = parse_yaml(Path(path).read_text(), path)
     if not isinstance(content, dict) or not content.get("stages"):
         raise DifflabError(f"{path} has no stages: `git checkout {Path(path).name}` brings them back")
     stages = {name: _as_matrix(s) if "foreach" in s else s for name, s in content["stages"].items()}
@@ -169,29 +163,14 @@ def addresses(path: str = "dvc.yaml") -> list[str]:
 
 
 def stage_entry(stage: str, item: dict[str, str], path: str = "dvc.yaml") -> dict[str, Any]:
-    """A stage's entry in dvc.yaml with `${item.x}` and `${group.key}` (of params.yaml) replaced.
-
-    Raises:
-        DifflabError: there is no such stage, or a value of `item` is none of its matrix.
-    """
+    """A stage's entry in dvc.yaml with `${item.x}` and `${group.key}` (of params.yaml) replaced."""
 
     def value_of(name: str) -> str:
         if name.startswith("item."):
-            values = {"item": item}
-        elif name.startswith("each."):
-            values = {"each": stages[stage]["each"][next(iter(item.values()))]}
-        else:
-            values = read_values()
-        return str(functools.reduce(operator.getitem, name.split("."), values))
-
-    def resolve(value: Any) -> Any:
-        if isinstance(value, str):
-            return re.sub(r"\$\{([\w.]+)\}", lambda m: value_of(m[1]), value)
-        if isinstance(value, list):
-            return [resolve(v) for v in value]
-        if isinstance(value, dict):
-            return {resolve(k): resolve(v) for k, v in value.items()}
-        return value
+            return item[name.removeprefix("item.")]
+        if name.startswith("each."):
+            return str(stages[stage]["each"][next(iter(item.values()))][name.removeprefix("each.")])
+        return str(dotted(read_values())[name])
 
     stages = read_pipeline(path)["stages"]
     if stage not in stages:
@@ -200,7 +179,7 @@ def stage_entry(stage: str, item: dict[str, str], path: str = "dvc.yaml") -> dic
         if name in item and item[name] not in known:
             option = name.replace("_", "-")
             raise DifflabError(f"--{option} '{item[name]}' is none of {', '.join(map(str, known))}")
-    return resolve(stages[stage])
+    return json.loads(re.sub(r"\$\{([\w.]+)\}", lambda m: value_of(m[1]), json.dumps(stages[stage])))
 
 
 def declared_groups(stage: str, item: dict[str, str], path: str = "dvc.yaml") -> tuple[str, ...]:

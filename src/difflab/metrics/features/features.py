@@ -1,4 +1,4 @@
-"""Images to feature vectors: the extractors behind Frechet and kernel distances.
+"""Images to feature vectors: the extractors behind Frechet and kernel distances, and the classes that they see.
 
 An extractor has a `name`, a `dim`, a `resize` rule in words, a `fingerprint` of its weights, the `classes` that
 it can see, and a call that maps uint8 images [n, H, W, 3] of one size to float32 features [n, dim].
@@ -7,36 +7,35 @@ it can see, and a call that maps uint8 images [n, H, W, 3] of one size to float3
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
+import torch
+from safetensors.numpy import load_file, save_file
 
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import atomic_path, sha256_bytes, sha256_file
+from difflab.core.base.runtime import resolve_device
+from difflab.images.store.tensors import to_tensor
+
+if TYPE_CHECKING:
+    from difflab.images.facts.data_set import ClassSet
 
 
 class Extractor(Protocol):
     """What `extract` needs; `vision_encoder` and `inception` below make one."""
 
-    @property
-    def name(self) -> str: ...
-    @property
-    def dim(self) -> int: ...
-    @property
-    def resize(self) -> str: ...
-    @property
-    def fingerprint(self) -> str: ...
-    @property
-    def classes(self) -> Mapping[str, tuple[str, ...]]: ...
+    name: str
+    dim: int
+    resize: str
+    fingerprint: str
+    classes: Mapping[str, tuple[str, ...]]
+
     def __call__(self, images: np.ndarray) -> np.ndarray: ...
 
 
 def load_extractor(name: str, folder: Path, device: str = "cpu") -> Extractor:
-    """The extractor `name` ("vision_encoder" or "inception") with its weights from its role folder.
-
-    Raises:
-        DifflabError: unknown name, or the folder has no weights for it.
-    """
+    """The extractor `name` ("vision_encoder" or "inception") with its weights from its role folder."""
     if name == "vision_encoder":
         from difflab.models import roles
 
@@ -49,16 +48,11 @@ def load_extractor(name: str, folder: Path, device: str = "cpu") -> Extractor:
 
 
 class VisionEncoderExtractor:
-    """Features of the vision encoder of models/zoo.
-
-    Attributes:
-        vision_encoder: the network itself, whose heads judge classes.
-    """
+    """Features of the vision encoder of models/zoo, the network `vision_encoder`, whose heads judge classes."""
 
     name = "vision_encoder"
 
     def __init__(self, folder: Path, device: str = "cpu") -> None:
-        from difflab.core.base.runtime import resolve_device
         from difflab.models.vision import vision_encoder
 
         self.device = resolve_device(device)
@@ -69,24 +63,16 @@ class VisionEncoderExtractor:
         self.fingerprint = sha256_file(folder)
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
-        import torch
-
         with torch.inference_mode():
             return self.vision_encoder.features(self.tensor(images)).float().cpu().numpy()
 
-    def tensor(self, images: np.ndarray):
+    def tensor(self, images: np.ndarray) -> torch.Tensor:
         """uint8 [n, H, W, 3] to float32 [n, 3, S, S] in [-1, 1] on the vision encoder's device."""
-        from difflab.images.store.tensors import to_tensor
-
         return to_tensor(images, self.size).to(self.device)
 
 
 def as_array(image) -> np.ndarray:
-    """A PIL image or an array as uint8 [H, W, 3].
-
-    Raises:
-        DifflabError: another dtype or shape; features of floats in an unknown range would be wrong silently.
-    """
+    """A PIL image or an array as uint8 [H, W, 3]; features of floats in an unknown range would be wrong silently."""
     if not isinstance(image, np.ndarray):
         image = np.asarray(image.convert("RGB"))
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
@@ -95,8 +81,7 @@ def as_array(image) -> np.ndarray:
 
 
 def batches(images: Iterable, batch_size: int) -> Iterable[np.ndarray]:
-    """uint8 batches [<=batch_size, H, W, 3] in order; a batch also ends where the size of the images
-    changes."""
+    """uint8 batches [<=batch_size, H, W, 3] in order; a batch also ends where the size of the images changes."""
     batch: list[np.ndarray] = []
     for image in map(as_array, images):
         if batch and (len(batch) == batch_size or image.shape != batch[0].shape):
@@ -121,37 +106,44 @@ def reference_features(
 ) -> np.ndarray:
     """Features of real images of an `ImageStore`, float32 [len(ids), dim], kept under `cache` between runs.
 
-    The file name is the hash of the images' own hashes, the extractor's weights, its resize rule and the
-    runtime, so a changed image, extractor or thread count is another file, never a wrong one.
+    The file's name is a hash of the images', the extractor and the runtime: what changed is another file.
     """
-    path = (cache or cache_folder()) / f"{_cache_key(store, ids, extractor, batch_size)}.safetensors"
+    folder = cache or Path(os.environ.get("DVC_ROOT", ".")) / ".scratch" / "features"
+    path = folder / f"{_cache_key(store, ids, extractor, batch_size)}.safetensors"
     if path.exists():
-        from safetensors.numpy import load_file
-
         return load_file(path)["features"]
-    features = extract(_read(store, ids, batch_size), extractor, batch_size)
-    from safetensors.numpy import save_file
-
+    images = (
+        image for start in range(0, len(ids), batch_size) for image in store.read(ids[start : start + batch_size])
+    )
+    features = extract(images, extractor, batch_size)
     with atomic_path(path) as temporary:
         save_file({"features": features}, temporary)
     return features
 
 
-def cache_folder() -> Path:
-    """Where features of real images are kept: outside the outputs, because they can always be computed
-    again."""
-    return Path(os.environ.get("DVC_ROOT", ".")) / ".scratch" / "features"
-
-
-def _read(store, ids: Sequence[str], batch_size: int) -> Iterable:
-    for start in range(0, len(ids), batch_size):
-        yield from store.read(ids[start : start + batch_size])
-
-
 def _cache_key(store, ids: Sequence[str], extractor: Extractor, batch_size: int) -> str:
-    import torch
-
     made_by = [extractor.name, extractor.resize, extractor.fingerprint, batch_size, torch.__version__]
     made_by += [torch.get_num_threads(), torch.backends.cpu.get_cpu_capability()]
     lines = [*map(str, made_by), *(f"{i} {store.sha256(i)}" for i in ids)]
     return sha256_bytes("\n".join(lines).encode())[:32]
+
+
+def judged_classes(class_sets: "Sequence[ClassSet]", extractor: Extractor) -> "list[ClassSet]":
+    """The class sets that the extractor can see: the vision encoder has a head for these very classes."""
+    return [c for c in class_sets if extractor.classes.get(c.name) == c.columns]
+
+
+def classify(images: Iterable, extractor: VisionEncoderExtractor, batch_size: int = 50) -> dict[str, np.ndarray]:
+    """The class that each head of the vision encoder sees in each image: int64 [n] by head."""
+    seen: dict[str, list[np.ndarray]] = {name: [np.zeros(0, np.int64)] for name in extractor.classes}
+    with torch.inference_mode():
+        for batch in batches(images, batch_size):
+            for name, logits in extractor.vision_encoder(extractor.tensor(batch)).items():
+                seen[name].append(logits.argmax(dim=1).cpu().numpy())
+    return {name: np.concatenate(parts) for name, parts in seen.items()}
+
+
+def share_correct(seen: np.ndarray, expected: np.ndarray) -> float | None:
+    """The share of right classes among the samples that have one (expected >= 0); None when none has."""
+    known = expected >= 0
+    return float((seen[known] == expected[known]).mean()) if known.any() else None

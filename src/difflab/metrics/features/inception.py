@@ -7,10 +7,15 @@ the convolutions, and channels_last.
 """
 
 import os
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
+from unittest import mock
 
 import numpy as np
+import torch
+from safetensors.torch import load_file
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from difflab.core.base import runtime
 from difflab.core.base.errors import DifflabError
@@ -25,13 +30,12 @@ WEIGHTS_URL = f"https://github.com/mseitzer/pytorch-fid/releases/download/fid_we
 class InceptionExtractor:
     """Pool-3 features [n, 2048] of images of any size."""
 
-    name, classes = "inception", {}
+    name = "inception"
+    classes: Mapping[str, tuple[str, ...]] = MappingProxyType({})
     dim = 2048
     resize = "bilinear to 299 without antialiasing (pytorch-fid)"
 
     def __init__(self, folder: Path, device: str = "cpu") -> None:
-        import torch
-
         weights = find_weights(folder)
         self.device = runtime.resolve_device(device)
         network = optimised(build(read_weights(weights)))
@@ -39,20 +43,16 @@ class InceptionExtractor:
         self.fingerprint = sha256_file(weights)
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
-        import torch
-
         pixels = torch.from_numpy(images).to(self.device).permute(0, 3, 1, 2).float() / 255
         with torch.inference_mode():
             return self.network(pixels)[0].flatten(1).float().cpu().numpy()
 
 
 def find_weights(folder: Path) -> Path:
-    """The weights in the role folder, else where pytorch-fid keeps them (the torch.hub cache), else
-    downloaded there.
+    """The weights in the role folder, else where pytorch-fid keeps them (the torch.hub cache), else downloaded there.
 
     Raises:
-        DifflabError: they are nowhere and cannot be downloaded; the line says what to fetch and where to put
-        it.
+        DifflabError: they are nowhere and cannot be downloaded; the line says what to fetch and where to put it.
     """
     cached = Path(os.environ.get("TORCH_HOME", Path.home() / ".cache" / "torch")) / "hub/checkpoints" / WEIGHTS
     for path in (Path(folder) / "inception.safetensors", Path(folder) / WEIGHTS, cached):
@@ -60,29 +60,18 @@ def find_weights(folder: Path) -> Path:
             return path
     if roles.offline():
         raise DifflabError(f"HF_HUB_OFFLINE is set and {cached} is missing: put {WEIGHTS_URL} there")
-    return _download(cached)
-
-
-def _download(path: Path) -> Path:
-    """Fetch the released file (95 MB) to `path`, checked by its hash; nothing is left behind on failure."""
-    import torch
-
     try:
-        with atomic_path(path) as temporary:
+        with atomic_path(cached) as temporary:  # 95 MB, checked by their hash
             torch.hub.download_url_to_file(WEIGHTS_URL, str(temporary), hash_prefix=HASH, progress=not runtime.quiet())
     except (OSError, RuntimeError) as error:
-        raise DifflabError(f"{WEIGHTS_URL} cannot be had ({error}): put it at {path} by hand") from None
-    return path
+        raise DifflabError(f"{WEIGHTS_URL} cannot be had ({error}): put it at {cached} by hand") from None
+    return cached
 
 
 def read_weights(path: Path) -> dict:
     """A state dict from safetensors, or from the released .pth file read as tensors only, no pickled code."""
     if path.suffix == ".safetensors":
-        from safetensors.torch import load_file
-
         return load_file(path)
-    import torch
-
     return torch.load(path, map_location="cpu", weights_only=True)
 
 
@@ -90,28 +79,14 @@ def build(state: dict):
     """pytorch-fid's network with the given weights, in evaluation mode."""
     from pytorch_fid import inception
 
-    with _weights_instead_of_download(inception, state):
+    with mock.patch.object(inception, "load_state_dict_from_url", return_value=state):
         return inception.InceptionV3([inception.InceptionV3.DEFAULT_BLOCK_INDEX]).eval()
 
 
 def optimised(network):
-    """Fold each batch normalisation into its convolution and switch to channels_last (features equal to
-    1e-5)."""
-    import torch
-    from torch.nn.utils.fusion import fuse_conv_bn_eval
-
+    """Fold each batch normalisation into its convolution and switch to channels_last (features equal to 1e-5)."""
     for module in network.modules():
         if isinstance(getattr(module, "conv", None), torch.nn.Conv2d) and hasattr(module, "bn"):
             module.conv = fuse_conv_bn_eval(module.conv, module.bn)
             module.bn = torch.nn.Identity()
     return network.to(memory_format=torch.channels_last)
-
-
-@contextmanager
-def _weights_instead_of_download(module, state: dict):
-    original = module.load_state_dict_from_url
-    module.load_state_dict_from_url = lambda *args, **kwargs: state
-    try:
-        yield
-    finally:
-        module.load_state_dict_from_url = original

@@ -12,10 +12,16 @@ import pandas as pd
 from difflab.core.base import rng
 from difflab.core.base.errors import DifflabError
 from difflab.datasets import data_set_of
-from difflab.metrics.class_accuracy import classify, judged_classes, share_correct
-from difflab.metrics.distances.frechet import RankDeficientWarning, check_count, frechet_distance
-from difflab.metrics.distances.kid import kernel_distance
-from difflab.metrics.features.features import Extractor, extract, load_extractor, reference_features
+from difflab.metrics.distances import RankDeficientWarning, check_count, frechet_distance, kernel_distance
+from difflab.metrics.features.features import (
+    Extractor,
+    classify,
+    extract,
+    judged_classes,
+    load_extractor,
+    reference_features,
+    share_correct,
+)
 
 if TYPE_CHECKING:
     from difflab.images.store.image_store import ImageStore

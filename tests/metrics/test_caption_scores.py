@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from difflab.core.base.errors import DifflabError
-from difflab.metrics.text.caption_scores import CORPUS_MEASURES, MEASURES, CaptionScorer, words
+from difflab.metrics.caption_scores import CORPUS_MEASURES, MEASURES, CaptionScorer, words
 
 ENTRIES = json.loads(Path(__file__).with_name("captions.json").read_text())
 CAPTIONS = {e["id"]: e["caption"] for e in ENTRIES}

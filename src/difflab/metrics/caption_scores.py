@@ -4,16 +4,17 @@ All of them see the same words (`words`). BLEU is sacrebleu's, ROUGE-L rouge-sco
 is that of the COCO caption evaluation.
 """
 
+import math
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 
 from difflab.core.base.errors import DifflabError
-from difflab.metrics.text.cider import CiderD
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,29 +22,29 @@ if TYPE_CHECKING:
 
 MEASURES = ("bleu_1", "bleu_2", "rouge_l", "meteor_exact_stem", "cider_d")
 CORPUS_MEASURES = ("bleu_1_corpus", "bleu_2_corpus")
+ORDERS = 4  # of the n-grams of CIDEr-D
+SIGMA = 6.0  # of its Gaussian penalty on a difference in length, in words
 Words = Sequence[str]
+Ngram = tuple[str, ...]
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
 
 
 def words(text: str) -> list[str]:
-    """The words that every measure compares: lower case, runs of letters and digits of any script.
+    """The words that every measure compares: lower-case runs of letters and digits of any script, after NFC.
 
-    An apostrophe inside a word stays in it; other punctuation separates words and is dropped.
-    Unicode is normalised first (NFC), so "crème" is one word however it is encoded.
+    An apostrophe inside a word stays in it; other punctuation separates words.
     """
     return _WORD.findall(unicodedata.normalize("NFC", text).replace("\N{RIGHT SINGLE QUOTATION MARK}", "'").lower())
 
 
 @dataclass(frozen=True)
 class CaptionScores:
-    """Scores of one set of captions.
+    """Scores of one set of captions, in 0..1 but for cider_d in 0..10.
 
     Attributes:
         ids: image ids, ascending.
-        per_image: float64 [len(ids)] in the order of `ids` by name of `MEASURES`. BLEU is the sentence's own,
-            without smoothing. All lie in 0..1 but cider_d, which lies in 0..10.
-        corpus: the mean over images of each of `MEASURES`, and `CORPUS_MEASURES`: BLEU of counts that are
-            summed over the images first, in 0..1.
+        per_image: float64 [len(ids)] for each of `MEASURES`; BLEU is the sentence's own, without smoothing.
+        corpus: means of `MEASURES`, and `CORPUS_MEASURES`: BLEU of counts that are summed over the images first.
     """
 
     ids: tuple[str, ...]
@@ -51,7 +52,7 @@ class CaptionScores:
     corpus: dict[str, float]
 
     def frame(self) -> "pd.DataFrame":
-        """One row per image: `id` and a column for each of `MEASURES`."""
+        """`id` and a column for each of `MEASURES`."""
         import pandas as pd
 
         return pd.DataFrame({"id": self.ids, **self.per_image})
@@ -83,31 +84,11 @@ class CaptionScorer:
         self.cider = CiderD(self.references)
 
     def score(self, captions: Mapping[str, str], what: str = "captions") -> CaptionScores:
-        """Scores of one caption for each image; a caption without any word scores 0 in every measure.
-
-        Args:
-            captions: by image id.
-            what: names them in a message.
+        """Scores of one caption for each image id; one without any word scores 0 in every measure.
 
         Raises:
-            DifflabError: the captions are not those of exactly these images.
+            DifflabError: the captions, which the message calls `what`, are not those of exactly these images.
         """
-        self._check(captions, what)
-        predicted = [words(captions[i]) for i in self.ids]
-        pairs = list(zip(predicted, self.references, strict=True))
-        bleu = {n: _bleu(n) for n in (1, 2)}
-        per_image: dict[str, Sequence[float] | np.ndarray] = {
-            f"bleu_{n}": [_bleu_of(bleu[n], [pair]) for pair in pairs] for n in bleu
-        }
-        per_image["rouge_l"] = [rouge_l(*pair) for pair in pairs]
-        per_image["meteor_exact_stem"] = [meteor_exact_stem(*pair) for pair in pairs]
-        per_image["cider_d"] = self.cider(predicted)
-        arrays = {name: np.asarray(values, dtype=np.float64) for name, values in per_image.items()}
-        corpus = {name: float(values.mean()) for name, values in arrays.items()}
-        corpus |= {f"bleu_{n}_corpus": _bleu_of(bleu[n], pairs) for n in bleu}
-        return CaptionScores(self.ids, arrays, corpus)
-
-    def _check(self, captions: Mapping[str, str], what: str) -> None:
         for lack, ids in (
             ("have no caption", set(self.ids) - set(captions)),
             ("have a caption but no reference", set(captions) - set(self.ids)),
@@ -116,6 +97,17 @@ class CaptionScorer:
                 raise DifflabError(
                     f"{what}: {len(ids)} images {lack}, first {min(ids)}: give exactly the scored images a caption"
                 )
+        predicted = [words(captions[i]) for i in self.ids]
+        pairs = list(zip(predicted, self.references, strict=True))
+        bleu = {n: _bleu(n) for n in (1, 2)}
+        per_image = {f"bleu_{n}": [_bleu_of(bleu[n], [pair]) for pair in pairs] for n in bleu}
+        per_image["rouge_l"] = [rouge_l(*pair) for pair in pairs]
+        per_image["meteor_exact_stem"] = [meteor_exact_stem(*pair) for pair in pairs]
+        arrays = {name: np.asarray(values, dtype=np.float64) for name, values in per_image.items()}
+        arrays["cider_d"] = self.cider(predicted)
+        corpus = {name: float(values.mean()) for name, values in arrays.items()}
+        corpus |= {f"bleu_{n}_corpus": _bleu_of(bleu[n], pairs) for n in bleu}
+        return CaptionScores(self.ids, arrays, corpus)
 
 
 def rouge_l(caption: Words, references: Sequence[Words]) -> float:
@@ -139,6 +131,54 @@ def meteor_exact_stem(caption: Words, references: Sequence[Words]) -> float:
     from nltk.translate.meteor_score import meteor_score
 
     return float(meteor_score(references, caption, wordnet=cast("Any", _NoSynonyms())))
+
+
+class _Vector(NamedTuple):  # of one sentence
+    weights: list[dict[Ngram, float]]  # TF-IDF, for each order
+    norms: list[float]  # of each order
+    length: int  # in words
+
+
+class CiderD:
+    """CIDEr-D (Vedantam, Zitnick and Parikh 2015) as the COCO caption evaluation computes it.
+
+    Args:
+        references: of each image; the document frequency of an n-gram is the number of images that have it in any.
+    """
+
+    def __init__(self, references: Sequence[Sequence[Words]]) -> None:
+        grams = [{gram for words in image for gram in _ngrams(words)} for image in references]
+        self.frequency = Counter(gram for image in grams for gram in image)
+        self.log_images = math.log(len(references))
+        self.references = [[self._vector(words) for words in image] for image in references]
+
+    def __call__(self, captions: Sequence[Words]) -> np.ndarray:
+        """Scores in 0..10, float64 [images], of one caption for each image, in the order of the references."""
+        pairs = zip(map(self._vector, captions), self.references, strict=True)
+        return np.array([10 * sum(_similarity(own, r) for r in others) / len(others) for own, others in pairs])
+
+    def _vector(self, words: Words) -> _Vector:
+        weights: list[dict[Ngram, float]] = [{} for _ in range(ORDERS)]
+        for gram, count in _ngrams(words).items():
+            rarity = self.log_images - math.log(max(1, self.frequency[gram]))
+            weights[len(gram) - 1][gram] = count * rarity
+        return _Vector(weights, [math.hypot(*w.values()) for w in weights], len(words))
+
+
+def _ngrams(words: Words) -> Counter[Ngram]:
+    """Counts of the n-grams of 1 to 4 words."""
+    return Counter(tuple(words[i : i + n]) for n in range(1, ORDERS + 1) for i in range(len(words) - n + 1))
+
+
+def _similarity(caption: _Vector, reference: _Vector) -> float:
+    """Mean over the orders of the cosine with weights cut to the reference's, times the penalty of length."""
+    cosines = []
+    vectors = zip(caption.weights, reference.weights, caption.norms, reference.norms, strict=True)
+    for own, other, norm, other_norm in vectors:
+        shared = sum(min(own[gram], other[gram]) * other[gram] for gram in own if gram in other)
+        cosines.append(shared / (norm * other_norm) if norm and other_norm else 0.0)
+    penalty = math.exp(-((caption.length - reference.length) ** 2) / (2 * SIGMA**2))
+    return penalty * sum(cosines) / ORDERS
 
 
 def _bleu(order: int) -> "BLEU":

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from difflab.core.base.errors import DifflabError
-from difflab.core.params.yaml_text import parse_yaml
+from difflab.core.params.loading import parse_yaml
 
 
 @pytest.mark.parametrize("number", ["1e-4", "1E5", "-2e+3", "1.0e-08", "0.5", "5", ".5", "-3", "1_000", "inf", ".inf"])

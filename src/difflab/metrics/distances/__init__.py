@@ -1,1 +1,0 @@
-"""Distances between two sets of features: FID and KID."""

@@ -1,1 +1,0 @@
-"""How near captions come to the references of their images."""
