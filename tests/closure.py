@@ -36,7 +36,6 @@ TAKEN_WHOLE: dict[str, str] = {
     "src/difflab/images/store": "the reader of prepared images and what it stands on: decoder, crops, ranges",
     "src/difflab/miniature/words": "the vocabulary of the miniature and what is said with it",
     "src/difflab/ddpm/networks": "a network is read from its file by one function that knows all kinds",
-    "src/difflab/ddpm/data": "four small readers of what the DDPM study trains on",
     "src/difflab/ddpm/training": "the loop of denoisers with its corruptions and weights",
 }
 
