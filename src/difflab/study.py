@@ -6,7 +6,7 @@ from difflab.captioning.params.captioner import CaptionerInstructParams, Caption
 from difflab.captioning.params.mix import MixParams
 from difflab.captioning.params.synthesis import SweepParams, SynthesizeParams
 from difflab.captioning.params.titles import TitlesParams
-from difflab.core.params.base import Family, Group
+from difflab.core.params.base import Group
 from difflab.core.params.common import Library, RuntimeParams, TrackingParams
 from difflab.ddpm.params.denoise import DenoiseParams, DenoiseScoreParams
 from difflab.ddpm.params.models import ClassifiersParams, ImageVaeParams
@@ -14,9 +14,7 @@ from difflab.ddpm.params.process import ColdParams, MemorisationParams, ProcessP
 from difflab.ddpm.params.series import DdpmParams, DdpmSampleParams
 from difflab.images.params import BalanceParams, DataParams, PrepareParams, SplitParams
 from difflab.images.set_params import ImagesParams
-from difflab.miniature.params.image_models import ZooDiffusionParams, ZooTransformerParams, ZooVaeParams
-from difflab.miniature.params.text_models import ZooGemmaParams, ZooLanguageParams, ZooLlamaParams, ZooTextParams
-from difflab.miniature.params.vision_models import ZooBlip2Params, ZooInstructParams, ZooVisionEncoderParams
+from difflab.miniature.params import MiniatureZoo
 from difflab.report.params import ReportParams
 from difflab.sd3.params.cache import CacheParams
 from difflab.sd3.params.caption import CaptionParams
@@ -27,19 +25,9 @@ from difflab.sd3.params.score import ScoreParams
 UNCONDITIONAL = ("single_image_32", "single_image_64", "single_class")
 
 
-class ZooParams(Family):
+class ZooParams(MiniatureZoo):
     """`zoo`: one group per role; `hub: null` trains the role, anything else points to a released model."""
 
-    vision_encoder: ZooVisionEncoderParams
-    vae: ZooVaeParams
-    text: ZooTextParams
-    blip2: ZooBlip2Params
-    llama: ZooLlamaParams
-    gemma: ZooGemmaParams
-    language: ZooLanguageParams
-    instruct: ZooInstructParams
-    transformer: ZooTransformerParams
-    diffusion: ZooDiffusionParams
     classifier: ClassifiersParams
     image_vae: ImageVaeParams
 

@@ -16,8 +16,7 @@ from difflab.core.stage import Stage, run
 from difflab.images.sheet import contact_sheet
 from difflab.images.store.image_store import ImageStore
 from difflab.metrics.features.features import VisionEncoderExtractor
-from difflab.models.pipelines.pipelines import load_pipeline
-from difflab.models.pipelines.prompted import Options, PromptedSampler
+from difflab.models.pipelines.prompted import Options, PromptedSampler, load_pipeline
 from difflab.models.roles import resolve
 
 SOURCE, OUTPUT = "data/titles/variations.parquet", Path("data/synthetic")
@@ -46,10 +45,10 @@ def main(stage: Stage[SynthesizeInputs]) -> None:
     shown = store.ids[: settings.sheet_images]
     images = [np.asarray(image) for image in store.read(shown)]
     write_bytes(SHEET, png_bytes(contact_sheet(images, [titles[id] for id in shown], ncols=6)))
-    cuts = [cut for prompt in prompts.values() if (cut := sampler.cut(prompt))]
+    cuts = [cut for prompt in prompts.values() if (cut := sampler.truncation(prompt))]
     for line in sorted(set(map(str, cuts)))[:5]:
         print(f"a prompt of {line}")
-    metrics = {"n": len(store), "prompts_cut": len(cuts)} | accuracy(store, titles, runtime.device)
+    metrics = {"n": len(store), "prompts_truncated": len(cuts)} | accuracy(store, titles, runtime.device)
     stage.write_metrics(METRICS, metrics)
     judged = (
         f", {metrics['digit_accuracy']:.1%} with the digit and {metrics['photo_accuracy']:.1%} with the photograph "

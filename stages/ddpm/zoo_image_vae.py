@@ -16,7 +16,7 @@ from difflab.ddpm.params.inputs import ZooImageVaeInputs
 from difflab.images.store.image_store import ImageStore
 from difflab.metrics.psnr import psnr
 from difflab.miniature.zoo.small_vae import set_scaling
-from difflab.models.latent_decoder import decode
+from difflab.models.latent_images import decode
 from difflab.training.supervised import fit
 
 FOLDER, SCALING_IMAGES, TEST_IMAGES = Path("models/zoo/image_vae"), 512, 256

@@ -12,7 +12,7 @@ from difflab.captioning.title_outcomes import metrics, outcomes_frame, quarantin
 from difflab.core.base.errors import DifflabError, Interrupted
 from difflab.core.base.files import read_parquet
 from difflab.images.store.captions import COLUMNS, write_captions
-from difflab.miniature.params.text_models import ZooGemmaParams
+from difflab.miniature.params import ZooGemmaParams
 from difflab.miniature.words import digit_titles
 from difflab.miniature.zoo import small_gemma
 from difflab.models.language.chat_model import ChatModel

@@ -7,7 +7,7 @@ from difflab.core.base.errors import DifflabError
 from difflab.ddpm import autoencoder
 from difflab.ddpm.params.models import ImageVaeParams
 from difflab.miniature.zoo.small_vae import set_scaling
-from difflab.models.latent_decoder import decode
+from difflab.models.latent_images import decode
 from difflab.training.supervised import fit
 from fakes.zoo import fit_params
 

@@ -15,12 +15,7 @@ if TYPE_CHECKING:
 
 
 class InstructCaptioner:
-    """A model that reads pictures and text, and its processor, which has a chat template.
-
-    Attributes:
-        model: of `AutoModelForImageTextToText`, for example `LlavaForConditionalGeneration`.
-        processor: of `AutoProcessor`; its tokenizer pads on the left from now on.
-    """
+    """A model of `AutoModelForImageTextToText`, and its processor with a chat template, which pads left from now on."""
 
     def __init__(self, model: "PreTrainedModel", processor: "ProcessorMixin") -> None:
         self.model, self.processor = model.eval(), processor
@@ -35,11 +30,7 @@ class InstructCaptioner:
     ) -> list[str]:
         """One caption per image: the `sentence` of the answer of most likely tokens.
 
-        Args:
-            images: RGB images of any sizes, which the processor resizes. A caption depends on no other image.
-            instruction: the text beside the image in the chat.
-            batch_size: changes nothing but speed.
-            max_new_tokens: longest answer.
+        The RGB images may have any sizes. A caption depends on no other image; `batch_size` changes the speed alone.
         """
         captions: list[str] = []
         for start in range(0, len(images), batch_size):

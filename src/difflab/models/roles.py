@@ -119,14 +119,10 @@ def ask(hub: HubRef, question: Callable[[], T]) -> T:
     except (OSError, errors.HTTPError) as error:
         if isinstance(error, OSError) and error.errno == 28:
             raise DifflabError(f"the disk is full at {describe(hub)}: free space or set HF_HOME") from None
-        raise _unreachable(hub, error) from None
-
-
-def _unreachable(hub: HubRef, error: Exception) -> DifflabError:
-    return DifflabError(
-        f"the Hub cannot be reached for {describe(hub)} ({type(error).__name__}): check the network, "
-        "or set HF_HUB_OFFLINE=1 where the files are cached"
-    )
+        raise DifflabError(
+            f"the Hub cannot be reached for {describe(hub)} ({type(error).__name__}): check the network, "
+            "or set HF_HUB_OFFLINE=1 where the files are cached"
+        ) from None
 
 
 def patterns(hub: HubRef) -> list[str] | None:

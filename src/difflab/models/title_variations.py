@@ -12,7 +12,7 @@ from difflab.models.language.answers import entries
 from difflab.models.language.chat_model import Chat, ChatModel
 
 if TYPE_CHECKING:
-    from difflab.sd3.params.caption import GenerationParams
+    from difflab.models.params import GenerationParams
 
 SYSTEM = "You give pictures new titles. Answer with a numbered list of three titles and nothing else."
 REQUEST = (
@@ -44,15 +44,7 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one title.
-
-    Attributes:
-        id: of the title.
-        title: the source.
-        variations: three titles, or why the last answer was refused.
-        answer: the last answer.
-        attempts: how often the model was asked.
-    """
+    """What became of one title: three variations, or why the last answer was refused; `attempts` times it was asked."""
 
     id: str
     title: str
@@ -101,10 +93,7 @@ def vary(
 def parse(answer: str, source: str, max_length: int) -> Variations | Reason:
     """Three titles, each one clean line, different from `source` and from each other; or the first fault.
 
-    Args:
-        answer: any text at all; nothing raises.
-        source: the title that was to be varied.
-        max_length: characters of a title.
+    An answer may be any text at all; nothing raises. `max_length` is in characters of a title.
     """
     if not any(c.isalnum() for c in answer):
         return Reason.EMPTY

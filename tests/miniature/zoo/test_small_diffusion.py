@@ -9,8 +9,7 @@ from difflab.miniature.archives.set_pictures import titled, untitled_digits
 from difflab.miniature.pictures.sources import digits
 from difflab.miniature.zoo import prompt_encoder, small_diffusion
 from difflab.miniature.zoo.tokenizers import clip_tokenizer
-from difflab.models.pipelines.pipelines import load_pipeline
-from difflab.models.pipelines.prompted import Options, PromptedSampler
+from difflab.models.pipelines.prompted import Options, PromptedSampler, load_pipeline
 from difflab.training.supervised import fit
 from fakes.small_diffusion import new_vae, params
 

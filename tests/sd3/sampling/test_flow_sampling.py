@@ -5,7 +5,7 @@ import torch
 from diffusers import FlowMatchEulerDiscreteScheduler, StableDiffusion3Pipeline
 from diffusers.models import AutoencoderKL, SD3Transformer2DModel
 
-from difflab.models.noise import initial_noise
+from difflab.models.latent_images import initial_noise
 from difflab.sd3.sampling.flow_sampling import sample
 
 IDS = ["hq-00001", "hq-00007", "hq-00012"]

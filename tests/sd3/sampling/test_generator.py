@@ -11,7 +11,7 @@ from diffusers.models import AutoencoderKL, SD3Transformer2DModel
 from difflab.core.base.errors import DifflabError
 from difflab.core.sharding import process_chunks
 from difflab.images.generated_reader import GeneratedImages
-from difflab.models.latent_decoder import decode
+from difflab.models.latent_images import decode
 from difflab.sd3.params.sampling import GenerateParams
 from difflab.sd3.sampling.generation import generate_archive
 from difflab.sd3.sampling.generator import Generator, check_widths

@@ -17,7 +17,7 @@ from difflab.ddpm.networks.prompts import PromptedUNet, digit_prompts
 from difflab.ddpm.sampling.samplers import OnStep, sample
 from difflab.ddpm.settings import CONDITIONAL, SETTINGS
 from difflab.images.store.tensors import to_uint8
-from difflab.models.latent_decoder import decode
+from difflab.models.latent_images import decode
 
 if TYPE_CHECKING:
     from diffusers.models import AutoencoderKL

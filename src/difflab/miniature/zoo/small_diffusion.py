@@ -12,18 +12,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from diffusers import StableDiffusionPipeline
+from diffusers.models import AutoencoderKL, UNet2DConditionModel
+from diffusers.schedulers import DDIMScheduler
 from torch import Tensor, nn
+from transformers import CLIPTextModel, PreTrainedTokenizerBase
 
 from difflab.core.base import rng
 from difflab.images.store.tensors import to_tensor
 from difflab.miniature.pictures import blend
 
 if TYPE_CHECKING:
-    from diffusers.models import AutoencoderKL, UNet2DConditionModel
-    from diffusers.schedulers import DDIMScheduler
-    from transformers import CLIPTextModel, PreTrainedTokenizerBase
-
-    from difflab.miniature.params.image_models import ZooDiffusionParams
+    from difflab.miniature.params import ZooDiffusionParams
     from difflab.miniature.zoo.prompt_encoder import Prompts
 
 IMAGE_SIZE = 32
@@ -47,49 +47,34 @@ class LatentPictures:
     composites: int
 
 
-def build(params: "ZooDiffusionParams", vae: "AutoencoderKL", seed: int) -> "UNet2DConditionModel":
+def build(params: "ZooDiffusionParams", vae: AutoencoderKL, seed: int) -> UNet2DConditionModel:
     """The untrained U-Net, drawn from the seed; its last convolution starts at zero."""
-    from diffusers.models import UNet2DConditionModel
-
     torch.manual_seed(rng.key(seed, "init", "diffusion unet"))
     widths = tuple(params.block_out_channels)
     unet = UNet2DConditionModel(
         sample_size=IMAGE_SIZE // 2 ** (len(vae.config.block_out_channels) - 1),
-        in_channels=vae.config.latent_channels,
-        out_channels=vae.config.latent_channels,
-        down_block_types=("CrossAttnDownBlock2D",) * len(widths),
-        up_block_types=("CrossAttnUpBlock2D",) * len(widths),
-        block_out_channels=widths,
-        layers_per_block=params.layers_per_block,
-        norm_num_groups=params.norm_num_groups,
-        cross_attention_dim=params.text_encoder.hidden_size,
+        in_channels=vae.config.latent_channels, out_channels=vae.config.latent_channels,
+        down_block_types=("CrossAttnDownBlock2D",) * len(widths), block_out_channels=widths,
+        up_block_types=("CrossAttnUpBlock2D",) * len(widths), layers_per_block=params.layers_per_block,
+        norm_num_groups=params.norm_num_groups, cross_attention_dim=params.text_encoder.hidden_size,
         attention_head_dim=tuple(w // params.attention_head_dim for w in widths),  # it means the number of heads
         use_linear_projection=True,
-        addition_embed_type="text",  # the pooled prompt joins the timestep, as in SDXL
-        addition_embed_type_num_heads=4,
-    )
+        addition_embed_type="text", addition_embed_type_num_heads=4,  # the pooled prompt joins the timestep, as in SDXL
+    )  # fmt: skip
     for parameter in unet.conv_out.parameters():
         nn.init.zeros_(parameter)
     return unet
 
 
-def noise_schedule() -> "DDIMScheduler":
+def noise_schedule() -> DDIMScheduler:
     """Stable Diffusion 2.1's levels of noise and prediction; its timesteps start at the last level ("trailing")."""
-    from diffusers.schedulers import DDIMScheduler
-
     return DDIMScheduler(
-        beta_start=0.00085,
-        beta_end=0.012,
-        beta_schedule="scaled_linear",
-        clip_sample=False,
-        set_alpha_to_one=False,
-        steps_offset=1,
-        prediction_type="v_prediction",
-        timestep_spacing="trailing",
-    )
+        beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", clip_sample=False, set_alpha_to_one=False,
+        steps_offset=1, prediction_type="v_prediction", timestep_spacing="trailing",
+    )  # fmt: skip
 
 
-def draw_pictures(vae: "AutoencoderKL", digits: np.ndarray, params: "ZooDiffusionParams", seed: int) -> LatentPictures:
+def draw_pictures(vae: AutoencoderKL, digits: np.ndarray, params: "ZooDiffusionParams", seed: int) -> LatentPictures:
     """Draw and encode pictures of `digits` (rows of `sources.digits()`).
 
     The autoencoder is configured to give latents of unit variance without a shift, which the pipeline of Stable
@@ -104,7 +89,7 @@ def draw_pictures(vae: "AutoencoderKL", digits: np.ndarray, params: "ZooDiffusio
 
 @torch.no_grad()
 def _encoded(
-    vae: "AutoencoderKL", digits: np.ndarray, count: int, seed: int, purpose: str, with_photos: bool
+    vae: AutoencoderKL, digits: np.ndarray, count: int, seed: int, purpose: str, with_photos: bool
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Latents as the autoencoder gives them, digits and photographs of `count` fresh pictures."""
     parts = []
@@ -123,7 +108,7 @@ def plain_share(step: int, params: "ZooDiffusionParams") -> float:
 
 
 def batch_loss(
-    unet: "UNet2DConditionModel",
+    unet: UNet2DConditionModel,
     pictures: LatentPictures,
     prompts: "Prompts",
     hidden: Tensor,
@@ -162,21 +147,13 @@ def batch_loss(
 
 def save(
     folder: str | Path,
-    unet: "UNet2DConditionModel",
-    text_encoder: "CLIPTextModel",
-    vae: "AutoencoderKL",
-    tokenizer: "PreTrainedTokenizerBase",
+    unet: UNet2DConditionModel,
+    text_encoder: CLIPTextModel,
+    vae: AutoencoderKL,
+    tokenizer: PreTrainedTokenizerBase,
 ) -> None:
     """Write a `StableDiffusionPipeline` without a safety checker into `folder`."""
-    from diffusers import StableDiffusionPipeline
-
     StableDiffusionPipeline(
-        vae=vae,
-        text_encoder=text_encoder,
-        tokenizer=tokenizer,
-        unet=unet,
-        scheduler=noise_schedule(),
-        safety_checker=None,
-        feature_extractor=None,
-        requires_safety_checker=False,
-    ).save_pretrained(folder)
+        vae=vae, text_encoder=text_encoder, tokenizer=tokenizer, unet=unet, scheduler=noise_schedule(),
+        safety_checker=None, feature_extractor=None, requires_safety_checker=False,
+    ).save_pretrained(folder)  # fmt: skip

@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING
 
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.runtime import resolve_device, resolve_dtype
-from difflab.models.pipelines.pipelines import load_pipeline
-from difflab.models.pipelines.prompted import PromptedSampler
+from difflab.models.pipelines.prompted import PromptedSampler, load_pipeline
 from difflab.models.pointers import fetch
 from difflab.models.roles import resolve
 

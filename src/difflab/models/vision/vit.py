@@ -14,33 +14,20 @@ _SHARPNESS = 2.5  # of the first attention: at 2.5 the neighbour takes nearly al
 _OFFSETS = ((-1, 0), (1, 0), (0, -1), (0, 1), (-1, -1), (1, 1), (-1, 1), (1, -1))  # (columns, rows)
 
 
-def build_vit(
-    hidden_size: int,
-    num_hidden_layers: int,
-    num_attention_heads: int,
-    intermediate_size: int,
-    image_size: int,
-    patch_size: int,
-) -> "ViTModel":
+def build_vit(**sizes: int) -> "ViTModel":
     """A `ViTModel` without pooler, its weights drawn from torch's global generator.
 
     The attention starts as a convolution (`convolutional_`): from the usual start a ViT of this size learns
-    nearly nothing of a shape in the few hundred steps that it gets. The width of a head must be a
-    multiple of 4.
+    nearly nothing of a shape in the few hundred steps that it gets.
+
+    Args:
+        sizes: hidden_size, num_hidden_layers, num_attention_heads, intermediate_size, image_size and patch_size of a
+            `ViTConfig`. The width of a head must be a multiple of 4.
     """
     from transformers.models.vit.configuration_vit import ViTConfig
     from transformers.models.vit.modeling_vit import ViTModel
 
-    config = ViTConfig(
-        hidden_size=hidden_size,
-        num_hidden_layers=num_hidden_layers,
-        num_attention_heads=num_attention_heads,
-        intermediate_size=intermediate_size,
-        image_size=image_size,
-        patch_size=patch_size,
-        layer_norm_eps=LAYER_NORM_EPS,
-    )
-    vit = ViTModel(config, add_pooling_layer=False)
+    vit = ViTModel(ViTConfig(**sizes, layer_norm_eps=LAYER_NORM_EPS), add_pooling_layer=False)
     convolutional_(vit)
     return vit
 
