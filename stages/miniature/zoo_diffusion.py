@@ -38,7 +38,8 @@ def main(stage: Stage[ZooDiffusionInputs]) -> None:
     loss = small_diffusion.batch_loss(unet, pictures, prompts, hidden, params, seed)
     rows = fit(unet, loss, params.training, scratch=scratch, log=log("unet"), what="diffusion")
     with atomic_path(FOLDER) as temporary:
-        small_diffusion.save(temporary, unet, namer.encoder, vae, tokenizer)
+        parts = {"unet": unet, "text_encoder": namer.encoder, "vae": vae, "tokenizer": tokenizer}
+        small_diffusion.pipeline(**parts).save_pretrained(temporary)
     error, named = rows[-1]["train_loss"], prompt_encoder.accuracy(namer, prompts)
     parameters = sum(p.numel() for p in (*unet.parameters(), *namer.encoder.parameters()))
     values = {"v_error": error, "titles_named": named, "parameters": parameters}

@@ -35,16 +35,9 @@ class InstructCaptioner:
         captions: list[str] = []
         for start in range(0, len(images), batch_size):
             inputs = self.inputs(images[start : start + batch_size], instruction)
-            tokens = self.model.generate(
-                **inputs,
-                max_new_tokens=max_new_tokens,
-                num_beams=1,
-                pad_token_id=self.processor.tokenizer.pad_token_id,
-                do_sample=False,  # released models ask for unseeded sampling
-                temperature=None,
-                top_p=None,
-                top_k=None,
-            )
+            greedy = {"num_beams": 1, "do_sample": False} | dict.fromkeys(("temperature", "top_p", "top_k"))
+            pad = self.processor.tokenizer.pad_token_id
+            tokens = self.model.generate(**inputs, max_new_tokens=max_new_tokens, pad_token_id=pad, **greedy)
             answers = tokens[:, inputs["input_ids"].shape[1] :]
             captions += map(sentence, self.processor.batch_decode(answers, skip_special_tokens=True))
         return captions

@@ -40,9 +40,6 @@ def write_pointer(folder: str | Path, hub: "HubRef") -> None:
 
     The list of files comes from the Hub (nothing is downloaded), or from the Hugging Face cache when offline.
     The Hub knows the sha256 of large files only; the others, fixed by the revision, are listed with null.
-
-    Raises:
-        DifflabError: the repository or revision is unknown, out of reach, or its licence not accepted.
     """
     if is_local(hub.repo_id):
         root = Path(hub.repo_id)
@@ -61,9 +58,6 @@ def fetch(hub: "HubRef") -> Path:
     """The folder of a released model in the Hugging Face cache; what the cache lacks is downloaded.
 
     The pointer to it, with the revision that the Hub answered where none is pinned, is kept under .scratch.
-
-    Raises:
-        DifflabError: the model is out of reach, or its licence not accepted.
     """
     name = f"{hub.repo_id.replace('/', '--')}@{hub.revision or 'main'}"
     pointer = Path(os.environ.get("DVC_ROOT", ".")) / ".scratch" / "hub" / name

@@ -1,8 +1,7 @@
 """One folder per model role, whether the pipeline trained the model or it stays in the Hugging Face cache.
 
-A zoo stage either trains its model into `models/zoo/<role>` (`save_pretrained` layout) or writes a pointer
-there, `source.json` (see `difflab.models.pointers`). Every consumer asks `resolve` for the folder to load from
-and need not know which it was, so pretrained weights never enter the DVC cache.
+A zoo stage either trains its model into `models/zoo/<role>` (`save_pretrained` layout) or writes a pointer there,
+`source.json` (see `difflab.models.pointers`). Consumers ask `resolve` for the folder and need not know which it was.
 """
 
 import hashlib
@@ -25,9 +24,6 @@ def resolve(folder: str | Path) -> Path:
     """The folder to load a role from: `folder` itself, or what it points to in the Hugging Face cache.
 
     Files that the cache lacks are downloaded, unless HF_HUB_OFFLINE=1.
-
-    Raises:
-        DifflabError: there is no such role, or its files are not available.
     """
     folder = Path(folder)
     pointer = _read_pointer(folder)
@@ -88,14 +84,8 @@ def cached_snapshot(hub: HubRef) -> Path | None:
 def _snapshot(hub: HubRef, local_files_only: bool) -> Path:
     from huggingface_hub import snapshot_download
 
-    path = snapshot_download(
-        hub.repo_id,
-        revision=hub.revision,
-        allow_patterns=patterns(hub),
-        ignore_patterns=NOT_LOADED,
-        local_files_only=local_files_only,
-    )
-    return Path(path)
+    chosen = {"allow_patterns": patterns(hub), "ignore_patterns": NOT_LOADED}
+    return Path(snapshot_download(hub.repo_id, revision=hub.revision, local_files_only=local_files_only, **chosen))
 
 
 def ask(hub: HubRef, question: Callable[[], T]) -> T:

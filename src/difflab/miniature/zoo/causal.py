@@ -36,14 +36,9 @@ def small_llama(
     tokenizer: PreTrainedTokenizerBase, hidden_size: int, num_hidden_layers: int, seed: int, name: str
 ) -> LlamaForCausalLM:
     """An untrained model with heads of 16 numbers, its weights drawn from (seed, name)."""
-    config = llama_config(
-        tokenizer,
-        hidden_size=hidden_size,
-        intermediate_size=2 * hidden_size,
-        num_hidden_layers=num_hidden_layers,
-        num_attention_heads=hidden_size // 16,
-        num_key_value_heads=hidden_size // 32,
-    )
+    heads = {"num_attention_heads": hidden_size // 16, "num_key_value_heads": hidden_size // 32}
+    widths = {"hidden_size": hidden_size, "intermediate_size": 2 * hidden_size}
+    config = llama_config(tokenizer, num_hidden_layers=num_hidden_layers, **widths, **heads)
     torch.manual_seed(rng.key(seed, "init", name))
     return LlamaForCausalLM(config)
 
@@ -60,11 +55,7 @@ def example_tokens(
 def answer_loss(
     model: PreTrainedModel, rows: Sequence[tuple[list[int], list[int]]], pad_token_id: int
 ) -> dict[str, Tensor]:
-    """Cross-entropy of the answers' tokens and the share of them that is right.
-
-    Args:
-        rows: prompt and answer of each example, the answer with its end token.
-    """
+    """Cross-entropy of the answers' tokens and the share of them that is right; rows are prompts and answers."""
     tokens = [torch.tensor(prompt + answer) for prompt, answer in rows]
     asked_tokens = [torch.tensor([IGNORED] * len(prompt) + answer) for prompt, answer in rows]
     input_ids = pad_sequence(tokens, batch_first=True, padding_value=pad_token_id)

@@ -30,28 +30,18 @@ _HEAD_DIM = 16
 
 @dataclass(frozen=True)
 class Prompts:
-    """Every title of a digit over a photograph, then every title of a plain digit, then the empty prompt.
+    """Every title of a digit over a photograph, then every title of a plain digit, then the empty prompt."""
 
-    Attributes:
-        tokens: int64 [P, L], as the pipeline of Stable Diffusion makes them.
-        digits: int64 [P], -1 for the empty prompt.
-        photos: rows of `PHOTO_NAMES`, int64 [P]; -1 for plain digits and the empty prompt.
-    """
-
-    tokens: Tensor
-    digits: Tensor
-    photos: Tensor
+    tokens: Tensor  # int64 [P, L], as the pipeline of Stable Diffusion makes them
+    digits: Tensor  # int64 [P], -1 for the empty prompt
+    photos: Tensor  # int64 [P], rows of `PHOTO_NAMES`, -1 for plain digits and the empty prompt
 
     @property
     def empty_row(self) -> int:
         return len(self.tokens) - 1
 
     def rows(self, digits: Tensor, photos: Tensor, uniform: Tensor) -> Tensor:
-        """A prompt for each picture, int64 [n]: which of its titles, `uniform` in [0, 1) decides.
-
-        Args:
-            digits, photos: of the pictures, int64 [n]; photograph -1: a plain digit.
-        """
+        """A prompt for each picture of these digits and photographs: which of its titles, `uniform` decides; all [n]."""
         titled = (digits * len(PHOTO_NAMES) + photos) * len(FORMS) + (uniform * len(FORMS)).long()
         first_plain = 10 * len(PHOTO_NAMES) * len(FORMS)
         plain = first_plain + digits * len(PLAIN_FORMS) + (uniform * len(PLAIN_FORMS)).long()
@@ -101,11 +91,11 @@ def build(params: "ZooDiffusionParams", tokenizer: PreTrainedTokenizerBase, seed
 
 def batch_loss(namer: Namer, prompts: Prompts, batch_size: int, seed: int) -> Callable[[int], dict[str, Tensor]]:
     """The loss of a training step (for `training.supervised.fit`): cross-entropy of digit and photograph."""
-    device = namer.digits.device
 
     def loss(step: int) -> dict[str, Tensor]:
         draws = rng.numpy_rng(seed, "zoo diffusion prompts", step)
         rows = torch.from_numpy(draws.integers(prompts.empty_row, size=batch_size))
+        device = namer.digits.device
         digit_logits, photo_logits = namer(prompts.tokens[rows].to(device))
         digits, photos = prompts.digits[rows].to(device), prompts.photos[rows].to(device)
         digit_loss = functional.cross_entropy(digit_logits, digits)

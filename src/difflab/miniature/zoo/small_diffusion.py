@@ -7,8 +7,7 @@ Diffusion 2.1. Training begins with plain digits, whose shape is easy to see, an
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -16,7 +15,6 @@ from diffusers import StableDiffusionPipeline
 from diffusers.models import AutoencoderKL, UNet2DConditionModel
 from diffusers.schedulers import DDIMScheduler
 from torch import Tensor, nn
-from transformers import CLIPTextModel, PreTrainedTokenizerBase
 
 from difflab.core.base import rng
 from difflab.images.store.tensors import to_tensor
@@ -32,19 +30,12 @@ _CHUNK = 256  # pictures that are drawn and encoded at once
 
 @dataclass(frozen=True)
 class LatentPictures:
-    """Encoded pictures: composites first, then plain digits.
+    """Encoded pictures: composites first, then plain digits."""
 
-    Attributes:
-        latents: float32 [N, C, h, w], of unit variance over the composites.
-        digits: int64 [N].
-        photos: rows of `blend.PHOTO_NAMES`, -1 for plain digits; int64 [N].
-        composites: how many they are.
-    """
-
-    latents: Tensor
-    digits: Tensor
-    photos: Tensor
-    composites: int
+    latents: Tensor  # float32 [N, C, h, w], of unit variance over the composites
+    digits: Tensor  # int64 [N]
+    photos: Tensor  # int64 [N], rows of `blend.PHOTO_NAMES`, -1 for plain digits
+    composites: int  # how many they are
 
 
 def build(params: "ZooDiffusionParams", vae: AutoencoderKL, seed: int) -> UNet2DConditionModel:
@@ -98,8 +89,7 @@ def _encoded(
         drawn = blend.batch(chosen, seed, purpose, chunk, IMAGE_SIZE, with_photos)
         latents = vae.encode(to_tensor(drawn.images, IMAGE_SIZE).to(vae.device)).latent_dist.mean
         parts.append((latents, torch.from_numpy(drawn.digits), torch.from_numpy(drawn.photos)))
-    latents, digit, photo = (torch.cat(column) for column in zip(*parts, strict=True))
-    return latents, digit, photo
+    return tuple(torch.cat(column) for column in zip(*parts, strict=True))
 
 
 def plain_share(step: int, params: "ZooDiffusionParams") -> float:
@@ -115,13 +105,10 @@ def batch_loss(
     params: "ZooDiffusionParams",
     seed: int,
 ) -> Callable[[int], dict[str, Tensor]]:
-    """The loss of a training step (for `training.supervised.fit`): the squared error of v.
+    """The loss of a training step: the squared error of v, with timesteps that are spread evenly over the batch.
 
-    v = sqrt(abar) noise - sqrt(1 - abar) x0 (Salimans and Ho 2022, appendix D). Timesteps are spread evenly over a
-    batch.
-
-    Args:
-        hidden: of every prompt, float32 [P, L, D], on the U-Net's device.
+    v = sqrt(abar) noise - sqrt(1 - abar) x0 (Salimans and Ho 2022, appendix D). `hidden` is what the encoder makes of
+    every prompt, float32 [P, L, D], on the U-Net's device.
     """
     schedule, count = noise_schedule(), params.training.batch_size
     total = schedule.config.num_train_timesteps
@@ -145,15 +132,7 @@ def batch_loss(
     return loss
 
 
-def save(
-    folder: str | Path,
-    unet: UNet2DConditionModel,
-    text_encoder: CLIPTextModel,
-    vae: AutoencoderKL,
-    tokenizer: PreTrainedTokenizerBase,
-) -> None:
-    """Write a `StableDiffusionPipeline` without a safety checker into `folder`."""
-    StableDiffusionPipeline(
-        vae=vae, text_encoder=text_encoder, tokenizer=tokenizer, unet=unet, scheduler=noise_schedule(),
-        safety_checker=None, feature_extractor=None, requires_safety_checker=False,
-    ).save_pretrained(folder)  # fmt: skip
+def pipeline(**parts: Any) -> StableDiffusionPipeline:
+    """A pipeline of `unet`, `text_encoder`, `vae` and `tokenizer`, without a safety checker."""
+    unused = {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}
+    return StableDiffusionPipeline(scheduler=noise_schedule(), **parts, **unused)

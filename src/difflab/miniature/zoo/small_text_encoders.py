@@ -44,8 +44,6 @@ CLIP_ROLES = ("text_encoder", "text_encoder_2")
 _HEAD_DIM = 8
 _CHUNK = 256  # pictures that are drawn and seen at once
 _PLAIN_EVERY = 4  # every fourth chunk holds plain digits: their captions are prompts too
-_FIRST_SCALE = 2.0  # logarithm of the first inverse temperature; CLIP starts at 2.66
-_LARGEST_SCALE = 100.0
 
 
 def draw_text_models(params: "ZooTextParams", seed: int) -> dict[str, tuple[PreTrainedModel, PreTrainedTokenizerBase]]:
@@ -115,7 +113,7 @@ class TextSide(nn.Module):
         self.project = nn.Sequential(
             nn.LayerNorm(feature_dim), nn.Linear(feature_dim, encoder.config.projection_dim, bias=False)
         )
-        self.log_scale = nn.Parameter(torch.tensor(_FIRST_SCALE))
+        self.log_scale = nn.Parameter(torch.tensor(2.0))  # of the inverse temperature; CLIP starts at 2.66
 
     def texts(self, input_ids: Tensor) -> Tensor:
         """Unit vectors [n, projection_dim] of token ids [n, length]."""
@@ -127,7 +125,7 @@ class TextSide(nn.Module):
 
     def forward(self, input_ids: Tensor, features: Tensor) -> Tensor:
         """CLIP's loss of n pairs: each text must find its picture among the n, and each picture its text."""
-        scale = self.log_scale.exp().clamp(max=_LARGEST_SCALE)
+        scale = self.log_scale.exp().clamp(max=100.0)
         logits = scale * self.texts(input_ids) @ self.pictures(features).T
         pair = torch.arange(len(logits), device=logits.device)
         return (F.cross_entropy(logits, pair) + F.cross_entropy(logits.T, pair)) / 2
@@ -135,19 +133,12 @@ class TextSide(nn.Module):
 
 @dataclass(frozen=True)
 class Pairs:
-    """Pictures, as the vision encoder sees them, with their captions.
+    """Pictures, as the vision encoder sees them, with their captions."""
 
-    Attributes:
-        features: float32 [n, feature_dim].
-        input_ids: int64 [2, n, length]: a short and a detailed caption of each picture.
-        digits: int64 [n].
-        photos: int64 [n], -1 for a plain digit.
-    """
-
-    features: Tensor
-    input_ids: Tensor
-    digits: Tensor
-    photos: Tensor
+    features: Tensor  # float32 [n, feature_dim]
+    input_ids: Tensor  # int64 [2, n, length]: a short and a detailed caption of each picture
+    digits: Tensor  # int64 [n]
+    photos: Tensor  # int64 [n], -1 for a plain digit
 
 
 def build_sides(encoders: dict[str, CLIPTextModelWithProjection], feature_dim: int, seed: int) -> nn.ModuleDict:

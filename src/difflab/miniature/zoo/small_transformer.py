@@ -73,19 +73,12 @@ def _initialise(transformer: SD3Transformer2DModel) -> None:
 
 @dataclass(frozen=True)
 class Pictures:
-    """Plain digits, each over one colour, then photographs without a digit.
+    """Plain digits, each over one colour, then photographs without a digit."""
 
-    Attributes:
-        ids: "digit-training-00000", ..., "photo-training-00000", ...
-        images: float32 [n, 3, 32, 32] in [-1, 1].
-        captions: one list of n captions for each of `VARIANTS`.
-        labels: the digit in each image, -1 in a photograph; int64 [n].
-    """
-
-    ids: list[str]
-    images: Tensor
-    captions: dict[str, list[str]]
-    labels: np.ndarray
+    ids: list[str]  # "digit-training-00000", ..., "photo-training-00000", ...
+    images: Tensor  # float32 [n, 3, 32, 32] in [-1, 1]
+    captions: dict[str, list[str]]  # one list of n captions for each of `VARIANTS`
+    labels: np.ndarray  # the digit in each image, -1 in a photograph; int64 [n]
 
     def caption_table(self) -> pd.DataFrame:
         """All captions as rows of `captions.table`."""
@@ -98,19 +91,15 @@ class Pictures:
 
 
 def draw(digits: np.ndarray, count: int, photo_fraction: float, seed: int, purpose: str) -> Pictures:
-    """Draw `count` pictures, keyed by seed and purpose.
-
-    Args:
-        digits: rows of `sources.digits()`.
-        photo_fraction: share of photographs among the pictures, the rest are plain digits.
-        purpose: part of the ids too.
-    """
+    """Draw `count` pictures of `digits` (rows of `sources.digits()`) and photographs, keyed by seed and purpose."""
     key, photos = f"zoo transformer {purpose}", round(photo_fraction * count)
     chosen = rng.numpy_rng(seed, key, "digits").choice(digits, count - photos)
     plain = blend.batch(chosen, seed, key, 0, IMAGE_SIZE, with_photos=False)
     bare = blend.bare_photos(photos, seed, key, IMAGE_SIZE)
-    of_digit = {"short": templates.short_caption, "detailed": templates.detailed_caption}
-    of_photo = {"short": templates.short_photo_caption, "detailed": templates.detailed_photo_caption}
+    say = {
+        "short": (templates.short_caption, templates.short_photo_caption),
+        "detailed": (templates.detailed_caption, templates.detailed_photo_caption),
+    }
     return Pictures(
         ids=[
             *(f"digit-{purpose}-{n:05d}" for n in range(count - photos)),
@@ -118,9 +107,9 @@ def draw(digits: np.ndarray, count: int, photo_fraction: float, seed: int, purpo
         ],
         images=to_tensor(np.concatenate([plain.images, bare.images]), IMAGE_SIZE),
         captions={
-            v: [of_digit[v](p.attributes) for p in plain.composites]
-            + [of_photo[v](p.attributes) for p in bare.composites]
-            for v in VARIANTS
+            variant: [of_digit(p.attributes) for p in plain.composites]
+            + [of_photo(p.attributes) for p in bare.composites]
+            for variant, (of_digit, of_photo) in say.items()
         },
         labels=np.concatenate([plain.digits, bare.digits]),
     )

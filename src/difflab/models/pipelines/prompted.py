@@ -59,18 +59,12 @@ def load_pipeline(
 
 @dataclass(frozen=True)
 class Options:
-    """How images are sampled.
+    """How images are sampled."""
 
-    Attributes:
-        scheduler: one of `schedulers.SCHEDULERS`.
-        guidance_scale: classifier-free guidance (Ho and Salimans 2022); 1 is none.
-        negative_prompt: what guidance leads away from; empty: what the model has for no prompt.
-    """
-
-    scheduler: str
+    scheduler: str  # one of `schedulers.SCHEDULERS`
     num_inference_steps: int
-    guidance_scale: float
-    negative_prompt: str = ""
+    guidance_scale: float  # classifier-free guidance (Ho and Salimans 2022); 1 is none
+    negative_prompt: str = ""  # what guidance leads away from; empty: what the model has for no prompt
 
     def refusal(self, distilled: bool) -> str:
         """What no model takes, or no `distilled` one, as one sentence; empty where there is nothing."""
@@ -102,13 +96,8 @@ class PromptedSampler:
         pipeline.set_progress_bar_config(disable=True)
 
     def refusal(self, options: Options) -> str:
-        """Why the model cannot take some options, as one sentence; empty where it can.
-
-        Raises:
-            DifflabError: there is no such scheduler.
-        """
-        unfit = options.refusal(self.distilled)
-        return unfit or refusal(options.scheduler, self.own, options.num_inference_steps)
+        """Why the model cannot take some options, as one sentence; empty where it can."""
+        return options.refusal(self.distilled) or refusal(options.scheduler, self.own, options.num_inference_steps)
 
     def images(
         self, ids: Sequence[str], prompts: Sequence[str], options: Options, progress: bool = False
@@ -116,10 +105,7 @@ class PromptedSampler:
         """Batches uint8 [<= batch_size, H, W, 3] in the order of `ids`.
 
         An image depends on its id, its prompt and the options; on the batch by rounding only. On a CPU the same
-        call gives the same bits.
-
-        Args:
-            progress: show a bar over the steps of each batch.
+        call gives the same bits. `progress` shows a bar over the steps of each batch.
 
         Raises:
             DifflabError: the model cannot take the options, or its images are not finite.

@@ -42,20 +42,13 @@ def refusal(name: str, own: "SchedulerMixin", num_inference_steps: int) -> str:
         return ""
     if name == "flow-match":
         return "flow-match: the model was not trained on straight paths, take ddim or euler"
-    return _short_of_noise(name, own, num_inference_steps)
-
-
-def _short_of_noise(name: str, own: "SchedulerMixin", steps: int) -> str:
-    """DDIM, and any scheduler with leading timesteps, steps by T // steps: some numbers miss the noisiest levels."""
-    total = own.config.num_train_timesteps
+    # DDIM, and any scheduler with leading timesteps, steps by T // steps: some numbers miss the noisiest levels.
     leading = own.config.get("timestep_spacing") == "leading"
-    if not (name == "ddim" or (name == "ddpm" and leading)):
-        return ""
-    reach = total // steps * steps
-    if reach >= _LEAST_REACH * total:
-        return ""
-    divisor = next(n for n in range(steps, total + 1) if total % n == 0)
-    return f"{steps} steps of {name} cover {reach} of {total} levels of noise, take {divisor}"
+    reach = total // num_inference_steps * num_inference_steps
+    if reach < _LEAST_REACH * total and (name == "ddim" or (name == "ddpm" and leading)):
+        divisor = next(n for n in range(num_inference_steps, total + 1) if total % n == 0)
+        return f"{num_inference_steps} steps of {name} cover {reach} of {total} levels of noise, take {divisor}"
+    return ""
 
 
 def pipeline_scheduler(name: str, own: "SchedulerMixin") -> "SchedulerMixin":

@@ -34,13 +34,12 @@ def build_vit(**sizes: int) -> "ViTModel":
 
 @torch.no_grad()
 def convolutional_(vit: "ViTModel") -> None:
-    """Initialise `vit` so that each head looks from a patch to one of its eight neighbours.
+    """Initialise `vit` so that each head looks from a patch to one of its eight neighbours, which they take in turn.
 
-    The heads take the neighbours in turn: eight heads see all of them in each layer, four in each two layers.
-    Sines and cosines of the position fill the first columns of the residual stream, which nothing else writes
-    to at first. The keys are these columns, the queries the same ones moved by the head's offset, so their
-    product is largest at the neighbour. After Zheng, Li and Lucey, "Structured initialization for attention
-    in vision transformers" (2024), who solve for such maps numerically; here the position code gives them.
+    Sines and cosines of the position fill the first columns of the residual stream, which nothing else writes to at
+    first. The keys are these columns, the queries the same ones moved by the head's offset, so their product is largest
+    at the neighbour. After Zheng, Li and Lucey, "Structured initialization for attention in vision transformers" (2024),
+    who solve for such maps numerically; here the position code gives them.
     """
     config = vit.config
     dim, width = config.hidden_size, config.hidden_size // config.num_attention_heads
