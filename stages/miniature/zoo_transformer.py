@@ -39,17 +39,9 @@ def main(stage: Stage[ZooTransformerInputs]) -> None:
     widths = {"joint_attention_dim": prompt_embeds.shape[-1], "pooled_projection_dim": pooled.shape[-1]}
     transformer = small_transformer.build(params, seed, latent_shape=examples.latents.shape, **widths)
     rows = train_flow(
-        transformer,
-        examples,
-        held_out,
-        params.training,
-        SigmaDensity(params.density, params.logit_mean),
-        seed=seed,
-        runtime=stage.params.runtime,
-        scratch=stage.scratch(),
-        what="transformer",
-        log=stage.run.log_metrics,
-    )
+        transformer, examples, held_out, params.training, SigmaDensity(params.density, params.logit_mean), seed=seed,
+        runtime=stage.params.runtime, scratch=stage.scratch(), what="transformer", log=stage.run.log_metrics,
+    )  # fmt: skip
     if runtime.process_index()[0] != 0:
         return
     with atomic_path(FOLDER) as temporary:
@@ -75,24 +67,14 @@ def picture_examples(stage: Stage[ZooTransformerInputs]) -> tuple[Examples, Exam
     images = torch.cat([part.images for part in parts])
     encoded = [moments(vae, batch) for batch in images.split(64)]
     mean, logvar = (torch.cat(column).cpu() for column in zip(*encoded, strict=True))
-    latents = LatentTable(
-        [id for part in parts for id in part.ids],
-        [pack(mean, logvar, None, torch.float32)],
-        shift_factor=vae.config.shift_factor,
-        scaling_factor=vae.config.scaling_factor,
-    )
+    ids, packed = [id for part in parts for id in part.ids], pack(mean, logvar, None, torch.float32)
+    scaling = {name: vae.config[name] for name in ("shift_factor", "scaling_factor")}
+    latents = LatentTable(ids, [packed], **scaling)
     captions = pd.concat([part.caption_table() for part in parts], ignore_index=True)
     text = TextEncoders(roles.resolve(TEXT), params.max_sequence_length, device, torch.float32)
-    write_prompts(
-        scratch / "prompts",
-        captions,
-        text,
-        roles.fingerprint(TEXT),
-        dtype=torch.bfloat16,
-        batch_size=64,
-        shard_size=4096,
-        scratch=scratch,
-    )
+    sizes = {"batch_size": 64, "shard_size": 4096}
+    fingerprint = roles.fingerprint(TEXT)
+    write_prompts(scratch / "prompts", captions, text, fingerprint, dtype=torch.bfloat16, scratch=scratch, **sizes)
     prompts, variants = PromptTable(scratch / "prompts"), small_transformer.VARIANTS
     train, held_out = (
         Examples(latents, prompts, part.ids, torch.stack([prompts.rows(part.ids, v) for v in variants], dim=1))

@@ -51,9 +51,6 @@ def load(folder: str | Path, device: torch.device, dtype: torch.dtype) -> Blip2C
     """Read a captioner from a `save_pretrained` folder (`difflab.models.roles.resolve`).
 
     In float16 the Q-Former stays in float32, as transformers asks for.
-
-    Raises:
-        DifflabError: the folder holds no BLIP-2.
     """
     from transformers import AutoProcessor, Blip2ForConditionalGeneration
 

@@ -44,23 +44,14 @@ class InstructCaptioner:
 
     def inputs(self, images: "Sequence[Image.Image]", instruction: str) -> Any:
         """What `generate` takes, on the model's device: chats of any lengths, padded left and masked."""
-        encoded = self.processor.apply_chat_template(
-            [messages(image, instruction) for image in images],
-            add_generation_prompt=True,
-            tokenize=True,
-            return_dict=True,
-            return_tensors="pt",
-            processor_kwargs={"padding": True},
-        )
+        chats = [messages(image, instruction) for image in images]
+        options = {"tokenize": True, "return_dict": True, "return_tensors": "pt", "processor_kwargs": {"padding": True}}
+        encoded = self.processor.apply_chat_template(chats, add_generation_prompt=True, **options)
         return encoded.to(self.model.device, self.model.dtype)
 
 
 def load_instruct_captioner(folder: str | Path, device: torch.device | str, dtype: torch.dtype) -> InstructCaptioner:
-    """Read an instruction model from a `save_pretrained` folder (`difflab.models.roles.resolve`).
-
-    Raises:
-        DifflabError: the folder lacks a model that reads pictures and text, its processor or the chat template.
-    """
+    """Read an instruction model from a `save_pretrained` folder (`difflab.models.roles.resolve`)."""
     from transformers import AutoModelForImageTextToText, AutoProcessor
 
     remedy = "run `dvc repro zoo_instruct` (or `dvc pull`), or let zoo.instruct.hub name a chat model for pictures"

@@ -33,11 +33,7 @@ def alpha_of(rank: int, alpha: float | None) -> float:
 
 
 def linear_layers(module: nn.Module) -> list[str]:
-    """The names of the linear layers in a module, which an adapter may be put on.
-
-    Raises:
-        DifflabError: one is on them already.
-    """
+    """The names of the linear layers in a module, which an adapter may be put on if none is on them already."""
     if any(".lora_" in name for name, _ in module.named_parameters()):
         raise DifflabError("the model has an adapter already: load it anew for another one")
     return [name for name, layer in module.named_modules() if isinstance(layer, nn.Linear)]

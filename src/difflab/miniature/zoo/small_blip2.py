@@ -52,12 +52,9 @@ def build(
     """A new BLIP-2 on the vision encoder's weights; the image encoder is frozen, the rest is drawn from the seed."""
     tokenizer = processor.tokenizer
     qformer = Blip2QFormerConfig(
-        **settings.qformer.model_dump(),
-        cross_attention_frequency=1,
-        vocab_size=len(tokenizer),
-        hidden_dropout_prob=0.0,
-        attention_probs_dropout_prob=0.0,
-    )
+        **settings.qformer.model_dump(), cross_attention_frequency=1, vocab_size=len(tokenizer),
+        hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0,
+    )  # fmt: skip
     size = settings.text  # of a T5 without dropout; as in the released BLIP-2, </s> stands for the missing first token
     text = T5Config(
         **special_ids(tokenizer) | {"bos_token_id": tokenizer.eos_token_id}, vocab_size=len(tokenizer),

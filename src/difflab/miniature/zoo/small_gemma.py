@@ -90,12 +90,8 @@ def gemma_tokenizer(max_length: int = 512) -> PreTrainedTokenizerBase:
     """
     merges = learn_merges(["▁" + word for word in words()] + ["1."])
     pieces = [*_SPECIAL, *_BYTES, *string.printable.strip(), "\n", "▁", *map("".join, merges)]
-    tokenizer = GemmaTokenizer(
-        vocab={piece: i for i, piece in enumerate(dict.fromkeys(pieces))},
-        merges=merges,
-        padding_side="left",
-        model_max_length=max_length,
-    )
+    vocab = {piece: i for i, piece in enumerate(dict.fromkeys(pieces))}
+    tokenizer = GemmaTokenizer(vocab=vocab, merges=merges, padding_side="left", model_max_length=max_length)
     tokenizer.add_tokens([AddedToken(token, special=True) for token in ("<start_of_turn>", END_OF_TURN)])
     tokenizer.add_tokens([AddedToken(phrase, normalized=False) for phrase in _PHRASES])
     tokenizer.chat_template = CHAT_TEMPLATE

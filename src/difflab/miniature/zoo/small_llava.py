@@ -12,14 +12,7 @@ import torch
 from PIL import Image
 from tokenizers import AddedToken
 from torch import Tensor
-from transformers import (
-    LlavaConfig,
-    LlavaForConditionalGeneration,
-    LlavaProcessor,
-    PreTrainedTokenizerBase,
-    ViTConfig,
-    ViTModel,
-)
+from transformers import LlavaConfig, LlavaForConditionalGeneration, LlavaProcessor, ViTConfig, ViTModel
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
 from difflab.core.base import rng
@@ -87,25 +80,16 @@ def build_processor(vision: ViTConfig, texts: Iterable[str]) -> LlavaProcessor:
     images = CLIPImageProcessorPil(
         size={"shortest_edge": side}, crop_size={"height": side, "width": side}, image_mean=half, image_std=half
     )
-    return LlavaProcessor(
-        images,
-        _tokenizer(texts),
-        patch_size=vision.patch_size,
-        vision_feature_select_strategy="default",  # the first token, [CLS], is not shown to the language model
-        num_additional_image_tokens=1,
-        chat_template=CHAT_TEMPLATE,
-        image_token=IMAGE,
-    )
-
-
-def _tokenizer(texts: Iterable[str]) -> PreTrainedTokenizerBase:
     spoken = [text for line in texts for text in (line, f" {line}")]
     tokenizer = base_tokenizer([*spoken, "USER:", " ASSISTANT:", "ASSISTANT:"])
     tokenizer.add_special_tokens({"pad_token": PAD})
     tokenizer.add_tokens([AddedToken(IMAGE, special=True)])
     tokenizer.model_input_names = ["input_ids", "attention_mask"]
     tokenizer.padding_side = "left"
-    return tokenizer
+    return LlavaProcessor(
+        images, tokenizer, patch_size=vision.patch_size, chat_template=CHAT_TEMPLATE, image_token=IMAGE,
+        num_additional_image_tokens=1, vision_feature_select_strategy="default",  # the model is not shown [CLS]
+    )  # fmt: skip
 
 
 def build(
@@ -194,9 +178,5 @@ def held_out_accuracy(
     answers = {task: captioner(images, task.instructions[0], batch_size=100, max_new_tokens=24) for task in TASKS}
     right = [a == task.answer(*true) for task, said in answers.items() for a, true in zip(said, shown, strict=True)]
     digits, photos = (np.array([named(answer) for answer in answers[TITLE]]) == shown).mean(axis=0).tolist()
-    return {
-        "n": len(images),
-        "digit_accuracy": digits,
-        "photo_accuracy": photos,
-        "right_answers": float(np.mean(right)),
-    }
+    accuracies = {"digit_accuracy": digits, "photo_accuracy": photos, "right_answers": float(np.mean(right))}
+    return {"n": len(images), **accuracies}

@@ -26,20 +26,15 @@ def is_flow(own: "SchedulerMixin") -> bool:
 
 
 def refusal(name: str, own: "SchedulerMixin", num_inference_steps: int) -> str:
-    """Why a model with the scheduler `own` cannot be sampled so, as one sentence; empty where it can.
-
-    Raises:
-        DifflabError: there is no such scheduler.
-    """
+    """Why a model with the scheduler `own` cannot be sampled so, as one sentence; empty where it can."""
     if name not in SCHEDULERS:
         raise DifflabError(f"unknown scheduler '{name}': one of {', '.join(SCHEDULERS)}")
     total = own.config.num_train_timesteps
     if not 1 <= num_inference_steps <= total:
         return f"{num_inference_steps} steps: the model knows 1 to {total} levels of noise"
     if is_flow(own):
-        if name not in ("own", "flow-match"):
-            return f"{name}: a flow model predicts velocities on straight paths, take flow-match"
-        return ""
+        unfit = name not in ("own", "flow-match")
+        return f"{name}: a flow model predicts velocities on straight paths, take flow-match" if unfit else ""
     if name == "flow-match":
         return "flow-match: the model was not trained on straight paths, take ddim or euler"
     # DDIM, and any scheduler with leading timesteps, steps by T // steps: some numbers miss the noisiest levels.
@@ -56,10 +51,7 @@ def pipeline_scheduler(name: str, own: "SchedulerMixin") -> "SchedulerMixin":
 
     DDPM and DDIM keep the model's own choice of timesteps. Euler and DPM-Solver++ start at the noisiest level
     whatever the number of steps ("trailing", Lin et al. 2024, "Common diffusion noise schedules and sample steps
-    are flawed", table 2).
-
-    Args:
-        name: one that `refusal` has nothing against.
+    are flawed", table 2). `refusal` has nothing against the name.
     """
     from diffusers import schedulers
 
