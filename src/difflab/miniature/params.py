@@ -94,30 +94,29 @@ class ZooBlip2Params(_Role):
     text: TransformerSize
 
 
-class ZooLlamaParams(_Role):
+class _LanguageModelParams(_Role):
+    num_hidden_layers: int = Field(ge=1)
+    evaluated: int = Field(ge=1)
+
+
+class ZooLlamaParams(_LanguageModelParams):
     """`zoo.llama`: a causal language model that makes one detailed sentence of a short caption and facts."""
 
     hidden_size: int = Field(ge=32, multiple_of=32)
-    num_hidden_layers: int = Field(ge=1)
     wrong_caption: float = Field(ge=0, le=1)
-    evaluated: int = Field(ge=1)
 
 
-class ZooGemmaParams(_Role):
+class ZooGemmaParams(_LanguageModelParams):
     """`zoo.gemma`: a chat model that gives three variations of a title."""
 
     hidden_size: int = Field(ge=32, multiple_of=16)
-    num_hidden_layers: int = Field(ge=1)
-    evaluated: int = Field(ge=1)
 
 
-class ZooLanguageParams(_Role):
+class ZooLanguageParams(_LanguageModelParams):
     """`zoo.language`: a causal language model, the captioner's decoder."""
 
     hidden_size: int = Field(ge=32, multiple_of=32)
-    num_hidden_layers: int = Field(ge=1)
     titles: int = Field(ge=1, le=12)
-    evaluated: int = Field(ge=1)
 
 
 class ZooInstructParams(_Role):

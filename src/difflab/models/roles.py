@@ -84,8 +84,11 @@ def cached_snapshot(hub: HubRef) -> Path | None:
 def _snapshot(hub: HubRef, local_files_only: bool) -> Path:
     from huggingface_hub import snapshot_download
 
-    chosen = {"allow_patterns": patterns(hub), "ignore_patterns": NOT_LOADED}
-    return Path(snapshot_download(hub.repo_id, revision=hub.revision, local_files_only=local_files_only, **chosen))
+    path = snapshot_download(
+        hub.repo_id, revision=hub.revision, allow_patterns=patterns(hub), ignore_patterns=NOT_LOADED,
+        local_files_only=local_files_only,
+    )  # fmt: skip
+    return Path(path)
 
 
 def ask(hub: HubRef, question: Callable[[], T]) -> T:

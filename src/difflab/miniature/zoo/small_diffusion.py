@@ -81,7 +81,7 @@ def draw_pictures(vae: AutoencoderKL, digits: np.ndarray, params: "ZooDiffusionP
 @torch.no_grad()
 def _encoded(
     vae: AutoencoderKL, digits: np.ndarray, count: int, seed: int, purpose: str, with_photos: bool
-) -> tuple[Tensor, Tensor, Tensor]:
+) -> tuple[Tensor, ...]:
     """Latents as the autoencoder gives them, digits and photographs of `count` fresh pictures."""
     parts = []
     for chunk in range(-(-count // _CHUNK)):

@@ -19,14 +19,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from transformers import (
-    CLIPTextConfig,
-    CLIPTextModelWithProjection,
-    PreTrainedModel,
-    PreTrainedTokenizerBase,
-    T5Config,
-    T5EncoderModel,
-)
+from transformers import CLIPTextConfig, CLIPTextModelWithProjection, PreTrainedTokenizerBase, T5Config, T5EncoderModel
 
 from difflab.core.base import rng
 from difflab.core.base.files import atomic_path
@@ -40,20 +33,23 @@ if TYPE_CHECKING:
     from difflab.miniature.params import EncoderParams, ZooTextParams
     from difflab.models.vision.vision_encoder import VisionEncoder
 
+TextModels = dict[str, tuple[CLIPTextModelWithProjection | T5EncoderModel, PreTrainedTokenizerBase]]
+"""Encoder and tokenizer by the name of the encoder's folder."""
+
 CLIP_ROLES = ("text_encoder", "text_encoder_2")
 _HEAD_DIM = 8
 _CHUNK = 256  # pictures that are drawn and seen at once
 _PLAIN_EVERY = 4  # every fourth chunk holds plain digits: their captions are prompts too
 
 
-def draw_text_models(params: "ZooTextParams", seed: int) -> dict[str, tuple[PreTrainedModel, PreTrainedTokenizerBase]]:
+def draw_text_models(params: "ZooTextParams", seed: int) -> TextModels:
     """The encoder of each role with its tokenizer, all weights drawn from the seed."""
     clip, t5, last = clip_tokenizer(params.max_length), t5_tokenizer(params.max_length), "text_encoder_3"
     models = {role: (clip_encoder(params[role], clip, seed, role), clip) for role in CLIP_ROLES}
     return models | {last: (t5_encoder(params[last], t5, seed, last), t5)}
 
 
-def save_text_models(folder: str | Path, models: dict[str, tuple[PreTrainedModel, PreTrainedTokenizerBase]]) -> None:
+def save_text_models(folder: str | Path, models: TextModels) -> None:
     """Write text_encoder, text_encoder_2, text_encoder_3 and tokenizer, tokenizer_2, tokenizer_3."""
     with atomic_path(folder) as temporary:
         for role, (encoder, tokenizer) in models.items():

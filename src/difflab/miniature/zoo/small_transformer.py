@@ -55,20 +55,17 @@ def build(
 
 
 def _initialise(transformer: SD3Transformer2DModel) -> None:
-    modulations = [transformer.norm_out.linear]
-    for block in transformer.transformer_blocks:
-        modulations += [block.norm1.linear, block.norm1_context.linear]
-    for module in modulations:
-        nn.init.zeros_(module.weight)
-        nn.init.zeros_(module.bias)
     embed, out = transformer.pos_embed.proj, transformer.proj_out
+    zeros = [embed.bias, out.bias, *transformer.norm_out.linear.parameters()]
+    for block in transformer.transformer_blocks:
+        zeros += [*block.norm1.linear.parameters(), *block.norm1_context.linear.parameters()]
+    for parameter in zeros:
+        nn.init.zeros_(parameter)
     width, channels, patch, _ = embed.weight.shape
     basis = nn.init.orthogonal_(torch.empty(width, channels * patch * patch)).view_as(embed.weight)
     with torch.no_grad():
         embed.weight.copy_(basis)
         out.weight.copy_(0.5 * basis.permute(2, 3, 1, 0).reshape(out.weight.shape))
-    nn.init.zeros_(embed.bias)
-    nn.init.zeros_(out.bias)
 
 
 @dataclass(frozen=True)

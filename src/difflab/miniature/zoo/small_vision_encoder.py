@@ -68,8 +68,7 @@ def training_batch(
 
 def labelled(pictures: blend.Rendered, size: int) -> tuple[Tensor, Tensor, Tensor]:
     """Pictures as image, digit and photograph tensors."""
-    digits, photos = torch.from_numpy(pictures.digits), torch.from_numpy(pictures.photos)
-    return to_tensor(pictures.images, size), digits, photos
+    return to_tensor(pictures.images, size), torch.from_numpy(pictures.digits), torch.from_numpy(pictures.photos)
 
 
 @torch.inference_mode()
