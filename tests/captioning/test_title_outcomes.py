@@ -82,7 +82,7 @@ def workspace(tmp_path_factory):
     )  # fmt: skip
     params = ZooGemmaParams(hub=None, hidden_size=32, num_hidden_layers=1, evaluated=1, training=training)
     model, tokenizer = small_gemma.build(params, seed=0)
-    fit(model, lambda s: small_gemma.batch_loss(model, tokenizer, params, 0, s), training, scratch=folder / "fit")
+    fit(model, small_gemma.batch_loss(model, tokenizer, params, 0), training, scratch=folder / "fit")
     model.save_pretrained(folder / "models/zoo/gemma")
     tokenizer.save_pretrained(folder / "models/zoo/gemma")
     rows = [

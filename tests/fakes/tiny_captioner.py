@@ -10,7 +10,7 @@ from difflab.captioning.captioner_model.visual_prefix import Captioner
 from difflab.captioning.params.captioner import CaptionerLoraParams, CaptionerParams, DecodingParams
 from difflab.miniature.pictures.blend import PHOTO_NAMES
 from difflab.miniature.words.digit_titles import titles
-from difflab.miniature.zoo.causal import small_llama
+from difflab.miniature.zoo.causal import llama_config
 from difflab.miniature.zoo.tokenizers import base_tokenizer
 from difflab.models.vision.vit import build_vit
 from difflab.training.params import FitParams
@@ -33,7 +33,11 @@ def encoder(seed: int = 0):
 
 def language_model(seed: int = 0):
     """A Llama whose own settings ask for unseeded sampling, as those of the released ones do."""
-    model = small_llama(tokenizer(), HIDDEN, LAYERS, seed, "language").eval()
+    from transformers import LlamaForCausalLM
+
+    shape = size(hidden_size=HIDDEN, num_hidden_layers=LAYERS, num_attention_heads=4).model_dump()
+    torch.manual_seed(seed)
+    model = LlamaForCausalLM(llama_config(tokenizer(), **shape, num_key_value_heads=2)).eval()
     with torch.no_grad():  # far from uniform, so that captions differ and rounding decides nothing
         for parameter in model.parameters():
             parameter.mul_(6 if parameter.dim() > 1 else 1)

@@ -99,7 +99,7 @@ def test_any_of_the_end_tokens_ends_an_answer_and_an_answer_without_one_is_trunc
 def test_an_answer_without_a_sentence_leaves_the_short_caption(rewriter, monkeypatch):
     end = min(rewriter.ends)
     said = rewriter.tokenizer("A cat.", add_special_tokens=False)["input_ids"]
-    monkeypatch.setattr(rewriter, "_generate", lambda prompts, *args: [[end], [*said, end]])
+    monkeypatch.setattr(rewriter, "_answer", lambda prompts, *args: [[end], [*said, end]])
     asked = [Request("a", "a dog", ("It sits.",)), Request("b", "a dog", ())]  # the longest comes first
     expected = [Answer("a dog", truncated=False), Answer("A cat.", truncated=False)]
     assert rewriter.rewrite(asked, settings(), seed=0) == expected

@@ -56,7 +56,7 @@ class ChatModel:
         replies: dict[int, Reply] = {}
         for start in range(0, len(order), settings.batch_size):
             batch = order[start : start + settings.batch_size]
-            answers = self._generate([prompts[i] for i in batch], [chats[i].id for i in batch], settings, seed)
+            answers = self._answer([prompts[i] for i in batch], [chats[i].id for i in batch], settings, seed)
             replies |= {i: self._read(answer) for i, answer in zip(batch, answers, strict=True)}
         return [replies[i] for i in range(len(chats))]
 
@@ -69,7 +69,7 @@ class ChatModel:
         return encoded["input_ids"]
 
     @torch.no_grad()
-    def _generate(
+    def _answer(
         self, prompts: Sequence[list[int]], ids: Sequence[str], settings: "GenerationParams", seed: int
     ) -> list[list[int]]:
         input_ids, attention_mask = left_pad(prompts, self.pad_token_id)
