@@ -11,7 +11,7 @@ from difflab.captioning.params import (
     SynthesizeParams,
     TitlesParams,
 )
-from difflab.core.params.base import Family, Group
+from difflab.core.params.base import Group
 from difflab.core.params.common import EnvironmentParams, RuntimeParams, TrackingParams
 from difflab.ddpm.params import (
     ClassifiersParams,
@@ -25,9 +25,7 @@ from difflab.ddpm.params import (
     ProcessParams,
 )
 from difflab.images.params import BalanceParams, DataParams, ImagesParams, PrepareParams, SplitParams
-from difflab.miniature.params.image_models import ZooDiffusionParams, ZooTransformerParams, ZooVaeParams
-from difflab.miniature.params.text_models import ZooGemmaParams, ZooLanguageParams, ZooLlamaParams, ZooTextParams
-from difflab.miniature.params.vision_models import ZooBlip2Params, ZooInstructParams, ZooVisionEncoderParams
+from difflab.miniature.params import MiniatureZoo
 from difflab.report.params import ReportParams
 from difflab.sd3.params import (
     CacheParams,
@@ -43,19 +41,9 @@ from difflab.sd3.params import (
 UNCONDITIONAL = ("single_image_32", "single_image_64", "single_class")
 
 
-class ZooParams(Family):
+class ZooParams(MiniatureZoo):
     """`zoo`: one group per role; `hub: null` trains the role, anything else points to a released model."""
 
-    vision_encoder: ZooVisionEncoderParams
-    vae: ZooVaeParams
-    text: ZooTextParams
-    blip2: ZooBlip2Params
-    llama: ZooLlamaParams
-    gemma: ZooGemmaParams
-    language: ZooLanguageParams
-    instruct: ZooInstructParams
-    transformer: ZooTransformerParams
-    diffusion: ZooDiffusionParams
     classifier: ClassifiersParams
     image_vae: ImageVaeParams
 

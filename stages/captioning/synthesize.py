@@ -15,8 +15,7 @@ from difflab.images.generated_writer import write_generated
 from difflab.images.sheet import contact_sheet
 from difflab.images.store.image_store import ImageStore
 from difflab.metrics.features.features import VisionEncoderExtractor
-from difflab.models.pipelines.pipelines import load_pipeline
-from difflab.models.pipelines.prompted import Options, PromptedSampler
+from difflab.models.pipelines.prompted import Options, PromptedSampler, load_pipeline
 from difflab.models.roles import resolve
 
 SOURCE, OUTPUT = "data/titles/variations.parquet", Path("data/synthetic")
@@ -45,15 +44,15 @@ def main(stage: Stage[SynthesizeInputs]) -> None:
     shown = store.ids[: settings.sheet_images]
     images = [np.asarray(image) for image in store.read(shown)]
     write_bytes(SHEET, png_bytes(contact_sheet(images, [titles[id] for id in shown], ncols=6)))
-    cuts = [cut for prompt in prompts.values() if (cut := sampler.cut(prompt))]
-    for line in sorted(set(map(str, cuts)))[:5]:
+    truncations = [line for prompt in prompts.values() if (line := sampler.truncation(prompt))]
+    for line in sorted(set(truncations))[:5]:
         print(f"a prompt of {line}")
     pictures, extractor = (
         (store.read([id])[0] for id in store.ids),
         VisionEncoderExtractor(resolve(JUDGE), runtime.device),
     )
     shares = title_accuracy(pictures, [titles[id] for id in store.ids], extractor)
-    stage.write_metrics(METRICS, {"n": len(store), "prompts_cut": len(cuts)} | shares)
+    stage.write_metrics(METRICS, {"n": len(store), "prompts_truncated": len(truncations)} | shares)
     judged = [f", {name.replace('_', ' ')} {share:.1%}" for name, share in shares.items()]
     stage.done(f"wrote {OUTPUT}, {len(store):,} images{''.join(judged)}")
 

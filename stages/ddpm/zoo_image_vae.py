@@ -14,7 +14,7 @@ from difflab.ddpm.data import INDEX, LATENTS, Split, pixel_split
 from difflab.ddpm.params import ZooImageVaeInputs
 from difflab.images.store.image_store import ImageStore
 from difflab.metrics.restoration import psnr
-from difflab.models.latent_decoder import decode
+from difflab.models.latent_images import decode
 from difflab.training.supervised import fit
 
 FOLDER, SCALING_IMAGES, TEST_IMAGES = Path("models/zoo/image_vae"), 512, 256

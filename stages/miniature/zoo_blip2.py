@@ -3,37 +3,33 @@
 from pathlib import Path
 
 from difflab.core.base.files import atomic_path
+from difflab.core.base.runtime import resolve_device
 from difflab.core.stage import Stage, run
-from difflab.miniature.params.inputs import ZooBlip2Inputs
+from difflab.miniature.bundled import held_out_digits, training_digits
+from difflab.miniature.params import ZooBlip2Inputs
+from difflab.miniature.zoo import small_blip2
 from difflab.models.pointers import point_to
 from difflab.models.roles import resolve
+from difflab.models.vision import vision_encoder
+from difflab.training.supervised import fit
 
 FOLDER = Path("models/zoo/blip2")
-METRICS = "metrics/zoo_blip2.json"
-HELD_OUT_PICTURES = 1  # of each held-out digit
 
 
 def main(stage: Stage[ZooBlip2Inputs]) -> None:
-    settings = stage.params.zoo.blip2
-    if point_to(stage, settings.hub, FOLDER):
+    params, seed, split = stage.params.zoo.blip2, stage.params.seed, stage.params.split
+    if point_to(stage, params.hub, FOLDER):
         return
-    from difflab.core.base.runtime import resolve_device
-    from difflab.miniature.bundled import held_out_digits, training_digits
-    from difflab.miniature.zoo import small_blip2
-    from difflab.models.vision import vision_encoder
-    from difflab.training.supervised import fit
-
-    seed, split = stage.params.seed, stage.params.split
     vit = vision_encoder.load(resolve("models/zoo/vision_encoder")).vit
-    processor = small_blip2.build_processor(vit.config.image_size, settings.num_query_tokens)
-    model = small_blip2.build(vit, processor, settings, seed).to(resolve_device(stage.params.runtime.device))
-    loss = small_blip2.batch_loss(model, processor, training_digits(split, seed), seed, settings)
-    fit(model, loss, settings.training, scratch=stage.scratch(), log=stage.run.log_metrics, what="blip2")
-    model.eval()
-    metrics = small_blip2.held_out_accuracy(model, processor, held_out_digits(split, seed), seed, HELD_OUT_PICTURES)
-    with atomic_path(FOLDER) as folder:
-        small_blip2.save(folder, model, processor)
-    stage.write_metrics(METRICS, {"trained": 1, **metrics})
+    processor = small_blip2.build_processor(vit.config.image_size, params.num_query_tokens)
+    model = small_blip2.build(vit, processor, params, seed).to(resolve_device(stage.params.runtime.device))
+    loss = small_blip2.batch_loss(model, processor, training_digits(split, seed), seed, params)
+    fit(model, loss, params.training, scratch=stage.scratch(), log=stage.run.log_metrics, what="blip2")
+    metrics = small_blip2.held_out_accuracy(model, processor, held_out_digits(split, seed), seed)
+    with atomic_path(FOLDER) as temporary:
+        model.save_pretrained(temporary)
+        processor.save_pretrained(temporary)
+    stage.write_metrics("metrics/zoo_blip2.json", {"trained": 1, **metrics})
     stage.done(
         f"wrote {FOLDER}, whose captions name {metrics['digit_accuracy']:.1%} of the held-out digits and "
         f"{metrics['photo_accuracy']:.1%} of the photographs"

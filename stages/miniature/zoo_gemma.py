@@ -5,10 +5,10 @@ from pathlib import Path
 import torch
 
 from difflab.captioning.judging import metrics, outcomes_frame
-from difflab.core.base import runtime
 from difflab.core.base.files import atomic_path
+from difflab.core.base.runtime import resolve_device
 from difflab.core.stage import Stage, run
-from difflab.miniature.params.inputs import ZooGemmaInputs
+from difflab.miniature.params import ZooGemmaInputs
 from difflab.miniature.zoo import small_gemma
 from difflab.models.language.chat_model import ChatModel
 from difflab.models.params import GenerationParams
@@ -16,29 +16,22 @@ from difflab.models.pointers import point_to
 from difflab.models.title_variations import vary
 from difflab.training.supervised import fit
 
-FOLDER, METRICS = Path("models/zoo/gemma"), Path("metrics/zoo_gemma.json")
+FOLDER = Path("models/zoo/gemma")
 
 
 def main(stage: Stage[ZooGemmaInputs]) -> None:
     params, seed = stage.params.zoo.gemma, stage.params.seed
     if point_to(stage, params.hub, FOLDER):
         return
-    device = runtime.resolve_device(stage.params.runtime.device)
     model, tokenizer = small_gemma.build(params, seed)
-    model.to(device)
-    rows = fit(
-        model,
-        lambda step: small_gemma.batch_loss(model, tokenizer, params, seed, step),
-        params.training,
-        scratch=stage.scratch(),
-        log=stage.run.log_metrics,
-        what="gemma",
-    )
+    model.to(resolve_device(stage.params.runtime.device))
+    loss = small_gemma.batch_loss(model, tokenizer, params, seed)
+    rows = fit(model, loss, params.training, scratch=stage.scratch(), log=stage.run.log_metrics, what="gemma")
     with atomic_path(FOLDER) as temporary:
-        model.eval().save_pretrained(temporary)
+        model.save_pretrained(temporary)
         tokenizer.save_pretrained(temporary)
-    scores = evaluate(FOLDER, params.evaluated, seed, device)
-    stage.write_metrics(METRICS, {"train_loss": rows[-1]["train_loss"], **scores})
+    scores = evaluate(FOLDER, params.evaluated, seed, model.device)
+    stage.write_metrics("metrics/zoo_gemma.json", {"train_loss": rows[-1]["train_loss"], **scores})
     stage.done(f"wrote {FOLDER}, {scores['accepted']:.1%} of its answers on held-out pictures are three titles")
 
 
@@ -50,14 +43,9 @@ def evaluate(folder: Path, count: int, seed: int, device: torch.device) -> dict[
     """
     settings = GenerationParams(batch_size=64, max_new_tokens=64, do_sample=True, temperature=0.7, top_p=0.9)
     model, sources = ChatModel(folder, device, torch.float32), small_gemma.held_out_titles(count, seed)
-    outcomes = vary(model, sources, settings, seed, retries=0, max_length=100)
-    values = metrics(outcomes_frame(outcomes))
-    return {
-        "n": count,
-        "accepted": values["varied"] / count,
-        "faithful": values["faithful"],
-        "distinct": values["distinct"],
-    }
+    values = metrics(outcomes_frame(vary(model, sources, settings, seed, retries=0, max_length=100)))
+    kept = {name: values[name] for name in ("faithful", "distinct")}
+    return {"n": count, "accepted": values["varied"] / count, **kept}
 
 
 if __name__ == "__main__":

@@ -1,38 +1,31 @@
-"""The language model: learn to go on with titles after keywords, or point to a released model."""
+"""The language model: learn to continue with titles after keywords, or point to a released model."""
 
 from pathlib import Path
 
-from difflab.core.base import runtime
 from difflab.core.base.files import atomic_path
+from difflab.core.base.runtime import resolve_device
 from difflab.core.stage import Stage, run
-from difflab.miniature.params.inputs import ZooLanguageInputs
+from difflab.miniature.params import ZooLanguageInputs
 from difflab.miniature.zoo import small_language
 from difflab.models.pointers import point_to
 from difflab.training.supervised import fit
 
-FOLDER, METRICS = Path("models/zoo/language"), Path("metrics/zoo_language.json")
+FOLDER = Path("models/zoo/language")
 
 
 def main(stage: Stage[ZooLanguageInputs]) -> None:
     params, seed = stage.params.zoo.language, stage.params.seed
     if point_to(stage, params.hub, FOLDER):
         return
-    device = runtime.resolve_device(stage.params.runtime.device)
     model, tokenizer = small_language.build(params, seed)
-    model.to(device)
-    rows = fit(
-        model,
-        lambda step: small_language.batch_loss(model, tokenizer, params, seed, step),
-        params.training,
-        scratch=stage.scratch(),
-        log=stage.run.log_metrics,
-        what="language",
-    )
+    model.to(resolve_device(stage.params.runtime.device))
+    loss = small_language.batch_loss(model, tokenizer, params, seed)
+    rows = fit(model, loss, params.training, scratch=stage.scratch(), log=stage.run.log_metrics, what="language")
     with atomic_path(FOLDER) as temporary:
-        model.eval().save_pretrained(temporary)
+        model.save_pretrained(temporary)
         tokenizer.save_pretrained(temporary)
-    scores = small_language.evaluate(FOLDER, params, seed, device)
-    stage.write_metrics(METRICS, {"train_loss": rows[-1]["train_loss"], **scores})
+    scores = small_language.evaluate(FOLDER, params.evaluated, seed, model.device)
+    stage.write_metrics("metrics/zoo_language.json", {"train_loss": rows[-1]["train_loss"], **scores})
     stage.done(f"wrote {FOLDER}; {scores['faithful']:.1%} of its titles say what the keywords before them say")
 
 

@@ -5,14 +5,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from diffusers.schedulers import FlowMatchEulerDiscreteScheduler
 
 from difflab.core.base import runtime
 from difflab.core.base.files import atomic_path
 from difflab.core.stage import Stage, run
 from difflab.miniature.bundled import training_digits
-from difflab.miniature.params.inputs import ZooTransformerInputs
-from difflab.miniature.zoo import base_pictures
-from difflab.miniature.zoo import small_transformer as zoo_transformer
+from difflab.miniature.params import ZooTransformerInputs
+from difflab.miniature.zoo import small_transformer
 from difflab.models import roles
 from difflab.models.pointers import point_to
 from difflab.models.pretrained import load_vae
@@ -35,30 +35,18 @@ def main(stage: Stage[ZooTransformerInputs]) -> None:
         return
     examples, held_out = picture_examples(stage)
     prompt_embeds, pooled = examples.prompts.gather(torch.tensor([0]))
-    transformer = zoo_transformer.build(
-        params,
-        seed,
-        latent_shape=examples.latents.shape,
-        joint_attention_dim=prompt_embeds.shape[-1],
-        pooled_projection_dim=pooled.shape[-1],
-    )
+    widths = {"joint_attention_dim": prompt_embeds.shape[-1], "pooled_projection_dim": pooled.shape[-1]}
+    transformer = small_transformer.build(params, seed, latent_shape=examples.latents.shape, **widths)
     rows = train_flow(
-        transformer,
-        examples,
-        held_out,
-        params.training,
-        SigmaDensity(params.density, params.logit_mean),
-        seed=seed,
-        runtime=stage.params.runtime,
-        scratch=stage.scratch(),
-        what="transformer",
-        log=stage.run.log_metrics,
-    )
+        transformer, examples, held_out, params.training, SigmaDensity(params.density, params.logit_mean), seed=seed,
+        runtime=stage.params.runtime, scratch=stage.scratch(), what="transformer", log=stage.run.log_metrics,
+    )  # fmt: skip
     if runtime.process_index()[0] != 0:
         return
     with atomic_path(FOLDER) as temporary:
         transformer.save_pretrained(temporary / "transformer")
-        zoo_transformer.write_scheduler(temporary, params.density.shift)
+        scheduler = FlowMatchEulerDiscreteScheduler(num_train_timesteps=1000, shift=params.density.shift)
+        scheduler.save_pretrained(temporary / "scheduler")
         write_components(temporary, {"vae": roles.fingerprint(VAE), "text_encoders": roles.fingerprint(TEXT)})
     metrics = {**final_metrics(rows), "parameters": sum(p.numel() for p in transformer.parameters())}
     stage.write_metrics("metrics/zoo_transformer.json", metrics)
@@ -70,39 +58,27 @@ def picture_examples(stage: Stage[ZooTransformerInputs]) -> tuple[Examples, Exam
     params, seed, scratch = stage.params.zoo.transformer, stage.params.seed, stage.scratch()
     device = runtime.resolve_device(stage.params.runtime.device)
     digits = training_digits(stage.params.split, seed)
-    unseen = digits[:: base_pictures.HELD_OUT_EVERY]
+    unseen = digits[:: small_transformer.HELD_OUT_EVERY]
     seen, share = np.array(sorted(set(digits) - set(unseen))), params.photo_fraction
-    parts = [
-        base_pictures.draw(seen, params.num_images, share, seed, "training"),
-        base_pictures.draw(unseen, params.num_held_out, share, seed, "held-out"),
-    ]
+    drawn = (seen, params.num_images, "training"), (unseen, params.num_held_out, "held-out")
+    parts = [small_transformer.draw(rows, count, share, seed, purpose) for rows, count, purpose in drawn]
     vae = load_vae(roles.resolve(VAE), device)
     images = torch.cat([part.images for part in parts])
     encoded = [moments(vae, batch) for batch in images.split(64)]
     mean, logvar = (torch.cat(column).cpu() for column in zip(*encoded, strict=True))
-    latents = LatentTable(
-        [id for part in parts for id in part.ids],
-        [pack(mean, logvar, None, torch.float32)],
-        shift_factor=vae.config.shift_factor,
-        scaling_factor=vae.config.scaling_factor,
-    )
+    ids, packed = [id for part in parts for id in part.ids], pack(mean, logvar, None, torch.float32)
+    scaling = {name: vae.config[name] for name in ("shift_factor", "scaling_factor")}
+    latents = LatentTable(ids, [packed], **scaling)
     captions = pd.concat([part.caption_table() for part in parts], ignore_index=True)
     text = TextEncoders(roles.resolve(TEXT), params.max_sequence_length, device, torch.float32)
-    write_prompts(
-        scratch / "prompts",
-        captions,
-        text,
-        roles.fingerprint(TEXT),
-        dtype=torch.bfloat16,
-        batch_size=64,
-        shard_size=4096,
-        scratch=scratch,
+    sizes = {"batch_size": 64, "shard_size": 4096}
+    fingerprint = roles.fingerprint(TEXT)
+    write_prompts(scratch / "prompts", captions, text, fingerprint, dtype=torch.bfloat16, scratch=scratch, **sizes)
+    prompts, variants = PromptTable(scratch / "prompts"), small_transformer.VARIANTS
+    train, held_out = (
+        Examples(latents, prompts, part.ids, torch.stack([prompts.rows(part.ids, v) for v in variants], dim=1))
+        for part in parts
     )
-    prompts = PromptTable(scratch / "prompts")
-    rows = [
-        torch.stack([prompts.rows(part.ids, variant) for variant in base_pictures.VARIANTS], dim=1) for part in parts
-    ]
-    train, held_out = (Examples(latents, prompts, part.ids, r) for part, r in zip(parts, rows, strict=True))
     return train, held_out
 
 

@@ -2,16 +2,13 @@
 
 from pathlib import Path
 
-import numpy as np
-import torch
-
-from difflab.core.base import runtime
 from difflab.core.base.files import atomic_path
+from difflab.core.base.runtime import resolve_device
 from difflab.core.stage import Stage, run
 from difflab.metrics.restoration import psnr
 from difflab.miniature.bundled import held_out_digits, training_digits
-from difflab.miniature.params.inputs import ZooVaeInputs
-from difflab.miniature.zoo import small_vae as zoo_vae
+from difflab.miniature.params import ZooVaeInputs
+from difflab.miniature.zoo import small_vae
 from difflab.models.pointers import point_to
 from difflab.training.supervised import fit
 
@@ -20,27 +17,19 @@ SCALING_IMAGES, TEST_IMAGES = 512, 128
 
 
 def main(stage: Stage[ZooVaeInputs]) -> None:
-    params, seed = stage.params.zoo.vae, stage.params.seed
+    params, seed, split = stage.params.zoo.vae, stage.params.seed, stage.params.split
     if point_to(stage, params.hub, FOLDER):
         return
-    digits = training_digits(stage.params.split, seed)
-    device = runtime.resolve_device(stage.params.runtime.device)
-    vae = zoo_vae.build(params, seed).to(device)
-    rows = fit(
-        vae,
-        zoo_vae.batch_loss(vae, digits, params, seed, device),
-        params.training,
-        scratch=stage.scratch(),
-        log=stage.run.log_metrics,
-        what="vae",
-    )
-    vae.eval()
-    zoo_vae.set_scaling(vae, images(digits, stage, "scaling", SCALING_IMAGES).to(device))
+    digits, unseen = training_digits(split, seed), held_out_digits(split, seed)
+    vae = small_vae.build(params, seed).to(resolve_device(stage.params.runtime.device))
+    loss = small_vae.batch_loss(vae, digits, params, seed)
+    rows = fit(vae, loss, params.training, scratch=stage.scratch(), log=stage.run.log_metrics, what="vae")
+    small_vae.set_scaling(vae, small_vae.composites(digits, seed, "zoo vae scaling", 0, SCALING_IMAGES).to(vae.device))
     with atomic_path(FOLDER) as temporary:
         vae.save_pretrained(temporary)
 
-    unseen = images(held_out_digits(stage.params.split, seed), stage, "test", TEST_IMAGES).to(device)
-    quality = psnr(unseen, zoo_vae.reconstruct(vae, unseen), data_range=2).mean().item()
+    images = small_vae.composites(unseen, seed, "zoo vae test", 0, TEST_IMAGES).to(vae.device)
+    quality = psnr(images, small_vae.reconstruct(vae, images), data_range=2).mean().item()
     metrics = {
         "psnr": quality,
         "l1": rows[-1]["l1"],
@@ -51,11 +40,6 @@ def main(stage: Stage[ZooVaeInputs]) -> None:
     }
     stage.write_metrics("metrics/zoo_vae.json", metrics)
     stage.done(f"wrote {FOLDER}, {quality:.2f} dB on held-out digits")
-
-
-def images(digits: np.ndarray, stage: Stage[ZooVaeInputs], purpose: str, count: int) -> torch.Tensor:
-    """Fresh digits over photographs, keyed by the purpose."""
-    return zoo_vae.composites(digits, stage.params.seed, f"zoo vae {purpose}", 0, count)
 
 
 if __name__ == "__main__":

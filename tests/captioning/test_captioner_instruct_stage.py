@@ -5,7 +5,6 @@ from types import SimpleNamespace
 from difflab.captioning.params import CaptionerInstructParams
 from difflab.core.base.files import sha256_bytes, sha256_file
 from difflab.images.store.captions import read_captions
-from difflab.miniature.zoo import small_llava
 from fakes import tiny_instruct as tiny
 from fakes.mixed_sets import ORIGINALS, SPLITS, content, write_mixed
 
@@ -26,7 +25,7 @@ def test_the_stage_captions_the_test_images_the_same_bytes_every_time(root, tmp_
     monkeypatch.syspath_prepend(str(root))
     monkeypatch.chdir(tmp_path)
     write_mixed(tmp_path / "data")
-    small_llava.save("models/zoo/instruct", tiny.model(), tiny.processor())
+    tiny.saved("models/zoo/instruct")
     from stages.captioning.captioner_instruct import main
 
     hashes = []

@@ -94,7 +94,7 @@ def test_every_variation_becomes_a_picture_under_its_id(here):
     captions = read_captions("data/synthetic/captions.parquet", "synthetic")["caption"]
     assert captions.tolist() == TITLES * (COUNT - 1)  # the title, without what follows it in the prompt
     assert stage.metrics["n"] == len(store) == 12
-    assert stage.metrics["prompts_cut"] == 0
+    assert stage.metrics["prompts_truncated"] == 0
     assert {"digit_accuracy", "photo_accuracy", "both_accuracy"} <= set(stage.metrics)
     assert stage.said.startswith("wrote data/synthetic, 12 images, ")
     assert Image.open("plots/synthetic.png").size == (4 * 118 + 6, 112 + 3 * 14 + 2 * 6)
@@ -108,7 +108,7 @@ def test_prompts_that_are_cut_are_counted_and_told(here, capsys):
 
     stage = synthesis(positive=" and" + " a" * 12)
     main(stage)
-    assert stage.metrics["prompts_cut"] == 12
+    assert stage.metrics["prompts_truncated"] == 12
     assert "a prompt of 2" in capsys.readouterr().out
 
 

@@ -12,7 +12,7 @@ from difflab.captioning.params import TitlesParams
 from difflab.core.base.errors import DifflabError, Interrupted
 from difflab.core.base.files import read_parquet
 from difflab.images.store.captions import COLUMNS, write_captions
-from difflab.miniature.params.text_models import ZooGemmaParams
+from difflab.miniature.params import ZooGemmaParams
 from difflab.miniature.words import digit_titles
 from difflab.miniature.zoo import small_gemma
 from difflab.models.language.chat_model import ChatModel
@@ -82,7 +82,7 @@ def workspace(tmp_path_factory):
     )  # fmt: skip
     params = ZooGemmaParams(hub=None, hidden_size=32, num_hidden_layers=1, evaluated=1, training=training)
     model, tokenizer = small_gemma.build(params, seed=0)
-    fit(model, lambda s: small_gemma.batch_loss(model, tokenizer, params, 0, s), training, scratch=folder / "fit")
+    fit(model, small_gemma.batch_loss(model, tokenizer, params, 0), training, scratch=folder / "fit")
     model.save_pretrained(folder / "models/zoo/gemma")
     tokenizer.save_pretrained(folder / "models/zoo/gemma")
     rows = [

@@ -68,7 +68,7 @@ def test_another_seed_is_another_picture_and_the_same_seed_the_same_bytes(worksp
 def test_a_too_long_prompt_is_told_and_made(workspace):
     result = run("--prompt", " ".join(["a"] * 14 + ["cat"]), "--num-inference-steps", "2")
     assert result.exit_code == 0
-    assert "WARNING: the prompt has 17 tokens, of which the model reads 16: 'cat' is cut" in result.stderr
+    assert "WARNING: the prompt has 17 tokens, of which the model reads 16: 'cat' is truncated" in result.stderr
     assert "WARNING" not in result.stdout
 
 

@@ -125,7 +125,7 @@ def test_each_model_is_loaded_once(workspace, monkeypatch):
 
 def test_prompts_that_are_too_long_are_told_with_the_model(workspace):
     result = run("--prompt", " ".join(["a"] * 14 + ["cat"]), "--num-inference-steps", "2")
-    assert "WARNING: the prompt has 17 tokens, of which the model reads 16: 'cat' is cut (zoo)" in result.output
+    assert "WARNING: the prompt has 17 tokens, of which the model reads 16: 'cat' is truncated (zoo)" in result.output
 
 
 def test_without_the_model_the_stage_is_named(workspace):

@@ -5,7 +5,7 @@ import torch
 
 from difflab.ddpm import autoencoder
 from difflab.ddpm.params import ImageVaeParams
-from difflab.models.latent_decoder import decode
+from difflab.models.latent_images import decode
 from difflab.training.supervised import fit
 from fakes.zoo import fit_params
 

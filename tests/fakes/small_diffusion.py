@@ -3,8 +3,7 @@
 import torch
 from diffusers.models import AutoencoderKL
 
-from difflab.miniature.params.image_models import ZooDiffusionParams
-from difflab.miniature.params.text_models import EncoderParams
+from difflab.miniature.params import EncoderParams, ZooDiffusionParams
 from fakes.zoo import fit_params
 
 

@@ -4,19 +4,18 @@ from pathlib import Path
 
 import torch
 
-from difflab.miniature.params.vision_models import TransformerSize, ZooBlip2Params
 from difflab.miniature.zoo import small_blip2
 from difflab.models.params import GenerationParams
-from difflab.models.vision import vit as vision
+from difflab.models.vision.vit import build_vit
+from fakes.zoo import blip2, save, size
 
 GREEDY = GenerationParams(batch_size=8, max_new_tokens=6, do_sample=False, temperature=1, top_p=1)
-SMALL = TransformerSize(hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=64)
+SMALL = size()
 
 
 def a_vit():
     torch.manual_seed(0)
-    size = SMALL.model_dump() | {"image_size": 32, "patch_size": 8}
-    vit = vision.build_vit(**size)
+    vit = build_vit(**SMALL.model_dump(), image_size=32, patch_size=8)
     with torch.no_grad():  # strong features: an untrained model should still tell pictures apart
         vit.layernorm.weight.mul_(4)
     return vit.eval()
@@ -24,12 +23,10 @@ def a_vit():
 
 def save_blip2(folder: Path) -> Path:
     """A BLIP-2 with T5, untrained but loud: its captions differ from picture to picture."""
-    settings = ZooBlip2Params.model_construct(num_query_tokens=3, qformer=SMALL, text=SMALL)
     processor = small_blip2.build_processor(32, 3)
-    model = small_blip2.build(a_vit(), processor, settings, seed=0)
+    model = small_blip2.build(a_vit(), processor, blip2(), seed=0)
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if parameter.ndim == 2 and not name.startswith("vision_model"):
                 parameter.mul_(3)
-    small_blip2.save(folder, model, processor)
-    return folder
+    return save(folder, model, processor)

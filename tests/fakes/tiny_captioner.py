@@ -10,9 +10,11 @@ from difflab.captioning.captioner_model.visual_prefix import Captioner
 from difflab.captioning.params import CaptionerLoraParams, CaptionerParams, DecodingParams
 from difflab.miniature.pictures.blend import PHOTO_NAMES
 from difflab.miniature.words.digit_titles import titles
+from difflab.miniature.zoo.causal import llama_config
 from difflab.miniature.zoo.tokenizers import base_tokenizer
 from difflab.models.vision.vit import build_vit
 from difflab.training.params import FitParams
+from fakes.zoo import fit_params, size
 
 WIDTH, HIDDEN, LAYERS, SIZE, GRID = 16, 32, 2, 16, 4
 TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
@@ -25,33 +27,17 @@ def tokenizer():
 
 def encoder(seed: int = 0):
     torch.manual_seed(seed)
-    return build_vit(
-        hidden_size=WIDTH,
-        num_hidden_layers=1,
-        num_attention_heads=4,
-        intermediate_size=32,
-        image_size=SIZE,
-        patch_size=SIZE // GRID,
-    ).eval()
+    shape = size(hidden_size=WIDTH, num_attention_heads=4, intermediate_size=32).model_dump()
+    return build_vit(**shape, image_size=SIZE, patch_size=SIZE // GRID).eval()
 
 
 def language_model(seed: int = 0):
     """A Llama whose own settings ask for unseeded sampling, as those of the released ones do."""
-    from transformers import LlamaConfig, LlamaForCausalLM
+    from transformers import LlamaForCausalLM
 
-    config = LlamaConfig(
-        vocab_size=len(tokenizer()),
-        hidden_size=HIDDEN,
-        intermediate_size=64,
-        num_hidden_layers=LAYERS,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        bos_token_id=tokenizer().bos_token_id,
-        eos_token_id=tokenizer().eos_token_id,
-        tie_word_embeddings=True,
-    )
+    shape = size(hidden_size=HIDDEN, num_hidden_layers=LAYERS, num_attention_heads=4).model_dump()
     torch.manual_seed(seed)
-    model = LlamaForCausalLM(config).eval()
+    model = LlamaForCausalLM(llama_config(tokenizer(), **shape, num_key_value_heads=2)).eval()
     with torch.no_grad():  # far from uniform, so that captions differ and rounding decides nothing
         for parameter in model.parameters():
             parameter.mul_(6 if parameter.dim() > 1 else 1)
@@ -61,11 +47,8 @@ def language_model(seed: int = 0):
 
 
 def training(**changes) -> FitParams:
-    values = {
-        "steps": 12, "batch_size": 4, "learning_rate": 1e-2, "weight_decay": 0.01, "warmup_steps": 2,
-        "max_grad_norm": 1.0, "checkpoint_interval": 5, "log_interval": 4,
-    }  # fmt: skip
-    return FitParams(**{**values, **changes})
+    values = {"steps": 12, "weight_decay": 0.01, "warmup_steps": 2, "checkpoint_interval": 5, "log_interval": 4}
+    return fit_params(**{**values, **changes})
 
 
 def decoding(**changes) -> DecodingParams:

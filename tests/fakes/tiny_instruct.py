@@ -1,12 +1,13 @@
 """An instruction model of the smallest size with random weights, and its processor."""
 
+from pathlib import Path
+
 import torch
 
-from difflab.miniature.params.vision_models import ZooInstructParams
+from difflab.miniature.params import ZooInstructParams
 from difflab.miniature.zoo import small_llava
-from difflab.miniature.zoo.llava_processor import build_processor
 from difflab.models.vision.vit import build_vit
-from fakes.zoo import fit_params, size
+from fakes.zoo import fit_params, save, size
 
 SIZE, GRID = 32, 4
 SMALL = size(num_hidden_layers=2)
@@ -26,13 +27,18 @@ def vit():
 
 
 def processor():
-    return build_processor(vit().config, small_llava.vocabulary())
+    return small_llava.build_processor(vit().config, small_llava.vocabulary())
 
 
 def model(seed: int = 0):
     """As the zoo builds it, but loud: its answers differ from picture to picture, and rounding decides nothing."""
     made = small_llava.build(vit(), processor(), SETTINGS, seed)
     return louder(made).eval()
+
+
+def saved(folder: str | Path) -> str | Path:
+    """The role as the zoo writes it."""
+    return save(folder, model(), processor())
 
 
 def louder(made, factor: float = 6):

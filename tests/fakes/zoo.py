@@ -1,14 +1,19 @@
 """Parameters of the zoo in its smallest size: a builder for each group, of which tests change what matters to them."""
 
-from difflab.miniature.params.image_models import ZooTransformerParams, ZooVaeParams
-from difflab.miniature.params.text_models import (
+from pathlib import Path
+
+from difflab.miniature.params import (
     EncoderParams,
+    TransformerSize,
+    ZooBlip2Params,
     ZooGemmaParams,
     ZooLanguageParams,
     ZooLlamaParams,
     ZooTextParams,
+    ZooTransformerParams,
+    ZooVaeParams,
+    ZooVisionEncoderParams,
 )
-from difflab.miniature.params.vision_models import TransformerSize, ZooBlip2Params
 from difflab.training.params import FitParams
 from fakes.flow import density_params, flow_settings
 
@@ -71,3 +76,18 @@ def blip2(**changes) -> ZooBlip2Params:
     training = fit_params(steps=150, batch_size=16, learning_rate=3e-3, warmup_steps=10)
     values = {"num_query_tokens": 3, "qformer": size(), "text": size(), "training": training}
     return ZooBlip2Params(**{"hub": None, **values, **changes})
+
+
+def vision_encoder(**changes) -> ZooVisionEncoderParams:
+    values = {
+        "image_size": 32, "patch_size": 8, "plain_share": 0.5, "plain_floor": 0.25, "photo_weight": 0.5,
+        "label_smoothing": 0.0, "training": fit_params(steps=150, batch_size=32, learning_rate=3e-3, warmup_steps=4),
+    }  # fmt: skip
+    return ZooVisionEncoderParams(**{"hub": None, **size(num_hidden_layers=2).model_dump(), **values, **changes})
+
+
+def save(folder: Path, *parts) -> Path:
+    """Write a model and its tokenizer or processor as the stages of the zoo do."""
+    for part in parts:
+        part.save_pretrained(folder)
+    return folder

@@ -9,8 +9,7 @@ from PIL import Image
 
 from difflab.core.base.errors import DifflabError
 from difflab.miniature.pictures import blend
-from difflab.miniature.zoo import small_llava
-from difflab.miniature.zoo.llava_processor import CHAT_TEMPLATE
+from difflab.miniature.zoo.small_llava import CHAT_TEMPLATE
 from difflab.models import roles
 from difflab.models.instruct_captioner import InstructCaptioner, load_instruct_captioner, messages
 from difflab.models.language.answers import sentence
@@ -25,8 +24,7 @@ CPU = torch.device("cpu")
 def folder(tmp_path_factory):
     """The role as the zoo writes it."""
     path = tmp_path_factory.mktemp("zoo") / "instruct"
-    small_llava.save(path, tiny.model(), tiny.processor())
-    return path
+    return tiny.saved(path)
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,7 @@ from difflab.core.base.errors import DifflabError
 from difflab.models import roles
 from difflab.models.params import HubRef
 from difflab.models.pointers import point_to, write_pointer
+from fakes import zoo
 
 REVISION = "0123456789abcdef0123456789abcdef01234567"
 
@@ -254,13 +255,15 @@ class TestEveryRoleLoadsThroughAPointer:
         same_weights(made, load_vae(pointed(tmp_path / "made", "vae/", subfolder="vae")))
 
     def test_transformer_and_scheduler(self, smoke, tmp_path, pointed):
+        from diffusers.schedulers import FlowMatchEulerDiscreteScheduler
+
         from difflab.miniature.zoo import small_transformer
         from difflab.models.pretrained import load_scheduler, load_transformer
 
         sizes = {"latent_shape": (16, 8, 8), "joint_attention_dim": 32, "pooled_projection_dim": 24}
         made = small_transformer.build(smoke.zoo.transformer, 0, **sizes)
         made.save_pretrained(tmp_path / "made" / "transformer")
-        small_transformer.write_scheduler(tmp_path / "made", 3.0)
+        FlowMatchEulerDiscreteScheduler(shift=3.0).save_pretrained(tmp_path / "made" / "scheduler")
         place = pointed(tmp_path / "made", allow_patterns=["transformer/*", "scheduler/*"])
         same_weights(made, load_transformer(place))
         assert load_scheduler(place).config.shift == 3.0
@@ -295,8 +298,7 @@ class TestEveryRoleLoadsThroughAPointer:
 
         processor = small_blip2.build_processor(made.vit.config.image_size, smoke.zoo.blip2.num_query_tokens)
         model = small_blip2.build(made.vit, processor, smoke.zoo.blip2, 0)
-        (tmp_path / "blip2").mkdir()
-        small_blip2.save(tmp_path / "blip2", model, processor)
+        zoo.save(tmp_path / "blip2", model, processor)
         captioner = load(pointed(tmp_path / "blip2"), torch.device("cpu"), torch.float32)
         same_weights(model, captioner.model)
 
@@ -307,9 +309,7 @@ class TestEveryRoleLoadsThroughAPointer:
         from difflab.models.language.rewriter import Rewriter
 
         model, tokenizer = small_rewriter.build(smoke.zoo.llama, 0)
-        for part in (model, tokenizer):
-            part.save_pretrained(tmp_path / "made")
-        rewriter = Rewriter(pointed(tmp_path / "made"), torch.device("cpu"), torch.float32)
+        rewriter = Rewriter(pointed(zoo.save(tmp_path / "made", model, tokenizer)), torch.device("cpu"), torch.float32)
         same_weights(model, rewriter.model)
         chat = [{"role": "user", "content": "a cat"}]
         expected = tokenizer.apply_chat_template(chat, tokenize=False)

@@ -82,4 +82,4 @@ def generate(
 
 def truncation_warnings(sampler: PromptedSampler, texts: Iterable[tuple[str, str]]) -> list[str]:
     """A line for each (name, text) whose end the model does not read."""
-    return [f"WARNING: the {what} has {cut}" for what, text in texts if (cut := sampler.cut(text))]
+    return [f"WARNING: the {what} has {cut}" for what, text in texts if (cut := sampler.truncation(text))]

@@ -8,7 +8,6 @@ import torch
 
 from difflab.core.base.errors import DifflabError
 from difflab.models.language.keyed_sampling import generation_arguments
-from difflab.models.params import GenerationParams
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -18,16 +17,18 @@ if TYPE_CHECKING:
 
 
 class Blip2Captioner:
-    """A BLIP-2 and its processor on one device.
-
-    Attributes:
-        model: `Blip2ForConditionalGeneration` with an OPT or a T5.
-        processor: its `Blip2Processor`.
-    """
+    """A BLIP-2 with an OPT or a T5, and its processor, on one device."""
 
     def __init__(self, model: "Blip2ForConditionalGeneration", processor: "Blip2Processor") -> None:
         self.model, self.processor = model.eval(), processor
-        self._complete_config()
+        config, tokenizer = model.config, processor.tokenizer
+        # What older repositories leave out: a T5 starts with </s>, as in the released configurations.
+        if config.text_config.bos_token_id is None:
+            config.text_config.bos_token_id = config.text_config.eos_token_id
+        if config.image_token_index is None:
+            config.image_token_index = tokenizer.convert_tokens_to_ids("<image>")
+            if config.image_token_index >= model.get_input_embeddings().num_embeddings:
+                model.resize_token_embeddings(len(tokenizer))
 
     @torch.inference_mode()
     def __call__(
@@ -35,9 +36,7 @@ class Blip2Captioner:
     ) -> list[str]:
         """One caption per image: one line, white space collapsed.
 
-        Args:
-            images: RGB images of any sizes; the processor resizes them as the model wants.
-            ids: their sample ids, which key the sampling where `settings.do_sample`.
+        The RGB images may have any sizes; the ids key the sampling where `settings.do_sample`.
         """
         pixels = self.processor(images=list(images), return_tensors="pt")["pixel_values"]
         pixels = pixels.to(self.model.device, self.model.dtype)
@@ -47,27 +46,11 @@ class Blip2Captioner:
         texts = self.processor.batch_decode(tokens, skip_special_tokens=True)
         return [" ".join(text.split()) for text in texts]
 
-    def _complete_config(self) -> None:
-        """Fill in what older repositories leave out and captioning without a prompt needs.
-
-        A T5 without bos_token_id starts with </s>, as in the released BLIP-2 configurations.
-        """
-        config, tokenizer = self.model.config, self.processor.tokenizer
-        if config.text_config.bos_token_id is None:
-            config.text_config.bos_token_id = config.text_config.eos_token_id
-        if config.image_token_index is None:
-            config.image_token_index = tokenizer.convert_tokens_to_ids("<image>")
-            if config.image_token_index >= self.model.get_input_embeddings().num_embeddings:
-                self.model.resize_token_embeddings(len(tokenizer))
-
 
 def load(folder: str | Path, device: torch.device, dtype: torch.dtype) -> Blip2Captioner:
     """Read a captioner from a `save_pretrained` folder (`difflab.models.roles.resolve`).
 
     In float16 the Q-Former stays in float32, as transformers asks for.
-
-    Raises:
-        DifflabError: the folder holds no BLIP-2.
     """
     from transformers import AutoProcessor, Blip2ForConditionalGeneration
 

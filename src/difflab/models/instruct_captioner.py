@@ -15,12 +15,7 @@ if TYPE_CHECKING:
 
 
 class InstructCaptioner:
-    """A model that reads pictures and text, and its processor, which has a chat template.
-
-    Attributes:
-        model: of `AutoModelForImageTextToText`, for example `LlavaForConditionalGeneration`.
-        processor: of `AutoProcessor`; its tokenizer pads on the left from now on.
-    """
+    """A model of `AutoModelForImageTextToText`, and its processor with a chat template, which pads left from now on."""
 
     def __init__(self, model: "PreTrainedModel", processor: "ProcessorMixin") -> None:
         self.model, self.processor = model.eval(), processor
@@ -35,48 +30,28 @@ class InstructCaptioner:
     ) -> list[str]:
         """One caption per image: the `sentence` of the answer of most likely tokens.
 
-        Args:
-            images: RGB images of any sizes, which the processor resizes. A caption depends on no other image.
-            instruction: the text beside the image in the chat.
-            batch_size: changes nothing but speed.
-            max_new_tokens: longest answer.
+        The RGB images may have any sizes. A caption depends on no other image; `batch_size` changes the speed alone.
         """
         captions: list[str] = []
         for start in range(0, len(images), batch_size):
             inputs = self.inputs(images[start : start + batch_size], instruction)
-            tokens = self.model.generate(
-                **inputs,
-                max_new_tokens=max_new_tokens,
-                num_beams=1,
-                pad_token_id=self.processor.tokenizer.pad_token_id,
-                do_sample=False,  # released models ask for unseeded sampling
-                temperature=None,
-                top_p=None,
-                top_k=None,
-            )
+            greedy = {"num_beams": 1, "do_sample": False} | dict.fromkeys(("temperature", "top_p", "top_k"))
+            pad = self.processor.tokenizer.pad_token_id
+            tokens = self.model.generate(**inputs, max_new_tokens=max_new_tokens, pad_token_id=pad, **greedy)
             answers = tokens[:, inputs["input_ids"].shape[1] :]
             captions += map(sentence, self.processor.batch_decode(answers, skip_special_tokens=True))
         return captions
 
     def inputs(self, images: "Sequence[Image.Image]", instruction: str) -> Any:
         """What `generate` takes, on the model's device: chats of any lengths, padded left and masked."""
-        encoded = self.processor.apply_chat_template(
-            [messages(image, instruction) for image in images],
-            add_generation_prompt=True,
-            tokenize=True,
-            return_dict=True,
-            return_tensors="pt",
-            processor_kwargs={"padding": True},
-        )
+        chats = [messages(image, instruction) for image in images]
+        options = {"tokenize": True, "return_dict": True, "return_tensors": "pt", "processor_kwargs": {"padding": True}}
+        encoded = self.processor.apply_chat_template(chats, add_generation_prompt=True, **options)
         return encoded.to(self.model.device, self.model.dtype)
 
 
 def load_instruct_captioner(folder: str | Path, device: torch.device | str, dtype: torch.dtype) -> InstructCaptioner:
-    """Read an instruction model from a `save_pretrained` folder (`difflab.models.roles.resolve`).
-
-    Raises:
-        DifflabError: the folder lacks a model that reads pictures and text, its processor or the chat template.
-    """
+    """Read an instruction model from a `save_pretrained` folder (`difflab.models.roles.resolve`)."""
     from transformers import AutoModelForImageTextToText, AutoProcessor
 
     remedy = "run `dvc repro zoo_instruct` (or `dvc pull`), or let zoo.instruct.hub name a chat model for pictures"

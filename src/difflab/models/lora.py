@@ -15,13 +15,9 @@ ADAPTER = "default"
 
 
 def add_lora(model: nn.Module, config: "LoraConfig") -> list[nn.Parameter]:
-    """Freeze a model and add one adapter in float32, drawn from PyTorch's global generator, that changes nothing yet.
+    """Freeze a model of diffusers or transformers and add an adapter in float32 that changes nothing yet.
 
-    Args:
-        model: of diffusers or transformers.
-
-    Returns:
-        The adapter's parameters, the only ones that are trained.
+    It is drawn from PyTorch's global generator. Returns its parameters, the only ones that are trained.
     """
     model.requires_grad_(False)
     model.add_adapter(config, adapter_name=ADAPTER)
@@ -37,11 +33,7 @@ def alpha_of(rank: int, alpha: float | None) -> float:
 
 
 def linear_layers(module: nn.Module) -> list[str]:
-    """The names of the linear layers in a module, which an adapter may be put on.
-
-    Raises:
-        DifflabError: one is on them already.
-    """
+    """The names of the linear layers in a module, which an adapter may be put on if none is on them already."""
     if any(".lora_" in name for name, _ in module.named_parameters()):
         raise DifflabError("the model has an adapter already: load it anew for another one")
     return [name for name, layer in module.named_modules() if isinstance(layer, nn.Linear)]
@@ -50,16 +42,11 @@ def linear_layers(module: nn.Module) -> list[str]:
 def check_target(
     target: str, names: Iterable[str], known: Collection[str], key: str, presets: Collection[str] = ()
 ) -> None:
-    """Refuse a target that stands for no linear layer.
+    """Refuse the target of the parameter `key` where none of the layers that it stands for is a known linear layer.
 
     Args:
-        names: layers that the target stands for: itself, or the content of a preset.
-        known: the linear layers that there are.
-        key: the parameter in the message.
+        names: the target itself, or the content of a preset.
         presets: what else may have been meant.
-
-    Raises:
-        DifflabError: none of the names is known.
     """
     if not set(names) & set(known):
         meant = [name for name in (*presets, *sorted(known)) if name != target]

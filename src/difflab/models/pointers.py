@@ -23,20 +23,9 @@ if TYPE_CHECKING:
     from difflab.core.stage import Stage
     from difflab.models.params import HubRef
 
-_SHA256_LENGTH = 64
-
 
 def point_to(stage: "Stage", hub: "HubRef | None", folder: Path) -> bool:
-    """Make a role a pointer to a released model, where the parameters name one.
-
-    Args:
-        stage: the zoo stage of the role.
-        hub: of its parameters; None where the pipeline trains the model.
-        folder: of the role.
-
-    Returns:
-        Whether the stage has done its work by that.
-    """
+    """Make the role of a zoo stage a pointer where its parameters name a released model; whether that was its work."""
     if hub is None:
         return False
     with atomic_path(folder) as temporary:
@@ -51,9 +40,6 @@ def write_pointer(folder: str | Path, hub: "HubRef") -> None:
 
     The list of files comes from the Hub (nothing is downloaded), or from the Hugging Face cache when offline.
     The Hub knows the sha256 of large files only; the others, fixed by the revision, are listed with null.
-
-    Raises:
-        DifflabError: the repository or revision is unknown, out of reach, or its licence not accepted.
     """
     if is_local(hub.repo_id):
         root = Path(hub.repo_id)
@@ -72,9 +58,6 @@ def fetch(hub: "HubRef") -> Path:
     """The folder of a released model in the Hugging Face cache; what the cache lacks is downloaded.
 
     The pointer to it, with the revision that the Hub answered where none is pinned, is kept under .scratch.
-
-    Raises:
-        DifflabError: the model is out of reach, or its licence not accepted.
     """
     name = f"{hub.repo_id.replace('/', '--')}@{hub.revision or 'main'}"
     pointer = Path(os.environ.get("DVC_ROOT", ".")) / ".scratch" / "hub" / name
@@ -83,13 +66,11 @@ def fetch(hub: "HubRef") -> Path:
     return resolve(pointer)
 
 
-def _from_hub(hub: "HubRef") -> tuple[str, dict[str, str | None]]:
+def _from_hub(hub: "HubRef") -> tuple[str | None, dict[str, str | None]]:
     from huggingface_hub import HfApi
 
     info = ask(hub, lambda: HfApi().model_info(hub.repo_id, revision=hub.revision, files_metadata=True))
-    assert info.sha is not None
-    assert info.siblings is not None
-    return info.sha, {s.rfilename: s.lfs.sha256 if s.lfs else None for s in info.siblings}
+    return info.sha, {s.rfilename: s.lfs.sha256 if s.lfs else None for s in info.siblings or []}
 
 
 def _from_cache(hub: "HubRef") -> tuple[str, dict[str, str | None]]:
@@ -97,15 +78,14 @@ def _from_cache(hub: "HubRef") -> tuple[str, dict[str, str | None]]:
     if root is None:
         raise DifflabError(f"{describe(hub)} is not in the Hugging Face cache: run once without HF_HUB_OFFLINE")
     blobs = {name: (root / name).resolve().name for name in _names(root)}
-    return root.name, {name: blob if len(blob) == _SHA256_LENGTH else None for name, blob in blobs.items()}
+    return root.name, {name: blob if len(blob) == 64 else None for name, blob in blobs.items()}
 
 
 def _listed(name: str, hub: "HubRef") -> bool:
     """Whether a file of the repository belongs to the role."""
     if any(fnmatch.fnmatch(name, p) for p in NOT_LOADED) or name.startswith("."):
         return False
-    chosen = patterns(hub)
-    return chosen is None or any(fnmatch.fnmatch(name, p) for p in chosen)
+    return any(fnmatch.fnmatch(name, p) for p in patterns(hub) or ["*"])
 
 
 def _names(root: Path) -> list[str]:

@@ -25,8 +25,7 @@ def load_transformer(
     from diffusers.models import SD3Transformer2DModel
 
     path = Path(folder) / "transformer"
-    model = SD3Transformer2DModel.from_pretrained(path, torch_dtype=dtype, use_safetensors=True)
-    return model.eval().to(device)
+    return SD3Transformer2DModel.from_pretrained(path, torch_dtype=dtype, use_safetensors=True).eval().to(device)
 
 
 def load_scheduler(folder: str | Path) -> "FlowMatchEulerDiscreteScheduler":

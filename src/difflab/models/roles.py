@@ -1,8 +1,7 @@
 """One folder per model role, whether the pipeline trained the model or it stays in the Hugging Face cache.
 
-A zoo stage either trains its model into `models/zoo/<role>` (`save_pretrained` layout) or writes a pointer
-there, `source.json` (see `difflab.models.pointers`). Every consumer asks `resolve` for the folder to load from
-and need not know which it was, so pretrained weights never enter the DVC cache.
+A zoo stage either trains its model into `models/zoo/<role>` (`save_pretrained` layout) or writes a pointer there,
+`source.json` (see `difflab.models.pointers`). Consumers ask `resolve` for the folder and need not know which it was.
 """
 
 import hashlib
@@ -25,9 +24,6 @@ def resolve(folder: str | Path) -> Path:
     """The folder to load a role from: `folder` itself, or what it points to in the Hugging Face cache.
 
     Files that the cache lacks are downloaded, unless HF_HUB_OFFLINE=1.
-
-    Raises:
-        DifflabError: there is no such role, or its files are not available.
     """
     folder = Path(folder)
     pointer = _read_pointer(folder)
@@ -89,12 +85,9 @@ def _snapshot(hub: HubRef, local_files_only: bool) -> Path:
     from huggingface_hub import snapshot_download
 
     path = snapshot_download(
-        hub.repo_id,
-        revision=hub.revision,
-        allow_patterns=patterns(hub),
-        ignore_patterns=NOT_LOADED,
+        hub.repo_id, revision=hub.revision, allow_patterns=patterns(hub), ignore_patterns=NOT_LOADED,
         local_files_only=local_files_only,
-    )
+    )  # fmt: skip
     return Path(path)
 
 
@@ -119,14 +112,10 @@ def ask(hub: HubRef, question: Callable[[], T]) -> T:
     except (OSError, errors.HTTPError) as error:
         if isinstance(error, OSError) and error.errno == 28:
             raise DifflabError(f"the disk is full at {describe(hub)}: free space or set HF_HOME") from None
-        raise _unreachable(hub, error) from None
-
-
-def _unreachable(hub: HubRef, error: Exception) -> DifflabError:
-    return DifflabError(
-        f"the Hub cannot be reached for {describe(hub)} ({type(error).__name__}): check the network, "
-        "or set HF_HUB_OFFLINE=1 where the files are cached"
-    )
+        raise DifflabError(
+            f"the Hub cannot be reached for {describe(hub)} ({type(error).__name__}): check the network, "
+            "or set HF_HUB_OFFLINE=1 where the files are cached"
+        ) from None
 
 
 def patterns(hub: HubRef) -> list[str] | None:

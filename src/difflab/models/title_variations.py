@@ -44,15 +44,7 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one title.
-
-    Attributes:
-        id: of the title.
-        title: the source.
-        variations: three titles, or why the last answer was refused.
-        answer: the last answer.
-        attempts: how often the model was asked.
-    """
+    """What became of one title: three variations, or why the last answer was refused; `attempts` times it was asked."""
 
     id: str
     title: str
@@ -75,16 +67,9 @@ def vary(
     retries: int,
     max_length: int,
 ) -> list[Outcome]:
-    """Ask for variations of every title, and again with other random numbers where the answer was refused.
+    """One outcome for each title (by id), in order; `retries` times it is asked again where the answer was refused.
 
-    Args:
-        titles: title by id.
-        seed: sampling is keyed by it, the id and the number of the attempt.
-        retries: attempts after the first.
-        max_length: of a variation, in characters.
-
-    Returns:
-        One outcome for each title, in order; those of the refused carry the reason of the last attempt.
+    Sampling is keyed by the seed, the id and the number of the attempt. A variation has at most `max_length` characters.
     """
     outcomes: dict[str, Outcome] = {}
     waiting = list(titles)
@@ -101,10 +86,7 @@ def vary(
 def parse(answer: str, source: str, max_length: int) -> Variations | Reason:
     """Three titles, each one clean line, different from `source` and from each other; or the first fault.
 
-    Args:
-        answer: any text at all; nothing raises.
-        source: the title that was to be varied.
-        max_length: characters of a title.
+    An answer may be any text at all; nothing raises. `max_length` is in characters of a title.
     """
     if not any(c.isalnum() for c in answer):
         return Reason.EMPTY
@@ -123,19 +105,13 @@ def parse(answer: str, source: str, max_length: int) -> Variations | Reason:
 def _fault(title: str, max_length: int) -> Reason | None:
     if any(unicodedata.category(c) in _UNREADABLE or c == "\ufffd" for c in title):
         return Reason.UNREADABLE
-    if _MARKUP.search(title) or not _is_whole(title):
+    first, last = title[0], title[-1]
+    begins = first.isalnum() or first in _BEFORE
+    ends = last.isalnum() or last in _AFTER or unicodedata.category(last)[0] == "M"
+    closed = all(title.count(a) == title.count(b) for a, b in _BRACKETS) and title.count('"') % 2 == 0
+    if _MARKUP.search(title) or not (begins and ends and closed):
         return Reason.MARKS
     return Reason.LONG if len(title) > max_length else None
-
-
-def _is_whole(title: str) -> bool:
-    """Whether it begins and ends as titles do, and what is opened in it is closed."""
-    first, last = title[0], title[-1]
-    ends = (first.isalnum() or first in _BEFORE) and (
-        last.isalnum() or last in _AFTER or unicodedata.category(last)[0] == "M"
-    )
-    closed = all(title.count(a) == title.count(b) for a, b in _BRACKETS)
-    return ends and closed and title.count('"') % 2 == 0
 
 
 def sameness(title: str) -> str:

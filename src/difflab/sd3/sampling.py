@@ -12,8 +12,7 @@ from torch import Tensor
 from difflab.core.base import runtime
 from difflab.core.base.errors import DifflabError
 from difflab.models import roles
-from difflab.models.latent_decoder import decode
-from difflab.models.noise import initial_noise
+from difflab.models.latent_images import decode, initial_noise
 from difflab.models.pretrained import load_scheduler, load_transformer, load_vae
 from difflab.sd3.adapters import load_adapter
 from difflab.sd3.caches.components import Components, check_base

@@ -97,7 +97,7 @@ def test_saved_twice_it_has_the_same_bytes_and_loads_offline(model, processor, p
     from transformers import AutoModelForImageTextToText, AutoProcessor, Blip2ForConditionalGeneration
 
     for name in ("a", "b"):
-        small_blip2.save(tmp_path / name, model.eval(), processor)
+        zoo.save(tmp_path / name, model.eval(), processor)
     assert sha256_file(tmp_path / "a") == sha256_file(tmp_path / "b")
     loaded = Blip2ForConditionalGeneration.from_pretrained(tmp_path / "a")
     assert type(AutoModelForImageTextToText.from_pretrained(tmp_path / "a")) is type(loaded)
@@ -116,7 +116,7 @@ def test_training_teaches_the_caption_and_leaves_the_vision_encoder_alone(model,
     loss = small_blip2.batch_loss(model, processor, SEVENS, 0, SETTINGS)
     fit(model, loss, SETTINGS.training, scratch=tmp_path, what="blip2")
     assert all(torch.equal(value, before[name]) for name, value in model.vision_model.state_dict().items())
-    metrics = small_blip2.held_out_accuracy(model.eval(), processor, SEVENS[:20], seed=1, pictures=1)
+    metrics = small_blip2.held_out_accuracy(model.eval(), processor, SEVENS[:20], seed=1)
     assert metrics["n"] == 20
     assert metrics["digit_accuracy"] == 1  # every picture shows a seven
     picture = blend.batch(SEVENS[:1], 3, "test", 0).composites

@@ -9,8 +9,7 @@ from difflab.miniature.archives.set_pictures import titled, untitled_digits
 from difflab.miniature.pictures.sources import digits
 from difflab.miniature.zoo import prompt_encoder, small_diffusion
 from difflab.miniature.zoo.tokenizers import clip_tokenizer
-from difflab.models.pipelines.pipelines import load_pipeline
-from difflab.models.pipelines.prompted import Options, PromptedSampler
+from difflab.models.pipelines.prompted import Options, PromptedSampler, load_pipeline
 from difflab.training.supervised import fit
 from fakes.small_diffusion import new_vae, params
 
@@ -141,7 +140,8 @@ def test_it_learns_and_its_pipeline_makes_the_pictures_of_its_parts(tmp_path, te
     )
     assert rows[-1]["train_loss"] < rows[0]["train_loss"]
     encoder = prompt_encoder.build(settings, TOKENIZER, 0).encoder.eval()
-    small_diffusion.save(tmp_path / "sd", unet.eval(), encoder, vae, TOKENIZER)
+    parts = {"unet": unet, "text_encoder": encoder, "vae": vae, "tokenizer": TOKENIZER}
+    small_diffusion.pipeline(**parts).save_pretrained(tmp_path / "sd")
     loaded = load_pipeline(tmp_path / "sd")
     assert not any(module.training for module in (loaded.unet, loaded.vae, loaded.text_encoder))
     assert loaded.scheduler.config.prediction_type == "v_prediction"

@@ -67,24 +67,19 @@ def test_model_and_loss_belong_to_the_seed(built):
     embeddings = [m.get_input_embeddings().weight for m in (model, again, other)]
     assert torch.equal(*embeddings[:2])
     assert not torch.equal(embeddings[0], embeddings[2])
-    losses = [small_language.batch_loss(model, tokenizer, params(), 0, step)["loss"] for step in (0, 0, 1)]
+    losses = [small_language.batch_loss(model, tokenizer, params(), 0)(step)["loss"] for step in (0, 0, 1)]
     assert losses[0] == losses[1] != losses[2]
     assert losses[0].item() == pytest.approx(math.log(len(tokenizer)), rel=0.1)
 
 
 def test_it_learns_and_reads_back(tmp_path):
     model, tokenizer = small_language.build(params(), seed=0)
-    rows = fit(
-        model,
-        lambda step: small_language.batch_loss(model, tokenizer, params(), 0, step),
-        params().training,
-        scratch=tmp_path,
-    )
+    rows = fit(model, small_language.batch_loss(model, tokenizer, params(), 0), params().training, scratch=tmp_path)
     assert rows[-1]["train_loss"] < 0.8 * rows[0]["train_loss"]
     for name in "ab":
         model.eval().save_pretrained(tmp_path / name)
         tokenizer.save_pretrained(tmp_path / name)
     assert sha256_file(tmp_path / "a") == sha256_file(tmp_path / "b")
-    scores = small_language.evaluate(tmp_path / "a", params(), 0, torch.device("cpu"))
+    scores = small_language.evaluate(tmp_path / "a", 3, 0, torch.device("cpu"))
     assert scores["n"] == 3
     assert 0 <= scores["faithful"] <= 1

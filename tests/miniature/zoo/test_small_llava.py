@@ -24,6 +24,7 @@ from difflab.models.instruct_captioner import InstructCaptioner, messages
 from difflab.models.params import HubRef
 from difflab.models.vision import vision_encoder
 from fakes import tiny_instruct as tiny
+from fakes import zoo
 
 SEVENS = np.flatnonzero(digits().labels == 7)
 
@@ -126,7 +127,7 @@ def test_saved_twice_it_has_the_same_bytes_and_loads_offline(model, processor, p
     from transformers import AutoModelForImageTextToText, AutoProcessor, LlavaForConditionalGeneration
 
     for name in ("a", "b"):
-        small_llava.save(tmp_path / name, model.eval(), processor)
+        zoo.save(tmp_path / name, model.eval(), processor)
     assert sha256_file(tmp_path / "a") == sha256_file(tmp_path / "b")
     loaded = AutoModelForImageTextToText.from_pretrained(tmp_path / "a")
     assert type(loaded) is LlavaForConditionalGeneration
@@ -156,7 +157,7 @@ def test_training_teaches_to_answer_and_leaves_the_vision_encoder_alone(model, p
     loss = small_llava.batch_loss(model, processor, SEVENS, 0, tiny.SETTINGS)
     fit(model, loss, tiny.TRAINING, scratch=tmp_path, what="instruct")
     assert all(torch.equal(value, before[name]) for name, value in vision.state_dict().items())
-    metrics = small_llava.held_out_accuracy(model, processor, SEVENS[:20], seed=1, pictures=1)
+    metrics = small_llava.held_out_accuracy(model, processor, SEVENS[:20], seed=1)
     assert metrics["n"] == 20
     assert metrics["digit_accuracy"] == 1  # every picture shows a seven
     picture = images_of(blend.batch(SEVENS[:1], 3, "test", 0))
@@ -184,7 +185,7 @@ def test_accuracies_count_titles_and_answers(processor, monkeypatch):
         return [task.answer(*one) for one in told]
 
     monkeypatch.setattr(InstructCaptioner, "__call__", answers)
-    metrics = small_llava.held_out_accuracy(tiny.model(), processor, indices, seed=5, pictures=1)
+    metrics = small_llava.held_out_accuracy(tiny.model(), processor, indices, seed=5)
     assert metrics == {"n": 4, "digit_accuracy": 0.75, "photo_accuracy": 0.75, "right_answers": 14 / 16}
 
 
@@ -250,10 +251,10 @@ def test_the_stage_writes_the_same_bytes_every_time(stage_main, params):
 
 
 def test_with_a_released_model_the_stage_writes_a_pointer(stage_main, params, processor, model):
-    small_llava.save("released", model, processor)
+    zoo.save("released", model, processor)
     hub = HubRef(repo_id="released", revision=None, subfolder=None, allow_patterns=None)
     pointing = tiny.SETTINGS.model_copy(update={"hub": hub})
-    zoo = params.zoo.model_copy(update={"instruct": pointing})
-    stage_main(StageDouble(params.model_copy(update={"zoo": zoo})))
+    pointed = params.zoo.model_copy(update={"instruct": pointing})
+    stage_main(StageDouble(params.model_copy(update={"zoo": pointed})))
     assert [path.name for path in Path("models/zoo/instruct").iterdir()] == ["source.json"]
     assert read_json("metrics/zoo_instruct.json") == {"trained": 0}

@@ -56,7 +56,7 @@ def test_the_facts_of_an_example_are_true_and_the_caption_wrong_as_often_as_aske
 def test_an_example_ends_with_the_true_sentence(built):
     _, tokenizer = built
     example = small_rewriter.example(rng.numpy_rng(0, "test"), wrong_caption=1.0)
-    ((prompt, answer),) = small_rewriter._tokens(tokenizer, [example])
+    ((prompt, answer),) = small_rewriter.tokens(tokenizer, [example])
     assert tokenizer.decode(prompt).endswith("assistant<|end_header_id|>\n\n")
     assert tokenizer.decode(answer) == detailed_caption(example[1]) + "<|eot_id|>"
 
@@ -65,11 +65,11 @@ def test_the_loss_is_the_mean_over_answer_tokens_of_unpadded_examples(built):
     """Against a plain loop, one example at a time, with all logits."""
     model, tokenizer = built
     settings = params()
-    values = small_rewriter.batch_loss(model, tokenizer, settings, seed=0, step=3)
+    values = small_rewriter.batch_loss(model, tokenizer, settings, 0)(3)
     generator = rng.numpy_rng(0, "llama lessons", 3)
     examples = [small_rewriter.example(generator, settings.wrong_caption) for _ in range(settings.training.batch_size)]
     losses = []
-    for prompt, answer in small_rewriter._tokens(tokenizer, examples):
+    for prompt, answer in small_rewriter.tokens(tokenizer, examples):
         logits = model(input_ids=torch.tensor([prompt + answer])).logits[0]
         losses += functional.cross_entropy(
             logits[len(prompt) - 1 : -1], torch.tensor(answer), reduction="none"
@@ -79,7 +79,7 @@ def test_the_loss_is_the_mean_over_answer_tokens_of_unpadded_examples(built):
 
 def test_batches_are_keyed_by_the_step(built):
     model, tokenizer = built
-    first, again, other = (small_rewriter.batch_loss(model, tokenizer, params(), 0, step)["loss"] for step in (1, 1, 2))
+    first, again, other = (small_rewriter.batch_loss(model, tokenizer, params(), 0)(step)["loss"] for step in (1, 1, 2))
     assert first == again
     assert first != other
 
@@ -98,14 +98,9 @@ def test_it_learns_and_is_scored_on_held_out_combinations(tmp_path):
 
     settings = params()
     model, tokenizer = small_rewriter.build(settings, seed=0)
-    before = small_rewriter.batch_loss(model, tokenizer, settings, 0, 10**6)["loss"].item()
-    fit(
-        model,
-        lambda s: small_rewriter.batch_loss(model, tokenizer, settings, 0, s),
-        settings.training,
-        scratch=tmp_path / "s",
-    )
-    after = small_rewriter.batch_loss(model, tokenizer, settings, 0, 10**6)["loss"].item()
+    before = small_rewriter.batch_loss(model, tokenizer, settings, 0)(10**6)["loss"].item()
+    fit(model, small_rewriter.batch_loss(model, tokenizer, settings, 0), settings.training, scratch=tmp_path / "s")
+    after = small_rewriter.batch_loss(model, tokenizer, settings, 0)(10**6)["loss"].item()
     assert after < 0.7 * before
     model.eval().save_pretrained(tmp_path / "llama")
     tokenizer.save_pretrained(tmp_path / "llama")

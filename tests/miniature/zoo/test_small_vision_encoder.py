@@ -8,35 +8,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from difflab.miniature.params.vision_models import ZooVisionEncoderParams
 from difflab.miniature.pictures import blend
 from difflab.miniature.pictures.sources import digits
 from difflab.miniature.zoo import small_vision_encoder
-from difflab.training.params import FitParams
+from fakes.zoo import vision_encoder as vision_encoder_params
 
-SETTINGS = ZooVisionEncoderParams(
-    hub=None,
-    image_size=32,
-    patch_size=8,
-    hidden_size=32,
-    num_hidden_layers=2,
-    num_attention_heads=2,
-    intermediate_size=64,
-    plain_share=0.5,
-    plain_floor=0.25,
-    photo_weight=0.5,
-    label_smoothing=0.0,
-    training=FitParams(
-        steps=150,
-        batch_size=32,
-        learning_rate=3e-3,
-        weight_decay=0.0,
-        warmup_steps=4,
-        max_grad_norm=1.0,
-        checkpoint_interval=100,
-        log_interval=100,
-    ),
-)
+SETTINGS = vision_encoder_params()
 THREES = np.flatnonzero(digits().labels == 3)
 
 

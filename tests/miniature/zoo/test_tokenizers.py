@@ -21,7 +21,7 @@ from difflab.miniature.zoo.tokenizers import (
     t5_tokenizer,
     words,
 )
-from difflab.models.language.rewriter import messages
+from difflab.models.language.rewriter import Request
 
 BUILDERS = {
     "clip": lambda: clip_tokenizer(24),
@@ -109,10 +109,8 @@ def test_t5_has_the_released_special_ids(tokenizers):
 
 def test_the_chat_begins_once_and_ends_where_the_assistant_speaks(tokenizers):
     llama = tokenizers["llama"]
-    chat = messages(
-        "a handwritten one over a plain background",
-        MINIATURE.sentences({name: name == "Digit_1" for name in MINIATURE.columns}),
-    )
+    facts = MINIATURE.sentences({name: name == "Digit_1" for name in MINIATURE.columns})
+    chat = Request("", "a handwritten one over a plain background", tuple(facts)).chat.messages
     ids = llama.apply_chat_template(chat, add_generation_prompt=True, tokenize=True, return_dict=True)["input_ids"]
     assert ids.count(llama.bos_token_id) == 1
     text = llama.decode(ids)

@@ -2,9 +2,12 @@
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from difflab.miniature.zoo import small_gemma, small_rewriter
-from difflab.models.language.chat_model import Chat, ChatModel, Reply
+from difflab.miniature.zoo.tokenizers import llama_tokenizer
+from difflab.models.language.chat_model import Chat, ChatModel, Reply, left_pad
 from difflab.models.params import GenerationParams
 from fakes import zoo
 
@@ -70,7 +73,7 @@ def test_greedy_answers_are_the_most_likely_tokens(model):
     while len(tokens) < start + 12 and not set(tokens[start:]) & model.ends:
         tokens.append(int(model.model(input_ids=torch.tensor([tokens])).logits[0, -1].argmax()))
     (reply,) = model.answer([chat], settings(), seed=0)
-    assert reply == model._read(chat, tokens[start:])
+    assert reply == model._read(tokens[start:])
 
 
 def test_the_prompt_begins_with_one_start_token_and_ends_where_the_model_speaks(model):
@@ -84,12 +87,29 @@ def test_the_prompt_begins_with_one_start_token_and_ends_where_the_model_speaks(
 
 
 def test_any_end_token_ends_an_answer_and_an_answer_without_one_is_truncated(model):
-    chat = chats(1)[0]
     words = model.tokenizer("Three over Coffee", add_special_tokens=False)["input_ids"]
     for end in model.ends:
-        assert model._read(chat, [*words, end, *words]) == Reply("Three over Coffee", truncated=False)
-    assert model._read(chat, words) == Reply("Three over Coffee", truncated=True)
+        assert model._read([*words, end, *words]) == Reply("Three over Coffee", truncated=False)
+    assert model._read(words) == Reply("Three over Coffee", truncated=True)
 
 
 def test_no_conversation_has_no_answer(model):
     assert model.answer([], settings(), seed=0) == []
+
+
+@given(st.lists(st.lists(st.integers(5, 99), max_size=9), min_size=1, max_size=6))
+def test_left_padding_is_undone_by_the_mask(rows):
+    input_ids, attention_mask = left_pad(rows, pad_token_id=0)
+    assert input_ids.shape == attention_mask.shape == (len(rows), max(map(len, rows)))
+    assert [ids[mask == 1].tolist() for ids, mask in zip(input_ids, attention_mask, strict=True)] == rows
+    assert (attention_mask.diff(dim=1) >= 0).all()  # padding first, then tokens
+    assert (input_ids[attention_mask == 0] == 0).all()
+
+
+def test_left_padding_equals_the_tokenizers():
+    tokenizer = llama_tokenizer()
+    texts = ["a three", "a handwritten seven over a photo of coffee", ""]
+    expected = tokenizer(texts, padding=True, return_tensors="pt")
+    input_ids, attention_mask = left_pad([tokenizer(t)["input_ids"] for t in texts], tokenizer.pad_token_id)
+    assert torch.equal(input_ids, expected.input_ids)
+    assert torch.equal(attention_mask, expected.attention_mask)

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from difflab.models.language.answers import sentence
-from difflab.models.language.rewriter import Answer, Request, Rewriter, messages
+from difflab.models.language.chat_model import Reply
+from difflab.models.language.rewriter import Answer, Request, Rewriter
 from fakes.tiny_rewriter import save_llama, settings
 
 
@@ -31,7 +32,7 @@ def rewriter(folder):
 
 
 def test_the_chat_holds_caption_and_facts():
-    system, user = messages("a cat", ["It is black.", "It sits."])
+    system, user = Request("a", "a cat", ("It is black.", "It sits.")).chat.messages
     assert (system["role"], user["role"]) == ("system", "user")
     assert user["content"].endswith("\nCaption: a cat\nFacts:\n- It is black.\n- It sits.")
 
@@ -62,7 +63,7 @@ def test_sampling_is_keyed_by_seed_and_id(rewriter):
 def test_greedy_answers_are_the_most_likely_tokens(rewriter):
     """Against a plain loop without cache, batch or padding; the model's own settings are overruled."""
     (request,) = requests(4)[3:]
-    tokens = rewriter._tokens(request)
+    tokens = rewriter._tokens(request.chat)
     start = len(tokens)
     for _ in range(12):
         tokens = [*tokens, int(rewriter.model(input_ids=torch.tensor([tokens])).logits[0, -1].argmax())]
@@ -71,7 +72,7 @@ def test_greedy_answers_are_the_most_likely_tokens(rewriter):
 
 
 def test_the_prompt_begins_with_one_start_token(rewriter):
-    tokens = rewriter._tokens(requests(1)[0])
+    tokens = rewriter._tokens(requests(1)[0].chat)
     assert tokens.count(rewriter.tokenizer.bos_token_id) == 1
 
 
@@ -88,17 +89,20 @@ def test_a_tokenizer_without_padding_token_is_padded_with_an_end_token(folder, t
 
 
 def test_any_of_the_end_tokens_ends_an_answer_and_an_answer_without_one_is_truncated(rewriter):
-    request = requests(1)[0]
     word = rewriter.tokenizer("A cat.", add_special_tokens=False)["input_ids"]
     for end in rewriter.ends:
-        assert rewriter._read(request, [*word, end, end]) == Answer("A cat.", truncated=False)
+        assert rewriter._read([*word, end, end]) == Reply("A cat.", truncated=False)
     assert len(rewriter.ends) == 2
-    assert rewriter._read(request, word) == Answer("A cat.", truncated=True)
+    assert rewriter._read(word) == Reply("A cat.", truncated=True)
 
 
-def test_an_empty_answer_leaves_the_short_caption(rewriter):
-    request = requests(1)[0]
-    assert rewriter._read(request, [min(rewriter.ends)]).caption == request.caption
+def test_an_answer_without_a_sentence_leaves_the_short_caption(rewriter, monkeypatch):
+    end = min(rewriter.ends)
+    said = rewriter.tokenizer("A cat.", add_special_tokens=False)["input_ids"]
+    monkeypatch.setattr(rewriter, "_answer", lambda prompts, *args: [[end], [*said, end]])
+    asked = [Request("a", "a dog", ("It sits.",)), Request("b", "a dog", ())]  # the longest comes first
+    expected = [Answer("a dog", truncated=False), Answer("A cat.", truncated=False)]
+    assert rewriter.rewrite(asked, settings(), seed=0) == expected
 
 
 def test_the_source_hash_follows_caption_and_facts():

@@ -8,7 +8,7 @@ import torch
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import read_json
 from difflab.models.params import HubRef
-from difflab.models.pipelines.pipelines import load_pipeline
+from difflab.models.pipelines.prompted import load_pipeline
 from difflab.models.pointers import fetch
 from fakes import tiny_pipelines
 

@@ -6,7 +6,7 @@ import torch
 
 from difflab.core.base import rng
 from difflab.core.base.errors import DifflabError
-from difflab.models.noise import initial_noise
+from difflab.models.latent_images import initial_noise
 from difflab.models.pipelines.prompted import Options, PromptedSampler
 from difflab.models.pipelines.schedulers import pipeline_scheduler
 from fakes import tiny_pipelines
@@ -173,20 +173,19 @@ def test_an_unknown_scheduler_is_named_with_the_known_ones(pipelines):
         sampler.refusal(options("dpm"))
 
 
-def test_a_too_long_prompt_says_how_much_was_cut(pipelines):
+def test_a_too_long_prompt_says_how_much_is_truncated(pipelines):
     """The miniature's tokenizer knows these words as one token each; two of its 16 are start and end."""
     sampler = PromptedSampler(pipelines["sd"], distilled=False, seed=0, batch_size=4)
-    assert sampler.cut(" ".join(["a"] * 14)) is None
-    cut = sampler.cut(" ".join(["a"] * 14 + ["red", "cat"]))
-    assert (cut.tokens, cut.limit, cut.text) == (18, 16, "red cat")
-    assert str(cut) == "18 tokens, of which the model reads 16: 'red cat' is cut"
+    assert sampler.truncation(" ".join(["a"] * 14)) == ""
+    told = sampler.truncation(" ".join(["a"] * 14 + ["red", "cat"]))
+    assert told == "18 tokens, of which the model reads 16: 'red cat' is truncated"
 
 
-def test_the_encoder_that_reads_most_decides_what_is_cut(pipelines):
+def test_the_encoder_that_reads_most_decides_what_is_truncated(pipelines):
     """Stable Diffusion 3 reads a long prompt through its T5, of which it gets 256 tokens."""
     sampler = PromptedSampler(pipelines["sd3"], distilled=False, seed=0, batch_size=4)
-    assert sampler.cut(" ".join(["a"] * 250)) is None
-    assert sampler.cut(" ".join(["a"] * 300)).limit == 256
+    assert sampler.truncation(" ".join(["a"] * 250)) == ""
+    assert "of which the model reads 256" in sampler.truncation(" ".join(["a"] * 300))
 
 
 def test_images_that_are_not_finite_are_an_error(monkeypatch):

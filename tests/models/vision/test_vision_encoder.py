@@ -5,16 +5,16 @@ import torch
 
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import sha256_file
+from difflab.miniature.zoo import small_vision_encoder
 from difflab.models.vision.vision_encoder import VisionEncoder, load, save
-from difflab.models.vision.vit import build_vit
+from fakes import zoo
 
 CLASSES = {"colour": ("red", "green", "blue"), "size": ("large", "small")}
 
 
 @pytest.fixture
 def vision_encoder() -> VisionEncoder:
-    torch.manual_seed(0)
-    return VisionEncoder(build_vit(32, 2, 2, 64, image_size=32, patch_size=8), CLASSES).eval()
+    return VisionEncoder(small_vision_encoder.build(zoo.vision_encoder(), seed=0).vit, CLASSES).eval()
 
 
 @pytest.fixture
@@ -22,7 +22,6 @@ def images() -> torch.Tensor:
     return torch.rand(3, 3, 32, 32, generator=torch.Generator().manual_seed(2)) * 2 - 1
 
 
-@torch.no_grad()
 @torch.no_grad()
 def test_files_are_a_vit_and_heads_and_the_same_bytes_each_time(vision_encoder, images, tmp_path):
     from transformers import AutoModel

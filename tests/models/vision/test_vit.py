@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from difflab.models.vision import vit as vision
+from fakes.zoo import size
 
 
 @pytest.fixture
@@ -20,7 +21,7 @@ def test_blip2s_image_encoder_gives_the_same_hidden_states(images):
     from transformers.models.blip_2.modeling_blip_2 import Blip2VisionModel
 
     torch.manual_seed(0)
-    vit = vision.build_vit(32, 2, 2, 64, image_size=32, patch_size=8).eval()
+    vit = vision.build_vit(**size(num_hidden_layers=2).model_dump(), image_size=32, patch_size=8).eval()
     for parameter in vit.parameters():  # biases and gains not at their initial zeros and ones
         parameter += 0.1 * torch.randn(parameter.shape)
     encoder = Blip2VisionModel(vision.blip2_vision_config(vit)).eval()
@@ -38,7 +39,8 @@ def test_blip2s_image_encoder_gives_the_same_hidden_states(images):
 @torch.no_grad()
 def test_each_head_first_looks_at_its_neighbour(images, hidden_size, heads, patch_size):
     torch.manual_seed(0)
-    vit = vision.build_vit(hidden_size, 2, heads, 64, image_size=32, patch_size=patch_size)
+    shape = size(hidden_size=hidden_size, num_hidden_layers=2, num_attention_heads=heads).model_dump()
+    vit = vision.build_vit(**shape, image_size=32, patch_size=patch_size)
     vit.set_attn_implementation("eager")
     grid = 32 // patch_size
     first = vit(pixel_values=images, output_attentions=True).attentions[0]  # [n, heads, tokens, tokens]

@@ -16,7 +16,7 @@ from difflab.ddpm.networks.networks import load_denoiser
 from difflab.ddpm.sampling.samplers import OnStep, ignore, sample
 from difflab.ddpm.settings import BY_CLASS, SETTINGS
 from difflab.images.store.tensors import to_uint8
-from difflab.models.latent_decoder import decode
+from difflab.models.latent_images import decode
 from difflab.models.pretrained import load_vae
 
 if TYPE_CHECKING:

@@ -11,17 +11,16 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from transformers import CLIPTextConfig, CLIPTextModel, PreTrainedTokenizerBase
 
 from difflab.core.base import rng
 from difflab.core.base.numerals import NUMBER_WORDS
 from difflab.miniature.pictures.blend import PHOTO_NAMES
 from difflab.miniature.words.digit_titles import FORMS, titles
-from difflab.miniature.zoo.tokenizers import token_ids
+from difflab.miniature.zoo.tokenizers import special_ids, token_ids
 
 if TYPE_CHECKING:
-    from transformers import CLIPTextModel, PreTrainedTokenizerBase
-
-    from difflab.miniature.params.image_models import ZooDiffusionParams
+    from difflab.miniature.params import ZooDiffusionParams
 
 PLAIN_FORMS = ("Handwritten {digit}", "{digit}", "the Digit {digit}", "the Number {digit}")
 _NONE = -1
@@ -31,48 +30,32 @@ _HEAD_DIM = 16
 
 @dataclass(frozen=True)
 class Prompts:
-    """Every title of a digit over a photograph, then every title of a plain digit, then the empty prompt.
+    """Every title of a digit over a photograph, then every title of a plain digit, then the empty prompt."""
 
-    Attributes:
-        tokens: int64 [P, L], as the pipeline of Stable Diffusion makes them.
-        digits: int64 [P], -1 for the empty prompt.
-        photos: rows of `PHOTO_NAMES`, int64 [P]; -1 for plain digits and the empty prompt.
-    """
-
-    tokens: Tensor
-    digits: Tensor
-    photos: Tensor
+    tokens: Tensor  # int64 [P, L], as the pipeline of Stable Diffusion makes them
+    digits: Tensor  # int64 [P], -1 for the empty prompt
+    photos: Tensor  # int64 [P], rows of `PHOTO_NAMES`, -1 for plain digits and the empty prompt
 
     @property
     def empty_row(self) -> int:
         return len(self.tokens) - 1
 
     def rows(self, digits: Tensor, photos: Tensor, uniform: Tensor) -> Tensor:
-        """A prompt for each picture, int64 [n]: which of its titles, `uniform` in [0, 1) decides.
-
-        Args:
-            digits, photos: of the pictures, int64 [n]; photograph -1: a plain digit.
-        """
+        """A prompt for each picture of these digits and photographs: which of its titles, `uniform` decides; all [n]."""
         titled = (digits * len(PHOTO_NAMES) + photos) * len(FORMS) + (uniform * len(FORMS)).long()
         first_plain = 10 * len(PHOTO_NAMES) * len(FORMS)
         plain = first_plain + digits * len(PLAIN_FORMS) + (uniform * len(PLAIN_FORMS)).long()
         return torch.where(photos >= 0, titled, plain)
 
 
-def all_prompts(tokenizer: "PreTrainedTokenizerBase") -> Prompts:
+def all_prompts(tokenizer: PreTrainedTokenizerBase) -> Prompts:
     """The prompts that the model learns."""
-    texts, digits, photos = [], [], []
-    for digit in range(10):
-        for photo, name in enumerate(PHOTO_NAMES):
-            texts += titles(digit, name)
-            digits += [digit] * len(FORMS)
-            photos += [photo] * len(FORMS)
-    for digit in range(10):
-        texts += [form.format(digit=NUMBER_WORDS[digit].capitalize()) for form in PLAIN_FORMS]
-        digits += [digit] * len(PLAIN_FORMS)
-        photos += [_NONE] * len(PLAIN_FORMS)
-    known = torch.tensor([*digits, _NONE]), torch.tensor([*photos, _NONE])
-    return Prompts(token_ids(tokenizer, [*texts, ""]), *known)
+    shown = [(digit, photo) for digit in range(10) for photo in range(len(PHOTO_NAMES)) for _ in FORMS]
+    shown += [(digit, _NONE) for digit in range(10) for _ in PLAIN_FORMS]
+    texts = [title for digit in range(10) for name in PHOTO_NAMES for title in titles(digit, name)]
+    texts += [form.format(digit=word.capitalize()) for word in NUMBER_WORDS for form in PLAIN_FORMS]
+    digits, photos = torch.tensor([*shown, (_NONE, _NONE)]).T
+    return Prompts(token_ids(tokenizer, [*texts, ""]), digits, photos)
 
 
 class Namer(nn.Module):
@@ -81,7 +64,7 @@ class Namer(nn.Module):
     A prompt's logits are the scaled cosines between its mean token and the directions (Wang et al. 2017, "NormFace").
     """
 
-    def __init__(self, encoder: "CLIPTextModel") -> None:
+    def __init__(self, encoder: CLIPTextModel) -> None:
         super().__init__()
         width = encoder.config.hidden_size
         self.encoder = encoder
@@ -94,33 +77,25 @@ class Namer(nn.Module):
         return tuple(_SCALE * mean @ functional.normalize(d, dim=-1).T for d in (self.digits, self.photos))
 
 
-def build(params: "ZooDiffusionParams", tokenizer: "PreTrainedTokenizerBase", seed: int) -> Namer:
+def build(params: "ZooDiffusionParams", tokenizer: PreTrainedTokenizerBase, seed: int) -> Namer:
     """A new text encoder, drawn from the seed."""
-    from transformers import CLIPTextConfig, CLIPTextModel
-
     torch.manual_seed(rng.key(seed, "init", "diffusion text"))
     width = params.text_encoder.hidden_size
     config = CLIPTextConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=width,
-        intermediate_size=4 * width,
+        **special_ids(tokenizer), vocab_size=len(tokenizer), max_position_embeddings=params.max_length,
+        hidden_size=width, intermediate_size=4 * width, num_attention_heads=max(1, width // _HEAD_DIM),
         num_hidden_layers=params.text_encoder.num_hidden_layers,
-        num_attention_heads=max(1, width // _HEAD_DIM),
-        max_position_embeddings=params.max_length,
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-    )
+    )  # fmt: skip
     return Namer(CLIPTextModel(config))
 
 
 def batch_loss(namer: Namer, prompts: Prompts, batch_size: int, seed: int) -> Callable[[int], dict[str, Tensor]]:
     """The loss of a training step (for `training.supervised.fit`): cross-entropy of digit and photograph."""
-    device = namer.digits.device
 
     def loss(step: int) -> dict[str, Tensor]:
         draws = rng.numpy_rng(seed, "zoo diffusion prompts", step)
         rows = torch.from_numpy(draws.integers(prompts.empty_row, size=batch_size))
+        device = namer.digits.device
         digit_logits, photo_logits = namer(prompts.tokens[rows].to(device))
         digits, photos = prompts.digits[rows].to(device), prompts.photos[rows].to(device)
         digit_loss = functional.cross_entropy(digit_logits, digits)
@@ -140,7 +115,7 @@ def accuracy(namer: Namer, prompts: Prompts) -> float:
 
 
 @torch.no_grad()
-def embed(encoder: "CLIPTextModel", prompts: Prompts) -> Tensor:
+def embed(encoder: CLIPTextModel, prompts: Prompts) -> Tensor:
     """What the U-Net reads of every prompt, float32 [P, L, D]."""
     parts = prompts.tokens.to(encoder.device).split(256)
     return torch.cat([encoder(input_ids=part).last_hidden_state for part in parts])

@@ -5,7 +5,6 @@ models", ICML 2023. There the language model is frozen too; here it learns toget
 """
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,55 +12,61 @@ import pandas as pd
 import torch
 from PIL import Image
 from torch import Tensor
+from transformers import (
+    Blip2Config,
+    Blip2ForConditionalGeneration,
+    Blip2Processor,
+    Blip2QFormerConfig,
+    T5Config,
+    ViTModel,
+)
+from transformers.models.blip.image_processing_pil_blip import BlipImageProcessorPil
 
 from difflab.core.base import rng
 from difflab.images.store.tensors import to_tensor
 from difflab.miniature.pictures import blend
 from difflab.miniature.words.templates import short_caption
 from difflab.miniature.words.vocabulary import MINIATURE
-from difflab.miniature.zoo.tokenizers import t5_tokenizer
+from difflab.miniature.zoo.tokenizers import special_ids, t5_tokenizer
 from difflab.models.blip2 import Blip2Captioner
 from difflab.models.params import GenerationParams
 from difflab.models.vision import vit as vision
 
 if TYPE_CHECKING:
-    from transformers import Blip2ForConditionalGeneration, Blip2Processor, T5Config, ViTModel
-
-    from difflab.miniature.params.vision_models import TransformerSize, ZooBlip2Params
+    from difflab.miniature.params import ZooBlip2Params
 
 MAX_LENGTH = 64  # tokens of a prompt with its image tokens
 GREEDY = GenerationParams(batch_size=100, max_new_tokens=24, do_sample=False, temperature=1, top_p=1)
 
 
-def build_processor(image_size: int, num_query_tokens: int) -> "Blip2Processor":
+def build_processor(image_size: int, num_query_tokens: int) -> Blip2Processor:
     """Pixels in [-1, 1] as the vision encoder takes them, and the T5 tokenizer with "<image>" added."""
-    from transformers.models.blip.image_processing_pil_blip import BlipImageProcessorPil
-    from transformers.models.blip_2.processing_blip_2 import Blip2Processor
-
     size = {"height": image_size, "width": image_size}
     images = BlipImageProcessorPil(size=size, image_mean=[0.5] * 3, image_std=[0.5] * 3)
     return Blip2Processor(images, t5_tokenizer(MAX_LENGTH), num_query_tokens=num_query_tokens)
 
 
 def build(
-    vision_encoder_vit: "ViTModel", processor: "Blip2Processor", settings: "ZooBlip2Params", seed: int
-) -> "Blip2ForConditionalGeneration":
+    vision_encoder_vit: ViTModel, processor: Blip2Processor, settings: "ZooBlip2Params", seed: int
+) -> Blip2ForConditionalGeneration:
     """A new BLIP-2 on the vision encoder's weights; the image encoder is frozen, the rest is drawn from the seed."""
-    from transformers.models.blip_2.configuration_blip_2 import Blip2Config, Blip2QFormerConfig
-    from transformers.models.blip_2.modeling_blip_2 import Blip2ForConditionalGeneration
-
     tokenizer = processor.tokenizer
     qformer = Blip2QFormerConfig(
-        **settings.qformer.model_dump(),
-        cross_attention_frequency=1,
-        vocab_size=len(tokenizer),
-        hidden_dropout_prob=0.0,
-        attention_probs_dropout_prob=0.0,
-    )
+        **settings.qformer.model_dump(), cross_attention_frequency=1, vocab_size=len(tokenizer),
+        hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0,
+    )  # fmt: skip
+    size = settings.text  # of a T5 without dropout; as in the released BLIP-2, </s> stands for the missing first token
+    text = T5Config(
+        **special_ids(tokenizer) | {"bos_token_id": tokenizer.eos_token_id}, vocab_size=len(tokenizer),
+        decoder_start_token_id=tokenizer.pad_token_id, feed_forward_proj="gated-gelu", dropout_rate=0.0,
+        d_model=size.hidden_size, d_kv=size.hidden_size // size.num_attention_heads, d_ff=size.intermediate_size,
+        num_layers=size.num_hidden_layers, num_decoder_layers=size.num_hidden_layers,
+        num_heads=size.num_attention_heads,
+    )  # fmt: skip
     config = Blip2Config(
         vision_config=vision.blip2_vision_config(vision_encoder_vit).to_dict(),
         qformer_config=qformer.to_dict(),
-        text_config=t5_config(tokenizer, settings.text).to_dict(),
+        text_config=text.to_dict(),
         num_query_tokens=settings.num_query_tokens,
         image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
     )
@@ -73,82 +78,53 @@ def build(
     return model
 
 
-def t5_config(tokenizer, size: "TransformerSize") -> "T5Config":
-    """A gated-GELU T5 without dropout; as in the released BLIP-2, </s> stands for the missing first token."""
-    from transformers.models.t5.configuration_t5 import T5Config
-
-    return T5Config(
-        vocab_size=len(tokenizer),
-        d_model=size.hidden_size,
-        d_kv=size.hidden_size // size.num_attention_heads,
-        d_ff=size.intermediate_size,
-        num_layers=size.num_hidden_layers,
-        num_decoder_layers=size.num_hidden_layers,
-        num_heads=size.num_attention_heads,
-        feed_forward_proj="gated-gelu",
-        dropout_rate=0.0,
-        decoder_start_token_id=tokenizer.pad_token_id,
-        bos_token_id=tokenizer.eos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-    )
-
-
 def batch_loss(
-    model: "Blip2ForConditionalGeneration",
-    processor: "Blip2Processor",
+    model: Blip2ForConditionalGeneration,
+    processor: Blip2Processor,
     indices: np.ndarray,
     seed: int,
     settings: "ZooBlip2Params",
 ) -> Callable[[int], dict[str, Tensor]]:
     """The captioning loss of a step, without a prompt, on composites of the digits `indices`."""
-    device, size = model.device, model.config.vision_config.image_size
-    prompt = torch.tensor([prompt_ids(model)], device=device)
+    size, prompt = model.config.vision_config.image_size, torch.tensor([prompt_ids(model)])
 
     def loss(step: int) -> dict[str, Tensor]:
         count = settings.training.batch_size
         drawn = rng.numpy_rng(seed, "zoo blip2 digits", step).choice(indices, count)
         pictures = blend.batch(drawn, seed, "zoo blip2", step, size)
-        pixels = to_tensor(pictures.images, size).to(device)
         captions = [short_caption(picture.attributes) for picture in pictures.composites]
-        labels = caption_labels(processor, captions).to(device)
-        output = model(pixel_values=pixels, input_ids=prompt.expand(count, -1), labels=labels)
-        return {"loss": output.loss}
+        batch = {
+            "pixel_values": to_tensor(pictures.images, size),
+            "input_ids": prompt.expand(count, -1),
+            "labels": caption_labels(processor, captions),
+        }
+        return {"loss": model(**{name: value.to(model.device) for name, value in batch.items()}).loss}
 
     return loss
 
 
-def prompt_ids(model: "Blip2ForConditionalGeneration") -> list[int]:
+def prompt_ids(model: Blip2ForConditionalGeneration) -> list[int]:
     """The prompt of `generate` when there is none: the image tokens and the text model's first token."""
     config = model.config
     return [config.image_token_index] * config.num_query_tokens + [config.text_config.bos_token_id]
 
 
-def caption_labels(processor: "Blip2Processor", captions: list[str]) -> Tensor:
+def caption_labels(processor: Blip2Processor, captions: list[str]) -> Tensor:
     """Token ids int64 [n, longest] with </s>; padding is -100, which the loss leaves out."""
     encoded = processor.tokenizer(captions, padding=True, return_tensors="pt")
     return encoded.input_ids.masked_fill(encoded.attention_mask == 0, -100)
 
 
 def held_out_accuracy(
-    model: "Blip2ForConditionalGeneration", processor: "Blip2Processor", indices: np.ndarray, seed: int, pictures: int
+    model: Blip2ForConditionalGeneration, processor: Blip2Processor, indices: np.ndarray, seed: int
 ) -> dict[str, float | int]:
-    """Shares of digits and photographs named in greedy captions of `pictures` composites of each digit."""
+    """Shares of digits and photographs named in greedy captions of a composite of each digit."""
     captioner, size = Blip2Captioner(model, processor), model.config.vision_config.image_size
-    batches = [blend.batch(indices, seed, "zoo blip2 held out", draw, size) for draw in range(pictures)]
-    drawn = [picture for batch in batches for picture in batch.composites]
-    ids = [str(i) for i in range(len(drawn))]
+    drawn = blend.batch(indices, seed, "zoo blip2 held out", 0, size).composites
     captions: dict[str, str] = {}
-    batch_size = GREEDY.batch_size
-    for start in range(0, len(drawn), batch_size):
-        images = [Image.fromarray(picture.image) for picture in drawn[start : start + batch_size]]
-        batch = ids[start : start + batch_size]
-        captions |= dict(zip(batch, captioner(images, batch, GREEDY, seed), strict=True))
-    attributes = pd.DataFrame([picture.attributes for picture in drawn], index=ids)
+    for start in range(0, len(drawn), GREEDY.batch_size):
+        images = [Image.fromarray(picture.image) for picture in drawn[start : start + GREEDY.batch_size]]
+        ids = [str(start + i) for i in range(len(images))]
+        captions |= dict(zip(ids, captioner(images, ids, GREEDY, seed), strict=True))
+    attributes = pd.DataFrame([picture.attributes for picture in drawn], index=list(captions))
     return {"n": len(drawn), **MINIATURE.class_accuracy(captions, attributes)}
-
-
-def save(folder: str | Path, model: "Blip2ForConditionalGeneration", processor: "Blip2Processor") -> None:
-    """Write model and processor for `from_pretrained`; the same bytes for the same weights."""
-    model.save_pretrained(folder)
-    processor.save_pretrained(folder)

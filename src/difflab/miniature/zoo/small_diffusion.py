@@ -7,11 +7,13 @@ Diffusion 2.1. Training begins with plain digits, whose shape is easy to see, an
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from diffusers import StableDiffusionPipeline
+from diffusers.models import AutoencoderKL, UNet2DConditionModel
+from diffusers.schedulers import DDIMScheduler
 from torch import Tensor, nn
 
 from difflab.core.base import rng
@@ -19,11 +21,7 @@ from difflab.images.store.tensors import to_tensor
 from difflab.miniature.pictures import blend
 
 if TYPE_CHECKING:
-    from diffusers.models import AutoencoderKL, UNet2DConditionModel
-    from diffusers.schedulers import DDIMScheduler
-    from transformers import CLIPTextModel, PreTrainedTokenizerBase
-
-    from difflab.miniature.params.image_models import ZooDiffusionParams
+    from difflab.miniature.params import ZooDiffusionParams
     from difflab.miniature.zoo.prompt_encoder import Prompts
 
 IMAGE_SIZE = 32
@@ -32,64 +30,42 @@ _CHUNK = 256  # pictures that are drawn and encoded at once
 
 @dataclass(frozen=True)
 class LatentPictures:
-    """Encoded pictures: composites first, then plain digits.
+    """Encoded pictures: composites first, then plain digits."""
 
-    Attributes:
-        latents: float32 [N, C, h, w], of unit variance over the composites.
-        digits: int64 [N].
-        photos: rows of `blend.PHOTO_NAMES`, -1 for plain digits; int64 [N].
-        composites: how many they are.
-    """
-
-    latents: Tensor
-    digits: Tensor
-    photos: Tensor
-    composites: int
+    latents: Tensor  # float32 [N, C, h, w], of unit variance over the composites
+    digits: Tensor  # int64 [N]
+    photos: Tensor  # int64 [N], rows of `blend.PHOTO_NAMES`, -1 for plain digits
+    composites: int  # how many they are
 
 
-def build(params: "ZooDiffusionParams", vae: "AutoencoderKL", seed: int) -> "UNet2DConditionModel":
+def build(params: "ZooDiffusionParams", vae: AutoencoderKL, seed: int) -> UNet2DConditionModel:
     """The untrained U-Net, drawn from the seed; its last convolution starts at zero."""
-    from diffusers.models import UNet2DConditionModel
-
     torch.manual_seed(rng.key(seed, "init", "diffusion unet"))
     widths = tuple(params.block_out_channels)
     unet = UNet2DConditionModel(
         sample_size=IMAGE_SIZE // 2 ** (len(vae.config.block_out_channels) - 1),
-        in_channels=vae.config.latent_channels,
-        out_channels=vae.config.latent_channels,
-        down_block_types=("CrossAttnDownBlock2D",) * len(widths),
-        up_block_types=("CrossAttnUpBlock2D",) * len(widths),
-        block_out_channels=widths,
-        layers_per_block=params.layers_per_block,
-        norm_num_groups=params.norm_num_groups,
-        cross_attention_dim=params.text_encoder.hidden_size,
+        in_channels=vae.config.latent_channels, out_channels=vae.config.latent_channels,
+        down_block_types=("CrossAttnDownBlock2D",) * len(widths), block_out_channels=widths,
+        up_block_types=("CrossAttnUpBlock2D",) * len(widths), layers_per_block=params.layers_per_block,
+        norm_num_groups=params.norm_num_groups, cross_attention_dim=params.text_encoder.hidden_size,
         attention_head_dim=tuple(w // params.attention_head_dim for w in widths),  # it means the number of heads
         use_linear_projection=True,
-        addition_embed_type="text",  # the pooled prompt joins the timestep, as in SDXL
-        addition_embed_type_num_heads=4,
-    )
+        addition_embed_type="text", addition_embed_type_num_heads=4,  # the pooled prompt joins the timestep, as in SDXL
+    )  # fmt: skip
     for parameter in unet.conv_out.parameters():
         nn.init.zeros_(parameter)
     return unet
 
 
-def noise_schedule() -> "DDIMScheduler":
+def noise_schedule() -> DDIMScheduler:
     """Stable Diffusion 2.1's levels of noise and prediction; its timesteps start at the last level ("trailing")."""
-    from diffusers.schedulers import DDIMScheduler
-
     return DDIMScheduler(
-        beta_start=0.00085,
-        beta_end=0.012,
-        beta_schedule="scaled_linear",
-        clip_sample=False,
-        set_alpha_to_one=False,
-        steps_offset=1,
-        prediction_type="v_prediction",
-        timestep_spacing="trailing",
-    )
+        beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", clip_sample=False, set_alpha_to_one=False,
+        steps_offset=1, prediction_type="v_prediction", timestep_spacing="trailing",
+    )  # fmt: skip
 
 
-def draw_pictures(vae: "AutoencoderKL", digits: np.ndarray, params: "ZooDiffusionParams", seed: int) -> LatentPictures:
+def draw_pictures(vae: AutoencoderKL, digits: np.ndarray, params: "ZooDiffusionParams", seed: int) -> LatentPictures:
     """Draw and encode pictures of `digits` (rows of `sources.digits()`).
 
     The autoencoder is configured to give latents of unit variance without a shift, which the pipeline of Stable
@@ -104,8 +80,8 @@ def draw_pictures(vae: "AutoencoderKL", digits: np.ndarray, params: "ZooDiffusio
 
 @torch.no_grad()
 def _encoded(
-    vae: "AutoencoderKL", digits: np.ndarray, count: int, seed: int, purpose: str, with_photos: bool
-) -> tuple[Tensor, Tensor, Tensor]:
+    vae: AutoencoderKL, digits: np.ndarray, count: int, seed: int, purpose: str, with_photos: bool
+) -> tuple[Tensor, ...]:
     """Latents as the autoencoder gives them, digits and photographs of `count` fresh pictures."""
     parts = []
     for chunk in range(-(-count // _CHUNK)):
@@ -113,8 +89,7 @@ def _encoded(
         drawn = blend.batch(chosen, seed, purpose, chunk, IMAGE_SIZE, with_photos)
         latents = vae.encode(to_tensor(drawn.images, IMAGE_SIZE).to(vae.device)).latent_dist.mean
         parts.append((latents, torch.from_numpy(drawn.digits), torch.from_numpy(drawn.photos)))
-    latents, digit, photo = (torch.cat(column) for column in zip(*parts, strict=True))
-    return latents, digit, photo
+    return tuple(torch.cat(column) for column in zip(*parts, strict=True))
 
 
 def plain_share(step: int, params: "ZooDiffusionParams") -> float:
@@ -123,20 +98,17 @@ def plain_share(step: int, params: "ZooDiffusionParams") -> float:
 
 
 def batch_loss(
-    unet: "UNet2DConditionModel",
+    unet: UNet2DConditionModel,
     pictures: LatentPictures,
     prompts: "Prompts",
     hidden: Tensor,
     params: "ZooDiffusionParams",
     seed: int,
 ) -> Callable[[int], dict[str, Tensor]]:
-    """The loss of a training step (for `training.supervised.fit`): the squared error of v.
+    """The loss of a training step: the squared error of v, with timesteps that are spread evenly over the batch.
 
-    v = sqrt(abar) noise - sqrt(1 - abar) x0 (Salimans and Ho 2022, appendix D). Timesteps are spread evenly over a
-    batch.
-
-    Args:
-        hidden: of every prompt, float32 [P, L, D], on the U-Net's device.
+    v = sqrt(abar) noise - sqrt(1 - abar) x0 (Salimans and Ho 2022, appendix D). `hidden` is what the encoder makes of
+    every prompt, float32 [P, L, D], on the U-Net's device.
     """
     schedule, count = noise_schedule(), params.training.batch_size
     total = schedule.config.num_train_timesteps
@@ -160,23 +132,7 @@ def batch_loss(
     return loss
 
 
-def save(
-    folder: str | Path,
-    unet: "UNet2DConditionModel",
-    text_encoder: "CLIPTextModel",
-    vae: "AutoencoderKL",
-    tokenizer: "PreTrainedTokenizerBase",
-) -> None:
-    """Write a `StableDiffusionPipeline` without a safety checker into `folder`."""
-    from diffusers import StableDiffusionPipeline
-
-    StableDiffusionPipeline(
-        vae=vae,
-        text_encoder=text_encoder,
-        tokenizer=tokenizer,
-        unet=unet,
-        scheduler=noise_schedule(),
-        safety_checker=None,
-        feature_extractor=None,
-        requires_safety_checker=False,
-    ).save_pretrained(folder)
+def pipeline(**parts: Any) -> StableDiffusionPipeline:
+    """A pipeline of `unet`, `text_encoder`, `vae` and `tokenizer`, without a safety checker."""
+    unused = {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}
+    return StableDiffusionPipeline(scheduler=noise_schedule(), **parts, **unused)

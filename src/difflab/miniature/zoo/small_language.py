@@ -5,26 +5,25 @@ a line each. So it learns the language of titles, and to say what stands before.
 captioner's visual tokens are read by nothing else.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
+from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM, PreTrainedTokenizerBase
 
 from difflab.core.base import rng
 from difflab.core.base.numerals import NUMBER_WORDS
 from difflab.miniature.pictures.blend import PHOTO_NAMES
 from difflab.miniature.words.digit_titles import titles
 from difflab.miniature.words.vocabulary import named
-from difflab.miniature.zoo.conversation_loss import answer_loss
-from difflab.miniature.zoo.small_llama import small_llama
+from difflab.miniature.zoo.causal import answer_loss, small_llama
 from difflab.miniature.zoo.tokenizers import base_tokenizer
 
 if TYPE_CHECKING:
-    from transformers import LlamaForCausalLM, PreTrainedTokenizerBase
-
-    from difflab.miniature.params.text_models import ZooLanguageParams
+    from difflab.miniature.params import ZooLanguageParams
 
 
 _DIGITS = tuple(word.capitalize() for word in NUMBER_WORDS)
@@ -48,43 +47,41 @@ def vocabulary() -> tuple[str, ...]:
     return tuple(text for line in (*every, *_DIGITS, *PHOTO_NAMES) for text in (line, f" {line}"))
 
 
-def build(params: "ZooLanguageParams", seed: int) -> "tuple[LlamaForCausalLM, PreTrainedTokenizerBase]":
+def build(params: "ZooLanguageParams", seed: int) -> tuple[LlamaForCausalLM, PreTrainedTokenizerBase]:
     """The untrained model, its weights drawn from the seed, and its tokenizer."""
     tokenizer = base_tokenizer(vocabulary())
     return small_llama(tokenizer, params.hidden_size, params.num_hidden_layers, seed, "language"), tokenizer
 
 
 def batch_loss(
-    model: "LlamaForCausalLM", tokenizer: "PreTrainedTokenizerBase", params: "ZooLanguageParams", seed: int, step: int
-) -> dict[str, Tensor]:
+    model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerBase, params: "ZooLanguageParams", seed: int
+) -> Callable[[int], dict[str, Tensor]]:
     """Cross-entropy of all tokens of the documents of a step, and the share of them that is right.
 
     Picture, order and wording are drawn, so the loss cannot fall to zero.
     """
-    generator = rng.numpy_rng(seed, "language documents", step)
-    texts = ["\n".join(document(generator, params.titles)) for _ in range(params.training.batch_size)]
-    rows = tokenizer(texts, add_special_tokens=False)["input_ids"]
-    examples = [([tokenizer.bos_token_id], [*row, tokenizer.eos_token_id]) for row in rows]
-    return answer_loss(model, examples, tokenizer.eos_token_id)
+
+    def loss(step: int) -> dict[str, Tensor]:
+        generator = rng.numpy_rng(seed, "language documents", step)
+        texts = ["\n".join(document(generator, params.titles)) for _ in range(params.training.batch_size)]
+        rows = tokenizer(texts, add_special_tokens=False)["input_ids"]
+        examples = [([tokenizer.bos_token_id], [*row, tokenizer.eos_token_id]) for row in rows]
+        return answer_loss(model, examples, tokenizer.eos_token_id)
+
+    return loss
 
 
 @torch.no_grad()
-def evaluate(folder: Path, params: "ZooLanguageParams", seed: int, device: torch.device) -> dict[str, float | int]:
-    """Let the saved model go on after lines of keywords.
-
-    Returns:
-        n; faithful, the share of the titles that name the digit and the photograph of the keywords.
-    """
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
+def evaluate(folder: Path, count: int, seed: int, device: torch.device) -> dict[str, float | int]:
+    """n; faithful, the share of titles after lines of keywords that name their digit and their photograph."""
     tokenizer = AutoTokenizer.from_pretrained(folder)
     model = AutoModelForCausalLM.from_pretrained(folder).to(device).eval()
     generator = rng.numpy_rng(seed, "language examination")
     right = 0
-    for _ in range(params.evaluated):
+    for _ in range(count):
         keywords = document(generator, 0)[0]
         ids = tokenizer(f"{keywords}\n", return_tensors="pt").to(device)
         tokens = model.generate(**ids, max_new_tokens=16, do_sample=False, pad_token_id=tokenizer.eos_token_id)
         line = tokenizer.decode(tokens[0, ids["input_ids"].shape[1] :], skip_special_tokens=True).split("\n")[0]
         right += named(line) == named(keywords)
-    return {"n": params.evaluated, "faithful": right / params.evaluated}
+    return {"n": count, "faithful": right / count}

@@ -4,30 +4,38 @@ Liu et al., "Visual instruction tuning", NeurIPS 2023; here projector and Llama 
 learns from chats about digits over photographs in words of its own: it has never read a recipe's title.
 """
 
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
 from PIL import Image
+from tokenizers import AddedToken
 from torch import Tensor
+from transformers import LlavaConfig, LlavaForConditionalGeneration, LlavaProcessor, ViTConfig, ViTModel
+from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
 from difflab.core.base import rng
 from difflab.core.base.numerals import NUMBER_WORDS
 from difflab.images.store.tensors import to_tensor
 from difflab.miniature.pictures import blend
 from difflab.miniature.words.vocabulary import PHOTO_DESCRIPTIONS, named
-from difflab.miniature.zoo.small_llama import llama_config
+from difflab.miniature.zoo.causal import IGNORED, llama_config
+from difflab.miniature.zoo.tokenizers import base_tokenizer, special_ids
 from difflab.models.instruct_captioner import InstructCaptioner, messages
-from difflab.models.language.batching import left_pad
+from difflab.models.language.chat_model import left_pad
 
 if TYPE_CHECKING:
-    from transformers import LlavaForConditionalGeneration, LlavaProcessor, ViTModel
+    from difflab.miniature.params import ZooInstructParams
 
-    from difflab.miniature.params.vision_models import ZooInstructParams
-
-_IGNORED = -100
+IMAGE, PAD = "<image>", "<pad>"
+# As released: pictures before text, no token that ends the user's turn; the tokenizer begins the text.
+CHAT_TEMPLATE = (
+    "{%- for message in messages %}{{- message['role'] | upper + ':' }}"
+    "{%- for part in message['content'] if part['type'] == 'image' %}{{- ' <image>\n' }}{%- endfor %}"
+    "{%- for part in message['content'] if part['type'] == 'text' %}{{- part['text'] + ' ' }}{%- endfor %}"
+    "{%- endfor %}{%- if add_generation_prompt %}{{- 'ASSISTANT:' }}{%- endif %}"
+)
 
 
 class Task(NamedTuple):
@@ -63,13 +71,31 @@ def vocabulary() -> list[str]:
     return [*(text for task in TASKS for text in task.instructions), *answers]
 
 
-def build(
-    vision_encoder_vit: "ViTModel", processor: "LlavaProcessor", settings: "ZooInstructParams", seed: int
-) -> "LlavaForConditionalGeneration":
-    """A new LLaVA on the vision encoder's weights; the image encoder is frozen, the rest is drawn from the seed."""
-    from transformers.models.llava.configuration_llava import LlavaConfig
-    from transformers.models.llava.modeling_llava import LlavaForConditionalGeneration
+def build_processor(vision: ViTConfig, texts: Iterable[str]) -> LlavaProcessor:
+    """Pixels in [-1, 1] as the vision encoder has them, one token for each word of `texts`, an image token a patch.
 
+    Any other text is spelt in bytes.
+    """
+    side, half = vision.image_size, [0.5] * 3
+    images = CLIPImageProcessorPil(
+        size={"shortest_edge": side}, crop_size={"height": side, "width": side}, image_mean=half, image_std=half
+    )
+    spoken = [text for line in texts for text in (line, f" {line}")]
+    tokenizer = base_tokenizer([*spoken, "USER:", " ASSISTANT:", "ASSISTANT:"])
+    tokenizer.add_special_tokens({"pad_token": PAD})
+    tokenizer.add_tokens([AddedToken(IMAGE, special=True)])
+    tokenizer.model_input_names = ["input_ids", "attention_mask"]
+    tokenizer.padding_side = "left"
+    return LlavaProcessor(
+        images, tokenizer, patch_size=vision.patch_size, chat_template=CHAT_TEMPLATE, image_token=IMAGE,
+        num_additional_image_tokens=1, vision_feature_select_strategy="default",  # the model is not shown [CLS]
+    )  # fmt: skip
+
+
+def build(
+    vision_encoder_vit: ViTModel, processor: LlavaProcessor, settings: "ZooInstructParams", seed: int
+) -> LlavaForConditionalGeneration:
+    """A new LLaVA on the vision encoder's weights; the image encoder is frozen, the rest is drawn from the seed."""
     config = LlavaConfig(
         vision_config=vision_encoder_vit.config.to_dict(),
         text_config=llama_config(processor.tokenizer, **settings.text.model_dump()).to_dict(),
@@ -81,19 +107,16 @@ def build(
     torch.manual_seed(rng.key(seed, "init", "instruct"))
     model = LlavaForConditionalGeneration(config)
     vision, tokenizer = model.model.vision_tower, processor.tokenizer
-    vision.load_state_dict(
-        vision.state_dict() | vision_encoder_vit.state_dict()
-    )  # a vision encoder has no pooler, and none is read
+    # A vision encoder has no pooler, and none is read.
+    vision.load_state_dict(vision.state_dict() | vision_encoder_vit.state_dict())
     vision.requires_grad_(False)
-    model.generation_config.bos_token_id = tokenizer.bos_token_id
-    model.generation_config.eos_token_id = tokenizer.eos_token_id
-    model.generation_config.pad_token_id = tokenizer.pad_token_id
+    model.generation_config.update(**special_ids(tokenizer))
     return model
 
 
 def batch_loss(
-    model: "LlavaForConditionalGeneration",
-    processor: "LlavaProcessor",
+    model: LlavaForConditionalGeneration,
+    processor: LlavaProcessor,
     indices: np.ndarray,
     seed: int,
     settings: "ZooInstructParams",
@@ -110,14 +133,13 @@ def batch_loss(
         chosen = generator.integers(len(asked), size=count).tolist()
         shown = zip(chosen, pictures.digits.tolist(), pictures.photos.tolist(), strict=True)
         answers = answer_ids(processor, [asked[i][0].answer(digit, photo) for i, digit, photo in shown])
-        input_ids, attention_mask = left_pad(
-            [prompts[i] + answer for i, answer in zip(chosen, answers, strict=True)], pad
-        )
-        learnt = [[_IGNORED] * len(prompts[i]) + a for i, a in zip(chosen, answers, strict=True)]
+        rows = [(prompts[i], answer) for i, answer in zip(chosen, answers, strict=True)]
+        input_ids, attention_mask = left_pad([prompt + answer for prompt, answer in rows], pad)
+        learnt = [[IGNORED] * len(prompt) + answer for prompt, answer in rows]
         batch = {
             "input_ids": input_ids,
             "attention_mask": attention_mask,
-            "labels": left_pad(learnt, _IGNORED)[0],
+            "labels": left_pad(learnt, IGNORED)[0],
             "pixel_values": to_tensor(pictures.images, size),
         }
         return {"loss": model(**{name: value.to(model.device) for name, value in batch.items()}).loss}
@@ -125,7 +147,7 @@ def batch_loss(
     return loss
 
 
-def prompt_ids(processor: "LlavaProcessor", instruction: str, image_size: int) -> list[int]:
+def prompt_ids(processor: LlavaProcessor, instruction: str, image_size: int) -> list[int]:
     """The chat up to where the model is to speak; its image tokens are the same for every picture of that size."""
     blank = Image.new("RGB", (image_size, image_size))
     encoded = processor.apply_chat_template(
@@ -134,7 +156,7 @@ def prompt_ids(processor: "LlavaProcessor", instruction: str, image_size: int) -
     return encoded["input_ids"][0]
 
 
-def answer_ids(processor: "LlavaProcessor", answers: list[str]) -> list[list[int]]:
+def answer_ids(processor: LlavaProcessor, answers: list[str]) -> list[list[int]]:
     """What the model is to say, with the end of the text."""
     tokenizer = processor.tokenizer
     rows = tokenizer([f" {answer}" for answer in answers], add_special_tokens=False)["input_ids"]
@@ -142,37 +164,19 @@ def answer_ids(processor: "LlavaProcessor", answers: list[str]) -> list[list[int
 
 
 def held_out_accuracy(
-    model: "LlavaForConditionalGeneration", processor: "LlavaProcessor", indices: np.ndarray, seed: int, pictures: int
+    model: LlavaForConditionalGeneration, processor: LlavaProcessor, indices: np.ndarray, seed: int
 ) -> dict[str, float | int]:
-    """Scores on `pictures` composites of each digit of `indices`.
+    """Scores on a composite of each digit of `indices`.
 
     Returns:
         n; digit_accuracy and photo_accuracy, the shares named in the titles that it is asked for; right_answers,
         the share of the answers to one instruction of each task that are right to the letter.
     """
-    captioner, size = InstructCaptioner(model, processor), model.config.vision_config.image_size
-    batches = [blend.batch(indices, seed, "zoo instruct held out", draw, size) for draw in range(pictures)]
-    images = [Image.fromarray(image) for batch in batches for image in batch.images]
-    shown = [(int(d), int(p)) for batch in batches for d, p in zip(batch.digits, batch.photos, strict=True)]
-    digits = photos = right = 0
-    for task in TASKS:
-        answers = captioner(images, task.instructions[0], batch_size=100, max_new_tokens=24)
-        for answer, (digit, photo) in zip(answers, shown, strict=True):
-            right += answer == task.answer(digit, photo)
-            if task is TITLE:
-                said = named(answer)
-                digits += said[0] == digit
-                photos += said[1] == photo
-    n = len(images)
-    return {
-        "n": n,
-        "digit_accuracy": digits / n,
-        "photo_accuracy": photos / n,
-        "right_answers": right / (n * len(TASKS)),
-    }
-
-
-def save(folder: str | Path, model: "LlavaForConditionalGeneration", processor: "LlavaProcessor") -> None:
-    """Write model and processor for `from_pretrained`; the same bytes for the same weights."""
-    model.save_pretrained(folder)
-    processor.save_pretrained(folder)
+    pictures = blend.batch(indices, seed, "zoo instruct held out", 0, model.config.vision_config.image_size)
+    captioner, images = InstructCaptioner(model, processor), [Image.fromarray(image) for image in pictures.images]
+    shown = np.stack([pictures.digits, pictures.photos], axis=1)
+    answers = {task: captioner(images, task.instructions[0], batch_size=100, max_new_tokens=24) for task in TASKS}
+    right = [a == task.answer(*true) for task, said in answers.items() for a, true in zip(said, shown, strict=True)]
+    digits, photos = (np.array([named(answer) for answer in answers[TITLE]]) == shown).mean(axis=0).tolist()
+    accuracies = {"digit_accuracy": digits, "photo_accuracy": photos, "right_answers": float(np.mean(right))}
+    return {"n": len(images), **accuracies}

@@ -4,34 +4,29 @@ Its training examples are chats of the form that the captioning stage uses (`mod
 attribute combinations. In a share of them the short caption is wrong, as captioners are: the facts win.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
+from transformers import LlamaForCausalLM, PreTrainedTokenizerBase
 
 from difflab.core.base import rng
 from difflab.miniature.words.templates import detailed_caption, short_caption
 from difflab.miniature.words.vocabulary import DIGIT, MINIATURE, PHOTO, SHADES, SIZES, SLANTS, STROKES, TINTS
-from difflab.miniature.zoo.conversation_loss import answer_loss, example_tokens
-from difflab.miniature.zoo.small_llama import small_llama
+from difflab.miniature.zoo.causal import answer_loss, example_tokens, small_llama
 from difflab.miniature.zoo.tokenizers import llama_tokenizer
 from difflab.models.language.rewriter import Request, Rewriter
 from difflab.models.params import GenerationParams
 
 if TYPE_CHECKING:
-    from transformers import LlamaForCausalLM, PreTrainedTokenizerBase
-
-    from difflab.miniature.params.text_models import ZooLlamaParams
+    from difflab.miniature.params import ZooLlamaParams
 
 # Each group holds at most one true attribute.
 _CHOICES = (
-    tuple(SIZES),
-    tuple(STROKES),
-    tuple(SHADES),
-    tuple(TINTS),
-    tuple(SLANTS),
+    *map(tuple, (SIZES, STROKES, SHADES, TINTS, SLANTS)),
     ("Bright_Background", "Dark_Background"),
     ("Smooth_Background",),
     ("Colourful", "Grey"),
@@ -71,27 +66,31 @@ def example(
     return Request("", short_caption(seen), tuple(MINIATURE.sentences(attributes))), attributes
 
 
-def build(params: "ZooLlamaParams", seed: int) -> "tuple[LlamaForCausalLM, PreTrainedTokenizerBase]":
+def build(params: "ZooLlamaParams", seed: int) -> tuple[LlamaForCausalLM, PreTrainedTokenizerBase]:
     """The untrained model, its weights drawn from the seed, and its tokenizer."""
     tokenizer = llama_tokenizer()
     return small_llama(tokenizer, params.hidden_size, params.num_hidden_layers, seed, "llama"), tokenizer
 
 
 def batch_loss(
-    model: "LlamaForCausalLM", tokenizer: "PreTrainedTokenizerBase", params: "ZooLlamaParams", seed: int, step: int
-) -> dict[str, Tensor]:
+    model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerBase, params: "ZooLlamaParams", seed: int
+) -> Callable[[int], dict[str, Tensor]]:
     """Cross-entropy of the answers' tokens and the share of them that is right, in the batch of a step."""
-    generator = rng.numpy_rng(seed, "llama lessons", step)
-    examples = [example(generator, params.wrong_caption) for _ in range(params.training.batch_size)]
-    return answer_loss(model, _tokens(tokenizer, examples), tokenizer.pad_token_id)
+
+    def loss(step: int) -> dict[str, Tensor]:
+        generator = rng.numpy_rng(seed, "llama lessons", step)
+        examples = [example(generator, params.wrong_caption) for _ in range(params.training.batch_size)]
+        return answer_loss(model, tokens(tokenizer, examples), tokenizer.pad_token_id)
+
+    return loss
 
 
-def _tokens(
-    tokenizer: "PreTrainedTokenizerBase", examples: list[tuple[Request, dict[str, bool]]]
+def tokens(
+    tokenizer: PreTrainedTokenizerBase, examples: list[tuple[Request, dict[str, bool]]]
 ) -> list[tuple[list[int], list[int]]]:
     """Prompt and answer of each example as token ids; the answer ends with the end-of-turn token."""
     sentences = [detailed_caption(attributes) for _, attributes in examples]
-    chats = [request.messages for request, _ in examples]
+    chats = [request.chat.messages for request, _ in examples]
     return example_tokens(tokenizer, chats, sentences, tokenizer.eos_token_id)
 
 

@@ -4,47 +4,35 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
+from diffusers.models import AutoencoderKL
+from torch import Tensor, nn
+from torch.nn import functional
 
 from difflab.core.base import rng
 from difflab.images.store.tensors import to_tensor
 from difflab.miniature.pictures import blend
 
 if TYPE_CHECKING:
-    import torch
-    from diffusers.models import AutoencoderKL
-    from torch import Tensor
-
-    from difflab.miniature.params.image_models import ZooVaeParams
+    from difflab.miniature.params import ZooVaeParams
 
 IMAGE_SIZE = 32
-_PURPOSE = "zoo vae"
 
 
-def build(params: "ZooVaeParams", seed: int) -> "AutoencoderKL":
+def build(params: "ZooVaeParams", seed: int) -> AutoencoderKL:
     """A new autoencoder; each level but the last halves the image.
 
     The last convolution of every residual branch starts at zero, so that training starts from a shallow
     network (Zhang, Dauphin and Ma 2019, "Fixup"): a few hundred steps have to be enough here.
     """
-    import torch
-    from diffusers.models import AutoencoderKL
-    from torch import nn
-
     torch.manual_seed(rng.key(seed, "init", "vae"))
     levels = len(params.block_out_channels)
     vae = AutoencoderKL(
-        down_block_types=("DownEncoderBlock2D",) * levels,
-        up_block_types=("UpDecoderBlock2D",) * levels,
-        block_out_channels=tuple(params.block_out_channels),
-        layers_per_block=params.layers_per_block,
-        latent_channels=params.latent_channels,
-        norm_num_groups=params.norm_num_groups,
-        sample_size=IMAGE_SIZE,
-        shift_factor=0.0,
-        scaling_factor=1.0,
-        use_quant_conv=False,
-        use_post_quant_conv=False,
-    )
+        down_block_types=("DownEncoderBlock2D",) * levels, up_block_types=("UpDecoderBlock2D",) * levels,
+        block_out_channels=tuple(params.block_out_channels), layers_per_block=params.layers_per_block,
+        latent_channels=params.latent_channels, norm_num_groups=params.norm_num_groups, sample_size=IMAGE_SIZE,
+        shift_factor=0.0, scaling_factor=1.0, use_quant_conv=False, use_post_quant_conv=False,
+    )  # fmt: skip
     for name, module in vae.named_modules():
         if name.endswith((".conv2", ".to_out.0")):
             nn.init.zeros_(module.weight)
@@ -52,40 +40,31 @@ def build(params: "ZooVaeParams", seed: int) -> "AutoencoderKL":
     return vae
 
 
-def training_images(digits: np.ndarray, params: "ZooVaeParams", seed: int, step: int) -> "Tensor":
+def training_images(digits: np.ndarray, params: "ZooVaeParams", seed: int, step: int) -> Tensor:
     """One batch of digits over photographs and of plain digits, float32 [n, 3, 32, 32] in [-1, 1]."""
-    import torch
-
     count = params.training.batch_size
     plain = round(params.plain_fraction * count)
-    return torch.cat(
-        [
-            composites(digits, seed, f"{_PURPOSE} over photos", step, count - plain),
-            composites(digits, seed, f"{_PURPOSE} plain", step, plain, with_photos=False),
-        ]
-    )
+    over_photos = composites(digits, seed, "zoo vae over photos", step, count - plain)
+    return torch.cat([over_photos, composites(digits, seed, "zoo vae plain", step, plain, with_photos=False)])
 
 
-def composites(
-    digits: np.ndarray, seed: int, purpose: str, step: int, count: int, with_photos: bool = True
-) -> "Tensor":
+def composites(digits: np.ndarray, seed: int, purpose: str, step: int, count: int, with_photos: bool = True) -> Tensor:
     """Fresh pictures of random `digits` (rows of `sources.digits()`), keyed by seed, purpose and step."""
     chosen = rng.numpy_rng(seed, purpose, "digits", step).choice(digits, count)
     return to_tensor(blend.batch(chosen, seed, purpose, step, IMAGE_SIZE, with_photos).images, IMAGE_SIZE)
 
 
 def batch_loss(
-    vae: "AutoencoderKL", digits: np.ndarray, params: "ZooVaeParams", seed: int, device: "torch.device"
-) -> Callable[[int], dict[str, "Tensor"]]:
+    vae: AutoencoderKL, digits: np.ndarray, params: "ZooVaeParams", seed: int
+) -> Callable[[int], dict[str, Tensor]]:
     """The loss of one training step as a function of the step number (for `training.supervised.fit`).
 
     Absolute plus squared error of a sampled reconstruction, plus `kl_weight` times the KL divergence to
     N(0, 1) per latent number (Kingma and Welling 2014; Rombach et al. 2022, section 3.1).
     """
-    from torch.nn import functional
 
-    def loss(step: int) -> dict[str, "Tensor"]:
-        images = training_images(digits, params, seed, step).to(device)
+    def loss(step: int) -> dict[str, Tensor]:
+        images = training_images(digits, params, seed, step).to(vae.device)
         posterior = vae.encode(images).latent_dist
         restored = vae.decode(posterior.sample()).sample
         absolute, squared = functional.l1_loss(restored, images), functional.mse_loss(restored, images)
@@ -95,19 +74,14 @@ def batch_loss(
     return loss
 
 
-def set_scaling(vae: "AutoencoderKL", images: "Tensor") -> None:
+@torch.no_grad()
+def set_scaling(vae: AutoencoderKL, images: Tensor) -> None:
     """Configure the shift and scaling that give the latents of `images` mean 0 and variance 1."""
-    import torch
-
-    with torch.no_grad():
-        means = torch.cat([vae.encode(part).latent_dist.mean for part in images.split(64)])
+    means = torch.cat([vae.encode(part).latent_dist.mean for part in images.split(64)])
     vae.register_to_config(shift_factor=means.mean().item(), scaling_factor=1 / means.std().item())
 
 
-def reconstruct(vae: "AutoencoderKL", images: "Tensor", batch_size: int = 64) -> "Tensor":
+@torch.no_grad()
+def reconstruct(vae: AutoencoderKL, images: Tensor) -> Tensor:
     """Decoded posterior means, [n, 3, H, W] in [-1, 1]."""
-    import torch
-
-    with torch.no_grad():
-        parts = [vae.decode(vae.encode(x).latent_dist.mean).sample for x in images.split(batch_size)]
-    return torch.cat(parts).clamp(-1, 1)
+    return torch.cat([vae.decode(vae.encode(x).latent_dist.mean).sample for x in images.split(64)]).clamp(-1, 1)

@@ -1,7 +1,6 @@
 """The miniature's vision encoder: a small ViT that learns to name the digit and the photograph of a picture."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -10,56 +9,45 @@ from torch import Tensor
 
 from difflab.core.base import rng
 from difflab.images.store.tensors import to_tensor
+from difflab.miniature.params import TransformerSize, ZooVisionEncoderParams
 from difflab.miniature.pictures import blend
 from difflab.miniature.words.vocabulary import DIGIT, PHOTO
 from difflab.models.vision.vision_encoder import VisionEncoder
 from difflab.models.vision.vit import build_vit
 
-if TYPE_CHECKING:
-    from difflab.miniature.params.vision_models import ZooVisionEncoderParams
 
-
-def build(settings: "ZooVisionEncoderParams", seed: int) -> VisionEncoder:
+def build(settings: ZooVisionEncoderParams, seed: int) -> VisionEncoder:
     """A new vision encoder with weights drawn from the seed."""
     torch.manual_seed(rng.key(seed, "init", "vision_encoder"))
-    vit = build_vit(
-        hidden_size=settings.hidden_size,
-        num_hidden_layers=settings.num_hidden_layers,
-        num_attention_heads=settings.num_attention_heads,
-        intermediate_size=settings.intermediate_size,
-        image_size=settings.image_size,
-        patch_size=settings.patch_size,
-    )
+    sizes = {*TransformerSize.model_fields, "image_size", "patch_size"}
+    vit = build_vit(**settings.model_dump(include=sizes))
     return VisionEncoder(vit, {classes.name: classes.columns for classes in (DIGIT, PHOTO)})
 
 
 def batch_loss(
-    vision_encoder: VisionEncoder, indices: np.ndarray, seed: int, settings: "ZooVisionEncoderParams"
+    vision_encoder: VisionEncoder, indices: np.ndarray, seed: int, settings: ZooVisionEncoderParams
 ) -> Callable[[int], dict[str, Tensor]]:
     """The loss of a step, on pictures drawn afresh from the digits `indices` (rows of `sources.digits()`).
 
     Training starts on plain digits, whose shape is easy to see, and they give way to composites.
     """
-    device = next(vision_encoder.parameters()).device
 
     def loss(step: int) -> dict[str, Tensor]:
         count = settings.training.batch_size
         plain = round(count * plain_share(step, settings))
         images, digits, photos = training_batch(indices, seed, step, plain, count - plain, settings.image_size)
-        logits = vision_encoder(images.to(device))
-        digit_logits, photo_logits = logits[DIGIT.name], logits[PHOTO.name]
-        digits, photos = digits.to(device), photos.to(device)
-        losses = F.cross_entropy(digit_logits, digits, label_smoothing=settings.label_smoothing, reduction="none")
-        photo_losses = F.cross_entropy(
-            photo_logits, photos, ignore_index=-1, label_smoothing=settings.label_smoothing, reduction="none"
-        )
-        total = losses + settings.photo_weight * photo_losses
-        return {"loss": total.mean(), "digit_accuracy": (digit_logits.argmax(1) == digits).float().mean()}
+        device = vision_encoder.vit.device
+        logits, digits, photos = vision_encoder(images.to(device)), digits.to(device), photos.to(device)
+        options = {"label_smoothing": settings.label_smoothing, "reduction": "none"}
+        digit_losses = F.cross_entropy(logits[DIGIT.name], digits, **options)
+        photo_losses = F.cross_entropy(logits[PHOTO.name], photos, ignore_index=-1, **options)
+        right = (logits[DIGIT.name].argmax(1) == digits).float().mean()
+        return {"loss": (digit_losses + settings.photo_weight * photo_losses).mean(), "digit_accuracy": right}
 
     return loss
 
 
-def plain_share(step: int, settings: "ZooVisionEncoderParams") -> float:
+def plain_share(step: int, settings: ZooVisionEncoderParams) -> float:
     """The share of plain digits in a batch: 1 at the start, falling linearly to `plain_floor`."""
     done = step / (settings.plain_share * settings.training.steps)
     return max(settings.plain_floor, 1 - done)
@@ -80,8 +68,7 @@ def training_batch(
 
 def labelled(pictures: blend.Rendered, size: int) -> tuple[Tensor, Tensor, Tensor]:
     """Pictures as image, digit and photograph tensors."""
-    digits, photos = torch.from_numpy(pictures.digits), torch.from_numpy(pictures.photos)
-    return to_tensor(pictures.images, size), digits, photos
+    return to_tensor(pictures.images, size), torch.from_numpy(pictures.digits), torch.from_numpy(pictures.photos)
 
 
 @torch.inference_mode()

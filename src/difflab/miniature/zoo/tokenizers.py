@@ -9,17 +9,15 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import cache
-from typing import TYPE_CHECKING
+
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors
+from torch import Tensor
+from transformers import CLIPTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast, T5TokenizerFast
 
 from difflab.core.base.numerals import NUMBER_WORDS
 from difflab.images.facts.celeba_facts import CELEBA
 from difflab.miniature.words.vocabulary import MINIATURE, SLANTS
 from difflab.models.language.rewriter import REQUEST, SYSTEM
-
-if TYPE_CHECKING:
-    from tokenizers import Tokenizer
-    from torch import Tensor
-    from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 LLAMA_CHAT_TEMPLATE = (
     "{{- bos_token }}{%- for message in messages %}"
@@ -54,17 +52,10 @@ _PHRASES = (
 @cache
 def corpus() -> tuple[str, ...]:
     """The texts whose words become single tokens: facts of both tables, what captions say, the chat."""
-    sentences = [fact.sentence for fact in (*CELEBA.facts, *MINIATURE.facts)]
     lines = [
-        " ".join(_GENERAL.split()),
-        SYSTEM,
-        REQUEST,
-        " ".join(NUMBER_WORDS),
-        "system",
-        "user",
-        "assistant",
+        *(" ".join(_GENERAL.split()), SYSTEM, REQUEST, " ".join(NUMBER_WORDS), "system", "user", "assistant"),
         "A handwritten digit over a photo or a plain background.",
-        *sentences,
+        *(fact.sentence for fact in (*CELEBA.facts, *MINIATURE.facts)),
     ]
     return tuple(text for line in lines for text in (line, line.lower(), f" {line.lower()}"))
 
@@ -101,16 +92,13 @@ def _merge(sequence: Sequence[str], pair: tuple[str, str]) -> tuple[str, ...]:
     return tuple(merged)
 
 
-def clip_tokenizer(max_length: int) -> "PreTrainedTokenizerFast":
+def clip_tokenizer(max_length: int) -> PreTrainedTokenizerFast:
     """A `CLIPTokenizer` (lower-case byte-level BPE) that pads and truncates to `max_length`.
 
     Every byte exists bare and with the end-of-word mark: an unknown piece would become <|endoftext|> and end
     the text unseen. <|endoftext|> has the highest id, as in the released vocabulary.
     """
-    from tokenizers.pre_tokenizers import ByteLevel
-    from transformers import CLIPTokenizer
-
-    alphabet = sorted(ByteLevel.alphabet())
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     known = {word.lower() for word in words(corpus())}
     merges = learn_merges([*word[:-1], word[-1] + "</w>"] for word in known)
     pieces = [*alphabet, *(byte + "</w>" for byte in alphabet), *map("".join, merges)]
@@ -118,15 +106,18 @@ def clip_tokenizer(max_length: int) -> "PreTrainedTokenizerFast":
     return CLIPTokenizer(vocab={piece: i for i, piece in enumerate(pieces)}, merges=merges, model_max_length=max_length)
 
 
-def token_ids(tokenizer: "PreTrainedTokenizerBase", texts: Sequence[str]) -> "Tensor":
+def token_ids(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> Tensor:
     """Token ids int64 [n, max_length], padded and truncated as the pipeline of Stable Diffusion does it."""
     return tokenizer(list(texts), padding="max_length", truncation=True, return_tensors="pt").input_ids
 
 
-def t5_tokenizer(max_length: int) -> "PreTrainedTokenizerFast":
-    """A `T5Tokenizer` (Unigram): each word of the corpus and Latin letter is a piece, words win."""
-    from transformers import T5TokenizerFast
+def special_ids(tokenizer: PreTrainedTokenizerBase) -> dict[str, int | None]:
+    """The special tokens of a model's configuration."""
+    return {name: getattr(tokenizer, name) for name in ("bos_token_id", "eos_token_id", "pad_token_id")}
 
+
+def t5_tokenizer(max_length: int) -> PreTrainedTokenizerFast:
+    """A `T5Tokenizer` (Unigram): each word of the corpus and Latin letter is a piece, words win."""
     latin = [chr(i) for i in (*range(0x21, 0x7F), *range(0xA1, 0x180))]
     known = words(corpus())
     pieces = dict.fromkeys(["▁", *("▁" + word for word in known), *known, *latin])
@@ -135,58 +126,45 @@ def t5_tokenizer(max_length: int) -> "PreTrainedTokenizerFast":
     return T5TokenizerFast(vocab=special + scores, extra_ids=0, model_max_length=max_length)
 
 
-def llama_tokenizer(max_length: int = 2048) -> "PreTrainedTokenizerFast":
+def llama_tokenizer(max_length: int = 2048) -> PreTrainedTokenizerFast:
     """A Llama-3-like tokenizer: byte-level BPE, the turn tokens, the chat template, left padding.
 
     The standing phrases of the captioning chat are tokens too, across their spaces (as in SuperBPE, Liu et
     al. 2025), so that each fact is an opening and a value: prompts are a third as long, and the small model
     learns in a tenth of the time.
     """
-    from tokenizers import AddedToken, processors
-    from transformers import PreTrainedTokenizerFast
-
     bos, eot, pad = "<|begin_of_text|>", "<|eot_id|>", "<|finetune_right_pad_id|>"
     special = [bos, "<|end_of_text|>", "<|start_header_id|>", "<|end_header_id|>", eot, pad]
-    trained = _byte_bpe(special, corpus())
-    trained.add_tokens([AddedToken(phrase, normalized=False) for phrase in _PHRASES])
-    trained.post_processor = processors.TemplateProcessing(
-        single=f"{bos} $A", special_tokens=[(bos, trained.token_to_id(bos))]
-    )
+    trained, names = _byte_bpe(special, corpus(), _PHRASES), {"bos_token": bos, "eos_token": eot, "pad_token": pad}
     tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=trained,
-        bos_token=bos,
-        eos_token=eot,
-        pad_token=pad,
-        padding_side="left",
-        model_max_length=max_length,
+        tokenizer_object=trained, padding_side="left", model_max_length=max_length, **names
     )
     tokenizer.chat_template = LLAMA_CHAT_TEMPLATE
     return tokenizer
 
 
-def base_tokenizer(texts: Iterable[str], max_length: int = 512) -> "PreTrainedTokenizerFast":
+def base_tokenizer(texts: Iterable[str], max_length: int = 512) -> PreTrainedTokenizerFast:
     """A tokenizer as of a Llama 3 that is no chat model: byte-level BPE with the words of `texts`, nothing to pad with."""
-    from tokenizers import processors
-    from transformers import PreTrainedTokenizerFast
-
     bos, eos = "<|begin_of_text|>", "<|end_of_text|>"
     trained = _byte_bpe([bos, eos], texts)
-    trained.post_processor = processors.TemplateProcessing(
-        single=f"{bos} $A", special_tokens=[(bos, trained.token_to_id(bos))]
-    )
     return PreTrainedTokenizerFast(tokenizer_object=trained, bos_token=bos, eos_token=eos, model_max_length=max_length)
 
 
-def _byte_bpe(special_tokens: list[str], texts: Iterable[str]) -> "Tokenizer":
-    """Byte-level BPE in which every word of the texts is one token together with the space before it."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+def _byte_bpe(special_tokens: list[str], texts: Iterable[str], phrases: Iterable[str] = ()) -> "Tokenizer":
+    """Byte-level BPE in which every word of the texts is one token together with the space before it, and every phrase.
 
+    The first special token begins the text.
+    """
     split = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
     merges = learn_merges(piece for text in texts for piece, _ in split.pre_tokenize_str(text))
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     pieces = dict.fromkeys([*special_tokens, *alphabet, *map("".join, merges)])
     tokenizer = Tokenizer(models.BPE(vocab={piece: i for i, piece in enumerate(pieces)}, merges=merges))
-    tokenizer.pre_tokenizer = split
-    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.pre_tokenizer, tokenizer.decoder = split, decoders.ByteLevel()
     tokenizer.add_special_tokens(special_tokens)
+    tokenizer.add_tokens([AddedToken(phrase, normalized=False) for phrase in phrases])
+    start = special_tokens[0]
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single=f"{start} $A", special_tokens=[(start, tokenizer.token_to_id(start))]
+    )
     return tokenizer

@@ -1,1 +1,1 @@
-"""Language models that answer: batches, sampling keyed by sample id, chat."""
+"""Language models that answer: sampling keyed by sample id, chat, reading of answers."""

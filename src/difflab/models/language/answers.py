@@ -13,7 +13,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator
-from itertools import pairwise, takewhile
+from itertools import pairwise
 from typing import cast
 
 _JOINERS = "\u200c\u200d"  # some scripts need them inside words
@@ -229,8 +229,8 @@ def _outer_bullets(lines: Iterable[str]) -> Iterator[str]:
     """The lines without bullets that are set in below the first one."""
     outer: int | None = None
     for line in lines:
+        indent = len(line) - len(line.lstrip())
         if _BULLETED.match(line):
-            indent = sum(1 for _ in takewhile(str.isspace, line))
             outer = indent if outer is None else outer
             if indent > outer:
                 continue

@@ -3,28 +3,20 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
 import torch
+from torch.nn.utils.rnn import pad_sequence
 
-from difflab.models.language.batching import left_pad, map_batches
+from difflab.models.language.keyed_sampling import generation_arguments
 
 if TYPE_CHECKING:
     from difflab.models.params import GenerationParams
 
 
-class Conversation(Protocol):
-    """What is answered: `id` keys the sampling, `messages` is what `apply_chat_template` takes."""
-
-    @property
-    def id(self) -> str: ...
-    @property
-    def messages(self) -> Sequence[Mapping[str, str]]: ...
-
-
 @dataclass(frozen=True)
 class Chat:
-    """A conversation and its id."""
+    """A conversation in the form that `apply_chat_template` takes; its id keys the sampling."""
 
     id: str
     messages: Sequence[Mapping[str, str]]
@@ -32,20 +24,14 @@ class Chat:
 
 @dataclass(frozen=True)
 class Reply:
-    """What the model said, and whether it was cut at `max_new_tokens`."""
+    """What the model said, and whether it was truncated at `max_new_tokens`."""
 
     text: str
     truncated: bool
 
 
 class ChatModel:
-    """A causal language model with a chat template, from a `save_pretrained` folder.
-
-    Args:
-        folder: model and tokenizer (`zoo.roles.resolve(models/zoo/gemma)`).
-        device: where the model runs.
-        dtype: precision of its weights.
-    """
+    """A causal language model with a chat template, from a `save_pretrained` folder (`difflab.models.roles.resolve`)."""
 
     def __init__(self, folder: str | Path, device: torch.device | str, dtype: torch.dtype) -> None:
         from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -53,27 +39,28 @@ class ChatModel:
         self.tokenizer = AutoTokenizer.from_pretrained(folder)
         model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, use_safetensors=True)
         self.model = model.to(device).eval()
-        self.device = torch.device(device)
         # Chat models end a turn with any of several tokens, and some have no padding token of their own.
         ends = self.model.generation_config.eos_token_id
         self.ends = {ends} if isinstance(ends, int) else set(ends or [self.tokenizer.eos_token_id])
         pad = self.tokenizer.pad_token_id
         self.pad_token_id = pad if pad is not None else min(self.ends)
 
-    def answer(self, chats: Sequence[Conversation], settings: "GenerationParams", seed: int) -> list[Any]:
-        """A `Reply` to each conversation, greedily or with randomness keyed by the seed and its id.
+    def answer(self, chats: Sequence[Chat], settings: "GenerationParams", seed: int) -> list[Reply]:
+        """A reply to each conversation, greedily or with randomness keyed by the seed and its id.
 
-        Batches hold conversations of similar length; the answers depend neither on them nor on the order.
+        Batches hold conversations of similar length, the longest first, so that memory runs out early or never. The
+        answers depend neither on them nor on the order.
         """
         prompts = [self._tokens(chat) for chat in chats]
-        return map_batches(
-            list(zip(chats, prompts, strict=True)),
-            [len(prompt) for prompt in prompts],
-            settings.batch_size,
-            lambda batch: self._answer(batch, settings, seed),
-        )
+        order = sorted(range(len(chats)), key=lambda i: -len(prompts[i]))
+        replies: dict[int, Reply] = {}
+        for start in range(0, len(order), settings.batch_size):
+            batch = order[start : start + settings.batch_size]
+            answers = self._answer([prompts[i] for i in batch], [chats[i].id for i in batch], settings, seed)
+            replies |= {i: self._read(answer) for i, answer in zip(batch, answers, strict=True)}
+        return [replies[i] for i in range(len(chats))]
 
-    def _tokens(self, chat: Conversation) -> list[int]:
+    def _tokens(self, chat: Chat) -> list[int]:
         # The template writes the begin-of-text token itself: tokenising the rendered text would double it.
         # Some templates tell the model today's date unless given one; the answer must not depend on it.
         encoded = self.tokenizer.apply_chat_template(
@@ -83,22 +70,26 @@ class ChatModel:
 
     @torch.no_grad()
     def _answer(
-        self, batch: Sequence[tuple[Conversation, list[int]]], settings: "GenerationParams", seed: int
-    ) -> list[Any]:
-        from difflab.models.language.keyed_sampling import generation_arguments
-
-        input_ids, attention_mask = left_pad([prompt for _, prompt in batch], self.pad_token_id)
+        self, prompts: Sequence[list[int]], ids: Sequence[str], settings: "GenerationParams", seed: int
+    ) -> list[list[int]]:
+        input_ids, attention_mask = left_pad(prompts, self.pad_token_id)
         output = self.model.generate(
-            input_ids=input_ids.to(self.device),
-            attention_mask=attention_mask.to(self.device),
+            input_ids=input_ids.to(self.model.device),
+            attention_mask=attention_mask.to(self.model.device),
             pad_token_id=self.pad_token_id,
-            **generation_arguments([chat.id for chat, _ in batch], seed, settings),
+            **generation_arguments(ids, seed, settings),
         )
-        answers = output[:, input_ids.shape[1] :].tolist()
-        return [self._read(chat, tokens) for (chat, _), tokens in zip(batch, answers, strict=True)]
+        return output[:, input_ids.shape[1] :].tolist()
 
-    def _read(self, chat: Conversation, tokens: list[int]) -> Any:
-        """The reply in `tokens`; a subclass may make more of it."""
+    def _read(self, tokens: list[int]) -> Reply:
         end = next((i for i, token in enumerate(tokens) if token in self.ends), None)
         text = self.tokenizer.decode(tokens[:end], skip_special_tokens=True)
         return Reply(text, truncated=end is None)
+
+
+def left_pad(rows: Sequence[Sequence[int]], pad_token_id: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Token rows padded left: input_ids and attention_mask (0 on the padding), both int64 [n, longest]."""
+    tokens = [torch.tensor(row, dtype=torch.int64) for row in rows]
+    input_ids = pad_sequence(tokens, batch_first=True, padding_value=pad_token_id, padding_side="left")
+    ones = [torch.ones_like(row) for row in tokens]
+    return input_ids, pad_sequence(ones, batch_first=True, padding_side="left")

@@ -40,14 +40,8 @@ def generation_arguments(ids: Sequence[str], seed: int, settings: "GenerationPar
 
     A model's own generation settings (many ask for unseeded sampling) are overruled.
     """
-    arguments: dict[str, Any] = {
-        "max_new_tokens": settings.max_new_tokens,
-        "do_sample": False,
-        "num_beams": 1,
-        "temperature": None,
-        "top_p": None,
-        "top_k": None,
-    }
+    arguments: dict[str, Any] = {"max_new_tokens": settings.max_new_tokens, "do_sample": False, "num_beams": 1}
+    arguments |= dict.fromkeys(("temperature", "top_p", "top_k"))
     if settings.do_sample:
         keys = rng.fold(rng.id_keys(ids), rng.key(seed, "caption sampling"))
         sampling = KeyedSampling(keys, settings.temperature, settings.top_p)

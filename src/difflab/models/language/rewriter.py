@@ -2,23 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from difflab.core.base.files import sha256_bytes
 from difflab.models.language.answers import sentence
-from difflab.models.language.chat_model import ChatModel, Conversation
+from difflab.models.language.chat_model import Chat, ChatModel
 
 if TYPE_CHECKING:
     from difflab.models.params import GenerationParams
 
 SYSTEM = "You describe pictures. Answer with one line: a single plain sentence that judges nobody."
 REQUEST = "Correct and complete this caption so that it agrees with the facts and tells all of them."
-
-
-def messages(caption: str, facts: Sequence[str]) -> list[dict[str, str]]:
-    """The chat for one picture: system and user turn, in the form that `apply_chat_template` takes."""
-    lines = [REQUEST, f"Caption: {caption}", "Facts:", *(f"- {fact}" for fact in facts)]
-    return [{"role": "system", "content": SYSTEM}, {"role": "user", "content": "\n".join(lines)}]
 
 
 @dataclass(frozen=True)
@@ -30,9 +24,11 @@ class Request:
     facts: tuple[str, ...]
 
     @property
-    def messages(self) -> list[dict[str, str]]:
+    def chat(self) -> Chat:
         """The conversation that asks for the detailed caption."""
-        return messages(self.caption, self.facts)
+        lines = [REQUEST, f"Caption: {self.caption}", "Facts:", *(f"- {fact}" for fact in self.facts)]
+        turns = [{"role": "system", "content": SYSTEM}, {"role": "user", "content": "\n".join(lines)}]
+        return Chat(self.id, turns)
 
     @property
     def sha256(self) -> str:
@@ -42,7 +38,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """A detailed caption, and whether it was cut at `max_new_tokens`."""
+    """A detailed caption, and whether it was truncated at `max_new_tokens`."""
 
     caption: str
     truncated: bool
@@ -52,12 +48,9 @@ class Rewriter(ChatModel):
     """The chat model that writes detailed captions (of the role `llama`)."""
 
     def rewrite(self, requests: Sequence[Request], settings: "GenerationParams", seed: int) -> list[Answer]:
-        """Answer every request, in batches of similar length, greedily or with randomness keyed by sample id.
-
-        An answer without a sentence is replaced by the short caption.
-        """
-        return self.answer(requests, settings, seed)
-
-    def _read(self, chat: Conversation, tokens: list[int]) -> Answer:
-        reply = super()._read(chat, tokens)
-        return Answer(sentence(reply.text) or cast("Request", chat).caption, reply.truncated)
+        """Answer every request as `answer` does; the short caption stands in for an answer without a sentence."""
+        replies = self.answer([request.chat for request in requests], settings, seed)
+        return [
+            Answer(sentence(reply.text) or request.caption, reply.truncated)
+            for request, reply in zip(requests, replies, strict=True)
+        ]

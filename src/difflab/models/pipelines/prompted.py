@@ -5,6 +5,7 @@ The pipeline does the work; here its noise is keyed by id, and options that a mo
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,30 +13,58 @@ import torch
 
 from difflab.core.base import rng
 from difflab.core.base.errors import DifflabError
-from difflab.models.noise import initial_noise
+from difflab.core.base.files import read_json
+from difflab.models.latent_images import initial_noise
 from difflab.models.pipelines.schedulers import pipeline_scheduler, refusal
 
 if TYPE_CHECKING:
     from diffusers import DiffusionPipeline
-    from transformers import PreTrainedTokenizerBase
 
+INDEX = "model_index.json"
+KINDS = ("StableDiffusionPipeline", "StableDiffusionXLPipeline", "StableDiffusion3Pipeline")
 _T5_LENGTH = 256  # tokens that the pipeline of Stable Diffusion 3 gives to its T5
+
+
+def load_pipeline(
+    folder: str | Path, device: torch.device | str = "cpu", dtype: torch.dtype | None = None
+) -> "DiffusionPipeline":
+    """A pipeline of one of `KINDS` from a resolved folder, frozen, in eval mode, without a safety checker.
+
+    A dtype of None keeps the stored one.
+
+    Raises:
+        DifflabError: the folder holds no pipeline, or one of another kind.
+    """
+    import diffusers
+    import transformers
+
+    folder = Path(folder)
+    if not (folder / INDEX).exists():
+        raise DifflabError(f"{folder} holds no pipeline ({INDEX} is missing): name the folder of a whole pipeline")
+    index = read_json(folder / INDEX)
+    kind = index.get("_class_name")
+    if kind not in KINDS:
+        raise DifflabError(f"{folder} is a {kind}: {', '.join(KINDS)} can be sampled")
+    diffusers.utils.logging.disable_progress_bar()  # of loading; the steps of sampling have their own
+    transformers.utils.logging.disable_progress_bar()
+    options = {"safety_checker": None, "requires_safety_checker": False} if "safety_checker" in index else {}
+    pipeline = getattr(diffusers, kind).from_pretrained(
+        folder, dtype=dtype, use_safetensors=True, local_files_only=True, **options
+    )
+    for component in pipeline.components.values():
+        if hasattr(component, "requires_grad_"):
+            component.requires_grad_(False).eval()
+    return pipeline.to(device)
 
 
 @dataclass(frozen=True)
 class Options:
-    """How images are sampled.
+    """How images are sampled."""
 
-    Attributes:
-        scheduler: one of `schedulers.SCHEDULERS`.
-        guidance_scale: classifier-free guidance (Ho and Salimans 2022); 1 is none.
-        negative_prompt: what guidance leads away from; empty: what the model has for no prompt.
-    """
-
-    scheduler: str
+    scheduler: str  # one of `schedulers.SCHEDULERS`
     num_inference_steps: int
-    guidance_scale: float
-    negative_prompt: str = ""
+    guidance_scale: float  # classifier-free guidance (Ho and Salimans 2022); 1 is none
+    negative_prompt: str = ""  # what guidance leads away from; empty: what the model has for no prompt
 
     def refusal(self, distilled: bool) -> str:
         """What no model takes, or no `distilled` one, as one sentence; empty where there is nothing."""
@@ -51,29 +80,11 @@ class Options:
         return ""
 
 
-@dataclass(frozen=True)
-class Cut:
-    """The end of a prompt that no text encoder reads.
-
-    Attributes:
-        tokens: tokens of the whole prompt, start and end included.
-        limit: tokens that are read.
-        text: what is cut, as its tokens decode.
-    """
-
-    tokens: int
-    limit: int
-    text: str
-
-    def __str__(self) -> str:
-        return f"{self.tokens} tokens, of which the model reads {self.limit}: '{self.text}' is cut"
-
-
 class PromptedSampler:
     """Images that belong to their ids and prompts, neither to batches nor to the other images.
 
     Args:
-        pipeline: from `difflab.models.pipelines.pipelines.load_pipeline`.
+        pipeline: from `load_pipeline`.
         distilled: whether the model was distilled to few steps without guidance, as the turbo models.
         seed: part of every noise key. One id has one noise, whatever the prompt and the options.
         batch_size: images in a forward pass; with guidance the network sees twice as many.
@@ -84,24 +95,9 @@ class PromptedSampler:
         self.own = pipeline.scheduler
         pipeline.set_progress_bar_config(disable=True)
 
-    @property
-    def latent_shape(self) -> tuple[int, int, int]:
-        """Channels, height and width of the noise of one image."""
-        config = self._network.config
-        return config.in_channels, config.sample_size, config.sample_size
-
-    @property
-    def _network(self) -> torch.nn.Module:
-        return getattr(self.pipeline, "unet", None) or self.pipeline.transformer
-
     def refusal(self, options: Options) -> str:
-        """Why the model cannot take some options, as one sentence; empty where it can.
-
-        Raises:
-            DifflabError: there is no such scheduler.
-        """
-        unfit = options.refusal(self.distilled)
-        return unfit or refusal(options.scheduler, self.own, options.num_inference_steps)
+        """Why the model cannot take some options, as one sentence; empty where it can."""
+        return options.refusal(self.distilled) or refusal(options.scheduler, self.own, options.num_inference_steps)
 
     def images(
         self, ids: Sequence[str], prompts: Sequence[str], options: Options, progress: bool = False
@@ -109,10 +105,7 @@ class PromptedSampler:
         """Batches uint8 [<= batch_size, H, W, 3] in the order of `ids`.
 
         An image depends on its id, its prompt and the options; on the batch by rounding only. On a CPU the same
-        call gives the same bits.
-
-        Args:
-            progress: show a bar over the steps of each batch.
+        call gives the same bits. `progress` shows a bar over the steps of each batch.
 
         Raises:
             DifflabError: the model cannot take the options, or its images are not finite.
@@ -127,7 +120,9 @@ class PromptedSampler:
 
     @torch.no_grad()
     def _batch(self, ids: Sequence[str], prompts: list[str], options: Options) -> np.ndarray:
-        noise = initial_noise(ids, self.latent_shape, self.seed, 0)
+        network = getattr(self.pipeline, "unet", None) or self.pipeline.transformer
+        side = network.config.sample_size
+        noise = initial_noise(ids, (network.config.in_channels, side, side), self.seed, 0)
         keys = rng.fold(rng.id_keys(ids), rng.key(self.seed, "step noise")).tolist()
         # Without one the pipeline takes what its model was trained on: SDXL zeros, the others the empty prompt.
         negative = [options.negative_prompt] * len(ids) if options.negative_prompt else None
@@ -137,7 +132,7 @@ class PromptedSampler:
                 prompts,
                 num_inference_steps=options.num_inference_steps,
                 guidance_scale=options.guidance_scale,
-                latents=noise.to(self.pipeline.device, self._network.dtype),
+                latents=noise.to(self.pipeline.device, network.dtype),
                 generator=[torch.Generator().manual_seed(key) for key in keys],
                 negative_prompt=negative,
                 output_type="np",
@@ -148,22 +143,17 @@ class PromptedSampler:
             raise DifflabError("the model's images are not finite: set runtime.dtype to float32 or bfloat16")
         return np.rint(images * 255).astype(np.uint8)
 
-    def cut(self, prompt: str) -> Cut | None:
-        """What of a prompt is too long for the encoder that reads most; None where all of it is read."""
-        cuts = [self._cut(prompt, tokenizer, limit) for tokenizer, limit in self._readers()]
-        found = [cut for cut in cuts if cut is not None]
-        return min(found, key=lambda cut: len(cut.text)) if len(found) == len(cuts) else None
-
-    def _readers(self) -> "Iterator[tuple[PreTrainedTokenizerBase, int]]":
-        """Each tokenizer of the pipeline and the number of tokens that its encoder is given."""
+    def truncation(self, prompt: str) -> str:
+        """What of a prompt the encoder that reads most does not read, as one line; empty where all of it is read."""
+        lost = []
         for number in ("", "_2", "_3"):
             tokenizer = getattr(self.pipeline, f"tokenizer{number}", None)
-            if tokenizer is not None and getattr(self.pipeline, f"text_encoder{number}", None) is not None:
-                yield tokenizer, _T5_LENGTH if number == "_3" else tokenizer.model_max_length
-
-    @staticmethod
-    def _cut(prompt: str, tokenizer: "PreTrainedTokenizerBase", limit: int) -> Cut | None:
-        tokens = tokenizer(prompt, truncation=False)["input_ids"]
-        if len(tokens) <= limit:
-            return None
-        return Cut(len(tokens), limit, tokenizer.decode(tokens[limit - 1 : -1]).strip())
+            if tokenizer is None or getattr(self.pipeline, f"text_encoder{number}", None) is None:
+                continue
+            limit = _T5_LENGTH if number == "_3" else tokenizer.model_max_length
+            tokens = tokenizer(prompt, truncation=False)["input_ids"]
+            if len(tokens) <= limit:
+                return ""
+            text = tokenizer.decode(tokens[limit - 1 : -1]).strip()
+            lost.append((text, f"{len(tokens)} tokens, of which the model reads {limit}: '{text}' is truncated"))
+        return min(lost, key=lambda loss: len(loss[0]))[1]

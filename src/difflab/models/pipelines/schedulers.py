@@ -26,36 +26,24 @@ def is_flow(own: "SchedulerMixin") -> bool:
 
 
 def refusal(name: str, own: "SchedulerMixin", num_inference_steps: int) -> str:
-    """Why a model with the scheduler `own` cannot be sampled so, as one sentence; empty where it can.
-
-    Raises:
-        DifflabError: there is no such scheduler.
-    """
+    """Why a model with the scheduler `own` cannot be sampled so, as one sentence; empty where it can."""
     if name not in SCHEDULERS:
         raise DifflabError(f"unknown scheduler '{name}': one of {', '.join(SCHEDULERS)}")
     total = own.config.num_train_timesteps
     if not 1 <= num_inference_steps <= total:
         return f"{num_inference_steps} steps: the model knows 1 to {total} levels of noise"
     if is_flow(own):
-        if name not in ("own", "flow-match"):
-            return f"{name}: a flow model predicts velocities on straight paths, take flow-match"
-        return ""
+        unfit = name not in ("own", "flow-match")
+        return f"{name}: a flow model predicts velocities on straight paths, take flow-match" if unfit else ""
     if name == "flow-match":
         return "flow-match: the model was not trained on straight paths, take ddim or euler"
-    return _short_of_noise(name, own, num_inference_steps)
-
-
-def _short_of_noise(name: str, own: "SchedulerMixin", steps: int) -> str:
-    """DDIM, and any scheduler with leading timesteps, steps by T // steps: some numbers miss the noisiest levels."""
-    total = own.config.num_train_timesteps
+    # DDIM, and any scheduler with leading timesteps, steps by T // steps: some numbers miss the noisiest levels.
     leading = own.config.get("timestep_spacing") == "leading"
-    if not (name == "ddim" or (name == "ddpm" and leading)):
-        return ""
-    reach = total // steps * steps
-    if reach >= _LEAST_REACH * total:
-        return ""
-    divisor = next(n for n in range(steps, total + 1) if total % n == 0)
-    return f"{steps} steps of {name} cover {reach} of {total} levels of noise, take {divisor}"
+    reach = total // num_inference_steps * num_inference_steps
+    if reach < _LEAST_REACH * total and (name == "ddim" or (name == "ddpm" and leading)):
+        divisor = next(n for n in range(num_inference_steps, total + 1) if total % n == 0)
+        return f"{num_inference_steps} steps of {name} cover {reach} of {total} levels of noise, take {divisor}"
+    return ""
 
 
 def pipeline_scheduler(name: str, own: "SchedulerMixin") -> "SchedulerMixin":
@@ -63,10 +51,7 @@ def pipeline_scheduler(name: str, own: "SchedulerMixin") -> "SchedulerMixin":
 
     DDPM and DDIM keep the model's own choice of timesteps. Euler and DPM-Solver++ start at the noisiest level
     whatever the number of steps ("trailing", Lin et al. 2024, "Common diffusion noise schedules and sample steps
-    are flawed", table 2).
-
-    Args:
-        name: one that `refusal` has nothing against.
+    are flawed", table 2). `refusal` has nothing against the name.
     """
     from diffusers import schedulers
 

@@ -18,9 +18,7 @@ HEADS = "heads.safetensors"
 class VisionEncoder(nn.Module):
     """A `ViTModel` whose mean token is the feature, and a linear head for each set of classes.
 
-    Attributes:
-        vit: the transformer.
-        classes: names of the classes in the order of the logits, by head; empty for a ViT without heads.
+    `classes` are the names of the classes in the order of the logits, by head; empty for a ViT without heads.
     """
 
     def __init__(self, vit: nn.Module, classes: Mapping[str, tuple[str, ...]]) -> None:
@@ -56,22 +54,13 @@ def save(folder: str | Path, vision_encoder: VisionEncoder) -> None:
 
 
 def load(folder: str | Path) -> VisionEncoder:
-    """Read a vision encoder, in eval mode; a folder with a ViT alone (as on the Hub) gives one without heads.
-
-    Args:
-        folder: from `difflab.models.roles.resolve`.
-
-    Raises:
-        DifflabError: there is no ViT.
-    """
+    """Read a vision encoder, in eval mode; a folder with a ViT alone (as on the Hub) gives one without heads."""
     from safetensors import safe_open
     from transformers.models.vit.modeling_vit import ViTModel
 
     folder = Path(folder)
     if not (folder / "config.json").exists():
-        raise DifflabError(
-            f"{folder} holds no vision encoder: run `dvc repro zoo_vision_encoder` (or `dvc pull`) to make it"
-        )
+        raise DifflabError(f"{folder} holds no vision encoder: run `dvc repro zoo_vision_encoder` (or `dvc pull`)")
     vit = ViTModel.from_pretrained(folder, add_pooling_layer=False, local_files_only=True)
     if not (folder / HEADS).exists():
         return VisionEncoder(vit, {}).eval()

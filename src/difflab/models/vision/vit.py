@@ -14,46 +14,32 @@ _SHARPNESS = 2.5  # of the first attention: at 2.5 the neighbour takes nearly al
 _OFFSETS = ((-1, 0), (1, 0), (0, -1), (0, 1), (-1, -1), (1, 1), (-1, 1), (1, -1))  # (columns, rows)
 
 
-def build_vit(
-    hidden_size: int,
-    num_hidden_layers: int,
-    num_attention_heads: int,
-    intermediate_size: int,
-    image_size: int,
-    patch_size: int,
-) -> "ViTModel":
+def build_vit(**sizes: int) -> "ViTModel":
     """A `ViTModel` without pooler, its weights drawn from torch's global generator.
 
     The attention starts as a convolution (`convolutional_`): from the usual start a ViT of this size learns
-    nearly nothing of a shape in the few hundred steps that it gets. The width of a head must be a
-    multiple of 4.
+    nearly nothing of a shape in the few hundred steps that it gets.
+
+    Args:
+        sizes: hidden_size, num_hidden_layers, num_attention_heads, intermediate_size, image_size and patch_size of a
+            `ViTConfig`. The width of a head must be a multiple of 4.
     """
     from transformers.models.vit.configuration_vit import ViTConfig
     from transformers.models.vit.modeling_vit import ViTModel
 
-    config = ViTConfig(
-        hidden_size=hidden_size,
-        num_hidden_layers=num_hidden_layers,
-        num_attention_heads=num_attention_heads,
-        intermediate_size=intermediate_size,
-        image_size=image_size,
-        patch_size=patch_size,
-        layer_norm_eps=LAYER_NORM_EPS,
-    )
-    vit = ViTModel(config, add_pooling_layer=False)
+    vit = ViTModel(ViTConfig(**sizes, layer_norm_eps=LAYER_NORM_EPS), add_pooling_layer=False)
     convolutional_(vit)
     return vit
 
 
 @torch.no_grad()
 def convolutional_(vit: "ViTModel") -> None:
-    """Initialise `vit` so that each head looks from a patch to one of its eight neighbours.
+    """Initialise `vit` so that each head looks from a patch to one of its eight neighbours, which they take in turn.
 
-    The heads take the neighbours in turn: eight heads see all of them in each layer, four in each two layers.
-    Sines and cosines of the position fill the first columns of the residual stream, which nothing else writes
-    to at first. The keys are these columns, the queries the same ones moved by the head's offset, so their
-    product is largest at the neighbour. After Zheng, Li and Lucey, "Structured initialization for attention
-    in vision transformers" (2024), who solve for such maps numerically; here the position code gives them.
+    Sines and cosines of the position fill the first columns of the residual stream, which nothing else writes to at
+    first. The keys are these columns, the queries the same ones moved by the head's offset, so their product is largest
+    at the neighbour. After Zheng, Li and Lucey, "Structured initialization for attention in vision transformers" (2024),
+    who solve for such maps numerically; here the position code gives them.
     """
     config = vit.config
     dim, width = config.hidden_size, config.hidden_size // config.num_attention_heads

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from difflab.miniature.zoo.conversation_loss import answer_loss, example_tokens
+from difflab.miniature.zoo.causal import answer_loss, example_tokens
 from difflab.miniature.zoo.tokenizers import llama_tokenizer
 
 PAD, SIZE = 0, 7

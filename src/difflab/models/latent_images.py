@@ -1,15 +1,23 @@
-"""From latents to images."""
+"""Both ends of sampling in latents: the noise that images start from, and the way from latents to pixels."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from difflab.core.base import rng
 from difflab.images.store.tensors import to_uint8
 
 if TYPE_CHECKING:
     from diffusers.models import AutoencoderKL
+
+
+def initial_noise(ids: Sequence[str], shape: tuple[int, int, int], seed: int, generation_seed: int) -> Tensor:
+    """Standard normal noise, float32 [len(ids), *shape]; image i's depends on its id and the seeds only."""
+    keys = rng.fold(rng.id_keys(ids), rng.key(seed, "generation noise", generation_seed))
+    return rng.normal(keys, shape)
 
 
 @torch.no_grad()

@@ -1,1 +1,0 @@
-"""Groups of the small models of the miniature."""
