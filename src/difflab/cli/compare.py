@@ -12,7 +12,7 @@ from difflab.core.base.errors import DifflabError
 from difflab.core.params.loading import dotted
 from difflab.core.params.yaml_text import parse_yaml
 from difflab.metrics.spread import clear_difference
-from difflab.report.markdown import table
+from difflab.report.tables import table
 from difflab.report.summary import PREFIXES, metrics_file, prefixed
 from difflab.sd3.cells import ADAPTERS, CAPTIONS
 

@@ -6,7 +6,7 @@ from typing import Any
 from difflab.cli.compare import Result, headline_names, read
 from difflab.cli.revisions import experiments, parent, resolve
 from difflab.core.base.errors import DifflabError
-from difflab.report.markdown import table
+from difflab.report.tables import table
 
 MOVED = 3  # scores shown of each experiment
 

@@ -20,7 +20,7 @@ from difflab.core.base.files import png_bytes, write_bytes, write_csv
 from difflab.core.params.loading import describe
 from difflab.images.sheet import rows_sheet
 from difflab.models.pipelines.known import find, load_prompted
-from difflab.report import markdown
+from difflab.report import tables
 
 if TYPE_CHECKING:
     from difflab.captioning.params.synthesis import SweepParams
@@ -151,7 +151,7 @@ def table(rows: Sequence[dict[str, object]]) -> str:
     columns = list(dict.fromkeys(name for row in rows for name in row if name != "refused"))
     if any(row["refused"] for row in rows):
         columns.append("refused")
-    return markdown.table(columns, [[_shown(name, row.get(name)) for name in columns] for row in rows])
+    return tables.table(columns, [[_shown(name, row.get(name)) for name in columns] for row in rows])
 
 
 def _shown(column: str, value: object) -> str:

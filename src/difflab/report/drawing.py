@@ -11,25 +11,17 @@ from difflab.core.base.files import png_bytes, write_bytes
 from difflab.images.grid import tiles
 from difflab.images.sheet import rows_sheet
 from difflab.report import figures
+from difflab.report.figures import render
 from difflab.report.findings import logit_means
-from difflab.report.published import published
-from difflab.report.style import render
+from difflab.report.study_tables import published
 from difflab.report.summary import part
 from difflab.sd3.cells import ADAPTERS, CAPTIONS, FINE_TUNED, MINUS, adapter_name
 
-GRIDS = Path("plots/grids")
 COMPARED = 6  # samples of the before and after
 
 
 def draw(summary: Mapping[str, float], folder: Path, logit_std: float, convention: str, root: Path) -> list[str]:
-    """Draw every figure whose inputs exist into `folder`.
-
-    Args:
-        root: of the inputs.
-
-    Returns:
-        The inputs that do not exist.
-    """
+    """Draw every figure whose inputs exist below `root` into `folder`; return the inputs that do not exist."""
     missing: list[str] = []
 
     def read(path: str) -> pd.DataFrame | None:
@@ -43,12 +35,8 @@ def draw(summary: Mapping[str, float], folder: Path, logit_std: float, conventio
     drawn = {"sigma_densities": lambda: figures.sigma_densities(means, logit_std, sd3["shift"], convention)}
     if "best_fid" in sd3:
         drawn["fid_by_cell"] = lambda: figures.fid_by_cell(sd3, means)
-    curves = {
-        (captions, adapter): rows
-        for captions in CAPTIONS
-        for adapter in FINE_TUNED
-        if (rows := read(f"plots/finetune/{captions}-{adapter}.csv")) is not None
-    }
+    cells = [(captions, adapter) for captions in CAPTIONS for adapter in FINE_TUNED]
+    curves = {cell: rows for cell in cells if (rows := read(f"plots/finetune/{'-'.join(cell)}.csv")) is not None}
     if curves:
         drawn["loss"] = lambda: figures.loss_curves(curves, means)
     if figures.sigma_columns(curves):
@@ -65,10 +53,9 @@ def draw(summary: Mapping[str, float], folder: Path, logit_std: float, conventio
         drawn["captions_by_share"] = lambda: figures.captions_by_share(captioning, runs)
     for name, function in drawn.items():
         render(function, folder / f"{name}.png")
-    prompts = read("data/scores/prompts.csv")
-    if prompts is not None:
+    if (prompts := read("data/scores/prompts.csv")) is not None:
         for captions in CAPTIONS:
-            if sheet := before_after(root / GRIDS, captions, prompts, means):
+            if sheet := before_after(root / "plots/grids", captions, prompts, means):
                 write_bytes(folder / f"before_after_{captions}.png", png_bytes(sheet))
     return missing
 
