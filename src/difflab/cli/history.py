@@ -1,16 +1,18 @@
 """MLflow runs of stages that ran elsewhere: rebuilt from dvc.lock, metrics and plots of a commit."""
 
-import csv
 import io
 import json
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
+from difflab.cli.revisions import git, read_files, resolve
 from difflab.core.base.errors import DifflabError
+from difflab.core.params.yaml_text import parse_yaml
 from difflab.core.recorder import Recorder
 from difflab.core.tracking import CURVE, repository_root, start_record
 
@@ -43,12 +45,11 @@ def import_runs(rev: str = "HEAD") -> tuple[int, int]:
     Raises:
         DifflabError: there is no such commit, or it holds no dvc.lock.
     """
-    commit = _git("rev-parse", "--verify", "-q", f"{rev}^{{commit}}").decode().strip()
-    if not commit:
-        raise DifflabError(f"there is no commit '{rev}'; `git log --all` lists them")
+    commit = resolve(rev)
     folder = repository_root() / ".scratch" / "tracking"
     folder.mkdir(parents=True, exist_ok=True)
     tags = {"mlflow.source.git.commit": commit, "difflab.imported": "true"}
+    milliseconds = int(git("show", "-s", "--format=%ct", commit)) * 1000
     made = there = 0
     for result in results(commit):
         start = start_record(result.address, result.command, result.params, tags)
@@ -56,7 +57,7 @@ def import_runs(rev: str = "HEAD") -> tuple[int, int]:
         if recorder.is_stored(result.metrics):
             there += 1
             continue
-        for message in _messages(result, _commit_time(commit)):
+        for message in _messages(result, milliseconds):
             recorder.handle(message)
         made += 1
     return made, there
@@ -64,63 +65,40 @@ def import_runs(rev: str = "HEAD") -> tuple[int, int]:
 
 def results(commit: str) -> Iterator[StageResult]:
     """The stages of a commit, in the order of dvc.lock, with what Git holds of them."""
-    lock = _show(commit, "dvc.lock")
+    lock = read_files(commit, ["dvc.lock"]).get("dvc.lock")
     if lock is None:
         raise DifflabError(f"commit {commit[:7]} has no dvc.lock: nothing was run there")
-    from dvc.utils.serialize import loads_yaml  # YAML 1.2, as the stages read params.yaml: 1e-08 is a number
-
-    for address, entry in loads_yaml(lock)["stages"].items():
+    stages = parse_yaml(lock.decode(), f"dvc.lock of {commit[:7]}")["stages"]
+    outputs = {address: [out["path"] for out in entry.get("outs", [])] for address, entry in stages.items()}
+    paths = [path for own in outputs.values() for path in own if path.startswith(("metrics/", "plots/"))]
+    files = read_files(commit, paths)
+    for address, entry in stages.items():
         params = {k: v for values in entry.get("params", {}).values() for k, v in values.items()}
         result = StageResult(address, entry.get("cmd", ""), params)
-        for out in entry.get("outs", []):
-            _take(result, commit, out["path"])
+        for path in (path for path in outputs[address] if path in files):
+            _take(result, path, files[path])
         yield result
 
 
-def _take(result: StageResult, commit: str, path: str) -> None:
-    """Add an output that Git holds: metrics, a curve or a picture."""
-    if not path.startswith(("metrics/", "plots/")):
-        return
-    if path.endswith(".json") and (text := _show(commit, path)):
-        result.metrics |= {k: float(v) for k, v in json.loads(text).items() if isinstance(v, int | float)}
-    elif path.endswith(".csv") and (text := _show(commit, path)):
-        for row in csv.DictReader(io.StringIO(text.decode())):
-            if "step" in row:
-                values = {CURVE + k: float(v) for k, v in row.items() if k != "step" and _is_number(v)}
-                result.curve.append((int(float(row["step"])), values))
-    elif path.endswith(".png") and (content := _show(commit, path)):
+def _take(result: StageResult, path: str, content: bytes) -> None:
+    """Add an output: metrics, a curve or a picture."""
+    if path.endswith(".json"):
+        result.metrics |= {k: float(v) for k, v in json.loads(content).items() if isinstance(v, int | float)}
+    elif path.endswith(".png"):
         result.pictures[path] = content
+    elif path.endswith(".csv") and "step" in (table := pd.read_csv(io.BytesIO(content))):
+        for row in table.select_dtypes("number").to_dict("records"):
+            values = {f"{CURVE}{k}": float(v) for k, v in row.items() if k != "step" and pd.notna(v)}
+            result.curve.append((int(row["step"]), values))
 
 
 def _messages(result: StageResult, milliseconds: int) -> Iterator[dict[str, Any]]:
     """The records that the stage would have sent."""
-    for step, values in result.curve:
+    for step, values in [*result.curve, *([(0, result.metrics)] if result.metrics else [])]:
         yield {"kind": "metrics", "values": values, "step": step, "time": milliseconds}
-    if result.metrics:
-        yield {"kind": "metrics", "values": result.metrics, "step": 0, "time": milliseconds}
     with tempfile.TemporaryDirectory() as folder:
         for path, content in result.pictures.items():
             copy = Path(folder) / Path(path).name
             copy.write_bytes(content)
             yield {"kind": "artifact", "path": str(copy), "parent": str(Path(path).parent)}
         yield {"kind": "end", "status": "FINISHED"}
-
-
-def _is_number(text: str) -> bool:
-    try:
-        return float(text) == float(text)
-    except ValueError:
-        return False
-
-
-def _commit_time(commit: str) -> int:
-    return int(_git("show", "-s", "--format=%ct", commit)) * 1000
-
-
-def _show(commit: str, path: str) -> bytes | None:
-    """A file of a commit, or None where it has no such file."""
-    return _git("show", f"{commit}:{path}") or None
-
-
-def _git(*arguments: str) -> bytes:
-    return subprocess.run(["git", *arguments], capture_output=True, check=False).stdout

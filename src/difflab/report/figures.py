@@ -1,4 +1,4 @@
-"""The figures of the report: each takes tidy numbers and returns a matplotlib figure. PNGs have the same bytes every time."""
+"""The figures of the report, from tidy numbers; as PNG they have the same bytes every time."""
 
 import io
 from collections.abc import Callable, Mapping, Sequence

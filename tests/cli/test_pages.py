@@ -1,19 +1,70 @@
-"""The results in README.md come from metrics/summary.json."""
+"""The diagrams of docs/graphs.md say what dvc.yaml says, the results in README.md what metrics/summary.json says."""
 
 import re
 from pathlib import Path
 
 import pytest
 
-from difflab.cli.readme import BEGIN, END, refreshed, results
+from difflab.cli.pages import BEGIN, END, graphs, read_summary, refreshed
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import write_json
+from difflab.core.params.loading import read_pipeline
 
 MEANS = {"sd3_minus_logit_mean": -0.5, "sd3_zero_logit_mean": 0.0, "sd3_plus_logit_mean": 0.5}
 SUMMARY = {
     "sd3_n": 150, "sd3_seeds": 1, "sd3_dim": 96, "sd3_comparable_with_published": 0, "sd3_best_fid": 9.0,
     "sd3_largest_fid_ratio_to_pretrained": 0.25, "sd3_pretrained_blip2_fid": 81.25, **MEANS,
 }  # fmt: skip
+PIPELINE = """
+stages:
+  prepare:
+    desc: Prepare two sets
+    matrix: {dataset: [a, b]}
+    cmd: python -m stages.images.prepare --dataset ${item.dataset}
+    outs: ['data/${item.dataset}']
+  train:
+    foreach:
+      one: {data: data/a}
+    do:
+      desc: Train on a set
+      cmd: python -m stages.ddpm.train --setting ${key}
+      deps: ['${item.data}', src/difflab/ddpm]
+      outs: ['models/${key}']
+  look:
+    desc: Look at one of them
+    cmd: python -m stages.ddpm.look
+    deps: ['models/${look.setting}']
+"""
+
+
+@pytest.fixture
+def pipeline(tmp_path):
+    path = tmp_path / "dvc.yaml"
+    path.write_text(PIPELINE)
+    return str(path)
+
+
+def test_arrows_follow_paths_through_cells_and_parameters(pipeline):
+    text = graphs(pipeline)
+    assert re.findall(r"  (\w+ --> \w+)", text) == ["prepare --> train", "train --> look"]
+    assert '  prepare["prepare x 2"]' in text
+    assert "  class prepare other" in text, "a stage of another study is dashed"
+    assert "| `train` | Train on a set |" in text
+
+
+def test_a_stage_of_an_unknown_study_is_named(tmp_path):
+    path = tmp_path / "dvc.yaml"
+    path.write_text("stages: {x: {desc: d, cmd: python -m stages.new.x}}")
+    with pytest.raises(DifflabError, match="stages/new is no known study"):
+        graphs(str(path))
+
+
+def test_every_stage_of_the_project_stands_on_the_page(root):
+    text = graphs(str(root / "dvc.yaml"))
+    stages = read_pipeline(str(root / "dvc.yaml"))["stages"]
+    assert [name for name in stages if f"| `{name}` |" not in text] == []
+    assert "  finetune --> generate\n" in text
+    assert "  prepare_images --> ddpm\n" in text
 
 
 @pytest.fixture
@@ -47,7 +98,7 @@ def test_missing_markers_are_an_error(summary, text):
 
 def test_no_results_is_one_line(tmp_path):
     with pytest.raises(DifflabError, match="run `dvc repro`"):
-        results(tmp_path / "summary.json")
+        read_summary(tmp_path / "summary.json")
 
 
 def test_the_readme_of_the_repository_has_its_markers(root):
