@@ -63,11 +63,11 @@ def which_mean(found: Numbers, kind: str) -> str:
         f"**{CAPTION_NAMES[kind]}: {adapter_name(winner, means)} has the lowest FID** ({number(best)}; next "
         f"{adapter_name(runner_up, means)} with {number(second)})"
     )
-    spreads = [found.get(f"{adapter}_{kind}_fid_std") for adapter in (winner, runner_up)]
-    if None in spreads:
+    std, next_std = (found.get(f"{adapter}_{kind}_fid_std") for adapter in (winner, runner_up))
+    if std is None or next_std is None:
         return f"{lead}; with one generation seed the difference is not established."
     seeds = int(found.get("seeds", 2))
-    needed = clear_difference(spreads[0], seeds, spreads[1], seeds)
+    needed = clear_difference(std, seeds, next_std, seeds)
     beyond, end = ("exceeds", "") if second - best > needed else ("is within", ": not established")
     return (
         f"{lead}; the difference {beyond} the spread over generation seeds (with {seeds} seeds it takes "

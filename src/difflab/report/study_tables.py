@@ -73,7 +73,8 @@ def published_fid(captions: str, on_sigma: float | None) -> float | None:
 
 def cells(found: Numbers, corner: str, *measures: str, scale: float = 1) -> str:
     """Measures of every cell of the SD3 study and of real images, a column for each measure and kind of captions."""
-    values, columns = dict(found), {}
+    values: dict[str, Any] = dict(found)
+    columns = {}
     accuracy = measures[0].endswith("accuracy")
     for measure in measures:
         for captions, name in CAPTION_NAMES.items():
@@ -199,9 +200,9 @@ def made_by(scores: pd.DataFrame) -> str:
 def anatomy(parts: pd.DataFrame) -> str:
     """The parts of the networks, as plots/anatomy.csv lists them; cells do not break."""
     header = ["setting", "part", "kind", "input", "output", "parameters", "share"]
-    rows = [
-        [SETTING_NAMES[row.setting], row.part, row.kind, row.input, row.output, f"{row.parameters:,}",
-         f"{100 * row.share:.1f}\N{NO-BREAK SPACE}%"]
-        for row in parts.fillna({"input": "", "output": ""}).itertuples()
-    ]  # fmt: skip
-    return table(header, [[cell.replace(" x ", "×") for cell in row] for row in rows], numbers=False)
+    shown = parts.fillna({"input": "", "output": ""}).assign(
+        setting=parts["setting"].map(SETTING_NAMES),
+        parameters=parts["parameters"].map("{:,}".format),
+        share=(100 * parts["share"]).map("{:.1f}\N{NO-BREAK SPACE}%".format),
+    )
+    return table(header, shown[header].replace(" x ", "×", regex=True).to_numpy().tolist(), numbers=False)
