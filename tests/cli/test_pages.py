@@ -113,3 +113,17 @@ def test_links_lead_to_files_or_to_outputs_of_the_pipeline(root):
             if "://" not in target:
                 place = (page.parent / target).resolve()
                 assert place.exists() or Path(target).parent.as_posix() in pipeline, f"{page.name}: {target}"
+
+
+def test_files_and_names_that_the_pages_speak_of_exist(root):
+    folders = ("src", "stages", "tests", "bench", "conf", "docs")
+    files = {path.relative_to(root).as_posix() for folder in folders for path in (root / folder).rglob("*.*")}
+    for page in (root / "README.md", root / "CONTRIBUTING.md", *(root / "docs").glob("*.md")):
+        text = page.read_text()
+        for name in re.findall(r"`([\w./-]+\.(?:py|yaml|css))`", text):
+            assert (root / name).exists() or any(file.endswith(f"/{name}") for file in files), f"{page.name}: {name}"
+        for name in re.findall(r"`(difflab(?:\.\w+)+)`", text):
+            place, last = root / "src" / name.replace(".", "/"), name.rpartition(".")[2]
+            module = place.parent.with_suffix(".py")
+            defined = module.exists() and re.search(rf"^(def |class )?{last}\b", module.read_text(), re.M)
+            assert place.is_dir() or place.with_suffix(".py").exists() or defined, f"{page.name}: {name}"
