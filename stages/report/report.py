@@ -4,7 +4,7 @@ from pathlib import Path
 
 from difflab.core.base.files import atomic_path, write_text
 from difflab.core.stage import Stage, run
-from difflab.report.drawing import draw
+from difflab.report.figures import draw
 from difflab.report.page import to_html
 from difflab.report.params import ReportInputs
 from difflab.report.report import write

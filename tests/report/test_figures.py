@@ -6,7 +6,7 @@ import pytest
 
 from difflab.captioning import answer
 from difflab.images.grid import grid
-from difflab.report import drawing, figures
+from difflab.report import figures
 from difflab.report.summary import part, summarise
 from difflab.sd3.cells import ADAPTERS
 from difflab.training.params import DensityParams
@@ -93,10 +93,10 @@ def test_before_and_after_shows_the_first_tiles_of_every_grid_with_their_prompts
         tiles = [np.full((64, 64, 3), 40 * shade + k, np.uint8) for k in range(9)]
         grid(tiles, ncols=8).save(tmp_path / f"{name}.png")
     prompts = pd.DataFrame({"id": list("abcdefghi"), "blip2": [f"prompt {k}" for k in range(9)]})
-    sheet = np.asarray(drawing.before_after(tmp_path, "blip2", prompts, MEANS))
+    sheet = np.asarray(figures.before_after(tmp_path, "blip2", prompts, MEANS))
     side = 88 + 2
-    left, top = sheet.shape[1] - 5 * side, sheet.shape[0] - drawing.COMPARED * side
-    for row in range(drawing.COMPARED):
+    left, top = sheet.shape[1] - 5 * side, sheet.shape[0] - figures.COMPARED * side
+    for row in range(figures.COMPARED):
         middle = [sheet[top + row * side + 40, left + column * side + 40, 0] for column in range(5)]
         assert middle == [40 * column + row for column in range(5)]
-    assert drawing.before_after(tmp_path, "llama3", prompts, MEANS) is None
+    assert figures.before_after(tmp_path, "llama3", prompts, MEANS) is None

@@ -13,7 +13,7 @@ from PIL import Image
 from difflab.captioning import answer
 from difflab.core.base.files import png_bytes, read_json, write_bytes, write_json
 from difflab.core.params import load_params
-from difflab.report import drawing, figures, report
+from difflab.report import figures, report
 from difflab.report.summary import metrics_file, summarise
 from fakes.study_results import write_inputs
 
@@ -36,7 +36,7 @@ def study(tmp_path, monkeypatch) -> Path:
         figures.plt.close(draw())
         write_bytes(path, png_bytes(Image.new("RGB", (1, 1))))
 
-    monkeypatch.setattr(drawing, "render", render)
+    monkeypatch.setattr(figures, "render", render)
     write_inputs(tmp_path)
     return tmp_path
 
@@ -45,7 +45,7 @@ def written(folder: Path, params, comparable: bool = False) -> str:
     density = params["finetune"]["density"]
     summary = summarise(params["logit_mean"], density, comparable, folder)
     drawn = folder / "plots/report"
-    missing = drawing.draw(summary, drawn, density["logit_std"], density["convention"], folder)
+    missing = figures.draw(summary, drawn, density["logit_std"], density["convention"], folder)
     return report.write(summary, params, missing, folder)
 
 
@@ -158,6 +158,6 @@ def test_the_headline_is_the_table_and_a_finding_of_three_studies(study, params)
 
 def test_the_report_imports_no_heavy_library():
     heavy = "{'torch', 'transformers', 'diffusers', 'mlflow', 'peft'} & set(sys.modules)"
-    code = f"import sys, difflab.report.report, difflab.report.drawing; print(*{heavy})"
+    code = f"import sys, difflab.report.report, difflab.report.figures; print(*{heavy})"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert loaded.stdout.strip() == ""

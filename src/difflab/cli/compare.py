@@ -3,7 +3,7 @@
 import json
 import re
 import statistics
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -136,12 +136,11 @@ def compare(results: list[Result]) -> str:
         f"Mean ± standard deviation of the sample over {over}. Accuracies in percent. "
         "A difference is clear beyond its 95 % interval (Welch's t)."
     )
-    warnings = "\n".join(filter(None, map(_warning, results)))
-    parts = [_changes(groups, names), warnings, _renamed(results), table(header, rows), note]
+    parts = [_changes(groups, names), "\n".join(_warnings(results)), table(header, rows), note]
     return "\n\n".join(filter(None, parts))
 
 
-def headline_names(results: list[Result]) -> Iterable[tuple[str, float]]:
+def headline_names(results: list[Result]) -> Iterator[tuple[str, float]]:
     """The scores that are compared, each with the factor that it is shown with."""
     for kind, factor in SCORES.items():
         yield from ((f"sd3_{adapter}_{captions}_{kind}", factor) for adapter in ADAPTERS for captions in CAPTIONS)
@@ -181,24 +180,18 @@ def _changes(groups: list[list[Result]], names: list[str]) -> str:
     return "\n".join(lines)
 
 
-def _warning(result: Result) -> str:
-    if not result.older:
-        return ""
-    values = ", ".join(f"{name} {value}" for name, value in result.older.items())
-    return f"{result.name}: not all stages ran with its parameters (some with {values}): run `dvc repro` on it"
-
-
-def _renamed(results: list[Result]) -> str:
-    """A line where two summaries have hardly a name in common: the names of the metrics changed between them."""
+def _warnings(results: list[Result]) -> Iterator[str]:
+    """Stages that ran with other parameters, and summaries that hardly share a name, since metrics were renamed."""
     first = results[0]
-    for other in results[1:]:
-        shared = first.summary.keys() & other.summary.keys()
-        if len(shared) < min(len(first.summary), len(other.summary)) / 2:
-            return (
-                f"the names of the metrics changed between {first.name} and {other.name}: only the "
-                f"{len(shared)} that both have are compared"
-            )
-    return ""
+    for result in results:
+        if result.older:
+            values = ", ".join(f"{name} {value}" for name, value in result.older.items())
+            ran = f"not all stages ran with its parameters (some with {values})"
+            yield f"{result.name}: {ran}: run `dvc repro` on it"
+        shared = len(first.summary.keys() & result.summary.keys())
+        if shared < min(len(first.summary), len(result.summary)) / 2:
+            renamed = f"the names of the metrics changed between {first.name} and {result.name}"
+            yield f"{renamed}: only the {shared} that both have are compared"
 
 
 def experiments_table(all_commits: bool) -> str:

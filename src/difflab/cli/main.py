@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 SEED = click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Decides the noise.")
 NEGATIVE = "What guidance leads away from."
 MODEL = "Name in sweep.known (conf/study/sweep.yaml), or the repository of one of them"
+CHECK = click.option("--check", is_flag=True, help="Write nothing; fail where the file is out of date.")
 overrides_option = click.option(
     "-S",
     "--set-param",
@@ -24,11 +25,6 @@ overrides_option = click.option(
     metavar="KEY=VALUE",
     help="As in `dvc exp run -S`, repeatable: profile=paper, experiment=faces, finetune.lora.rank=8.",
 )
-
-
-def check_option(page: str):
-    """`--check`, for a command that writes a page."""
-    return click.option("--check", is_flag=True, help=f"Write nothing; fail where {page} is out of date.")
 
 
 class Commands(click.Group):
@@ -261,7 +257,7 @@ def verify(objects: bool) -> None:
 
 @cli.command()
 @overrides_option
-@check_option("params.yaml")
+@CHECK
 def compose(overrides: tuple[str, ...], check: bool) -> None:
     """Write params.yaml from conf/ as `dvc exp run` does."""
     from difflab.cli import compose
@@ -272,7 +268,7 @@ def compose(overrides: tuple[str, ...], check: bool) -> None:
 
 
 @cli.command()
-@check_option("docs/graphs.md")
+@CHECK
 def graphs(check: bool) -> None:
     """Write docs/graphs.md, the graph of each study, from dvc.yaml."""
     from difflab.cli.pages import graphs
@@ -281,7 +277,7 @@ def graphs(check: bool) -> None:
 
 
 @cli.command()
-@check_option("README.md")
+@CHECK
 def readme(check: bool) -> None:
     """Write the main table and the findings into README.md."""
     from difflab.cli.pages import refreshed

@@ -33,7 +33,10 @@ def verify(objects: bool = False) -> Iterator[str]:
         raise DifflabError(f"out of date: {', '.join(stale)}; run `dvc repro`, then commit what it changes")
     yield "dvc.lock: what `dvc repro` would write from this code, these parameters and these data"
     if remote := _dvc("config", "core.remote").stdout.strip():
-        if absent := not_in_remote():
+        status = _dvc("data", "status", "--not-in-remote", "--json")
+        if status.returncode:
+            raise DifflabError(f"the remote cannot be read: {_reason(status)}")
+        if absent := sorted(json.loads(status.stdout).get("not_in_remote", [])):
             few = ", ".join(absent[:5]) + (", ..." if len(absent) > 5 else "")
             raise DifflabError(f"remote '{remote}' lacks {len(absent)} outputs ({few}): run `dvc push`")
         yield f"remote '{remote}': has every output"
@@ -62,14 +65,6 @@ def damaged_objects() -> tuple[int, list[Path]]:
 def _md5(path: Path) -> str:
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "md5").hexdigest()
-
-
-def not_in_remote() -> list[str]:
-    """Outputs that dvc.lock names and the default remote does not have."""
-    status = _dvc("data", "status", "--not-in-remote", "--json")
-    if status.returncode:
-        raise DifflabError(f"the remote cannot be read: {_reason(status)}")
-    return sorted(json.loads(status.stdout).get("not_in_remote", []))
 
 
 def _dvc(*arguments: str) -> subprocess.CompletedProcess:
