@@ -21,9 +21,8 @@ def caption(
 
     Args:
         paths: picture files, or folders, whose pictures are read in the order of their names.
-        model: a folder of the stage `captioner`.
-        num_beams: as in `DecodingParams`; None: as in the model's settings.
-        models: the folder of the base models.
+        model, models: a folder of the stage `captioner`, and that of the base models.
+        num_beams: None: as in the model's settings.
 
     Raises:
         DifflabError: a path is no picture, or the model or one of its bases is missing or damaged.

@@ -29,13 +29,9 @@ MOVED = 3  # scores shown of each experiment
 
 @dataclass(frozen=True)
 class Result:
-    """What one revision holds.
+    """What one revision holds: parameters by dotted names, and the numbers of metrics/summary.json.
 
-    Attributes:
-        name: of the revision.
-        params: its parameters, dotted.
-        summary: the numbers of metrics/summary.json.
-        older: parameters that some stage ran with and that have another value now.
+    `older` are parameters that some stage ran with and that have another value now.
     """
 
     name: str

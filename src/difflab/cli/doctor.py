@@ -44,13 +44,11 @@ def machine(released: bool) -> Iterator[Finding]:
     """Processors, memory, GPUs, which `released` models need, and how many stages `difflab repro` would run at once."""
     import psutil
 
-    threads = os.environ.get("OMP_NUM_THREADS")
     memory = psutil.virtual_memory()
-    yield Finding(
-        "machine",
-        f"{os.cpu_count()} processors, {memory.available / 1e9:.0f} of {memory.total / 1e9:.0f} GB memory free"
-        + (f", OMP_NUM_THREADS={threads} (stages set their own)" if threads else ""),
-    )
+    found = f"{os.cpu_count()} processors, {memory.available / 1e9:.0f} of {memory.total / 1e9:.0f} GB memory free"
+    if threads := os.environ.get("OMP_NUM_THREADS"):
+        found += f", OMP_NUM_THREADS={threads} (stages set their own)"
+    yield Finding("machine", found)
     gpus = _output("nvidia-smi", "-L").splitlines() if visible_gpus() else []
     names = ", ".join(line.partition(": ")[2].partition(" (UUID")[0] for line in gpus)
     remedy = "an NVIDIA GPU: the released models of this profile are too large for a CPU"
@@ -61,11 +59,9 @@ def machine(released: bool) -> Iterator[Finding]:
 def repository() -> Iterator[Finding]:
     """Whether params.yaml is what conf/ composes, and what Git does not have yet."""
     text = "params.yaml is the default of conf/"
-    if compose.difference(compose.compose(), Path("params.yaml").read_text()):
-        text = (
-            "params.yaml differs from the default of conf/ (an experiment applied, or an edit): "
-            "`difflab compose --check` shows where"
-        )
+    if compose.compose() != Path("params.yaml").read_text():
+        why = "an experiment applied, or an edit: `difflab compose --check` shows where"
+        text = f"params.yaml differs from the default of conf/ ({why})"
     yield Finding("params", text)
     changed = _output("git", "status", "--porcelain", "--untracked-files=no").splitlines()
     unmerged = ", ".join(_output("git", "diff", "--name-only", "--diff-filter=U").split())

@@ -19,12 +19,7 @@ from difflab.core.tracking import CURVE, repository_root, start_record
 
 @dataclass
 class StageResult:
-    """What a commit holds of one stage.
-
-    Attributes:
-        curve: rows of its CSV plot that have a step.
-        pictures: content of its PNG plots by path.
-    """
+    """What a commit holds of one stage: also the rows of its CSV plot by step, and its PNG plots by path."""
 
     address: str
     command: str
@@ -35,12 +30,9 @@ class StageResult:
 
 
 def import_runs(rev: str = "HEAD") -> tuple[int, int]:
-    """Record every stage of a commit's dvc.lock that MLflow does not have yet.
+    """Record every stage of a commit's dvc.lock that MLflow does not have yet; return how many that were, and the rest.
 
     A stage is there already if a finished run of it has the same parameters and metrics.
-
-    Returns:
-        How many runs were made, and how many were there.
 
     Raises:
         DifflabError: there is no such commit, or it holds no dvc.lock.

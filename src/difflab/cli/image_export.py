@@ -14,10 +14,7 @@ from difflab.images.store.image_store import ImageStore
 def export(dataset: str, folder: Path, root: Path = Path("data/images")) -> int:
     """Write a prepared set as `folder`/train and `folder`/test, each with images and a metadata.jsonl.
 
-    The texts are the captions, or the name of the class, or empty where a set has neither.
-
-    Returns:
-        The number of images.
+    The texts are the captions, or the name of the class, or empty where a set has neither. Returns the number of images.
 
     Raises:
         DifflabError: there is no such set, it is not prepared, or the folder is not empty.

@@ -17,14 +17,8 @@ SEED = click.option("--seed", type=click.IntRange(min=0), default=0, show_defaul
 NEGATIVE = "What guidance leads away from."
 MODEL = "Name in sweep.known (conf/study/sweep.yaml), or the repository of one of them"
 CHECK = click.option("--check", is_flag=True, help="Write nothing; fail where the file is out of date.")
-overrides_option = click.option(
-    "-S",
-    "--set-param",
-    "overrides",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="As in `dvc exp run -S`, repeatable: profile=paper, experiment=faces, finetune.lora.rank=8.",
-)
+SET = "As in `dvc exp run -S`, repeatable: profile=paper, experiment=faces, finetune.lora.rank=8."
+overrides_option = click.option("-S", "--set-param", "overrides", multiple=True, metavar="KEY=VALUE", help=SET)
 
 
 class Commands(click.Group):
@@ -200,12 +194,8 @@ def sweep(
 
 @cli.command()
 @click.argument("paths", nargs=-1, required=True, metavar="IMAGE...")
-@click.option(
-    "--model", default="models/captioner/original-0", show_default=True, help="A folder of the stage captioner."
-)
-@click.option(
-    "--beam", type=click.IntRange(min=1), metavar="N", help="Search with N beams; default: as the model was trained."
-)
+@click.option("--model", default="models/captioner/original-0", show_default=True, help="Of the stage captioner.")
+@click.option("--beam", type=click.IntRange(min=1), metavar="N", help="Search with N beams; default: as in training.")
 def caption(paths: tuple[str, ...], model: str, beam: int | None) -> None:
     """Print a caption for each IMAGE, a file or a folder of them."""
     from difflab.cli.caption import caption

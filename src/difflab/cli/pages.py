@@ -28,11 +28,7 @@ another study; *x 6* is a stage of six cells. Names are those of `dvc repro <sta
 
 
 def read_summary(summary: Path = SUMMARY) -> Mapping[str, float]:
-    """The numbers of metrics/summary.json.
-
-    Raises:
-        DifflabError: there are no results.
-    """
+    """The numbers of metrics/summary.json; an error line where there are none."""
     if not summary.exists():
         raise DifflabError(f"{summary} is missing: run `dvc repro`")
     return read_json(summary)

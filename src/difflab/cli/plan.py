@@ -170,11 +170,7 @@ def disk(params: Any, models: list[Model]) -> Finding:
 
 
 def runs(values: Mapping[str, Any]) -> str:
-    """Which stages `difflab repro` would run with these parameters, and for how long. DVC looks at every file.
-
-    Args:
-        values: as params.yaml has them.
-    """
+    """Which stages `difflab repro` would run with values of params.yaml, and how long. DVC looks at every file."""
     from difflab.cli.repro import changed, default_jobs, remaining_seconds
     from difflab.cli.times import expected_seconds
 

@@ -91,10 +91,7 @@ def repro(targets: Collection[str], jobs: int | None = None) -> dict[str, str]:
 class Progress:
     """How much is done and how long the rest takes: one line at the beginning, one when each stage ends.
 
-    Args:
-        needs: the stages to run and which of these each waits for.
-        seconds: how long each stage is expected to take.
-        jobs: stages at once.
+    `needs` says which stages each waits for, `seconds` how long each is expected to take.
     """
 
     def __init__(self, needs: Mapping[str, list[str]], seconds: Mapping[str, float], jobs: int) -> None:
@@ -103,7 +100,6 @@ class Progress:
         print(f"{count_stages(len(needs))} to run, {jobs} at once, {self._remaining()}", flush=True)
 
     def ended(self, stage: str, outcome: str) -> None:
-        """Say so."""
         self._left.discard(stage)
         count = f"{len(self._needs) - len(self._left)} of {count_stages(len(self._needs))}"
         print(f"{count}: {stage} {outcome}, {self._remaining()}", flush=True)
@@ -132,8 +128,7 @@ def remaining_seconds(needs: Mapping[str, Iterable[str]], seconds: Mapping[str, 
 def changed(targets: Collection[str], values: Mapping[str, Any] | None = None) -> dict[str, list[str]]:
     """The stages that are out of date or depend on one that is, in order, and which of these each waits for.
 
-    Args:
-        values: parameters to ask about, in place of those of params.yaml.
+    `values` are parameters to ask about, in place of those of params.yaml.
     """
     import networkx
     from dvc.exceptions import DvcException

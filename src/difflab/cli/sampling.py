@@ -51,8 +51,7 @@ def generate(request: Request, out: Path, known: "dict[str, PipelineParams]", ma
     """Write one picture; return the lines to print: truncation warnings, then what was written.
 
     Raises:
-        DifflabError: an empty prompt, an output path or format that cannot be written, an unknown or missing
-            model, or options that it cannot take.
+        DifflabError: an empty prompt, a path that cannot be written, an unknown model, or options it cannot take.
     """
     prompts = _by_id([request.prompt])
     if out.suffix.lower() != ".png":
@@ -187,10 +186,9 @@ def load_judge(device: str, seed: int) -> SweepJudge:
 
 
 def table(rows: Sequence[dict[str, object]]) -> str:
-    """The rows as Markdown; the column "refused" only where a cell was refused."""
+    """The rows as Markdown; the column "refused", the last, only where a cell was refused."""
     columns = list(dict.fromkeys(name for row in rows for name in row if name != "refused"))
-    if any(row["refused"] for row in rows):
-        columns.append("refused")
+    columns += ["refused"] * any(row["refused"] for row in rows)
     return tables.table(columns, [[_shown(name, row.get(name)) for name in columns] for row in rows])
 
 

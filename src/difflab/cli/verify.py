@@ -13,10 +13,7 @@ from difflab.core.base.errors import DifflabError
 
 
 def verify(objects: bool = False) -> Iterator[str]:
-    """One line for each thing that holds, as it is found. Downloads no output.
-
-    Args:
-        objects: whether to hash every object of the local cache again.
+    """One line for each thing that holds, as it is found; with `objects` hash the local cache again. Downloads nothing.
 
     Raises:
         DifflabError: a stage is out of date, an output is not in the remote, or an object is damaged.

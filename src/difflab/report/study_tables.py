@@ -59,9 +59,7 @@ def published() -> dict[str, Any]:
 def published_fid(captions: str, on_sigma: float | None) -> float | None:
     """FID of one cell of the published table; None where it has no such cell.
 
-    Args:
-        captions: "blip2" or "llama3".
-        on_sigma: mean of logit(sigma) before the shift (`cells.mean_on_sigma`); None for the pretrained model.
+    `on_sigma` is the mean of logit(sigma) before the shift (`cells.mean_on_sigma`), None for the pretrained model.
     """
     figures = published()
     for row in figures["fid"]:
