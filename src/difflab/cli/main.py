@@ -194,7 +194,7 @@ def sweep(
 
 @cli.command()
 @click.argument("paths", nargs=-1, required=True, metavar="IMAGE...")
-@click.option("--model", default="models/captioner/original-0", show_default=True, help="Of the stage captioner.")
+@click.option("--model", default="models/captioner/original-0", show_default=True, help="A trained captioner.")
 @click.option("--beam", type=click.IntRange(min=1), metavar="N", help="Search with N beams; default: as in training.")
 def caption(paths: tuple[str, ...], model: str, beam: int | None) -> None:
     """Print a caption for each IMAGE, a file or a folder of them."""

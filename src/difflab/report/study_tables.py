@@ -11,17 +11,8 @@ from difflab.captioning import answer
 from difflab.captioning.answer import BASELINE, DATA, INSTRUCT, MEASURE_NAMES, ZERO_SHOT
 from difflab.ddpm.settings import SETTING_NAMES
 from difflab.report.findings import DEGRADATIONS, INTERVAL, METHODS, PERCENT, SSIM, logit_means
-from difflab.report.tables import Numbers, described, number, table, value
-from difflab.sd3.cells import (
-    ADAPTERS,
-    CAPTION_NAMES,
-    CAPTIONS,
-    FINE_TUNED,
-    adapter_name,
-    mean_on_sigma,
-    median_sigma,
-    signed,
-)
+from difflab.report.tables import Numbers, described, number, signed, table, value
+from difflab.sd3.cells import ADAPTERS, CAPTION_NAMES, CAPTIONS, FINE_TUNED, adapter_name, mean_on_sigma, median_sigma
 
 DATA_NAMES = {
     BASELINE: "originals only",
@@ -97,7 +88,7 @@ def densities(found: Numbers) -> str:
         on_sigma = found[f"{adapter}_logit_mean_on_sigma"]
         lean = "more noise" if on_sigma > 0 else "less noise" if on_sigma < 0 else "in between"
         median = median_sigma(on_sigma, "sigma", found["shift"])
-        rows.append([adapter_name(adapter, logit_means(found)), signed(on_sigma), f"{median:.3f}", lean])
+        rows.append([adapter_name(adapter, logit_means(found)), signed(f"{on_sigma:g}"), f"{median:.3f}", lean])
     return table(["column", "mean of logit σ before the shift", "median σ", "trains on"], rows)
 
 
