@@ -26,13 +26,14 @@ repro: $(READY)  ## run the whole study, then print its table and the time of ea
 test: $(READY)  ## run every test, the whole pipeline in its smallest size included
 	@OMP_NUM_THREADS=1 python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-check: $(READY)  ## lint, check types and import layers, and see that params.yaml, dvc.yaml and the graphs are in order
+check: $(READY)  ## lint, check types and import layers, and see that params.yaml, dvc.yaml, graphs and README are in order
 	@ruff check .
 	@ruff format --check --quiet .
 	@ty check --quiet
 	@lint-imports --no-cache > /dev/null || lint-imports --no-cache
 	@difflab compose --check
 	@difflab graphs --check
+	@difflab readme --check
 	@dvc stage list --name-only > /dev/null
 
 verify: $(READY)  ## see that dvc.lock is what this code gives, and that the remote has every output

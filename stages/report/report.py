@@ -4,32 +4,24 @@ from pathlib import Path
 
 from difflab.core.base.files import atomic_path, write_text
 from difflab.core.stage import Stage, run
-from difflab.report.drawing import draw
+from difflab.report.figures import draw
 from difflab.report.page import to_html
 from difflab.report.params import ReportInputs
 from difflab.report.report import write
 from difflab.report.summary import summarise
 
+SHOWN = ("finetune", "generate", "denoise", "ddpm", "ddpm_sample", "cold", "synthesize", "captioner")
+
 
 def main(stage: Stage[ReportInputs]) -> None:
     params = stage.params
     density = params.finetune.density
-    groups = {
-        "finetune": params.finetune,
-        "generate": params.generate,
-        "denoise": params.denoise,
-        "ddpm": params.ddpm,
-        "ddpm_sample": params.ddpm_sample,
-        "cold": params.cold,
-        "synthesize": params.synthesize,
-        "captioner": params.captioner,
-    }
     summary = summarise(params.logit_mean.model_dump(), density.model_dump(), params.report.comparable)
     stage.write_metrics("metrics/summary.json", summary)
     with atomic_path("plots/report") as figures:
         missing = draw(summary, figures, density.logit_std, density.convention, Path())
-    values = {name: group.model_dump(mode="json") for name, group in groups.items()}
-    text = write(summary, {"profile": params.profile, **values}, missing)
+    shown = {name: getattr(params, name).model_dump(mode="json") for name in SHOWN}
+    text = write(summary, {"profile": params.profile, **shown}, missing)
     write_text("reports/report.md", text)
     write_text("reports/index.html", to_html(text, Path("reports")))
     stage.done(f"wrote reports/index.html; best FID {summary.get('sd3_best_fid', float('nan')):.4g}")

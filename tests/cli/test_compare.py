@@ -1,4 +1,4 @@
-"""Revisions side by side: repetitions pooled, spread and verdict by their closed forms, any name of a revision."""
+"""Revisions side by side: repetitions pooled, spread and verdict by their closed forms; the table of experiments."""
 
 import json
 import math
@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 import yaml
 
-from difflab.cli.compare import Result, compare, group, older, read, score, verdict
+from difflab.cli.compare import Result, compare, experiments_table, group, older, read, score, verdict
 from difflab.core.base.errors import DifflabError
 
 CELL = "sd3_minus_blip2_fid"
@@ -28,12 +28,11 @@ def test_results_that_differ_in_seeds_alone_belong_together():
 
 def test_the_spread_is_that_of_repetitions():
     found = score([result(str(i), v, seed=i) for i, v in enumerate((8.0, 9.0, 7.5))], CELL)
-    assert (found.mean, found.count) == (statistics.fmean((8, 9, 7.5)), 3)
-    assert found.std == pytest.approx(statistics.stdev((8, 9, 7.5)))
+    assert (found.mean, found.std, found.count) == pytest.approx((49 / 6, math.sqrt(7 / 12), 3))
 
 
 def test_of_one_run_it_is_that_of_its_generation_seeds():
-    """As `evaluation.scores.summarise` writes it: the deviation of a sample, which `difflab results` shows too."""
+    """As `sd3.scoring.scores.summarise` writes it: the deviation of a sample, which `difflab results` shows too."""
     pair = (7.9, 8.5)
     found = score([result("a", statistics.fmean(pair), statistics.stdev(pair))], CELL)
     assert (found.mean, found.std, found.count) == (8.2, statistics.stdev(pair), 2)
@@ -140,3 +139,51 @@ def test_an_older_commit_with_other_names_of_metrics_says_so(tmp_path):
     (tmp_path / "metrics" / "summary.json").write_text(json.dumps({"sd3_fid": 6.0, "sd3_kid": 1.0, "n": 1}))
     page = compare([before, read("workspace")])
     assert "the names of the metrics changed between HEAD and workspace: only the 0 that both have" in page
+
+
+def git(*arguments):
+    command = ["git", "-c", "user.name=t", "-c", "user.email=t@t", *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def write(folder, rank, fid):
+    (folder / "metrics").mkdir(exist_ok=True)
+    (folder / "params.yaml").write_text(f"seed: 0\nfinetune:\n  lora: {{rank: {rank}}}\n")
+    (folder / "metrics" / "summary.json").write_text(json.dumps({CELL: fid, "sd3_seeds": 2}))
+
+
+@pytest.fixture
+def experiment(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    git("init", "-q", "-b", "main")
+    write(tmp_path, 4, 8.0)
+    git("add", "-A")
+    git("commit", "-qm", "base")
+    base = git("rev-parse", "HEAD")
+    write(tmp_path, 8, 6.5)
+    git("commit", "-qam", "experiment")
+    git("update-ref", f"refs/exps/{base[:2]}/{base[2:]}/wide", "HEAD")
+    git("reset", "-q", "--hard", base)
+    return base
+
+
+def test_a_row_says_what_was_changed_and_what_moved(experiment):
+    row = experiments_table(all_commits=False).splitlines()[-1]
+    assert row == f"| wide | {experiment[:7]} | finetune.lora.rank=8 | {CELL} 8 -> 6.5 |"
+
+
+@pytest.mark.usefixtures("experiment")
+def test_experiments_of_another_commit_are_listed_on_demand(tmp_path):
+    write(tmp_path, 2, 9.0)
+    git("commit", "-qam", "later")
+    assert experiments_table(all_commits=False).startswith("no experiments of this commit (`--all` lists")
+    assert "| wide |" in experiments_table(all_commits=True)
+
+
+@pytest.mark.usefixtures("experiment")
+def test_an_experiment_without_results_is_listed_with_the_reason(tmp_path):
+    git("rm", "-q", "metrics/summary.json")
+    git("commit", "-qm", "x")
+    commit = git("rev-parse", "HEAD~1")
+    git("update-ref", f"refs/exps/{commit[:2]}/{commit[2:]}/empty", "HEAD")
+    assert "no results ('empty' has no metrics/summary.json" in experiments_table(all_commits=True)

@@ -41,7 +41,7 @@ def test_the_default_profile_is_the_study_as_conf_writes_it(conf):
         ("profile=huge", "there is no profile 'huge', only laptop, paper, smoke, tiny"),
         ("experiment=nope", "there is no experiment 'nope', only "),
         ("quite.else=1", r"^unknown parameter 'quite.else'$"),
-        ("finetune.lora.rnk=3", r"^unknown parameter 'finetune.lora.rnk'; did you mean 'finetune.lora.rank'\?$"),
+        ("finetune.lora.rnk=3", r"^unknown parameter 'finetune.lora.rnk'; did you mean 'finetune.lora.rank'"),
         ("seed=[1", r"-S seed=\[1: "),
     ],
 )

@@ -51,7 +51,9 @@ def test_the_default_profile_lacks_nothing(examine):
 def test_the_published_profile_needs_licences_archives_and_disk(examine, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10**9, 0, 10**9))
     findings = examine("profile=paper")
-    assert any("accepted https://huggingface.co/meta-llama/" in line for line in missing(findings, "weights"))
+    assert any(
+        "accepted the licence at https://huggingface.co/meta-llama/" in line for line in missing(findings, "weights")
+    )
     assert all("DIFFLAB_DATA" in line for line in missing(findings, "data"))
     assert missing(findings, "disk") == ["free some space, or put the caches on another disk"]
 

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from difflab.cli.compose import compose
+from difflab.cli.main import cli
 
 
 @pytest.fixture
@@ -28,7 +29,9 @@ def difflab(root, tmp_path):
 def test_help_lists_the_commands_and_imports_nothing_heavy(difflab, root):
     code, out, _ = difflab("--help")
     assert code == 0
-    assert all(f"\n  {command} " in out for command in ("plan", "compose", "times", "readme", "results"))
+    listed = out.partition("Commands:\n")[2].splitlines()
+    assert [line.split()[0] for line in listed] == list(cli.commands)
+    assert not [line for line in listed if line.endswith("...")], "a summary is too long for a line"
     script = (
         "import sys; from difflab.cli.main import cli\n"
         "try: cli(['--help'])\n"
@@ -47,8 +50,8 @@ def test_compose_writes_params_and_check_compares_them(difflab, tmp_path, root):
 
     code, _, err = difflab("compose", "--check")
     assert code == 1
-    assert err.startswith("ERROR: params.yaml is not what conf/ composes: run `difflab compose`\n")
-    assert "\n--- params.yaml\n+++ composed from conf/\n" in err
+    assert err.startswith("ERROR: params.yaml is not what conf/ gives: run `difflab compose`\n")
+    assert "\n--- params.yaml\n+++ what it should be\n" in err
     assert (tmp_path / "params.yaml").read_text() == compose(["profile=smoke"], root / "conf")
     assert difflab("compose", "-S", "profile=smoke", "--check")[0] == 0
 
@@ -85,8 +88,8 @@ def test_before_the_first_run_the_answer_is_one_line(difflab, command):
 
 
 def test_readme_is_refreshed_and_checked(difflab, tmp_path):
-    from cli.test_readme import SUMMARY
-    from difflab.cli.readme import BEGIN, END
+    from cli.test_pages import SUMMARY
+    from difflab.cli.pages import BEGIN, END
     from difflab.core.base.files import write_json
 
     (tmp_path / "README.md").write_text(f"# A\n{BEGIN}\n{END}\n")
@@ -97,6 +100,14 @@ def test_readme_is_refreshed_and_checked(difflab, tmp_path):
     assert difflab("readme")[0] == 0
     assert "81.2" in (tmp_path / "README.md").read_text()
     assert difflab("readme", "--check")[0] == 0
+
+
+def test_a_stale_page_of_graphs_is_found(difflab):
+    code, _, err = difflab("graphs", "--check")
+    assert code == 1
+    assert err.startswith("ERROR: docs/graphs.md is not what dvc.yaml gives: run `difflab graphs`\n")
+    assert difflab("graphs")[1] == "wrote docs/graphs.md\n"
+    assert difflab("graphs", "--check")[0] == 0
 
 
 def test_the_shell_completes_commands_and_cells(difflab, monkeypatch):

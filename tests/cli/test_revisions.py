@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from difflab.cli.revisions import WORKSPACE, experiments, parent, read_files, resolve
+from difflab.cli.revisions import WORKSPACE, experiments, read_files, resolve
 from difflab.core.base.errors import DifflabError
 
 
@@ -31,16 +31,16 @@ def repository(tmp_path, monkeypatch):
     return first
 
 
-def test_an_experiment_is_found_by_its_name_and_starts_from_its_commit(repository):
+def test_an_experiment_is_found_by_its_name(repository):
     assert list(experiments()) == ["wide"], "the queue's own refs are no experiments"
-    assert parent(resolve("wide")) == repository == resolve("main")
+    assert git("rev-parse", f"{resolve('wide')}^") == repository == resolve("main")
 
 
 @pytest.mark.usefixtures("repository")
 def test_files_of_a_revision_are_those_that_git_shows(tmp_path):
-    assert read_files("wide", ["a.json", "absent", "ü.txt"]) == {"a.json": '{"fid": 1}\n', "ü.txt": "täxt\n"}
+    assert read_files("wide", ["a.json", "absent", "ü.txt"]) == {"a.json": b'{"fid": 1}\n', "ü.txt": "täxt\n".encode()}
     (tmp_path / "a.json").write_text("now")
-    assert read_files(WORKSPACE, ["a.json", "absent"]) == {"a.json": "now"}
+    assert read_files(WORKSPACE, ["a.json", "absent"]) == {"a.json": b"now"}
 
 
 @pytest.mark.usefixtures("repository")
@@ -50,7 +50,7 @@ def test_a_file_is_found_from_a_folder_below_the_repository(tmp_path, monkeypatc
     git("add", "-A")
     git("commit", "-qm", "deep")
     monkeypatch.chdir(tmp_path / "inner")
-    assert read_files("HEAD", ["b"]) == {"b": "deep"}
+    assert read_files("HEAD", ["b", "."]) == {"b": b"deep"}, "a folder is no file"
 
 
 @pytest.mark.usefixtures("repository")

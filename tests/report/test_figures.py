@@ -6,7 +6,7 @@ import pytest
 
 from difflab.captioning import answer
 from difflab.images.grid import grid
-from difflab.report import drawing, figures, style
+from difflab.report import figures
 from difflab.report.summary import part, summarise
 from difflab.sd3.cells import ADAPTERS
 from difflab.training.params import DensityParams
@@ -25,8 +25,7 @@ def summary(tmp_path):
 @pytest.mark.parametrize("mean", [-0.5, 0.0, 0.5])
 @pytest.mark.parametrize("convention", ["sigma", "diffusers"])
 def test_the_drawn_density_is_the_one_that_training_draws_from(mean, convention):
-    """Its integral up to a quantile of `diffusion.density.SigmaDensity` is the probability of that
-    quantile."""
+    """Its integral up to a quantile of `SigmaDensity` is the probability of that quantile."""
     import torch
 
     from difflab.sd3.training.density import SigmaDensity
@@ -48,7 +47,7 @@ def test_bars_stand_at_the_mean_of_each_cell(summary):
     for axis, captions in zip(figure.axes, ("blip2", "llama3"), strict=True):
         heights = [bar.get_height() for bar in axis.patches]
         assert heights == [summary[f"{a}_{captions}_fid"] for a in ("pretrained", *MEANS)]
-    style.plt.close(figure)
+    figures.plt.close(figure)
 
 
 def test_published_values_never_share_an_axis_with_this_run():
@@ -58,12 +57,12 @@ def test_published_values_never_share_an_axis_with_this_run():
     ours, theirs = (axis.get_lines()[0].get_ydata() for axis in figure.axes)
     assert list(ours) == [10.0, 4.0]  # means over seeds
     assert list(theirs) == [80.0, 20.0]
-    style.plt.close(figure)
+    figures.plt.close(figure)
 
 
 def test_a_figure_has_the_same_bytes_every_time(tmp_path, summary):
     for name in ("a.png", "b.png"):
-        style.render(lambda: figures.fid_by_cell(summary, MEANS), tmp_path / name)
+        figures.render(lambda: figures.fid_by_cell(summary, MEANS), tmp_path / name)
     content = (tmp_path / "a.png").read_bytes()
     assert content == (tmp_path / "b.png").read_bytes()
     assert b"tEXt" not in content  # no version, no date
@@ -85,7 +84,7 @@ def test_captions_show_the_means_and_the_intervals_of_the_differences():
         key = f"{data}_cider_d_difference"
         base = metrics["original_cider_d"]
         assert (low, high) == pytest.approx((base + metrics[f"{key}_low"], base + metrics[f"{key}_high"]))
-    style.plt.close(figure)
+    figures.plt.close(figure)
 
 
 def test_before_and_after_shows_the_first_tiles_of_every_grid_with_their_prompts(tmp_path):
@@ -94,10 +93,10 @@ def test_before_and_after_shows_the_first_tiles_of_every_grid_with_their_prompts
         tiles = [np.full((64, 64, 3), 40 * shade + k, np.uint8) for k in range(9)]
         grid(tiles, ncols=8).save(tmp_path / f"{name}.png")
     prompts = pd.DataFrame({"id": list("abcdefghi"), "blip2": [f"prompt {k}" for k in range(9)]})
-    sheet = np.asarray(drawing.before_after(tmp_path, "blip2", prompts, MEANS))
+    sheet = np.asarray(figures.before_after(tmp_path, "blip2", prompts, MEANS))
     side = 88 + 2
-    left, top = sheet.shape[1] - 5 * side, sheet.shape[0] - drawing.COMPARED * side
-    for row in range(drawing.COMPARED):
+    left, top = sheet.shape[1] - 5 * side, sheet.shape[0] - figures.COMPARED * side
+    for row in range(figures.COMPARED):
         middle = [sheet[top + row * side + 40, left + column * side + 40, 0] for column in range(5)]
         assert middle == [40 * column + row for column in range(5)]
-    assert drawing.before_after(tmp_path, "llama3", prompts, MEANS) is None
+    assert figures.before_after(tmp_path, "llama3", prompts, MEANS) is None

@@ -1,8 +1,10 @@
 """The report: all that was found stands in it, and what does not exist is left out and listed."""
 
+import platform
 import re
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ from PIL import Image
 from difflab.captioning import answer
 from difflab.core.base.files import png_bytes, read_json, write_bytes, write_json
 from difflab.core.params import load_params
-from difflab.report import drawing, report, style
+from difflab.report import figures, report
 from difflab.report.summary import metrics_file, summarise
 from fakes.study_results import write_inputs
 
@@ -31,10 +33,10 @@ def study(tmp_path, monkeypatch) -> Path:
     """Inputs of a finished study; figures are saved as one pixel (test_figures.py looks at real ones)."""
 
     def render(draw, path):
-        style.plt.close(draw())
+        figures.plt.close(draw())
         write_bytes(path, png_bytes(Image.new("RGB", (1, 1))))
 
-    monkeypatch.setattr(drawing, "render", render)
+    monkeypatch.setattr(figures, "render", render)
     write_inputs(tmp_path)
     return tmp_path
 
@@ -43,7 +45,7 @@ def written(folder: Path, params, comparable: bool = False) -> str:
     density = params["finetune"]["density"]
     summary = summarise(params["logit_mean"], density, comparable, folder)
     drawn = folder / "plots/report"
-    missing = drawing.draw(summary, drawn, density["logit_std"], density["convention"], folder)
+    missing = figures.draw(summary, drawn, density["logit_std"], density["convention"], folder)
     return report.write(summary, params, missing, folder)
 
 
@@ -58,12 +60,37 @@ def test_every_study_has_its_findings_tables_and_pictures(study, params):
     pictures = re.findall(r"!\[[^\]]*\]\(\.\./([^)]+)\)", text)
     assert len(pictures) == len(set(pictures)) > 25
     assert all((study / path).is_file() for path in pictures)
-    assert not re.search(r"\{\w+\}|\bnan\b|\bNone\b", text)
+    assert not re.search(r"\{\w+|\bnan\b|\bNone\b", text)
 
 
 def test_values_of_a_miniature_are_not_said_to_compare(study, params):
     assert "do **not** compare" in written(study, params)
     assert "do **not** compare" not in written(study, params, comparable=True)
+
+
+@pytest.mark.parametrize(("convention", "same"), [("diffusers", True), ("sigma", False)])
+def test_the_sign_of_the_published_m_is_compared_with_this_run(study, params, convention, same):
+    params["finetune"]["density"]["convention"] = convention
+    text = written(study, params)
+    assert ("Both use the same sign of m." in text, "m has the opposite sign" in text) == (same, not same)
+
+
+def test_the_deciding_values_stand_with_the_machine_and_its_versions(study, params):
+    text = written(study, params)
+    assert f"| SD3 LoRA | LoRA rank {params['finetune']['lora']['rank']}; LoRA alpha = rank; " in text
+    assert f"torch {version('torch')}" in text
+    assert f"Python {platform.python_version()}; " in text
+
+
+def test_of_a_table_only_the_rows_without_numbers_are_left_out(study, params):
+    measure = "| `images_celeba_hq_present` |"
+    assert measure not in written(study, params)
+    write_json(study / metrics_file("prepare_celeba_hq"), {"present": 30000})
+    assert f"{measure} 3e+04 |" in written(study, params)
+    assert "| measure | value |" in written(study, params)
+    for path in (study / "metrics").rglob("*.json"):
+        path.unlink()
+    assert "| measure | value |" not in written(study, params)
 
 
 def test_leaks_stand_beside_those_of_the_reference(study, params):
@@ -131,6 +158,6 @@ def test_the_headline_is_the_table_and_a_finding_of_three_studies(study, params)
 
 def test_the_report_imports_no_heavy_library():
     heavy = "{'torch', 'transformers', 'diffusers', 'mlflow', 'peft'} & set(sys.modules)"
-    code = f"import sys, difflab.report.report, difflab.report.drawing; print(*{heavy})"
+    code = f"import sys, difflab.report.report, difflab.report.figures; print(*{heavy})"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert loaded.stdout.strip() == ""

@@ -3,10 +3,14 @@
 import pytest
 
 from difflab.captioning import answer
+from difflab.core.params import load_params
+from difflab.core.params.loading import dotted
 from difflab.ddpm.settings import SETTING_NAMES
 from difflab.report import study_tables
 from difflab.report.findings import METHODS
+from difflab.report.study_tables import published, published_fid
 from difflab.report.summary import part, summarise
+from difflab.sd3.cells import mean_on_sigma, median_sigma, signed
 from fakes.captioning_results import images, runs
 from fakes.series_results import cold, ddpm_score, denoise_score, memorisation
 from fakes.study_results import write_inputs
@@ -62,6 +66,7 @@ def test_the_median_sigma_of_each_column_is_shown(tmp_path):
 
 def test_denoisers_stand_from_the_noise_to_the_best():
     found = rows(study_tables.denoising(denoise_score()))
+    assert found["denoiser"][:4] == [f"{m}, {n} noise" for n in ("clipped", "unclipped") for m in ("PSNR", "SSIM")]
     assert list(found)[2:] == list(METHODS.values())
     assert found["best linear denoiser"] == [
         "23.40 ± 0.08", "0.780 ± 0.004", "22.40 ± 0.08", "0.747 ± 0.004", "–", "–",
@@ -110,3 +115,39 @@ def test_the_differences_stand_with_interval_and_verdict(captioning):
         answer.with_interval(captioning, "synthetic", "cider_d"), "worse",
     ]  # fmt: skip
     assert len(found["measure"]) == 5  # what was not trained has no difference
+
+
+def test_every_setting_of_the_ddpm_series_has_a_row(root):
+    params = load_params(root / "params.yaml").model_dump(mode="json")
+    found = rows(study_tables.series({name: str(value) for name, value in dotted(params).items()}))
+    assert list(found)[2:] == list(SETTING_NAMES.values())
+    assert found["one image, 32 px"][:2] == ["32", "x0"]
+
+
+def test_the_published_table_and_curves_are_those_of_the_study():
+    figures = published()
+    assert [[row["blip2"], row["llama3"]] for row in figures["fid"]] == [
+        [80.0, 88.2], [24.3, 31.1], [29.8, 31.0], [32.0, 31.6],
+    ]  # fmt: skip
+    assert min(figures["fid_by_step"], key=lambda row: row["fid"]) == {"step": 4000, "fid": 22.24}
+    assert min(figures["fid_by_guidance"], key=lambda row: row["fid"])["guidance_scale"] == 3.0
+
+
+def test_the_published_median_of_sigma_is_found_again():
+    assert median_sigma(-0.5, "diffusers", shift=3) == pytest.approx(0.832, abs=5e-4)
+    assert median_sigma(0.5, "diffusers", shift=3) == pytest.approx(0.645, abs=5e-4)
+    assert median_sigma(0.0, "sigma", shift=3) == pytest.approx(0.75)
+
+
+def test_the_published_minus_half_belongs_to_plus_half_on_sigma():
+    assert published_fid("blip2", mean_on_sigma(0.5, "sigma")) == 24.3
+    assert published_fid("blip2", mean_on_sigma(-0.5, "diffusers")) == 24.3
+    assert published_fid("llama3", mean_on_sigma(-0.5, "sigma")) == 31.6
+    assert published_fid("llama3", mean_on_sigma(0.0, "diffusers")) == 31.0
+    assert published_fid("blip2", None) == 80.0
+    assert published_fid("blip2", 0.25) is None, "a mean that was not published has no figure"
+
+
+def test_zero_has_no_sign():
+    assert signed(mean_on_sigma(0.0, "diffusers")) == "0"
+    assert signed(-0.5) == "\N{MINUS SIGN}0.5"

@@ -2,10 +2,9 @@
 
 import pytest
 
-from difflab.report.markdown import table
-from difflab.report.tables import Column, beside, described, number, percent, plain, spread
+from difflab.report.tables import described, number, table, value
 
-FOUND = {"a_fid": 8.5, "a_fid_std": 0.71, "b_fid": 61.04, "a_share": 0.955, "a_share_std": 0.005}
+FOUND = {"a_fid": 8.5, "a_fid_std": 0.71, "b_fid": 61.04, "a_share": 0.955, "a_share_std": 0.005, "a_in_b": 1.0}
 
 
 def test_a_markdown_table_keeps_its_columns():
@@ -13,10 +12,14 @@ def test_a_markdown_table_keeps_its_columns():
 
 
 def test_rows_without_a_value_are_left_out():
-    columns = [Column("FID", "{}_fid", spread()), Column("share", "{}_share", percent())]
+    columns = {"FID": ("{}_fid", value()), "share": ("{}_share", value(1, 100, " %"))}
     rows = described("model", {"a": "A", "b": "B", "c": "C"}, columns, FOUND).splitlines()
     assert rows[0] == "| model | FID | share |"
     assert rows[2:] == ["| A | 8.50 ± 0.71 | 95.5 % ± 0.5 |", "| B | 61.0 | – |"]
+
+
+def test_the_key_of_a_row_may_have_parts():
+    assert described("x", {"a/b": "A"}, {"in": ("{}_in_{}", value(1))}, FOUND).endswith("| A | 1.0 |")
 
 
 @pytest.mark.parametrize(
@@ -30,11 +33,11 @@ def test_numbers_have_three_digits(value, text):
 @pytest.mark.parametrize(
     ("show", "text"),
     [
-        (spread(1000), "8500 ± 710"),
-        (beside("_std", 1), "8.5 ± 0.7"),
-        (beside("_ci95", 2), "8.50"),
-        (plain("{:g} dB"), "8.5 dB"),
-        (percent(0), "850 % ± 71"),
+        (value(scale=1000), "8500 ± 710"),
+        (value(1), "8.5 ± 0.7"),
+        (value(2, spread="_ci95"), "8.50"),
+        (value(1, unit=" dB"), "8.5 dB ± 0.7"),
+        (value(0, 100, " %"), "850 % ± 71"),
     ],
 )
 def test_a_value_is_shown_with_what_stands_beside_it(show, text):

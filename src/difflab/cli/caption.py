@@ -21,9 +21,8 @@ def caption(
 
     Args:
         paths: picture files, or folders, whose pictures are read in the order of their names.
-        model: a folder of the stage `captioner`.
-        num_beams: as in `DecodingParams`; None: as in the model's settings.
-        models: the folder of the base models.
+        model, models: a folder of the stage `captioner`, and that of the base models.
+        num_beams: None: as in the model's settings.
 
     Raises:
         DifflabError: a path is no picture, or the model or one of its bases is missing or damaged.
@@ -42,11 +41,8 @@ def caption(
     from difflab.captioning.captioner_model.captioner_folder import load_captioner
 
     disable_progress_bar()
-    device, dtype = resolve_device(runtime.device), resolve_dtype(runtime.dtype)
-    captioner, settings = load_captioner(model, device, dtype, models)
-    decoding = settings.decoding
-    if num_beams is not None:
-        decoding = decoding.model_copy(update={"num_beams": num_beams})
+    captioner, settings = load_captioner(model, resolve_device(runtime.device), resolve_dtype(runtime.dtype), models)
+    decoding = settings.decoding.model_copy(update={"num_beams": num_beams or settings.decoding.num_beams})
     for start in range(0, len(files), decoding.batch_size):
         batch = files[start : start + decoding.batch_size]
         images = [decode_image(_content(file), str(file)) for file in batch]

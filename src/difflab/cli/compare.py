@@ -3,16 +3,16 @@
 import json
 import re
 import statistics
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from difflab.cli.revisions import read_files
+from difflab.cli.revisions import experiments, git, read_files
 from difflab.core.base.errors import DifflabError
 from difflab.core.params.loading import dotted, parse_yaml
 from difflab.metrics.paired import clear_difference
-from difflab.report.markdown import table
 from difflab.report.summary import PREFIXES, metrics_file, prefixed
+from difflab.report.tables import table
 from difflab.sd3.cells import ADAPTERS, CAPTIONS
 
 SUMMARY = "metrics/summary.json"
@@ -23,23 +23,24 @@ OTHERS = re.compile(
     r"(denoising_v\w+_psnr|ddpm_(?!\w*(floor|real))\w+_(best_psnr|fid|kid|accuracy)|cold_\w+_(restored|walked_back)_psnr"
     r"|captioning_(original|mixed|synthetic|instruct)_(bleu_1|cider_d|both_\w+))"
 )
+MOVED = 3  # scores shown of each experiment
 
 
 @dataclass(frozen=True)
 class Result:
-    """What one revision holds.
+    """What one revision holds: parameters by dotted names, and the numbers of metrics/summary.json.
 
-    Attributes:
-        name: of the revision.
-        params: its parameters, dotted.
-        summary: the numbers of metrics/summary.json.
-        older: parameters that some stage ran with and that have another value now.
+    `older` are parameters that some stage ran with and that have another value now.
     """
 
     name: str
     params: Mapping[str, Any]
     summary: Mapping[str, float]
     older: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def seeds(self) -> list[Any]:
+        return [self.params.get(name) for name in SEEDS]
 
 
 @dataclass(frozen=True)
@@ -63,23 +64,20 @@ def read(rev: str) -> Result:
     texts = read_files(rev, ["params.yaml", "dvc.lock", SUMMARY, *newer])
     if SUMMARY not in texts:
         raise DifflabError(f"'{rev}' has no {SUMMARY}: run `dvc repro report` there")
-    params = dotted(_mapping(texts, "params.yaml", rev))
-    summary = _json(texts[SUMMARY], SUMMARY, rev)
+
+    def numbers(path: str) -> dict[str, Any]:
+        try:
+            return json.loads(texts[path])
+        except json.JSONDecodeError as error:
+            raise DifflabError(f"{path} of '{rev}' is damaged ({error}): run `dvc repro -f report`") from None
+
+    def mapping(path: str) -> dict[str, Any]:
+        return parse_yaml(texts.get(path, b"").decode(), f"{path} of '{rev}'") or {}
+
+    params, summary = dotted(mapping("params.yaml")), numbers(SUMMARY)
     for path in newer.keys() & texts.keys():
-        summary |= prefixed(newer[path], _json(texts[path], path, rev))
-    lock = _mapping(texts, "dvc.lock", rev)
-    return Result(rev, params, summary, older(params, lock))
-
-
-def _json(text: str, path: str, rev: str) -> dict[str, Any]:
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        raise DifflabError(f"{path} of '{rev}' is damaged ({error}): run `dvc repro -f report`") from None
-
-
-def _mapping(texts: Mapping[str, str], path: str, rev: str) -> dict[str, Any]:
-    return parse_yaml(texts.get(path, ""), f"{path} of '{rev}'") or {}
+        summary |= prefixed(newer[path], numbers(path))
+    return Result(rev, params, summary, older(params, mapping("dvc.lock")))
 
 
 def older(params: Mapping[str, Any], lock: Mapping[str, Any]) -> dict[str, Any]:
@@ -92,29 +90,22 @@ def group(results: Iterable[Result]) -> list[list[Result]]:
     """Results whose parameters differ in seeds, and in nothing else, together, in the order given."""
     groups: dict[str, list[Result]] = {}
     for result in results:
-        settings = {k: v for k, v in result.params.items() if k not in SEEDS}
-        seeds = [result.params.get(name) for name in SEEDS]
-        key = repr(sorted(settings.items()))
-        while any(seeds == [other.params.get(name) for name in SEEDS] for other in groups.get(key, [])):
+        key = repr(sorted((k, v) for k, v in result.params.items() if k not in SEEDS))
+        while any(result.seeds == other.seeds for other in groups.get(key, [])):
             key += "again"  # the same seeds are no repetition
         groups.setdefault(key, []).append(result)
     return list(groups.values())
 
 
 def score(results: list[Result], name: str) -> Score | None:
-    """A number of metrics/summary.json over repetitions; of a single one, over its generation seeds.
-
-    Returns None where a result lacks it.
-    """
+    """A number over repetitions; of a single run over its generation seeds. None where a run lacks it."""
     values = [r.summary[name] for r in results if isinstance(r.summary.get(name), int | float)]
     if len(values) < len(results):
         return None
     if len(values) > 1:
         return Score(statistics.fmean(values), statistics.stdev(values), len(values))
     std = results[0].summary.get(f"{name}_std")
-    if std is None:
-        return Score(values[0], 0.0, 1)
-    return Score(values[0], std, int(results[0].summary.get("sd3_seeds", 1)))
+    return Score(values[0], std or 0.0, 1 if std is None else int(results[0].summary.get("sd3_seeds", 1)))
 
 
 def verdict(before: Score, after: Score) -> str:
@@ -133,12 +124,18 @@ def compare(results: list[Result]) -> str:
     names = [", ".join(r.name for r in members) for members in groups]
     header = ["score", names[0], *(n for name in names[1:] for n in (name, "difference"))]
     rows = [row for name in headline_names(results) if (row := _row(groups, *name))]
-    old = "\n".join(filter(None, map(_warning, results)))
-    parts = [_changes(groups, names), old, _renamed(results), table(header, rows), _note(groups)]
+    over = "training seeds"
+    if any(len(members) == 1 for members in groups):
+        over += " where several are given, else over generation seeds, which says less"
+    note = (
+        f"Mean ± standard deviation of the sample over {over}. Accuracies in percent. "
+        "A difference is clear beyond its 95 % interval (Welch's t)."
+    )
+    parts = [_changes(groups, names), "\n".join(_warnings(results)), table(header, rows), note]
     return "\n\n".join(filter(None, parts))
 
 
-def headline_names(results: list[Result]) -> Iterable[tuple[str, float]]:
+def headline_names(results: list[Result]) -> Iterator[tuple[str, float]]:
     """The scores that are compared, each with the factor that it is shown with."""
     for kind, factor in SCORES.items():
         yield from ((f"sd3_{adapter}_{captions}_{kind}", factor) for adapter in ADAPTERS for captions in CAPTIONS)
@@ -147,62 +144,75 @@ def headline_names(results: list[Result]) -> Iterable[tuple[str, float]]:
 
 
 def _row(groups: list[list[Result]], name: str, factor: float) -> list[str] | None:
-    found = [score(members, name) for members in groups]
-    if not any(found):
+    def shown(value: Score | None) -> str:
+        if value is None:
+            return "–"
+        return f"{value.mean * factor:.4g}" + (f" ± {value.std * factor:.2g}" if value.count > 1 else "")
+
+    first, *others = (score(members, name) for members in groups)
+    if not any([first, *others]):
         return None
-    row = [name, _shown(found[0], factor)]
-    for other in found[1:]:
-        row += [_shown(other, factor), ""]
-        if found[0] and other:
-            row[-1] = f"{(other.mean - found[0].mean) * factor:+.3g}, {verdict(found[0], other)}"
+    row = [name, shown(first)]
+    for other in others:
+        difference = f"{(other.mean - first.mean) * factor:+.3g}, {verdict(first, other)}" if first and other else ""
+        row += [shown(other), difference]
     return row
 
 
-def _shown(value: Score | None, factor: float) -> str:
-    if value is None:
-        return "–"
-    spread = f" ± {value.std * factor:.2g}" if value.count > 1 else ""
-    return f"{value.mean * factor:.4g}{spread}"
+def _changed(before: Result, after: Result) -> list[str]:
+    """The parameters that differ."""
+    return [k for k in {**before.params, **after.params} if before.params.get(k) != after.params.get(k)]
 
 
 def _changes(groups: list[list[Result]], names: list[str]) -> str:
     """The parameters in which the groups differ."""
-    first = groups[0][0].params
-    lines = []
-    for members, name in zip(groups[1:], names[1:], strict=True):
-        other = members[0].params
-        keys = [k for k in {**first, **other} if first.get(k) != other.get(k) and k not in SEEDS]
-        changed = ", ".join(f"{k} {first.get(k)} -> {other.get(k)}" for k in keys) or "the same parameters"
-        lines.append(f"{name}: {changed}")
+    first, lines = groups[0][0], []
+    for (other, *_), name in zip(groups[1:], names[1:], strict=True):
+        changed = (
+            f"{k} {first.params.get(k)} -> {other.params.get(k)}" for k in _changed(first, other) if k not in SEEDS
+        )
+        lines.append(f"{name}: {', '.join(changed) or 'the same parameters'}")
     return "\n".join(lines)
 
 
-def _warning(result: Result) -> str:
-    if not result.older:
-        return ""
-    values = ", ".join(f"{name} {value}" for name, value in result.older.items())
-    return f"{result.name}: not all stages ran with its parameters (some with {values}): run `dvc repro` on it"
-
-
-def _renamed(results: list[Result]) -> str:
-    """A line where two summaries have hardly a name in common: the names of the metrics changed between them."""
+def _warnings(results: list[Result]) -> Iterator[str]:
+    """Stages that ran with other parameters, and summaries that hardly share a name, since metrics were renamed."""
     first = results[0]
-    for other in results[1:]:
-        shared = first.summary.keys() & other.summary.keys()
-        if len(shared) < min(len(first.summary), len(other.summary)) / 2:
-            return (
-                f"the names of the metrics changed between {first.name} and {other.name}: only the "
-                f"{len(shared)} that both have are compared"
-            )
-    return ""
+    for result in results:
+        if result.older:
+            values = ", ".join(f"{name} {value}" for name, value in result.older.items())
+            ran = f"not all stages ran with its parameters (some with {values})"
+            yield f"{result.name}: {ran}: run `dvc repro` on it"
+        shared = len(first.summary.keys() & result.summary.keys())
+        if shared < min(len(first.summary), len(result.summary)) / 2:
+            renamed = f"the names of the metrics changed between {first.name} and {result.name}"
+            yield f"{renamed}: only the {shared} that both have are compared"
 
 
-def _note(groups: list[list[Result]]) -> str:
-    if all(len(members) > 1 for members in groups):
-        over = "training seeds"
-    else:
-        over = "training seeds where several are given, else over generation seeds, which says less"
-    return (
-        f"Mean ± standard deviation of the sample over {over}. Accuracies in percent. "
-        "A difference is clear beyond its 95 % interval (Welch's t)."
-    )
+def experiments_table(all_commits: bool) -> str:
+    """The DVC experiments that started from this commit (or from any), the newest first, as Markdown."""
+    here, rows = git("rev-parse", "HEAD"), []
+    for name, commit in reversed(experiments().items()):
+        base = git("rev-parse", f"{commit}^")
+        if not all_commits and base != here:
+            continue
+        try:
+            before, after = read(base), read(name)
+            changed = ", ".join(f"{key}={after.params.get(key)}" for key in _changed(before, after))
+            rows.append([name, base[:7], changed or "nothing (code or data)", _moved(before, after)])
+        except DifflabError as error:
+            rows.append([name, base[:7], "–", f"no results ({error})"])
+    if not rows:
+        where = "" if all_commits else " of this commit (`--all` lists those of every commit)"
+        return f"no experiments{where}: `dvc exp run -n NAME -S key=value` makes one"
+    return table(["experiment", "from", "changed", "moved"], rows)
+
+
+def _moved(before: Result, after: Result) -> str:
+    """The scores that differ most."""
+    pairs = {name: (score([before], name), score([after], name)) for name, _ in headline_names([before, after])}
+    values = {name: (old.mean, new.mean) for name, (old, new) in pairs.items() if old and new and old.mean != new.mean}
+    names = sorted(values, key=lambda name: -abs(values[name][1] - values[name][0]) / (abs(values[name][0]) + 1e-12))
+    told = [f"{name} {values[name][0]:.4g} -> {values[name][1]:.4g}" for name in names[:MOVED]]
+    more = f", {len(names) - MOVED} more" if len(names) > MOVED else ""
+    return ", ".join(told) + more or "nothing"

@@ -1,15 +1,15 @@
 """params.yaml from conf/, byte for byte as `dvc exp run` writes it."""
 
 import difflib
+import itertools
 import re
 import runpy
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
-from difflab.core.base.errors import DifflabError
-
-GROUPS = ("profile", "experiment")
+from difflab.core.base.errors import DifflabError, suggestion
+from difflab.core.params.loading import check_params, dotted
 
 
 def compose(overrides: Sequence[str] = (), conf: Path = Path("conf")) -> str:
@@ -26,7 +26,10 @@ def compose(overrides: Sequence[str] = (), conf: Path = Path("conf")) -> str:
 
     if not (conf / "config.yaml").exists():
         raise DifflabError(f"{conf}/config.yaml is missing: run this in the root of the repository")
-    _check_groups(overrides, conf)
+    for override in overrides:
+        group, _, value = override.partition("=")
+        if group in ("profile", "experiment") and value not in (known := choices(group, conf)):
+            raise DifflabError(f"there is no {group} '{value}', only {', '.join(known) or 'none'}")
     for plugin in (conf / "hydra_plugins").glob("*.py"):
         runpy.run_path(str(plugin))
     try:
@@ -36,7 +39,8 @@ def compose(overrides: Sequence[str] = (), conf: Path = Path("conf")) -> str:
     except (HydraException, OmegaConfBaseException, ValueError) as error:
         message = _one_line(error)
         if unknown := re.match(r"Could not override '(.+?)'.*is not in struct", message):
-            raise DifflabError(_unknown_parameter(unknown[1], conf)) from None
+            known = dotted(cast("dict[str, Any]", OmegaConf.to_container(OmegaConf.create(compose(conf=conf)))))
+            raise DifflabError(f"unknown parameter '{unknown[1]}'{suggestion(unknown[1], known)}") from None
         raise DifflabError(f"-S {' '.join(overrides)}: {message}") from None
     return OmegaConf.to_yaml(config)
 
@@ -44,8 +48,6 @@ def compose(overrides: Sequence[str] = (), conf: Path = Path("conf")) -> str:
 def validate(text: str, source: str) -> Any:
     """The checked parameters of a params.yaml given as text; `source` is what an error says it came from."""
     from omegaconf import OmegaConf
-
-    from difflab.core.params.loading import check_params
 
     return check_params(OmegaConf.to_container(OmegaConf.create(text)), source)
 
@@ -55,30 +57,10 @@ def choices(group: str, conf: Path = Path("conf")) -> list[str]:
     return sorted(path.stem for path in (conf / group).glob("*.yaml"))
 
 
-def difference(composed: str, committed: str, lines: int = 20) -> str:
-    """The first lines of a diff between params.yaml and what conf/ composes; empty where equal."""
-    diff = difflib.unified_diff(
-        committed.splitlines(), composed.splitlines(), "params.yaml", "composed from conf/", n=0, lineterm=""
-    )
-    return "\n".join(list(diff)[:lines])
-
-
-def _check_groups(overrides: Sequence[str], conf: Path) -> None:
-    for override in overrides:
-        group, _, value = override.partition("=")
-        if group in GROUPS and value not in (known := choices(group, conf)):
-            raise DifflabError(f"there is no {group} '{value}', only {', '.join(known) or 'none'}")
-
-
-def _unknown_parameter(key: str, conf: Path) -> str:
-    from omegaconf import OmegaConf
-
-    from difflab.core.params.loading import dotted
-
-    values = OmegaConf.to_container(OmegaConf.create(compose(conf=conf)))
-    known = dotted(cast("dict[str, Any]", values))
-    near = difflib.get_close_matches(key, known, n=1)
-    return f"unknown parameter '{key}'" + (f"; did you mean '{near[0]}'?" if near else "")
+def difference(new: str, old: str, path: str = "params.yaml") -> str:
+    """The first lines of a diff between a file and what it should be; empty where equal."""
+    diff = difflib.unified_diff(old.splitlines(), new.splitlines(), path, "what it should be", n=0, lineterm="")
+    return "\n".join(itertools.islice(diff, 20))
 
 
 def _one_line(error: Exception) -> str:

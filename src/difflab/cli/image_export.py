@@ -10,16 +10,11 @@ from difflab.images.sets.image_sets import DATASETS, SPLITS
 from difflab.images.store.captions import read_captions
 from difflab.images.store.image_store import ImageStore
 
-_CHUNK = 1000  # images in memory
-
 
 def export(dataset: str, folder: Path, root: Path = Path("data/images")) -> int:
     """Write a prepared set as `folder`/train and `folder`/test, each with images and a metadata.jsonl.
 
-    The texts are the captions, or the name of the class, or empty where a set has neither.
-
-    Returns:
-        The number of images.
+    The texts are the captions, or the name of the class, or empty where a set has neither. Returns the number of images.
 
     Raises:
         DifflabError: there is no such set, it is not prepared, or the folder is not empty.
@@ -29,29 +24,18 @@ def export(dataset: str, folder: Path, root: Path = Path("data/images")) -> int:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise DifflabError(f"{folder} is not empty: name a folder that is, or a new one")
     store = ImageStore(root / dataset)
-    texts = _texts(store)
-    count = 0
+    texts: dict[str, Sequence[str]] = {}
+    if (captions := store.folder / "captions.parquet").exists():
+        texts = read_captions(captions).groupby("id")["caption"].agg(list).to_dict()
+    elif not store.attributes.columns.empty:
+        texts = {id: [name] for id, name in store.attributes.idxmax(axis=1).items()}
+
+    def images(ids: list[str]) -> Iterator[tuple[str, bytes, Sequence[str]]]:
+        for start in range(0, len(ids), 1000):
+            chunk = ids[start : start + 1000]
+            for id, content in zip(chunk, store.read_bytes(chunk), strict=True):
+                yield f"{id}.png", content, texts.get(id, ())
+
     with atomic_path(folder) as temporary:
-        for split in SPLITS:
-            if ids := store.split(split):
-                count += image_folder.write(temporary / split, _images(store, ids, texts))
-    return count
-
-
-def _images(
-    store: ImageStore, ids: list[str], texts: dict[str, Sequence[str]]
-) -> Iterator[tuple[str, bytes, Sequence[str]]]:
-    for start in range(0, len(ids), _CHUNK):
-        chunk = ids[start : start + _CHUNK]
-        for id, content in zip(chunk, store.read_bytes(chunk), strict=True):
-            yield f"{id}.png", content, texts.get(id, ())
-
-
-def _texts(store: ImageStore) -> dict[str, Sequence[str]]:
-    """Captions or class names by id."""
-    captions = store.folder / "captions.parquet"
-    if captions.exists():
-        return read_captions(captions).groupby("id")["caption"].agg(list).to_dict()
-    if store.attributes.columns.empty:
-        return {}
-    return {id: [name] for id, name in store.attributes.idxmax(axis=1).items()}
+        splits = {split: ids for split in SPLITS if (ids := store.split(split))}
+        return sum(image_folder.write(temporary / split, images(ids)) for split, ids in splits.items())

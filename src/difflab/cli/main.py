@@ -13,18 +13,19 @@ from difflab.core.base.errors import DifflabError, one_line, suggestion
 if TYPE_CHECKING:
     from difflab.study import Params
 
-overrides_option = click.option(
-    "-S",
-    "--set-param",
-    "overrides",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="As in `dvc exp run -S`: profile=paper, experiment=faces, finetune.lora.rank=8.",
-)
+SEED = click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Decides the noise.")
+NEGATIVE = "What guidance leads away from."
+MODEL = "Name in sweep.known (conf/study/sweep.yaml), or the repository of one of them"
+CHECK = click.option("--check", is_flag=True, help="Write nothing; fail where the file is out of date.")
+SET = "As in `dvc exp run -S`, repeatable: profile=paper, experiment=faces, finetune.lora.rank=8."
+overrides_option = click.option("-S", "--set-param", "overrides", multiple=True, metavar="KEY=VALUE", help=SET)
 
 
 class Commands(click.Group):
-    """A group that suggests a near name for a wrong one."""
+    """A group that lists its commands in the order of this file and suggests a near name for a wrong one."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
 
     def resolve_command(self, ctx: click.Context, args: list[str]):
         try:
@@ -37,9 +38,10 @@ class Commands(click.Group):
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 def cli() -> None:
-    """A diffusion study as one reproducible DVC pipeline.
+    """Diffusion studies as one reproducible DVC pipeline.
 
-    Run the stages with `dvc repro` or `dvc exp run -S key=value`; these commands help before and after.
+    Stages run with `difflab repro`, `dvc repro` or `dvc exp run -S key=value`; the other commands help before and
+    after. Run them in the root of the repository.
     """
     missing = [name for name in ("dvc.yaml", "conf") if not Path(name).exists()]
     if missing and not {"-h", "--help"} & set(sys.argv):
@@ -49,7 +51,11 @@ def cli() -> None:
 @cli.command()
 @overrides_option
 def plan(overrides: tuple[str, ...]) -> None:
-    """Print what a run of params.yaml (or of -S ...) would do, take, download and need, without running it."""
+    """Say what a run would do and need, without running it.
+
+    That is stages, models, data, accounts, disk and minutes. The run is that of params.yaml, with -S that of
+    `dvc exp run -S ...`.
+    """
     from difflab.cli import compose
     from difflab.cli.plan import plan, runs
     from difflab.core.params.loading import parse_yaml, read_values
@@ -61,53 +67,16 @@ def plan(overrides: tuple[str, ...]) -> None:
 @cli.command()
 @overrides_option
 def doctor(overrides: tuple[str, ...]) -> None:
-    """Print what this machine has, and what a run of params.yaml (or of -S ...) lacks; fail if anything."""
+    """Say what this machine has, and what a run lacks on it.
+
+    Fails if anything is missing. The run is that of params.yaml, with -S that of `dvc exp run -S ...`.
+    """
     from difflab.cli.doctor import examine
 
     findings = examine(_params(overrides))
     click.echo("\n".join(map(str, findings)))
     if missing := sum(bool(finding.remedy) for finding in findings):
         raise DifflabError(f"{missing} of the above missing: do what stands behind MISSING, then run again")
-
-
-@cli.command()
-@click.option("--objects", is_flag=True, help="Hash every object of the local cache again.")
-def verify(objects: bool) -> None:
-    """Check that dvc.lock belongs to this code and these parameters, and that all outputs are shared."""
-    from difflab.cli.verify import verify
-
-    for line in verify(objects):
-        click.echo(line)
-
-
-@cli.command()
-@overrides_option
-@click.option("--check", is_flag=True, help="Write nothing; fail where params.yaml differs.")
-def compose(overrides: tuple[str, ...], check: bool) -> None:
-    """Write params.yaml from conf/ as `dvc exp run` does."""
-    from difflab.cli import compose
-    from difflab.core.base.files import write_text
-
-    target = Path("params.yaml")
-    text = compose.compose(overrides)
-    compose.validate(text, "the composed parameters")
-    if not check:
-        write_text(target, text)
-        click.echo(f"wrote {target}")
-    elif diff := compose.difference(text, target.read_text() if target.exists() else ""):
-        raise DifflabError(f"params.yaml is not what conf/ composes: run `difflab compose`\n{diff}")
-
-
-@cli.command()
-@click.option("--check", is_flag=True, help="Write nothing; fail where the page differs.")
-def graphs(check: bool) -> None:
-    """Write docs/graphs.md: the graph of each study, from dvc.yaml."""
-    from difflab.cli import graphs
-
-    if fault := graphs.write(check):
-        raise DifflabError(fault)
-    if not check:
-        click.echo(f"wrote {graphs.PAGE}")
 
 
 def _complete_stage(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
@@ -121,7 +90,10 @@ def _complete_stage(ctx: click.Context, param: click.Parameter, incomplete: str)
 @click.argument("targets", nargs=-1, shell_complete=_complete_stage)
 @click.option("-j", "--jobs", type=click.IntRange(min=1), help="Stages at once; default: processors / num_threads.")
 def repro(targets: tuple[str, ...], jobs: int | None) -> None:
-    """Bring TARGETS up to date as `dvc repro` does, independent stages side by side."""
+    """Run what is out of date, as `dvc repro` does, side by side.
+
+    TARGETS are stages or their cells (`finetune@blip2-minus`), with all that they need; none: every stage.
+    """
     from difflab.cli import repro
 
     started = time.perf_counter()
@@ -138,30 +110,103 @@ def repro(targets: tuple[str, ...], jobs: int | None) -> None:
 @cli.command()
 @click.option("--write", is_flag=True, help="Write them to conf/seconds.yaml, the estimates for other machines.")
 def times(write: bool) -> None:
-    """Print how long each stage took when it last ran on this machine."""
+    """Print how long each stage took when it last ran here."""
     from difflab.cli.times import times_table, write_estimates
 
     click.echo(f"wrote {write_estimates()}" if write else times_table())
 
 
-@cli.group()
-def mlflow() -> None:
-    """MLflow runs of stages."""
+@cli.command()
+def results() -> None:
+    """Print findings and tables of the results that lie here."""
+    from difflab.cli.pages import read_summary
+    from difflab.report.report import results_text
+
+    click.echo(results_text(read_summary()))
 
 
-@mlflow.command("import")
-@click.argument("rev", default="HEAD")
-def import_(rev: str) -> None:
-    """Make the MLflow runs of stages that REV's dvc.lock holds but that never ran here (cache, Git history)."""
-    from difflab.cli.history import import_runs
+@cli.command()
+@click.argument("revs", nargs=-1, metavar="[REV]...")
+def compare(revs: tuple[str, ...]) -> None:
+    """Print scores side by side, and which differences are clear.
 
-    made, there = import_runs(rev)
-    click.echo(f"{made} runs made from {rev}, {there} were there already")
+    REVs are Git revisions, DVC experiments or `workspace`; default: HEAD and workspace. Those that differ in seeds alone
+    are taken together, with their spread.
+    """
+    from difflab.cli import compare
+    from difflab.cli.revisions import WORKSPACE
+
+    click.echo(compare.compare([compare.read(rev) for rev in revs or ("HEAD", WORKSPACE)]))
+
+
+@cli.command()
+@click.option("--all", "all_commits", is_flag=True, help="Those of every commit, not of this one alone.")
+def experiments(all_commits: bool) -> None:
+    """List DVC experiments: what each changed and what moved."""
+    from difflab.cli.compare import experiments_table
+
+    click.echo(experiments_table(all_commits))
+
+
+@cli.command()
+@click.option("--prompt", required=True, help="What to show.")
+@click.option("--model", default="zoo", show_default=True, help=f"{MODEL}.")
+@click.option("--negative-prompt", default="", help=NEGATIVE)
+@click.option("--guidance-scale", type=float, help="1: none. Default: the model's, as for the next two.")
+@click.option("--num-inference-steps", type=int)
+@click.option("--scheduler", help="own, ddpm, ddim, euler, dpm++ or flow-match.")
+@SEED
+@click.option("--out", type=click.Path(path_type=Path), default=Path("generated.png"), show_default=True)
+def generate(out: Path, **options) -> None:
+    """Make one picture for a prompt."""
+    from difflab.cli.sampling import Request, generate
+
+    params = _params()
+    for line in generate(Request(**options), out, params.sweep.known, params.runtime):
+        click.echo(line, err=line.startswith("WARNING"))
+
+
+@cli.command()
+@click.argument("presets", nargs=-1)
+@click.option("--model", "models", multiple=True, help=f"{MODEL}; these options repeat.")
+@click.option("--scheduler", "schedulers", multiple=True)
+@click.option("--guidance-scale", "guidance_scales", type=float, multiple=True)
+@click.option("--num-inference-steps", "num_inference_steps", type=int, multiple=True)
+@click.option("--negative-prompt", default="", help=f"{NEGATIVE} Makes each cell without and with it.")
+@click.option("--prompt", "prompts", multiple=True, help="Default: the first variations of titles.")
+@SEED
+@click.option("--out", type=click.Path(path_type=Path), default=Path("sweep"), show_default=True, help="A folder.")
+def sweep(
+    presets: tuple[str, ...], prompts: tuple[str, ...], negative_prompt: str, seed: int, out: Path, **axes
+) -> None:
+    """Make pictures under many options from the same noise.
+
+    PRESETS are names in sweep.presets (conf/study/sweep.yaml); the options take the place of their axes. Prints a table
+    with seconds per image; writes it and one grid of pictures to --out.
+    """
+    from difflab.cli.sampling import asked, chosen, sweep
+
+    params = _params()
+    settings = chosen(params.sweep, presets, axes, negative_prompt)
+    click.echo(sweep(settings, asked(prompts, settings.num_images), params.runtime, seed, out))
+
+
+@cli.command()
+@click.argument("paths", nargs=-1, required=True, metavar="IMAGE...")
+@click.option("--model", default="models/captioner/original/seed-0", show_default=True, help="A trained captioner.")
+@click.option("--beam", type=click.IntRange(min=1), metavar="N", help="Search with N beams; default: as in training.")
+def caption(paths: tuple[str, ...], model: str, beam: int | None) -> None:
+    """Print a caption for each IMAGE, a file or a folder of them."""
+    from difflab.cli.caption import caption
+    from difflab.core.params import load_params
+
+    for file, text in caption(paths, Path(model), beam, load_params().runtime):
+        click.echo(f"{file}: {text}")
 
 
 @cli.group()
 def images() -> None:
-    """Image sets: cifar10, mnist, scenes, coco, recipes."""
+    """Export image sets: cifar10, mnist, scenes, coco, recipes."""
 
 
 @images.command()
@@ -174,118 +219,76 @@ def export(dataset: str, folder: Path) -> None:
     click.echo(f"wrote {folder}, {export(dataset, folder):,} images")
 
 
-@cli.command()
-@click.argument("paths", nargs=-1, required=True, metavar="IMAGE...")
-@click.option(
-    "--model", default="models/captioner/original/seed-0", show_default=True, help="A folder of the stage captioner."
-)
-@click.option(
-    "--beam", type=click.IntRange(min=1), metavar="N", help="Search with N beams; default: as the model was trained."
-)
-def caption(paths: tuple[str, ...], model: str, beam: int | None) -> None:
-    """Print a caption for each IMAGE, a picture file or a folder of them."""
-    from difflab.cli.caption import caption
-    from difflab.core.params import load_params
-
-    for file, text in caption(paths, Path(model), beam, load_params().runtime):
-        click.echo(f"{file}: {text}")
+@cli.group()
+def mlflow() -> None:
+    """Import MLflow runs of stages that ran elsewhere."""
 
 
-_model_option = "Name in sweep.known (conf/study/sweep.yaml), or the repository of one of them"
+@mlflow.command("import")
+@click.argument("rev", default="HEAD")
+def import_(rev: str) -> None:
+    """Make the MLflow runs of stages that REV's dvc.lock holds but that never ran here (cache, Git history)."""
+    from difflab.cli.history import import_runs
+
+    made, there = import_runs(rev)
+    click.echo(f"{made} runs made from {rev}, {there} were there already")
 
 
 @cli.command()
-@click.option("--prompt", required=True)
-@click.option("--model", default="zoo", show_default=True, help=f"{_model_option}.")
-@click.option("--negative-prompt", default="", help="What guidance leads away from.")
-@click.option("--guidance-scale", type=float, help="1: none. Default: the model's, as for the next two.")
-@click.option("--num-inference-steps", type=int)
-@click.option("--scheduler", help="own, ddpm, ddim, euler, dpm++ or flow-match.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
-@click.option("--out", type=click.Path(path_type=Path), default=Path("generated.png"), show_default=True)
-def generate(out: Path, **options) -> None:
-    """Make one picture for a prompt."""
-    from difflab.cli.generate import Request, generate
-    from difflab.core.base import runtime
+@click.option("--objects", is_flag=True, help="Hash every object of the local cache again.")
+def verify(objects: bool) -> None:
+    """Check that dvc.lock is what this code gives and is shared."""
+    from difflab.cli.verify import verify
 
-    params = _params(())
-    runtime.configure(params.runtime.num_threads)
-    request = Request(**options)
-    for line in generate(request, out, params.sweep.known, params.runtime, progress=not runtime.quiet()):
-        click.echo(line, err=line.startswith("WARNING"))
+    for line in verify(objects):
+        click.echo(line)
 
 
 @cli.command()
-@click.argument("presets", nargs=-1)
-@click.option("--model", "models", multiple=True, help=f"{_model_option}; these options repeat.")
-@click.option("--scheduler", "schedulers", multiple=True)
-@click.option("--guidance-scale", "guidance_scales", type=float, multiple=True)
-@click.option("--num-inference-steps", "num_inference_steps", type=int, multiple=True)
-@click.option("--negative-prompt", default="", help="Makes each cell without and with it.")
-@click.option("--prompt", "prompts", multiple=True, help="Default: the first variations of titles.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
-@click.option("--out", type=click.Path(path_type=Path), default=Path("sweep"), show_default=True)
-def sweep(presets: tuple[str, ...], prompts: tuple[str, ...], seed: int, out: Path, **axes) -> None:
-    """Sample under many options with the same noise: PRESETS of sweep.presets, or what the options name.
+@overrides_option
+@CHECK
+def compose(overrides: tuple[str, ...], check: bool) -> None:
+    """Write params.yaml from conf/ as `dvc exp run` does."""
+    from difflab.cli import compose
 
-    Prints a table with seconds per image; writes it and one grid of pictures to the folder --out.
-    """
-    from difflab.cli.sweep_command import Axes, asked, chosen, sweep
-    from difflab.core.base import runtime
-
-    params = _params(())
-    runtime.configure(params.runtime.num_threads)
-    settings = chosen(params.sweep, presets, Axes(**axes))
-    click.echo(sweep(settings, asked(prompts, settings.num_images), params.runtime, seed, out))
+    text = compose.compose(overrides)
+    compose.validate(text, "the composed parameters")
+    _write("params.yaml", text, "conf/", check)
 
 
 @cli.command()
-@click.argument("revs", nargs=-1, metavar="[REV]...")
-def compare(revs: tuple[str, ...]) -> None:
-    """Compare results of REVs (Git revisions, DVC experiments, `workspace`; default: HEAD and workspace).
+@CHECK
+def graphs(check: bool) -> None:
+    """Write docs/graphs.md, the graph of each study, from dvc.yaml."""
+    from difflab.cli.pages import graphs
 
-    Revisions that differ in seeds alone are taken together, with their spread.
-    """
-    from difflab.cli import compare
-    from difflab.cli.revisions import WORKSPACE
-
-    click.echo(compare.compare([compare.read(rev) for rev in revs or ("HEAD", WORKSPACE)]))
+    _write("docs/graphs.md", graphs(), "dvc.yaml", check)
 
 
 @cli.command()
-@click.option("--all", "all_commits", is_flag=True, help="Those of every commit, not of this one alone.")
-def experiments(all_commits: bool) -> None:
-    """List DVC experiments: the parameters that each set, and the scores that moved most."""
-    from difflab.cli.experiments import experiments_table
-
-    click.echo(experiments_table(all_commits))
-
-
-@cli.command()
-def results() -> None:
-    """Print findings and tables of the results that lie here."""
-    from difflab.cli.readme import results as text
-
-    click.echo(text())
-
-
-@cli.command()
-@click.option("--check", is_flag=True, help="Write nothing; fail where README.md is out of date.")
+@CHECK
 def readme(check: bool) -> None:
     """Write the main table and the findings into README.md."""
-    from difflab.cli.readme import refreshed
+    from difflab.cli.pages import refreshed
+
+    _write("README.md", refreshed(Path("README.md").read_text()), "metrics/summary.json", check)
+
+
+def _write(path: str, text: str, source: str, check: bool) -> None:
+    """Write a file that is made from `source`; with `check` fail where it differs, with the first lines that do."""
+    from difflab.cli.compose import difference
     from difflab.core.base.files import write_text
 
-    target = Path("README.md")
-    text = refreshed(target.read_text())
+    old = Path(path).read_text() if Path(path).exists() else ""
     if not check:
-        write_text(target, text)
-        click.echo(f"wrote {target}")
-    elif text != target.read_text():
-        raise DifflabError("README.md does not show metrics/summary.json: run `difflab readme`")
+        write_text(path, text)
+        click.echo(f"wrote {path}")
+    elif text != old:
+        command = click.get_current_context().info_name
+        raise DifflabError(f"{path} is not what {source} gives: run `difflab {command}`\n{difference(text, old, path)}")
 
 
-def _params(overrides: tuple[str, ...]) -> "Params":
+def _params(overrides: tuple[str, ...] = ()) -> "Params":
     """The checked parameters that overrides compose; without any, those of params.yaml."""
     from difflab.cli import compose
     from difflab.core.params import load_params

@@ -1,6 +1,7 @@
-"""What a run with given parameters needs: stages, models, archives, accounts, disk. Asks no server."""
+"""What a run with given parameters needs, and what of it is not here: models, archives, disk. Asks no server."""
 
-import math
+import shutil
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,14 +10,14 @@ from typing import Any
 from pydantic import BaseModel
 
 from difflab.core.base.errors import DifflabError
-from difflab.core.params.loading import read_pipeline
+from difflab.core.params.loading import addresses
 from difflab.ddpm.params import ClassifiersParams
 from difflab.images.archives.data_root import data_root
 from difflab.images.params import ArchiveParams
 from difflab.models.params import HubRef
 
-# Download sizes in GB of the safetensors files of a role, and whether the licence must be accepted with an
-# account. Sizes are rounded from parameter counts and the precision of the published files.
+# Download sizes in GB of the safetensors files of a role, rounded from parameter counts and the precision of the
+# published files; whose licence must be accepted with an account.
 KNOWN_SIZES = {
     ("stabilityai/stable-diffusion-3-medium-diffusers", "zoo.vae"): 0.2,
     ("stabilityai/stable-diffusion-3-medium-diffusers", "zoo.text"): 11.2,
@@ -38,9 +39,21 @@ KNOWN_SIZES = {
     ("openai/clip-vit-large-patch14", "sweep"): 1.7,
 }
 GATED = ("stabilityai/stable-diffusion-3", "meta-llama/", "google/gemma")
-INCEPTION_GB = 0.1
 CELEBA_HQ_IMAGES, CELEBA_ADDITION = (30_000, 6_000)  # rows of the table; about as many pass a minimum side of 768
 STORED_SAMPLE_MB = 3.2  # upper bound of one 1024 px example in the two caches, two captions
+SPACE_LEFT_GB = 2.0  # beside what is counted: environment, archives of the miniature, logs
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line: a topic, what was found, and, where the run needs something else, what to do about it."""
+
+    topic: str
+    text: str
+    remedy: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.topic:<10} {self.text}" + (f"\n{'':<10} MISSING: {self.remedy}" if self.remedy else "")
 
 
 @dataclass(frozen=True)
@@ -55,167 +68,121 @@ class Model:
     def gigabytes(self) -> float | None:
         return KNOWN_SIZES.get((self.hub.repo_id, self.role))
 
-    @property
-    def gated(self) -> bool:
-        return self.hub.repo_id.startswith(GATED)
-
 
 def plan(params: Any, pipeline: Path = Path("dvc.yaml")) -> str:
-    """The plan as text."""
+    """Stages, models that are trained, and everything that is needed from elsewhere, as text."""
+    cells = addresses(str(pipeline))
+    stages = {cell.partition("@")[0] for cell in cells}
+    trained = ", ".join(f"zoo.{name}" for name, role in params.zoo if _is_trained(role))
+    head = (
+        f"profile {params.profile}: {len(stages)} stages of dvc.yaml, {len(cells)} runs with every matrix item counted"
+    )
+    return "\n".join(map(str, [head, Finding("trained", trained or "no model"), *needs(params)]))
+
+
+def needs(params: Any) -> Iterator[Finding]:
+    """What the run needs of models, data and disk, and what to do where it is missing."""
     models = list(hub_models(params))
-    parts = [
-        _stages(params, pipeline),
-        _models(params, models),
-        _accounts(models),
-        _archives(params),
-        _disk(params, models),
-    ]
-    return "\n\n".join(filter(None, parts))
+    yield from weights(models)
+    if params.score.extractor == "inception":
+        yield Finding("weights", "score: Inception weights of pytorch-fid, about 0.1 GB, fetched by their stage")
+    for name, archive in params.data:
+        if isinstance(archive, ArchiveParams):
+            found, remedy = _archive(params.data.data_root, archive)
+            yield Finding("data", f"{name}: {found}", remedy)
+    yield disk(params, models)
 
 
-def hub_models(params: BaseModel) -> Iterator[Model]:
-    """Every role whose `hub` is set, and further models that are swept."""
+def hub_models(params: Any) -> Iterator[Model]:
+    """Every role whose `hub` is set, and further models of the sweep's presets."""
     from difflab.models.roles import cached_snapshot
 
     roles = list(_hub_refs(params, ""))
     seen = {hub.repo_id for _, hub in roles}
-    for role, hub in [*roles, *(("sweep", hub) for hub in _swept(params) if hub.repo_id not in seen)]:
+    names = dict.fromkeys(name for axes in params.sweep.presets.values() for name in axes.models)
+    swept = [("sweep", hub) for name in names if (hub := params.sweep.known[name].hub) and hub.repo_id not in seen]
+    for role, hub in roles + swept:
         yield Model(role, hub, cached_snapshot(hub) is not None)
 
 
-def _swept(params: Any) -> list[HubRef]:
-    """The released models of the sweep's presets, each once."""
-    names = dict.fromkeys(name for axes in params.sweep.presets.values() for name in axes.models)
-    return [hub for name in names if (hub := params.sweep.known[name].hub) is not None]
-
-
 def _hub_refs(group: BaseModel, path: str) -> Iterator[tuple[str, HubRef]]:
-    for name in type(group).model_fields:
-        value = getattr(group, name)
+    for name, value in group:
         if isinstance(value, HubRef):
             yield path, value
         elif isinstance(value, BaseModel):
             yield from _hub_refs(value, f"{path}.{name}" if path else name)
 
 
-def count_cells(pipeline: Path) -> tuple[int, int]:
-    """Stages of dvc.yaml, and what they expand to with every matrix item counted."""
-    stages = read_pipeline(str(pipeline))["stages"].values()
-    return len(stages), sum(math.prod(len(v) for v in stage.get("matrix", {}).values()) for stage in stages)
-
-
-def _stages(params: Any, pipeline: Path) -> str:
-    stages, cells = count_cells(pipeline)
-    return f"profile {params.profile}: {stages} stages of dvc.yaml, {cells} runs with every matrix item counted"
-
-
-def runs(values: Mapping[str, Any]) -> str:
-    """Which stages `difflab repro` would run with these parameters, and for how long. DVC looks at every file.
-
-    Args:
-        values: as params.yaml has them.
-    """
-    from difflab.cli.repro import changed, default_jobs, remaining_seconds
-    from difflab.cli.times import expected_seconds
-
-    try:
-        needs = changed((), values)
-    except DifflabError as error:
-        return f"to run: not known ({str(error).splitlines()[0].rstrip(' .:')})"
-    if not needs:
-        return "to run: nothing, all is up to date"
-    seconds, jobs = expected_seconds(needs), default_jobs()
-    wall = max(max(remaining_seconds(needs, seconds).values()), sum(seconds.values()) / jobs)
-    names = list(dict.fromkeys(stage.partition("@")[0] for stage in needs))
-    count = {name: sum(stage.partition("@")[0] == name for stage in needs) for name in names}
-    listed = ", ".join(f"{name} x {count[name]}" if count[name] > 1 else name for name in names)
-    of = "at the estimates of the default profile"
-    return f"to run: {len(needs)} of them, about {wall / 60:.0f} minutes with {jobs} at once {of}: {listed}"
-
-
-def _models(params: Any, models: list[Model]) -> str:
-    trained = [f"zoo.{name}" for name in type(params.zoo).model_fields if _is_trained(getattr(params.zoo, name))]
-    lines = [f"models trained by the pipeline: {', '.join(trained) or 'none'}"]
-    if models:
-        lines.append("models from the Hugging Face Hub:")
-    for model in models:
-        size = f"about {model.gigabytes} GB" if model.gigabytes else "size not known"
-        revision = model.hub.revision or "revision resolved and recorded by the first run"
-        notes = [size, "account and licence needed" if model.gated else "open"]
-        notes.append("in the cache, wholly or in part" if model.cached else "not in the cache")
-        lines.append(f"  {model.role}: {model.hub.repo_id} @ {revision} ({', '.join(notes)})")
-    if params.score.extractor == "inception":
-        lines.append(f"  score: Inception weights of pytorch-fid (about {INCEPTION_GB} GB, open)")
-    return "\n".join(lines)
-
-
 def _is_trained(role: BaseModel) -> bool:
     """Whether the pipeline trains a role: it names no Hub repository and no file of weights."""
     if isinstance(role, ClassifiersParams):
-        return any(getattr(role, name).weights is None for name in type(role).model_fields)
+        return any(classifier.weights is None for _, classifier in role)
     return getattr(role, "hub", None) is None
 
 
-def archive_names(params: Any) -> list[str]:
-    """The data sets that have an archive: celeba_hq, celeba, cifar10, ..."""
-    return [n for n in type(params.data).model_fields if isinstance(getattr(params.data, n), ArchiveParams)]
-
-
-def _accounts(models: list[Model]) -> str:
-    gated = sorted({model.hub.repo_id for model in models if model.gated})
-    if not gated:
-        return "accounts: none needed"
+def weights(models: list[Model]) -> Iterator[Finding]:
+    """Models of the Hugging Face Hub, and whether those that are not in its cache can be fetched."""
     from huggingface_hub import get_token
+    from huggingface_hub.constants import HF_HUB_OFFLINE
 
-    lines = [f"accounts: a Hugging Face token in HF_TOKEN (present here: {'yes' if get_token() else 'no'})"]
-    return "\n".join(lines + [f"  accept the licence at https://huggingface.co/{repo_id}" for repo_id in gated])
+    if not models:
+        yield Finding("weights", "none to fetch, no account needed")
+    for model in models:
+        revision = model.hub.revision or "a revision that the first run records"
+        size = f"about {model.gigabytes} GB" if model.gigabytes else "size not known"
+        gated = model.hub.repo_id.startswith(GATED)
+        remedy, place = "", "fetched by its stage" + (" with the token of HF_TOKEN" if gated else "")
+        if model.cached:
+            place = "in the cache, wholly or in part"
+        elif HF_HUB_OFFLINE:
+            place, remedy = "not in the cache", "HF_HUB_OFFLINE forbids to fetch it: unset it"
+        elif gated and not get_token():
+            url = f"https://huggingface.co/{model.hub.repo_id}"
+            place, remedy = "not in the cache", f"a token in HF_TOKEN, of an account that accepted the licence at {url}"
+        yield Finding("weights", f"{model.role}: {model.hub.repo_id} @ {revision}, {size}, {place}", remedy)
 
 
-def _archives(params: Any) -> str:
-    found = {name: find_archive(params, getattr(params.data, name)) for name in archive_names(params)}
-    remedies = dict.fromkeys(remedy for _, remedy in found.values() if remedy)
-    lines = ["data:", *(f"  {name}: {place}" for name, (place, _) in found.items())]
-    return "\n".join([*lines, *(f"  {remedy}" for remedy in remedies)])
-
-
-def find_archive(params: Any, archive: Any) -> tuple[str, str]:
+def _archive(root: str | None, archive: ArchiveParams) -> tuple[str, str]:
     """Where an archive comes from, and what to do where it is missing ("" where it is not)."""
     if archive.source == "bundled":
         return "built from images inside scikit-learn and scikit-image, nothing to fetch", ""
     if archive.source == "download":
         return f"downloaded from {archive.url}", ""
     try:
-        place = data_root(params.data.data_root) / archive.path
+        place = data_root(root) / archive.path
     except DifflabError as error:
         return archive.path, str(error)
-    if place.exists():
-        return f"{place}: found", ""
-    return f"{place}: not there", "put what is not there in its place"
+    return f"{place}: {'found' if place.exists() else 'not there'}", "" if place.exists() else "put it there"
 
 
-def disk_needs(params: Any, models: list[Model]) -> dict[str, float]:
-    """GB for each thing that takes more than the miniature does."""
-    needs = {}
-    if models:
-        needs["models"] = sum(model.gigabytes or 0 for model in models)
+def disk(params: Any, models: list[Model]) -> Finding:
+    """Whether there is room for what takes more than the miniature does and is not here."""
+    parts = {"models": sum(model.gigabytes or 0 for model in models if not model.cached)}
     if params.data.celeba_hq.source != "bundled":
-        needs["latents and embeddings"] = _examples(params) * _stored_megabytes(params) / 1000
-    return needs
+        addition = params.prepare.max_celeba_images
+        examples = (params.split.max_rows or CELEBA_HQ_IMAGES) + (CELEBA_ADDITION if addition is None else addition)
+        megabytes = STORED_SAMPLE_MB * (params.cache.latents.image_size / 1024) ** 2
+        parts["latents and embeddings"] = examples * megabytes / 1000
+    free, need = shutil.disk_usage(".").free / 1e9, sum(parts.values()) + SPACE_LEFT_GB
+    listed = ", ".join(f"{name} {size:.1f} GB" for name, size in parts.items() if size)
+    text = f"{free:.0f} GB free, about {need:.0f} GB needed" + (f" ({listed}; beside the archives)" if listed else "")
+    return Finding("disk", text, "" if free > need else "free some space, or put the caches on another disk")
 
 
-def _disk(params: Any, models: list[Model]) -> str:
-    needs = disk_needs(params, models)
-    total = sum(needs.values())
-    if total < 1:
-        return "disk: below 1 GB beside the environment and the archives"
-    listed = ", ".join(f"{name} {value:.1f} GB" for name, value in needs.items())
-    return f"disk: about {total:.0f} GB ({listed}), and twice the size of the archives"
+def runs(values: Mapping[str, Any]) -> str:
+    """Which stages `difflab repro` would run with values of params.yaml, and how long. DVC looks at every file."""
+    from difflab.cli.repro import changed, default_jobs, remaining_seconds
+    from difflab.cli.times import expected_seconds
 
-
-def _examples(params: Any) -> int:
-    addition = params.prepare.max_celeba_images
-    return (params.split.max_rows or CELEBA_HQ_IMAGES) + (CELEBA_ADDITION if addition is None else addition)
-
-
-def _stored_megabytes(params: Any) -> float:
-    return STORED_SAMPLE_MB * (params.cache.latents.image_size / 1024) ** 2
+    try:
+        stale = changed((), values)
+    except DifflabError as error:
+        return f"to run: not known ({str(error).splitlines()[0].rstrip(' .:')})"
+    if not stale:
+        return "to run: nothing, all is up to date"
+    seconds, jobs = expected_seconds(stale), default_jobs()
+    wall = max(max(remaining_seconds(stale, seconds).values()), sum(seconds.values()) / jobs)
+    count = Counter(stage.partition("@")[0] for stage in stale)
+    listed = ", ".join(f"{name} x {n}" if n > 1 else name for name, n in count.items())
+    of = "at the estimates of the default profile"
+    return f"to run: {len(stale)} of them, about {wall / 60:.0f} minutes with {jobs} at once {of}: {listed}"

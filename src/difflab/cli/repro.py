@@ -6,25 +6,22 @@ when what it depends on is done and a place is free; of several, the one with th
 """
 
 import contextlib
+import functools
+import operator
 import os
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Collection, Generator, Iterable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from graphlib import TopologicalSorter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from difflab.cli.times import expected_seconds
 from difflab.core.base.errors import DifflabError
 from difflab.core.params.loading import load_params
-
-if TYPE_CHECKING:
-    from dvc.repo import Repo
-    from dvc.stage import Stage
-    from networkx import DiGraph
 
 DONE, FAILED, SKIPPED = "done", "failed", "skipped"
 REPORT = Path("reports/index.html")
@@ -50,7 +47,7 @@ def visible_gpus() -> list[str]:
     return [str(number) for number in range(sum(line.startswith("GPU ") for line in listed.splitlines()))]
 
 
-def repro(targets: Iterable[str], jobs: int | None = None) -> dict[str, str]:
+def repro(targets: Collection[str], jobs: int | None = None) -> dict[str, str]:
     """Bring the targets (all stages if there are none) up to date, `jobs` stages at once (None: `default_jobs`).
 
     A failed stage stops what depends on it, nothing else. With several GPUs each stage at a time has its own.
@@ -65,8 +62,8 @@ def repro(targets: Iterable[str], jobs: int | None = None) -> dict[str, str]:
     if not needs:
         return {}
     jobs = jobs or default_jobs()
-    progress = Progress(needs, expected_seconds(needs), jobs)
-    urgency = remaining_seconds(needs, progress.seconds)
+    seconds = expected_seconds(needs)
+    progress, urgency = Progress(needs, seconds, jobs), remaining_seconds(needs, seconds)
     gpus = visible_gpus() if jobs > 1 else []
     places = [{"CUDA_VISIBLE_DEVICES": gpus[job % len(gpus)]} if gpus else {} for job in range(jobs)]
     order = TopologicalSorter(needs)
@@ -80,7 +77,7 @@ def repro(targets: Iterable[str], jobs: int | None = None) -> dict[str, str]:
             while ready and places:
                 stage, place = ready.pop(), places.pop()
                 blocked = any(outcomes[before] != DONE for before in needs[stage])
-                running[pool.submit(_skip if blocked else _run, stage, place)] = stage, place
+                running[pool.submit(_run, stage, place, blocked)] = stage, place
                 progress.started[stage] = time.monotonic()
             for done in wait(running, return_when=FIRST_COMPLETED).done:
                 stage, place = running.pop(done)
@@ -94,34 +91,28 @@ def repro(targets: Iterable[str], jobs: int | None = None) -> dict[str, str]:
 class Progress:
     """How much is done and how long the rest takes: one line at the beginning, one when each stage ends.
 
-    Args:
-        needs: the stages to run and which of these each waits for.
-        seconds: how long each stage is expected to take.
-        jobs: stages at once.
+    `needs` says which stages each waits for, `seconds` how long each is expected to take.
     """
 
     def __init__(self, needs: Mapping[str, list[str]], seconds: Mapping[str, float], jobs: int) -> None:
-        self.seconds, self.started = seconds, {}
-        self._needs, self._jobs, self._ended = needs, jobs, 0
-        self._left = set(needs)
-        print(f"{_stages(len(needs))} to run, {jobs} at once, {self._remaining()}", flush=True)
+        self.started: dict[str, float] = {}
+        self._needs, self._seconds, self._jobs, self._left = needs, seconds, jobs, set(needs)
+        print(f"{count_stages(len(needs))} to run, {jobs} at once, {self._remaining()}", flush=True)
 
     def ended(self, stage: str, outcome: str) -> None:
-        """Say so."""
         self._left.discard(stage)
-        count = f"{len(self._needs) - len(self._left)} of {_stages(len(self._needs))}"
+        count = f"{len(self._needs) - len(self._left)} of {count_stages(len(self._needs))}"
         print(f"{count}: {stage} {outcome}, {self._remaining()}", flush=True)
 
     def _remaining(self) -> str:
         now = time.monotonic()
-        own = {s: max(0.0, self.seconds[s] - (now - self.started.get(s, now))) for s in self._left}
+        own = {s: max(0.0, self._seconds[s] - (now - self.started.get(s, now))) for s in self._left}
         needs = {stage: [n for n in self._needs[stage] if n in own] for stage in own}
-        longest = max(remaining_seconds(needs, own).values(), default=0.0)
-        seconds = max(longest, sum(own.values()) / self._jobs)
+        seconds = max(*remaining_seconds(needs, own).values(), sum(own.values()) / self._jobs, 0.0)
         return f"about {seconds / 60:.0f} minutes left" if seconds >= 90 else f"about {seconds:.0f} seconds left"
 
 
-def _stages(count: int) -> str:
+def count_stages(count: int) -> str:
     return f"{count} stage" if count == 1 else f"{count} stages"
 
 
@@ -134,11 +125,10 @@ def remaining_seconds(needs: Mapping[str, Iterable[str]], seconds: Mapping[str, 
     return remaining
 
 
-def changed(targets: Iterable[str], values: Mapping[str, Any] | None = None) -> dict[str, list[str]]:
+def changed(targets: Collection[str], values: Mapping[str, Any] | None = None) -> dict[str, list[str]]:
     """The stages that are out of date or depend on one that is, in order, and which of these each waits for.
 
-    Args:
-        values: parameters to ask about, in place of those of params.yaml.
+    `values` are parameters to ask about, in place of those of params.yaml.
     """
     import networkx
     from dvc.exceptions import DvcException
@@ -148,11 +138,11 @@ def changed(targets: Iterable[str], values: Mapping[str, Any] | None = None) -> 
         # locked, DVC does not read its own files for each question anew
         with _parameters_parsed_once(values), Repo() as repository, lock_repo(repository):
             graph = repository.index.graph  # an edge leads from a stage to one that it depends on
-            targets = list(targets)
-            wanted = _with_dependencies(repository, graph, targets)
+            named = {stage for target in targets for stage in repository.stage.collect(target)} or set(graph)
+            wanted = named.union(*(networkx.descendants(graph, stage) for stage in named))
             order = [s.addressing for s in networkx.dfs_postorder_nodes(graph) if s in wanted]
             needs = {s.addressing: [d.addressing for d in graph.successors(s)] for s in wanted}
-            stale = set(repository.status(targets=targets or None, with_deps=True))
+            stale = set(repository.status(targets=list(targets) or None, with_deps=True))
     except DvcException as error:
         raise DifflabError(str(error)) from error
     for stage in order:
@@ -175,17 +165,21 @@ def _parameters_parsed_once(values: Mapping[str, Any] | None = None) -> Generato
     original = param.read_param_file
     parsed: dict[tuple[str, int, int], Any] = {}
 
-    def read(fs: Any, path: str, key_paths: list[str] | None = None, flatten: bool = False, **options: Any) -> Any:
-        if not key_paths or not flatten or options:
-            return original(fs, path, key_paths, flatten, **options)
+    def parse(fs: Any, path: str) -> Any:
         if values is not None and Path(path).name == "params.yaml":
-            return {name: _value_of(values, name) for name in key_paths}
+            return values
         state = os.stat(path)
         version = path, state.st_mtime_ns, state.st_size
         if version not in parsed:
             parsed[version] = param.load_path(path, fs)
+        return parsed[version]
+
+    def read(fs: Any, path: str, key_paths: list[str] | None = None, flatten: bool = False, **options: Any) -> Any:
+        if not key_paths or not flatten or options:
+            return original(fs, path, key_paths, flatten, **options)
+        found = parse(fs, path)
         try:
-            return {name: _value_of(parsed[version], name) for name in key_paths}
+            return {name: functools.reduce(operator.getitem, name.split("."), found) for name in key_paths}
         except (KeyError, TypeError):  # a name that is absent, or a pattern
             return original(fs, path, key_paths, flatten)
 
@@ -196,23 +190,10 @@ def _parameters_parsed_once(values: Mapping[str, Any] | None = None) -> Generato
         param.read_param_file = original
 
 
-def _value_of(values: Any, name: str) -> Any:
-    for part in name.split("."):
-        values = values[part]
-    return values
-
-
-def _with_dependencies(repository: "Repo", graph: "DiGraph", targets: list[str]) -> "set[Stage]":
-    import networkx
-
-    if not targets:
-        return set(graph)
-    named = {stage for target in targets for stage in repository.stage.collect(target)}
-    return named.union(*(networkx.descendants(graph, stage) for stage in named))
-
-
-def _run(stage: str, place: Mapping[str, str]) -> str:
-    """Run one stage, with the environment of its place, and pass on what it prints, line by line."""
+def _run(stage: str, place: Mapping[str, str], blocked: bool) -> str:
+    """Run one stage, with the environment of its place, and pass on what it prints; skip it if it is blocked."""
+    if blocked:
+        return SKIPPED
     command = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--single-item", stage]
     with subprocess.Popen(
         command, env=os.environ | place, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -222,10 +203,6 @@ def _run(stage: str, place: Mapping[str, str]) -> str:
             if line.strip() and not line.startswith(_CHATTER):
                 print(line, end="", flush=True)
     return DONE if process.returncode == 0 else FAILED
-
-
-def _skip(stage: str, place: Mapping[str, str]) -> str:
-    return SKIPPED
 
 
 def summary(outcomes: Mapping[str, str], seconds: float) -> str:

@@ -15,7 +15,7 @@ _HEAD = """\
 """
 
 
-def times_table(root: Path = Path(".")) -> str:
+def times_table(root: Path = Path()) -> str:
     """A table of stage, wall time and outcome of the last run on this machine, in the order of dvc.yaml.
 
     Raises:
@@ -31,19 +31,19 @@ def times_table(root: Path = Path(".")) -> str:
     return "\n".join([*lines, f"{'total':<{width}}  {total:>8.1f}  ({total / 60:.1f} minutes)"])
 
 
-def expected_seconds(addresses: Iterable[str], root: Path = Path(".")) -> dict[str, float]:
+def expected_seconds(addresses: Iterable[str], root: Path = Path()) -> dict[str, float]:
     """For each stage the time of its last finished run here, else the committed estimate; a second if there is none."""
     estimates = _estimates(root)
     seconds = {}
     for address in addresses:
-        file = _times(root) / f"{address}.json"
+        file = root / f".scratch/times/{address}.json"
         last = read_json(file) if file.exists() else {}
         finished = last.get("status") == "FINISHED"
         seconds[address] = last["seconds"] if finished else float(estimates.get(address.partition("@")[0], 1))
     return seconds
 
 
-def write_estimates(root: Path = Path(".")) -> Path:
+def write_estimates(root: Path = Path()) -> Path:
     """Write the committed estimates anew from the times of this machine; stages that did not run here keep theirs.
 
     Raises:
@@ -54,14 +54,14 @@ def write_estimates(root: Path = Path(".")) -> Path:
         if row["status"] == "FINISHED":
             measured.setdefault(address.partition("@")[0], []).append(row["seconds"])
     estimates = _estimates(root) | {stage: max(1, round(mean(each))) for stage, each in measured.items()}
-    lines = [f"{stage}: {estimates[stage]}\n" for stage in _order(root) if stage in estimates]
-    write_text(root / ESTIMATES, _HEAD + "".join(lines))
+    write_text(root / ESTIMATES, _HEAD + "".join(f"{s}: {estimates[s]}\n" for s in _stages(root) if s in estimates))
     return root / ESTIMATES
 
 
 def _measured(root: Path) -> dict[str, dict[str, Any]]:
-    order = _order(root)
-    files = [path for path in _times(root).glob("*.json") if path.stem.split("@")[0] in order]
+    """The last run of each stage by its address, in the order of dvc.yaml."""
+    order = _stages(root)
+    files = [path for path in (root / ".scratch/times").glob("*.json") if path.stem.split("@")[0] in order]
     if not files:
         raise DifflabError("no stage has run on this machine: times appear after `dvc repro`")
     files.sort(key=lambda path: (order.index(path.stem.split("@")[0]), path.stem))
@@ -74,9 +74,5 @@ def _estimates(root: Path) -> dict[str, float]:
     return yaml.safe_load((root / ESTIMATES).read_text()) if (root / ESTIMATES).exists() else {}
 
 
-def _order(root: Path) -> list[str]:
+def _stages(root: Path) -> list[str]:
     return list(read_pipeline(str(root / "dvc.yaml"))["stages"])
-
-
-def _times(root: Path) -> Path:
-    return root / ".scratch" / "times"

@@ -13,10 +13,7 @@ from difflab.core.base.errors import DifflabError
 
 
 def verify(objects: bool = False) -> Iterator[str]:
-    """One line for each thing that holds, as it is found. Downloads no output.
-
-    Args:
-        objects: whether to hash every object of the local cache again.
+    """One line for each thing that holds, as it is found; with `objects` hash the local cache again. Downloads nothing.
 
     Raises:
         DifflabError: a stage is out of date, an output is not in the remote, or an object is damaged.
@@ -32,8 +29,11 @@ def verify(objects: bool = False) -> Iterator[str]:
     if stale := changed_stages():
         raise DifflabError(f"out of date: {', '.join(stale)}; run `dvc repro`, then commit what it changes")
     yield "dvc.lock: what `dvc repro` would write from this code, these parameters and these data"
-    if remote := default_remote():
-        if absent := not_in_remote():
+    if remote := _dvc("config", "core.remote").stdout.strip():
+        status = _dvc("data", "status", "--not-in-remote", "--json")
+        if status.returncode:
+            raise DifflabError(f"the remote cannot be read: {_reason(status)}")
+        if absent := sorted(json.loads(status.stdout).get("not_in_remote", [])):
             few = ", ".join(absent[:5]) + (", ..." if len(absent) > 5 else "")
             raise DifflabError(f"remote '{remote}' lacks {len(absent)} outputs ({few}): run `dvc push`")
         yield f"remote '{remote}': has every output"
@@ -54,26 +54,14 @@ def changed_stages() -> list[str]:
 def damaged_objects() -> tuple[int, list[Path]]:
     """How many objects the local cache has, and those whose content is not what their name says."""
     folder = Path(_dvc("cache", "dir").stdout.strip()) / "files" / "md5"
-    found = [path for path in sorted(folder.glob("??/*")) if len(path.name.removesuffix(".dir")) == 30]
-    return len(found), [p for p in found if _md5(p) != p.parent.name + p.name.removesuffix(".dir")]
+    found = {path: path.parent.name + path.name.removesuffix(".dir") for path in sorted(folder.glob("??/*"))}
+    found = {path: md5 for path, md5 in found.items() if len(md5) == 32}  # the rest is half written
+    return len(found), [path for path, md5 in found.items() if _md5(path) != md5]
 
 
 def _md5(path: Path) -> str:
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "md5").hexdigest()
-
-
-def default_remote() -> str:
-    listed = _dvc("config", "core.remote")
-    return listed.stdout.strip() if listed.returncode == 0 else ""
-
-
-def not_in_remote() -> list[str]:
-    """Outputs that dvc.lock names and the default remote does not have."""
-    status = _dvc("data", "status", "--not-in-remote", "--json")
-    if status.returncode:
-        raise DifflabError(f"the remote cannot be read: {_reason(status)}")
-    return sorted(json.loads(status.stdout).get("not_in_remote", []))
 
 
 def _dvc(*arguments: str) -> subprocess.CompletedProcess:

@@ -1,22 +1,116 @@
-"""The figures of the report. Each takes tidy numbers and returns a matplotlib figure."""
+"""The figures of the report, each from tidy numbers; one whose inputs do not exist is not drawn."""
 
-from collections.abc import Mapping, Sequence
+import io
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
 
 import numpy as np
 import pandas as pd
+from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
+from PIL import Image
 
 from difflab.captioning.answer import BASELINE, DATA, MEASURE_NAMES
-from difflab.report.style import COLOURS, LINE_STYLES, MUTED, TEXT, figure
+from difflab.core.base.files import png_bytes, write_bytes
+from difflab.images.grid import tiles
+from difflab.images.sheet import rows_sheet
+from difflab.report import findings
+from difflab.report.study_tables import published
+from difflab.report.summary import part
 from difflab.report.tables import number
-from difflab.sd3.cells import ADAPTERS, CAPTION_NAMES, CAPTIONS, FINE_TUNED, adapter_name
+from difflab.sd3.cells import ADAPTERS, CAPTION_NAMES, CAPTIONS, FINE_TUNED, MINUS, adapter_name, mean_on_sigma
 
+TEXT, MUTED = "#1c2230", "#667085"
+COLOURS = {"pretrained": "#8a93a3", "minus": "#0072b2", "zero": "#d98200", "plus": "#009e73"}
+"""Of the columns of the SD3 study; the colour-blind can tell them apart too (Okabe and Ito)."""
+LINE_STYLES = {"blip2": "-", "llama3": (0, (4, 2))}
+LEVEL = {"color": TEXT, "linewidth": 1, "linestyle": (0, (2, 2))}  # of a horizontal line to compare with
+
+COMPARED = 6  # samples of the before and after
 Curves = Mapping[tuple[str, str], pd.DataFrame]  # (captions, adapter) -> rows by step
+
+
+def draw(summary: Mapping[str, float], folder: Path, logit_std: float, convention: str, root: Path) -> list[str]:
+    """Draw every figure whose inputs exist below `root` into `folder`; return the inputs that do not exist."""
+    missing: list[str] = []
+
+    def read(path: str) -> pd.DataFrame | None:
+        if (root / path).is_file():
+            return pd.read_csv(root / path)
+        missing.append(path)
+        return None
+
+    sd3, captioning = part(summary, "sd3"), part(summary, "captioning")
+    means = findings.logit_means(sd3)
+    drawn = {"sigma_densities": lambda: sigma_densities(means, logit_std, sd3["shift"], convention)}
+    if "best_fid" in sd3:
+        drawn["fid_by_cell"] = lambda: fid_by_cell(sd3, means)
+    cells = [(captions, adapter) for captions in CAPTIONS for adapter in FINE_TUNED]
+    curves = {cell: rows for cell in cells if (rows := read(f"plots/finetune/{'-'.join(cell)}.csv")) is not None}
+    if curves:
+        drawn["loss"] = lambda: loss_curves(curves, means)
+    if sigma_columns(curves):
+        drawn["loss_by_sigma"] = lambda: loss_by_sigma(curves, means)
+    for stage, x, label, known in (
+        ("guidance_curve", "guidance_scale", "guidance scale", "fid_by_guidance"),
+        ("step_curve", "step", "training step", "fid_by_step"),
+    ):
+        if (rows := read(f"plots/{stage}.csv")) is not None:
+            args = rows, published()[known], x, label
+            drawn[stage] = lambda args=args: curve_beside_published(*args)
+    runs = read("plots/captioner/scores.csv")
+    if runs is not None and "original_share" in captioning:
+        drawn["captions_by_share"] = lambda: captions_by_share(captioning, runs)
+    for name, function in drawn.items():
+        render(function, folder / f"{name}.png")
+    if (prompts := read("data/scores/prompts.csv")) is not None:
+        for captions in CAPTIONS:
+            if sheet := before_after(root / "plots/grids", captions, prompts, means):
+                write_bytes(folder / f"before_after_{captions}.png", png_bytes(sheet))
+    return missing
+
+
+def before_after(grids: Path, captions: str, prompts: pd.DataFrame, means: dict[str, float]) -> Image.Image | None:
+    """The first samples of every adapter side by side, each row with its prompt; None where a grid does not exist.
+
+    Args:
+        grids: folder of the pictures `real.png` and `<adapter>-<captions>.png`, tiled in the order of `prompts`.
+        prompts: columns `id` and one for each kind of captions.
+    """
+    columns = {"real": "real"} | {f"{a}-{captions}": adapter_name(a, means).replace(MINUS, "-") for a in ADAPTERS}
+    paths = [grids / f"{name}.png" for name in columns]
+    if not all(path.is_file() for path in paths):
+        return None
+    count = min(COMPARED, len(prompts))
+    pictures = [tiles(np.asarray(Image.open(path).convert("RGB")), ncols=8, count=count) for path in paths]
+    rows = list(zip(prompts[captions][:count], zip(*pictures, strict=True), strict=True))
+    return rows_sheet(rows, side=88, titles=list(columns.values()))
+
+
+def render(draw: Callable[[], Figure], path: Path) -> None:
+    """Draw and write a PNG of 256 colours, without dates or version strings."""
+    buffer = io.BytesIO()
+    with plt.rc_context(fname=Path(__file__).with_name("report.mplstyle")):
+        result = draw()
+        result.savefig(buffer, dpi=160, format="png")
+        plt.close(result)
+    with Image.open(buffer) as image:
+        write_bytes(path, png_bytes(image.convert("RGB").quantize(256, dither=Image.Dither.NONE)))
+
+
+def panels(columns: int = 2, rows: int = 1, height: float = 2.7, **options) -> tuple[Figure, list]:
+    """A figure as wide as the report's page and its axes as a flat list."""
+    result, axes = plt.subplots(rows, columns, figsize=(7.2, height), squeeze=False, layout="constrained", **options)
+    return result, list(axes.flat)
 
 
 def fid_by_cell(found: Mapping[str, float], logit_means: dict[str, float]) -> Figure:
     """Bars of FID with the spread over generation seeds, and the floor as a line."""
-    result, axes = figure(columns=2, height=2.7, sharey=True)
+    result, axes = panels(sharey=True)
     for axis, captions in zip(axes, CAPTIONS, strict=True):
         for x, adapter in enumerate(ADAPTERS):
             value = found.get(f"{adapter}_{captions}_fid")
@@ -25,10 +119,10 @@ def fid_by_cell(found: Mapping[str, float], logit_means: dict[str, float]) -> Fi
             spread = found.get(f"{adapter}_{captions}_fid_std")
             bar = {"yerr": spread, "capsize": 3, "ecolor": TEXT} if spread is not None else {}
             axis.bar(x, value, width=0.66, color=COLOURS[adapter], **bar)
-            text = number(value)
-            axis.annotate(text, (x, value + (spread or 0)), (0, 3), textcoords="offset points", ha="center", size=8)
+            top = x, value + (spread or 0)
+            axis.annotate(number(value), top, (0, 3), textcoords="offset points", ha="center", size=8)
         if "floor_fid" in found:
-            axis.axhline(found["floor_fid"], color=TEXT, linewidth=1, linestyle=(0, (2, 2)))
+            axis.axhline(found["floor_fid"], **LEVEL)
         axis.set_xticks(range(len(ADAPTERS)), [adapter_name(a, logit_means) for a in ADAPTERS])
         axis.set_title(CAPTION_NAMES[captions])
         axis.grid(axis="x", visible=False)
@@ -39,14 +133,13 @@ def fid_by_cell(found: Mapping[str, float], logit_means: dict[str, float]) -> Fi
 
 def loss_curves(curves: Curves, logit_means: dict[str, float]) -> Figure:
     """Training loss (thin) and held-out loss (thick) by step, one panel for each kind of caption."""
-    result, axes = figure(columns=2, height=2.7, sharey=True)
+    result, axes = panels(sharey=True)
     for axis, captions in zip(axes, CAPTIONS, strict=True):
-        for adapter in FINE_TUNED:
-            rows = curves.get((captions, adapter))
-            if rows is None:
-                continue
-            colour = COLOURS[adapter]
-            axis.plot(rows.step, _smooth(rows.train_loss), color=colour, linewidth=0.9, alpha=0.55)
+        for adapter in (a for a in FINE_TUNED if (captions, a) in curves):
+            rows, colour = curves[captions, adapter], COLOURS[adapter]
+            # a running mean over a twentieth of the curve: single batches say little
+            smooth = rows.train_loss.rolling(max(1, len(rows) // 20), min_periods=1).mean()
+            axis.plot(rows.step, smooth, color=colour, linewidth=0.9, alpha=0.55)
             if "val_loss" in rows:
                 held_out = rows.dropna(subset=["val_loss"])
                 axis.plot(held_out.step, held_out.val_loss, color=colour, label=adapter_name(adapter, logit_means))
@@ -60,14 +153,14 @@ def loss_curves(curves: Curves, logit_means: dict[str, float]) -> Figure:
 def loss_by_sigma(curves: Curves, logit_means: dict[str, float]) -> Figure:
     """Held-out loss at each fixed sigma, one panel for each; solid lines BLIP-2, dashed lines Llama 3."""
     columns = sigma_columns(curves)
-    result, axes = figure(columns=max(1, len(columns)), height=2.5)
-    for axis, (column, sigma) in zip(axes, columns, strict=False):
+    result, axes = panels(len(columns), height=2.5)
+    for axis, (column, sigma) in zip(axes, columns, strict=True):
         for (captions, adapter), rows in curves.items():
             held_out = rows.dropna(subset=[column]) if column in rows else rows.iloc[:0]
             label = adapter_name(adapter, logit_means) if captions == CAPTIONS[0] else None
             style = {"color": COLOURS[adapter], "linestyle": LINE_STYLES[captions], "linewidth": 1.3}
             axis.plot(held_out.step, held_out.get(column, []), label=label, **style)
-        axis.set_title(f"\N{GREEK SMALL LETTER SIGMA} = {sigma:g}")
+        axis.set_title(f"σ = {sigma:g}")
         axis.tick_params(labelsize=7)
         axis.locator_params(nbins=4)
     axes[0].set_ylabel("held-out loss")
@@ -89,17 +182,15 @@ def logit_normal_density(sigma: np.ndarray, mean: float, std: float, shift: floa
 
 
 def sigma_densities(logit_means: dict[str, float], std: float, shift: float, used: str) -> Figure:
-    """What the three means train, read in both sign conventions; the panel of the convention in use is
-    marked."""
+    """What the three means train, read in both sign conventions; the panel of the one in use is marked."""
     sigma = np.linspace(0.002, 0.998, 500)
-    result, axes = figure(columns=2, height=2.7, sharey=True)
+    result, axes = panels(sharey=True)
     for axis, convention in zip(axes, ("sigma", "diffusers"), strict=True):
-        sign = 1 if convention == "sigma" else -1
         for adapter, mean in logit_means.items():
-            density = logit_normal_density(sigma, sign * mean, std, shift)
+            density = logit_normal_density(sigma, mean_on_sigma(mean, convention), std, shift)
             axis.plot(sigma, density, color=COLOURS[adapter], label=adapter_name(adapter, logit_means))
         axis.set_title(f"convention: {convention}" + (" (this run)" if convention == used else ""))
-        axis.set_xlabel("\N{GREEK SMALL LETTER SIGMA}   (0 image, 1 noise)")
+        axis.set_xlabel("σ   (0 image, 1 noise)")
         _legend(axis)
     axes[0].set_ylabel("training density")
     return result
@@ -107,7 +198,7 @@ def sigma_densities(logit_means: dict[str, float], std: float, shift: float, use
 
 def curve_beside_published(rows: pd.DataFrame, known: Sequence[Mapping[str, float]], x: str, label: str) -> Figure:
     """FID by `x` of this run on the left, the published curve on the right; never on one axis."""
-    result, axes = figure(columns=2, height=2.5)
+    result, axes = panels(height=2.5)
     seeds = rows.groupby(x).fid
     mean, spread = seeds.mean(), seeds.std(ddof=1)
     bars = spread.to_numpy() if spread.notna().all() else None
@@ -133,14 +224,16 @@ def captions_by_share(found: Mapping[str, float], runs: pd.DataFrame) -> Figure:
     """
     measures = [m for m in MEASURE_NAMES if f"{DATA[1]}_{m}_difference" in found]
     rows = -(-len(measures) // 4)
-    result, axes = figure(columns=min(4, len(measures)), rows=rows, height=0.4 + 2.0 * rows, sharex=True)
+    result, axes = panels(min(4, len(measures)), rows, height=0.4 + 2.0 * rows, sharex=True)
     trained = runs[runs["data"].isin(DATA)]
     for axis, measure in zip(axes, measures, strict=False):
-        axis.axhline(found[f"{BASELINE}_{measure}"], color=TEXT, linewidth=1, linestyle=(0, (2, 2)))
+        axis.axhline(found[f"{BASELINE}_{measure}"], **LEVEL)
         axis.scatter(trained["share"] + 0.06, trained[measure], s=7, color=MUTED, alpha=0.7, linewidths=0)
         for data in DATA:
-            key = f"{data}_{measure}"
-            bar = {"yerr": _half_width(found, key), "capsize": 3} if data != BASELINE else {}
+            key, bar = f"{data}_{measure}", {}
+            if data != BASELINE:
+                low, high = (found[f"{key}_difference_{end}"] for end in ("low", "high"))
+                bar = {"yerr": (high - low) / 2, "capsize": 3}
             axis.errorbar(found[f"{data}_share"], found[key], color=COLOURS["minus"], marker="o", ms=4.5, **bar)
         axis.set_title(MEASURE_NAMES[measure].replace(" (", "\n("))
         axis.set_xticks([0, 0.5, 1], ["0", "½", "1"])
@@ -149,15 +242,6 @@ def captions_by_share(found: Mapping[str, float], runs: pd.DataFrame) -> Figure:
         axis.set_visible(False)
     result.supxlabel("share of synthetic data in the training set", size=8.5, color=TEXT)
     return result
-
-
-def _half_width(found: Mapping[str, float], key: str) -> float:
-    return (found[f"{key}_difference_high"] - found[f"{key}_difference_low"]) / 2
-
-
-def _smooth(values: pd.Series) -> pd.Series:
-    """A running mean over a twentieth of the curve: single batches say little."""
-    return values.rolling(max(1, len(values) // 20), min_periods=1).mean()
 
 
 def _legend(axis, **options) -> None:

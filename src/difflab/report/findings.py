@@ -3,14 +3,11 @@
 Each function takes the numbers of its study by their short names (`summary.part`).
 """
 
-from collections.abc import Mapping
-
 from difflab.ddpm.settings import CONDITIONAL, SETTING_NAMES, SETTINGS, SINGLE
 from difflab.metrics.paired import clear_difference
-from difflab.report.tables import beside, number, percent, spread
+from difflab.report.tables import Numbers, number, value
 from difflab.sd3.cells import CAPTION_NAMES, CAPTIONS, FINE_TUNED, adapter_name
 
-Numbers = Mapping[str, float]
 METHODS = {
     "noisy": "noisy input",
     "tv": "total variation",
@@ -22,8 +19,9 @@ METHODS = {
     "v2_imputed": "v2, clipped pixels imputed",
 }
 """The denoisers, from no method at all to networks."""
-CLASSICAL = ("tv", "nlm", "linear")
+CLASSICAL = {"tv", "nlm", "linear"}
 DEGRADATIONS = {"blur": "Blur", "mask": "Masking"}
+PERCENT, INTERVAL, SSIM = value(1, 100, " %"), value(2, spread="_ci95"), value(3, spread="_ci95")
 
 
 def sd3(found: Numbers) -> list[str]:
@@ -32,11 +30,10 @@ def sd3(found: Numbers) -> list[str]:
     return [sentence for sentence in sentences if sentence]
 
 
-def fine_tuning(found: Numbers) -> str | None:
-    """Does fine-tuning bring the samples nearer to the real images?"""
+def fine_tuning(found: Numbers) -> str:
     ratio = found.get("largest_fid_ratio_to_pretrained")
     if ratio is None:
-        return None
+        return ""
     if ratio >= 1:
         return f"**Fine-tuning does not help everywhere**: one cell has {ratio:.2f} times the pretrained FID."
     return (
@@ -45,48 +42,46 @@ def fine_tuning(found: Numbers) -> str | None:
     )
 
 
-def following(found: Numbers) -> str | None:
-    """Do the samples show what their caption says?"""
+def following(found: Numbers) -> str:
     if "lowest_fine_tuned_digit_accuracy" not in found:
-        return None
-    lowest, real = (percent()(found, f"{k}_digit_accuracy") for k in ("lowest_fine_tuned", "real"))
+        return ""
+    lowest, real = (PERCENT(found, f"{k}_digit_accuracy") for k in ("lowest_fine_tuned", "real"))
     return (
         f"**The samples follow their captions**: the digit is correct in {lowest} of the samples of the worst "
         f"fine-tuned cell, and in {real} of real held-out images."
     )
 
 
-def which_mean(found: Numbers, kind: str) -> str | None:
+def which_mean(found: Numbers, kind: str) -> str:
     """Which mean of the density is best, and by more than the spread over generation seeds?"""
-    cells = [(found[f"{a}_{kind}_fid"], a) for a in FINE_TUNED if f"{a}_{kind}_fid" in found]
+    cells = sorted((found[k], a) for a in FINE_TUNED if (k := f"{a}_{kind}_fid") in found)
     if len(cells) < 2:
-        return None
-    (best, winner), (second, runner_up), *_ = sorted(cells)
+        return ""
+    (best, winner), (second, runner_up), *_ = cells
     means = logit_means(found)
-    spread_best, spread_second = (found.get(f"{a}_{kind}_fid_std") for a in (winner, runner_up))
     lead = (
         f"**{CAPTION_NAMES[kind]}: {adapter_name(winner, means)} has the lowest FID** ({number(best)}; next "
         f"{adapter_name(runner_up, means)} with {number(second)})"
     )
-    if spread_best is None or spread_second is None:
+    std, next_std = (found.get(f"{adapter}_{kind}_fid_std") for adapter in (winner, runner_up))
+    if std is None or next_std is None:
         return f"{lead}; with one generation seed the difference is not established."
     seeds = int(found.get("seeds", 2))
-    needed = clear_difference(spread_best, seeds, spread_second, seeds)
-    beyond = "exceeds" if second - best > needed else "is within"
-    end = "" if second - best > needed else ": not established"
+    needed = clear_difference(std, seeds, next_std, seeds)
+    beyond, end = ("exceeds", "") if second - best > needed else ("is within", ": not established")
     return (
         f"{lead}; the difference {beyond} the spread over generation seeds (with {seeds} seeds it takes "
         f"{number(needed)} to be clear){end}."
     )
 
 
-def captions(found: Numbers) -> str | None:
+def captions(found: Numbers) -> str:
     """Which kind of caption gives the lower FID?"""
     keys = {c: [k for a in FINE_TUNED if (k := f"{a}_{c}_fid") in found] for c in CAPTIONS}
     pairs = [(found[a], found[b]) for a, b in zip(*keys.values(), strict=False)]
     if not pairs:
-        return None
-    best = [spread()(found, min(keys[c], key=found.__getitem__)) for c in CAPTIONS]
+        return ""
+    best = [value()(found, min(keys[c], key=found.__getitem__)) for c in CAPTIONS]
     return (
         f"**Short captions have the lower FID in {sum(a < b for a, b in pairs)} of {len(pairs)} columns**; the best "
         f"of each are {best[0]} (BLIP-2) and {best[1]} (Llama 3)."
@@ -102,21 +97,18 @@ def denoising(found: Numbers) -> list[str]:
     """Which denoiser is best, by how much, and what clipping costs a diffusion model."""
     noise = trained_noise(found)
     psnr = {m: found[k] for m in METHODS if m != "noisy" and (k := f"{m}_{noise}_psnr") in found}
-    if not psnr or not psnr.keys() & set(CLASSICAL):
+    shown = {method: f"{INTERVAL(found, f'{method}_{noise}_psnr')} dB" for method in psnr}
+    if not psnr.keys() & CLASSICAL:
         return []
-
-    def shown(method: str) -> str:
-        return beside("_ci95", 2)(found, f"{method}_{noise}_psnr") + " dB"
-
-    best, classical = (max(names, key=psnr.__getitem__) for names in (psnr, psnr.keys() & set(CLASSICAL)))
+    best, classical = (max(names, key=psnr.__getitem__) for names in (psnr, psnr.keys() & CLASSICAL))
     sentences = [
-        f"**Best denoiser: {METHODS[best]}**, {shown(best)} on {noise} noise, against {shown(classical)} of the "
+        f"**Best denoiser: {METHODS[best]}**, {shown[best]} on {noise} noise, against {shown[classical]} of the "
         f"best classical method ({METHODS[classical]})."
     ]
     if "v2_imputed" in psnr:
         sentences.append(
-            f"**A diffusion model expects unclipped noise**: {shown('v2')} on clipped noise, "
-            f"{shown('v2_imputed')} with clipped pixels imputed."
+            f"**A diffusion model expects unclipped noise**: {shown['v2']} on clipped noise, "
+            f"{shown['v2_imputed']} with clipped pixels imputed."
         )
     return sentences
 
@@ -124,8 +116,7 @@ def denoising(found: Numbers) -> list[str]:
 def ddpm(found: Numbers) -> list[str]:
     """How well one image is learnt, and whether samples show what they are asked for."""
     sentences = []
-    single = [f"{found[k]:.1f} dB ({SETTING_NAMES[s]})" for s in SINGLE if (k := f"{s}_best_psnr") in found]
-    if single:
+    if single := [f"{found[k]:.1f} dB ({SETTING_NAMES[s]})" for s in SINGLE if (k := f"{s}_best_psnr") in found]:
         sentences.append(f"**A model of one image reproduces it**: {', '.join(single)}.")
     asked = [
         f"{SETTING_NAMES[s]} {100 * found[k]:.1f} % (real test images {100 * found[f'{s}_real_accuracy']:.1f} %)"
@@ -137,14 +128,9 @@ def ddpm(found: Numbers) -> list[str]:
     return sentences
 
 
-def half_sigmas(found: Numbers) -> list[float]:
-    """The noise at which half of each band of frequency is found, the coarsest first."""
-    return [found[key] for band in range(99) if (key := f"half_sigma_band_{band}") in found]
-
-
 def process(found: Numbers) -> list[str]:
     """In which order structure appears."""
-    halves = half_sigmas(found)
+    halves = [found[key] for band in range(99) if (key := f"half_sigma_band_{band}") in found]  # the coarsest first
     if not halves:
         return []
     order = "**The bands do not appear in the order of their frequencies** in this run"
@@ -158,20 +144,18 @@ def process(found: Numbers) -> list[str]:
 
 def memorisation(found: Numbers) -> list[str]:
     """Which models copy."""
-    shares = [
-        f"{100 * found[k]:.0f} % ({SETTING_NAMES[s]})" for s in SETTINGS if (k := f"{s}_memorised_share") in found
-    ]
+    keys = {setting: f"{setting}_memorised_share" for setting in SETTINGS}
+    shares = [f"{100 * found[key]:.0f} % ({SETTING_NAMES[s]})" for s, key in keys.items() if key in found]
     return [f"**Share of memorised samples**: {', '.join(shares)}."] if shares else []
 
 
 def cold(found: Numbers) -> list[str]:
-    """What is restored of images that were degraded without noise; keys `<degradation>_<step>_psnr`."""
+    """What is restored of images that were degraded without noise."""
     sentences = []
     for key, name in DEGRADATIONS.items():
-        steps = ("degraded", "restored", "fully_degraded", "walked_back")
-        values = [found.get(f"{key}_{step}_psnr") for step in steps]
-        if None not in values:
-            half, restored, full, back = (f"{value:.1f}" for value in values)
+        steps = [f"{key}_{step}_psnr" for step in ("degraded", "restored", "fully_degraded", "walked_back")]
+        if found.keys() >= set(steps):
+            half, restored, full, back = (f"{found[step]:.1f}" for step in steps)
             sentences.append(
                 f"**{name}**: one step from half strength takes {half} to {restored} dB, walking back from full "
                 f"strength {full} to {back} dB."

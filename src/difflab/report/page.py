@@ -10,22 +10,6 @@ from pathlib import Path
 from difflab.core.base.files import png_bytes
 
 MAX_PICTURE_WIDTH = 1600  # pixels embedded in the page; the file itself is left as it is
-FRAME = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
-<style>
-{style}</style>
-</head>
-<body>
-<nav>{links}</nav>
-<main>
-{body}</main>
-</body>
-</html>
-"""
 
 
 def to_html(text: str, folder: Path) -> str:
@@ -47,7 +31,8 @@ def to_html(text: str, folder: Path) -> str:
         for child in token.children or ():
             if child.type == "image":
                 child.attrSet("src", _data_uri(folder / str(child.attrs["src"])))
-    return FRAME.format(
+    frame = Path(__file__).with_name("page.html").read_text()
+    return frame.format(
         title=html.escape(" ".join(titles["h1"])),
         style=Path(__file__).with_name("report.css").read_text(),
         links=" ".join(f'<a href="#{anchor(t)}">{html.escape(t)}</a>' for t in titles["h2"]),

@@ -1,5 +1,7 @@
 """The report: template.md with the numbers, tables and sentences of every study in place of its fields."""
 
+import os
+import platform
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,16 +10,12 @@ from typing import Any
 import pandas as pd
 
 from difflab.captioning import answer
-from difflab.ddpm.settings import SETTING_NAMES
-from difflab.report import findings, made_with, study_tables
-from difflab.report.markdown import bullets, table
-from difflab.report.published import published
+from difflab.core.environment import LIBRARIES, installed, mismatches
+from difflab.core.params.loading import dotted
+from difflab.report import findings, study_tables
 from difflab.report.summary import part
+from difflab.report.tables import bullets
 
-MADE_BY = (
-    "extractor", "dim", "resize", "reference", "reference_n", "prompts", "n", "seed", "sampler",
-    "num_inference_steps", "guidance_scale",
-)  # fmt: skip
 PICTURE = re.compile(r"!\[[^\]]*\]\(\.\./([^)]+)\)")
 
 
@@ -38,6 +36,7 @@ def write(
     missing = [*missing, *(path for path in PICTURE.findall(template) if not (root / path).is_file())]
     if missing:
         values["missing"] = bullets(f"`{path}`: `dvc repro` makes it" for path in missing)
+    values |= dict.fromkeys((name for name, holds in conditions(summary, params).items() if holds), "")
     sections = [_filled(section, {**summary, **values}, missing) for section in template.strip().split("\n\n## ")]
     return "\n\n## ".join(section for section in sections if section) + "\n"
 
@@ -50,39 +49,55 @@ def _filled(section: str, values: Mapping[str, Any], missing: Sequence[str]) -> 
     kept, evidence = [], False
     for block in section.split("\n\n"):
         pictures = PICTURE.findall(block)
-        if set(pictures) & set(missing):
-            continue
-        try:
-            kept.append(block.format_map(values))
-        except KeyError:
-            continue
-        evidence |= bool(pictures) or kept[-1] != block
+        if (text := _block(block, values)) and not set(pictures) & set(missing):
+            kept.append(text)
+            evidence |= bool(pictures) or text != block
     return "\n\n".join(kept) if evidence else ""
+
+
+def _block(block: str, values: Mapping[str, Any]) -> str:
+    """A block with its fields filled in; empty where a value does not exist. Of a table only the row goes."""
+    lines = []
+    for line in block.splitlines():
+        try:
+            lines.append(line.format_map(values))
+        except KeyError:
+            if not line.startswith("| "):
+                return ""
+    return "" if block.startswith("| ") and len(lines) == 2 else "\n".join(lines)
 
 
 def fields(summary: Mapping[str, float], params: Mapping[str, Any], root: Path) -> dict[str, Any]:
     """What the fields of the template stand for, besides the numbers of the summary; empty where it does not exist."""
+    shown = {name: _shown(value) for name, value in dotted(params).items()}
     values: dict[str, Any] = {
-        "profile": params["profile"],
-        "convention": params["finetune"]["density"]["convention"],
-        "published": published(),
+        "params": shown,
+        "published": study_tables.published(),
         "trained_noise": findings.trained_noise(part(summary, "denoising")),
-        "hyperparameters": made_with.hyperparameters(params),
-        "series_hyperparameters": made_with.series(params),
-        "machine": made_with.machine(),
+        "series_table": study_tables.series(shown),
+        "machine": machine(),
         "density_table": study_tables.densities(part(summary, "sd3")),
-        "published_note": published_note(params["finetune"]["density"]["convention"]),
         **{f"{study}_findings": bullets(sentences) for study, sentences in by_study(summary).items()},
     }
-    if not summary["sd3_comparable_with_published"]:
-        values["profile_note"] = MINIATURE
-    if summary.get("sd3_rank_deficient"):
-        values["rank_note"] = RANK_DEFICIENT
     if "process_octaves_off" in summary:
         values["process_factor"] = 2 ** summary["process_octaves_off"]
-    if summary.get("models_vision_encoder_trained"):
-        values["encoder_note"] = ENCODER_KNOWS
-    return values | tables(summary) | _tables_of_files(root)
+    if (path := root / "plots/score.csv").is_file():
+        values["made_by_table"] = study_tables.made_by(pd.read_csv(path))
+    if (path := root / "plots/anatomy.csv").is_file():
+        values["anatomy_table"] = study_tables.anatomy(pd.read_csv(path, dtype={"input": str, "output": str}))
+    return values | tables(summary)
+
+
+def conditions(summary: Mapping[str, float], params: Mapping[str, Any]) -> dict[str, bool]:
+    """Fields that stand for nothing: the block that one of them begins is left out where it does not hold."""
+    same_sign = params["finetune"]["density"]["convention"] == study_tables.published()["convention"]
+    return {
+        "if_miniature": not summary["sd3_comparable_with_published"],
+        "if_same_sign": same_sign,
+        "if_other_sign": not same_sign,
+        "if_rank_deficient": bool(summary.get("sd3_rank_deficient")),
+        "if_encoder_trained": bool(summary.get("models_vision_encoder_trained")),
+    }
 
 
 def by_study(summary: Mapping[str, float]) -> dict[str, list[str]]:
@@ -101,7 +116,7 @@ def by_study(summary: Mapping[str, float]) -> dict[str, list[str]]:
 
 def tables(summary: Mapping[str, float]) -> dict[str, str]:
     """The tables that are made from the summary, for the studies that were run."""
-    found: dict[str, str] = {"measures_table": study_tables.measures(summary)}
+    found: dict[str, str] = {}
     if sd3 := scored(summary, "sd3"):
         found |= {
             "fid_table": study_tables.cells(sd3, "model", "fid"),
@@ -114,8 +129,6 @@ def tables(summary: Mapping[str, float]) -> dict[str, str]:
         if numbers := scored(summary, study):
             found[f"{study}_table"] = getattr(study_tables, study)(numbers)
     if captioning := scored(summary, "captioning"):
-        known = published()["captioning"]
-        found["captioning_source"] = f"[{known['source']}]({known['url']}), on {known['images']}"
         found["differences_table"] = study_tables.differences(captioning)
     return found
 
@@ -130,8 +143,7 @@ def scored(summary: Mapping[str, float], study: str) -> dict[str, float]:
 def results_text(summary: Mapping[str, float]) -> str:
     """Findings and tables of all studies, for the terminal."""
     sentences = [sentence for study in by_study(summary).values() for sentence in study]
-    shown = [v for k, v in tables(summary).items() if k not in ("measures_table", "captioning_source")]
-    return "\n\n".join([bullets(sentences), *shown])
+    return "\n\n".join([bullets(sentences), *tables(summary).values()])
 
 
 def headline_text(summary: Mapping[str, float]) -> str:
@@ -152,48 +164,23 @@ def table_note(sd3: Mapping[str, float]) -> str:
     return f"FID of {n:g} generated images for each cell and seed, {over}, {sd3['dim']:g}-dimensional features. {end}"
 
 
-def published_note(convention: str) -> str:
-    """Where the published values are from, and whether their m has this run's sign."""
-    known = published()
-    text = f"Published: [{known['source']}]({known['url']}). "
-    if convention == known["convention"]:
-        return text + "Both use the same sign of m."
-    return text + (
-        "The published m has the opposite sign: its −0.5 trains on more noise and stands beside 0.5 of this run, which "
-        "does the same."
-    )
+def machine() -> str:
+    """Processor, accelerators (found without torch), Python and the versions of the libraries that decide results."""
+    versions = ", ".join(f"{name} {installed(name)}" for name in LIBRARIES)
+    if other := mismatches():
+        versions += f" (locked: {', '.join(other)})"
+    cpuinfo = Path("/proc/cpuinfo")
+    found = re.search(r"model name\s*: (.+)", cpuinfo.read_text()) if cpuinfo.exists() else None
+    made = [f"{found[1] if found else platform.processor() or 'unknown processor'} ({platform.machine()})"]
+    if os.environ.get("CUDA_VISIBLE_DEVICES") != "":
+        texts = (path.read_text() for path in Path("/proc/driver/nvidia/gpus").glob("*/information"))
+        made += sorted(model[1] for text in texts if (model := re.search(r"Model:\s*(.+)", text)))
+    return f"{', '.join(made)}, {platform.system()}, Python {platform.python_version()}; {versions}"
 
 
-def _tables_of_files(root: Path) -> dict[str, str]:
-    """The tables that are made from tables of stages."""
-    found = {}
-    if (path := root / "plots/score.csv").is_file():
-        scores = pd.read_csv(path).query("adapter != 'real'")
-        rows = [
-            [column.replace("_", " "), ", ".join(map(str, scores[column].drop_duplicates()))]
-            for column in MADE_BY
-            if column in scores
-        ]
-        found["made_by_table"] = table(["setting", "value"], rows, numbers=False)
-    if (path := root / "plots/anatomy.csv").is_file():
-        parts = pd.read_csv(path, dtype={"input": str, "output": str}).fillna({"input": "", "output": ""})
-        header = ["setting", "part", "kind", "input", "output", "parameters", "share"]
-        rows = [
-            [SETTING_NAMES[setting], *described, f"{parameters:,}", f"{100 * share:.1f} %"]
-            for setting, *described, parameters, share in zip(*(parts[h] for h in header), strict=True)
-        ]
-        unbroken = [[cell.replace(" x ", "×").replace(" %", "\N{NO-BREAK SPACE}%") for cell in row] for row in rows]
-        found["anatomy_table"] = table(header, unbroken, numbers=False)
-    return found
-
-
-MINIATURE = (
-    "This profile is the whole study in miniature: the same stages, classes and formats with small models that the "
-    "pipeline trains itself, on real handwritten digits over photographs. Its values show that the method works from end "
-    "to end, and say nothing about the published models: published figures stand beside for their order and shape only."
-)
-RANK_DEFICIENT = "**n is not larger than the feature dimension**: covariances are singular and FID is too high."
-ENCODER_KNOWS = (
-    "The frozen vision encoder learnt classes from most of the digits that the test pictures show, so the scores are not "
-    "those of digits it never saw; all training sets have the same encoder."
-)
+def _shown(value: Any) -> str:
+    if value is None:
+        return "= rank"  # alpha
+    if isinstance(value, list):
+        return ", ".join(map(_shown, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,17 +1,19 @@
-"""The tables of the studies, described."""
+"""The tables of the studies, described, with the published figures (published.yaml) beside ours."""
 
 from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
 
 from difflab.captioning import answer
 from difflab.captioning.answer import BASELINE, DATA, INSTRUCT, MEASURE_NAMES, ZERO_SHOT
 from difflab.ddpm.settings import SETTING_NAMES
-from difflab.report.findings import DEGRADATIONS, METHODS, logit_means
-from difflab.report.markdown import table
-from difflab.report.published import published, published_fid
-from difflab.report.tables import ABSENT, Column, beside, described, number, percent, plain, spread
-from difflab.sd3.cells import ADAPTERS, CAPTION_NAMES, CAPTIONS, FINE_TUNED, adapter_name, median_sigma, signed
+from difflab.report.findings import DEGRADATIONS, INTERVAL, METHODS, PERCENT, SSIM, logit_means
+from difflab.report.tables import Numbers, described, number, signed, table, value
+from difflab.sd3.cells import ADAPTERS, CAPTION_NAMES, CAPTIONS, FINE_TUNED, adapter_name, mean_on_sigma, median_sigma
 
-Numbers = Mapping[str, float]
 DATA_NAMES = {
     BASELINE: "originals only",
     "mixed": "originals and synthetic",
@@ -19,161 +21,177 @@ DATA_NAMES = {
     ZERO_SHOT: "not trained",
     INSTRUCT: "instruction model",
 }
-CORPUS_NAMES = {"bleu_1_corpus": "BLEU-1 of the corpus", "bleu_2_corpus": "BLEU-2 of the corpus"}
 CLASSES = {"digit_accuracy": "digit, ", "photo_accuracy": "photograph, "}
-MEASURES = (
-    "images_celeba_hq_present", "images_celeba_kept",
-    "models_vision_encoder_digit_accuracy", "models_vision_encoder_photo_accuracy", "models_vae_psnr",
-    "models_blip2_digit_accuracy", "models_blip2_photo_accuracy", "models_llama_facts_kept", "models_transformer_val_loss",
-    "models_classifier_cifar10_accuracy", "models_classifier_mnist_accuracy", "models_image_vae_psnr",
-    "sd3_captions_blip2_n_unique", "sd3_captions_blip2_digit_accuracy_held_out",
-    "sd3_captions_blip2_photo_accuracy_held_out",
-    "sd3_captions_llama3_n_unique", "sd3_captions_llama3_facts_kept", "sd3_captions_llama3_captions_complete",
-    "sd3_captions_llama3_contradictory", "sd3_latents_bytes_per_image", "sd3_prompts_rows",
+SERIES = {
+    "size": "ddpm.{}.image_size",
+    "prediction": "ddpm.{}.objective.prediction",
+    "schedule": "ddpm.{}.schedule.kind",
+    "steps": "ddpm.{}.training.steps",
+    "batch": "ddpm.{}.training.batch_size",
+    "learning rate": "ddpm.{}.training.learning_rate",
+    "sampler": "ddpm_sample.{}.sampler",
+    "sampling steps": "ddpm_sample.{}.num_inference_steps",
+    "guidance": "ddpm_sample.{}.guidance_scale",
+}
+MADE_BY = (
+    "extractor", "dim", "resize", "reference", "reference_n", "prompts", "n", "seed", "sampler",
+    "num_inference_steps", "guidance_scale",
 )  # fmt: skip
-"""The numbers that say whether data, captions and models are sound; `dvc metrics show` prints all of them."""
+
+
+@cache
+def published() -> dict[str, Any]:
+    """All published figures with their source, as in published.yaml."""
+    import yaml
+
+    return yaml.safe_load(Path(__file__).with_name("published.yaml").read_text())
+
+
+def published_fid(captions: str, on_sigma: float | None) -> float | None:
+    """FID of one cell of the published table; None where it has no such cell.
+
+    `on_sigma` is the mean of logit(sigma) before the shift (`cells.mean_on_sigma`), None for the pretrained model.
+    """
+    figures = published()
+    for row in figures["fid"]:
+        mean = row["logit_mean"]
+        if on_sigma == (None if mean is None else mean_on_sigma(mean, figures["convention"])):
+            return row[captions]
+    return None
 
 
 def cells(found: Numbers, corner: str, *measures: str, scale: float = 1) -> str:
     """Measures of every cell of the SD3 study and of real images, a column for each measure and kind of captions."""
-    show = percent() if measures[0].endswith("accuracy") else spread(scale)
-    columns = []
+    values: dict[str, Any] = dict(found)
+    columns = {}
+    accuracy = measures[0].endswith("accuracy")
     for measure in measures:
-        real_values = {
-            f"real_{c}_{measure}": found[k]
-            for c in CAPTIONS
-            for k in (f"floor_{measure}", f"real_{measure}")
-            if k in found
-        }
-        found = {**found, **real_values}
-        lead = CLASSES.get(measure, "")
-        columns += [Column(lead + name, f"{{}}_{c}_{measure}", show) for c, name in CAPTION_NAMES.items()]
-    if measures == ("fid",):
         for captions, name in CAPTION_NAMES.items():
-            known = {a: published_fid(captions, found.get(f"{a}_logit_mean_on_sigma")) for a in ADAPTERS}
-            shown = {f"{a}_{captions}_published": value for a, value in known.items() if value is not None}
-            found = {**found, **shown}
-            columns.append(Column(f"published, {name}", f"{{}}_{captions}_published", plain("{:.1f}")))
-    real = "real held-out images" if measures[0].endswith("accuracy") else "real images (floor)"
-    means = logit_means(found)
-    rows = {a: adapter_name(a, means) for a in ADAPTERS} | {"real": real}
-    return described(corner, rows, columns, found)
+            show = PERCENT if accuracy else value(scale=scale)
+            columns[CLASSES.get(measure, "") + name] = f"{{}}_{captions}_{measure}", show
+            values[f"real_{captions}_{measure}"] = found.get(f"real_{measure}", found.get(f"floor_{measure}"))
+    for captions in CAPTIONS if measures == ("fid",) else ():
+        columns[f"published, {CAPTION_NAMES[captions]}"] = f"{{}}_{captions}_published", value(1)
+        for adapter in ADAPTERS:
+            fid = published_fid(captions, found.get(f"{adapter}_logit_mean_on_sigma"))
+            values[f"{adapter}_{captions}_published"] = fid
+    rows = {adapter: adapter_name(adapter, logit_means(found)) for adapter in ADAPTERS}
+    return described(
+        corner, rows | {"real": f"real {'held-out images' if accuracy else 'images (floor)'}"}, columns, values
+    )
 
 
 def densities(found: Numbers) -> str:
     """How each column of the SD3 study reads: its mean, on sigma, its median sigma, and which way it leans."""
-    means = logit_means(found)
     rows = []
     for adapter in FINE_TUNED:
         on_sigma = found[f"{adapter}_logit_mean_on_sigma"]
         lean = "more noise" if on_sigma > 0 else "less noise" if on_sigma < 0 else "in between"
         median = median_sigma(on_sigma, "sigma", found["shift"])
-        rows.append([adapter_name(adapter, means), signed(on_sigma), f"{median:.3f}", lean])
+        rows.append([adapter_name(adapter, logit_means(found)), signed(f"{on_sigma:g}"), f"{median:.3f}", lean])
     return table(["column", "mean of logit σ before the shift", "median σ", "trains on"], rows)
 
 
 def denoising(found: Numbers) -> str:
     """PSNR and SSIM of every denoiser, with the published ones beside."""
     known = published()["denoising"]
-    beside_them = {f"{m}_published_{k}": known[m][k] for m in METHODS if m in known for k in ("psnr", "ssim")}
-    found = {**found, **beside_them}
-    columns = [
-        Column("PSNR, clipped noise", "{}_clipped_psnr", beside("_ci95", 2)),
-        Column("SSIM", "{}_clipped_ssim", beside("_ci95", 3)),
-        Column("PSNR, unclipped noise", "{}_unclipped_psnr", beside("_ci95", 2)),
-        Column("SSIM", "{}_unclipped_ssim", beside("_ci95", 3)),
-        Column("published PSNR", "{}_published_psnr", plain("{:.2f}")),
-        Column("published SSIM", "{}_published_ssim", plain("{:.3f}")),
-    ]
-    return described("denoiser", METHODS, columns, found)
+    theirs = {f"{m}_published_{k}": known[m][k] for m in METHODS if m in known for k in ("psnr", "ssim")}
+    columns = {
+        "PSNR, clipped noise": ("{}_clipped_psnr", INTERVAL),
+        "SSIM, clipped noise": ("{}_clipped_ssim", SSIM),
+        "PSNR, unclipped noise": ("{}_unclipped_psnr", INTERVAL),
+        "SSIM, unclipped noise": ("{}_unclipped_ssim", SSIM),
+        "published PSNR": ("{}_published_psnr", value(2)),
+        "published SSIM": ("{}_published_ssim", value(3)),
+    }
+    return described("denoiser", METHODS, columns, {**found, **theirs})
 
 
 def ddpm(found: Numbers) -> str:
     """Scores of every setting of the DDPM series."""
 
     def distance(found: Numbers, key: str) -> str:
-        if key not in found:
-            return ABSENT
         setting, _, measure = key.rpartition("_")
-        text = number(found[key])
-        if found[f"{setting}_floor_n"] < found[f"{setting}_n"]:  # fewer real images: no floor for this n
-            return text
-        return f"{text} (floor {number(found[f'{setting}_floor_{measure}'])})"
+        if key not in found or found[f"{setting}_floor_n"] < found[f"{setting}_n"]:
+            return value()(found, key)  # fewer real images: no floor for this n
+        return f"{number(found[key])} (floor {number(found[f'{setting}_floor_{measure}'])})"
 
-    columns = [
-        Column("best PSNR to the image", "{}_best_psnr", plain("{:.1f} dB")),
-        Column("FID", "{}_fid", distance),
-        Column("KID", "{}_kid", distance),
-        Column("class accuracy", "{}_accuracy", percent()),
-        Column("of real images", "{}_real_accuracy", percent()),
-        Column("n", "{}_n", plain("{:g}")),
-    ]
+    columns = {
+        "best PSNR to the image": ("{}_best_psnr", value(1, unit=" dB")),
+        "FID": ("{}_fid", distance),
+        "KID": ("{}_kid", distance),
+        "class accuracy": ("{}_accuracy", PERCENT),
+        "of real images": ("{}_real_accuracy", PERCENT),
+        "n": ("{}_n", value(0)),
+    }
     return described("setting", SETTING_NAMES, columns, found)
 
 
 def memorisation(found: Numbers) -> str:
-    columns = [
-        Column("median ratio", "{}_median_ratio", plain("{:.2f}")),
-        Column("memorised", "{}_memorised_share", percent(0)),
-    ]
+    columns = {"median ratio": ("{}_median_ratio", value(2)), "memorised": ("{}_memorised_share", value(0, 100, " %"))}
     return described("setting", SETTING_NAMES, columns, found)
 
 
 def cold(found: Numbers) -> str:
-    """PSNR of degraded and restored images; keys `<degradation>_<step>_psnr`."""
-    steps = {
-        "degraded": "at half strength",
-        "restored": "restored",
-        "fully_degraded": "at full strength",
-        "walked_back": "walked back",
-    }
-    rows = {
-        f"{key}_{{}}_{measure}": f"{name}, {measure.upper()}"
-        for key, name in DEGRADATIONS.items()
-        for measure in ("psnr", "ssim")
-    }
+    """PSNR and SSIM of degraded and restored images."""
 
     def show(found: Numbers, key: str) -> str:
-        return beside("_ci95", 2 if key.endswith("psnr") else 3)(found, key)
+        return (INTERVAL if key.endswith("psnr") else SSIM)(found, key)
 
-    body = [[name, *(show(found, row.format(step)) for step in steps)] for row, name in rows.items()]
-    return table(["degradation", *steps.values()], [row for row in body if set(row[1:]) != {ABSENT}])
+    rows = {f"{d}/{m}": f"{name}, {m.upper()}" for d, name in DEGRADATIONS.items() for m in ("psnr", "ssim")}
+    columns = {
+        "at half strength": ("{}_degraded_{}", show),
+        "restored": ("{}_restored_{}", show),
+        "at full strength": ("{}_fully_degraded_{}", show),
+        "walked back": ("{}_walked_back_{}", show),
+    }
+    return described("degradation", rows, columns, found)
 
 
 def captioning(found: Numbers) -> str:
     """Every measure of every training set, of what was not trained, and as published."""
-    models = published()["captioning"]["models"]
-    measures = MEASURE_NAMES | CORPUS_NAMES
-    beside_them = {
-        f"published_{i}_{m}": model[k]
-        for i, model in enumerate(models)
-        for m in measures
-        if (k := m.removesuffix("_exact_stem")) in model
-    }
-    found = {**found, **beside_them}
-    columns = [Column(name, f"{data}_{{}}", beside("_std", 3)) for data, name in DATA_NAMES.items()]
-    columns += [
-        Column(f"published: {model['name']}", f"published_{i}_{{}}", plain("{:.2f}")) for i, model in enumerate(models)
-    ]
-    rows = {m: name for m, name in measures.items() if f"{BASELINE}_{m}" in found}
-    return described("measure", {"share": "share of synthetic data"} | rows, columns, found)
+    rows = MEASURE_NAMES | {"bleu_1_corpus": "BLEU-1 of the corpus", "bleu_2_corpus": "BLEU-2 of the corpus"}
+    rows = {measure: name for measure, name in rows.items() if f"{BASELINE}_{measure}" in found}
+    columns = {name: (f"{data}_{{}}", value(3)) for data, name in DATA_NAMES.items()}
+    theirs = {}
+    for i, model in enumerate(published()["captioning"]["models"]):
+        columns[f"published: {model['name']}"] = f"published_{i}_{{}}", value(2)
+        theirs |= {f"published_{i}_{measure}": model.get(measure.removesuffix("_exact_stem")) for measure in rows}
+    return described("measure", {"share": "share of synthetic data"} | rows, columns, {**found, **theirs})
 
 
 def differences(found: Numbers) -> str:
     """Measure by measure what synthetic data changes, and what its interval says."""
-    header = ["measure", DATA_NAMES[BASELINE]]
-    for data in DATA[1:]:
-        header += [DATA_NAMES[data], "says"]
     rows = []
     for measure in (m for m in MEASURE_NAMES if f"{DATA[1]}_{m}_difference" in found):
         row = [MEASURE_NAMES[measure], f"{found[f'{BASELINE}_{measure}']:.3f}"]
         for data in DATA[1:]:
             row += [answer.with_interval(found, data, measure), answer.verdict(found, data, measure)]
         rows.append(row)
-    return table(header, rows)
+    header = [part for data in DATA[1:] for part in (DATA_NAMES[data], "says")]
+    return table(["measure", DATA_NAMES[BASELINE], *header], rows)
 
 
-def measures(summary: Numbers) -> str:
-    """The numbers of data, captions and models, as they are named in metrics/summary.json."""
-    rows = [[f"`{name}`", f"{summary[name]:.4g}"] for name in MEASURES if name in summary]
-    return table(["measure", "value"], rows)
+def series(params: Mapping[str, str]) -> str:
+    """The deciding values of each setting of the DDPM series, from parameters by their dotted names."""
+    rows = [[name, *(params[p.format(setting)] for p in SERIES.values())] for setting, name in SETTING_NAMES.items()]
+    return table(["setting", *SERIES], rows)
+
+
+def made_by(scores: pd.DataFrame) -> str:
+    """How the rows of plots/score.csv were made: the values of each setting."""
+    scores = scores.query("adapter != 'real'")
+    shown = (column for column in MADE_BY if column in scores)
+    rows = [[column.replace("_", " "), ", ".join(map(str, scores[column].drop_duplicates()))] for column in shown]
+    return table(["setting", "value"], rows, numbers=False)
+
+
+def anatomy(parts: pd.DataFrame) -> str:
+    """The parts of the networks, as plots/anatomy.csv lists them; cells do not break."""
+    header = ["setting", "part", "kind", "input", "output", "parameters", "share"]
+    shown = parts.fillna({"input": "", "output": ""}).assign(
+        setting=parts["setting"].map(SETTING_NAMES),
+        parameters=parts["parameters"].map("{:,}".format),
+        share=(100 * parts["share"]).map("{:.1f}\N{NO-BREAK SPACE}%".format),
+    )
+    return table(header, shown[header].replace(" x ", "×", regex=True).to_numpy().tolist(), numbers=False)

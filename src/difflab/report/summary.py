@@ -8,7 +8,6 @@ from difflab.core.base.files import read_json
 from difflab.sd3.cells import CAPTIONS, FINE_TUNED, mean_on_sigma
 
 Numbers = dict[str, float]
-CELLS = tuple(f"{captions}-{adapter}" for captions in CAPTIONS for adapter in FINE_TUNED)
 PREFIXES = {
     "prepare_celeba_hq": "images_celeba_hq",
     "prepare_celeba": "images_celeba",
@@ -24,7 +23,7 @@ PREFIXES = {
     "caption_llama3": "sd3_captions_llama3",
     "cache_latents": "sd3_latents",
     "cache_prompts": "sd3_prompts",
-    **{f"finetune@{cell}": f"sd3_finetune_{cell.replace('-', '_')}" for cell in CELLS},
+    **{f"finetune@{c}-{a}": f"sd3_finetune_{c}_{a}" for c in CAPTIONS for a in FINE_TUNED},
     "score": "sd3",
     "guidance_curve": "sd3_guidance_curve",
     "step_curve": "sd3_step_curve",
@@ -70,9 +69,8 @@ def summarise(
     """
     summary: Numbers = {"sd3_comparable_with_published": int(comparable), "sd3_shift": density["shift"]}
     for adapter in FINE_TUNED:
-        mean = logit_means[adapter]
-        summary[f"sd3_{adapter}_logit_mean"] = mean
-        summary[f"sd3_{adapter}_logit_mean_on_sigma"] = mean_on_sigma(mean, str(density["convention"]))
+        summary[f"sd3_{adapter}_logit_mean"] = logit_means[adapter]
+        summary[f"sd3_{adapter}_logit_mean_on_sigma"] = mean_on_sigma(logit_means[adapter], density["convention"])
     for stage in PREFIXES:
         path = root / metrics_file(stage)
         found = read_json(path) if path.is_file() else {}
@@ -81,16 +79,13 @@ def summarise(
 
 
 def best_cell(score: Mapping[str, float]) -> Numbers:
-    """The lowest FID of a fine-tuned cell, and the worst ratio of fine-tuned to pretrained FID; empty if
-    unscored."""
+    """The lowest FID of a fine-tuned cell, and the worst ratio of fine-tuned to pretrained FID; empty if unscored."""
     tuned = {(a, c): score[k] for a in FINE_TUNED for c in CAPTIONS if (k := f"{a}_{c}_fid") in score}
     if not tuned:
         return {}
     result = {"best_fid": min(tuned.values())}
-    ratios = [v / base for (_, c), v in tuned.items() if (base := score.get(f"pretrained_{c}_fid"))]
-    if ratios:
+    if ratios := [v / base for (_, c), v in tuned.items() if (base := score.get(f"pretrained_{c}_fid"))]:
         result["largest_fid_ratio_to_pretrained"] = max(ratios)
-    accuracies = [score[k] for a, c in tuned if (k := f"{a}_{c}_digit_accuracy") in score]
-    if accuracies:
+    if accuracies := [score[k] for a, c in tuned if (k := f"{a}_{c}_digit_accuracy") in score]:
         result["lowest_fine_tuned_digit_accuracy"] = min(accuracies)
     return result

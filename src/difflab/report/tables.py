@@ -1,10 +1,8 @@
 """Tables by description: a name for each row, and for each column where its values stand and how they are shown."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from difflab.report.markdown import table
 from difflab.sd3.cells import MINUS
 
 Numbers = Mapping[str, float]
@@ -12,69 +10,47 @@ Show = Callable[[Numbers, str], str]
 ABSENT = "–"
 
 
-@dataclass(frozen=True)
-class Column:
-    """A column of numbers.
-
-    Attributes:
-        header: what stands above it.
-        key: of its values; `{}` stands for the row's key.
-        show: a value as text, `ABSENT` where there is none.
-    """
-
-    header: str
-    key: str
-    show: Show
+def table(header: Sequence[str], rows: Iterable[Sequence[str]], numbers: bool = True) -> str:
+    """A Markdown table; the first column is left-aligned, the others right-aligned (`numbers=False`: all left)."""
+    rule = ["---"] + ["---:" if numbers else "---"] * (len(header) - 1)
+    lines = ([cell.replace("|", "\\|") for cell in row] for row in (header, rule, *rows))
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def described(corner: str, rows: Mapping[str, str], columns: Sequence[Column], found: Numbers) -> str:
-    """A Markdown table of `found`, without the rows that have no value at all.
+def bullets(items: Iterable[str]) -> str:
+    """A Markdown list, one line for each item."""
+    return "\n".join(f"- {item}" for item in items)
+
+
+def described(corner: str, rows: Mapping[str, str], columns: Mapping[str, tuple[str, Show]], found: Numbers) -> str:
+    """A table of `found`, without the rows that have no value at all.
 
     Args:
-        rows: the name of each row by its key.
+        rows: the name of each row by its key; a key may have parts: "blur/psnr".
+        columns: by header the key of the values, where each `{}` stands for a part of the row's key, and how a value
+            is shown.
     """
-    body = [[name, *(c.show(found, c.key.format(row)) for c in columns)] for row, name in rows.items()]
-    body = [row for row in body if set(row[1:]) != {ABSENT}]
-    return table([corner, *(column.header for column in columns)], body)
+    body = [
+        [name, *(show(found, key.format(*row.split("/"))) for key, show in columns.values())]
+        for row, name in rows.items()
+    ]
+    return table([corner, *columns], [row for row in body if set(row[1:]) != {ABSENT}])
 
 
-def plain(text: str) -> Show:
-    """Values in a format of Python: `plain("{:.2f}")`."""
-    return lambda found, key: text.format(found[key]) if key in found else ABSENT
+def value(digits: int | None = None, scale: float = 1, unit: str = "", spread: str = "_std") -> Show:
+    """How a value is shown, with what stands at `<key><spread>` where it does: "24.31 ± 0.25".
 
-
-def beside(end: str, digits: int, mark: str = " ± ") -> Show:
-    """Values with what stands at `<key><end>`, where it does: "24.31 ± 0.25"."""
-
-    def show(found: Numbers, key: str) -> str:
-        if key not in found:
-            return ABSENT
-        other = found.get(key + end)
-        return signed(f"{found[key]:.{digits}f}" + ("" if other is None else f"{mark}{other:.{digits}f}"))
-
-    return show
-
-
-def spread(scale: float = 1) -> Show:
-    """Values of three significant digits with their standard deviation: "24.3 ± 0.4"."""
+    Args:
+        digits: decimals; None: three significant digits.
+        unit: stands behind the value: "97.0 % ± 0.5".
+    """
 
     def show(found: Numbers, key: str) -> str:
-        if key not in found:
+        if found.get(key) is None:
             return ABSENT
-        value, std = found[key] * scale, found.get(f"{key}_std")
-        return number(value) + ("" if std is None else f" ± {std * scale:.{decimals(value)}f}")
-
-    return show
-
-
-def percent(digits: int = 1) -> Show:
-    """Shares as "97.0 % ± 0.5"."""
-
-    def show(found: Numbers, key: str) -> str:
-        if key not in found:
-            return ABSENT
-        std = found.get(f"{key}_std")
-        return f"{100 * found[key]:.{digits}f} %" + (f" ± {100 * std:.{digits}f}" if std is not None else "")
+        number, beside = scale * found[key], found.get(key + spread)
+        places = decimals(number) if digits is None else digits
+        return signed(f"{number:.{places}f}") + unit + ("" if beside is None else f" ± {scale * beside:.{places}f}")
 
     return show
 

@@ -1,4 +1,4 @@
-"""The graph of each study as a Mermaid diagram, read from dvc.yaml."""
+"""Pages that are made from others: the graphs of docs/graphs.md from dvc.yaml, the results of README.md from metrics."""
 
 import itertools
 import re
@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from difflab.core.base.errors import DifflabError
-from difflab.core.base.files import write_text
+from difflab.core.base.files import read_json
 from difflab.core.params.loading import read_pipeline
 
-PAGE = Path("docs/graphs.md")
+BEGIN, END = "<!-- results: written by `difflab readme` -->", "<!-- /results -->"
+SUMMARY = Path("metrics/summary.json")
 TITLES = {
     "images": "Data sets",
     "miniature": "Models of the miniature",
@@ -26,44 +27,56 @@ another study; *x 6* is a stage of six cells. Names are those of `dvc repro <sta
 """
 
 
-def page(pipeline: str = "dvc.yaml") -> str:
-    """The text of docs/graphs.md: a diagram for each study, in the order of `TITLES`."""
+def read_summary(summary: Path = SUMMARY) -> Mapping[str, float]:
+    """The numbers of metrics/summary.json; an error line where there are none."""
+    if not summary.exists():
+        raise DifflabError(f"{summary} is missing: run `dvc repro`")
+    return read_json(summary)
+
+
+def refreshed(text: str, summary: Path = SUMMARY) -> str:
+    """The text with what stands between the two markers replaced by the main table and three findings.
+
+    Raises:
+        DifflabError: the markers are missing, or there are no results.
+    """
+    from difflab.report.report import headline_text
+
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise DifflabError(f"README.md lacks the lines '{BEGIN}' and '{END}' around its results")
+    return f"{before}{BEGIN}\n{headline_text(read_summary(summary))}\n{END}{after}"
+
+
+def graphs(pipeline: str = "dvc.yaml") -> str:
+    """The text of docs/graphs.md: a Mermaid diagram for each study, in the order of `TITLES`."""
     stages = read_pipeline(str(Path(pipeline).resolve()))["stages"]
-    studies = {name: study_of(stage) for name, stage in stages.items()}
-    unknown = sorted(set(studies.values()) - TITLES.keys())
-    if unknown:
-        raise DifflabError(f"stages/{unknown[0]} is no known study: add its title to difflab.cli.graphs.TITLES")
+    studies = {name: re.findall(r"-m stages\.(\w+)\.", stage["cmd"])[0] for name, stage in stages.items()}
+    if unknown := sorted(set(studies.values()) - TITLES.keys()):
+        raise DifflabError(f"stages/{unknown[0]} is no known study: add its title to difflab.cli.pages.TITLES")
     edges = sorted(set(_edges(stages)))
     parts = [HEAD]
     for study, title in TITLES.items():
         own = [name for name, of in studies.items() if of == study]
-        shown = [(a, b) for a, b in edges if b in own] if study != "report" else []
-        parts.append(f"## {title}\n\n{_table(stages, own)}\n\n{_diagram(stages, own, shown)}\n")
+        rows = [
+            "| stage | what it does |",
+            "| --- | --- |",
+            *(f"| `{name}` | {stages[name]['desc']} |" for name in own),
+        ]
+        diagram = "It reads the metrics and plots of every stage above."
+        if study != "report":
+            diagram = _diagram(stages, own, [edge for edge in edges if edge[1] in own])
+        parts.append("\n".join([f"## {title}", "", *rows, "", diagram, ""]))
     return "\n".join(parts)
-
-
-def write(check: bool) -> str | None:
-    """Write the page; with `check` only say how it differs from dvc.yaml (None where it does not)."""
-    text = page()
-    if not check:
-        write_text(PAGE, text)
-    elif not PAGE.exists() or PAGE.read_text() != text:
-        return f"{PAGE} is not what dvc.yaml gives: run `difflab graphs`"
-    return None
-
-
-def study_of(stage: Mapping[str, Any]) -> str:
-    """The folder of the stage's script: `sd3` of `python -m stages.sd3.finetune ...`."""
-    found = re.search(r"-m stages\.(\w+)\.", stage["cmd"])
-    assert found is not None
-    return found[1]
 
 
 def _edges(stages: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Pairs (maker, reader), whichever of their cells they join."""
     made = {path: name for name, stage in stages.items() for path in _paths(stage, _outputs(stage))}
     for reader, stage in stages.items():
-        for dep in _paths(stage, _dependencies(stage)):
+        data = [dep for dep in stage.get("deps") or [] if not dep.startswith(("src/", "stages/"))]
+        for dep in _paths(stage, data):
             pattern = "[^/]+".join(map(re.escape, re.split(r"\$\{[^}]*\}", dep)))  # a value of params.yaml
             yield from ((maker, reader) for path, maker in made.items() if re.fullmatch(pattern, path))
 
@@ -72,10 +85,6 @@ def _outputs(stage: Mapping[str, Any]) -> Iterator[str]:
     for kind in ("outs", "metrics", "plots"):
         for entry in stage.get(kind) or []:
             yield entry if isinstance(entry, str) else next(iter(entry))
-
-
-def _dependencies(stage: Mapping[str, Any]) -> Iterator[str]:
-    return (dep for dep in stage.get("deps") or [] if not dep.startswith(("src/", "stages/")))
 
 
 def _paths(stage: Mapping[str, Any], templates: Iterable[str]) -> set[str]:
@@ -94,15 +103,10 @@ def _items(stage: Mapping[str, Any]) -> list[dict[str, str]]:
     return [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
 
 
-def _table(stages: Mapping[str, Any], own: list[str]) -> str:
-    rows = [f"| `{name}` | {stages[name]['desc']} |" for name in own]
-    return "\n".join(["| stage | what it does |", "| --- | --- |", *rows])
-
-
 def _diagram(stages: Mapping[str, Any], own: list[str], edges: list[tuple[str, str]]) -> str:
     """A left-to-right flowchart of `own` and, dashed, of the stages of other studies that they read."""
     if not edges:
-        return "It reads the metrics and plots of every stage above." if own == ["report"] else ""
+        return ""
     others = sorted({a for a, _ in edges} - set(own))
     lines = ["```mermaid", "flowchart LR"]
     for name in [*own, *others]:
