@@ -40,4 +40,4 @@ def _end() -> None:
 
 
 atexit.register(_end)  # the first to be registered is the last to run
-signal.signal(signal.SIGINT, _quit)  # while the libraries are imported; `difflab.core.stage.run` takes over
+signal.signal(signal.SIGINT, _quit)  # while the libraries are imported; `difflab.core.base.stage.run` takes over

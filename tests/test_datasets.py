@@ -5,7 +5,7 @@ import pytest
 from difflab.core.base.errors import DifflabError
 from difflab.datasets import KNOWN, class_sets_of, data_set_of
 from difflab.images.facts.celeba_facts import CELEBA
-from difflab.miniature.words.vocabulary import MINIATURE
+from difflab.miniature.data.vocabulary import MINIATURE
 
 
 @pytest.mark.parametrize("data_set", KNOWN, ids=lambda data_set: data_set.name)

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from difflab.core.base.errors import DifflabError
 from difflab.images.facts.celeba_facts import CELEBA
 from difflab.images.facts.data_set import ClassSet, DataSet
-from difflab.miniature.words.vocabulary import MINIATURE
+from difflab.miniature.data.vocabulary import MINIATURE
 
 KNOWN = (CELEBA, MINIATURE)
 

@@ -5,7 +5,7 @@ import pandas as pd
 from difflab.captioning import answer, judging
 from difflab.captioning.params import CaptionScoreInputs
 from difflab.core.base.files import read_parquet, write_csv, write_parquet
-from difflab.core.stage import Stage, run
+from difflab.core.base.stage import Stage, run
 from difflab.images.store.captions import read_captions
 from difflab.metrics.caption_scores import CaptionScorer
 

@@ -19,7 +19,7 @@ from difflab.captioning.params import CaptionerInputs, CaptionerParams
 from difflab.core.base import rng
 from difflab.core.base.files import atomic_path, read_json, read_parquet, write_csv, write_json, write_parquet
 from difflab.core.base.runtime import resolve_device, resolve_dtype
-from difflab.core.stage import Stage, run
+from difflab.core.base.stage import Stage, run
 from difflab.training.curve import best_row
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 from difflab.captioning.mixed_set import MixedSet
 from difflab.captioning.params import CaptionerInstructInputs
 from difflab.core.base.runtime import resolve_device, resolve_dtype
-from difflab.core.stage import Stage, run
+from difflab.core.base.stage import Stage, run
 from difflab.models.instruct_captioner import load_instruct_captioner
 from difflab.models.roles import resolve
 

@@ -5,7 +5,7 @@ from difflab.captioning.mixed_set import MixedSet
 from difflab.captioning.params import CaptionerZeroShotInputs
 from difflab.core.base import rng
 from difflab.core.base.runtime import resolve_device, resolve_dtype
-from difflab.core.stage import Stage, run
+from difflab.core.base.stage import Stage, run
 
 
 def main(stage: Stage[CaptionerZeroShotInputs]) -> None:

@@ -9,7 +9,7 @@ from difflab.captioning.mixing.image_hashes import image_hashes, near_groups
 from difflab.captioning.params import MixInputs
 from difflab.core.base import runtime
 from difflab.core.base.files import atomic_path, write_csv, write_parquet
-from difflab.core.stage import Stage, run
+from difflab.core.base.stage import Stage, run
 from difflab.images.store.captions import read_captions
 from difflab.images.store.image_store import ImageStore
 from difflab.images.store.split import SPLITS

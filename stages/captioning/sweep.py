@@ -10,8 +10,8 @@ from difflab.captioning.params import SweepInputs
 from difflab.captioning.picture_titles import first_variations, read_variations
 from difflab.captioning.sweep_cells import SweepJudge
 from difflab.core.base.files import png_bytes, write_bytes, write_csv
-from difflab.core.sharding import process_chunks
-from difflab.core.stage import Stage, run
+from difflab.core.base.sharding import process_chunks
+from difflab.core.base.stage import Stage, run
 from difflab.images.sheet import rows_sheet
 from difflab.images.store.image_store import ImageStore
 from difflab.metrics.clip_score import ClipScorer

@@ -9,8 +9,8 @@ from difflab.captioning.picture_titles import read_variations, title_accuracy
 from difflab.captioning.synthetic_images import SEED, write_synthetic
 from difflab.core.base.files import png_bytes, write_bytes
 from difflab.core.base.runtime import resolve_device, resolve_dtype
-from difflab.core.sharding import process_chunks
-from difflab.core.stage import Stage, run
+from difflab.core.base.sharding import process_chunks
+from difflab.core.base.stage import Stage, run
 from difflab.images.generated_writer import write_generated
 from difflab.images.sheet import contact_sheet
 from difflab.images.store.image_store import ImageStore

@@ -9,8 +9,8 @@ from difflab.captioning.judging import metrics, outcomes_frame, quarantine_frame
 from difflab.captioning.params import VaryTitlesInputs
 from difflab.core.base.files import read_parquet, write_csv, write_parquet
 from difflab.core.base.runtime import resolve_device, resolve_dtype
-from difflab.core.sharding import process_chunks
-from difflab.core.stage import Stage, run
+from difflab.core.base.sharding import process_chunks
+from difflab.core.base.stage import Stage, run
 from difflab.images.store.captions import read_captions
 from difflab.models.language.chat_model import ChatModel
 from difflab.models.roles import resolve

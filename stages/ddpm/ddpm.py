@@ -8,14 +8,14 @@ import pandas as pd
 
 from difflab.core.base import rng
 from difflab.core.base.files import atomic_path, write_csv
-from difflab.core.stage import Stage, run
+from difflab.core.base.stage import Stage, run
 from difflab.ddpm.data import Split, copies, latent_split, pixel_split
 from difflab.ddpm.networks import schedule
 from difflab.ddpm.networks.conditions import conditions_for
 from difflab.ddpm.networks.denoiser import Denoiser
 from difflab.ddpm.networks.networks import build_network, save_denoiser
+from difflab.ddpm.networks.settings import BY_CLASS, DATASETS, SINGLE
 from difflab.ddpm.params import DdpmInputs
-from difflab.ddpm.settings import BY_CLASS, DATASETS, SINGLE
 from difflab.ddpm.training.denoiser_training import TrainingImages, held_out_errors, train_denoiser
 from difflab.ddpm.training.objective import GaussianNoise, weight
 from difflab.images.store.image_store import ImageStore

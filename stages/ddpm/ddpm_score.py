@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 
 from difflab.core.base import runtime
-from difflab.core.stage import Stage, run
+from difflab.core.base.stage import Stage, run
 from difflab.ddpm import classifier, series_scores
 from difflab.ddpm.data import load_pixels, pixel_split
+from difflab.ddpm.networks.settings import CONDITIONAL, DATASETS, SETTING_NAMES, SETTINGS, SINGLE
 from difflab.ddpm.params import DdpmScoreInputs
-from difflab.ddpm.settings import CONDITIONAL, DATASETS, SETTING_NAMES, SETTINGS, SINGLE
 from difflab.images.generated_reader import GeneratedImages
 from difflab.images.store.image_store import ImageStore
 

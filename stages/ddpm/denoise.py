@@ -8,7 +8,7 @@ import torch
 
 from difflab.core.base import rng
 from difflab.core.base.files import atomic_path, write_csv
-from difflab.core.stage import Stage, run
+from difflab.core.base.stage import Stage, run
 from difflab.ddpm.data import load_pixels
 from difflab.ddpm.networks import schedule
 from difflab.ddpm.networks.denoiser import Denoiser

@@ -8,7 +8,7 @@ import pandas as pd
 
 from difflab.core.base import runtime
 from difflab.core.base.files import png_bytes, write_bytes, write_csv
-from difflab.core.stage import Stage, run
+from difflab.core.base.stage import Stage, run
 from difflab.ddpm import denoisers
 from difflab.ddpm.data import load_pixels
 from difflab.ddpm.params import DenoiseScoreInputs

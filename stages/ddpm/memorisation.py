@@ -8,11 +8,11 @@ import torch
 
 from difflab.core.base import rng
 from difflab.core.base.files import png_bytes, write_bytes
-from difflab.core.stage import Stage, run
+from difflab.core.base.stage import Stage, run
 from difflab.ddpm.data import load_pixels
 from difflab.ddpm.memorisation import memory, memory_metrics
+from difflab.ddpm.networks.settings import DATASETS, SETTING_NAMES, SINGLE
 from difflab.ddpm.params import MemorisationInputs
-from difflab.ddpm.settings import DATASETS, SETTING_NAMES, SINGLE
 from difflab.images.generated_reader import GeneratedImages
 from difflab.images.sheet import rows_sheet
 from difflab.images.store.image_store import ImageStore

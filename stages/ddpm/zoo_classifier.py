@@ -7,7 +7,7 @@ import torch
 from difflab.core.base import runtime
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import atomic_path
-from difflab.core.stage import Stage, run
+from difflab.core.base.stage import Stage, run
 from difflab.ddpm import classifier
 from difflab.ddpm.data import class_names, load_pixels
 from difflab.ddpm.params import ZooClassifierInputs

@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 
 from difflab.core.base import runtime
 from difflab.core.base.files import atomic_path, write_parquet
-from difflab.core.stage import Stage, run
+from difflab.core.base.stage import Stage, run
 from difflab.ddpm import autoencoder
 from difflab.ddpm.data import INDEX, LATENTS, Split, pixel_split
 from difflab.ddpm.params import ZooImageVaeInputs

@@ -1,7 +1,7 @@
 """Add large CelebA images that are not in CelebA-HQ to the training images, cropped around the face."""
 
 from difflab.core.base.files import atomic_path
-from difflab.core.stage import Stage, run
+from difflab.core.base.stage import Stage, run
 from difflab.images.archives.opening import open_source
 from difflab.images.celeba import celeba, celeba_hq
 from difflab.images.params import PrepareCelebaInputs

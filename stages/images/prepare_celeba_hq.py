@@ -1,7 +1,7 @@
 """Split CelebA-HQ into train, val and test and store its images and attributes by sample id."""
 
 from difflab.core.base.files import atomic_path, write_csv
-from difflab.core.stage import Stage, run
+from difflab.core.base.stage import Stage, run
 from difflab.datasets import data_set_of
 from difflab.images.archives.opening import open_source
 from difflab.images.celeba import celeba_hq

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from difflab.core.base.files import atomic_path
-from difflab.core.stage import Stage, run
+from difflab.core.base.stage import Stage, run
 from difflab.images.archives.opening import open_source
 from difflab.images.params import PrepareImagesInputs
 from difflab.images.preparing import Skipped, check_splits

@@ -7,7 +7,7 @@ import torch
 from difflab.captioning.judging import metrics, outcomes_frame
 from difflab.core.base.files import atomic_path
 from difflab.core.base.runtime import resolve_device
-from difflab.core.stage import Stage, run
+from difflab.core.base.stage import Stage, run
 from difflab.miniature.params import ZooGemmaInputs
 from difflab.miniature.zoo import small_gemma
 from difflab.models.language.chat_model import ChatModel

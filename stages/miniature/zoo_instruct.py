@@ -6,9 +6,9 @@ import numpy as np
 
 from difflab.core.base.files import atomic_path
 from difflab.core.base.runtime import resolve_device
-from difflab.core.stage import Stage, run
+from difflab.core.base.stage import Stage, run
 from difflab.miniature.archives.set_pictures import untitled_digits
-from difflab.miniature.bundled import held_out_digits, training_digits
+from difflab.miniature.data.bundled import held_out_digits, training_digits
 from difflab.miniature.params import ZooInstructInputs
 from difflab.miniature.zoo import small_llava
 from difflab.models.pointers import point_to

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from difflab.core.base.files import atomic_path
 from difflab.core.base.runtime import resolve_device
-from difflab.core.stage import Stage, run
+from difflab.core.base.stage import Stage, run
 from difflab.miniature.params import ZooLlamaInputs
 from difflab.miniature.zoo import small_rewriter
 from difflab.models.pointers import point_to

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from difflab.core.stage import Stage, run
-from difflab.miniature.bundled import held_out_digits, training_digits
+from difflab.core.base.stage import Stage, run
+from difflab.miniature.data.bundled import held_out_digits, training_digits
 from difflab.miniature.params import ZooTextInputs
 from difflab.miniature.zoo import small_text_encoders as text_encoders
 from difflab.models.pointers import point_to

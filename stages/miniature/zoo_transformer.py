@@ -9,13 +9,13 @@ from diffusers.schedulers import FlowMatchEulerDiscreteScheduler
 
 from difflab.core.base import runtime
 from difflab.core.base.files import atomic_path
-from difflab.core.stage import Stage, run
-from difflab.miniature.bundled import training_digits
+from difflab.core.base.stage import Stage, run
+from difflab.miniature.data.bundled import training_digits
 from difflab.miniature.params import ZooTransformerInputs
 from difflab.miniature.zoo import small_transformer
 from difflab.models import roles
 from difflab.models.pointers import point_to
-from difflab.models.pretrained import load_vae
+from difflab.models.roles import load_vae
 from difflab.sd3.caches.components import write_components
 from difflab.sd3.caches.prompt_embeds import PromptTable
 from difflab.sd3.caching.latent_writer import moments, pack

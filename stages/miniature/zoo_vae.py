@@ -4,9 +4,9 @@ from pathlib import Path
 
 from difflab.core.base.files import atomic_path
 from difflab.core.base.runtime import resolve_device
-from difflab.core.stage import Stage, run
+from difflab.core.base.stage import Stage, run
 from difflab.metrics.restoration import psnr
-from difflab.miniature.bundled import held_out_digits, training_digits
+from difflab.miniature.data.bundled import held_out_digits, training_digits
 from difflab.miniature.params import ZooVaeInputs
 from difflab.miniature.zoo import small_vae
 from difflab.models.pointers import point_to

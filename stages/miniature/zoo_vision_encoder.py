@@ -4,8 +4,8 @@ from pathlib import Path
 
 from difflab.core.base.files import atomic_path
 from difflab.core.base.runtime import resolve_device
-from difflab.core.stage import Stage, run
-from difflab.miniature.bundled import held_out_digits, training_digits
+from difflab.core.base.stage import Stage, run
+from difflab.miniature.data.bundled import held_out_digits, training_digits
 from difflab.miniature.params import ZooVisionEncoderInputs
 from difflab.miniature.zoo import small_vision_encoder
 from difflab.models.pointers import point_to

@@ -3,14 +3,12 @@
 from pathlib import Path
 
 from difflab.core.base.files import atomic_path, write_text
-from difflab.core.stage import Stage, run
+from difflab.core.base.stage import Stage, run
 from difflab.report.figures import draw
 from difflab.report.page import to_html
 from difflab.report.params import ReportInputs
 from difflab.report.report import write
 from difflab.report.summary import summarise
-
-SHOWN = ("finetune", "generate", "denoise", "ddpm", "ddpm_sample", "cold", "synthesize", "captioner")
 
 
 def main(stage: Stage[ReportInputs]) -> None:
@@ -20,8 +18,7 @@ def main(stage: Stage[ReportInputs]) -> None:
     stage.write_metrics("metrics/summary.json", summary)
     with atomic_path("plots/report") as figures:
         missing = draw(summary, figures, density.logit_std, density.convention, Path())
-    shown = {name: getattr(params, name).model_dump(mode="json") for name in SHOWN}
-    text = write(summary, {"profile": params.profile, **shown}, missing)
+    text = write(summary, stage.values(), missing)
     write_text("reports/report.md", text)
     write_text("reports/index.html", to_html(text, Path("reports")))
     stage.done(f"wrote reports/index.html; best FID {summary.get('sd3_best_fid', float('nan')):.4g}")

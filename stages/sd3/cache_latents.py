@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from difflab.core.base import runtime
-from difflab.core.stage import Stage, run
+from difflab.core.base.stage import Stage, run
 from difflab.images.store.image_store import ImageStore
 from difflab.models import roles
-from difflab.models.pretrained import load_vae
+from difflab.models.roles import load_vae
 from difflab.sd3.caching.latent_writer import write_latents
 from difflab.sd3.params import CacheLatentsInputs
 

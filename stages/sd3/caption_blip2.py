@@ -8,8 +8,8 @@ import pandas as pd
 
 from difflab.core.base.files import write_parquet
 from difflab.core.base.runtime import resolve_device, resolve_dtype
-from difflab.core.sharding import process_chunks
-from difflab.core.stage import Stage, run
+from difflab.core.base.sharding import process_chunks
+from difflab.core.base.stage import Stage, run
 from difflab.datasets import data_set_of
 from difflab.images.store.captions import write_captions
 from difflab.images.store.image_store import ImageStore

@@ -9,10 +9,9 @@ import torch
 
 from difflab.core.base import rng, runtime
 from difflab.core.base.files import atomic_path, write_csv
-from difflab.core.stage import Stage, run
+from difflab.core.base.stage import Stage, run
 from difflab.images.store.image_store import ImageStore
-from difflab.models.pretrained import load_transformer
-from difflab.models.roles import resolve
+from difflab.models.roles import load_transformer, resolve
 from difflab.sd3.adapters import adapt, save_adapter
 from difflab.sd3.balance import balance_weights
 from difflab.sd3.caches.components import check_base

@@ -6,11 +6,10 @@ from pathlib import Path
 import numpy as np
 
 from difflab.core.base.files import atomic_path
-from difflab.core.sharding import process_chunks
-from difflab.core.stage import Stage, run
+from difflab.core.base.sharding import process_chunks
+from difflab.core.base.stage import Stage, run
 from difflab.images.generated_reader import GeneratedImages
-from difflab.images.generated_writer import join_generated, write_generated
-from difflab.images.grid import grid
+from difflab.images.generated_writer import grid, join_generated, write_generated
 from difflab.images.store.image_store import ImageStore
 from difflab.sd3.caches.prompt_embeds import open_prompts
 from difflab.sd3.params import GenerateInputs, GenerateParams

@@ -1,6 +1,6 @@
 """Measure one fine-tuned cell at several guidance scales, and where its distance is least."""
 
-from difflab.core.stage import Stage, run
+from difflab.core.base.stage import Stage, run
 from difflab.sd3.params import GuidanceCurveInputs
 from difflab.sd3.scoring.sampling_curve import SamplingCurve
 

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 
 from difflab.core.base.files import png_bytes, write_bytes, write_csv, write_parquet
-from difflab.core.stage import Stage, run
+from difflab.core.base.stage import Stage, run
 from difflab.images.generated_reader import GeneratedImages
-from difflab.images.grid import grid
+from difflab.images.generated_writer import grid
 from difflab.images.store.captions import read_captions
 from difflab.images.store.image_store import ImageStore
 from difflab.sd3.cells import ADAPTERS, CAPTIONS

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from difflab.core.base.errors import DifflabError
-from difflab.core.stage import Stage, run
+from difflab.core.base.stage import Stage, run
 from difflab.sd3.params import StepCurveInputs
 from difflab.sd3.scoring.sampling_curve import SamplingCurve
 

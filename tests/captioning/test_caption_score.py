@@ -13,8 +13,8 @@ from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import read_json, read_parquet, write_json, write_parquet
 from difflab.core.tracking import NoRun
 from difflab.images.store.captions import write_captions
-from difflab.miniature.pictures.blend import PHOTO_NAMES
-from difflab.miniature.words.digit_titles import titles
+from difflab.miniature.data.blend import PHOTO_NAMES
+from difflab.miniature.data.digit_titles import titles
 
 RIGHT = {
     "original": 0.9,

@@ -3,7 +3,7 @@
 import pytest
 
 from difflab.captioning.judging import MEASURES, are_judged, correct_captions, faithful
-from difflab.miniature.words.digit_titles import titles
+from difflab.miniature.data.digit_titles import titles
 
 TITLES = {
     "b": ["Handwritten Three over Coffee", "Coffee under a Three"],

@@ -9,8 +9,8 @@ from torch.nn.functional import one_hot
 from difflab.captioning.picture_titles import first_variations, read_variations, title_accuracy
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import write_parquet
-from difflab.miniature.pictures.blend import PHOTO_NAMES
-from difflab.miniature.words.vocabulary import MINIATURE
+from difflab.miniature.data.blend import PHOTO_NAMES
+from difflab.miniature.data.vocabulary import MINIATURE
 
 TITLES = {f"recipes-train-{n:012d}-v{v}": f"Three over {n} cats, {v}" for n in range(3) for v in range(2)}
 

@@ -12,8 +12,8 @@ from difflab.captioning.params import TitlesParams
 from difflab.core.base.errors import DifflabError, Interrupted
 from difflab.core.base.files import read_parquet
 from difflab.images.store.captions import COLUMNS, write_captions
+from difflab.miniature.data import digit_titles
 from difflab.miniature.params import ZooGemmaParams
-from difflab.miniature.words import digit_titles
 from difflab.miniature.zoo import small_gemma
 from difflab.models.language.chat_model import ChatModel
 from difflab.models.title_variations import Outcome, Reason, vary

@@ -110,7 +110,7 @@ def save_captions(folder: Path, kind: str, caption: str) -> None:
 
 
 def cache_latents(folder: Path) -> None:
-    from difflab.models.pretrained import load_vae
+    from difflab.models.roles import load_vae
 
     vae, scratch = folder / "models/zoo/vae", folder / "scratch"
     store = ImageStore(folder / "data/celeba_hq")

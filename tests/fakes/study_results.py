@@ -11,8 +11,8 @@ from PIL import Image
 
 from difflab.core.base import rng
 from difflab.core.base.files import png_bytes, sha256_bytes, write_bytes, write_csv, write_json, write_zip
-from difflab.miniature.pictures.blend import ATTRIBUTES
-from difflab.miniature.words.vocabulary import DIGIT, PHOTO
+from difflab.miniature.data.blend import ATTRIBUTES
+from difflab.miniature.data.vocabulary import DIGIT, PHOTO
 from difflab.report.summary import PREFIXES
 from difflab.sd3.cells import ADAPTERS, CAPTIONS, FINE_TUNED
 from difflab.sd3.scoring import scores

@@ -8,8 +8,8 @@ import torch
 
 from difflab.captioning.captioner_model.visual_prefix import Captioner
 from difflab.captioning.params import CaptionerLoraParams, CaptionerParams, DecodingParams
-from difflab.miniature.pictures.blend import PHOTO_NAMES
-from difflab.miniature.words.digit_titles import titles
+from difflab.miniature.data.blend import PHOTO_NAMES
+from difflab.miniature.data.digit_titles import titles
 from difflab.miniature.zoo.causal import llama_config
 from difflab.miniature.zoo.tokenizers import base_tokenizer
 from difflab.models.vision.vit import build_vit

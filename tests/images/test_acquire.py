@@ -13,7 +13,7 @@ from difflab.images.acquire import OFFICIAL, acquire
 from difflab.images.archives.opening import open_source
 from difflab.images.params import ArchiveParams, DataParams
 from difflab.images.sets.image_sets import DATASETS
-from difflab.miniature.bundled import hq_images
+from difflab.miniature.data.bundled import hq_images
 from fakes.face_archives import celeba_hq_members, celeba_members, write_members
 from fakes.set_archives import (
     cifar10_members,

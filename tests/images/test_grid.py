@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from difflab.core.base.errors import DifflabError
-from difflab.images.grid import grid
+from difflab.images.generated_writer import grid
 
 
 def tiles(count, side):

@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from difflab.core.base.errors import DifflabError
-from difflab.miniature.pictures import blend
+from difflab.miniature.data import blend
 from difflab.miniature.zoo import small_blip2 as zoo_blip2
 from difflab.miniature.zoo.tokenizers import base_tokenizer, corpus
 from difflab.models import blip2, roles

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from difflab.core.base.errors import DifflabError
-from difflab.miniature.pictures import blend
+from difflab.miniature.data import blend
 from difflab.miniature.zoo.small_llava import CHAT_TEMPLATE
 from difflab.models import roles
 from difflab.models.instruct_captioner import InstructCaptioner, load_instruct_captioner, messages

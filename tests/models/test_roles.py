@@ -248,7 +248,7 @@ class TestEveryRoleLoadsThroughAPointer:
 
     def test_vae(self, smoke, tmp_path, pointed):
         from difflab.miniature.zoo import small_vae
-        from difflab.models.pretrained import load_vae
+        from difflab.models.roles import load_vae
 
         made = small_vae.build(smoke.zoo.vae, 0)
         made.save_pretrained(tmp_path / "made")
@@ -258,7 +258,7 @@ class TestEveryRoleLoadsThroughAPointer:
         from diffusers.schedulers import FlowMatchEulerDiscreteScheduler
 
         from difflab.miniature.zoo import small_transformer
-        from difflab.models.pretrained import load_scheduler, load_transformer
+        from difflab.models.roles import load_scheduler, load_transformer
 
         sizes = {"latent_shape": (16, 8, 8), "joint_attention_dim": 32, "pooled_projection_dim": 24}
         made = small_transformer.build(smoke.zoo.transformer, 0, **sizes)

@@ -13,7 +13,7 @@ from difflab.core.base.files import png_bytes
 from difflab.images.facts.celeba_facts import CELEBA
 from difflab.images.store.captions import read_captions
 from difflab.images.store_writer import Sample, write_store
-from difflab.miniature.pictures import blend
+from difflab.miniature.data import blend
 from difflab.models import blip2
 from difflab.models.params import HubRef
 from difflab.models.pointers import write_pointer

@@ -16,9 +16,9 @@ from difflab.images.facts.celeba_facts import CELEBA
 from difflab.images.store.captions import COLUMNS, read_captions, write_captions
 from difflab.images.store.image_store import ImageStore
 from difflab.images.store_writer import Sample, write_store
-from difflab.miniature.pictures.blend import ATTRIBUTES, plain
-from difflab.miniature.words.templates import detailed_caption
-from difflab.miniature.words.vocabulary import MINIATURE
+from difflab.miniature.data.blend import ATTRIBUTES, plain
+from difflab.miniature.data.templates import detailed_caption
+from difflab.miniature.data.vocabulary import MINIATURE
 from difflab.models.language.rewriter import Request, Rewriter
 from difflab.sd3.params import Llama3CaptionParams
 from fakes.tiny_rewriter import save_llama, settings

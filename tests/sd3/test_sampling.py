@@ -10,7 +10,7 @@ from diffusers.models import AutoencoderKL, SD3Transformer2DModel
 from stages.sd3.generate import write_archive
 
 from difflab.core.base.errors import DifflabError
-from difflab.core.sharding import process_chunks
+from difflab.core.base.sharding import process_chunks
 from difflab.images.generated_reader import GeneratedImages
 from difflab.models.latent_images import decode, initial_noise
 from difflab.sd3.params import GenerateParams

@@ -27,7 +27,7 @@ from difflab.core.base.files import sha256_bytes
 from difflab.core.params.loading import dotted, stage_entry
 
 if TYPE_CHECKING:
-    from difflab.core.stage import Stage
+    from difflab.core.base.stage import Stage
 
 CURVE = "curve/"  # what is logged at steps; final values have plain names
 _WAIT = 60.0  # seconds at the end; a server that is down is known in less

@@ -1,4 +1,4 @@
-"""Writing archives of generated images: a zip of PNG files, `seed-<generation seed>/<sample id>.png`."""
+"""Writing generated images: archives, zips of PNG files `seed-<generation seed>/<sample id>.png`, and grids of them."""
 
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -7,7 +7,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import png_bytes, write_zip
+
+PADDING = 2  # pixels between the pictures of a grid
 
 
 def write_generated(path: str | Path, ids: Sequence[str], images: Mapping[int, Iterable[np.ndarray]]) -> None:
@@ -25,3 +28,31 @@ def _entries(path: Path) -> Iterator[tuple[str, bytes]]:
     with zipfile.ZipFile(path) as archive:
         for name in archive.namelist():
             yield name, archive.read(name)
+
+
+def grid(images: Sequence[np.ndarray], ncols: int, padding: int = PADDING) -> Image.Image:
+    """Tile uint8 images [H, W, 3] of one size on white, row by row, `ncols` in each.
+
+    Images smaller than 64 pixels are enlarged by a whole factor, pixel by pixel, so that one can see them.
+    """
+    if not len(images):
+        raise DifflabError("a grid needs at least one image")
+    factor = max(1, -(-64 // max(images[0].shape[:2])))
+    tiles = [np.asarray(image).repeat(factor, axis=0).repeat(factor, axis=1) for image in images]
+    height, width, _ = tiles[0].shape
+    ncols = min(ncols, len(tiles))
+    nrows = -(-len(tiles) // ncols)
+    shape = (nrows * (height + padding) + padding, ncols * (width + padding) + padding, 3)
+    canvas = np.full(shape, 255, np.uint8)
+    for number, tile in enumerate(tiles):
+        top = padding + (number // ncols) * (height + padding)
+        left = padding + (number % ncols) * (width + padding)
+        canvas[top : top + height, left : left + width] = tile
+    return Image.fromarray(canvas)
+
+
+def tiles(picture: np.ndarray, ncols: int, count: int) -> list[np.ndarray]:
+    """The first `count` images of what `grid` made in `ncols` columns; uint8 [side, side, 3] each."""
+    step = (picture.shape[1] - PADDING) // ncols
+    corners = [(PADDING + i // ncols * step, PADDING + i % ncols * step) for i in range(count)]
+    return [picture[top : top + step - PADDING, left : left + step - PADDING] for top, left in corners]

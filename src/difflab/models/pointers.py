@@ -20,7 +20,7 @@ from difflab.models.roles import (
 )
 
 if TYPE_CHECKING:
-    from difflab.core.stage import Stage
+    from difflab.core.base.stage import Stage
     from difflab.models.params import HubRef
 
 

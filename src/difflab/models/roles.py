@@ -1,4 +1,4 @@
-"""One folder per model role, whether the pipeline trained the model or it stays in the Hugging Face cache.
+"""One folder per model role, whether the pipeline trained the model or it stays in the Hugging Face cache; loading it.
 
 A zoo stage either trains its model into `models/zoo/<role>` (`save_pretrained` layout) or writes a pointer there,
 `source.json` (see `difflab.models.pointers`). Consumers ask `resolve` for the folder and need not know which it was.
@@ -8,11 +8,16 @@ import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import read_json, sha256_file
 from difflab.models.params import HubRef
+
+if TYPE_CHECKING:
+    import torch
+    from diffusers.models import AutoencoderKL, SD3Transformer2DModel
+    from diffusers.schedulers import FlowMatchEulerDiscreteScheduler
 
 POINTER = "source.json"
 NOT_LOADED = ["*.bin", "*.ckpt", "*.pt", "*.pth", "*.pkl", "*.h5", "*.msgpack", "*.onnx*", "*.fp16*"]
@@ -134,3 +139,29 @@ def is_local(repo_id: str) -> bool:
 
 def describe(hub: HubRef) -> str:
     return f"{hub.repo_id}@{(hub.revision or 'main')[:12]}"
+
+
+def load_vae(folder: str | Path, device: "torch.device | str" = "cpu") -> "AutoencoderKL":
+    """The autoencoder: float32, frozen, in eval mode."""
+    import torch
+    from diffusers.models import AutoencoderKL
+
+    vae = AutoencoderKL.from_pretrained(folder, torch_dtype=torch.float32, use_safetensors=True)
+    return vae.requires_grad_(False).eval().to(device)
+
+
+def load_transformer(
+    folder: str | Path, device: "torch.device | str" = "cpu", dtype: "torch.dtype | None" = None
+) -> "SD3Transformer2DModel":
+    """The diffusion transformer, from the sub-folder `transformer`, in eval mode; dtype None keeps the stored one."""
+    from diffusers.models import SD3Transformer2DModel
+
+    path = Path(folder) / "transformer"
+    return SD3Transformer2DModel.from_pretrained(path, torch_dtype=dtype, use_safetensors=True).eval().to(device)
+
+
+def load_scheduler(folder: str | Path) -> "FlowMatchEulerDiscreteScheduler":
+    """The sampler's configuration, from the sub-folder `scheduler`."""
+    from diffusers.schedulers import FlowMatchEulerDiscreteScheduler
+
+    return FlowMatchEulerDiscreteScheduler.from_pretrained(Path(folder) / "scheduler")

@@ -16,7 +16,7 @@ from PIL import Image
 
 from difflab.captioning.answer import BASELINE, DATA, MEASURE_NAMES
 from difflab.core.base.files import png_bytes, write_bytes
-from difflab.images.grid import tiles
+from difflab.images.generated_writer import tiles
 from difflab.images.sheet import rows_sheet
 from difflab.report import findings
 from difflab.report.study_tables import published

@@ -9,7 +9,7 @@ import pandas as pd
 
 from difflab.captioning import answer
 from difflab.captioning.answer import BASELINE, DATA, INSTRUCT, MEASURE_NAMES, ZERO_SHOT
-from difflab.ddpm.settings import SETTING_NAMES
+from difflab.ddpm.networks.settings import SETTING_NAMES
 from difflab.report.findings import DEGRADATIONS, INTERVAL, METHODS, PERCENT, SSIM, logit_means
 from difflab.report.tables import Numbers, described, number, signed, table, value
 from difflab.sd3.cells import ADAPTERS, CAPTION_NAMES, CAPTIONS, FINE_TUNED, adapter_name, mean_on_sigma, median_sigma

@@ -13,7 +13,7 @@ from difflab.core.base import runtime
 from difflab.core.base.errors import DifflabError
 from difflab.models import roles
 from difflab.models.latent_images import decode, initial_noise
-from difflab.models.pretrained import load_scheduler, load_transformer, load_vae
+from difflab.models.roles import load_scheduler, load_transformer, load_vae
 from difflab.sd3.adapters import load_adapter
 from difflab.sd3.caches.components import Components, check_base
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from PIL import Image, ImageEnhance
 
 from difflab.captioning.mixing.image_hashes import ImageHashes, components, image_hashes, near_groups
-from difflab.miniature.bundled import hq_images
-from difflab.miniature.pictures.sources import photos
+from difflab.miniature.data.bundled import hq_images
+from difflab.miniature.data.sources import photos
 from fakes.set_archives import pixels
 
 # str(imagehash.phash(photograph)), imagehash 4.3.2

@@ -16,7 +16,7 @@ from difflab.ddpm.networks.conditions import (
     digit_prompts,
 )  # fmt: skip
 from difflab.ddpm.networks.networks import build_network
-from difflab.ddpm.settings import BY_CLASS, SETTINGS
+from difflab.ddpm.networks.settings import BY_CLASS, SETTINGS
 from fakes.tiny import CLASSES, digit_vocabulary, names, network, noise, setting_params
 
 DIGITS = torch.tensor([7, 0, 3, 9])

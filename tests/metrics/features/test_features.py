@@ -16,7 +16,7 @@ from difflab.metrics.features.features import (
     reference_features,
     share_correct,
 )
-from difflab.miniature.words.vocabulary import DIGIT, PHOTO
+from difflab.miniature.data.vocabulary import DIGIT, PHOTO
 from fakes.study_results import IDS, Extractor, Store, picture
 
 

@@ -12,11 +12,11 @@ from PIL import Image
 from difflab.images.archives.opening import open_archive
 from difflab.images.sets.formats import cifar10, coco, mnist, photographs, recipes
 from difflab.miniature.archives import set_archives, set_pictures
-from difflab.miniature.pictures.blend import PHOTO_NAMES
-from difflab.miniature.pictures.sources import digits, photos
-from difflab.miniature.words.digit_titles import titles
-from difflab.miniature.words.templates import sentences
-from difflab.miniature.words.vocabulary import named
+from difflab.miniature.data.blend import PHOTO_NAMES
+from difflab.miniature.data.digit_titles import titles
+from difflab.miniature.data.sources import digits, photos
+from difflab.miniature.data.templates import sentences
+from difflab.miniature.data.vocabulary import named
 
 WRITERS = {
     "cifar-10-binary.tar.gz": set_archives.write_cifar10,

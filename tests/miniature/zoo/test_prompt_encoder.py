@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from difflab.miniature.words.vocabulary import named
+from difflab.miniature.data.vocabulary import named
 from difflab.miniature.zoo import prompt_encoder
 from difflab.miniature.zoo.tokenizers import clip_tokenizer
 from difflab.training.supervised import fit

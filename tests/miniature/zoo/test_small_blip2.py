@@ -7,9 +7,9 @@ from PIL import Image
 
 from difflab.core.base.files import sha256_file
 from difflab.images.store.tensors import to_tensor
-from difflab.miniature.pictures import blend
-from difflab.miniature.pictures.sources import digits
-from difflab.miniature.words.templates import short_caption
+from difflab.miniature.data import blend
+from difflab.miniature.data.sources import digits
+from difflab.miniature.data.templates import short_caption
 from difflab.miniature.zoo import small_blip2
 from difflab.models.blip2 import Blip2Captioner
 from difflab.models.vision import vit as vision

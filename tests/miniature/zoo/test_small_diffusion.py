@@ -6,7 +6,7 @@ import torch
 
 from difflab.core.base import rng
 from difflab.miniature.archives.set_pictures import titled, untitled_digits
-from difflab.miniature.pictures.sources import digits
+from difflab.miniature.data.sources import digits
 from difflab.miniature.zoo import prompt_encoder, small_diffusion
 from difflab.miniature.zoo.tokenizers import clip_tokenizer
 from difflab.models.pipelines.prompted import Options, PromptedSampler, load_pipeline

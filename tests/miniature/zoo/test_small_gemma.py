@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from torch.nn import functional
 
 from difflab.core.base import rng
-from difflab.miniature.pictures.blend import PHOTO_NAMES
-from difflab.miniature.words.digit_titles import titles
-from difflab.miniature.words.vocabulary import named
+from difflab.miniature.data.blend import PHOTO_NAMES
+from difflab.miniature.data.digit_titles import titles
+from difflab.miniature.data.vocabulary import named
 from difflab.miniature.zoo import small_gemma
 from difflab.miniature.zoo.small_gemma import END_OF_TURN, gemma_tokenizer, words
 from difflab.models.title_variations import messages, parse

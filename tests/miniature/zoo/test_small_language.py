@@ -7,9 +7,9 @@ import torch
 
 from difflab.core.base import rng
 from difflab.core.base.files import sha256_file
-from difflab.miniature.pictures.blend import PHOTO_NAMES
-from difflab.miniature.words.digit_titles import titles
-from difflab.miniature.words.vocabulary import named
+from difflab.miniature.data.blend import PHOTO_NAMES
+from difflab.miniature.data.digit_titles import titles
+from difflab.miniature.data.vocabulary import named
 from difflab.miniature.zoo import small_language
 from difflab.training.supervised import fit
 from fakes.zoo import language as params

@@ -14,11 +14,11 @@ from difflab.core.base.files import read_json, sha256_file, write_json
 from difflab.core.tracking import NoRun
 from difflab.images.store.tensors import to_tensor
 from difflab.miniature.archives.set_pictures import untitled_digits
-from difflab.miniature.bundled import held_out_digits
-from difflab.miniature.pictures import blend
-from difflab.miniature.pictures.sources import digits
-from difflab.miniature.words.digit_titles import titles
-from difflab.miniature.words.vocabulary import named
+from difflab.miniature.data import blend
+from difflab.miniature.data.bundled import held_out_digits
+from difflab.miniature.data.digit_titles import titles
+from difflab.miniature.data.sources import digits
+from difflab.miniature.data.vocabulary import named
 from difflab.miniature.zoo import small_llava
 from difflab.models.instruct_captioner import InstructCaptioner, messages
 from difflab.models.params import HubRef

@@ -7,9 +7,9 @@ import torch
 from torch.nn import functional
 
 from difflab.core.base import rng
-from difflab.miniature.pictures.blend import ATTRIBUTES
-from difflab.miniature.words.templates import detailed_caption
-from difflab.miniature.words.vocabulary import DIGIT, MINIATURE, PHOTO_WORDS
+from difflab.miniature.data.blend import ATTRIBUTES
+from difflab.miniature.data.templates import detailed_caption
+from difflab.miniature.data.vocabulary import DIGIT, MINIATURE, PHOTO_WORDS
 from difflab.miniature.zoo import small_rewriter
 from fakes.zoo import llama as params
 

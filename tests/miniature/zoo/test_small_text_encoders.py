@@ -7,12 +7,12 @@ from transformers import CLIPTextConfig, CLIPTextModelWithProjection
 
 from difflab.core.base.files import sha256_file
 from difflab.core.base.numerals import NUMBER_WORDS
+from difflab.miniature.data import blend
+from difflab.miniature.data.blend import batch
+from difflab.miniature.data.sources import digits
+from difflab.miniature.data.templates import detailed_caption, short_caption
+from difflab.miniature.data.vocabulary import DIGIT, PHOTO_WORDS
 from difflab.miniature.params import EncoderParams
-from difflab.miniature.pictures import blend
-from difflab.miniature.pictures.blend import batch
-from difflab.miniature.pictures.sources import digits
-from difflab.miniature.words.templates import detailed_caption, short_caption
-from difflab.miniature.words.vocabulary import DIGIT, PHOTO_WORDS
 from difflab.miniature.zoo import small_text_encoders
 from difflab.miniature.zoo.small_text_encoders import clip_encoder, draw_text_models, save_text_models
 from difflab.miniature.zoo.tokenizers import clip_tokenizer

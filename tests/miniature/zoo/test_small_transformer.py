@@ -6,10 +6,10 @@ import torch
 from diffusers.schedulers import FlowMatchEulerDiscreteScheduler
 
 from difflab.images.store.captions import check
-from difflab.miniature.pictures.sources import digits
-from difflab.miniature.words.vocabulary import DIGIT, PHOTO_WORDS
+from difflab.miniature.data.sources import digits
+from difflab.miniature.data.vocabulary import DIGIT, PHOTO_WORDS
 from difflab.miniature.zoo import small_transformer
-from difflab.models.pretrained import load_scheduler, load_transformer
+from difflab.models.roles import load_scheduler, load_transformer
 from fakes import zoo
 
 ALLOWED = np.arange(100, 160)

@@ -8,8 +8,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from difflab.miniature.pictures import blend
-from difflab.miniature.pictures.sources import digits
+from difflab.miniature.data import blend
+from difflab.miniature.data.sources import digits
 from difflab.miniature.zoo import small_vision_encoder
 from fakes.zoo import vision_encoder as vision_encoder_params
 

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from difflab.images.facts.celeba_facts import FACTS
-from difflab.miniature.pictures.blend import batch
-from difflab.miniature.words.templates import detailed_caption, short_caption
-from difflab.miniature.words.vocabulary import MINIATURE
+from difflab.miniature.data.blend import batch
+from difflab.miniature.data.templates import detailed_caption, short_caption
+from difflab.miniature.data.vocabulary import MINIATURE
 from difflab.miniature.zoo.tokenizers import (
     base_tokenizer,
     clip_tokenizer,

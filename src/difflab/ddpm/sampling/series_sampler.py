@@ -13,11 +13,11 @@ from difflab.core.base.errors import DifflabError
 from difflab.ddpm.networks.conditions import PromptedUNet, class_numbers, digit_prompts
 from difflab.ddpm.networks.denoiser import Condition, Denoise, Denoiser, guided
 from difflab.ddpm.networks.networks import load_denoiser
+from difflab.ddpm.networks.settings import BY_CLASS, SETTINGS
 from difflab.ddpm.sampling.samplers import OnStep, ignore, sample
-from difflab.ddpm.settings import BY_CLASS, SETTINGS
 from difflab.images.store.tensors import to_uint8
 from difflab.models.latent_images import decode
-from difflab.models.pretrained import load_vae
+from difflab.models.roles import load_vae
 
 if TYPE_CHECKING:
     from diffusers.models import AutoencoderKL

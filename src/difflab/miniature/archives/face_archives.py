@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 from difflab.core.base import rng as keyed
 from difflab.core.base.files import write_zip
 from difflab.miniature.archives.set_archives import jpeg
-from difflab.miniature.bundled import hq_digits, hq_images, photo_of
-from difflab.miniature.pictures.blend import ATTRIBUTES, compose_many
-from difflab.miniature.pictures.sources import digits
+from difflab.miniature.data.blend import ATTRIBUTES, compose_many
+from difflab.miniature.data.bundled import hq_digits, hq_images, photo_of
+from difflab.miniature.data.sources import digits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from difflab.miniature.pictures.blend import Composite
+    from difflab.miniature.data.blend import Composite
 
 CANVASES = ((36, 36), (36, 48), (40, 56), (48, 36), (48, 64), (56, 40), (64, 48), (64, 64))
 """(height, width) of the images in the wild, pixels; few, so that they are drawn in few batches."""

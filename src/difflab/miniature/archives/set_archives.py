@@ -14,8 +14,8 @@ import numpy as np
 from difflab.core.base.files import write_bytes, write_zip
 from difflab.core.base.numerals import NUMBER_WORDS
 from difflab.miniature.archives import set_pictures
-from difflab.miniature.words.templates import sentences
-from difflab.miniature.words.vocabulary import PHOTO_DESCRIPTIONS
+from difflab.miniature.data.templates import sentences
+from difflab.miniature.data.vocabulary import PHOTO_DESCRIPTIONS
 
 CIFAR10_FOLDER = "cifar-10-batches-bin"
 CIFAR10_FILES = {"train": [f"data_batch_{n}.bin" for n in range(1, 6)], "test": ["test_batch.bin"]}

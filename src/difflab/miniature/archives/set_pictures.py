@@ -7,9 +7,9 @@ test crops come from another region of the photograph, test digits are other dig
 import numpy as np
 
 from difflab.core.base import rng as keyed
-from difflab.miniature.pictures.blend import PHOTO_NAMES, Composite, compose_many
-from difflab.miniature.pictures.sources import digits, enlarged, photos
-from difflab.miniature.words.digit_titles import titles
+from difflab.miniature.data.blend import PHOTO_NAMES, Composite, compose_many
+from difflab.miniature.data.digit_titles import titles
+from difflab.miniature.data.sources import digits, enlarged, photos
 
 CROP_SIDE, TRAIN_CROPS, TEST_CROPS = 32, 150, 30  # pixels; crops of each class
 TEST_DIGITS = 300

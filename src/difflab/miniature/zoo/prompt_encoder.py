@@ -15,8 +15,8 @@ from transformers import CLIPTextConfig, CLIPTextModel, PreTrainedTokenizerBase
 
 from difflab.core.base import rng
 from difflab.core.base.numerals import NUMBER_WORDS
-from difflab.miniature.pictures.blend import PHOTO_NAMES
-from difflab.miniature.words.digit_titles import FORMS, titles
+from difflab.miniature.data.blend import PHOTO_NAMES
+from difflab.miniature.data.digit_titles import FORMS, titles
 from difflab.miniature.zoo.tokenizers import special_ids, token_ids
 
 if TYPE_CHECKING:

@@ -24,9 +24,9 @@ from transformers.models.blip.image_processing_pil_blip import BlipImageProcesso
 
 from difflab.core.base import rng
 from difflab.images.store.tensors import to_tensor
-from difflab.miniature.pictures import blend
-from difflab.miniature.words.templates import short_caption
-from difflab.miniature.words.vocabulary import MINIATURE
+from difflab.miniature.data import blend
+from difflab.miniature.data.templates import short_caption
+from difflab.miniature.data.vocabulary import MINIATURE
 from difflab.miniature.zoo.tokenizers import special_ids, t5_tokenizer
 from difflab.models.blip2 import Blip2Captioner
 from difflab.models.params import GenerationParams

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from difflab.core.base import rng
 from difflab.images.store.tensors import to_tensor
-from difflab.miniature.pictures import blend
+from difflab.miniature.data import blend
 
 if TYPE_CHECKING:
     from difflab.miniature.params import ZooDiffusionParams

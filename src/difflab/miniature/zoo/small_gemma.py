@@ -17,8 +17,8 @@ from torch import Tensor
 from transformers import Gemma3ForCausalLM, Gemma3TextConfig, GemmaTokenizer, PreTrainedTokenizerBase
 
 from difflab.core.base import rng
-from difflab.miniature.pictures.blend import PHOTO_NAMES
-from difflab.miniature.words.digit_titles import titles
+from difflab.miniature.data.blend import PHOTO_NAMES
+from difflab.miniature.data.digit_titles import titles
 from difflab.miniature.zoo.causal import answer_loss, example_tokens
 from difflab.miniature.zoo.tokenizers import learn_merges, special_ids
 from difflab.models.title_variations import REQUEST, SYSTEM, messages

@@ -16,9 +16,9 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM, 
 
 from difflab.core.base import rng
 from difflab.core.base.numerals import NUMBER_WORDS
-from difflab.miniature.pictures.blend import PHOTO_NAMES
-from difflab.miniature.words.digit_titles import titles
-from difflab.miniature.words.vocabulary import named
+from difflab.miniature.data.blend import PHOTO_NAMES
+from difflab.miniature.data.digit_titles import titles
+from difflab.miniature.data.vocabulary import named
 from difflab.miniature.zoo.causal import answer_loss, small_llama
 from difflab.miniature.zoo.tokenizers import base_tokenizer
 

@@ -18,8 +18,8 @@ from transformers.models.clip.image_processing_pil_clip import CLIPImageProcesso
 from difflab.core.base import rng
 from difflab.core.base.numerals import NUMBER_WORDS
 from difflab.images.store.tensors import to_tensor
-from difflab.miniature.pictures import blend
-from difflab.miniature.words.vocabulary import PHOTO_DESCRIPTIONS, named
+from difflab.miniature.data import blend
+from difflab.miniature.data.vocabulary import PHOTO_DESCRIPTIONS, named
 from difflab.miniature.zoo.causal import IGNORED, llama_config
 from difflab.miniature.zoo.tokenizers import base_tokenizer, special_ids
 from difflab.models.instruct_captioner import InstructCaptioner, messages

@@ -14,8 +14,8 @@ from torch import Tensor
 from transformers import LlamaForCausalLM, PreTrainedTokenizerBase
 
 from difflab.core.base import rng
-from difflab.miniature.words.templates import detailed_caption, short_caption
-from difflab.miniature.words.vocabulary import DIGIT, MINIATURE, PHOTO, SHADES, SIZES, SLANTS, STROKES, TINTS
+from difflab.miniature.data.templates import detailed_caption, short_caption
+from difflab.miniature.data.vocabulary import DIGIT, MINIATURE, PHOTO, SHADES, SIZES, SLANTS, STROKES, TINTS
 from difflab.miniature.zoo.causal import answer_loss, example_tokens, small_llama
 from difflab.miniature.zoo.tokenizers import llama_tokenizer
 from difflab.models.language.rewriter import Request, Rewriter

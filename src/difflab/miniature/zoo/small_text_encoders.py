@@ -24,9 +24,9 @@ from transformers import CLIPTextConfig, CLIPTextModelWithProjection, PreTrained
 from difflab.core.base import rng
 from difflab.core.base.files import atomic_path
 from difflab.images.store.tensors import to_tensor
-from difflab.miniature.pictures import blend
-from difflab.miniature.words.templates import detailed_caption, short_caption
-from difflab.miniature.words.vocabulary import DIGIT, PHOTO
+from difflab.miniature.data import blend
+from difflab.miniature.data.templates import detailed_caption, short_caption
+from difflab.miniature.data.vocabulary import DIGIT, PHOTO
 from difflab.miniature.zoo.tokenizers import clip_tokenizer, special_ids, t5_tokenizer, token_ids
 
 if TYPE_CHECKING:

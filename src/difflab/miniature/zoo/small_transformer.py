@@ -15,8 +15,7 @@ from torch import Tensor, nn
 
 from difflab.core.base import rng
 from difflab.images.store.tensors import to_tensor
-from difflab.miniature.pictures import blend
-from difflab.miniature.words import templates
+from difflab.miniature.data import blend, templates
 
 if TYPE_CHECKING:
     from difflab.miniature.params import ZooTransformerParams

@@ -9,9 +9,9 @@ from torch import Tensor
 
 from difflab.core.base import rng
 from difflab.images.store.tensors import to_tensor
+from difflab.miniature.data import blend
+from difflab.miniature.data.vocabulary import DIGIT, PHOTO
 from difflab.miniature.params import TransformerSize, ZooVisionEncoderParams
-from difflab.miniature.pictures import blend
-from difflab.miniature.words.vocabulary import DIGIT, PHOTO
 from difflab.models.vision.vision_encoder import VisionEncoder
 from difflab.models.vision.vit import build_vit
 

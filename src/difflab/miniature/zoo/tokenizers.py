@@ -16,7 +16,7 @@ from transformers import CLIPTokenizer, PreTrainedTokenizerBase, PreTrainedToken
 
 from difflab.core.base.numerals import NUMBER_WORDS
 from difflab.images.facts.celeba_facts import CELEBA
-from difflab.miniature.words.vocabulary import MINIATURE, SLANTS
+from difflab.miniature.data.vocabulary import MINIATURE, SLANTS
 from difflab.models.language.rewriter import REQUEST, SYSTEM
 
 LLAMA_CHAT_TEMPLATE = (

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from difflab.core.base.files import atomic_path, write_json, write_parquet
-from difflab.core.sharding import process_chunks
+from difflab.core.base.sharding import process_chunks
 from difflab.images.store.tensors import to_tensor
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import atomic_path, link_or_copy, write_json, write_parquet
-from difflab.core.sharding import process_chunks
+from difflab.core.base.sharding import process_chunks
 from difflab.images.store.captions import check
 from difflab.sd3.caches.prompt_keys import caption_hash, embedding_settings, row_key
 

@@ -16,7 +16,7 @@ from math import fsum
 import numpy as np
 
 from difflab.core.base import rng as keyed
-from difflab.miniature.pictures.sources import PHOTO_FILES, digits, enlarged, photos
+from difflab.miniature.data.sources import PHOTO_FILES, digits, enlarged, photos
 
 PHOTO_NAMES: tuple[str, ...] = tuple(PHOTO_FILES)
 ATTRIBUTES: tuple[str, ...] = (

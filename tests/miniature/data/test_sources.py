@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from difflab.miniature.pictures.sources import digits, enlarged, photos
+from difflab.miniature.data.sources import digits, enlarged, photos
 
 
 def test_digits_are_scikit_learns():

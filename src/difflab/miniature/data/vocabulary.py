@@ -5,7 +5,7 @@ Templates, titles and tokenizers all take their words from here.
 
 from difflab.core.base.numerals import NUMBER_WORDS, numbers_in, tokens
 from difflab.images.facts.data_set import ClassSet, Contradiction, DataSet, Fact, all_of
-from difflab.miniature.pictures.blend import PHOTO_NAMES
+from difflab.miniature.data.blend import PHOTO_NAMES
 
 SIZES = {"Large": "large", "Small": "small"}
 STROKES = {"Thick": "thick", "Thin": "thin"}

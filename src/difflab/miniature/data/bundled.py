@@ -13,8 +13,8 @@ import pandas as pd
 
 from difflab.core.base import rng as keyed
 from difflab.images.store.split import split_ids
-from difflab.miniature.pictures.blend import PHOTO_NAMES, Composite, compose_many
-from difflab.miniature.pictures.sources import digits
+from difflab.miniature.data.blend import PHOTO_NAMES, Composite, compose_many
+from difflab.miniature.data.sources import digits
 
 if TYPE_CHECKING:
     from difflab.images.params import SplitParams

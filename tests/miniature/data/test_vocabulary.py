@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from difflab.miniature.pictures.blend import ATTRIBUTES, PHOTO_NAMES, batch
-from difflab.miniature.words.templates import detailed_caption, short_caption
-from difflab.miniature.words.vocabulary import DIGIT, MINIATURE, PHOTO
+from difflab.miniature.data.blend import ATTRIBUTES, PHOTO_NAMES, batch
+from difflab.miniature.data.templates import detailed_caption, short_caption
+from difflab.miniature.data.vocabulary import DIGIT, MINIATURE, PHOTO
 
 
 def digit(*true: str) -> dict[str, bool]:

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from difflab.core.base.errors import DifflabError
-from difflab.miniature.pictures.blend import ATTRIBUTES, PHOTO_NAMES, batch, plain
-from difflab.miniature.words.templates import detailed_caption, short_caption
-from difflab.miniature.words.vocabulary import DIGIT, PHOTO, PHOTO_DESCRIPTIONS, PHOTO_WORDS
+from difflab.miniature.data.blend import ATTRIBUTES, PHOTO_NAMES, batch, plain
+from difflab.miniature.data.templates import detailed_caption, short_caption
+from difflab.miniature.data.vocabulary import DIGIT, PHOTO, PHOTO_DESCRIPTIONS, PHOTO_WORDS
 
 
 def row(*true: str) -> dict[str, bool]:

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from difflab.core.base.rng import numpy_rng
-from difflab.miniature.pictures import blend
-from difflab.miniature.pictures.sources import digits
+from difflab.miniature.data import blend
+from difflab.miniature.data.sources import digits
 
 EXCLUSIVE = [
     ("Thick", "Thin"),

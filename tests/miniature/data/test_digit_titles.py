@@ -4,9 +4,9 @@ import pytest
 
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.numerals import NUMBER_WORDS
-from difflab.miniature.pictures.blend import PHOTO_NAMES
-from difflab.miniature.words.digit_titles import titles
-from difflab.miniature.words.vocabulary import PHOTO_WORDS, named
+from difflab.miniature.data.blend import PHOTO_NAMES
+from difflab.miniature.data.digit_titles import titles
+from difflab.miniature.data.vocabulary import PHOTO_WORDS, named
 
 PAIRS = [(digit, photo) for digit in range(10) for photo in PHOTO_NAMES]
 

@@ -30,7 +30,7 @@ PIPELINE = {
         "other": {"cmd": "python -m stages.demo --as other", "deps": ["stages/demo.py"], "params": ["prepare"]},
     }
 }
-HEAD = '"""A stage for tests."""\nfrom difflab.core.stage import Stage, run\n'
+HEAD = '"""A stage for tests."""\nfrom difflab.core.base.stage import Stage, run\n'
 TAIL = '\nif __name__ == "__main__":\n    run(main)\n'
 
 
@@ -327,7 +327,7 @@ def test_help_shows_what_the_stage_does(repo):
 @pytest.mark.parametrize(("held", "limit", "read"), [(0.5, 20, "whole"), (20, 0.2, "ha")])
 def test_a_file_that_dvc_rewrites_is_read_between_two_writes(tmp_path, held, limit, read):
     """With DVC's own lock class in another process; a command that holds the lock for long is not waited for."""
-    from difflab.core import stage
+    from difflab.core.base import stage
 
     script = (
         "import sys, time; from pathlib import Path; from dvc.lock import Lock\n"

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.numerals import NUMBER_WORDS
-from difflab.miniature.pictures.blend import PHOTO_NAMES
-from difflab.miniature.words import vocabulary as words
+from difflab.miniature.data import vocabulary as words
+from difflab.miniature.data.blend import PHOTO_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from difflab.images.facts.data_set import Attributes
-    from difflab.miniature.pictures.blend import Composite
+    from difflab.miniature.data.blend import Composite
 
 _LEANING = {"Slanted_Left": " leaning left", "Slanted_Right": " leaning right"}
 _LIGHTS = {"Bright_Background": "bright", "Dark_Background": "dark", "Colourful": "colourful", "Grey": "grey"}

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from difflab.core.base.errors import Interrupted
-from difflab.core.sharding import process_chunks
+from difflab.core.base.sharding import process_chunks
 
 IDS = [f"hq-{n:05d}" for n in range(11)]
 

@@ -2,8 +2,8 @@
 
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.numerals import NUMBER_WORDS
-from difflab.miniature.pictures.blend import PHOTO_NAMES
-from difflab.miniature.words.vocabulary import PHOTO_WORDS
+from difflab.miniature.data.blend import PHOTO_NAMES
+from difflab.miniature.data.vocabulary import PHOTO_WORDS
 
 FORMS = (
     "Handwritten {digit} over {photo}",

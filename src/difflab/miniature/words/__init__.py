@@ -1,1 +1,0 @@
-"""What is said of the pictures of the miniature: captions, titles, facts."""
