@@ -30,7 +30,7 @@ from difflab.core import tracking
 from difflab.core.base import rng
 from difflab.core.params.common import RuntimeParams
 from difflab.models.params import LoraParams
-from difflab.sd3.adapters import adapt
+from difflab.sd3.artifacts.adapters import adapt
 from difflab.sd3.caching.latent_writer import pack
 from difflab.sd3.training import flow_training
 from difflab.sd3.training.density import SigmaDensity

@@ -31,7 +31,7 @@ LIBRARIES = {
 
 # Folders that a stage may list of whose files it needs only some, with the reason.
 TAKEN_WHOLE: dict[str, str] = {
-    "src/difflab/core/base": "five small files that nearly every stage needs together",
+    "src/difflab/core/base": "the ground that every stage stands on: few files, rarely edited",
     "src/difflab/training": "the loop and its parts: a stage that trains needs all but one or two of them",
     "src/difflab/images/store": "the reader of prepared images and what it stands on: decoder, crops, ranges",
     "src/difflab/miniature/data": "what the miniature consists of: its pictures and the words for them",
@@ -60,7 +60,7 @@ def closure(script: Path) -> set[str]:
 
 
 def libraries(script: Path) -> set[str]:
-    """The groups of `LIBRARIES` of which the script or its closure imports something.
+    """The group of `LIBRARIES` that the script and its closure need; `models` holds what `arrays` does.
 
     Inside difflab.core only imports at the top count: its functions import torch for callers that have tensors.
     """
@@ -70,7 +70,7 @@ def libraries(script: Path) -> set[str]:
             tree = ast.parse((ROOT / name).read_text())
             nodes = tree.body if name.startswith("src/difflab/core/") else _outside_type_checking(tree)
             found |= {LIBRARIES[root] for node in nodes for root in _roots(node) if root in LIBRARIES}
-    return found
+    return {"models"} if "models" in found else found
 
 
 def _roots(node: ast.AST) -> list[str]:

@@ -16,8 +16,8 @@ from difflab.miniature.zoo import small_transformer
 from difflab.models import roles
 from difflab.models.pointers import point_to
 from difflab.models.roles import load_vae
-from difflab.sd3.caches.components import write_components
-from difflab.sd3.caches.prompt_embeds import PromptTable
+from difflab.sd3.artifacts.components import write_components
+from difflab.sd3.artifacts.prompt_embeds import PromptTable
 from difflab.sd3.caching.latent_writer import moments, pack
 from difflab.sd3.caching.prompt_writer import TextEncoders, write_prompts
 from difflab.sd3.training.density import SigmaDensity

@@ -12,11 +12,11 @@ from difflab.core.base.files import atomic_path, write_csv
 from difflab.core.base.stage import Stage, run
 from difflab.images.store.image_store import ImageStore
 from difflab.models.roles import load_transformer, resolve
-from difflab.sd3.adapters import adapt, save_adapter
-from difflab.sd3.balance import balance_weights
-from difflab.sd3.caches.components import check_base
-from difflab.sd3.caches.prompt_embeds import open_prompts
+from difflab.sd3.artifacts.adapters import adapt, save_adapter
+from difflab.sd3.artifacts.components import check_base
+from difflab.sd3.artifacts.prompt_embeds import open_prompts
 from difflab.sd3.params import FinetuneInputs
+from difflab.sd3.training.balance import balance_weights
 from difflab.sd3.training.density import SigmaDensity, quantiles
 from difflab.sd3.training.examples import Examples, caption_rows
 from difflab.sd3.training.flow_training import train_flow

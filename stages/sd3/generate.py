@@ -11,7 +11,7 @@ from difflab.core.base.stage import Stage, run
 from difflab.images.generated_reader import GeneratedImages
 from difflab.images.generated_writer import grid, join_generated, write_generated
 from difflab.images.store.image_store import ImageStore
-from difflab.sd3.caches.prompt_embeds import open_prompts
+from difflab.sd3.artifacts.prompt_embeds import open_prompts
 from difflab.sd3.params import GenerateInputs, GenerateParams
 from difflab.sd3.sampling import Generator, load_generator
 

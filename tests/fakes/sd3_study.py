@@ -15,7 +15,7 @@ from difflab.images.store.captions import write_captions
 from difflab.images.store.image_store import ImageStore
 from difflab.images.store_writer import Sample, write_store
 from difflab.models.roles import fingerprint
-from difflab.sd3.caches.components import write_components
+from difflab.sd3.artifacts.components import write_components
 from difflab.sd3.caching.latent_writer import write_latents
 from difflab.sd3.caching.prompt_writer import write_prompts
 from difflab.sd3.params import FinetuneParams, GenerateParams, LatentCacheParams

@@ -26,7 +26,7 @@ def test_a_matrix_product_is_two_operations_a_multiplication():
 def test_the_derived_step_is_close_to_the_counted_one(lora):
     from torch.utils.flop_counter import FlopCounterMode
 
-    from difflab.sd3.adapters import adapt
+    from difflab.sd3.artifacts.adapters import adapt
 
     model = tiny_transformer(num_attention_heads=8, caption_projection_dim=64)
     if lora:

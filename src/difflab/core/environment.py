@@ -1,7 +1,7 @@
 """The libraries that can change a result: their locked versions stand in params.yaml, under `environment`.
 
-`make lock` writes them (`python -m difflab.core.environment`), a text for each of two groups: DVC compares each key of
-params.yaml once for every stage, so keys cost time. A stage depends on the groups that it uses.
+`make lock` writes them (`python -m difflab.core.environment`). A stage depends on one of two texts: `arrays`, or `models`
+where it uses a network as well. A text each, because DVC compares every declared key once for every stage.
 """
 
 import re
@@ -11,11 +11,9 @@ from pathlib import Path
 
 from difflab.core.base.errors import DifflabError
 
-GROUPS = {
-    "arrays": ("numpy", "pillow", "scikit-image", "scikit-learn", "scipy"),
-    "models": ("diffusers", "peft", "tokenizers", "torch", "transformers"),
-}
-LIBRARIES = sorted(library for libraries in GROUPS.values() for library in libraries)
+ARRAYS = ("numpy", "pillow", "scikit-image", "scikit-learn", "scipy")
+LIBRARIES = sorted((*ARRAYS, "diffusers", "peft", "tokenizers", "torch", "transformers"))
+GROUPS = {"arrays": ARRAYS, "models": LIBRARIES}
 OR = " or "  # the lock may hold a version for each Python
 CONF = Path("conf/study/environment.yaml")
 HEADER = """# @package _global_

@@ -14,15 +14,15 @@ from difflab.core.base.errors import DifflabError
 from difflab.models import roles
 from difflab.models.latent_images import decode, initial_noise
 from difflab.models.roles import load_scheduler, load_transformer, load_vae
-from difflab.sd3.adapters import load_adapter
-from difflab.sd3.caches.components import Components, check_base
+from difflab.sd3.artifacts.adapters import load_adapter
+from difflab.sd3.artifacts.components import Components, check_base
 
 if TYPE_CHECKING:
     from diffusers.models import AutoencoderKL, SD3Transformer2DModel
     from diffusers.schedulers import FlowMatchEulerDiscreteScheduler
 
     from difflab.core.params.common import RuntimeParams
-    from difflab.sd3.caches.prompt_embeds import PromptTable
+    from difflab.sd3.artifacts.prompt_embeds import PromptTable
 
 ZOO = Path("models/zoo")
 

@@ -10,7 +10,7 @@ WRITERS = {"src/difflab/sd3/caching/", "src/difflab/models/pointers.py"}
 @pytest.mark.parametrize("stage", ["finetune", "generate", "guidance_curve", "step_curve"])
 def test_stages_that_read_caches_do_not_depend_on_their_writers(stage):
     needed = closure(ROOT / "stages" / "sd3" / f"{stage}.py")
-    assert "src/difflab/sd3/caches/prompt_embeds.py" in needed
+    assert "src/difflab/sd3/artifacts/prompt_embeds.py" in needed
     assert not [file for file in needed if file.startswith(tuple(WRITERS))]
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from diffusers.models import AutoencoderKL
 
     from difflab.images.store.image_store import ImageStore
-    from difflab.sd3.caches.shards import Shard
+    from difflab.sd3.artifacts.shards import Shard
     from difflab.sd3.params import LatentCacheParams
 
 

@@ -12,10 +12,10 @@ from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import atomic_path, link_or_copy, write_json, write_parquet
 from difflab.core.base.sharding import process_chunks
 from difflab.images.store.captions import check
-from difflab.sd3.caches.prompt_keys import caption_hash, embedding_settings, row_key
+from difflab.sd3.artifacts.prompt_keys import caption_hash, embedding_settings, row_key
 
 if TYPE_CHECKING:
-    from difflab.sd3.caches.shards import Shard
+    from difflab.sd3.artifacts.shards import Shard
 
 CLIP = ("text_encoder", "text_encoder_2")
 T5 = "text_encoder_3"

@@ -7,7 +7,7 @@ import pandas as pd
 
 from difflab.core.base.files import atomic_path, write_csv
 from difflab.images.store.image_store import ImageStore
-from difflab.sd3.caches.prompt_embeds import open_prompts
+from difflab.sd3.artifacts.prompt_embeds import open_prompts
 from difflab.sd3.sampling import load_generator
 from difflab.sd3.scoring.scores import load_judge
 

@@ -10,7 +10,7 @@ from difflab.core.base.errors import DifflabError
 from difflab.training.data_order import SampleStream
 
 if TYPE_CHECKING:
-    from difflab.sd3.caches.prompt_embeds import PromptTable
+    from difflab.sd3.artifacts.prompt_embeds import PromptTable
     from difflab.sd3.training.density import SigmaDensity
     from difflab.sd3.training.latents import LatentTable
 

@@ -28,7 +28,7 @@ from difflab.core.base import rng
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import read_json, read_parquet
 from difflab.models.roles import fingerprint
-from difflab.sd3.caches import shards
+from difflab.sd3.artifacts import shards
 
 if TYPE_CHECKING:
     from difflab.images.store.image_store import ImageStore

@@ -7,7 +7,7 @@ import torch
 from safetensors import safe_open
 
 from difflab.core.base.errors import DifflabError
-from difflab.sd3.adapters import (
+from difflab.sd3.artifacts.adapters import (
     FILE_NAME,
     adapt,
     base_fingerprint,

@@ -21,8 +21,8 @@ from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import read_json, read_parquet
 from difflab.images.store.captions import read_captions
 from difflab.models.roles import fingerprint
-from difflab.sd3.caches import shards
-from difflab.sd3.caches.prompt_keys import caption_hash, embedding_settings, row_key
+from difflab.sd3.artifacts import shards
+from difflab.sd3.artifacts.prompt_keys import caption_hash, embedding_settings, row_key
 
 FOLDER, TEXT = Path("data/prompt_embeds"), Path("models/zoo/text")
 REMEDY = "run `dvc repro cache_prompts`"

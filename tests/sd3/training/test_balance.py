@@ -9,7 +9,7 @@ from scipy.optimize import minimize
 from difflab.core.base.errors import DifflabError
 from difflab.images.archives.opening import open_archive
 from difflab.images.celeba import celeba_hq
-from difflab.sd3.balance import balance_weights, solve
+from difflab.sd3.training.balance import balance_weights, solve
 from fakes.face_archives import balance_params, split_params
 
 

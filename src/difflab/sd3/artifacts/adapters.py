@@ -20,7 +20,7 @@ from difflab.core.base import rng
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import atomic_path
 from difflab.models.lora import ADAPTER, add_lora, alpha_of, check_target, linear_layers
-from difflab.sd3.caches.components import NAMES, Components, check_components
+from difflab.sd3.artifacts.components import NAMES, Components, check_components
 
 if TYPE_CHECKING:
     from difflab.models.params import LoraParams

@@ -12,8 +12,8 @@ from safetensors.torch import load_file, save_file
 
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import sha256_file
-from difflab.sd3.caches.prompt_embeds import PromptTable, combine
-from difflab.sd3.caches.prompt_keys import caption_hash
+from difflab.sd3.artifacts.prompt_embeds import PromptTable, combine
+from difflab.sd3.artifacts.prompt_keys import caption_hash
 from difflab.sd3.caching.prompt_writer import TextEncoders, write_prompts
 from fakes import zoo
 from fakes.sd3_study import FakeEncoders
