@@ -40,7 +40,8 @@ def costs() -> tuple[dict[str, tuple[float, set[str]]], dict[str, tuple[float, s
     seconds_of = dict.fromkeys(stages, 0.0)
     for address, seconds in expected_seconds(addresses(str(ROOT / "dvc.yaml")), ROOT).items():
         seconds_of[address.split("@")[0]] += seconds
-    files = [relative(m) for m in [*modules(), *sorted((ROOT / "stages").rglob("*.py"))] if not exempt(m)]
+    sources = [*modules(), *sorted((ROOT / "stages").rglob("*.py"))]
+    files = [relative(m) for m in sources if not exempt(m) and m.stat().st_size]
     listed: dict[str, tuple[float, set[str]]] = {file: (0.0, set()) for file in files}
     exact = dict(listed)
     for name, stage in stages.items():

@@ -9,11 +9,13 @@ from difflab.models.roles import resolve
 
 
 def main(stage: Stage[CaptionerInstructInputs]) -> None:
-    asked, runtime = stage.params.captioner_instruct, stage.params.runtime
+    runtime = stage.params.runtime
     mixed = MixedSet()
     folder = resolve("models/zoo/instruct")
     captioner = load_instruct_captioner(folder, resolve_device(runtime.device), resolve_dtype(runtime.dtype))
-    stage.done(mixed.caption_test("instruct", lambda images: captioner(images, **asked.model_dump())))
+    stage.done(
+        mixed.caption_test("instruct", lambda images: captioner(images, **stage.params.captioner_instruct.model_dump()))
+    )
 
 
 if __name__ == "__main__":

@@ -1,1 +1,0 @@
-"""Stages of the SD3 LoRA study."""

@@ -1,1 +1,0 @@
-"""The captioning study: does synthetic data help a captioner?"""

@@ -1,1 +1,0 @@
-"""The command line, `difflab`: one module for each command."""

@@ -1,1 +1,0 @@
-"""What every stage and command stands on: errors, files, random numbers, the machine, parameters, tracking, the stage."""

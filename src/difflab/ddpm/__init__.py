@@ -1,1 +1,0 @@
-"""The DDPM study: one image to latents and prompts, denoising, process analysis, memorisation, cold diffusion."""

@@ -1,1 +1,0 @@
-"""Images and their data sets: archives and formats, preparing, stores, captions, pictures of pictures."""

@@ -1,1 +1,0 @@
-"""Measures: distances between sets of images, restoration, texts, and the intervals around them."""

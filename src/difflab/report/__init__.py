@@ -1,1 +1,0 @@
-"""The report: tables, figures, verdicts, one page."""

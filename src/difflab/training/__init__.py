@@ -1,1 +1,0 @@
-"""Training: the loop, its state, and what it says about itself."""

@@ -1,1 +1,0 @@
-"""The captioner: its network and its folder."""

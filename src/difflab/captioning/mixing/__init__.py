@@ -1,1 +1,0 @@
-"""Originals and synthetic pictures split together, without leaks."""

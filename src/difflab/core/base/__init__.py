@@ -1,1 +1,0 @@
-"""The ground floor, a dependency of every stage: errors, files, keyed random numbers, the machine."""

@@ -1,1 +1,0 @@
-"""Diffusion networks of pixels and latents behind one contract, their noise schedules and conditions."""

@@ -1,1 +1,0 @@
-"""Process analysis: what appears first, where words act, what the networks are made of."""

@@ -1,1 +1,0 @@
-"""CelebA-HQ and CelebA: attribute tables, split, face crops."""

@@ -1,1 +1,0 @@
-"""Reading prepared images: the store by sample id, and pixels in the range of the networks."""

@@ -1,1 +1,0 @@
-"""Images to feature vectors: the networks behind FID and KID."""

@@ -1,1 +1,0 @@
-"""The archives of the miniature, in the formats of the official ones."""

@@ -1,1 +1,0 @@
-"""The small models of the miniature, one module for each role that the pipeline trains."""

@@ -1,1 +1,0 @@
-"""Language models that answer: sampling keyed by sample id, chat, reading of answers."""

@@ -1,1 +1,0 @@
-"""Text-to-image pipelines of diffusers: loading, schedulers, pictures for prompts."""

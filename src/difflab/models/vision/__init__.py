@@ -1,1 +1,0 @@
-"""The vision encoder: a ViT that names classes of a picture and scores images."""

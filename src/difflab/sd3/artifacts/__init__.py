@@ -1,1 +1,0 @@
-"""Reading cached prompt embeddings, and which caches and models belong together."""

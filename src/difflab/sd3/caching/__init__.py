@@ -1,1 +1,0 @@
-"""Writing the caches: images through the autoencoder, captions through the text encoders."""

@@ -1,1 +1,0 @@
-"""Scores of generated images: distances, class accuracy, curves."""

@@ -1,1 +1,0 @@
-"""Rectified flow: the path, the densities of sigma, the loop."""

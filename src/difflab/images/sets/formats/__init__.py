@@ -1,1 +1,0 @@
-"""Readers of the upstream formats of image sets, one module each."""
