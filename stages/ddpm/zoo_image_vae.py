@@ -6,14 +6,16 @@ import pandas as pd
 import torch
 from safetensors.torch import save_file
 
-from difflab.core.base import runtime
+from difflab.core.base import rng, runtime
 from difflab.core.base.files import atomic_path, write_parquet
 from difflab.core.base.stage import Stage, run
 from difflab.ddpm import autoencoder
 from difflab.ddpm.data import INDEX, LATENTS, Split, pixel_split
 from difflab.ddpm.params import ZooImageVaeInputs
 from difflab.images.store.image_store import ImageStore
+from difflab.images.store.tensors import to_float
 from difflab.metrics.restoration import psnr
+from difflab.models.autoencoder import new_autoencoder, set_scaling
 from difflab.models.latent_images import decode
 from difflab.training.supervised import fit
 
@@ -27,11 +29,12 @@ def main(stage: Stage[ZooImageVaeInputs]) -> None:
     size = int(store.index["width"].iloc[0])
     images = {name: pixel_split(store, name, size, channels=3) for name in ("train", "test")}
     pixels = images["train"].pixels.to(device)
-    vae = autoencoder.build(params, size, seed).to(device)
+    own_seed = rng.key(seed, "init", "image vae")
+    vae = new_autoencoder(params, size, own_seed, mid_block_add_attention=False).to(device)
     loss, log = autoencoder.batch_loss(vae, pixels, params, seed), stage.run.log_metrics
     rows = fit(vae, loss, params.training, scratch=stage.scratch(), log=log, what="image vae")
     vae.eval()
-    autoencoder.set_scaling(vae, pixels[:SCALING_IMAGES])
+    set_scaling(vae, to_float(pixels[:SCALING_IMAGES]))
     latents = {
         name: Split(some.ids, autoencoder.encode(vae, some.pixels), some.labels) for name, some in images.items()
     }

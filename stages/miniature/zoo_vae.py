@@ -9,6 +9,7 @@ from difflab.metrics.restoration import psnr
 from difflab.miniature.data.bundled import held_out_digits, training_digits
 from difflab.miniature.params import ZooVaeInputs
 from difflab.miniature.zoo import small_vae
+from difflab.models.autoencoder import set_scaling
 from difflab.models.pointers import point_to
 from difflab.training.supervised import fit
 
@@ -24,7 +25,7 @@ def main(stage: Stage[ZooVaeInputs]) -> None:
     vae = small_vae.build(params, seed).to(resolve_device(stage.params.runtime.device))
     loss = small_vae.batch_loss(vae, digits, params, seed)
     rows = fit(vae, loss, params.training, scratch=stage.scratch(), log=stage.run.log_metrics, what="vae")
-    small_vae.set_scaling(vae, small_vae.composites(digits, seed, "zoo vae scaling", 0, SCALING_IMAGES).to(vae.device))
+    set_scaling(vae, small_vae.composites(digits, seed, "zoo vae scaling", 0, SCALING_IMAGES).to(vae.device))
     with atomic_path(FOLDER) as temporary:
         vae.save_pretrained(temporary)
 

@@ -5,6 +5,8 @@ import torch
 
 from difflab.ddpm import autoencoder
 from difflab.ddpm.params import ImageVaeParams
+from difflab.images.store.tensors import to_float
+from difflab.models.autoencoder import new_autoencoder, set_scaling
 from difflab.models.latent_images import decode
 from difflab.training.supervised import fit
 from fakes.zoo import fit_params
@@ -28,12 +30,12 @@ def pixels(count: int = 24) -> torch.Tensor:
 
 
 def build(seed: int = 0):
-    return autoencoder.build(params(), 16, seed)
+    return new_autoencoder(params(), 16, seed, mid_block_add_attention=False)
 
 
 @pytest.mark.parametrize(("widths", "side"), [([4, 8, 8], 4), ([4, 8], 8)])
 def test_each_level_but_the_last_halves_the_image(widths, side):
-    vae = autoencoder.build(params(block_out_channels=widths), 16, seed=0).eval()
+    vae = new_autoencoder(params(block_out_channels=widths), 16, seed=0).eval()
     latents = autoencoder.encode(vae, pixels(3))
     assert latents.shape == (3, 4, side, side)
     assert latents.dtype == torch.float32
@@ -85,7 +87,7 @@ def test_training_lowers_the_loss_and_latents_come_out_with_unit_spread(tmp_path
     rows = fit(vae, autoencoder.batch_loss(vae, pixels(), settings, 0), settings.training, scratch=tmp_path, what="vae")
     assert rows[-1]["train_loss"] < 0.9 * rows[0]["train_loss"]
 
-    autoencoder.set_scaling(vae.eval(), pixels())
+    set_scaling(vae.eval(), to_float(pixels()))
     latents = autoencoder.encode(vae, pixels())
     assert latents.mean().item() == pytest.approx(0, abs=1e-4)
     assert latents.std().item() == pytest.approx(1, abs=1e-3)

@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from difflab.core.params.base import Distinct, Family, Group
 from difflab.core.params.common import Seeded, WithRuntime
+from difflab.models.params import AutoencoderParams
 from difflab.training.params import FitParams
 
 Prediction = Literal["epsilon", "v", "x0", "flow"]
@@ -208,14 +209,9 @@ class ClassifiersParams(Family):
     mnist: ClassifierParams
 
 
-class ImageVaeParams(Group):
+class ImageVaeParams(AutoencoderParams):
     """`zoo.image_vae`: the small AutoencoderKL of the latent setting."""
 
-    latent_channels: int = Field(ge=1)
-    block_out_channels: list[int] = Field(min_length=1)
-    layers_per_block: int = Field(ge=1)
-    norm_num_groups: int = Field(ge=1)
-    kl_weight: float = Field(ge=0)
     training: FitParams
 
 

@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 from difflab.core.params.base import Family, Group
 from difflab.core.params.common import Seeded, WithRuntime
 from difflab.images.params import SplitParams
-from difflab.models.params import HubRef
+from difflab.models.params import AutoencoderParams, HubRef
 from difflab.training.params import DensityParams, FitParams, FlowTrainingParams
 
 
@@ -59,14 +59,9 @@ class ZooVisionEncoderParams(_Role, TransformerSize):
         return self
 
 
-class ZooVaeParams(_Role):
+class ZooVaeParams(_Role, AutoencoderParams):
     """`zoo.vae`: a small AutoencoderKL, trained on digits over photographs and on plain digits."""
 
-    latent_channels: int = Field(ge=1)
-    block_out_channels: list[int] = Field(min_length=1)
-    layers_per_block: int = Field(ge=1)
-    norm_num_groups: int = Field(ge=1)
-    kl_weight: float = Field(ge=0)
     plain_fraction: float = Field(ge=0, le=1)
 
     @model_validator(mode="after")

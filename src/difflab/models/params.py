@@ -38,6 +38,16 @@ class PipelineParams(Group):
     guidance_scale: float = Field(ge=1)
 
 
+class AutoencoderParams(Group):
+    """A small AutoencoderKL and the weight of its KL divergence; see `difflab.models.autoencoder`."""
+
+    latent_channels: int = Field(ge=1)
+    block_out_channels: list[int] = Field(min_length=1)
+    layers_per_block: int = Field(ge=1)
+    norm_num_groups: int = Field(ge=1)
+    kl_weight: float = Field(ge=0)
+
+
 class LoraParams(Group):
     """A LoRA adapter of an SD3 transformer; see `difflab.models.lora`."""
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from statistics import fmean
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -34,23 +34,12 @@ from difflab.training.status import Meter, Speed, status_line
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
+    from difflab.training.params import LoopParams
+
 Log = Callable[..., None]
 """Called as `log(values, step=steps done)`, like `Run.log_metrics`."""
 Validate = Callable[[int], dict[str, float]]
 """Called with the number of steps done, in eval mode with averaged weights; the headline is its first value."""
-
-
-class LoopSettings(Protocol):
-    """What the loop reads of a group of parameters."""
-
-    @property
-    def steps(self) -> int: ...
-    @property
-    def max_grad_norm(self) -> float: ...
-    @property
-    def checkpoint_interval(self) -> int: ...
-    @property
-    def log_interval(self) -> int: ...
 
 
 @dataclass(kw_only=True)
@@ -66,7 +55,7 @@ class Loop:
     model: nn.Module  # on its device; what requires a gradient is trained
     optimizer: torch.optim.Optimizer
     schedule: torch.optim.lr_scheduler.LRScheduler  # stepped once per update
-    settings: LoopSettings
+    settings: "LoopParams"
     what: str  # name on the status line and of the state
     scratch: Path  # folder of the resumable state, `<what>.safetensors`
     stop: StopSignal  # of `graceful_stop`, polled before each step

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
@@ -16,30 +16,17 @@ from difflab.core.base.runtime import resolve_dtype
 if TYPE_CHECKING:
     from diffusers.training_utils import EMAModel
 
-    from difflab.training.params import FlowTrainingParams
+    from difflab.training.params import FitParams, FlowTrainingParams
 
 
-class CosineSettings(Protocol):
-    """What `adamw_with_cosine` reads of a group of parameters."""
-
-    @property
-    def steps(self) -> int: ...
-    @property
-    def learning_rate(self) -> float: ...
-    @property
-    def weight_decay(self) -> float: ...
-    @property
-    def warmup_steps(self) -> int: ...
-
-
-def adamw_with_cosine(model: nn.Module, settings: CosineSettings) -> tuple[AdamW, Schedule]:
+def adamw_with_cosine(model: nn.Module, settings: "FitParams") -> tuple[AdamW, Schedule]:
     """A fused AdamW on what requires a gradient, with a learning rate as in `warmup_cosine`."""
     trained = [p for p in model.parameters() if p.requires_grad]
     optimizer = AdamW(trained, lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True)
     return optimizer, Schedule(optimizer, lambda step: warmup_cosine(step, settings))
 
 
-def warmup_cosine(step: int, settings: CosineSettings) -> float:
+def warmup_cosine(step: int, settings: "FitParams") -> float:
     """The factor of the learning rate in step `step`: linear from 1/warmup to 1, then half a cosine to 0."""
     if step < settings.warmup_steps:
         return (step + 1) / settings.warmup_steps

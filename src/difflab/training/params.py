@@ -10,42 +10,40 @@ WeightingScheme = Literal["none", "logit_normal", "sigma_sqrt", "mode", "cosmap"
 LrScheduler = Literal["constant", "constant_with_warmup", "linear", "cosine", "cosine_with_restarts", "polynomial"]
 
 
-class FitParams(Group):
-    """Settings of `difflab.training.supervised.fit`: AdamW, linear warm-up, cosine decay to zero."""
+class LoopParams(Group):
+    """What every training has, see `difflab.training.loop`."""
 
     steps: int = Field(ge=1)
     batch_size: int = Field(ge=1)
     learning_rate: float = Field(gt=0)
     weight_decay: float = Field(ge=0)
-    warmup_steps: int = Field(ge=0)
     max_grad_norm: float = Field(gt=0)
     checkpoint_interval: int = Field(ge=1)
     log_interval: int = Field(ge=1)
 
 
-class FlowTrainingParams(Group):
+class FitParams(LoopParams):
+    """Settings of `difflab.training.supervised.fit`: AdamW, linear warm-up, cosine decay to zero."""
+
+    warmup_steps: int = Field(ge=0)
+
+
+class FlowTrainingParams(LoopParams):
     """Settings of `difflab.sd3.training.flow_training.train_flow`, for LoRA and for full training."""
 
-    steps: int = Field(ge=1)
-    batch_size: int = Field(ge=1)
     gradient_accumulation_steps: int = Field(ge=1)
-    learning_rate: float = Field(gt=0)
     adam_beta1: float = Field(ge=0, lt=1)
     adam_beta2: float = Field(ge=0, lt=1)
     adam_epsilon: float = Field(gt=0)
-    weight_decay: float = Field(ge=0)
     lr_scheduler: LrScheduler
     lr_warmup_steps: int = Field(ge=0)
     lr_num_cycles: int = Field(ge=1)
     lr_power: float = Field(gt=0)
-    max_grad_norm: float = Field(gt=0)
     ema_decay: float = Field(ge=0, lt=1)
     prompt_dropout: float = Field(ge=0, le=1)
     prediction_loss: Literal["velocity", "x0"]
     gradient_checkpointing: bool
     validation_interval: int = Field(ge=1)
-    checkpoint_interval: int = Field(ge=1)
-    log_interval: int = Field(ge=1)
 
 
 class DensityParams(Group):

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from difflab.miniature.zoo import small_vae
+from difflab.models.autoencoder import set_scaling
 from difflab.training.supervised import fit
 from fakes.zoo import vae as params
 
@@ -61,7 +62,7 @@ def test_training_lowers_the_loss_and_scaling_gives_unit_latents(tmp_path):
     assert rows[-1]["train_loss"] < 0.9 * rows[0]["train_loss"]
 
     images = small_vae.composites(DIGITS, 0, "scaling", 0, 70)
-    small_vae.set_scaling(vae.eval(), images)
+    set_scaling(vae.eval(), images)
     with torch.no_grad():
         mean = vae.encode(images).latent_dist.mean
     latents = (mean - vae.config.shift_factor) * vae.config.scaling_factor

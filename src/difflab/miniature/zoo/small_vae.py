@@ -7,11 +7,11 @@ import numpy as np
 import torch
 from diffusers.models import AutoencoderKL
 from torch import Tensor, nn
-from torch.nn import functional
 
 from difflab.core.base import rng
 from difflab.images.store.tensors import to_tensor
 from difflab.miniature.data import blend
+from difflab.models.autoencoder import loss_terms, new_autoencoder
 
 if TYPE_CHECKING:
     from difflab.miniature.params import ZooVaeParams
@@ -25,14 +25,8 @@ def build(params: "ZooVaeParams", seed: int) -> AutoencoderKL:
     The last convolution of every residual branch starts at zero, so that training starts from a shallow
     network (Zhang, Dauphin and Ma 2019, "Fixup"): a few hundred steps have to be enough here.
     """
-    torch.manual_seed(rng.key(seed, "init", "vae"))
-    levels = len(params.block_out_channels)
-    vae = AutoencoderKL(
-        down_block_types=("DownEncoderBlock2D",) * levels, up_block_types=("UpDecoderBlock2D",) * levels,
-        block_out_channels=tuple(params.block_out_channels), layers_per_block=params.layers_per_block,
-        latent_channels=params.latent_channels, norm_num_groups=params.norm_num_groups, sample_size=IMAGE_SIZE,
-        shift_factor=0.0, scaling_factor=1.0, use_quant_conv=False, use_post_quant_conv=False,
-    )  # fmt: skip
+    own_seed = rng.key(seed, "init", "vae")
+    vae = new_autoencoder(params, IMAGE_SIZE, own_seed, use_quant_conv=False, use_post_quant_conv=False)
     for name, module in vae.named_modules():
         if name.endswith((".conv2", ".to_out.0")):
             nn.init.zeros_(module.weight)
@@ -57,28 +51,13 @@ def composites(digits: np.ndarray, seed: int, purpose: str, step: int, count: in
 def batch_loss(
     vae: AutoencoderKL, digits: np.ndarray, params: "ZooVaeParams", seed: int
 ) -> Callable[[int], dict[str, Tensor]]:
-    """The loss of one training step as a function of the step number (for `training.supervised.fit`).
-
-    Absolute plus squared error of a sampled reconstruction, plus `kl_weight` times the KL divergence to
-    N(0, 1) per latent number (Kingma and Welling 2014; Rombach et al. 2022, section 3.1).
-    """
+    """The loss of one training step as a function of the step number (for `training.supervised.fit`)."""
 
     def loss(step: int) -> dict[str, Tensor]:
-        images = training_images(digits, params, seed, step).to(vae.device)
-        posterior = vae.encode(images).latent_dist
-        restored = vae.decode(posterior.sample()).sample
-        absolute, squared = functional.l1_loss(restored, images), functional.mse_loss(restored, images)
-        kl = posterior.kl().mean() / posterior.mean[0].numel()
-        return {"loss": absolute + squared + params.kl_weight * kl, "l1": absolute, "mse": squared, "kl": kl}
+        terms = loss_terms(vae, training_images(digits, params, seed, step).to(vae.device))
+        return {"loss": terms["l1"] + terms["mse"] + params.kl_weight * terms["kl"], **terms}
 
     return loss
-
-
-@torch.no_grad()
-def set_scaling(vae: AutoencoderKL, images: Tensor) -> None:
-    """Configure the shift and scaling that give the latents of `images` mean 0 and variance 1."""
-    means = torch.cat([vae.encode(part).latent_dist.mean for part in images.split(64)])
-    vae.register_to_config(shift_factor=means.mean().item(), scaling_factor=1 / means.std().item())
 
 
 @torch.no_grad()
