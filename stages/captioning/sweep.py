@@ -16,7 +16,7 @@ from difflab.images.sheet import rows_sheet
 from difflab.images.store.image_store import ImageStore
 from difflab.metrics.clip_score import ClipScorer
 from difflab.metrics.features.features import VisionEncoderExtractor, reference_features
-from difflab.models.pipelines.known import load_prompted
+from difflab.models.pipelines.prompted import load_prompted
 from difflab.models.pointers import fetch
 from difflab.models.roles import resolve
 

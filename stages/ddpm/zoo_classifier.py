@@ -11,7 +11,7 @@ from difflab.core.base.stage import Stage, run
 from difflab.ddpm import classifier
 from difflab.ddpm.data import class_names, load_pixels
 from difflab.ddpm.params import ZooClassifierInputs
-from difflab.images.archives.data_root import data_root
+from difflab.images.archives.opening import data_root
 from difflab.images.store.image_store import ImageStore
 from difflab.training.supervised import fit
 

@@ -118,7 +118,7 @@ def test_without_the_model_the_stage_is_named(workspace):
 def test_turbo_models_go_without_guidance_by_repository_name(workspace, params, trained, monkeypatch):
     """A released model is fetched; here a tiny pipeline stands for it."""
     fetched = []
-    monkeypatch.setattr("difflab.models.pipelines.known.fetch", lambda hub: fetched.append(hub) or trained)
+    monkeypatch.setattr("difflab.models.pipelines.prompted.fetch", lambda hub: fetched.append(hub) or trained)
     result = run("--prompt", "a cat", "--model", "stabilityai/sd-turbo")
     assert "by sd-turbo (own, 1 steps, guidance 1, seed 0)" in result.output
     assert fetched == [params.sweep.known["sd-turbo"].hub]
@@ -130,7 +130,9 @@ def test_turbo_models_go_without_guidance_by_repository_name(workspace, params, 
 
 @pytest.mark.parametrize("kind", ["sdxl", "sd3"])
 def test_every_kind_of_model_makes_a_picture(kind, params, tmp_path, monkeypatch):
-    monkeypatch.setattr("difflab.models.pipelines.known.fetch", lambda hub: tiny_pipelines.saved(kind, tmp_path / kind))
+    monkeypatch.setattr(
+        "difflab.models.pipelines.prompted.fetch", lambda hub: tiny_pipelines.saved(kind, tmp_path / kind)
+    )
     name = {"sdxl": "stable-diffusion-xl-base-1.0", "sd3": "stable-diffusion-3.5-medium"}[kind]
     request = Request("a cat", name, num_inference_steps=2)
     (line,) = generate(request, tmp_path / "a.png", params.sweep.known, params.runtime)

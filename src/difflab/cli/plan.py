@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from difflab.core.base.errors import DifflabError
 from difflab.core.params.loading import addresses
 from difflab.ddpm.params import ClassifiersParams
-from difflab.images.archives.data_root import data_root
+from difflab.images.archives.opening import data_root
 from difflab.images.params import ArchiveParams
 from difflab.models.params import HubRef
 

@@ -20,8 +20,7 @@ from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import png_bytes, write_bytes, write_csv
 from difflab.core.params.loading import describe
 from difflab.images.sheet import rows_sheet
-from difflab.models.pipelines.known import find, load_prompted
-from difflab.models.pipelines.prompted import Options, PromptedSampler
+from difflab.models.pipelines.prompted import Options, PromptedSampler, find, load_prompted
 from difflab.report import tables
 
 if TYPE_CHECKING:

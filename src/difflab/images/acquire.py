@@ -12,8 +12,7 @@ from urllib.parse import urlparse
 from difflab.core.base import runtime
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import atomic_path, sha256_file
-from difflab.images.archives.data_root import data_root
-from difflab.images.archives.opening import TAR_ENDINGS, open_archive, write_source
+from difflab.images.archives.opening import TAR_ENDINGS, data_root, open_archive, write_source
 
 if TYPE_CHECKING:
     from difflab.images.params import ArchiveParams

@@ -3,7 +3,7 @@
 import pytest
 
 from difflab.core.base.errors import DifflabError
-from difflab.images.archives.data_root import data_root
+from difflab.images.archives.opening import data_root
 
 
 def test_the_environment_wins_over_the_parameter(tmp_path, monkeypatch):

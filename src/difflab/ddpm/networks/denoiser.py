@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from difflab.core.base.broadcast import per_sample
+from difflab.images.store.tensors import per_sample
 
 if TYPE_CHECKING:
     from difflab.ddpm.networks.schedule import Schedule

@@ -16,7 +16,6 @@ from typing import IO, Any
 
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import read_json, sha256_file, write_json
-from difflab.images.archives.data_root import data_root
 
 SOURCE_FILE = "source.json"
 TAR_ENDINGS = (".tar.gz", ".tgz")
@@ -117,3 +116,16 @@ def open_source(folder: str | Path, root: str | None) -> Archive:
     if sha256_file(path) != source["sha256"]:
         raise DifflabError(f"the archive {path} has changed since it was acquired: run `dvc repro -f {stage}`")
     return open_archive(path)
+
+
+def data_root(parameter: str | None) -> Path:
+    """The data root: DIFFLAB_DATA, else `data.data_root` (relative to the repository, DVC_ROOT)."""
+    environment = os.environ.get("DIFFLAB_DATA")
+    chosen = environment or parameter
+    if not chosen:
+        raise DifflabError("no data root is set: set data.data_root, or the environment variable DIFFLAB_DATA")
+    folder = Path(os.environ.get("DVC_ROOT", ".")) / Path(chosen).expanduser()
+    if not folder.is_dir():
+        name = "DIFFLAB_DATA" if environment else "data.data_root"
+        raise DifflabError(f"{name} is '{chosen}', which is not a folder ({folder.resolve()}): correct it")
+    return folder

@@ -50,3 +50,8 @@ def to_uint8(images: "torch.Tensor") -> np.ndarray:
 def to_float(pixels: "torch.Tensor") -> "torch.Tensor":
     """uint8 0..255 to float32 -1..1, of any shape; floats (latents) pass."""
     return pixels.float().div(127.5).sub(1) if not pixels.is_floating_point() else pixels
+
+
+def per_sample(values: "torch.Tensor", like: "torch.Tensor") -> "torch.Tensor":
+    """Reshape [B] to [B, 1, 1, ...] so that it multiplies `like`."""
+    return values.view(-1, *[1] * (like.ndim - 1))

@@ -14,12 +14,19 @@ import torch
 from difflab.core.base import rng
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import read_json
+from difflab.core.base.runtime import resolve_device, resolve_dtype
 from difflab.models.latent_images import initial_noise
 from difflab.models.pipelines.schedulers import pipeline_scheduler, refusal
+from difflab.models.pointers import fetch
+from difflab.models.roles import resolve
 
 if TYPE_CHECKING:
     from diffusers import DiffusionPipeline
 
+    from difflab.core.params.common import RuntimeParams
+    from difflab.models.params import PipelineParams
+
+TRAINED = Path("models/zoo/diffusion")
 INDEX = "model_index.json"
 KINDS = ("StableDiffusionPipeline", "StableDiffusionXLPipeline", "StableDiffusion3Pipeline")
 _T5_LENGTH = 256  # tokens that the pipeline of Stable Diffusion 3 gives to its T5
@@ -157,3 +164,18 @@ class PromptedSampler:
             text = tokenizer.decode(tokens[limit - 1 : -1]).strip()
             lost.append((text, f"{len(tokens)} tokens, of which the model reads {limit}: '{text}' is truncated"))
         return min(lost, key=lambda loss: len(loss[0]))[1]
+
+
+def find(known: "dict[str, PipelineParams]", name: str) -> str:
+    """The short name of a model that is given by it or by its repository."""
+    short = {name: name for name in known} | {m.hub.repo_id: n for n, m in known.items() if m.hub is not None}
+    if name not in short:
+        raise DifflabError(f"unknown model '{name}': one of {', '.join(known)} (conf/study/sweep.yaml says more)")
+    return short[name]
+
+
+def load_prompted(model: "PipelineParams", runtime: "RuntimeParams", *, seed: int, batch_size: int) -> PromptedSampler:
+    """The sampler of a model, which is downloaded where it has to be."""
+    folder = resolve(TRAINED) if model.hub is None else fetch(model.hub)
+    pipeline = load_pipeline(folder, resolve_device(runtime.device), resolve_dtype(runtime.dtype))
+    return PromptedSampler(pipeline, distilled=model.distilled, seed=seed, batch_size=batch_size)

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Literal, cast
 import torch
 from torch import Tensor, nn
 
-from difflab.core.base.broadcast import per_sample
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.runtime import StopSignal, graceful_stop, interrupted, resolve_device
+from difflab.images.store.tensors import per_sample
 from difflab.training import flops
 from difflab.training.loop import Log, Loop
 from difflab.training.optimizer import adamw_with_schedule, training_dtype
