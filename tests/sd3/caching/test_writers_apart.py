@@ -14,7 +14,9 @@ def test_stages_that_read_caches_do_not_depend_on_their_writers(stage):
     assert not [file for file in needed if file.startswith(tuple(WRITERS))]
 
 
-@pytest.mark.parametrize(("stage", "shared"), [("cache_latents", set()), ("cache_prompts", {"artifacts/prompt_keys.py"})])
+@pytest.mark.parametrize(
+    ("stage", "shared"), [("cache_latents", set()), ("cache_prompts", {"artifacts/prompt_keys.py"})]
+)
 def test_stages_that_write_caches_do_not_depend_on_their_readers(stage, shared):
     needed = closure(ROOT / "stages" / "sd3" / f"{stage}.py")
     own = {f.removeprefix("src/difflab/sd3/") for f in needed if f.startswith("src/difflab/sd3/")}
