@@ -51,6 +51,7 @@ clean:  ## remove what the tools leave behind, but no result and no cache
 
 $(READY): requirements.lock pyproject.toml | $(VENV)/.made
 	@$(UV_READY)
+	@echo 'installing the locked packages into $(VENV): a few GB at the first time, mostly PyTorch (minutes)'
 	@uv pip sync --quiet --python $(BIN)/python --require-hashes --compile-bytecode requirements.lock
 	@uv pip install --quiet --python $(BIN)/python --no-deps --editable .
 	@touch $@

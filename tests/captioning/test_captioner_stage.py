@@ -170,7 +170,7 @@ def test_a_stage_that_was_killed_goes_on_within_its_seed(workspace, steps):
     ("seeds", "said"),
     [
         ([], "at least 1 item"),
-        ([0, 1, 0], "0 stands there twice"),
+        ([0, 1, 0], "0 is listed twice"),
         ([-1], "captioner.seeds.0': Input should be greater"),
     ],
 )

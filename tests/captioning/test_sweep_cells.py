@@ -108,7 +108,7 @@ def test_rows_and_pictures_of_the_table(sampler):
     ("wrong", "match"),
     [
         ({"models": ["sd-9"]}, "presets.grid has the unknown model 'sd-9': one of zoo, turbo, flow"),
-        ({"guidance_scales": [3.0, 3.0]}, "stands there twice"),
+        ({"guidance_scales": [3.0, 3.0]}, "is listed twice"),
         ({"schedulers": []}, "at least 1"),
     ],
 )

@@ -101,6 +101,13 @@ def test_no_results_is_one_line(tmp_path):
         read_summary(tmp_path / "summary.json")
 
 
+@pytest.mark.parametrize("text", ['{"a": NaN}', "[1]", '{"a": "b"}', '{"a"', ""])
+def test_a_damaged_summary_is_named_with_the_remedy(tmp_path, text):
+    (tmp_path / "summary.json").write_text(text)
+    with pytest.raises(DifflabError, match=r"summary.json is damaged: `git restore "):
+        read_summary(tmp_path / "summary.json")
+
+
 def test_the_readme_of_the_repository_has_its_markers(root):
     text = (root / "README.md").read_text()
     assert text.count(BEGIN) == text.count(END) == 1

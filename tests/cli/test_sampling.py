@@ -204,7 +204,7 @@ def test_a_negative_prompt_makes_every_cell_without_and_with_it(settings):
         (["stepz"], {}, "unknown preset 'stepz': one of schedulers, guidance, steps, negative"),
         ([], dict(models=["sd-9"]), "unknown model 'sd-9'"),
         ([], dict(schedulers=["heun"]), "schedulers.0"),
-        ([], dict(guidance_scales=[1.0, 1.0]), "stands there twice"),
+        ([], dict(guidance_scales=[1.0, 1.0]), "is listed twice"),
     ],
 )
 def test_what_is_not_known_is_one_line(settings, presets, axes, match):

@@ -79,6 +79,13 @@ def test_without_a_lock_there_is_nothing_to_verify():
         list(verify())
 
 
+@pytest.mark.usefixtures("pipeline")
+def test_an_empty_pipeline_is_no_success():
+    Path("dvc.yaml").write_text("")
+    with pytest.raises(DifflabError, match=r"dvc.yaml has no stages"):
+        list(verify())
+
+
 def test_a_damaged_object_is_named(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     dvc("init", "--no-scm")

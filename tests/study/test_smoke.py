@@ -63,7 +63,7 @@ def test_one_logit_mean_reruns_its_own_cells_only(study):
 
 
 def test_report_code_retrains_nothing(study):
-    with changed(study / "src/difflab/report/style.py", '"""', '"""Changed. '):
+    with changed(study / "src/difflab/report/figures.py", '"""', '"""Changed. '):
         assert would_run(study) == {"report"}
 
 

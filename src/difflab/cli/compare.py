@@ -53,7 +53,7 @@ class Score:
 
 
 def read(rev: str) -> Result:
-    """The result of a Git revision or DVC experiment; `workspace` is what lies here.
+    """The result of a Git revision or DVC experiment; `workspace` is the working tree.
 
     The stages' own metrics are read beside the summary: they may be newer than the summary, which the report writes.
 

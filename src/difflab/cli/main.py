@@ -13,10 +13,12 @@ from difflab.core.base.errors import DifflabError, one_line, suggestion
 if TYPE_CHECKING:
     from difflab.study import Params
 
-SEED = click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Decides the noise.")
-NEGATIVE = "What guidance leads away from."
+SEED = click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Random seed of the noise."
+)
+NEGATIVE = "Text to steer away from."
 MODEL = "Name in sweep.known (conf/study/sweep.yaml), or the repository of one of them"
-CHECK = click.option("--check", is_flag=True, help="Write nothing; fail where the file is out of date.")
+CHECK = click.option("--check", is_flag=True, help="Write nothing; fail if the file is out of date.")
 SET = "As in `dvc exp run -S`, repeatable: profile=paper, experiment=faces, finetune.lora.rank=8."
 overrides_option = click.option("-S", "--set-param", "overrides", multiple=True, metavar="KEY=VALUE", help=SET)
 
@@ -76,7 +78,7 @@ def doctor(overrides: tuple[str, ...]) -> None:
     findings = examine(_params(overrides))
     click.echo("\n".join(map(str, findings)))
     if missing := sum(bool(finding.remedy) for finding in findings):
-        raise DifflabError(f"{missing} of the above missing: do what stands behind MISSING, then run again")
+        raise DifflabError(f"{missing} items are missing: follow the MISSING lines above, then run again")
 
 
 def _complete_stage(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:

@@ -3,6 +3,7 @@
 import itertools
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,15 @@ def read_summary(summary: Path = SUMMARY) -> Mapping[str, float]:
     """The numbers of metrics/summary.json; an error line where there are none."""
     if not summary.exists():
         raise DifflabError(f"{summary} is missing: run `dvc repro`")
-    return read_json(summary)
+    try:
+        numbers = read_json(summary)
+    except ValueError:
+        numbers = None
+    if not isinstance(numbers, dict) or not all(isinstance(v, int | float) and isfinite(v) for v in numbers.values()):
+        raise DifflabError(
+            f"{summary} is damaged: `git restore {summary}` brings it back, or `dvc repro report` writes it"
+        )
+    return numbers
 
 
 def refreshed(text: str, summary: Path = SUMMARY) -> str:

@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from difflab.cli.times import expected_seconds
-from difflab.core.base.errors import DifflabError
-from difflab.core.params.loading import load_params
+from difflab.core.base.errors import DifflabError, suggestion
+from difflab.core.params.loading import addresses, load_params
 
 DONE, FAILED, SKIPPED = "done", "failed", "skipped"
 REPORT = Path("reports/index.html")
@@ -130,6 +130,11 @@ def changed(targets: Collection[str], values: Mapping[str, Any] | None = None) -
 
     `values` are parameters to ask about, in place of those of params.yaml.
     """
+    names = addresses(str(Path("dvc.yaml").resolve()))
+    known = sorted({*names, *(name.split("@")[0] for name in names)})
+    if wrong := [target for target in targets if target not in known and ":" not in target]:
+        near = suggestion(wrong[0], known) or "; `dvc stage list` names them"
+        raise DifflabError(f"dvc.yaml has no stage '{wrong[0]}'{near}")
     import networkx
     from dvc.exceptions import DvcException
     from dvc.repo import Repo, lock_repo

@@ -36,7 +36,7 @@ def experiments() -> dict[str, str]:
 
 
 def read_files(rev: str, paths: Sequence[str]) -> dict[str, bytes]:
-    """Those files that a revision has; `workspace` is what lies here.
+    """Those files that a revision has; `workspace` is the working tree.
 
     Raises:
         DifflabError: there is no such revision.

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from difflab.cli.doctor import without_secrets
 from difflab.core.base.errors import DifflabError
+from difflab.core.params.loading import addresses
 
 
 def verify(objects: bool = False) -> Iterator[str]:
@@ -24,6 +25,7 @@ def verify(objects: bool = False) -> Iterator[str]:
             listed = ", ".join(map(str, damaged))
             raise DifflabError(f"damaged in the cache: {listed}; delete them, then `dvc pull` or `dvc repro`")
         yield f"cache: {count} objects are what their names say"
+    addresses(str(Path("dvc.yaml").resolve()))  # an empty dvc.yaml has nothing that could be out of date
     if not Path("dvc.lock").exists():
         raise DifflabError("dvc.lock is missing: run `dvc repro`, then commit it")
     if stale := changed_stages():

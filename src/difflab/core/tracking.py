@@ -135,12 +135,14 @@ def start(stage: "Stage") -> NoRun:
     """Begin to record a stage: NoRun where `tracking.enabled` is false and in all processes of a launch but the first."""
     if not stage.params.tracking.enabled or runtime.process_index()[0] > 0:
         return NoRun()
-    entry = stage_entry(stage.entry_name, stage.item)
-    head = subprocess.run(["git", "rev-parse", "--verify", "-q", "HEAD"], capture_output=True, text=True, check=False)
+    entry, head = stage_entry(stage.entry_name, stage.item), ""
+    with contextlib.suppress(OSError):  # no git here
+        asked = ["git", "rev-parse", "--verify", "-q", "HEAD"]
+        head = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip()
     tags = {
         "dvc.exp_name": os.environ.get("DVC_EXP_NAME", ""),
         "dvc.baseline_rev": os.environ.get("DVC_EXP_BASELINE_REV", ""),
-        "mlflow.source.git.commit": head.stdout.strip(),
+        "mlflow.source.git.commit": head,
     }
     with contextlib.suppress(DifflabError):
         if "DVC_STAGE" in os.environ:  # dvc.lock has the hashes of all inputs, so this is quick

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, NonNegativeInt, model_validator
 
 from difflab.core.params.base import Distinct, Family, Group
 from difflab.core.params.common import Seeded, WithRuntime
@@ -10,6 +10,7 @@ from difflab.models.params import AutoencoderParams
 from difflab.training.params import FitParams
 
 Prediction = Literal["epsilon", "v", "x0", "flow"]
+SettingName = Literal["single_image_32", "single_image_64", "single_class", "class_conditional", "latent", "text"]
 Sampler = Literal["ddpm", "ddim", "heun", "dpm++", "euler_maruyama"]
 
 
@@ -133,7 +134,7 @@ class SettingSamplingParams(Group):
     """How one setting is sampled."""
 
     num_images: int = Field(ge=1)
-    seeds: Distinct[int] = Field(min_length=1)
+    seeds: Distinct[NonNegativeInt] = Field(min_length=1)
     sampler: Sampler
     num_inference_steps: int = Field(ge=1)
     guidance_scale: float = Field(ge=0)
@@ -164,7 +165,7 @@ class ProcessParams(Group):
 class MemorisationParams(Group):
     """`memorisation`: do samples copy training images?"""
 
-    settings: list[Literal["single_image_32", "single_image_64", "single_class", "class_conditional", "latent", "text"]]
+    settings: Distinct[SettingName] = Field(min_length=1)
     pairs: int = Field(ge=1)
 
 

@@ -64,11 +64,6 @@ class ZooVaeParams(_Role, AutoencoderParams):
 
     plain_fraction: float = Field(ge=0, le=1)
 
-    @model_validator(mode="after")
-    def _groups_divide(self) -> "ZooVaeParams":
-        _check_divides(self, "norm_num_groups")
-        return self
-
 
 class ZooTextParams(_Role):
     """`zoo.text`: CLIP-L-like and CLIP-G-like encoders, trained beside the vision encoder, and a drawn T5-like one."""
@@ -155,14 +150,10 @@ class ZooDiffusionParams(_Role):
 
     @model_validator(mode="after")
     def _divide(self) -> "ZooDiffusionParams":
-        _check_divides(self, "norm_num_groups", "attention_head_dim")
+        for name in ("norm_num_groups", "attention_head_dim"):
+            if odd := [width for width in self.block_out_channels if width % self[name]]:
+                raise ValueError(f"{name} {self[name]} does not divide the width {odd[0]}")
         return self
-
-
-def _check_divides(params: ZooVaeParams | ZooDiffusionParams, *names: str) -> None:
-    for name in names:
-        if odd := [width for width in params.block_out_channels if width % params[name]]:
-            raise ValueError(f"{name} {params[name]} does not divide the width {odd[0]}")
 
 
 class MiniatureZoo(Family):

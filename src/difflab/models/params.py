@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from difflab.core.params.base import Distinct, Group
 
@@ -46,6 +46,12 @@ class AutoencoderParams(Group):
     layers_per_block: int = Field(ge=1)
     norm_num_groups: int = Field(ge=1)
     kl_weight: float = Field(ge=0)
+
+    @model_validator(mode="after")
+    def _groups_divide(self) -> "AutoencoderParams":
+        if odd := [width for width in self.block_out_channels if width < 1 or width % self.norm_num_groups]:
+            raise ValueError(f"norm_num_groups {self.norm_num_groups} does not divide the width {odd[0]}")
+        return self
 
 
 class LoraParams(Group):

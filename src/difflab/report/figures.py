@@ -27,7 +27,7 @@ from difflab.sd3.cells import ADAPTERS, CAPTION_NAMES, CAPTIONS, FINE_TUNED, MIN
 TEXT, MUTED = "#1c2230", "#667085"
 COLOURS = {"pretrained": "#8a93a3", "minus": "#0072b2", "zero": "#d98200", "plus": "#009e73"}
 """Of the columns of the SD3 study; the colour-blind can tell them apart too (Okabe and Ito)."""
-LINE_STYLES = {"blip2": "-", "llama3": (0, (4, 2))}
+LINE_STYLES = dict(zip(CAPTIONS, ("-", (0, (4, 2)), ":", "-."), strict=False))
 LEVEL = {"color": TEXT, "linewidth": 1, "linestyle": (0, (2, 2))}  # of a horizontal line to compare with
 
 COMPARED = 6  # samples of the before and after

@@ -76,15 +76,19 @@ def which_mean(found: Numbers, kind: str) -> str:
 
 
 def captions(found: Numbers) -> str:
-    """Which kind of caption gives the lower FID?"""
-    keys = {c: [k for a in FINE_TUNED if (k := f"{a}_{c}_fid") in found] for c in CAPTIONS}
-    pairs = [(found[a], found[b]) for a, b in zip(*keys.values(), strict=False)]
-    if not pairs:
+    """Which kind of caption gives the lowest FID?"""
+    columns = [a for a in FINE_TUNED if all(f"{a}_{c}_fid" in found for c in CAPTIONS)]
+    if not columns:
         return ""
-    best = [value()(found, min(keys[c], key=found.__getitem__)) for c in CAPTIONS]
+    lowest = [min(CAPTIONS, key=lambda c: found[f"{a}_{c}_fid"]) for a in columns]
+    first = max(CAPTIONS, key=lowest.count)
+    best = [
+        f"{value()(found, min((f'{a}_{c}_fid' for a in columns), key=found.__getitem__))} ({CAPTION_NAMES[c]})"
+        for c in CAPTIONS
+    ]
     return (
-        f"**Short captions have the lower FID in {sum(a < b for a, b in pairs)} of {len(pairs)} columns**; the best "
-        f"of each are {best[0]} (BLIP-2) and {best[1]} (Llama 3)."
+        f"**{CAPTION_NAMES[first]} have the lowest FID in {lowest.count(first)} of {len(columns)} columns**; the best of "
+        f"each kind are {' and '.join(best)}."
     )
 
 

@@ -56,7 +56,7 @@ def published_fid(captions: str, on_sigma: float | None) -> float | None:
     for row in figures["fid"]:
         mean = row["logit_mean"]
         if on_sigma == (None if mean is None else mean_on_sigma(mean, figures["convention"])):
-            return row[captions]
+            return row.get(captions)
     return None
 
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, model_validator
 
 from difflab.core.params.base import Distinct, Family, Group
 from difflab.core.params.common import Dtype, Seeded, WithRuntime
@@ -90,7 +90,7 @@ class GenerateParams(Group):
 
     split: Split
     num_images: int | None = Field(ge=1)
-    seeds: Distinct[int] = Field(min_length=1)
+    seeds: Distinct[NonNegativeInt] = Field(min_length=1)
     num_inference_steps: int = Field(ge=1)
     guidance_scale: float = Field(ge=0)
     batch_size: int = Field(ge=1)
@@ -126,7 +126,7 @@ class CurveParams(Group):
 class GuidanceCurveParams(CurveParams):
     """`guidance_curve`: Frechet distance and accuracy against the guidance scale."""
 
-    guidance_scales: Distinct[float] = Field(min_length=1)
+    guidance_scales: Distinct[NonNegativeFloat] = Field(min_length=1)
 
 
 class StepCurveParams(CurveParams):

@@ -161,8 +161,13 @@ def test_an_unknown_stage_lists_the_known_ones(pipeline):
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("generate.seeds=[0,0]", "parameter 'generate.seeds': 0 stands there twice"),
-        ("finetune.lora.targets=[attn,attn]", "'attn' stands there twice"),
+        ("generate.seeds=[0,0]", "parameter 'generate.seeds': 0 is listed twice"),
+        ("generate.seeds=[-1]", "parameter 'generate.seeds.0': Input should be greater than or equal to 0"),
+        ("ddpm_sample.common.seeds=[-1]", "seeds.0': Input should be greater than or equal to 0"),
+        ("guidance_curve.guidance_scales=[-1.0]", "guidance_scales.0': Input should be greater than or equal to 0"),
+        ("memorisation.settings=[text,text]", "'text' is listed twice"),
+        ("zoo.image_vae.norm_num_groups=7", "norm_num_groups 7 does not divide the width 16"),
+        ("finetune.lora.targets=[attn,attn]", "'attn' is listed twice"),
         ("finetune.lora.blocks=[1,1]", "give 'all' or different block numbers from 0 on"),
         ("finetune.lora.blocks=[]", "give 'all' or different block numbers from 0 on"),
         ("runtime.device=nonsense", "parameter 'runtime.device': String should match"),

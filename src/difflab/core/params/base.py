@@ -12,7 +12,7 @@ COMMON = "common"
 
 def _distinct(values: list[T]) -> list[T]:
     if twice := [v for v in values if values.count(v) > 1]:
-        raise ValueError(f"{twice[0]!r} stands there twice")
+        raise ValueError(f"{twice[0]!r} is listed twice")
     return values
 
 

@@ -90,7 +90,7 @@ def check_params(values: Any, source: str):
 
 def read_values(path: str | Path = "params.yaml") -> dict[str, Any]:
     """params.yaml as plain data."""
-    return parse_yaml(Path(path).read_text(), str(path)) or {}
+    return parse_yaml(Path(path).read_text(errors="replace"), str(path)) or {}
 
 
 def parse_yaml(text: str, source: str) -> Any:
@@ -138,6 +138,8 @@ def read_pipeline(path: str) -> dict[str, Any]:
     content = parse_yaml(Path(path).read_text(), path)
     if not isinstance(content, dict) or not content.get("stages"):
         raise DifflabError(f"{path} has no stages: `git checkout {Path(path).name}` brings them back")
+    if not isinstance(content["stages"], dict) or not all(isinstance(s, dict) for s in content["stages"].values()):
+        raise DifflabError(f"{path} is no pipeline: its stages need a name and keys (`git diff {Path(path).name}`)")
     stages = {name: _as_matrix(s) if "foreach" in s else s for name, s in content["stages"].items()}
     return content | {"stages": stages}
 
