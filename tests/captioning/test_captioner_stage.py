@@ -168,11 +168,7 @@ def test_a_stage_that_was_killed_goes_on_within_its_seed(workspace, steps):
 
 @pytest.mark.parametrize(
     ("seeds", "said"),
-    [
-        ([], "at least 1 item"),
-        ([0, 1, 0], "0 is listed twice"),
-        ([-1], "captioner.seeds.0': Input should be greater"),
-    ],
+    [([], "at least 1 item"), ([0, 1, 0], "0 is listed twice"), ([-1], "captioner.seeds.0': Input should be greater")],
 )
 def test_seeds_are_non_negative_and_distinct(root, seeds, said):
     values = read_values(root / "params.yaml")
