@@ -33,7 +33,10 @@ def test_runs_are_rebuilt_from_git_once(study):
     assert done == f"0 runs made from HEAD, {len(stages)} were there already\n"
 
     done = run(study, "difflab", "mlflow", "import", "nope", check=False)
-    assert (done.returncode, done.stderr) == (1, "ERROR: there is no commit 'nope'; `git log --all` lists them\n")
+    assert (done.returncode, done.stderr) == (
+        1,
+        "ERROR: there is no revision or experiment 'nope'; `difflab experiments` and `git branch` list names\n",
+    )
     (study / "dvc.lock").unlink()
     commit(study, "no lock")
     assert "has no dvc.lock" in run(study, "difflab", "mlflow", "import", check=False).stderr
