@@ -31,4 +31,4 @@ def test_doctor_sees_a_half_applied_experiment(study):
     assert "params.yaml is the default of conf/" in run(study, "difflab", "doctor").stdout
     run(study, "dvc", "exp", "apply", "honest")
     printed = run(study, "difflab", "doctor").stdout
-    assert "params.yaml differs from the default of conf/ (an experiment applied, or an edit)" in printed
+    assert "params.yaml differs from the default of conf/ (an experiment applied, or an edit: " in printed
