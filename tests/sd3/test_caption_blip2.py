@@ -19,6 +19,7 @@ from difflab.models.params import HubRef
 from difflab.models.pointers import write_pointer
 from difflab.sd3.params import Blip2CaptionParams
 from fakes.processes import launch
+from fakes.running_stage import RunningStage
 from fakes.tiny_blip2 import GREEDY, save_blip2
 
 
@@ -63,28 +64,14 @@ def make_workspace(folder, t5_folder):
     return folder
 
 
-class StageDouble:
-    """What the stage script uses of `Stage`."""
-
-    def __init__(self, folder):
-        settings = Blip2CaptionParams(**GREEDY.model_dump() | {"batch_size": 1}, long_caption=100)
-        runtime = SimpleNamespace(device="cpu", dtype="float32")
-        self.params = SimpleNamespace(caption=SimpleNamespace(blip2=settings), runtime=runtime, seed=0)
-        self.folder, self.metrics = folder, None
-
-    def scratch(self):
-        return self.folder / "scratch"
-
-    def write_metrics(self, path, metrics):
-        self.metrics = metrics
-
-    def done(self, message):
-        pass
+def running_stage(folder):
+    settings = Blip2CaptionParams(**GREEDY.model_dump() | {"batch_size": 1}, long_caption=100)
+    return RunningStage(folder, caption=SimpleNamespace(blip2=settings))
 
 
 def test_the_stage_captions_every_image_of_both_stores(t5_folder, tmp_path, monkeypatch):
     monkeypatch.chdir(make_workspace(tmp_path, t5_folder))
-    stage = StageDouble(tmp_path)
+    stage = running_stage(tmp_path)
     caption_blip2.main(stage)
     frame = read_captions("data/captions/blip2.parquet")
     assert frame["id"].tolist() == sorted([f"hq-{i:05d}" for i in range(30)] + [f"celeba-{i:05d}" for i in range(9)])
@@ -98,7 +85,7 @@ def test_the_stage_captions_every_image_of_both_stores(t5_folder, tmp_path, monk
 def test_killed_and_run_again_it_writes_the_same_file(t5_folder, tmp_path, monkeypatch):
     (tmp_path / "whole").mkdir()
     monkeypatch.chdir(make_workspace(tmp_path / "whole", t5_folder))
-    caption_blip2.main(StageDouble(tmp_path / "whole"))
+    caption_blip2.main(running_stage(tmp_path / "whole"))
     expected = (tmp_path / "whole/data/captions/blip2.parquet").read_bytes()
 
     (tmp_path / "killed").mkdir()
@@ -113,9 +100,9 @@ def test_killed_and_run_again_it_writes_the_same_file(t5_folder, tmp_path, monke
 
     monkeypatch.setattr(blip2.Blip2Captioner, "__call__", die_at_the_20th)
     with pytest.raises(Interrupted):
-        caption_blip2.main(StageDouble(tmp_path / "killed"))
+        caption_blip2.main(running_stage(tmp_path / "killed"))
     assert not (tmp_path / "killed/data/captions").exists()
-    caption_blip2.main(StageDouble(tmp_path / "killed"))
+    caption_blip2.main(running_stage(tmp_path / "killed"))
     assert (tmp_path / "killed/data/captions/blip2.parquet").read_bytes() == expected
     assert len(calls) < 20 + 39  # what was finished was not done again
 
@@ -124,15 +111,15 @@ def test_killed_and_run_again_it_writes_the_same_file(t5_folder, tmp_path, monke
 def test_two_processes_write_the_file_of_one(t5_folder, tmp_path, monkeypatch):
     (tmp_path / "one").mkdir()
     monkeypatch.chdir(make_workspace(tmp_path / "one", t5_folder))
-    caption_blip2.main(StageDouble(tmp_path / "one"))
+    caption_blip2.main(running_stage(tmp_path / "one"))
 
     two = make_workspace(tmp_path / "two", t5_folder)
     worker = tmp_path / "worker.py"
     worker.write_text(
         "from pathlib import Path\n"
-        "from sd3.test_caption_blip2 import StageDouble\n"
+        "from sd3.test_caption_blip2 import running_stage\n"
         "from stages.sd3.caption_blip2 import main\n"
-        "main(StageDouble(Path.cwd()))\n"
+        "main(running_stage(Path.cwd()))\n"
     )
     launch(worker, processes=2, cwd=two)
     chunks = list((two / "scratch").rglob("*.parquet"))

@@ -21,6 +21,7 @@ from difflab.miniature.data.templates import detailed_caption
 from difflab.miniature.data.vocabulary import MINIATURE
 from difflab.models.language.rewriter import Request, Rewriter
 from difflab.sd3.params import Llama3CaptionParams
+from fakes.running_stage import RunningStage
 from fakes.tiny_rewriter import save_llama, settings
 
 
@@ -87,23 +88,9 @@ def make_workspace(folder, llama_folder, count: int) -> None:
     shutil.copytree(llama_folder, folder / "models/zoo/llama")
 
 
-class StageDouble:
-    """What the stage script uses of `Stage`."""
-
-    def __init__(self, folder):
-        caption = Llama3CaptionParams(**settings(batch_size=1).model_dump(), subjective="drop")
-        runtime = SimpleNamespace(device="cpu", dtype="float32")
-        self.params = SimpleNamespace(caption=SimpleNamespace(llama3=caption), runtime=runtime, seed=0)
-        self.folder, self.metrics = folder, None
-
-    def scratch(self):
-        return self.folder / "scratch"
-
-    def write_metrics(self, path, metrics):
-        self.metrics = metrics
-
-    def done(self, message):
-        pass
+def running_stage(folder):
+    caption = Llama3CaptionParams(**settings(batch_size=1).model_dump(), subjective="drop")
+    return RunningStage(folder, caption=SimpleNamespace(llama3=caption))
 
 
 def test_the_stage_rewrites_every_short_caption_and_resumes_after_a_kill(folder, tmp_path, monkeypatch):
@@ -111,7 +98,7 @@ def test_the_stage_rewrites_every_short_caption_and_resumes_after_a_kill(folder,
     for name in ("whole", "killed"):
         make_workspace(tmp_path / name, folder, count)
     monkeypatch.chdir(tmp_path / "whole")
-    stage = StageDouble(tmp_path / "whole")
+    stage = running_stage(tmp_path / "whole")
     main(stage)
     frame = read_captions("data/captions/llama3.parquet", "llama3")
     assert frame.index.tolist() == read_captions("data/captions/blip2.parquet")["id"].tolist()
@@ -133,8 +120,8 @@ def test_the_stage_rewrites_every_short_caption_and_resumes_after_a_kill(folder,
 
     monkeypatch.setattr(Rewriter, "_answer", die_in_the_second_chunk)
     with pytest.raises(Interrupted):
-        main(StageDouble(tmp_path / "killed"))
+        main(running_stage(tmp_path / "killed"))
     assert not Path("data/captions/llama3.parquet").exists()
-    main(StageDouble(tmp_path / "killed"))
+    main(running_stage(tmp_path / "killed"))
     assert len(calls) == count + 3 + count  # the first chunk was kept
     assert Path("data/captions/llama3.parquet").read_bytes() == expected
