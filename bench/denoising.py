@@ -51,7 +51,9 @@ def ours(network: nn.Module, pixels: torch.Tensor, args: Namespace) -> Loop:
     """`train_denoiser`, whose forward, backward and optimizer are timed too."""
     ids = [f"bench-{n:05d}" for n in range(len(pixels))]
     table = schedule.linear()
-    runtime = RuntimeParams(num_threads=args.threads, device=args.device, dtype=args.dtype, compile=args.compile)
+    runtime = RuntimeParams(
+        num_threads=args.threads, device=args.device, dtype=args.dtype, compile=args.compile, numerics="pinned"
+    )
 
     def loop(steps: int) -> None:
         settings = ImageTrainingParams(

@@ -139,7 +139,9 @@ def recorded(spent: list[float]) -> Iterator[Log]:
 
 def ours(transformer: nn.Module, examples: Examples, args: Namespace, log: Log | None) -> Loop:
     """`train_flow`."""
-    runtime = RuntimeParams(num_threads=args.threads, device=args.device, dtype=args.dtype, compile=args.compile)
+    runtime = RuntimeParams(
+        num_threads=args.threads, device=args.device, dtype=args.dtype, compile=args.compile, numerics="pinned"
+    )
 
     def loop(steps: int) -> None:
         given = {"steps": steps, "batch_size": args.batch_size, "log_interval": args.log_interval}

@@ -13,7 +13,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "src"))
 
-from difflab.core.base import runtime
+from difflab.core.base import numerics, runtime
+
+if unpinned := numerics.pin(numerics.mode()):  # before any library that computes is imported
+    print(f"WARNING {unpinned}", file=sys.stderr)
 
 gc.set_threshold(200_000, 20, 20)  # importing the libraries makes millions of objects, and all of them stay
 

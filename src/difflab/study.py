@@ -1,6 +1,6 @@
 """All parameters of the study in one place: the shape of params.yaml."""
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
 from difflab.captioning.params import (
     CaptionerInstructParams,
@@ -11,7 +11,7 @@ from difflab.captioning.params import (
     SynthesizeParams,
     TitlesParams,
 )
-from difflab.core.params.base import Group
+from difflab.core.params.base import Group, Seed
 from difflab.core.params.common import EnvironmentParams, RuntimeParams, TrackingParams
 from difflab.ddpm.params import (
     ClassifiersParams,
@@ -52,7 +52,7 @@ class Params(Group):
     """The whole of params.yaml."""
 
     profile: str
-    seed: int = Field(ge=0)
+    seed: Seed
     runtime: RuntimeParams
     tracking: TrackingParams
     data: DataParams

@@ -15,7 +15,7 @@ from difflab.core.base.errors import DifflabError
 from difflab.core.params.common import RuntimeParams
 from fakes import tiny_captioner as tiny
 
-RUNTIME = RuntimeParams(num_threads=1, device="cpu", dtype="float32", compile=False)
+RUNTIME = RuntimeParams(num_threads=1, device="cpu", dtype="float32", compile=False, numerics="pinned")
 
 
 @pytest.fixture(scope="module")

@@ -110,4 +110,6 @@ def lora_settings(**changes):
 
 
 def runtime(**changes):
-    return RuntimeParams(**{"num_threads": 1, "device": "cpu", "dtype": "float32", "compile": False, **changes})
+    return RuntimeParams(
+        **{"num_threads": 1, "device": "cpu", "dtype": "float32", "compile": False, "numerics": "pinned", **changes}
+    )

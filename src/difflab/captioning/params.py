@@ -2,9 +2,9 @@
 
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, NonNegativeInt, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
-from difflab.core.params.base import COMMON, Distinct, Group, share
+from difflab.core.params.base import COMMON, Distinct, Group, Seeds, share
 from difflab.core.params.common import Seeded, WithRuntime
 from difflab.models.params import GenerationParams, HubRef, PipelineParams, SchedulerName
 from difflab.training.params import FitParams
@@ -127,7 +127,7 @@ class CaptionerSettings(Group):
 class CaptionerParams(CaptionerSettings):
     """`captioner`: one captioner for each seed."""
 
-    seeds: Distinct[NonNegativeInt] = Field(min_length=1)
+    seeds: Seeds
 
 
 class CaptionerInstructParams(Group):

@@ -2,9 +2,9 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeInt, model_validator
+from pydantic import Field, model_validator
 
-from difflab.core.params.base import Distinct, Family, Group
+from difflab.core.params.base import Distinct, Family, Group, Seeds
 from difflab.core.params.common import Seeded, WithRuntime
 from difflab.models.params import AutoencoderParams
 from difflab.training.params import FitParams
@@ -134,7 +134,7 @@ class SettingSamplingParams(Group):
     """How one setting is sampled."""
 
     num_images: int = Field(ge=1)
-    seeds: Distinct[NonNegativeInt] = Field(min_length=1)
+    seeds: Seeds
     sampler: Sampler
     num_inference_steps: int = Field(ge=1)
     guidance_scale: float = Field(ge=0)

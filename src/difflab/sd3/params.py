@@ -2,9 +2,9 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, model_validator
+from pydantic import Field, NonNegativeFloat, model_validator
 
-from difflab.core.params.base import Distinct, Family, Group
+from difflab.core.params.base import Distinct, Family, Group, Seed, Seeds
 from difflab.core.params.common import Dtype, Seeded, WithRuntime
 from difflab.images.params import BalanceParams
 from difflab.models.params import GenerationParams, LoraParams
@@ -62,7 +62,7 @@ class CacheParams(Group):
 class FinetuneParams(Group):
     """`finetune`: LoRA fine-tuning of the base on cached latents and prompts."""
 
-    seed: int = Field(ge=0)
+    seed: Seed
     training: FlowTrainingParams
     density: DensityParams
     lora: LoraParams
@@ -90,7 +90,7 @@ class GenerateParams(Group):
 
     split: Split
     num_images: int | None = Field(ge=1)
-    seeds: Distinct[NonNegativeInt] = Field(min_length=1)
+    seeds: Seeds
     num_inference_steps: int = Field(ge=1)
     guidance_scale: float = Field(ge=0)
     batch_size: int = Field(ge=1)

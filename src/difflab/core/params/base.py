@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationInfo, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 T = TypeVar("T")
 
@@ -17,6 +17,8 @@ def _distinct(values: list[T]) -> list[T]:
 
 
 Distinct = Annotated[list[T], AfterValidator(_distinct)]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]  # what numpy and torch both take
+Seeds = Annotated[Distinct[Seed], Field(min_length=1)]
 
 
 class Group(BaseModel):
@@ -27,9 +29,8 @@ class Group(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def _reject_bool(cls, value: Any, info: ValidationInfo) -> Any:
-        annotation = cls.model_fields[info.field_name or ""].annotation
-        kinds = {annotation, *get_args(annotation)}
-        if isinstance(value, bool) and kinds & {int, float} and bool not in kinds:
+        kinds = _kinds(cls.model_fields[info.field_name or ""].annotation)
+        if _holds_bool(value) and (int in kinds or float in kinds) and bool not in kinds:
             raise ValueError("a number is needed")
         return value
 
@@ -95,6 +96,17 @@ def dotted(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     for name, value in values.items():
         result |= dotted(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {prefix + name: value}
     return result
+
+
+def _kinds(annotation: Any) -> list[Any]:
+    """An annotation and all that stands within its brackets."""
+    return [annotation, *(kind for inner in get_args(annotation) for kind in _kinds(inner))]
+
+
+def _holds_bool(value: Any) -> bool:
+    """Whether a value is, or has at any depth, true or false."""
+    inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else ()
+    return isinstance(value, bool) or any(map(_holds_bool, inner))
 
 
 def _mappings(*values: Any) -> bool:

@@ -16,6 +16,7 @@ class RuntimeParams(Group):
     device: str = Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")
     dtype: Dtype
     compile: bool
+    numerics: Literal["pinned", "fast"]
 
 
 class TrackingParams(Group):
