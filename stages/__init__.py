@@ -18,6 +18,8 @@ from difflab.core.base import numerics, runtime
 if unpinned := numerics.pin(numerics.mode()):  # before any library that computes is imported
     print(f"WARNING {unpinned}", file=sys.stderr)
 
+runtime.print_everything()
+
 gc.set_threshold(200_000, 20, 20)  # importing the libraries makes millions of objects, and all of them stay
 
 faulthandler.enable()  # a crash of a library says where

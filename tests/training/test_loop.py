@@ -105,6 +105,30 @@ def test_a_killed_run_is_resumed_from_its_last_state(tmp_path, number):
     assert rows == again
 
 
+def truncated(content):
+    return content[: len(content) // 2]
+
+
+def another_number(content):
+    return content[:-2] + bytes([content[-2] ^ 1]) + content[-1:]
+
+
+@pytest.mark.parametrize(
+    "damage", [truncated, another_number, lambda content: b"", lambda content: bytes(len(content))]
+)
+def test_a_damaged_state_starts_afresh_and_is_named(tmp_path, damage):
+    """Also one whose numbers alone have changed, which safetensors does not notice."""
+    with pytest.raises(Interrupted):
+        run(tmp_path / "parts", at(9, press_ctrl_c), **FULL)
+    state = tmp_path / "parts" / "toy.safetensors"
+    state.write_bytes(damage(state.read_bytes()))
+    with pytest.warns(UserWarning, match=r"toy\.safetensors is damaged \(.*\): toy starts afresh"):
+        again, rows = run(tmp_path / "parts", **FULL)
+    whole, expected = run(tmp_path / "whole", **FULL)
+    assert equal(whole, again)
+    assert rows == expected
+
+
 def test_sigterm_is_a_stop_and_the_handlers_come_back(tmp_path):
     before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(Interrupted):

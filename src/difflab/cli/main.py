@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from difflab.core.base.errors import DifflabError, one_line, suggestion
+from difflab.core.base.runtime import print_everything
 
 if TYPE_CHECKING:
     from difflab.study import Params
@@ -303,6 +304,7 @@ def _params(overrides: tuple[str, ...] = ()) -> "Params":
 def main() -> None:
     """The console script: an error that a person can act on is one line, without a traceback."""
     gc.set_threshold(200_000, 20, 20)  # as in stages/__init__.py
+    print_everything()
     try:
         cli()
     except Exception as error:

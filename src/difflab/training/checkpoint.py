@@ -6,12 +6,14 @@ Everything else (step, schedule, curve rows) is JSON in the file's metadata; JSO
 
 import hashlib
 import json
+import warnings
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
 
@@ -64,29 +66,37 @@ class State:
         tensors |= {f"best/{name}": t for name, t in self.best.items()}
         if self.ema is not None:
             tensors |= {f"ema/{index:05d}": t for index, t in enumerate(self.ema.shadow_params)}
+        content = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
         facts = {
             "identity": self._identity,
+            "checksum": _checksum(content),
             "progress": progress,
             "param_groups": optimizer["param_groups"],
             "schedule": {k: v for k, v in self.schedule.state_dict().items() if k != "lr_lambdas"},
             "ema_step": self.ema.optimization_step if self.ema is not None else None,
         }
         with atomic_path(self.path) as temporary:
-            content = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
             save_file(content, temporary, metadata={"state": json.dumps(facts)})
 
     def load(self) -> dict[str, Any] | None:
-        """Put a saved state back and return its `progress`; None where there is no state."""
+        """Put a saved state back and return its `progress`; None where there is no state, or a damaged one (a warning).
+
+        Raises:
+            DifflabError: the state belongs to other settings or another model.
+        """
         if not self.path.exists():
             return None
+        try:
+            facts, content = _read(self.path)
+        except (SafetensorError, KeyError, TypeError, ValueError) as error:
+            warnings.warn(f"{self.path} is damaged ({error}): {self.path.stem} starts afresh", stacklevel=2)
+            return None
+        if facts["identity"] != self._identity:
+            raise DifflabError(f"{self.path} is the state of other settings: delete it to start afresh")
         tensors: dict[str, dict[str, torch.Tensor]] = {"model": {}, "optimizer": {}, "best": self.best, "ema": {}}
-        with safe_open(self.path, framework="pt") as file:
-            facts = json.loads(file.metadata()["state"])
-            if facts["identity"] != self._identity:
-                raise DifflabError(f"{self.path} is the state of other settings: delete it to start afresh")
-            for name in file.keys():  # noqa: SIM118 (not a dict)
-                kind, rest = name.split("/", 1)
-                tensors[kind][rest] = file.get_tensor(name)
+        for name, tensor in content.items():
+            kind, rest = name.split("/", 1)
+            tensors[kind][rest] = tensor
         put_tensors(self.model, tensors["model"])
         moments: dict[int, dict[str, torch.Tensor]] = {}
         for name, tensor in tensors["optimizer"].items():
@@ -103,3 +113,20 @@ class State:
                 average.copy_(tensors["ema"][f"{index:05d}"])
             self.ema.optimization_step = facts["ema_step"]
         return facts["progress"]
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+    """The facts and the tensors of a state, checked against their checksum (safetensors has none)."""
+    with safe_open(path, framework="pt") as file:
+        facts = json.loads(file.metadata()["state"])
+        content = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+    if facts["checksum"] != _checksum(content):
+        raise ValueError("its checksum is another one")
+    return facts, content
+
+
+def _checksum(tensors: dict[str, torch.Tensor]) -> int:
+    checksum = 0
+    for name, tensor in sorted(tensors.items()):
+        checksum = zlib.crc32(tensor.reshape(-1).view(torch.uint8).numpy(), zlib.crc32(name.encode(), checksum))
+    return checksum

@@ -59,6 +59,27 @@ def test_no_room_names_the_file(number, text):
     assert "(models/x): free some space" in line
 
 
+@pytest.mark.parametrize(
+    ("call", "place", "text"),
+    [
+        (lambda folder: (folder / "gone").read_text(), "gone", "is missing: `dvc status`"),
+        (lambda folder: folder.read_text(), "", "is a folder where a file is needed"),
+        (lambda folder: (folder / "file" / "x").write_text(""), "file/x", "lies in a file where a folder is needed"),
+        (lambda folder: (folder / "file").mkdir(), "file", "is a file where a folder is needed"),
+    ],
+)
+def test_a_path_that_cannot_be_used_is_named_with_what_to_do(tmp_path, call, place, text):
+    (tmp_path / "file").touch()
+    line = one_line(raised(call, tmp_path))
+    assert line.startswith(f"{tmp_path / place} {text}")
+    assert "\n" not in line
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EPERM, errno.EROFS])
+def test_what_may_not_be_touched_is_named(number):
+    assert one_line(OSError(number, "no", "models/x")).startswith("models/x ")
+
+
 def test_ours_are_as_they_are_and_unforeseen_ones_stay():
     assert one_line(DifflabError("say so")) == "say so"
     assert one_line(ValueError("a bug")) is None

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import subprocess
 import zipfile
 
 import pandas as pd
@@ -148,8 +149,43 @@ def test_the_hash_of_a_folder_sees_names_and_contents_but_no_bytecode(tmp_path):
     assert len({before, renamed, files.sha256_file(tmp_path)}) == 3
 
 
-def test_what_a_killed_process_left_is_removed(tmp_path):
-    for name in (".data.json.abcd1234", ".data.json.parquet.abcd1234", "kept"):
+def test_what_a_killed_process_left_is_removed_and_nothing_else(tmp_path):
+    with subprocess.Popen(["true"]) as ended:
+        dead = ended.pid
+    others = [f".data.json.parquet.{dead}-abcd1234", f".data.json.{os.getpid()}-abcd1234", "kept"]
+    for name in (f".data.json.{dead}-abcd1234", *others):
         (tmp_path / name).mkdir()
     files.write_json(tmp_path / "data.json", {})
-    assert {p.name for p in tmp_path.iterdir()} == {"data.json", ".data.json.parquet.abcd1234", "kept"}
+    assert names(tmp_path) == sorted([*others, "data.json"])
+
+
+def test_two_live_writers_of_one_file_do_not_disturb_each_other(tmp_path):
+    with files.atomic_path(tmp_path / "a") as first:
+        first.write_text("first")
+        files.write_text(tmp_path / "a", "second")
+        assert first.read_text() == "first"
+    assert (tmp_path / "a").read_text() == "first"
+    assert names(tmp_path) == ["a"]
+
+
+def test_bytes_are_on_the_disk_before_the_name_is(tmp_path, monkeypatch):
+    """Else a power failure leaves a whole name on an empty file."""
+    done = []
+    fsync, replace = os.fsync, os.replace
+    monkeypatch.setattr(os, "fsync", lambda number: (done.append(os.fstat(number).st_ino), fsync(number)))
+    monkeypatch.setattr(os, "replace", lambda *paths: (done.append("renamed"), replace(*paths)))
+    with files.atomic_path(tmp_path / "folder") as temporary:
+        temporary.mkdir()
+        for name in "ab":
+            (temporary / name).write_text(name)
+    written = {(tmp_path / "folder" / name).stat().st_ino for name in "ab"}
+    assert (set(done[:2]), done[2:]) == (written, ["renamed"])
+
+
+@pytest.mark.parametrize(("folder", "remedy"), [("metrics", "restores it"), (".scratch", "delete it")])
+def test_damaged_json_is_named_with_its_remedy(tmp_path, folder, remedy):
+    path = tmp_path / folder / "a.json"
+    for content in (b'{"a": ', b"\xff\xfe"):
+        files.write_bytes(path, content)
+        with pytest.raises(DifflabError, match=rf"a\.json is damaged .*{remedy}"):
+            files.read_json(path)

@@ -137,6 +137,49 @@ def test_a_full_disk_is_one_line(repo):
     assert err == "ERROR demo: the disk is full (models/x): free some space, then run again\n"
 
 
+def test_a_damaged_note_of_its_time_is_replaced(repo):
+    repo.write("demo", "pass")
+    note = repo.folder / ".scratch" / "times" / "demo.json"
+    note.parent.mkdir(parents=True)
+    note.write_text('{"sec')
+    assert repo.run("demo")[::2] == (0, "")
+    assert read_json(note)["status"] == "FINISHED"
+
+
+def test_a_time_that_cannot_be_noted_is_one_warning(repo):
+    repo.write("demo", "pass")
+    (repo.folder / ".scratch").touch()
+    code, _, err = repo.run("demo")
+    assert code == 0
+    assert re.fullmatch(r"WARNING demo: its time is not noted: .*move .* away, then run again\n", err)
+
+
+@pytest.mark.parametrize("damaged", ["stages: {a", "[1]", "stages: [1]", "stages: {make: {outs: [{md5: 1}]}}"])
+def test_a_damaged_lock_is_named_with_its_remedy(repo, damaged):
+    repo.write("demo", PRINT)
+    (repo.folder / "dvc.lock").write_text(damaged)
+    repo.environment["DVC_STAGE"] = "demo"
+    assert repo.run("demo")[::2] == (1, "ERROR demo: dvc.lock is damaged: `git checkout dvc.lock` brings it back\n")
+
+
+@pytest.mark.parametrize("variables", [{"RANK": "x"}, {"RANK": "2", "WORLD_SIZE": "2"}, {"WORLD_SIZE": "-1"}])
+def test_a_launch_that_makes_no_sense_is_one_line(repo, variables):
+    repo.write("demo", "stage.scratch()")
+    repo.environment |= variables
+    code, _, err = repo.run("demo")
+    assert code == 1
+    assert re.fullmatch(r"ERROR demo: (RANK|WORLD_SIZE) is .*: unset .*\n", err)
+
+
+def test_a_terminal_of_another_encoding_gets_every_line(repo):
+    repo.write("demo", 'stage.done("FID −0.5 ± 0.1")')
+    repo.environment["PYTHONIOENCODING"] = "latin-1"
+    process = repo.start("demo")
+    assert process.stdout.buffer.read().startswith(b"demo: FID \\u22120.5 \xb1 0.1 (")
+    assert process.wait() == 0
+    process.communicate()
+
+
 def test_scratch_stays_after_a_failure_and_goes_after_success(repo):
     repo.write("demo", '(stage.scratch() / "state").write_text("half")\nraise ValueError')
     assert repo.run("demo")[0] == 1
@@ -322,6 +365,10 @@ def test_help_shows_what_the_stage_does(repo):
     code, out, _ = repo.run("demo", "--help")
     assert code == 0
     assert "A stage for tests." in out
+    assert out.startswith("usage: python -m stages.demo ")
+    (repo.folder / "stages" / "study").mkdir()
+    repo.write("study/demo", "pass")
+    assert repo.run("study.demo", "--help")[1].startswith("usage: python -m stages.study.demo ")
 
 
 @pytest.mark.parametrize(("held", "limit", "read"), [(0.5, 20, "whole"), (20, 0.2, "ha")])

@@ -1,10 +1,9 @@
-"""Ctrl-C in a real process: it stops within 5 s with its state saved, and the same command goes on."""
+"""Ctrl-C in a real process: it stops before its last step with its state saved, and the same command goes on."""
 
 import os
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -54,10 +53,9 @@ def test_a_stopped_process_goes_on_bit_for_bit(root, tmp_path, number):
     for _ in range(5):
         assert process.stdout.readline() == "batch\n"
     process.send_signal(number)
-    sent = time.monotonic()
-    _, errors = process.communicate(timeout=60)
-    assert time.monotonic() - sent < 5
+    rest, errors = process.communicate(timeout=60)
     assert process.returncode == 130
+    assert 5 + rest.count("batch") < 30
     assert "toy stopped with its state saved: run the same command to go on" in errors
 
     resumed, whole = start(root, tmp_path / "parts", pause=0), start(root, tmp_path / "whole", pause=0)

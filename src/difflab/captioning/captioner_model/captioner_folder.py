@@ -5,6 +5,7 @@ projector.safetensors
 captioner.json                                   settings, base models, and the hashes of both weight files
 """
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +104,7 @@ def _checked(folder: Path) -> tuple[CaptionerSettings, dict[str, Identity]]:
         return DifflabError(f"{folder} is damaged ({reason}): restore it with `dvc checkout {folder}`")
 
     try:
-        facts = read_json(folder / CONFIG_FILE)
+        facts = json.loads((folder / CONFIG_FILE).read_text())
         settings, identity = CaptionerSettings.model_validate(facts["settings"]), facts["bases"]
         for part in ROLES:
             _name(identity[part])

@@ -2,6 +2,7 @@
 
 import difflib
 import errno
+import os
 from collections.abc import Iterable
 
 
@@ -26,6 +27,15 @@ _NO_SPACE = {
     errno.ENOSPC: "the disk is full",
     errno.EDQUOT: "the disk quota is used up",
     errno.EFBIG: "a file is larger than allowed here (ulimit -f)",
+}
+_PLACES = {  # errors of opening, making or renaming one path
+    errno.ENOENT: "{0} is missing: `dvc status` names what else is, `dvc checkout` or `dvc repro` puts results back",
+    errno.EACCES: "{0} may not be read or written: `ls -ld {0}` shows whose it is; give it to yourself, then run again",
+    errno.EPERM: "{0} may not be changed: `ls -ld {0}` shows whose it is; give it to yourself, then run again",
+    errno.EROFS: "{0} is on a disk that is mounted read-only: work in a copy elsewhere",
+    errno.EISDIR: "{0} is a folder where a file is needed: move it away, then run again",
+    errno.ENOTDIR: "{0} lies in a file where a folder is needed: move that file away, then run again",
+    errno.EEXIST: "{0} is a file where a folder is needed: move it away, then run again",
 }
 _DAMAGED = {"SafetensorError", "ArrowInvalid", "JSONDecodeError", "BadZipFile", "UnidentifiedImageError"}
 _UNREADABLE = {"ParserError", "ScannerError", "ComposerError", "ConstructorError", "DuplicateKeyError", "ReaderError"}
@@ -52,4 +62,6 @@ def one_line(error: BaseException) -> str | None:
     if isinstance(error, OSError) and error.errno in _NO_SPACE:
         where = f" ({error.filename})" if error.filename else ""
         return f"{_NO_SPACE[error.errno]}{where}: free some space, then run again"
+    if isinstance(error, OSError) and error.errno in _PLACES and error.filename:
+        return _PLACES[error.errno].format(os.fsdecode(error.filename))
     return None

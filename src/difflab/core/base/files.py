@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import shutil
 import tempfile
 import zipfile
@@ -23,22 +24,25 @@ _ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
 def atomic_path(path: str | Path) -> Generator[Path]:
     """Yield a temporary path beside `path`; rename it to `path` when the block succeeds, delete it otherwise.
 
-    The block writes a file or a folder there. What a killed process left beside it, the next call removes. The suffix
-    is kept, because writers choose their format by it.
+    The block writes a file or a folder there, whose bytes are on the disk before it is renamed. What a killed process
+    left beside it, the next call removes. The suffix is kept, because writers choose their format by it.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    for left in path.parent.glob(f".{glob.escape(path.name)}.????????"):  # of a process that was killed
-        shutil.rmtree(left, ignore_errors=True)
-    folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*-????????"):
+        if (found := re.fullmatch(r"\.(\d+)-.{8}", left.name.removeprefix(f".{path.name}"))) and not _lives(
+            int(found[1])
+        ):
+            shutil.rmtree(left, ignore_errors=True)
+    folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.{os.getpid()}-", dir=path.parent))
     temporary = folder / path.name
     try:
         yield temporary
         if not temporary.exists():
             raise RuntimeError(f"nothing was written for {path}")
-        _open_to_read(temporary)
+        _complete(temporary)
         if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
+            path.rename(folder / "replaced")
         os.replace(temporary, path)
     except OSError as error:
         if error.errno == errno.ENOSPC:
@@ -48,11 +52,23 @@ def atomic_path(path: str | Path) -> Generator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _open_to_read(path: Path) -> None:
-    """Give files the mode that the umask allows; some writers make them for their owner alone."""
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):  # of another user
+        return True
+    return True
+
+
+def _complete(path: Path) -> None:
+    """Bring files to the disk, with the mode that the umask allows; some writers make them for their owner alone."""
     os.umask(mask := os.umask(0))
     for file in path.rglob("*") if path.is_dir() else (path,):
         if file.is_file():
+            with file.open("rb") as stream:
+                os.fsync(stream.fileno())
             file.chmod(0o666 & ~mask)
 
 
@@ -79,7 +95,18 @@ def link_or_copy(source: str | Path, target: str | Path) -> None:
 
 
 def read_json(path: str | Path) -> Any:
-    return json.loads(Path(path).read_text())
+    """The value in a JSON file.
+
+    Raises:
+        DifflabError: it is damaged.
+    """
+    try:
+        return json.loads(Path(path).read_text())
+    except ValueError as error:
+        remedy = (
+            "delete it" if ".scratch" in Path(path).parts else f"`git checkout` or `dvc checkout {path}` restores it"
+        )
+        raise DifflabError(f"{path} is damaged ({error}): {remedy}") from None
 
 
 def write_parquet(path: str | Path, frame) -> None:

@@ -1,5 +1,6 @@
 """The machine a stage runs on: threads, device, precision, progress, interruption."""
 
+import io
 import os
 import signal
 import sys
@@ -28,6 +29,12 @@ def configure(num_threads: int) -> None:
         torch.set_num_threads(num_threads)
 
 
+def print_everything() -> None:
+    """Let what the encoding of stdout lacks come out as `\\u2212`, as on stderr, where it would end the program."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
 def quiet() -> bool:
     """Whether progress bars would be noise: in CI, or when nobody looks at the terminal."""
     return os.environ.get("CI", "").lower() in {"1", "true"} or not sys.stderr.isatty()
@@ -42,7 +49,18 @@ def progress(items: Iterable, total: int | None = None, desc: str = "", unit: st
 
 def process_index() -> tuple[int, int]:
     """The index of this process and the number of processes, as `accelerate launch` and torchrun set them."""
-    return int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+    rank, size = _launched("RANK", 0), _launched("WORLD_SIZE", 1)
+    if rank >= size:
+        raise DifflabError(f"RANK is {rank} of WORLD_SIZE {size} in the environment: unset both, or use a launcher")
+    return rank, size
+
+
+def _launched(name: str, without: int) -> int:
+    """A number that a launcher sets in the environment."""
+    text = os.environ.get(name, str(without))
+    if not text.isdecimal():
+        raise DifflabError(f"{name} is '{text}' in the environment, where a launcher sets a number: unset it")
+    return int(text)
 
 
 def resolve_device(name: str) -> "torch.device":
@@ -54,11 +72,16 @@ def resolve_device(name: str) -> "torch.device":
     import torch
 
     if name == "auto":
-        own = int(os.environ.get("LOCAL_RANK", "0"))
-        return torch.device("cuda", own) if torch.cuda.is_available() else torch.device("cpu")
-    if name.startswith("cuda") and not torch.cuda.is_available():
-        raise DifflabError(f"runtime.device is '{name}' but this machine shows no GPU: use -S runtime.device=auto")
-    return torch.device(name)
+        own, count = _launched("LOCAL_RANK", 0), torch.cuda.device_count()
+        if count and own >= count:
+            raise DifflabError(f"process {own} of this launch has no GPU, this machine shows {count}: start {count}")
+        return torch.device("cuda", own) if count else torch.device("cpu")
+    device = torch.device(name)
+    count = {"cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}.get(device.type, 1)
+    if (device.index or 0) >= count:
+        shown = f"{count} of that kind" if count else "none"
+        raise DifflabError(f"runtime.device is '{name}' but this machine shows {shown}: use -S runtime.device=auto")
+    return device
 
 
 def resolve_dtype(name: str) -> "torch.dtype":

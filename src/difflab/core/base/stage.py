@@ -22,12 +22,13 @@ import time
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import FunctionType
 from typing import IO, Any, Generic, TypeVar, cast
 
 from difflab.core import environment, tracking
 from difflab.core.base import runtime
 from difflab.core.base.errors import DifflabError, Interrupted, one_line
-from difflab.core.base.files import read_json, sha256_file, write_json
+from difflab.core.base.files import sha256_file, write_json
 from difflab.core.params import Declared, load_params
 from difflab.core.params.base import dotted
 from difflab.core.params.loading import declared_groups, parse_yaml, stage_entry
@@ -168,8 +169,11 @@ def _locked_hashes() -> dict[str, str]:
     lock = Path("dvc.lock")
     if not lock.exists():
         return {}
-    stages = (parse_yaml(_read_alone(lock), str(lock)) or {}).get("stages", {})
-    return {out["path"]: out["md5"] for s in stages.values() for out in s.get("outs", []) if "md5" in out}
+    try:
+        stages = (parse_yaml(_read_alone(lock), str(lock)) or {}).get("stages", {})
+        return {out["path"]: out["md5"] for s in stages.values() for out in s.get("outs", []) if "md5" in out}
+    except (DifflabError, AttributeError, KeyError, TypeError, ValueError):
+        raise DifflabError(f"{lock} is damaged: `git checkout {lock}` brings it back") from None
 
 
 def _read_alone(path: Path, guard: Path = Path(".dvc/tmp/lock"), limit: float = 10.0) -> str:
@@ -232,7 +236,9 @@ def _warn_of_other_libraries(stage: Stage[Any]) -> None:
 
 
 def _parse(name: str, main: Callable[..., None]) -> tuple[dict[str, str], str]:
-    parser = argparse.ArgumentParser(prog=f"python -m stages.{name}", description=sys.modules[main.__module__].__doc__)
+    script = cast("FunctionType", main).__globals__
+    module = script["__spec__"].name if script["__spec__"] else f"stages.{name}"
+    parser = argparse.ArgumentParser(prog=f"python -m {module}", description=script["__doc__"])
     for key in list(inspect.signature(main).parameters)[1:]:
         parser.add_argument(f"--{key.replace('_', '-')}", dest=key, required=True)
     parser.add_argument("--as", default="", help="take parameters and dependencies of this dvc.yaml stage")
@@ -243,5 +249,7 @@ def _parse(name: str, main: Callable[..., None]) -> tuple[dict[str, str], str]:
 def _note_time(stage: Stage[Any], seconds: float, status: str) -> None:
     """Keep the wall time of each stage's last run under .scratch (times never go into outputs)."""
     path = Path(os.environ.get("DVC_ROOT", "."), ".scratch", "times", f"{stage.address}.json")
-    previous = read_json(path) if path.exists() else {}
-    write_json(path, {**previous, "seconds": round(seconds, 1), "status": status})
+    try:
+        write_json(path, {"seconds": round(seconds, 1), "status": status})
+    except (OSError, DifflabError) as error:
+        warnings.warn(f"its time is not noted: {one_line(error) or error}", stacklevel=2)

@@ -124,7 +124,7 @@ def data_root(parameter: str | None) -> Path:
     chosen = environment or parameter
     if not chosen:
         raise DifflabError("no data root is set: set data.data_root, or the environment variable DIFFLAB_DATA")
-    folder = Path(os.environ.get("DVC_ROOT", ".")) / Path(chosen).expanduser()
+    folder = Path(os.environ.get("DVC_ROOT", ".")) / os.path.expanduser(chosen)
     if not folder.is_dir():
         name = "DIFFLAB_DATA" if environment else "data.data_root"
         raise DifflabError(f"{name} is '{chosen}', which is not a folder ({folder.resolve()}): correct it")
