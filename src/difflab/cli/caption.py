@@ -33,13 +33,12 @@ def caption(
     for file in files:
         image_size(_content(file), str(file))  # all of them before the models are loaded, which takes longer
 
-    from difflab.core.base.runtime import configure, resolve_device, resolve_dtype
-
-    configure(runtime.num_threads)
     from transformers.utils.logging import disable_progress_bar
 
     from difflab.captioning.captioner_model.captioner_folder import load_captioner
+    from difflab.core.base.runtime import configure, resolve_device, resolve_dtype
 
+    configure(runtime.num_threads)
     disable_progress_bar()
     captioner, settings = load_captioner(model, resolve_device(runtime.device), resolve_dtype(runtime.dtype), models)
     decoding = settings.decoding.model_copy(update={"num_beams": num_beams or settings.decoding.num_beams})

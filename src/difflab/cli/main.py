@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from difflab.core.base import numerics
 from difflab.core.base.errors import DifflabError, one_line, suggestion
 from difflab.core.base.runtime import print_everything
 
@@ -305,6 +306,7 @@ def main() -> None:
     """The console script: an error that a person can act on is one line, without a traceback."""
     gc.set_threshold(200_000, 20, 20)  # as in stages/__init__.py
     print_everything()
+    numerics.pin(numerics.mode())
     try:
         cli()
     except Exception as error:

@@ -1,6 +1,7 @@
 """The instructions that the libraries compute with: the same ones on every x86-64 processor that has them.
 
-docs/numerics.md says which processors then agree, and what cannot be pinned. Imports nothing heavy: `pin` runs first.
+docs/numerics.md says which processors then agree, and what cannot be pinned. Imports nothing heavy, as `pin` runs first;
+`difflab.core.base.elementary` does the rest once torch is there.
 """
 
 import os
@@ -45,6 +46,10 @@ def pin(mode: str) -> str | None:
         return f"numerics are not pinned: this processor ({os.uname().machine}) has no AVX2 (docs/numerics.md)"
     os.environ.update(PINNED)
     return None
+
+
+def is_pinned() -> bool:
+    return PINNED.items() <= os.environ.items()
 
 
 def has_avx2() -> bool:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from difflab.core.base import numerics
 from difflab.core.base.errors import DifflabError, Interrupted
 
 if TYPE_CHECKING:
@@ -18,7 +19,10 @@ exit_status: int | None = None  # of a stage that has ended; `stages` ends the p
 
 
 def configure(num_threads: int) -> None:
-    """Fix the number of threads (results on a CPU depend on it) and quiet the libraries. Call before importing torch."""
+    """Fix the number of threads, on which results on a CPU depend, complete `numerics.pin`, and quiet the libraries.
+
+    Call it after the imports that bring torch, and before any work.
+    """
     os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = str(num_threads)
     quieter = {"TOKENIZERS_PARALLELISM": "false", "TRANSFORMERS_VERBOSITY": "error", "DIFFUSERS_VERBOSITY": "error"}
     for name, value in {**quieter, "HF_HUB_DISABLE_TELEMETRY": "1"}.items():
@@ -27,6 +31,10 @@ def configure(num_threads: int) -> None:
         import torch
 
         torch.set_num_threads(num_threads)
+        if numerics.is_pinned():
+            from difflab.core.base import elementary
+
+            elementary.replace()
 
 
 def print_everything() -> None:

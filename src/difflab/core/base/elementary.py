@@ -1,0 +1,51 @@
+"""torch's elementary functions by numpy: the same bytes on the processors of every maker.
+
+torch hands these functions to MKL's vector mathematics. That chooses its code by the maker of the processor, whatever
+MKL_CBWR says; its float32 exp and log differ in the last bit between makers, and its sqrt is not the rounded one.
+"""
+
+import warnings
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+FUNCTIONS = {
+    "exp": np.exp, "log": np.log, "log10": np.log10, "sqrt": np.sqrt, "acos": np.arccos, "atan": np.arctan, "tan": np.tan,
+}  # fmt: skip
+_library: torch.library.Library | None = None  # lives as long as its kernels are to be used
+
+
+def replace() -> None:
+    """Let torch compute `FUNCTIONS` of CPU tensors by numpy, in this process, from here on."""
+    global _library
+    if _library is not None:
+        return
+    _library = torch.library.Library("aten", "IMPL")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that a kernel is overridden
+        for name, function in FUNCTIONS.items():
+            for suffix, kernel in zip(("", "_", ".out"), _kernels(function), strict=True):
+                _library.impl(name + suffix, kernel, "CPU")
+
+
+def _kernels(function: np.ufunc) -> tuple[Callable[..., Tensor], ...]:
+    """The function in its three forms: a new tensor, in place, into a given one."""
+
+    def value(x: Tensor) -> Tensor:
+        dtype = x.dtype if x.is_floating_point() or x.is_complex() else torch.get_default_dtype()
+        rounded = function is np.sqrt and dtype == torch.float32  # as it is
+        given = x.detach().to(dtype if rounded or x.is_complex() else torch.float64)
+        result = torch.empty_like(given)
+        with np.errstate(all="ignore"):  # log(0) is -inf, without a word
+            function(given.numpy(), out=result.numpy())
+        return result.to(dtype)
+
+    def in_place(x: Tensor) -> Tensor:
+        return x.copy_(value(x))
+
+    def into(x: Tensor, *, out: Tensor) -> Tensor:
+        return out.resize_(x.shape).copy_(value(x))
+
+    return value, in_place, into
