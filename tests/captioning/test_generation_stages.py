@@ -18,9 +18,9 @@ from difflab.core.params import load_params
 from difflab.images.store.captions import read_captions
 from difflab.images.store.image_store import ImageStore
 from difflab.images.store_writer import Sample, write_store
-from difflab.models.rulers import ruler
 from difflab.miniature.zoo import small_vision_encoder
 from difflab.models.pipelines.prompted import PromptedSampler
+from difflab.models.rulers import ruler
 from difflab.models.vision.vision_encoder import save
 from fakes import tiny_pipelines
 from fakes.tiny_pipelines import axes, known
