@@ -11,7 +11,7 @@ export DVC_NO_ANALYTICS := 1
 unexport VIRTUAL_ENV PYTHONHOME
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test check verify lock clean
+.PHONY: help setup repro test check verify rulers lock clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*  ## /  make \1\t/p' Makefile | expand -t 18
@@ -38,6 +38,10 @@ check: $(READY)  ## lint, check types and import layers, and see that params.yam
 
 verify: $(READY)  ## see that dvc.lock is what this code gives, and that the remote has every output
 	@difflab verify
+
+rulers: $(READY)  ## train the networks that score anew and put them into rulers/ (minutes; docs/architecture.md says when)
+	@trap 'difflab compose' EXIT; difflab compose zoo.rulers=retrain && dvc repro zoo_vision_encoder zoo_classifier && \
+	for name in vision_encoder classifier/cifar10 classifier/mnist; do cp -Rf models/zoo/$$name/. rulers/$$name; done
 
 lock: | $(VENV)/.made  ## write requirements.lock after a change of the dependencies in pyproject.toml
 	@$(UV_READY)

@@ -46,7 +46,7 @@ def main(stage: Stage[SweepInputs]) -> None:
     clip = ClipScorer(fetch(settings.clip), runtime.device) if settings.clip else None
     judge = SweepJudge(extractor, reference, clip, seed)
     rows, pictures = [], []
-    metrics: dict[str, Any] = {"n": len(ids), "cells": len(cells), "refused": 0}
+    metrics: dict[str, Any] = {"n": len(ids), "cells": len(cells), "refused": 0, "ruler": extractor.ruler}
     for cell, path in zip(cells.values(), parts, strict=True):
         made = sweep_cells.load_images(path)
         scores = {} if made.refused else judge(made.images, prompts)

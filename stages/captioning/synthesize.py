@@ -52,7 +52,8 @@ def main(stage: Stage[SynthesizeInputs]) -> None:
         VisionEncoderExtractor(resolve(JUDGE), runtime.device),
     )
     shares = title_accuracy(pictures, [titles[id] for id in store.ids], extractor)
-    stage.write_metrics(METRICS, {"n": len(store), "prompts_truncated": len(truncations)} | shares)
+    facts = {"n": len(store), "prompts_truncated": len(truncations), "ruler": extractor.ruler}
+    stage.write_metrics(METRICS, facts | shares)
     judged = [f", {name.replace('_', ' ')} {share:.1%}" for name, share in shares.items()]
     stage.done(f"wrote {OUTPUT}, {len(store):,} images{''.join(judged)}")
 

@@ -13,11 +13,12 @@ from difflab.ddpm.networks.settings import CONDITIONAL, DATASETS, SETTING_NAMES,
 from difflab.ddpm.params import DdpmScoreInputs
 from difflab.images.generated_reader import GeneratedImages
 from difflab.images.store.image_store import ImageStore
+from difflab.models.rulers import ruler
 
 
 def main(stage: Stage[DdpmScoreInputs]) -> None:
     device = runtime.resolve_device(stage.params.runtime.device)
-    metrics: dict[str, float] = {}
+    metrics: dict[str, float | str] = {}
     for setting in SETTINGS:
         folder = Path("data/samples") / setting
         made = series_scores.by_seed(GeneratedImages(folder / "images.zip"))
@@ -32,6 +33,7 @@ def main(stage: Stage[DdpmScoreInputs]) -> None:
         else:
             judge = "mnist" if DATASETS[setting] == "mnist" else "cifar10"
             network = classifier.load(Path("models/zoo/classifier") / judge).to(device)
+            metrics[f"{setting}_ruler"] = ruler(Path("models/zoo/classifier") / judge)
             real = {split: pixel_split(store, split, size, channels) for split in ("train", "test")}
             conditional = setting in CONDITIONAL
             asked = [series_scores.class_of(one, network.classes) for one in wanted] if conditional else None

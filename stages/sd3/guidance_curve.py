@@ -14,7 +14,9 @@ def main(stage: Stage[GuidanceCurveInputs]) -> None:
     table = curve.write("guidance_curve", "guidance scale")
     best = table.loc[table["fid"].idxmin()]
     found = {"best_guidance_scale": float(best["guidance_scale"]), "best_fid": float(best["fid"])}
-    stage.write_metrics("metrics/guidance_curve.json", {"n": len(curve.ids), **found})
+    stage.write_metrics(
+        "metrics/guidance_curve.json", {"n": len(curve.ids), "ruler": curve.judge.extractor.ruler, **found}
+    )
     stage.done(f"wrote plots/guidance_curve.csv, least FID {best['fid']:.4g} at {best['guidance_scale']:g}")
 
 

@@ -51,7 +51,8 @@ def main(stage: Stage[ScoreInputs]) -> None:
 
     metrics = scores.summarise(table) | {"n": n, "seeds": len(generate.seeds), "floor_n": len(floor)}
     metrics |= {"reference_n": len(judge.reference), "dim": judge.extractor.dim}
-    stage.write_metrics("metrics/score.json", metrics | {"rank_deficient": int(n <= judge.extractor.dim)})
+    facts = {"rank_deficient": int(n <= judge.extractor.dim), "ruler": judge.extractor.ruler}
+    stage.write_metrics("metrics/score.json", metrics | facts)
     worst = max(v for k, v in metrics.items() if k.endswith("_fid") and not k.startswith(("pretrained", "floor")))
     stage.done(f"wrote metrics/score.json; fine-tuned FID <= {worst:.4g}, floor {metrics['floor_fid']:.4g}, n {n}")
 

@@ -16,7 +16,8 @@ def main(stage: Stage[StepCurveInputs]) -> None:
         curve.generator.use_adapter(folder)
         stage.run.log_metrics({"fid": curve.measure(params.generate.guidance_scale, step=step)}, step=step)
     fid = curve.write("step_curve", "training step")["fid"].tolist()
-    stage.write_metrics("metrics/step_curve.json", {"n": len(curve.ids), "first_fid": fid[0], "last_fid": fid[-1]})
+    metrics = {"n": len(curve.ids), "ruler": curve.judge.extractor.ruler, "first_fid": fid[0], "last_fid": fid[-1]}
+    stage.write_metrics("metrics/step_curve.json", metrics)
     stage.done(f"wrote plots/step_curve.csv, FID {fid[0]:.4g} -> {fid[-1]:.4g}")
 
 

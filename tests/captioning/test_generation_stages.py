@@ -20,6 +20,7 @@ from difflab.images.store.image_store import ImageStore
 from difflab.images.store_writer import Sample, write_store
 from difflab.miniature.zoo import small_vision_encoder
 from difflab.models.pipelines.prompted import PromptedSampler
+from difflab.models.rulers import ruler
 from difflab.models.vision.vision_encoder import save
 from fakes import tiny_pipelines
 from fakes.tiny_pipelines import axes, known
@@ -96,6 +97,7 @@ def test_every_variation_becomes_a_picture_under_its_id(here):
     assert stage.metrics["n"] == len(store) == 12
     assert stage.metrics["prompts_truncated"] == 0
     assert {"digit_accuracy", "photo_accuracy", "both_accuracy"} <= set(stage.metrics)
+    assert stage.metrics["ruler"] == ruler("models/zoo/vision_encoder")
     assert stage.said.startswith("wrote data/synthetic, 12 images, ")
     assert Image.open("plots/synthetic.png").size == (4 * 118 + 6, 112 + 3 * 14 + 2 * 6)
     assert sorted(p.name for p in Path("data/synthetic").iterdir()) == [

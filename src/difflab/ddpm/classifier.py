@@ -105,6 +105,7 @@ def batch_loss(
 
 
 def save(folder: Path, network: ResNet20) -> None:
+    """Write weights, in their precision, and classes."""
     from safetensors.torch import save_file
 
     save_file({k: v.contiguous().cpu() for k, v in network.state_dict().items()}, folder / WEIGHTS)
@@ -112,7 +113,7 @@ def save(folder: Path, network: ResNet20) -> None:
 
 
 def load(folder: str | Path) -> ResNet20:
-    """A trained classifier in eval mode, from the folder of its role."""
+    """A trained classifier, float32 and in eval mode, from the folder of its role."""
     folder = Path(folder)
     if not (folder / WEIGHTS).exists():
         raise DifflabError(f"{folder / WEIGHTS} is missing: run `dvc repro zoo_classifier` to make it")

@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from difflab.core.params.base import Distinct, Family, Group, Seeds
 from difflab.core.params.common import Seeded, WithRuntime
-from difflab.models.params import AutoencoderParams
+from difflab.models.params import AutoencoderParams, Rulers
 from difflab.training.params import FitParams
 
 Prediction = Literal["epsilon", "v", "x0", "flow"]
@@ -221,6 +221,7 @@ class ZooClassifierInputs(Seeded, WithRuntime):
         data_root: str | None
 
     class Zoo:
+        rulers: Rulers
         classifier: ClassifiersParams
 
     data: Data

@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 from difflab.core.params.base import Family, Group
 from difflab.core.params.common import Seeded, WithRuntime
 from difflab.images.params import SplitParams
-from difflab.models.params import AutoencoderParams, HubRef
+from difflab.models.params import AutoencoderParams, HubRef, Rulers
 from difflab.training.params import DensityParams, FitParams, FlowTrainingParams
 
 
@@ -159,6 +159,8 @@ class ZooDiffusionParams(_Role):
 class MiniatureZoo(Family):
     """The roles of `zoo` that the miniature trains; anything but `hub: null` points to a released model."""
 
+    rulers: Rulers
+
     vision_encoder: ZooVisionEncoderParams
     vae: ZooVaeParams
     text: ZooTextParams
@@ -176,7 +178,7 @@ class _WithSplit(Seeded, WithRuntime):
 
 
 class ZooVisionEncoderInputs(_WithSplit):
-    zoo: Annotated[MiniatureZoo, "vision_encoder"]
+    zoo: Annotated[MiniatureZoo, "rulers", "vision_encoder"]
 
 
 class ZooVaeInputs(_WithSplit):

@@ -6,6 +6,7 @@ from pydantic import Field, field_validator, model_validator
 
 from difflab.core.params.base import Distinct, Group
 
+Rulers = Literal["committed", "retrain"]  # see difflab.models.rulers
 SchedulerName = Literal["own", "ddpm", "ddim", "euler", "dpm++", "flow-match"]
 
 

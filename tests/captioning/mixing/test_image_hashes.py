@@ -1,6 +1,7 @@
 """The perceptual hash is that of imagehash; groups of near pictures are the transitive closure."""
 
 import io
+from fractions import Fraction
 
 import networkx as nx
 import numpy as np
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageEnhance
 
-from difflab.captioning.mixing.image_hashes import ImageHashes, components, image_hashes, near_groups
+from difflab.captioning.mixing.image_hashes import ImageHashes, components, correlated, image_hashes, near_groups
 from difflab.miniature.data.bundled import hq_images
 from difflab.miniature.data.sources import photos
 from fakes.set_archives import pixels
@@ -127,6 +128,41 @@ def test_hashes_propose_and_colours_decide():
         assert near_groups(alike, 0, least).tolist() == first_of_each(nx.Graph(correlation >= least))
     apart = alike._replace(hashes=np.uint64(1) << np.arange(12, dtype=np.uint64))
     assert near_groups(apart, 1, 0.1).tolist() == list(range(12))
+
+
+def correlates(a: np.ndarray, b: np.ndarray, least: float) -> bool:
+    """Pearson's correlation against `least` in rational numbers, both squared."""
+    a, b = (x.ravel().tolist() for x in (a, b))
+
+    def shared(x: list[int], y: list[int]) -> int:
+        return len(x) * sum(v * w for v, w in zip(x, y, strict=True)) - sum(x) * sum(y)
+
+    found = shared(a, b)
+    return found > 0 and found**2 >= Fraction(least) ** 2 * shared(a, a) * shared(b, b)
+
+
+@given(st.integers(0, 99), st.integers(1, 255), st.sampled_from([0.5, 0.9, 0.96, 0.995, 1.0]))
+def test_correlations_are_compared_as_in_rational_numbers(seed, strength, least):
+    base, noise = (pixels(5, 8, 8, 3, seed=seed + n).astype(int) for n in (0, 1000))
+    drawn = np.clip(base[:1] + (noise - 128) * strength // 2550, 0, 255).astype(np.uint8)
+    expected = [[correlates(a.astype(int), b.astype(int), least) for b in drawn] for a in drawn]
+    assert correlated(drawn, drawn, least).tolist() == expected
+
+
+def test_the_correlation_of_equal_pictures_is_1_and_one_level_less_is_below():
+    """Where float32 is not enough: the least of all changes, of pictures as bright as can be."""
+    extreme = np.where(pixels(4, 8, 8, 3) > 127, 255, 0).astype(np.uint8)
+    changed = extreme.copy()
+    changed[:, 0, 0, 0] ^= 1
+    assert np.diagonal(correlated(extreme, extreme, 1.0)).all()
+    assert not np.diagonal(correlated(extreme, changed, 1.0)).any()
+
+
+def test_digits_over_the_same_photograph_correlate_as_on_every_processor():
+    """Golden: pairs of the first 300 pictures of the miniature above each threshold."""
+    colours = image_hashes(Image.fromarray(picture.image) for picture in hq_images(0)[:300]).colours
+    counts = {least: int(correlated(colours, colours, least).sum()) for least in (0.5, 0.9, 0.96, 1.0)}
+    assert counts == {0.5: 15216, 0.9: 306, 0.96: 300, 1.0: 300}
 
 
 @given(st.integers(1, 40).flatmap(lambda n: st.tuples(st.just(n), st.lists(st.tuples(*[st.integers(0, n - 1)] * 2)))))

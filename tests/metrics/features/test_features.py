@@ -64,7 +64,7 @@ def test_a_change_of_images_extractor_or_ids_is_computed_anew(tmp_path, monkeypa
     if change == "image":
         monkeypatch.setattr(store, "sha256", lambda sample: "other")
     elif change == "extractor":
-        extractor.fingerprint = "other"
+        extractor.ruler = "other"
     else:
         ids = ids[1:]
     calls = extractor.calls

@@ -59,16 +59,29 @@ def near_groups(found: ImageHashes, max_hamming_distance: int, min_correlation: 
     Returns:
         int64 [n], the row of the first picture of each picture's group.
     """
-    unit = found.colours.reshape(-1, _LOW * _LOW * 3).astype(np.float32)
-    unit -= unit.mean(1, keepdims=True)
-    unit /= np.maximum(np.linalg.norm(unit, axis=1, keepdims=True), 1e-6)  # products are correlations now
     near = [np.empty((0, 2), np.int64)]
-    for start in range(0, len(unit), _BLOCK):
+    for start in range(0, len(found.hashes), _BLOCK):
         block = slice(start, start + _BLOCK)
         close = np.bitwise_count(found.hashes[block, None] ^ found.hashes[None, start:]) <= max_hamming_distance
-        alike = unit[block] @ unit[start:].T >= min_correlation
-        near.append(start + np.argwhere(close & alike))
-    return components(len(unit), np.concatenate(near))
+        near.append(
+            start + np.argwhere(close & correlated(found.colours[block], found.colours[start:], min_correlation))
+        )
+    return components(len(found.hashes), np.concatenate(near))
+
+
+def correlated(a: np.ndarray, b: np.ndarray, least: float) -> np.ndarray:
+    """Whether thumbnails uint8 [n, ...] and [m, ...] of at most 258 values correlate by at least `least` > 0: bool [n, m].
+
+    The same answer on every processor: sums are of integers up to 2^24, which are exact in float32 in any order, and the
+    rest is integers, one square root and one product, which are correctly rounded. Equal thumbnails correlate by exactly 1,
+    those of one level with nothing.
+    """
+    a, b = (x.reshape(len(x), -1).astype(np.float32) for x in (a, b))
+    count = a.shape[1]
+    sums_a, sums_b = (x.sum(1).astype(np.int64) for x in (a, b))
+    spread_a, spread_b = (count * (x * x).sum(1).astype(np.int64) - sums**2 for x, sums in ((a, sums_a), (b, sums_b)))
+    shared = count * (a @ b.T).astype(np.int64) - sums_a[:, None] * sums_b
+    return shared >= least * np.sqrt(np.maximum(spread_a[:, None] * spread_b, 1))
 
 
 def components(n: int, pairs: np.ndarray) -> np.ndarray:

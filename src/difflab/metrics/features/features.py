@@ -1,6 +1,6 @@
 """Images to feature vectors: the extractors behind Frechet and kernel distances, and the classes that they see.
 
-An extractor has a `name`, a `dim`, a `resize` rule in words, a `fingerprint` of its weights, the `classes` that
+An extractor has a `name`, a `dim`, a `resize` rule in words, the `ruler` that its weights are, the `classes` that
 it can see, and a call that maps uint8 images [n, H, W, 3] of one size to float32 features [n, dim].
 """
 
@@ -14,9 +14,10 @@ import torch
 from safetensors.numpy import load_file, save_file
 
 from difflab.core.base.errors import DifflabError
-from difflab.core.base.files import atomic_path, sha256_bytes, sha256_file
+from difflab.core.base.files import atomic_path, sha256_bytes
 from difflab.core.base.runtime import resolve_device
 from difflab.images.store.tensors import to_tensor
+from difflab.models.rulers import ruler
 
 if TYPE_CHECKING:
     from difflab.images.facts.data_set import ClassSet
@@ -28,7 +29,7 @@ class Extractor(Protocol):
     name: str
     dim: int
     resize: str
-    fingerprint: str
+    ruler: str
     classes: Mapping[str, tuple[str, ...]]
 
     def __call__(self, images: np.ndarray) -> np.ndarray: ...
@@ -60,7 +61,7 @@ class VisionEncoderExtractor:
         self.size = self.vision_encoder.image_size
         self.dim, self.classes = self.vision_encoder.dim, self.vision_encoder.classes
         self.resize = f"centre square, antialiased bicubic to {self.size}"
-        self.fingerprint = sha256_file(folder)
+        self.ruler = ruler(folder)
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         with torch.inference_mode():
@@ -122,7 +123,7 @@ def reference_features(
 
 
 def _cache_key(store, ids: Sequence[str], extractor: Extractor, batch_size: int) -> str:
-    made_by = [extractor.name, extractor.resize, extractor.fingerprint, batch_size, torch.__version__]
+    made_by = [extractor.name, extractor.resize, extractor.ruler, batch_size, torch.__version__]
     made_by += [torch.get_num_threads(), torch.backends.cpu.get_cpu_capability()]
     lines = [*map(str, made_by), *(f"{i} {store.sha256(i)}" for i in ids)]
     return sha256_bytes("\n".join(lines).encode())[:32]

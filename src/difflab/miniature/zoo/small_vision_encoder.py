@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from difflab.core.base import rng
+from difflab.core.base.files import sha256_bytes
 from difflab.images.store.tensors import to_tensor
 from difflab.miniature.data import blend
 from difflab.miniature.data.vocabulary import DIGIT, PHOTO
@@ -45,6 +46,11 @@ def batch_loss(
         return {"loss": (digit_losses + settings.photo_weight * photo_losses).mean(), "digit_accuracy": right}
 
     return loss
+
+
+def pictures_hash(indices: np.ndarray, size: int) -> str:
+    """The sha256 of a picture of each of the digits `indices`: of the data and of how pictures are made of it."""
+    return sha256_bytes(blend.batch(indices, 0, "zoo vision encoder identity", 0, size).images.tobytes())
 
 
 def plain_share(step: int, settings: ZooVisionEncoderParams) -> float:

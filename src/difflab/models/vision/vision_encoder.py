@@ -45,7 +45,7 @@ class VisionEncoder(nn.Module):
 
 
 def save(folder: str | Path, vision_encoder: VisionEncoder) -> None:
-    """Write the ViT and the heads into `folder`; the same bytes for the same weights."""
+    """Write the ViT and the heads into `folder`, in their precision; the same bytes for the same weights."""
     from safetensors.torch import save_file
 
     vision_encoder.vit.save_pretrained(folder)
@@ -54,14 +54,15 @@ def save(folder: str | Path, vision_encoder: VisionEncoder) -> None:
 
 
 def load(folder: str | Path) -> VisionEncoder:
-    """Read a vision encoder, in eval mode; a folder with a ViT alone (as on the Hub) gives one without heads."""
+    """Read a vision encoder, float32, in eval mode; a folder with a ViT alone (as on the Hub) gives one without heads."""
+    import torch
     from safetensors import safe_open
     from transformers.models.vit.modeling_vit import ViTModel
 
     folder = Path(folder)
     if not (folder / "config.json").exists():
         raise DifflabError(f"{folder} holds no vision encoder: run `dvc repro zoo_vision_encoder` (or `dvc pull`)")
-    vit = ViTModel.from_pretrained(folder, add_pooling_layer=False, local_files_only=True)
+    vit = ViTModel.from_pretrained(folder, dtype=torch.float32, add_pooling_layer=False, local_files_only=True)
     if not (folder / HEADS).exists():
         return VisionEncoder(vit, {}).eval()
     with safe_open(folder / HEADS, framework="pt") as file:

@@ -1,0 +1,100 @@
+"""Rulers: the networks whose features and classes score images. Their weights stand in Git.
+
+Training again on another processor gives another network, and distances of two networks do not compare. So the study
+scores with the weights of `rulers/`, in half precision, and its stages copy them:
+
+rulers/vision_encoder/            as `models.vision.vision_encoder` writes it, and ruler.json
+rulers/classifier/<data set>/     as `ddpm.classifier` writes it, and ruler.json
+
+A ruler is good for the settings and pictures that it was trained with. For others, `zoo.rulers: retrain` trains one.
+"""
+
+import hashlib
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from difflab.core.base.errors import DifflabError
+from difflab.core.base.files import atomic_path, read_json, sha256_file, write_json
+from difflab.core.environment import LIBRARIES, installed, processor
+from difflab.core.params.base import dotted
+
+if TYPE_CHECKING:
+    from difflab.core.params.base import Group
+
+COMMITTED, ZOO, FACTS = Path("rulers"), Path("models/zoo"), "ruler.json"
+_CHANGE_NOTHING = ("hub", "weights", "training.log_interval", "training.checkpoint_interval")
+
+
+def ruler(folder: str | Path) -> str:
+    """Which ruler a folder of weights is: 12 hexadecimal characters of the sha256 of its safetensors.
+
+    Raises:
+        DifflabError: the folder holds no safetensors.
+    """
+    folder = Path(folder)
+    files = sorted(folder.glob("*.safetensors"))
+    if not files:
+        raise DifflabError(f"{folder} holds no weights: run `dvc repro zoo_{folder.name}`, or `dvc pull {folder}`")
+    text = "".join(f"{file.name}\0{sha256_file(file)}\n" for file in files)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def describe(folder: Path, address: str, settings: "Group", pictures: str, accuracy: Mapping[str, float]) -> None:
+    """Write ruler.json beside newly trained weights: how they were made, where, and how good they are.
+
+    Args:
+        address: of the stage that trained them, as DVC writes it.
+        settings: the stage's parameters of the network and its training.
+        pictures: sha256 of the pictures that it was trained on.
+        accuracy: measured on pictures that it was not trained on.
+    """
+    facts = {
+        "ruler": ruler(folder),
+        "command": f"dvc exp run -S zoo.rulers=retrain {address}",
+        "settings": _described(settings),
+        "pictures": pictures,
+        "accuracy": dict(accuracy),
+        "weights": {file.name: sha256_file(file) for file in sorted(folder.glob("*.safetensors"))},
+        "processor": processor(),
+        "libraries": {name: installed(name) for name in LIBRARIES},
+    }
+    write_json(folder / FACTS, facts)
+
+
+def take(folder: Path, settings: "Group", pictures: str) -> None:
+    """Copy the committed ruler of the role `folder` (under models/zoo) there.
+
+    Args:
+        settings, pictures: see `describe`.
+
+    Raises:
+        DifflabError: there is none, its weights are not those that ruler.json describes, or it was trained with other
+            settings or on other pictures than these.
+    """
+    source = COMMITTED / folder.relative_to(ZOO)
+    retrain = "-S zoo.rulers=retrain trains one for this study"
+    if not (source / FACTS).is_file():
+        raise DifflabError(f"{source} holds no ruler: `git checkout {source}` brings it back, or {retrain}")
+    made = read_json(source / FACTS)
+    if ruler(source) != made["ruler"]:
+        raise DifflabError(f"{source} holds other weights than its {FACTS} says: `git checkout {source}` mends it")
+    asked, had = _described(settings), made["settings"]
+    if differing := [name for name in sorted(asked.keys() | had.keys()) if asked.get(name) != had.get(name)]:
+        name = differing[0]
+        raise DifflabError(f"{source} was trained with {name}={had.get(name)}, not {asked.get(name)}: {retrain}")
+    if made["pictures"] != pictures:
+        raise DifflabError(
+            f"{source} was trained on other pictures than those of this study's training split: {retrain}"
+        )
+    with atomic_path(folder) as temporary:
+        shutil.copytree(source, temporary)
+
+
+def _described(settings: "Group") -> dict[str, Any]:
+    """The settings that can change the weights, by dotted name."""
+    values = dotted(settings.model_dump(mode="json"))
+    return {
+        name: value for name, value in values.items() if name.partition(".")[0] != "hub" and name not in _CHANGE_NOTHING
+    }
