@@ -26,6 +26,7 @@ from difflab.models.language.rewriter import Request
 BUILDERS = {
     "clip": lambda: clip_tokenizer(24),
     "t5": lambda: t5_tokenizer(24),
+    "prompts": lambda: t5_tokenizer(24, phrases=True),
     "llama": llama_tokenizer,
     "base": lambda: base_tokenizer(corpus()),
 }
@@ -50,11 +51,28 @@ def test_every_word_of_the_corpus_is_one_token(tokenizers, name):
         assert len(tokenizer.tokenize(space + word.lower())) == 1, word
 
 
-@pytest.mark.parametrize("name", ["clip", "t5"])
-def test_every_caption_of_the_miniature_fits_24_tokens(tokenizers, name):
+@pytest.mark.parametrize(("name", "limit"), [("clip", 14), ("prompts", 13), ("t5", 24)])
+def test_every_caption_of_the_miniature_fits(tokenizers, name, limit):
+    """14 and 13 are `zoo.text.max_length` and `cache.prompts.max_sequence_length` of the miniature."""
     composites = batch(np.arange(1500), seed=0, purpose="test", step=0).composites
     captions = [make(c.attributes) for c in composites for make in (short_caption, detailed_caption)]
-    assert max(map(len, tokenizers[name](captions)["input_ids"])) <= 24
+    assert max(map(len, tokenizers[name](captions)["input_ids"])) <= limit
+
+
+@pytest.mark.parametrize("name", ["clip", "prompts"])
+def test_a_phrase_of_prompts_is_one_token_and_no_part_of_a_word(tokenizers, name):
+    read = tokenizers[name].tokenize
+    assert read("A dark red handwritten three slanted left over a photo of a cat.")[1:-1] == [
+        "dark red", "handwritten three", "slanted left", "over a", "photo of a cat"
+    ]  # fmt: skip
+    for other in ("over an astronaut", "photo of a cathedral", "undark red"):
+        assert not set(read(other)) & set(tokenizers[name].added_tokens_encoder)
+
+
+def test_text_that_is_to_be_written_has_no_phrases(tokenizers):
+    """BLIP-2 gives back its captions letter by letter."""
+    caption = "A dark red handwritten three over a photo of a cat."
+    assert tokenizers["t5"].decode(tokenizers["t5"](caption)["input_ids"], skip_special_tokens=True) == caption
 
 
 @pytest.mark.parametrize("name", BUILDERS)
@@ -135,7 +153,8 @@ def test_another_process_writes_the_same_bytes(tokenizers, tmp_path, root):
         tokenizer.save_pretrained(tmp_path / "here" / name)
     code = (
         "import sys; from difflab.miniature.zoo.tokenizers import *\n"
-        "for name, tokenizer in dict(clip=clip_tokenizer(24), t5=t5_tokenizer(24), llama=llama_tokenizer(),"
+        "for name, tokenizer in dict(clip=clip_tokenizer(24), t5=t5_tokenizer(24),"
+        " prompts=t5_tokenizer(24, phrases=True), llama=llama_tokenizer(),"
         " base=base_tokenizer(corpus())).items(): tokenizer.save_pretrained(f'{sys.argv[1]}/{name}')"
     )
     command = [sys.executable, "-c", code, str(tmp_path / "there")]

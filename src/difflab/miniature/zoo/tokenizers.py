@@ -16,7 +16,7 @@ from transformers import CLIPTokenizer, PreTrainedTokenizerBase, PreTrainedToken
 
 from difflab.core.base.numerals import NUMBER_WORDS
 from difflab.images.facts.celeba_facts import CELEBA
-from difflab.miniature.data.vocabulary import MINIATURE, SLANTS
+from difflab.miniature.data.vocabulary import MINIATURE, PHOTO_WORDS, SLANTS, TINTS
 from difflab.models.language.rewriter import REQUEST, SYSTEM
 
 LLAMA_CHAT_TEMPLATE = (
@@ -46,6 +46,16 @@ _PHRASES = (
     *(f" over a {photo_of}" for photo_of in _PHOTO_OF),
     *(f" {photo_of}" for photo_of in _PHOTO_OF),
     *(f" {slant}" for slant in SLANTS.values()),
+)
+
+# Of prompts: longer ones first, so that they win.
+_PROMPT_PHRASES = (
+    *(f"photo of {words}" for words in PHOTO_WORDS.values()),
+    *(f"handwritten {word}" for word in NUMBER_WORDS),
+    *(f"dark {tint}" for tint in TINTS.values()),
+    *SLANTS.values(),
+    "plain background",
+    "over a",
 )
 
 
@@ -96,14 +106,22 @@ def clip_tokenizer(max_length: int) -> PreTrainedTokenizerFast:
     """A `CLIPTokenizer` (lower-case byte-level BPE) that pads and truncates to `max_length`.
 
     Every byte exists bare and with the end-of-word mark: an unknown piece would become <|endoftext|> and end
-    the text unseen. <|endoftext|> has the highest id, as in the released vocabulary.
+    the text unseen. <|endoftext|> has the highest id, as in the released vocabulary. The phrases of prompts are
+    tokens too: a base reads half as many, the padding included.
     """
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     known = {word.lower() for word in words(corpus())}
     merges = learn_merges([*word[:-1], word[-1] + "</w>"] for word in known)
     pieces = [*alphabet, *(byte + "</w>" for byte in alphabet), *map("".join, merges)]
-    pieces = [*dict.fromkeys(pieces), "<|startoftext|>", "<|endoftext|>"]
-    return CLIPTokenizer(vocab={piece: i for i, piece in enumerate(pieces)}, merges=merges, model_max_length=max_length)
+    pieces = [*dict.fromkeys(pieces), *_PROMPT_PHRASES, "<|startoftext|>", "<|endoftext|>"]
+    vocab = {piece: i for i, piece in enumerate(pieces)}
+    return _with_phrases(CLIPTokenizer(vocab=vocab, merges=merges, model_max_length=max_length))
+
+
+def _with_phrases(tokenizer: PreTrainedTokenizerBase) -> PreTrainedTokenizerBase:
+    """The tokenizer, which takes each phrase of prompts, a piece of its vocabulary, as one token."""
+    tokenizer.add_tokens([AddedToken(phrase, single_word=True, normalized=True) for phrase in _PROMPT_PHRASES])
+    return tokenizer
 
 
 def token_ids(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> Tensor:
@@ -116,14 +134,20 @@ def special_ids(tokenizer: PreTrainedTokenizerBase) -> dict[str, int | None]:
     return {name: getattr(tokenizer, name) for name in ("bos_token_id", "eos_token_id", "pad_token_id")}
 
 
-def t5_tokenizer(max_length: int) -> PreTrainedTokenizerFast:
-    """A `T5Tokenizer` (Unigram): each word of the corpus and Latin letter is a piece, words win."""
+def t5_tokenizer(max_length: int, phrases: bool = False) -> PreTrainedTokenizerFast:
+    """A `T5Tokenizer` (Unigram): each word of the corpus and Latin letter is a piece, words win.
+
+    Args:
+        phrases: those of prompts are tokens too. For reading only: a mark after one is given back with a space.
+    """
     latin = [chr(i) for i in (*range(0x21, 0x7F), *range(0xA1, 0x180))]
     known = words(corpus())
     pieces = dict.fromkeys(["▁", *("▁" + word for word in known), *known, *latin])
     special = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0)]
     scores = [(piece, -10.0 if len(piece) > 1 else -20.0) for piece in pieces]
-    return T5TokenizerFast(vocab=special + scores, extra_ids=0, model_max_length=max_length)
+    scores += [(phrase, -10.0) for phrase in _PROMPT_PHRASES if phrases]
+    tokenizer = T5TokenizerFast(vocab=special + scores, extra_ids=0, model_max_length=max_length)
+    return _with_phrases(tokenizer) if phrases else tokenizer
 
 
 def llama_tokenizer(max_length: int = 2048) -> PreTrainedTokenizerFast:
