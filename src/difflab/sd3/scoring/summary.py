@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Sequence
+from statistics import fmean
 from typing import Any
 
 import pandas as pd
@@ -61,11 +62,11 @@ def compared(table: pd.DataFrame, margin: float) -> dict[str, Any]:
     spread, count = pooled_spread(cells, relative=True), len(next(iter(cells.values())))
     metrics: dict[str, Any] = {}
     for captions, (a, b) in itertools.product(CAPTIONS, itertools.combinations(FINE_TUNED, 2)):
-        means = [sum(cells[f"{adapter}_{captions}"]) / count for adapter in (a, b)]
+        first, second = (fmean(cells[f"{adapter}_{captions}"]) for adapter in (a, b))
         name = f"{captions}_{a}_{b}_fid"
-        metrics[f"{name}_difference"] = means[0] - means[1]
+        metrics[f"{name}_difference"] = first - second
         if spread.freedom:
-            _, low, high = difference(*means, count, spread)
-            verdict = equivalence(*means, count, spread, margin, lower_is_better=True)
+            _, low, high = difference(first, second, count, spread)
+            verdict = equivalence(first, second, count, spread, margin, lower_is_better=True)
             metrics |= {f"{name}_difference_low": low, f"{name}_difference_high": high, f"{name}_verdict": verdict}
     return metrics
