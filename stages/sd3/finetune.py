@@ -1,6 +1,10 @@
-"""Fine-tune the base with LoRA on one kind of captions, with one mean of the logit-normal density."""
+"""Fine-tune the base with LoRA on one kind of captions, with one mean of the logit-normal density: one adapter a seed.
+
+A finished seed is kept: a longer list of seeds, or a run that was stopped, trains only those that are missing.
+"""
 
 import shutil
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
@@ -8,7 +12,7 @@ import pandas as pd
 import torch
 
 from difflab.core.base import rng, runtime
-from difflab.core.base.files import atomic_path, write_csv
+from difflab.core.base.files import atomic_path, read_json, write_csv, write_json
 from difflab.core.base.stage import Stage, run
 from difflab.images.store.image_store import ImageStore
 from difflab.models.roles import load_transformer, resolve
@@ -22,55 +26,74 @@ from difflab.sd3.training.examples import Examples, caption_rows
 from difflab.sd3.training.flow_training import train_flow
 from difflab.sd3.training.latents import open_latents
 from difflab.training.curve import final_metrics
+from difflab.training.seeds import Save, save_curve, seed_curves, seed_log, seed_metrics, train_seeds
+
+SHARED = ("step", "samples_seen", "val_loss_pretrained", "trained_parameters", "adapted_layers")  # by all seeds
 
 
 def main(stage: Stage[FinetuneInputs], *, captions: str, logit_mean: str) -> None:
-    params = stage.params.finetune
+    params, cell = stage.params.finetune, f"{captions}-{logit_mean}"
     scratch = stage.scratch()  # refuses a second process before anything is loaded
-    seed = rng.key(stage.params.seed, "finetune", params.seed)
-    cell = f"{captions}-{logit_mean}"
     density = SigmaDensity(params.density, stage.params.logit_mean[logit_mean])
     examples, held_out = load_examples(stage, captions)
     base = resolve("models/zoo/transformer")
     components = {"vae": examples.latents.vae, "text_encoders": examples.prompts.text_encoders}
     check_base(base, components)
-    transformer = load_transformer(base, dtype=runtime.resolve_dtype(stage.params.runtime.dtype))
-    modules = adapt(transformer, params.lora, seed)
-    save = partial(save_adapter, settings=params.lora, components=components)
-    rows = train_flow(
-        transformer,
-        examples,
-        held_out,
-        params.training,
-        density,
-        seed=seed,
-        runtime=stage.params.runtime,
-        scratch=scratch,
-        what=f"finetune {cell}",
-        log=stage.run.log_metrics,
-        save_steps=params.adapter_steps,
-        save=save,
-    )
+
+    def train(seed: int) -> Save:
+        own_seed = rng.key(stage.params.seed, "finetune", seed)  # the same for all cells: they are paired by it
+        state = scratch / f"training-{seed}"
+        transformer = load_transformer(base, dtype=runtime.resolve_dtype(stage.params.runtime.dtype))
+        modules = adapt(transformer, params.lora, own_seed)
+        save = partial(save_adapter, settings=params.lora, components=components)
+        rows = train_flow(
+            transformer,
+            examples,
+            held_out,
+            params.training,
+            density,
+            seed=own_seed,
+            runtime=stage.params.runtime,
+            scratch=state,
+            what=f"finetune {cell}-{seed}",
+            log=seed_log(stage.run.log_metrics, seed),
+            save_steps=params.adapter_steps,
+            save=save,
+        )
+        result = final_metrics(rows) | {"val_loss_pretrained": rows[0]["val_loss"], "adapted_layers": len(modules)}
+        result |= {"trained_parameters": sum(p.numel() for p in transformer.parameters() if p.requires_grad)}
+
+        def write(folder: Path) -> None:
+            save(folder / "model", transformer)
+            for snapshot in sorted(state.glob("step-*")):
+                shutil.copytree(snapshot, folder / "model" / "checkpoints" / snapshot.name)
+            save_curve(folder, rows)
+            write_json(folder / "result.json", result)
+
+        return write
+
+    kept, log = stage.kept("finetune.seeds"), stage.run.log_metrics
+    folders = train_seeds(params.seeds, train, kept=kept, scratch=scratch, what=f"finetune {cell}", log=log)
     if runtime.process_index()[0] != 0:  # a further process of a launcher: the main one writes
         return
-
-    folder = Path("models/finetune") / cell
-    with atomic_path(folder) as temporary:
-        save(temporary, transformer)
-        for snapshot in sorted(scratch.glob("step-*")):
-            shutil.copytree(snapshot, temporary / "checkpoints" / snapshot.name)
-    write_csv(f"plots/finetune/{cell}.csv", pd.DataFrame(rows))
-    last = final_metrics(rows)
-    metrics = {
-        **last,
-        "val_loss_pretrained": rows[0]["val_loss"],
-        "trained_parameters": sum(p.numel() for p in transformer.parameters() if p.requires_grad),
-        "adapted_layers": len(modules),
-        "train_images": len(examples),
-        **quantiles(density, examples.sigmas(density, seed)),
-    }
+    metrics = join(cell, folders)
+    first = rng.key(stage.params.seed, "finetune", min(folders))
+    metrics |= {"train_images": len(examples), **quantiles(density, examples.sigmas(density, first))}
     stage.write_metrics(f"metrics/finetune/{cell}.json", metrics)
-    stage.done(f"wrote {folder}, held-out loss {rows[0]['val_loss']:.4f} -> {last['val_loss']:.4f}")
+    losses = f"mean held-out loss {metrics['val_loss_pretrained']:.4f} -> {metrics['val_loss']:.4f}"
+    stage.done(f"wrote models/finetune/{cell}, {len(folders)} trainings, {losses}")
+
+
+def join(cell: str, folders: Mapping[int, Path]) -> dict[str, float]:
+    """Write the adapters and curves of all seeds; returns their metrics, means over seeds and each seed's own."""
+    with atomic_path(f"models/finetune/{cell}") as models:
+        for seed, folder in folders.items():
+            shutil.copytree(folder / "model", models / f"seed-{seed}")
+    write_csv(f"plots/finetune/{cell}.csv", seed_curves(folders))
+    results = {seed: read_json(folder / "result.json") for seed, folder in folders.items()}
+    shared = {name: results[min(results)][name] for name in SHARED}
+    own = {s: {name: value for name, value in found.items() if name not in shared} for s, found in results.items()}
+    return {"trainings": len(folders), **shared, **seed_metrics(own)}
 
 
 def load_examples(stage: Stage[FinetuneInputs], captions: str) -> tuple[Examples, Examples]:

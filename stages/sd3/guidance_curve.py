@@ -1,23 +1,26 @@
-"""Measure one fine-tuned cell at several guidance scales, and where its distance is least."""
+"""Measure the trainings of one cell at several guidance scales, and where their mean distance is least."""
 
 from difflab.core.base.stage import Stage, run
+from difflab.sd3.cells import adapter_folder
 from difflab.sd3.params import GuidanceCurveInputs
-from difflab.sd3.scoring.sampling_curve import SamplingCurve
+from difflab.sd3.scoring.sampling_curve import SamplingCurve, point
 
 
 def main(stage: Stage[GuidanceCurveInputs]) -> None:
-    params = stage.params
-    curve = SamplingCurve(params.guidance_curve, params.generate, params.score, params.runtime, params.seed)
-    curve.generator.use_adapter(curve.cell)
-    for number, scale in enumerate(params.guidance_curve.guidance_scales, start=1):
-        stage.run.log_metrics({"fid": curve.measure(scale, guidance_scale=scale)}, step=number)
-    table = curve.write("guidance_curve", "guidance scale")
-    best = table.loc[table["fid"].idxmin()]
-    found = {"best_guidance_scale": float(best["guidance_scale"]), "best_fid": float(best["fid"])}
-    stage.write_metrics(
-        "metrics/guidance_curve.json", {"n": len(curve.ids), "ruler": curve.judge.extractor.ruler, **found}
-    )
-    stage.done(f"wrote plots/guidance_curve.csv, least FID {best['fid']:.4g} at {best['guidance_scale']:g}")
+    params, settings = stage.params, stage.params.guidance_curve
+    curve = SamplingCurve(settings, params.generate, params.score, params.runtime, params.seed)
+    for training in sorted(params.finetune.seeds):
+        curve.generator.use_adapter(adapter_folder(settings.captions, settings.logit_mean, training))
+        for scale in settings.guidance_scales:
+            curve.measure(training, scale, guidance_scale=scale)
+    fid = curve.write("guidance_curve", "guidance scale")
+    for number, mean in enumerate(fid["mean"], start=1):
+        stage.run.log_metrics({"fid": mean}, step=number)
+    best = fid["mean"].idxmin()
+    metrics = {"n": len(curve.ids), "ruler": curve.judge.extractor.ruler, "trainings": len(params.finetune.seeds)}
+    metrics["best_guidance_scale"] = float(best)
+    stage.write_metrics("metrics/guidance_curve.json", metrics | point("best_fid", fid.loc[best]))
+    stage.done(f"wrote plots/guidance_curve.csv, least mean FID {fid['mean'][best]:.4g} at {best:g}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Score the generated images of all cells: FID, KID and class accuracy, beside the floor of real images."""
+"""Score the images of all trainings of all cells: distances, neighbours and classes, beside the floor of real images."""
 
 import itertools
 
@@ -11,24 +11,26 @@ from difflab.images.generated_reader import GeneratedImages
 from difflab.images.generated_writer import grid
 from difflab.images.store.captions import read_captions
 from difflab.images.store.image_store import ImageStore
-from difflab.sd3.cells import ADAPTERS, CAPTIONS
+from difflab.sd3.cells import ADAPTERS, CAPTIONS, FINE_TUNED, archive_path
 from difflab.sd3.params import ScoreInputs
 from difflab.sd3.scoring import scores
+from difflab.sd3.scoring.summary import compared, summarise
 
 
 def main(stage: Stage[ScoreInputs]) -> None:
     params, generate = stage.params.score, stage.params.generate
     store = ImageStore("data/celeba_hq")
     judge = scores.load_judge(store, params, stage.params.runtime.device, stage.params.seed)
-    rows = []
-    for adapter, captions in itertools.product(ADAPTERS, CAPTIONS):
-        generated = GeneratedImages(f"data/generated/{adapter}/{captions}.zip")
-        for seed in generated.seeds:
-            labels = {"adapter": adapter, "captions": captions, "seed": seed}
-            rows.append(judge.score(generated.read(seed), generated.ids(seed), **labels))
+    judge.neighbours = scores.load_neighbours(store, judge)
+    trainings, rows = sorted(stage.params.finetune.seeds), []
+    for adapter, captions, training in itertools.product(ADAPTERS, CAPTIONS, trainings):
+        generated = GeneratedImages(archive_path(adapter, captions, training))
+        for draw in generated.seeds:
+            labels = {"adapter": adapter, "captions": captions, "training": training, "seed": draw}
+            rows.append(judge.score(generated.read(draw), generated.ids(draw), **labels))
     n = scores.same_count(rows)
     floor = scores.floor_ids(store.split(params.floor_split), n, stage.params.seed)
-    rows.append(judge.score(store.read(floor), floor, adapter="real", captions="", seed=0))
+    rows.append(judge.score(store.read(floor), floor, adapter="real", captions="", training=0, seed=0))
 
     table = pd.DataFrame(rows).assign(
         extractor=judge.extractor.name,
@@ -49,12 +51,14 @@ def main(stage: Stage[ScoreInputs]) -> None:
     captions = {c: read_captions(f"data/captions/{c}.parquet", c)["caption"].loc[prompts] for c in CAPTIONS}
     write_csv("data/scores/prompts.csv", pd.DataFrame(captions).rename_axis("id").reset_index())
 
-    metrics = scores.summarise(table) | {"n": n, "seeds": len(generate.seeds), "floor_n": len(floor)}
-    metrics |= {"reference_n": len(judge.reference), "dim": judge.extractor.dim}
+    metrics = summarise(table) | compared(table, params.margin)
+    metrics |= {"n": n, "trainings": len(trainings), "seeds": len(generate.seeds), "margin": params.margin}
+    metrics |= {"floor_n": len(floor), "reference_n": len(judge.reference), "dim": judge.extractor.dim}
     facts = {"rank_deficient": int(n <= judge.extractor.dim), "ruler": judge.extractor.ruler}
     stage.write_metrics("metrics/score.json", metrics | facts)
-    worst = max(v for k, v in metrics.items() if k.endswith("_fid") and not k.startswith(("pretrained", "floor")))
-    stage.done(f"wrote metrics/score.json; fine-tuned FID <= {worst:.4g}, floor {metrics['floor_fid']:.4g}, n {n}")
+    worst = max(metrics[f"{adapter}_{captions}_fid"] for adapter in FINE_TUNED for captions in CAPTIONS)
+    floor_fid = f"floor {metrics['floor_fid']:.4g}, n {n}, {len(trainings)} trainings a cell"
+    stage.done(f"wrote metrics/score.json; fine-tuned FID <= {worst:.4g}, {floor_fid}")
 
 
 if __name__ == "__main__":

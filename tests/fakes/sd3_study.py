@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from difflab.core.base import rng
-from difflab.core.base.files import png_bytes
+from difflab.core.base.files import png_bytes, write_json
 from difflab.images.store.captions import write_captions
 from difflab.images.store.image_store import ImageStore
 from difflab.images.store_writer import Sample, write_store
@@ -134,15 +134,15 @@ def cache_prompts(folder: Path) -> None:
 class Sd3Stage:
     """What the scripts of the study use of `Stage`, with parameters of a few steps."""
 
-    def __init__(self) -> None:
+    def __init__(self, seeds=(0,), scratch="scratch", **training) -> None:
         finetune = FinetuneParams(
-            seed=0,
-            training=flow_settings(steps=1),
+            seeds=list(seeds),
+            training=flow_settings(**{"steps": 1, **training}),
             density=density_params(),
             lora=lora_settings(),
             add_celeba=False,
             validation_samples=2,
-            adapter_steps=[],
+            adapter_steps=[1],
         )
         generate = GenerateParams(
             split="val", num_images=None, seeds=[0], num_inference_steps=1, guidance_scale=1.0,
@@ -156,14 +156,23 @@ class Sd3Stage:
             balance=SimpleNamespace(enabled=False),
             logit_mean={"zero": 0.0},
         )
-        self.run = SimpleNamespace(log_metrics=lambda values, step=None: None, log_artifact=lambda path: None)
-        self.said = ""
+        self.run, self._scratch, self.logged, self.said = self, Path(scratch), {}, ""
 
     def scratch(self) -> Path:
-        return Path("scratch")
+        (self._scratch / "running").mkdir(parents=True, exist_ok=True)
+        return self._scratch / "running"
+
+    def kept(self, without: str) -> Path:
+        assert without == "finetune.seeds"
+        (self._scratch / "kept").mkdir(parents=True, exist_ok=True)
+        return self._scratch / "kept"
+
+    def log_metrics(self, values, step) -> None:
+        for name, value in values.items():
+            self.logged.setdefault(name, {})[step] = value
 
     def write_metrics(self, path, metrics) -> None:
-        pass
+        write_json(path, metrics)
 
     def done(self, message: str) -> None:
         self.said = message

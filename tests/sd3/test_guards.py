@@ -111,7 +111,7 @@ def test_adapters_of_another_base(study):
 
     other = tiny_transformer(seed=1, joint_attention_dim=12, pooled_projection_dim=5)
     other.save_pretrained(study / "models/zoo/transformer/transformer")
-    assert "blip2-zero/pytorch_lora_weights.safetensors was trained on another base" in refused(generate, "zero")
+    assert "blip2-zero/seed-0/pytorch_lora_weights.safetensors was trained on another base" in refused(generate, "zero")
     assert "wrote" in generate("pretrained").said
 
 

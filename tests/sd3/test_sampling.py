@@ -1,5 +1,6 @@
 """Images are those of diffusers' own pipeline and belong to ids and seeds: not to batches, processes or stops."""
 
+import itertools
 import zipfile
 
 import numpy as np
@@ -64,8 +65,8 @@ def settings(**changes):
     return GenerateParams(**{**values, **changes})
 
 
-def images(models, batch_size, ids=IDS, seed=0):
-    made = generator(models, batch_size).images(ids, "blip2", seed, num_inference_steps=3, guidance_scale=2.0)
+def images(models, batch_size, ids=IDS, training=0, draw=0):
+    made = generator(models, batch_size).images(ids, "blip2", training, draw, num_inference_steps=3, guidance_scale=2.0)
     return np.stack(list(made))
 
 
@@ -79,8 +80,11 @@ def test_images_do_not_depend_on_the_batch_or_on_the_other_ids(models):
         assert (difference > 0).mean() < 1e-3
 
 
-def test_seeds_give_other_images(models):
-    assert np.abs(images(models, 7).astype(int) - images(models, 7, seed=5)).mean() > 1
+def test_trainings_and_draws_share_no_noise(models):
+    cells = [(0, 0), (0, 1), (1, 0), (1, 1), (0, 2)]
+    made = [images(models, 7, training=training, draw=draw).astype(int) for training, draw in cells]
+    for one, two in itertools.combinations(made, 2):
+        assert np.abs(one - two).mean() > 1
 
 
 def test_decoding_is_that_of_the_pipeline(models):
@@ -97,34 +101,35 @@ def test_decoding_is_that_of_the_pipeline(models):
 
 def test_the_archive_holds_seeds_and_ids_in_order_and_gives_the_images_back(models, tmp_path):
     path = tmp_path / "blip2.zip"
-    assert write_archive(path, generator(models, 3), IDS, "blip2", settings(), tmp_path / "scratch")
+    assert write_archive(path, generator(models, 3), IDS, "blip2", 1, settings(), tmp_path / "scratch")
     with zipfile.ZipFile(path) as archive:
         assert archive.namelist() == [f"seed-{seed}/{id}.png" for seed in (0, 5) for id in IDS]
     for seed in (0, 5):
-        expected = np.concatenate([images(models, 3, IDS[i : i + 3], seed) for i in (0, 3, 6)])
+        expected = np.concatenate([images(models, 3, IDS[i : i + 3], 1, seed) for i in (0, 3, 6)])
         found = [np.asarray(image) for image in GeneratedImages(path).read(seed, IDS)]
         assert np.array_equal(found, expected)
 
 
 def test_several_processes_and_a_stopped_run_give_the_same_bytes(models, tmp_path, monkeypatch):
-    write_archive(tmp_path / "one" / "a.zip", generator(models, 3), IDS, "blip2", settings(), tmp_path / "s1")
+    write_archive(tmp_path / "one" / "a.zip", generator(models, 3), IDS, "blip2", 0, settings(), tmp_path / "s1")
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setenv("RANK", "1")
     two = tmp_path / "two" / "a.zip"
-    assert not write_archive(two, generator(models, 3), IDS, "blip2", settings(), tmp_path / "s2")
+    assert not write_archive(two, generator(models, 3), IDS, "blip2", 0, settings(), tmp_path / "s2")
     assert not two.exists()
     monkeypatch.delenv("WORLD_SIZE")
     monkeypatch.delenv("RANK")
-    assert write_archive(two, generator(models, 3), IDS, "blip2", settings(), tmp_path / "s2")
+    assert write_archive(two, generator(models, 3), IDS, "blip2", 0, settings(), tmp_path / "s2")
     assert two.read_bytes() == (tmp_path / "one" / "a.zip").read_bytes()
 
 
 def test_finished_batches_are_taken_over(models, tmp_path, monkeypatch):
     scratch = tmp_path / "scratch"
-    write_archive(tmp_path / "a.zip", generator(models, 3), IDS, "blip2", settings(), scratch)
-    process_chunks(IDS, 3, scratch, lambda chunk, path: pytest.fail("made again"), what="blip2 seed 0", suffix=".zip")
+    write_archive(tmp_path / "a.zip", generator(models, 3), IDS, "blip2", 0, settings(), scratch)
+    what = "blip2 training 0 draw 0"
+    process_chunks(IDS, 3, scratch, lambda chunk, path: pytest.fail("made again"), what=what, suffix=".zip")
     monkeypatch.setattr(Generator, "images", lambda *args, **kwargs: pytest.fail("made again"))
-    assert write_archive(tmp_path / "b" / "a.zip", generator(models, 3), IDS, "blip2", settings(), scratch)
+    assert write_archive(tmp_path / "b" / "a.zip", generator(models, 3), IDS, "blip2", 0, settings(), scratch)
 
 
 def test_embeddings_of_other_widths_are_refused(models):

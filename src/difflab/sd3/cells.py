@@ -1,12 +1,24 @@
-"""The cells of the study and their names for people."""
+"""The cells of the study, where their trainings lie, and their names for people."""
 
 import math
+from pathlib import Path
 
-ADAPTERS = ("pretrained", "minus", "zero", "plus")
+PRETRAINED = "pretrained"
+ADAPTERS = (PRETRAINED, "minus", "zero", "plus")
 FINE_TUNED = ADAPTERS[1:]
 CAPTIONS = ("blip2", "llama3")
 MINUS = "\N{MINUS SIGN}"
 CAPTION_NAMES = {"blip2": "BLIP-2 captions", "llama3": "Llama 3 captions"}
+
+
+def adapter_folder(captions: str, logit_mean: str, training: int) -> Path:
+    """The adapter of one training (a number of finetune.seeds) of a cell."""
+    return Path("models/finetune") / f"{captions}-{logit_mean}" / f"seed-{training}"
+
+
+def archive_path(adapter: str, captions: str, training: int) -> Path:
+    """The images of one training, or of the base with that training's noise; draws are the archive's seeds."""
+    return Path("data/generated") / adapter / captions / f"training-{training}.zip"
 
 
 def signed(value: float) -> str:
@@ -16,7 +28,7 @@ def signed(value: float) -> str:
 
 def adapter_name(adapter: str, logit_means: dict[str, float]) -> str:
     """ "pretrained", or "m = −0.5"."""
-    return adapter if adapter == "pretrained" else f"m = {signed(logit_means[adapter])}"
+    return adapter if adapter == PRETRAINED else f"m = {signed(logit_means[adapter])}"
 
 
 def mean_on_sigma(logit_mean: float, convention: str) -> float:

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeFloat, model_validator
 
-from difflab.core.params.base import Distinct, Family, Group, Seed, Seeds
+from difflab.core.params.base import Distinct, Family, Group, Seeds
 from difflab.core.params.common import Dtype, Seeded, WithRuntime
 from difflab.images.params import BalanceParams
 from difflab.models.params import GenerationParams, LoraParams
@@ -62,7 +62,7 @@ class CacheParams(Group):
 class FinetuneParams(Group):
     """`finetune`: LoRA fine-tuning of the base on cached latents and prompts."""
 
-    seed: Seed
+    seeds: Seeds
     training: FlowTrainingParams
     density: DensityParams
     lora: LoraParams
@@ -86,7 +86,7 @@ class LogitMeanParams(Group):
 
 
 class GenerateParams(Group):
-    """`generate`: images for the prompts of a split."""
+    """`generate`: images for the prompts of a split, with each training's own noise."""
 
     split: Split
     num_images: int | None = Field(ge=1)
@@ -107,6 +107,7 @@ class ScoreParams(Group):
     batch_size: int = Field(ge=1)
     kid_subsets: int = Field(ge=1)
     kid_subset_size: int = Field(ge=2)
+    margin: float = Field(gt=0, lt=1)
 
     @model_validator(mode="after")
     def _floor_is_another_set(self) -> "ScoreParams":
@@ -116,7 +117,7 @@ class ScoreParams(Group):
 
 
 class CurveParams(Group):
-    """What both curves are measured on: one cell and a number of images."""
+    """What both curves are measured on: one cell and a number of images of each of its trainings."""
 
     captions: Literal["blip2", "llama3"]
     logit_mean: Literal["minus", "zero", "plus"]
@@ -156,6 +157,7 @@ class FinetuneInputs(Seeded, WithRuntime):
 
 
 class GenerateInputs(Seeded, WithRuntime):
+    finetune: Annotated[FinetuneParams, "seeds"]
     generate: GenerateParams
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from difflab.core.base import runtime
+from difflab.core.base import rng, runtime
 from difflab.core.base.errors import DifflabError
 from difflab.models import roles
 from difflab.models.latent_images import decode, initial_noise
@@ -55,20 +55,28 @@ class Generator:
             load_adapter(self.transformer, folder, self.components)
 
     def images(
-        self, ids: Sequence[str], variant: str, seed: int, num_inference_steps: int, guidance_scale: float
+        self,
+        ids: Sequence[str],
+        variant: str,
+        training: int,
+        draw: int,
+        num_inference_steps: int,
+        guidance_scale: float,
     ) -> Iterator[np.ndarray]:
         """Images uint8 [H, W, 3] in the order of `ids`, for their captions of one variant, made in batches.
 
-        The noise is keyed by sample id and the seeds, so an image depends neither on the others nor on
-        the batch size, beyond float32 rounding: at most one level on fewer than one pixel in a thousand.
+        The noise is keyed by sample id, training and draw, so that no two trainings share any, and an image depends
+        neither on the others nor on the batch size, beyond float32 rounding: at most one level on fewer than one
+        pixel in a thousand.
         """
         config = self.transformer.config
         shape = config.in_channels, config.sample_size, config.sample_size
         rows = self.prompts.rows(ids, variant)
         empty = self.prompts.gather(torch.tensor([self.prompts.empty_row]))
+        generation_seed = rng.key(training, "draw", draw)
         for start in range(0, len(ids), self.batch_size):
             part = slice(start, start + self.batch_size)
-            noise = initial_noise(ids[part], shape, self.seed, seed)
+            noise = initial_noise(ids[part], shape, self.seed, generation_seed)
             given = [t.to(self.vae.device) for t in (noise, *self.prompts.gather(rows[part]), *empty)]
             latents = sample(self.transformer, self.scheduler, num_inference_steps, guidance_scale, *given)
             yield from decode(self.vae, latents)

@@ -1,4 +1,4 @@
-"""Scoring of cells and the summing-up over seeds."""
+"""Scoring of cells."""
 
 import numpy as np
 import pandas as pd
@@ -11,11 +11,12 @@ from difflab.metrics.distances import RankDeficientWarning, frechet_distance, sq
 from difflab.metrics.features.features import extract
 from difflab.sd3.params import ScoreParams
 from difflab.sd3.scoring import scores
-from fakes.study_results import IDS, Extractor, Store, picture, score_table, write_generated
+from difflab.sd3.scoring.neighbours import MEASURES, Neighbours
+from fakes.study_results import IDS, Extractor, Store, picture, write_generated
 
 PARAMS = {
     "extractor": "vision_encoder", "reference_split": "train", "floor_split": "val", "min_images": 20, "batch_size": 7,
-    "kid_subsets": 10, "kid_subset_size": 100,
+    "kid_subsets": 10, "kid_subset_size": 100, "margin": 0.1,
 }  # fmt: skip
 
 
@@ -67,6 +68,14 @@ def test_accuracy_takes_the_class_from_the_sample_id(tmp_path, judge, right, sha
     assert ((predictions.digit == predictions.expected_digit) == right).all()
 
 
+def test_with_neighbours_a_row_holds_what_they_say(tmp_path, judge):
+    write_generated(tmp_path / "a.zip", seeds=(0,))
+    (plain,) = score_cell(judge, GeneratedImages(tmp_path / "a.zip"))
+    judge.neighbours = Neighbours(judge.reference, judge.reference[:30], judge.reference[30:], seed=0)
+    (row,) = score_cell(judge, GeneratedImages(tmp_path / "a.zip"))
+    assert row == {**plain, **{name: row[name] for name in MEASURES}}
+
+
 def test_faces_are_scored_without_classes(tmp_path, judge):
     faces = scores.Judge(judge.reference, judge.extractor, pd.DataFrame(True, IDS, CELEBA.columns), judge.params, 0)
     write_generated(tmp_path / "a.zip", seeds=(0,))
@@ -99,26 +108,6 @@ def test_the_floor_takes_as_many_images_as_a_cell_has():
     assert few == sorted(few) == scores.floor_ids(IDS[::-1], 10, seed=0)
     assert few != scores.floor_ids(IDS, 10, seed=1)
     assert scores.floor_ids(IDS, 99, seed=0) == IDS
-
-
-def test_the_summary_is_the_mean_and_spread_over_seeds():
-    metrics = scores.summarise(score_table(seeds=(0, 1, 2)))
-    assert metrics["minus_blip2_fid"] == pytest.approx(9.0)
-    assert metrics["minus_blip2_fid_std"] == pytest.approx(1.0)
-    assert metrics["minus_llama3_fid"] == pytest.approx(10.0)
-    assert metrics["floor_fid"] == 2.5
-    assert metrics["real_digit_accuracy"] == 0.97
-    assert all(np.isfinite(v) for v in metrics.values())
-
-
-def test_one_seed_has_no_spread():
-    metrics = scores.summarise(score_table(seeds=(0,)))
-    assert not [key for key in metrics if key.endswith("_std")]
-
-
-def test_a_table_without_classes_gives_no_accuracy():
-    metrics = scores.summarise(score_table().drop(columns=["digit_accuracy", "photo_accuracy"]))
-    assert not [key for key in metrics if "accuracy" in key]
 
 
 def test_the_floor_split_must_differ_from_the_reference():

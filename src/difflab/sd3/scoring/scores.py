@@ -1,4 +1,4 @@
-"""Score every cell of the study in the same way, and sum the seeds up."""
+"""Score every cell of the study in the same way."""
 
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,13 +22,12 @@ from difflab.metrics.features.features import (
     reference_features,
     share_correct,
 )
+from difflab.sd3.scoring.neighbours import Neighbours
 
 if TYPE_CHECKING:
     from difflab.images.store.image_store import ImageStore
     from difflab.metrics.features.features import VisionEncoderExtractor
     from difflab.sd3.params import ScoreParams
-
-DISTANCES = ("fid", "kid")
 
 
 @dataclass
@@ -38,7 +37,8 @@ class Judge:
     Attributes:
         reference: features of the real reference images, float32 [n, dim].
         attributes: the attribute table by sample id.
-        seed: the study's seed, for KID's subsets.
+        seed: the study's seed, for subsets.
+        neighbours: where it is given, rows hold its measures too.
         class_sets: the classes of the data set that the extractor can see.
         predictions: a table for each scored set, with one row per image, where there are such classes.
         counts: the numbers of images of the sets scored so far.
@@ -49,6 +49,7 @@ class Judge:
     attributes: pd.DataFrame
     params: "ScoreParams"
     seed: int
+    neighbours: Neighbours | None = None
     predictions: list[pd.DataFrame] = field(default_factory=list)
     counts: set[int] = field(default_factory=set)
 
@@ -66,6 +67,7 @@ class Judge:
         images = list(images)
         features = extract(images, self.extractor, self.params.batch_size)
         row = {**labels, "n": len(ids), **self.distances(features)}
+        row |= self.neighbours.measure(features) if self.neighbours else {}
         return row | self._accuracy(images, ids, labels) if self.class_sets else row
 
     def distances(self, features: np.ndarray) -> dict[str, float]:
@@ -93,16 +95,25 @@ class Judge:
 
     def all_predictions(self) -> pd.DataFrame:
         """The predictions of all scored images; a table without rows where there are no classes."""
-        nothing = pd.DataFrame(columns=["adapter", "captions", "seed", "id"], dtype="object")
+        nothing = pd.DataFrame(columns=["adapter", "captions", "training", "seed", "id"], dtype="object")
         return pd.concat(self.predictions, ignore_index=True) if self.predictions else nothing
 
 
 def load_judge(store: "ImageStore", params: "ScoreParams", device: str, seed: int) -> Judge:
     """The judge of the real reference images of `store`, seen by the extractor of models/zoo/vision_encoder."""
     extractor = load_extractor(params.extractor, Path("models/zoo/vision_encoder"), device)
-    ids = store.split(params.reference_split)
-    reference = reference_features(store, ids, extractor, params.batch_size)
+    reference = reference_features(store, store.split(params.reference_split), extractor, params.batch_size)
     return Judge(reference, extractor, store.attributes, params, seed)
+
+
+def load_neighbours(store: "ImageStore", judge: Judge) -> Neighbours:
+    """The neighbours of the judge's extractor: training images are those of `store`, unseen ones the floor's split."""
+    size = judge.params.batch_size
+    train, unseen = (
+        reference_features(store, store.split(split), judge.extractor, size)
+        for split in ("train", judge.params.floor_split)
+    )
+    return Neighbours(judge.reference, train, unseen, judge.seed)
 
 
 def same_count(rows: Sequence[Mapping[str, Any]]) -> int:
@@ -116,22 +127,3 @@ def same_count(rows: Sequence[Mapping[str, Any]]) -> int:
 def floor_ids(ids: Sequence[str], n: int, seed: int) -> list[str]:
     """At most n real sample ids for the floor, drawn without replacement, in id order."""
     return sorted(rng.numpy_rng(seed, "floor").choice(sorted(ids), min(n, len(ids)), replace=False).tolist())
-
-
-def summarise(table: pd.DataFrame) -> dict[str, float]:
-    """Flat metrics of the long table: `<adapter>_<captions>_<measure>` is the mean over seeds, `..._std` its spread.
-
-    Measures are the distances and every `<class set>_accuracy`. The spread is the standard deviation over
-    generation seeds (ddof 1), left out for a single seed: a bootstrap of the images would be biased upwards. The
-    real images' own row gives `floor_fid`, `floor_kid` and `real_<class set>_accuracy`.
-    """
-    metrics: dict[str, float] = {}
-    measures = [name for name in table if name in DISTANCES or name.endswith("_accuracy")]
-    table = table.astype(dict.fromkeys(measures, float))
-    for (adapter, captions), rows in table[table.adapter != "real"].groupby(["adapter", "captions"], sort=False):
-        for measure in measures:
-            name = f"{adapter}_{captions}_{measure}"
-            metrics |= {name: rows[measure].mean(), f"{name}_std": rows[measure].std(ddof=1)}
-    real = table[table.adapter == "real"].iloc[0]
-    metrics |= {f"{'floor' if measure in DISTANCES else 'real'}_{measure}": real[measure] for measure in measures}
-    return {name: float(value) for name, value in metrics.items() if pd.notna(value)}
