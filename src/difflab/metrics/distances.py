@@ -52,8 +52,7 @@ def frechet_distance(features_a: np.ndarray, features_b: np.ndarray) -> float:
     Raises:
         DifflabError: fewer than two samples, different dimensions, or features that are not finite.
     """
-    a, b = _checked(features_a, "the first set"), _checked(features_b, "the second set")
-    _check_dimensions(a, b)
+    a, b = checked_pair(features_a, features_b)
     for x, what in ((a, "the first set"), (b, "the second set")):
         check_count(len(x), what=what)
     if min(len(a), len(b)) <= a.shape[1]:
@@ -103,11 +102,18 @@ def _checked(features: np.ndarray, what: str) -> np.ndarray:
     return features
 
 
-def _check_dimensions(a: np.ndarray, b: np.ndarray) -> None:
+def checked_pair(features_a: np.ndarray, features_b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Two sets of features as float64 [n_a, d] and [n_b, d].
+
+    Raises:
+        DifflabError: they are not matrices of equal width, or hold values that are not finite.
+    """
+    a, b = _checked(features_a, "the first set"), _checked(features_b, "the second set")
     if a.shape[1] != b.shape[1]:
         raise DifflabError(
             f"features of {a.shape[1]} and {b.shape[1]} dimensions cannot be compared: use one extractor"
         )
+    return a, b
 
 
 def _tensor(array: np.ndarray) -> torch.Tensor:
@@ -137,12 +143,11 @@ def kernel_distance(
     generation seeds.
 
     Raises:
-        DifflabError: fewer than two samples, or different dimensions.
+        DifflabError: fewer than two samples, different dimensions, or features that are not finite.
     """
-    a, b = np.asarray(features_a, np.float64), np.asarray(features_b, np.float64)
+    a, b = checked_pair(features_a, features_b)
     if min(len(a), len(b)) < 2:
         raise DifflabError(f"KID needs at least 2 images in each set: there are {len(a)} and {len(b)}")
-    _check_dimensions(a, b)
     if max(len(a), len(b)) <= subset_size:
         return squared_mmd(a, b)
     found = []

@@ -1,0 +1,91 @@
+"""Several trainings of one cell in one stage: one seed after the other, and a finished one is never trained again.
+
+    folders = train_seeds(settings.seeds, train, kept=stage.kept("finetune.seeds"), scratch=stage.scratch(), ...)
+    write_csv("plots/finetune/blip2-zero.csv", seed_curves(folders))
+
+A longer list of seeds, or a run that was stopped, trains only those that are missing.
+"""
+
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from difflab.core.base import runtime
+from difflab.core.base.files import atomic_path, read_parquet, write_parquet
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from difflab.training.curve import Row
+    from difflab.training.loop import Log
+
+CURVE = "curve.parquet"
+Save = Callable[[Path], None]
+"""Writes what a training gave into a folder, its curve (`save_curve`) among it."""
+
+
+def train_seeds(
+    seeds: Sequence[int], train: Callable[[int], Save], *, kept: Path, scratch: Path, what: str, log: "Log"
+) -> dict[int, Path]:
+    """Train the seeds that are not kept, in ascending order; of a kept one the curve is logged again.
+
+    Args:
+        train: trains one seed (its state under a name of its own, so that a stopped one is resumed) and returns what
+            saves it. Every process of a launcher trains, the main one saves.
+        kept: `stage.kept("<group>.seeds")`.
+        scratch: `stage.scratch()`.
+        what: the cell, for the line that says what was kept.
+        log: the run's; see `seed_log`.
+
+    Returns:
+        The folder `seed-<n>` of each seed, in ascending order; in further processes of a launcher they may not be
+        there yet, and there is nothing more to do.
+    """
+    folders = {seed: kept / f"seed-{seed}" for seed in sorted(seeds)}
+    there = {seed for seed, folder in folders.items() if folder.exists()}  # asked once: all processes train the same
+    for seed, folder in folders.items():
+        if seed in there:
+            print(f"{what}-{seed}: kept from an earlier run", flush=True)
+            _log_again(folder, seed_log(log, seed))
+            continue
+        save = train(seed)
+        if runtime.process_index()[0] != 0:
+            continue
+        with atomic_path(scratch / folder.name) as made:
+            save(made)
+        with contextlib.suppress(OSError):  # a queued experiment has just kept the same bytes
+            (scratch / folder.name).rename(folder)
+    return folders
+
+
+def save_curve(folder: Path, rows: "list[Row]") -> None:
+    import pandas as pd
+
+    write_parquet(folder / CURVE, pd.DataFrame(rows))
+
+
+def seed_curves(folders: Mapping[int, Path]) -> "pd.DataFrame":
+    """The curves of all seeds, one below the other, with a first column `seed`."""
+    import pandas as pd
+
+    return pd.concat([pd.DataFrame({"seed": seed, **read_parquet(f / CURVE)}) for seed, f in folders.items()])
+
+
+def seed_metrics(results: Mapping[int, Mapping[str, float]]) -> dict[str, float]:
+    """Flat metrics of values by seed: `<name>`, the mean over seeds, then each seed's own `seed_<n>_<name>`."""
+    import pandas as pd
+
+    own = {f"seed_{seed}_{name}": value for seed, values in results.items() for name, value in values.items()}
+    return {**pd.DataFrame(results).T.mean(), **own}
+
+
+def seed_log(log: "Log", seed: int) -> "Log":
+    """Logs the curves of one seed beside those of the others: `seed-0/val_loss`."""
+    return lambda values, step: log({f"seed-{seed}/{name}": value for name, value in values.items()}, step=step)
+
+
+def _log_again(folder: Path, log: "Log") -> None:
+    for row in read_parquet(folder / CURVE).to_dict("records"):
+        step = row.pop("step")
+        log({name: value for name, value in row.items() if value == value and name != "samples_seen"}, step=step)
