@@ -14,7 +14,7 @@ def ddpm(root, *overrides):
     ("override", "message"),
     [
         ("denoise.seeds=[1,1]", "parameter 'denoise.seeds': 1 is listed twice"),
-        ("denoise.seeds=[]", "parameter 'denoise.seeds': List should have at least 1 item"),
+        ("denoise.seeds=[]", "parameter 'denoise.seeds': .* should have at least 1 item"),
         ("ddpm.common.seeds=[0,-1]", "seeds.1': Input should be greater than or equal to 0"),
         ("ddpm.common.seeds=[2,2]", "seeds': 2 is listed twice"),
         ("+ddpm.latent.seeds=[0]", r"latent\.seeds has 1 and single_class\.seeds 2: .* give both equally many"),
