@@ -1,4 +1,7 @@
-"""Train a network to undo blur or masking, and walk back from full degradation to an image."""
+"""Train a network to undo blur or masking, and walk back from full degradation to an image.
+
+It is trained once: the intervals of its scores are over test images alone.
+"""
 
 from functools import partial
 from pathlib import Path
@@ -47,7 +50,7 @@ def main(stage: Stage[ColdInputs], *, degradation: str) -> None:
     with torch.no_grad():
         at_half = torch.cat([restorer(x, x.new_full((len(x),), 0.5)).cpu() for x in half.to(device).split(128)])
     walked = torch.cat([restore(restorer, degrade, x, params.levels).cpu() for x in full.to(device).split(128)])
-    metrics: dict[str, float] = {"n": len(test)}
+    metrics: dict[str, float] = {"n": len(test), "trainings": 1}
     for name, images in (("degraded", half), ("restored", at_half), ("fully_degraded", full), ("walked_back", walked)):
         metrics |= compare(on_unit(clean), on_unit(images)).metrics(name)
     stage.write_metrics(f"metrics/cold/{degradation}.json", metrics)

@@ -1,31 +1,32 @@
-"""Train one setting of the DDPM series: a diffusion model of one image, of one kind, by class, in latents, by prompt."""
+"""Train one setting of the DDPM series, once for each seed: one image, one kind, by class, in latents, by prompt.
+
+A finished seed is kept: a longer list of seeds, or a run that was stopped, trains only those that are missing.
+"""
 
 import shutil
 from functools import partial
 from pathlib import Path
 
-import pandas as pd
-
 from difflab.core.base import rng
-from difflab.core.base.files import atomic_path, write_csv
 from difflab.core.base.stage import Stage, run
 from difflab.ddpm.data import Split, copies, latent_split, pixel_split
 from difflab.ddpm.networks import schedule
 from difflab.ddpm.networks.conditions import conditions_for
 from difflab.ddpm.networks.denoiser import Denoiser
-from difflab.ddpm.networks.networks import build_network, save_denoiser
+from difflab.ddpm.networks.networks import build_network
 from difflab.ddpm.networks.settings import BY_CLASS, DATASETS, SINGLE
 from difflab.ddpm.params import DdpmInputs
 from difflab.ddpm.training.denoiser_training import TrainingImages, held_out_errors, train_denoiser
 from difflab.ddpm.training.objective import GaussianNoise, weight
+from difflab.ddpm.trainings import join_trainings, save_training
 from difflab.images.store.image_store import ImageStore
-from difflab.training.curve import final_metrics
+from difflab.training.seeds import Save, seed_log, train_seeds
 
-VAE, HELD_OUT = Path("models/zoo/image_vae"), 128
+VAE, HELD_OUT = Path("models/zoo/image_vae"), 64
 
 
 def main(stage: Stage[DdpmInputs], *, setting: str) -> None:
-    params, seed, scratch = stage.params.ddpm[setting], stage.params.seed, stage.scratch()
+    params, scratch, what = stage.params.ddpm[setting], stage.scratch(), setting.replace("_", " ")
     facts: dict[str, object] = {}
     if setting == "latent":
         train, test = (latent_split(VAE, split) for split in ("train", "test"))
@@ -37,31 +38,42 @@ def main(stage: Stage[DdpmInputs], *, setting: str) -> None:
         facts["image"], train, test = train.ids[params.image], only, only
     classes, shape = sorted(set(train.labels)), list(train.pixels.shape[1:])
     known = classes if setting in BY_CLASS else []
-    network = build_network(params, size=shape[1], channels=shape[0], classes=known, seed=seed)
-    denoiser = Denoiser(network, schedule.make(params.schedule), params.objective.prediction, params.unet.patch_size)
 
-    def image_set(split: Split, count: int | None = None) -> TrainingImages:
-        conditions = conditions_for(network, split.labels[:count], known)
-        return TrainingImages(split.ids[:count], split.pixels[:count], conditions)
+    def train_one(seed: int) -> Save:
+        """Train the network of one seed: its first weights, the order of its images and all their noise are its own."""
+        own_seed = rng.key(stage.params.seed, "ddpm", setting, seed)
+        network = build_network(params, size=shape[1], channels=shape[0], classes=known, seed=own_seed)
+        denoiser = Denoiser(
+            network, schedule.make(params.schedule), params.objective.prediction, params.unet.patch_size
+        )
 
-    unseen = image_set(test, HELD_OUT)
-    rows = train_denoiser(
-        denoiser, image_set(train), GaussianNoise(denoiser.schedule, params.objective),
-        partial(weight, params=params.objective), params.training, seed=rng.key(seed, "ddpm", setting),
-        runtime=stage.params.runtime, scratch=scratch, what=setting.replace("_", " "),
-        validate=lambda step: held_out_errors(denoiser, unseen), log=stage.run.log_metrics,
-    )  # fmt: skip
+        def image_set(split: Split, count: int | None = None) -> TrainingImages:
+            conditions = conditions_for(network, split.labels[:count], known)
+            return TrainingImages(split.ids[:count], split.pixels[:count], conditions)
 
-    folder = Path("models/ddpm") / setting
-    with atomic_path(folder) as temporary:
-        save_denoiser(temporary, denoiser, params.schedule, shape=shape, classes=classes, **facts)
-        if setting == "latent":  # the folder is then all that sampling needs
-            shutil.copytree(VAE / "vae", temporary / "vae")
-    write_csv(f"plots/ddpm/{setting}.csv", pd.DataFrame(rows))
-    last = final_metrics(rows)
-    last |= {"train_images": len(train.ids), "parameters": sum(p.numel() for p in denoiser.parameters())}
-    stage.write_metrics(f"metrics/ddpm/{setting}.json", last)
-    stage.done(f"wrote {folder}, held-out loss {rows[0]['val_loss']:.4f} -> {last['val_loss']:.4f}")
+        unseen = image_set(test, HELD_OUT)
+        rows = train_denoiser(
+            denoiser, image_set(train), GaussianNoise(denoiser.schedule, params.objective),
+            partial(weight, params=params.objective), params.training, seed=own_seed, runtime=stage.params.runtime,
+            scratch=scratch, what=f"{what} {seed}", validate=lambda step: held_out_errors(denoiser, unseen),
+            log=seed_log(stage.run.log_metrics, seed),
+        )  # fmt: skip
+
+        def save(folder: Path) -> None:
+            model = save_training(folder, denoiser, rows, params.schedule, shape=shape, classes=classes, **facts)
+            if setting == "latent":  # the folder is then all that sampling needs
+                shutil.copytree(VAE / "vae", model / "vae")
+
+        return save
+
+    kept, log = stage.kept(f"ddpm.{setting}.seeds"), stage.run.log_metrics
+    folders = train_seeds(params.seeds, train_one, kept=kept, scratch=scratch, what=what, log=log)
+    models = Path("models/ddpm") / setting
+    curves, last = join_trainings(folders, models, f"plots/ddpm/{setting}.csv")
+    counts = {"train_images": len(train.ids), "trainings": len(folders)}
+    stage.write_metrics(f"metrics/ddpm/{setting}.json", counts | last)
+    start = curves[curves["step"] == 0]["val_loss"].mean()
+    stage.done(f"wrote {models}, trainings: {len(folders)}, held-out loss {start:.4f} -> {last['val_loss']:.4f}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,8 @@
-"""Sample one setting of the DDPM series, with the sampling trajectory as a strip of frames."""
+"""Sample every training of one setting of the DDPM series, and show the first one's way from noise to image.
+
+data/samples/<setting>/wanted.parquet         what is to appear: id, wanted
+data/samples/<setting>/seed-<n>/images.zip    the images of one training, `seed-<generation seed>/<id>.png`
+"""
 
 from pathlib import Path
 
@@ -6,13 +10,14 @@ import numpy as np
 import pandas as pd
 import torch
 
-from difflab.core.base import runtime
+from difflab.core.base import rng, runtime
 from difflab.core.base.files import atomic_path, png_bytes, write_bytes, write_parquet
 from difflab.core.base.stage import Stage, run
 from difflab.ddpm.networks.settings import SETTING_NAMES
 from difflab.ddpm.params import DdpmSampleInputs
 from difflab.ddpm.sampling.samplers import ignore
 from difflab.ddpm.sampling.series_sampler import load_sampler
+from difflab.ddpm.trainings import trainings
 from difflab.images.generated_writer import grid, write_generated
 
 SHOWN, FRAMES, ROWS = 40, 20, 2
@@ -20,31 +25,36 @@ SHOWN, FRAMES, ROWS = 40, 20, 2
 
 def main(stage: Stage[DdpmSampleInputs], *, setting: str) -> None:
     settings, batch_size = stage.params.ddpm_sample[setting], stage.params.ddpm_sample.batch_size
-    sampler = load_sampler(Path("models/ddpm") / setting, runtime.resolve_device(stage.params.runtime.device))
+    device, folder = runtime.resolve_device(stage.params.runtime.device), Path("data/samples") / setting
+    models = trainings(Path("models/ddpm") / setting)
     ids = [f"{setting}-{n:05d}" for n in range(settings.num_images)]
-    wanted = sampler.wanted(len(ids))
-    frames: list[np.ndarray] = []
-
-    def keep(sigma: float, x: torch.Tensor, x0: torch.Tensor) -> None:
-        frames.append(sampler.pixels(x0[:ROWS]))
-
-    made: dict[int, np.ndarray] = {}
-    for number, seed in enumerate(settings.seeds):
-        made[seed] = sampler.images(
-            ids, wanted, settings, seed=stage.params.seed + seed, batch_size=batch_size,
-            on_step=ignore if number else keep,
-        )  # fmt: skip
-    folder = Path("data/samples") / setting
     with atomic_path(folder) as temporary:
-        temporary.mkdir()
-        write_generated(temporary / "images.zip", ids, made)
+        for training, model in models.items():
+            sampler = load_sampler(model, device)
+            wanted, frames = sampler.wanted(len(ids)), []
+
+            def keep(sigma: float, x: torch.Tensor, x0: torch.Tensor, sampler=sampler, frames=frames) -> None:
+                frames.append(sampler.pixels(x0[:ROWS]))
+
+            made: dict[int, np.ndarray] = {}
+            for draw in settings.seeds:
+                seed = rng.key(stage.params.seed, "ddpm sample", training, draw)  # no two trainings share noise
+                on_step = ignore if made else keep
+                made[draw] = sampler.images(ids, wanted, settings, seed=seed, batch_size=batch_size, on_step=on_step)
+            write_generated(temporary / model.name / "images.zip", ids, made)
+            if model == next(iter(models.values())):
+                show(setting, made[settings.seeds[0]], frames)
         write_parquet(temporary / "wanted.parquet", pd.DataFrame({"id": ids, "wanted": wanted}))
-    first = made[settings.seeds[0]]
-    columns = [*spread(frames, FRAMES), first[:ROWS]]
-    rows = [column[row] for row in range(len(first[:ROWS])) for column in columns]
-    write_bytes(f"plots/ddpm/{setting}.png", png_bytes(grid(list(first[:SHOWN]), ncols=10)))
+    count = len(ids) * len(settings.seeds)
+    stage.done(f"wrote {folder}, {SETTING_NAMES[setting]}, trainings: {len(models)}, {count:,} images each")
+
+
+def show(setting: str, images: np.ndarray, frames: list[np.ndarray]) -> None:
+    """Write the contact sheet of the first training, and the way of its first images."""
+    columns = [*spread(frames, FRAMES), images[:ROWS]]
+    rows = [column[row] for row in range(len(images[:ROWS])) for column in columns]
+    write_bytes(f"plots/ddpm/{setting}.png", png_bytes(grid(list(images[:SHOWN]), ncols=10)))
     write_bytes(f"plots/ddpm/{setting}-process.png", png_bytes(grid(rows, ncols=len(columns))))
-    stage.done(f"wrote {folder}, {len(ids) * len(made):,} images, {SETTING_NAMES[setting]}")
 
 
 def spread(frames: list[np.ndarray], count: int) -> list[np.ndarray]:

@@ -1,50 +1,98 @@
-"""Score the images of every setting: nearness to the one image, or distance, class and floor of real ones."""
+"""Score every training of every setting: nearness to the one image, or distance and class beside those of real images."""
 
+from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from torch import Tensor
 
 from difflab.core.base import runtime
 from difflab.core.base.stage import Stage, run
 from difflab.ddpm import classifier, series_scores
 from difflab.ddpm.data import load_pixels, pixel_split
+from difflab.ddpm.floors import RealImages
 from difflab.ddpm.networks.settings import CONDITIONAL, DATASETS, SETTING_NAMES, SETTINGS, SINGLE
 from difflab.ddpm.params import DdpmScoreInputs
+from difflab.ddpm.trainings import trainings
 from difflab.images.generated_reader import GeneratedImages
 from difflab.images.store.image_store import ImageStore
+from difflab.metrics.intervals import with_intervals
 from difflab.models.rulers import ruler
+
+Draws = dict[int, Tensor]
+"""The images of one training by generation seed, uint8 [n, C, H, W]."""
 
 
 def main(stage: Stage[DdpmScoreInputs]) -> None:
-    device = runtime.resolve_device(stage.params.runtime.device)
     metrics: dict[str, float | str] = {}
+    values: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for setting in SETTINGS:
         folder = Path("data/samples") / setting
-        made = series_scores.by_seed(GeneratedImages(folder / "images.zip"))
+        made = [series_scores.by_seed(GeneratedImages(f / "images.zip")) for f in trainings(folder).values()]
         wanted = pd.read_parquet(folder / "wanted.parquet")["wanted"].tolist()
-        _, channels, _, size = next(iter(made.values())).shape
-        store = ImageStore(f"data/images/{DATASETS[setting]}")
-        if setting in SINGLE:
-            (target,) = load_pixels(store, wanted[:1], size, channels)
-            near = np.concatenate([series_scores.nearness(images, target) for images in made.values()])
-            scores = {"best_psnr": float(near.max()), "mean_psnr": float(near.mean()), "n": len(near)}
-            line = f"best {scores['best_psnr']:.1f} dB to the image, mean {scores['mean_psnr']:.1f} dB"
-        else:
-            judge = "mnist" if DATASETS[setting] == "mnist" else "cifar10"
-            network = classifier.load(Path("models/zoo/classifier") / judge).to(device)
-            metrics[f"{setting}_ruler"] = ruler(Path("models/zoo/classifier") / judge)
-            real = {split: pixel_split(store, split, size, channels) for split in ("train", "test")}
-            conditional = setting in CONDITIONAL
-            asked = [series_scores.class_of(one, network.classes) for one in wanted] if conditional else None
-            scores = series_scores.score(network, made, real, asked, seed=stage.params.seed)
-            line = f"FID {scores['fid']:.4g} (floor {scores['floor_fid']:.4g}), n {scores['n']}"
-            if conditional:
-                line += f", class right in {scores['accuracy']:.1%} (real {scores['real_accuracy']:.1%})"
-        print(f"{SETTING_NAMES[setting]}: {line}")
-        metrics |= {f"{setting}_{name}": value for name, value in scores.items()}
+        facts = {"n": len(wanted), "draws": len(made[0]), "trainings": len(made)}
+        own, scores = near(setting, made, wanted) if setting in SINGLE else distant(stage, setting, made, wanted)
+        metrics |= {f"{setting}_{name}": value for name, value in (facts | own).items()}
+        for row in scores:
+            for measure, value in row.items():
+                values[measure][setting].append(value)
+    for measure, cells in values.items():
+        metrics |= with_intervals(cells, measure)
+    below = [setting for setting in SETTINGS if series_scores.below_floor(metrics, setting)]
+    metrics |= {f"{s}_below_floor": int(s in below) for s in SETTINGS if f"{s}_floor_fid" in metrics}
+    for setting in SETTINGS:
+        print(f"{SETTING_NAMES[setting]}: {line(metrics, setting)}")
     stage.write_metrics("metrics/ddpm_score.json", metrics)
-    stage.done(f"wrote metrics/ddpm_score.json, {len(SETTINGS)} settings")
+    odd = ", ".join(SETTING_NAMES[setting] for setting in below) or "none"
+    stage.done(f"wrote metrics/ddpm_score.json; settings below their floor: {odd}")
+
+
+def near(setting: str, made: list[Draws], wanted: list[str]) -> tuple[dict[str, float], list[dict[str, float]]]:
+    """How near the images of each training are to the one image; the best of all is a fact, not a mean."""
+    _, channels, _, size = made[0][min(made[0])].shape
+    (target,) = load_pixels(ImageStore(f"data/images/{DATASETS[setting]}"), wanted[:1], size, channels)
+    psnr = [np.concatenate([series_scores.nearness(i, target) for i in draws.values()]) for draws in made]
+    best = max(float(own.max()) for own in psnr)
+    return {"best_psnr": best}, [{"mean_psnr": float(own.mean())} for own in psnr]
+
+
+def distant(
+    stage: Stage[DdpmScoreInputs], setting: str, made: list[Draws], wanted: list[str]
+) -> tuple[dict[str, float | str], list[dict[str, float]]]:
+    """What real images score, and the scores of each training."""
+    _, channels, _, size = made[0][min(made[0])].shape
+    judge, seed = "mnist" if DATASETS[setting] == "mnist" else "cifar10", stage.params.seed
+    device = runtime.resolve_device(stage.params.runtime.device)
+    network = classifier.load(Path("models/zoo/classifier") / judge).to(device)
+    store, conditional = ImageStore(f"data/images/{DATASETS[setting]}"), setting in CONDITIONAL
+    asked = [series_scores.class_of(one, network.classes) for one in wanted] if conditional else None
+    real: dict[str, RealImages] = {}
+    facts: dict[str, float | str] = {"ruler": ruler(Path("models/zoo/classifier") / judge)}
+    for split in ("train", "test"):
+        images = pixel_split(store, split, size, channels)
+        features, seen = series_scores.features_and_classes(network, images.pixels)
+        real[split] = RealImages(features, images.labels if conditional else [""] * len(features))
+        if conditional and split == "test":
+            facts["real_accuracy"] = series_scores.accuracy(seen, images.labels)
+    reference, found, refused = series_scores.real_scores(real, asked or [""] * len(wanted), seed=seed)
+    if refused:
+        print(f"{SETTING_NAMES[setting]}: {refused}")
+    scores = [series_scores.training_scores(network, d.values(), reference, asked, seed=seed) for d in made]
+    return facts | found, scores
+
+
+def line(metrics: dict[str, float | str], setting: str) -> str:
+    """The scores of one setting in words."""
+    own = {name.removeprefix(f"{setting}_"): value for name, value in metrics.items() if name.startswith(setting)}
+    if setting in SINGLE:
+        return f"best {own['best_psnr']:.1f} dB to the image, mean {own['mean_psnr']:.1f} dB"
+    text = f"FID {own['fid']:.4g}, {own['trainings']} trainings of {own['n']} images"
+    if "floor_fid" in own:
+        text += f", floor {own['floor_fid']:.4g}" + (", BELOW ITS FLOOR" if own["below_floor"] else "")
+    if setting in CONDITIONAL:
+        text += f", class right in {own['accuracy']:.1%} (real {own['real_accuracy']:.1%})"
+    return text
 
 
 if __name__ == "__main__":

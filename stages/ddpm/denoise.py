@@ -1,60 +1,66 @@
-"""Train one denoiser: v0 and v1 on one strength of noise (v0 stops early), v2 on all strengths, as diffusion."""
+"""Train one denoiser, once for each seed: v0, v1 on one strength of noise (v0 stops early), v2 on all, as diffusion.
+
+A finished seed is kept: a longer list of seeds, or a run that was stopped, trains only those that are missing.
+"""
 
 from functools import partial
 from pathlib import Path
 
-import pandas as pd
 import torch
 
 from difflab.core.base import rng
-from difflab.core.base.files import atomic_path, write_csv
 from difflab.core.base.stage import Stage, run
 from difflab.ddpm.data import load_pixels
 from difflab.ddpm.networks import schedule
 from difflab.ddpm.networks.denoiser import Denoiser
-from difflab.ddpm.networks.networks import build_unet, save_denoiser
+from difflab.ddpm.networks.networks import build_unet
 from difflab.ddpm.params import DenoiseInputs
 from difflab.ddpm.training.denoiser_training import TrainingImages, train_denoiser
 from difflab.ddpm.training.objective import GaussianNoise, fixed_noise, weight
+from difflab.ddpm.trainings import join_trainings, save_training
 from difflab.images.store.image_store import ImageStore
 from difflab.images.store.tensors import to_float
 from difflab.metrics.restoration import psnr
-from difflab.training.curve import final_metrics
+from difflab.training.seeds import Save, seed_log, train_seeds
 
 
 def main(stage: Stage[DenoiseInputs], *, version: str) -> None:
-    params, seed, scratch = stage.params.denoise, stage.params.seed, stage.scratch()
+    params, scratch = stage.params.denoise, stage.scratch()
     store = ImageStore("data/images/cifar10")
     ids, held_out = store.split("train"), store.split("test")[: params.validation_images]
+    images = TrainingImages(ids, load_pixels(store, ids, params.image_size))
     table, sigma = schedule.make(params.schedule), 2 * params.sigma  # of images in [-1, 1]
     table.require(sigma)
-    network = build_unet(params.unet, size=params.image_size, channels=3, seed=seed)
     fixed = partial(fixed_noise, sigma=sigma, clipped=params.clipped)
-    if version == "v2":
-        corruption, weigh = GaussianNoise(table, params.objective), partial(weight, params=params.objective)
-        denoiser = Denoiser(network, table, params.objective.prediction, params.unet.patch_size)
-    else:
-        corruption, weigh = fixed, torch.ones_like
-        denoiser = Denoiser(network, table, "epsilon", params.unet.patch_size)
     settings = params.training.model_copy(update={"steps": params.v0_steps} if version == "v0" else {})
-
     clean = to_float(load_pixels(store, held_out, params.image_size))
-    noisy = fixed(clean, rng.fold(rng.id_keys(held_out), rng.key(seed, "denoise validation")))
-    rows = train_denoiser(
-        denoiser, TrainingImages(ids, load_pixels(store, ids, params.image_size)), corruption, weigh, settings,
-        seed=rng.key(seed, "denoise", version), runtime=stage.params.runtime, scratch=scratch,
-        what=f"denoise {version}", validate=lambda step: {"val_psnr": validation_psnr(denoiser, clean, *noisy)},
-        log=stage.run.log_metrics,
-    )  # fmt: skip
+    noisy = fixed(clean, rng.fold(rng.id_keys(held_out), rng.key(stage.params.seed, "denoise validation")))
 
-    folder = Path("models/denoise") / version
-    with atomic_path(folder) as temporary:
-        save_denoiser(temporary, denoiser, params.schedule)
-    write_csv(f"plots/denoise/{version}.csv", pd.DataFrame(rows))
-    last = final_metrics(rows)
-    last |= {"train_images": len(ids), "parameters": sum(p.numel() for p in denoiser.parameters())}
-    stage.write_metrics(f"metrics/denoise/{version}.json", last)
-    stage.done(f"wrote {folder}, {last['val_psnr']:.2f} dB on {len(held_out)} test images")
+    def train_one(seed: int) -> Save:
+        """Train the network of one seed: its first weights, the order of its images and all their noise are its own."""
+        own_seed = rng.key(stage.params.seed, "denoise", version, seed)
+        network = build_unet(params.unet, size=params.image_size, channels=3, seed=own_seed)
+        if version == "v2":
+            corruption, weigh = GaussianNoise(table, params.objective), partial(weight, params=params.objective)
+            denoiser = Denoiser(network, table, params.objective.prediction, params.unet.patch_size)
+        else:
+            corruption, weigh = fixed, torch.ones_like
+            denoiser = Denoiser(network, table, "epsilon", params.unet.patch_size)
+        rows = train_denoiser(
+            denoiser, images, corruption, weigh, settings, seed=own_seed, runtime=stage.params.runtime,
+            scratch=scratch, what=f"denoise {version} {seed}", log=seed_log(stage.run.log_metrics, seed),
+            validate=lambda step: {"val_psnr": validation_psnr(denoiser, clean, *noisy)},
+        )  # fmt: skip
+
+        return lambda folder: save_training(folder, denoiser, rows, params.schedule)
+
+    what, kept = f"denoise {version}", stage.kept("denoise.seeds")
+    folders = train_seeds(params.seeds, train_one, kept=kept, scratch=scratch, what=what, log=stage.run.log_metrics)
+    models = Path("models/denoise") / version
+    _, last = join_trainings(folders, models, f"plots/denoise/{version}.csv")
+    counts = {"train_images": len(ids), "trainings": len(folders)}
+    stage.write_metrics(f"metrics/denoise/{version}.json", counts | last)
+    stage.done(f"wrote {models}, trainings: {len(folders)}, {last['val_psnr']:.2f} dB on {len(held_out)} test images")
 
 
 @torch.no_grad()

@@ -1,4 +1,7 @@
-"""Score the denoisers on the whole test split: networks, the best linear one, classical ones, the noise itself."""
+"""Score the denoisers on the whole test split: networks, the best linear one, classical ones, the noise itself.
+
+Intervals of networks are over their trainings and the test images, those of the others over the test images.
+"""
 
 from functools import partial
 from pathlib import Path
@@ -12,6 +15,7 @@ from difflab.core.base.stage import Stage, run
 from difflab.ddpm import denoisers
 from difflab.ddpm.data import load_pixels
 from difflab.ddpm.params import DenoiseScoreInputs
+from difflab.ddpm.trainings import trainings
 from difflab.images.sheet import rows_sheet
 from difflab.images.store.image_store import ImageStore
 from difflab.metrics import restoration
@@ -28,7 +32,10 @@ def main(stage: Stage[DenoiseScoreInputs]) -> None:
     train, test = (levels.astype(np.float32) / 255 for levels in pixels)
     ensemble = stage.params.denoise_score.self_ensemble
     networks = {
-        version: denoisers.network_denoiser(Path("models/denoise") / version, sigma, ensemble, device)
+        version: [
+            denoisers.network_denoiser(folder, sigma, ensemble, device)
+            for folder in trainings(Path("models/denoise") / version).values()
+        ]
         for version in denoisers.VERSIONS
     }
     linear = denoisers.linear_denoiser(train, sigma)
@@ -38,29 +45,33 @@ def main(stage: Stage[DenoiseScoreInputs]) -> None:
         clipped = noise == "clipped"
         noisy = denoisers.add_noise(test, ids, sigma, seed, clipped)
         tuning = denoisers.add_noise(train[:TUNING_IMAGES], train_ids[:TUNING_IMAGES], sigma, seed, clipped)
-        methods = {"linear": linear} | denoisers.tuned(train[:TUNING_IMAGES], tuning, sigma)
-        methods |= {v: n for v, n in networks.items() if v == "v2" or clipped == params.clipped}
+        classical = {"linear": linear} | denoisers.tuned(train[:TUNING_IMAGES], tuning, sigma)
+        trained = {v: n for v, n in networks.items() if v == "v2" or clipped == params.clipped}
         if clipped:  # v2 expects unclipped noise
-            methods["v2_imputed"] = partial(denoisers.restore_clipped, networks["v2"], sigma=sigma)
-        restored = {"noisy": noisy} | {name: restore(noisy) for name, restore in methods.items()}
-        for name, images in restored.items():
-            quality = restoration.compare(test, images, clip=clipped or name != "noisy")
-            rows.append({"noise": noise, "method": name, "n": len(ids), **quality.metrics("")})
+            trained["v2_imputed"] = [partial(denoisers.restore_clipped, n, sigma=sigma) for n in networks["v2"]]
+        restored = {"noisy": [noisy]} | {name: [restore(noisy)] for name, restore in classical.items()}
+        restored |= {name: [restore(noisy) for restore in some] for name, some in trained.items()}
+        for name, several in restored.items():
+            quality = [restoration.compare(test, images, clip=clipped or name != "noisy") for images in several]
+            own = restoration.trained_metrics(quality, "", seed) if name in trained else quality[0].metrics("")
+            own = {measure.removeprefix("_"): value for measure, value in own.items()}
+            rows.append({"noise": noise, "method": name, "trainings": len(several) if name in trained else 0, **own})
         if clipped == params.clipped:
-            shown |= {name: images[:SHOWN] for name, images in restored.items()}
+            shown |= {name: several[0][:SHOWN] for name, several in restored.items()}
 
-    table = pd.DataFrame(rows).rename(columns=lambda name: name.removeprefix("_"))
-    write_csv("plots/denoise_score.csv", table.assign(sigma=sigma, rule=restoration.SETTINGS))
+    write_csv("plots/denoise_score.csv", pd.DataFrame(rows).assign(n=len(ids), sigma=sigma, rule=restoration.SETTINGS))
     sheet = [(name, np.rint(255 * np.clip(row, 0, 1)).astype(np.uint8)) for name, row in shown.items()]
     write_bytes("plots/grids/denoise.png", png_bytes(rows_sheet(sheet)))
-    metrics = {"n": len(ids), "sigma": sigma}
-    for row in table.to_dict("records"):
-        metrics |= {f"{row['method']}_{row['noise']}_{k}": row[k] for k in ("psnr", "psnr_ci95", "ssim", "ssim_ci95")}
+    metrics = {"n": len(ids), "sigma": sigma, "trainings": len(networks["v1"])}
+    for row in rows:
+        name = f"{row['method']}_{row['noise']}"
+        metrics |= {f"{name}_{k}": value for k, value in row.items() if k.startswith(("psnr", "ssim"))}
     stage.write_metrics("metrics/denoise_score.json", metrics)
-    trained = "clipped" if params.clipped else "unclipped"
+    trained_on = "clipped" if params.clipped else "unclipped"
+    v1, linear_psnr, noisy_psnr = (metrics[f"{name}_{trained_on}_psnr"] for name in ("v1", "linear", "noisy"))
     stage.done(
-        f"wrote metrics/denoise_score.json; v1 {metrics[f'v1_{trained}_psnr']:.2f} dB, "
-        f"linear {metrics[f'linear_{trained}_psnr']:.2f} dB, {trained} noise {metrics[f'noisy_{trained}_psnr']:.2f} dB"
+        f"wrote metrics/denoise_score.json; v1 {v1:.2f} dB ({len(networks['v1'])} trainings), "
+        f"linear {linear_psnr:.2f} dB, {trained_on} noise {noisy_psnr:.2f} dB"
     )
 
 

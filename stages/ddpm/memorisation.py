@@ -1,4 +1,7 @@
-"""Do samples copy training images? The nearest neighbour of each, beside the nearest image never trained on."""
+"""Do samples copy training images? The nearest neighbour of each, beside the nearest image never trained on.
+
+Samples of all trainings count alike, of the first generation seed each.
+"""
 
 from pathlib import Path
 
@@ -13,6 +16,7 @@ from difflab.ddpm.data import load_pixels
 from difflab.ddpm.memorisation import memory, memory_metrics
 from difflab.ddpm.networks.settings import DATASETS, SETTING_NAMES, SINGLE
 from difflab.ddpm.params import MemorisationInputs
+from difflab.ddpm.trainings import trainings
 from difflab.images.generated_reader import GeneratedImages
 from difflab.images.sheet import rows_sheet
 from difflab.images.store.image_store import ImageStore
@@ -23,8 +27,8 @@ def main(stage: Stage[MemorisationInputs]) -> None:
     rows: list[tuple[str, list[np.ndarray]]] = []
     for setting in params.settings:
         folder = Path("data/samples") / setting
-        generated = GeneratedImages(folder / "images.zip")
-        images = np.stack([np.asarray(image) for image in generated.read(generated.seeds[0])])
+        archives = [GeneratedImages(training / "images.zip") for training in trainings(folder).values()]
+        images = np.stack([np.asarray(image) for made in archives for image in made.read(made.seeds[0])])
         store = ImageStore(f"data/images/{DATASETS[setting]}")
         ids, held_out = store.split("train"), store.split("test")
         if setting in SINGLE:
@@ -34,7 +38,7 @@ def main(stage: Stage[MemorisationInputs]) -> None:
         train, unseen = (load_pixels(store, some, images.shape[1]) for some in chosen)
         nearest, ratio = memory(torch.from_numpy(images).permute(0, 3, 1, 2), train, unseen)
         metrics |= {f"{setting}_{name}": value for name, value in memory_metrics(ratio).items()}
-        metrics |= {f"{setting}_n": len(images), f"{setting}_compared_with": n}
+        metrics |= {f"{setting}_n": len(images), f"{setting}_trainings": len(archives), f"{setting}_compared_with": n}
         pairs: list[np.ndarray] = []
         for row in np.argsort(ratio)[: params.pairs]:
             pairs += images[row], train[nearest[row]].permute(1, 2, 0).numpy()

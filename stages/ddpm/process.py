@@ -1,4 +1,7 @@
-"""Follow samples from noise to image: what appears first, where words act, what the networks are made of."""
+"""Follow samples from noise to image: what appears first, where words act, what the networks are made of.
+
+The networks are those of the first training of their settings.
+"""
 
 from pathlib import Path
 
@@ -19,6 +22,7 @@ from difflab.ddpm.process import spectrum
 from difflab.ddpm.process.figures import attention_figure, spectrum_figure
 from difflab.ddpm.process.inspection import anatomy, recorded, word_maps
 from difflab.ddpm.sampling.series_sampler import SeriesSampler, load_sampler
+from difflab.ddpm.trainings import trainings
 from difflab.images.store.image_store import ImageStore
 from difflab.images.store.tensors import to_float
 
@@ -28,7 +32,8 @@ FOLLOWED, PROMPTED = "class_conditional", "text"
 def main(stage: Stage[ProcessInputs]) -> None:
     params, seed = stage.params.process, stage.params.seed
     device = runtime.resolve_device(stage.params.runtime.device)
-    followed, prompted = (load_sampler(Path("models/ddpm") / setting, device) for setting in (FOLLOWED, PROMPTED))
+    models = [trainings(Path("models/ddpm") / setting) for setting in (FOLLOWED, PROMPTED)]
+    followed, prompted = (load_sampler(found[min(found)], device) for found in models)
     channels, size, _ = followed.shape
 
     store = ImageStore(f"data/images/{DATASETS[FOLLOWED]}")

@@ -8,7 +8,7 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from difflab.core.base import rng
 from difflab.core.base.errors import DifflabError
-from difflab.metrics.restoration import compare, half_width, psnr
+from difflab.metrics.restoration import Quality, compare, half_width, psnr, trained_metrics
 
 
 def noisy_pair(n: int = 6, size: int = 12, channels: int = 3, sigma: float = 0.2) -> list[np.ndarray]:
@@ -43,11 +43,38 @@ def test_metrics_are_the_means_with_scipys_interval():
     clean, restored = noisy_pair()
     quality = compare(clean, restored)
     metrics = quality.metrics("v1_clipped")
-    assert list(metrics) == [f"v1_clipped_{k}" for k in ("psnr", "psnr_ci95", "ssim", "ssim_ci95")]
+    assert list(metrics) == [f"v1_clipped_{m}{end}" for m in ("psnr", "ssim") for end in ("", "_low", "_high")]
     for name, values in (("psnr", quality.psnr), ("ssim", quality.ssim)):
-        mean, half = metrics[f"v1_clipped_{name}"], metrics[f"v1_clipped_{name}_ci95"]
+        assert metrics[f"v1_clipped_{name}"] == values.mean()
         expected = stats.t.interval(0.95, len(values) - 1, loc=values.mean(), scale=stats.sem(values))
-        assert (mean - half, mean + half) == pytest.approx(expected)
+        assert (metrics[f"v1_clipped_{name}_low"], metrics[f"v1_clipped_{name}_high"]) == pytest.approx(expected)
+
+
+def qualities(spread: float, trainings: int = 2, images: int = 300) -> list[Quality]:
+    """Images of 20 +- 2 dB, which each training restores with a luck of its own for all of them."""
+    draws = rng.numpy_rng(0, "trainings")
+    psnr, luck = draws.normal(20, 2, images), spread * np.arange(trainings)
+    return [Quality(psnr + own, psnr / 100) for own in luck]
+
+
+def test_trainings_that_agree_leave_the_interval_of_the_images():
+    metrics = trained_metrics(qualities(0.0), "v1", seed=0)
+    alone = qualities(0.0)[0].metrics("v1")
+    assert list(metrics) == list(alone)
+    assert metrics["v1_psnr"] == pytest.approx(alone["v1_psnr"])
+    for end in ("low", "high"):
+        assert abs(metrics[f"v1_psnr_{end}"] - alone[f"v1_psnr_{end}"]) < 0.03
+
+
+def test_trainings_that_differ_widen_the_interval():
+    """By one degree of freedom where only they matter: 12.7 standard errors, here of two values 2 dB apart."""
+    metrics = trained_metrics(qualities(2.0), "v1", seed=0)
+    assert metrics["v1_psnr_high"] - metrics["v1_psnr"] == pytest.approx(12.7, rel=0.15)
+
+
+def test_one_training_has_means_alone():
+    metrics = trained_metrics(qualities(0.0, trainings=1), "v1", seed=0)
+    assert list(metrics) == ["v1_psnr", "v1_ssim"]
 
 
 def test_a_single_image_has_no_interval():

@@ -102,6 +102,7 @@ class PixelModelParams(Group):
 class SettingParams(PixelModelParams):
     """One setting of the DDPM series: what is trained on what."""
 
+    seeds: Seeds
     channels: Literal[1, 3]
     schedule: ScheduleParams
     objective: ObjectiveParams
@@ -128,6 +129,18 @@ class DdpmParams(Family):
     class_conditional: SettingParams
     latent: SettingParams
     text: TextSettingParams
+
+    @model_validator(mode="after")
+    def _trained_equally_often(self) -> "DdpmParams":
+        names = list(self.groups())
+        for first, *others in (names[:2], names[2:]):  # PSNR to one image, distances
+            for other in others:
+                if len(self[first].seeds) != len(self[other].seeds):
+                    raise ValueError(
+                        f"{other}.seeds has {len(self[other].seeds)} and {first}.seeds {len(self[first].seeds)}: the "
+                        "intervals of their scores share one spread, give both equally many"
+                    )
+        return self
 
 
 class SettingSamplingParams(Group):
@@ -180,6 +193,7 @@ class ColdParams(PixelModelParams):
 class DenoiseParams(PixelModelParams):
     """`denoise`: three denoisers of reference 001 at one strength of noise."""
 
+    seeds: Seeds
     sigma: float = Field(gt=0, lt=1)
     clipped: bool
     v0_steps: int = Field(ge=1)

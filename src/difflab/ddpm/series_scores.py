@@ -2,24 +2,26 @@
 
 import math
 import statistics
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from difflab.core.base import rng
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.numerals import numbers_in
 from difflab.ddpm.classifier import SIZE, ResNet20, judge
+from difflab.ddpm.floors import RealImages, floor, halves
 from difflab.metrics.distances import frechet_distance, kernel_distance
+from difflab.metrics.manifold import density_coverage, extrapolated_fid, precision_recall
 from difflab.metrics.restoration import psnr
 
 if TYPE_CHECKING:
-    from difflab.ddpm.data import Split
     from difflab.images.generated_reader import GeneratedImages
 
+NEIGHBOURS = 5  # of density and coverage
 EQUAL_DB = 10 * math.log10(255**2 / 1e-9)  # of equal images, whose PSNR is infinite
 
 
@@ -35,48 +37,81 @@ def by_seed(generated: "GeneratedImages") -> dict[int, Tensor]:
     return {seed: torch.from_numpy(images[..., :channels]).permute(0, 3, 1, 2) for seed, images in made.items()}
 
 
-def score(
-    network: ResNet20, made: Mapping[int, Tensor], real: dict[str, "Split"], wanted: Sequence[str] | None, *, seed: int
+def training_scores(
+    network: ResNet20, draws: Iterable[Tensor], reference: np.ndarray, asked: Sequence[str] | None, *, seed: int
 ) -> dict[str, float]:
-    """Distances of generated images to the training images, mean and deviation over generation seeds.
+    """The scores of one training, each the mean over its generation draws.
 
     Args:
         network: its features make the distances, its classes the accuracy.
-        made: generated images by generation seed, uint8 [n, C, H, W].
-        real: the splits train and test; the floor is test against train, at the same n if there are so many.
-        wanted: the class asked for, image by image; None for no classes.
+        draws: generated images uint8 [n, C, H, W].
+        reference: features of real images [m, d].
+        asked: the class asked for, image by image; None for no classes.
 
     Returns:
-        fid, kid, accuracy (each with `_std` where there are several seeds), floor_fid, floor_kid,
-        real_accuracy, n, floor_n, reference_n.
+        Those of `distances`, and accuracy where classes were asked for.
     """
-    reference, _ = features_and_classes(network, real["train"].pixels)
-    held_out, seen = features_and_classes(network, real["test"].pixels)
-    n = len(next(iter(made.values())))
-    floor = sorted(rng.numpy_rng(seed, "DDPM series floor").permutation(len(held_out))[:n].tolist())
-    metrics: dict[str, float] = {"n": n, "floor_n": len(floor), "reference_n": len(reference)}
     rows = []
-    for images in made.values():
-        features, classes = features_and_classes(network, images)
-        row = distances(features, reference, seed)
-        if wanted is not None:
-            row["accuracy"] = accuracy(classes, wanted)
-        rows.append(row)
-    for name in rows[0]:
-        values = [row[name] for row in rows]
-        metrics[name] = statistics.fmean(values)
-        if len(values) > 1:
-            metrics[f"{name}_std"] = statistics.stdev(values)
-    metrics |= {f"floor_{k}": v for k, v in distances(held_out[floor], reference, seed).items()}
-    if wanted is not None:
-        metrics["real_accuracy"] = accuracy(seen, real["test"].labels)
-    return metrics
+    for images in draws:
+        features, seen = features_and_classes(network, images)
+        rows.append(distances(features, reference, seed=seed))
+        if asked is not None:
+            rows[-1]["accuracy"] = accuracy(seen, asked)
+    return {name: statistics.fmean(row[name] for row in rows) for name in rows[0]}
 
 
-def distances(features: np.ndarray, reference: np.ndarray, seed: int) -> dict[str, float]:
-    """FID and KID between features [n, d] and [m, d]."""
+def real_scores(
+    real: Mapping[str, RealImages], classes: Sequence[str], *, seed: int
+) -> tuple[np.ndarray, dict[str, float], str]:
+    """The reference for generated images of some classes, what real images score against it, and what is refused.
+
+    Args:
+        real: the splits train and test.
+        classes: of the generated images, one for each; all "" where there are none.
+
+    Returns:
+        Features of the reference [m, d]: half of the training images, or all where the other half has too few for a
+        floor. Then `floor_<measure>` of the other half and `held_out_fid`, `held_out_kid` of the test images, each of
+        as many images of the same classes as are generated. Last, a line on the first that is refused, or "".
+    """
+    reference, rest = halves(real["train"], seed=seed)
+    metrics: dict[str, float] = {}
+    refused = ""
+    measure = partial(distances, seed=seed)
+    try:
+        own = floor(rest, reference.features, classes, measure, seed=seed)
+        metrics |= {f"floor_{name}": value for name, value in own.items()}
+    except DifflabError as error:
+        reference, refused = real["train"], str(error)
+    try:
+        beside = floor(real["test"], reference.features, classes, measure, seed=seed)
+        metrics |= {f"held_out_{name}": beside[name] for name in ("fid", "kid")}
+    except DifflabError as error:
+        refused = refused or str(error)
+    return reference.features, {"reference_n": len(reference.features), **metrics}, refused
+
+
+def distances(features: np.ndarray, reference: np.ndarray, *, seed: int) -> dict[str, float]:
+    """FID, KID, FID at infinitely many images, precision, recall, density and coverage of features [n, d] and [m, d].
+
+    Those that have too few images (see `difflab.metrics.manifold`) are left out.
+    """
+    fid = frechet_distance(features, reference)
     kid = kernel_distance(features, reference, num_subsets=50, subset_size=2000, seed=seed)
-    return {"fid": frechet_distance(features, reference), "kid": kid}
+    found = {"fid": fid, "kid": kid}
+    if min(len(features), len(reference)) > NEIGHBOURS:
+        found["fid_infinity"] = extrapolated_fid(features, reference, seed)
+        found |= precision_recall(features, reference) | density_coverage(features, reference, NEIGHBOURS)
+    return found
+
+
+def below_floor(metrics: Mapping[str, Any], setting: str) -> bool:
+    """Whether FID or KID of a setting lies below its floor by more than its interval: then it copies, or errs.
+
+    Where it was trained once, the value itself counts; without a floor nothing lies below it.
+    """
+    names = ((f"{setting}_{measure}", f"{setting}_floor_{measure}") for measure in ("fid", "kid"))
+    return any(metrics.get(f"{own}_high", metrics[own]) < metrics[bound] for own, bound in names if bound in metrics)
 
 
 def features_and_classes(network: ResNet20, images: Tensor) -> tuple[np.ndarray, list[str]]:

@@ -7,11 +7,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from difflab.core.base.errors import DifflabError
+from difflab.metrics.paired import interval
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import Tensor
 
 SETTINGS = "per image on [0, 1], then the mean; SSIM of scikit-image's default, a 7 x 7 window, over channels"
+RESAMPLES = 2000  # of the bootstrap over trainings and images
 
 
 def psnr(clean: "Tensor", restored: "Tensor", data_range: float) -> "Tensor":
@@ -36,11 +40,38 @@ class Quality:
     ssim: np.ndarray
 
     def metrics(self, prefix: str) -> dict[str, float]:
-        """Means and the half-widths of their 95 % intervals over images: `<prefix>_psnr`, `..._psnr_ci95`, ..."""
+        """Means and their 95 % intervals over images: `<prefix>_psnr`, `..._psnr_low`, `..._psnr_high`, ..."""
         result = {}
         for name, values in vars(self).items():
-            result |= {f"{prefix}_{name}": float(values.mean()), f"{prefix}_{name}_ci95": half_width(values)}
+            mean, half = float(values.mean()), half_width(values)
+            result |= _with_interval(f"{prefix}_{name}", mean, mean - half, mean + half)
         return result
+
+
+def trained_metrics(trainings: "Sequence[Quality]", prefix: str, seed: int) -> dict[str, float]:
+    """Means over trainings and images with 95 % intervals that count both (`difflab.metrics.paired.interval`).
+
+    Names are those of `Quality.metrics`; of one training there are the means alone.
+
+    Args:
+        trainings: the quality of the same images, restored by each training of a model.
+        seed: of the bootstrap.
+    """
+    import pandas as pd
+
+    result = {}
+    for name in vars(trainings[0]):
+        values = pd.DataFrame([getattr(quality, name) for quality in trainings])
+        if len(values) > 1:
+            found = interval(values, seed=seed, resamples=RESAMPLES)
+            result |= _with_interval(f"{prefix}_{name}", found.mean, found.low, found.high)
+        else:
+            result[f"{prefix}_{name}"] = float(values.to_numpy().mean())
+    return result
+
+
+def _with_interval(name: str, mean: float, low: float, high: float) -> dict[str, float]:
+    return {name: mean, f"{name}_low": low, f"{name}_high": high}
 
 
 def compare(clean: np.ndarray, restored: np.ndarray, clip: bool = True) -> Quality:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from difflab.training.loop import Log
 
 CURVE = "curve.parquet"
-Save = Callable[[Path], None]
+Save = Callable[[Path], object]
 """Writes what a training gave into a folder, its curve (`save_curve`) among it."""
 
 

@@ -176,9 +176,9 @@ def test_an_autoencoder_that_lacks_its_files_is_refused(tmp_path):
         load_sampler(folder, torch.device("cpu"))
 
 
-def save(folder, kind):
-    made = sampler(kind)
-    folder.mkdir()
+def save(setting, kind):
+    made, folder = sampler(kind), setting / "seed-0"
+    folder.mkdir(parents=True)
     save_denoiser(folder, made.denoiser, schedule_params(), shape=list(made.shape), classes=CLASSES)
     return folder
 
@@ -187,7 +187,9 @@ def save(folder, kind):
     ("setting", "kind"), [("text", "by class"), ("single_class", "prompted"), ("latent", "by class")]
 )
 def test_the_model_of_another_setting_is_refused(tmp_path, setting, kind):
-    with pytest.raises(DifflabError, match=f"{setting} holds the model of another setting, .*dvc checkout .*{setting}"):
+    with pytest.raises(
+        DifflabError, match=f"{setting}/seed-0 holds the model of another setting, .*dvc checkout .*{setting}`"
+    ):
         load_sampler(save(tmp_path / setting, kind), torch.device("cpu"))
 
 

@@ -102,12 +102,12 @@ class SeriesSampler:
 
 
 def load_sampler(folder: Path, device: torch.device) -> SeriesSampler:
-    """The sampler of a trained setting; with a folder `vae` beside the network it works in latents.
+    """The sampler of one training, `<setting>/seed-<n>`; with a folder `vae` beside the network it works in latents.
 
     Raises:
         DifflabError: it is missing, damaged, or the model of another setting than the folder's name says.
     """
-    remedy, setting = f"`dvc checkout {folder}` puts it back", folder.name
+    remedy, setting = f"`dvc checkout {folder.parent}` puts it back", folder.parent.name
     try:
         denoiser, description = load_denoiser(folder, device)
         by_class = getattr(getattr(denoiser.network, "config", None), "num_class_embeds", None)

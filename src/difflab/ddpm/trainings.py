@@ -1,0 +1,56 @@
+"""The trainings of one cell of the study: what is kept of each, and its outputs, `<folder>/seed-<n>` for each seed."""
+
+import re
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from difflab.core.base.errors import DifflabError
+from difflab.core.base.files import atomic_path, read_json, write_csv, write_json
+from difflab.ddpm.networks.networks import save_denoiser
+from difflab.training.curve import final_metrics
+from difflab.training.seeds import save_curve, seed_curves, seed_metrics
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from difflab.ddpm.networks.denoiser import Denoiser
+    from difflab.ddpm.params import ScheduleParams
+    from difflab.training.curve import Row
+
+
+def save_training(
+    folder: Path, denoiser: "Denoiser", rows: "list[Row]", schedule: "ScheduleParams", **facts: Any
+) -> Path:
+    """Write the model of one seed, its curve and its last values; returns the model's folder. See `save_denoiser`."""
+    folder.mkdir()
+    save_denoiser(folder / "model", denoiser, schedule, **facts)
+    save_curve(folder, rows)
+    size = sum(p.numel() for p in denoiser.parameters())
+    write_json(folder / "result.json", {**final_metrics(rows), "parameters": size})
+    return folder / "model"
+
+
+def join_trainings(
+    folders: Mapping[int, Path], models: Path, curves: str | Path
+) -> tuple["pd.DataFrame", dict[str, float]]:
+    """Copy the models of all seeds to `models`, write their curves; returns these and the metrics by seed."""
+    with atomic_path(models) as temporary:
+        for seed, folder in folders.items():
+            shutil.copytree(folder / "model", temporary / f"seed-{seed}")
+    table = seed_curves(folders)
+    write_csv(curves, table)
+    return table, seed_metrics({seed: read_json(folder / "result.json") for seed, folder in folders.items()})
+
+
+def trainings(folder: Path) -> dict[int, Path]:
+    """The folder of each training below an output, by its seed in ascending order.
+
+    Raises:
+        DifflabError: there is none.
+    """
+    found = {int(name[1]): path for path in folder.glob("seed-*") if (name := re.fullmatch(r"seed-(\d+)", path.name))}
+    if not found:
+        raise DifflabError(f"{folder} holds no training: run `dvc repro` (or `dvc pull`) to make it")
+    return dict(sorted(found.items()))
