@@ -85,6 +85,57 @@ def prediction_interval(
     return mean - half, mean + half
 
 
+def difference(
+    a: float, b: float, trainings: int, spread: Spread, others: int | None = None, level: float = 0.95
+) -> tuple[float, float, float]:
+    """`a` - `b` of two cells' means with the interval of its true value: (difference, low, high).
+
+    Args:
+        trainings: how many trainings stand behind `a`; behind `b` stand `others`, by default as many.
+
+    Raises:
+        DifflabError: the spread is not known, since no cell was trained twice.
+    """
+    half = _student(spread, level) * math.sqrt(
+        spread.of(a) ** 2 / trainings + spread.of(b) ** 2 / (others or trainings)
+    )
+    return a - b, a - b - half, a - b + half
+
+
+def equivalence(
+    a: float,
+    b: float,
+    trainings: int,
+    spread: Spread,
+    margin: float,
+    *,
+    lower_is_better: bool,
+    others: int | None = None,
+) -> str:
+    """What is known of `a` beside `b`: "better", "worse", "equal" within the margin, or "open".
+
+    Equal: two one-sided tests at 5 % (Schuirmann 1987), that is, the 90 % interval of the difference lies within
+    +- margin; a clear difference that is known to be that small is equal too. Better or worse: its 95 % interval
+    leaves out 0. Open: neither, more trainings would tell.
+
+    Args:
+        margin: the largest difference that does not matter; where the spread is relative, as a share of `b`.
+
+    Raises:
+        DifflabError: the margin is not positive, or the spread is not known.
+    """
+    if not margin > 0:
+        raise DifflabError(f"a margin of {margin:g} makes nothing equal: give a positive one")
+    limit = margin * abs(b) if spread.relative else margin
+    _, low, high = difference(a, b, trainings, spread, others, level=0.9)
+    if -limit < low and high < limit:
+        return "equal"
+    _, low, high = difference(a, b, trainings, spread, others)
+    if low <= 0 <= high:
+        return "open"
+    return "better" if (high < 0) == lower_is_better else "worse"
+
+
 def with_intervals(cells: Mapping[str, Sequence[float]], measure: str) -> dict[str, float]:
     """Flat metrics of one measure of a table's cells, each with the values of its trainings.
 
@@ -111,6 +162,11 @@ def with_intervals(cells: Mapping[str, Sequence[float]], measure: str) -> dict[s
 def _student(spread: Spread, level: float) -> float:
     if not spread.freedom:
         raise DifflabError("every cell was trained once: an interval needs two trainings or more")
-    from scipy.stats import t
+    return student(spread.freedom, level)
 
-    return float(t.ppf((1 + level) / 2, spread.freedom))
+
+def student(freedom: float, level: float = 0.95) -> float:
+    """Half the width, in standard errors, of a two-sided interval with these degrees of freedom (Student's t)."""
+    from scipy.special import stdtrit  # scipy.stats takes a second to import
+
+    return float(stdtrit(freedom, (1 + level) / 2))
