@@ -10,7 +10,14 @@ from scipy.stats import t
 
 from difflab.core.base.errors import DifflabError
 from difflab.metrics.intervals import (
-    Spread, difference, equivalence, mean_interval, pooled_spread, prediction_interval, student, with_intervals
+    Spread,
+    difference,
+    equivalence,
+    mean_interval,
+    pooled_spread,
+    prediction_interval,
+    student,
+    with_intervals,
 )
 
 MEANS = np.array([26.0, 12.0, 7.3, 6.0, 7.2, 6.4, 7.5, 6.5])  # the FIDs of a table of eight cells
