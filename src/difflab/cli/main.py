@@ -130,22 +130,44 @@ def results() -> None:
 @cli.command()
 @click.argument("revs", nargs=-1, metavar="[REV]...")
 def compare(revs: tuple[str, ...]) -> None:
-    """Print scores side by side, and which differences are clear.
+    """Print the scores that changed side by side, and which differences are clear.
 
     REVs are Git revisions, DVC experiments or `workspace`; default: HEAD and workspace. Those that differ in seeds alone
-    are taken together, with their spread.
+    are taken together, with their spread. Those with the same parameters are repetitions, as on another machine: they are
+    held against prediction intervals.
     """
-    from difflab.cli import compare
+    from difflab.cli.compare import compare
+    from difflab.cli.reproduced import known_spreads
+    from difflab.cli.results import read
     from difflab.cli.revisions import WORKSPACE
 
-    click.echo(compare.compare([compare.read(rev) for rev in revs or ("HEAD", WORKSPACE)]))
+    click.echo(compare([read(rev) for rev in revs or ("HEAD", WORKSPACE)], known_spreads()))
+
+
+@cli.command()
+@click.argument("rev", default="HEAD")
+@click.option("--record", "name", metavar="NAME", help="Add this run to metrics/repetitions.csv under this name.")
+def reproduced(rev: str, name: str | None) -> None:
+    """Say whether the study reproduced here: the results of REV against those of the working tree.
+
+    Counts outputs with the same bytes, then holds each headline number against the committed 95 % prediction interval,
+    which knows the spread of training and, from metrics/repetitions.csv, that of whole runs of the study.
+
+    Such intervals miss one number in twenty by chance. Exit status 0 if that explains those outside, 1 if as many or more
+    would be met in less than 1 of 100 runs (of 60 numbers: 8 or more).
+    """
+    from difflab.cli.reproduced import reproduced
+
+    page, holds = reproduced(rev, name)
+    click.echo(page)
+    sys.exit(not holds)
 
 
 @cli.command()
 @click.option("--all", "all_commits", is_flag=True, help="Those of every commit, not of this one alone.")
 def experiments(all_commits: bool) -> None:
     """List DVC experiments: what each changed and what moved."""
-    from difflab.cli.compare import experiments_table
+    from difflab.cli.experiments import experiments_table
 
     click.echo(experiments_table(all_commits))
 

@@ -4,6 +4,7 @@
 where it uses a network as well. A text each, because DVC compares every declared key once for every stage.
 """
 
+import platform
 import re
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
@@ -46,6 +47,13 @@ def installed(library: str) -> str | None:
         return version(library).partition("+")[0]
     except PackageNotFoundError:
         return None
+
+
+def processor() -> str:
+    """The name of this machine's processor and its architecture: "AMD EPYC 7B13 (x86_64)"."""
+    cpuinfo = Path("/proc/cpuinfo")
+    found = re.search(r"model name\s*: (.+)", cpuinfo.read_text()) if cpuinfo.exists() else None
+    return f"{found[1] if found else platform.processor() or 'unknown processor'} ({platform.machine()})"
 
 
 def write_locked(lock: Path = Path("requirements.lock"), conf: Path = CONF) -> None:

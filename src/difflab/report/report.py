@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from difflab.captioning import answer
-from difflab.core.environment import LIBRARIES, installed, mismatches
+from difflab.core.environment import LIBRARIES, installed, mismatches, processor
 from difflab.core.params.loading import dotted
 from difflab.report import findings, study_tables
 from difflab.report.summary import part
@@ -169,9 +169,7 @@ def machine() -> str:
     versions = ", ".join(f"{name} {installed(name)}" for name in LIBRARIES)
     if other := mismatches():
         versions += f" (locked: {', '.join(other)})"
-    cpuinfo = Path("/proc/cpuinfo")
-    found = re.search(r"model name\s*: (.+)", cpuinfo.read_text()) if cpuinfo.exists() else None
-    made = [f"{found[1] if found else platform.processor() or 'unknown processor'} ({platform.machine()})"]
+    made = [processor()]
     if os.environ.get("CUDA_VISIBLE_DEVICES") != "":
         texts = (path.read_text() for path in Path("/proc/driver/nvidia/gpus").glob("*/information"))
         made += sorted(model[1] for text in texts if (model := re.search(r"Model:\s*(.+)", text)))

@@ -47,8 +47,12 @@ def metrics_file(stage: str) -> str:
 
 
 def prefixed(stage: str, metrics: Mapping[str, object]) -> Numbers:
-    """The numbers of a stage by their names in the summary."""
-    numbers = {k: v for k, v in metrics.items() if isinstance(v, int | float) and not isinstance(v, bool)}
+    """The numbers of a stage by their names in the summary; beside them which network took them (`ruler`)."""
+    numbers = {
+        k: v
+        for k, v in metrics.items()
+        if (isinstance(v, int | float) and not isinstance(v, bool)) or (isinstance(v, str) and k.endswith("ruler"))
+    }
     return {f"{PREFIXES[stage]}_{key}": value for key, value in numbers.items()}
 
 
