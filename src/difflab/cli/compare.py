@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from difflab.cli.experiments import changed_params
-from difflab.metrics.intervals import Spread, mean_interval, pooled_spread
+from difflab.metrics.intervals import RELATIVE, Spread, mean_interval, pooled_spread
 from difflab.report.headlines import Headline, half_width, headline_names
 from difflab.report.repetitions import prediction_half
 from difflab.report.tables import table
@@ -21,7 +21,7 @@ SEEDS = (
 )  # fmt: skip
 """Parameters that make a repetition, not another experiment."""
 Spreads = Mapping[tuple[str, str], Spread]
-NO_INTERVAL, OTHER_RULER, OTHER_BASE = "one training", "another ruler", "the base was trained again"
+NO_INTERVAL, OTHER_RULER, OTHER_BASE = "no interval", "another ruler", "another base"
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def score(members: Sequence["Result"], headline: Headline) -> Score | None:
     if len(values) > 1 and len(set(values)) > 1:
         mean, spread = statistics.fmean(values), _spread(members, headline)
         return Score(mean, mean_interval(mean, len(values), spread)[1] - mean)
-    return Score(values[0], half_width(members[0].summary, headline.name))
+    return Score(values[0], half_width(members[0].summary, headline))
 
 
 def _spread(members: Sequence["Result"], headline: Headline) -> Spread:
@@ -74,7 +74,9 @@ def _spread(members: Sequence["Result"], headline: Headline) -> Spread:
         values = [member.summary.get(other.name) for member in members]
         if (other.study, other.measure) == (headline.study, headline.measure) and None not in values:
             cells[other.name] = values
-    return pooled_spread(cells, relative=headline.relative and all(statistics.fmean(v) > 0 for v in cells.values()))
+    return pooled_spread(
+        cells, relative=headline.measure in RELATIVE and all(statistics.fmean(v) > 0 for v in cells.values())
+    )
 
 
 @dataclass(frozen=True)
@@ -137,7 +139,7 @@ def compare(results: list["Result"], spreads: Spreads) -> str:
     rows = {h: row for h in headlines if (row := _row(groups, h, spreads))}
     lines = [*_changes(groups, names, spreads), *_warnings(results)]
     if len(groups) == 1:
-        rows = {h: [h.name, _shown(score(groups[0], h), h)] for h in headlines if score(groups[0], h)}
+        rows = {h: [h.name, _shown(groups[0], h)] for h in headlines if score(groups[0], h)}
     else:
         lines.append(_unchanged(groups, [h for h in headlines if h not in rows]))
     parts = ["\n".join(filter(None, lines)), table(header, rows.values()) if rows else "", _note(groups, rows)]
@@ -147,7 +149,7 @@ def compare(results: list["Result"], spreads: Spreads) -> str:
 def _row(groups: list[list["Result"]], headline: Headline, spreads: Spreads) -> list[str] | None:
     """A number of every group; None where all that have it agree."""
     first, moved = score(groups[0], headline), False
-    row = [headline.name, _shown(first, headline)]
+    row = [headline.name, _shown(groups[0], headline)]
     for other in groups[1:]:
         found = difference(groups[0], other, headline, spreads)
         told = "" if found is None else found.shown(headline.scale)
@@ -155,15 +157,18 @@ def _row(groups: list[list["Result"]], headline: Headline, spreads: Spreads) -> 
             told = "the same" if _ran(groups[0], other, headline) else "not run"
         lacks = (first is None) != (score(other, headline) is None)
         moved |= lacks or bool(found and found.value)
-        row += [_shown(score(other, headline), headline), told]
+        row += [_shown(other, headline), told]
     return row if moved else None
 
 
-def _shown(value: Score | None, headline: Headline) -> str:
+def _shown(members: Sequence["Result"], headline: Headline) -> str:
+    """A number with its interval and, of a single revision, the verdict that its stage gave."""
+    value = score(members, headline)
     if value is None:
         return "–"
+    said = members[0].summary.get(f"{headline.name.removesuffix('_difference')}_verdict") if len(members) == 1 else None
     around = "" if value.half is None else f" ± {value.half * headline.scale:.2g}"
-    return f"{value.mean * headline.scale:.4g}{around}"
+    return f"{value.mean * headline.scale:.4g}{around}" + (f" ({said})" if said else "")
 
 
 def _ran(first: Sequence["Result"], other: Sequence["Result"], headline: Headline) -> bool:
@@ -192,9 +197,16 @@ def _note(groups: list[list["Result"]], rows: Mapping[Headline, object]) -> str:
         lines.append("Of revisions taken together the spread is that between them, pooled over the cells of a measure.")
     if len(groups) > 1:
         lines.append("A difference is clear beyond ±, the two intervals together.")
+    if any(not _known(groups, headline) for headline in rows):
+        lines.append("No interval: one training, or a commit that did not say how far trainings differ.")
     if any(headline.given for headline in rows):
         lines.append("The pretrained model is given: its intervals are of generation alone.")
     return " ".join(lines)
+
+
+def _known(groups: list[list["Result"]], headline: Headline) -> bool:
+    """Whether every group that has a number has its interval."""
+    return all(found.half is not None for found in (score(members, headline) for members in groups) if found)
 
 
 def _changes(groups: list[list["Result"]], names: list[str], spreads: Spreads) -> Iterator[str]:

@@ -130,7 +130,7 @@ def results() -> None:
 @cli.command()
 @click.argument("revs", nargs=-1, metavar="[REV]...")
 def compare(revs: tuple[str, ...]) -> None:
-    """Print the scores that changed side by side, and which differences are clear.
+    """Print which scores changed, and by more than chance.
 
     REVs are Git revisions, DVC experiments or `workspace`; default: HEAD and workspace. Those that differ in seeds alone
     are taken together, with their spread. Those with the same parameters are repetitions, as on another machine: they are
@@ -148,19 +148,36 @@ def compare(revs: tuple[str, ...]) -> None:
 @click.argument("rev", default="HEAD")
 @click.option("--record", "name", metavar="NAME", help="Add this run to metrics/repetitions.csv under this name.")
 def reproduced(rev: str, name: str | None) -> None:
-    """Say whether the study reproduced here: the results of REV against those of the working tree.
+    """Say whether the study reproduced here.
 
-    Counts outputs with the same bytes, then holds each headline number against the committed 95 % prediction interval,
-    which knows the spread of training and, from metrics/repetitions.csv, that of whole runs of the study.
+    Compares the results of REV with those of the working tree: counts outputs with the same bytes, then holds each
+    headline number against its committed 95 % prediction interval, which knows the spread of training and, from
+    metrics/repetitions.csv, that of whole runs of the study.
 
-    Such intervals miss one number in twenty by chance. Exit status 0 if that explains those outside, 1 if as many or more
-    would be met in less than 1 of 100 runs (of 60 numbers: 8 or more).
+    Such intervals miss one number in twenty by chance. Exit status 0 if that explains those outside, 1 if as many or
+    more would be met in less than 1 of 100 runs (of 60 numbers: 8 or more).
     """
     from difflab.cli.reproduced import reproduced
 
     page, holds = reproduced(rev, name)
     click.echo(page)
     sys.exit(not holds)
+
+
+@cli.command()
+def claims() -> None:
+    """Check the claims of claims.yaml by the results here.
+
+    Exit status 1 if a claim's verdict is not the stated one, or a number of it is absent.
+    """
+    from difflab.cli.pages import read_summary
+    from difflab.report.claims import claims_table, known_findings, read
+
+    findings, absent = known_findings(read(), read_summary())
+    click.echo(claims_table(findings))
+    click.echo("\n".join(absent), err=True, nl=bool(absent))
+    if odd := len(absent) + sum(not finding.as_stated for finding in findings):
+        raise DifflabError(f"{odd} of {len(findings) + len(absent)} claims are not what claims.yaml states")
 
 
 @cli.command()

@@ -3,21 +3,20 @@
 Each with its 95 % interval, as metrics/summary.json holds it, and with what varied in it.
 """
 
-import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from difflab.ddpm.networks.settings import DATASETS
-from difflab.metrics.intervals import RELATIVE, student
 
 Summary = Mapping[str, float | str]
 HEADLINES = {
-    "sd3": r"((?:pretrained|minus|zero|plus)_(?:blip2|llama3))_(fid|kid|precision|recall|digit_accuracy|photo_accuracy)",
+    "sd3": r"((?:pretrained|minus|zero|plus)_(?:blip2|llama3))_(fid|kid|precision|recall|digit_accuracy|photo_accuracy)"
+    r"|((?:blip2|llama3)_(?:minus_zero|minus_plus|zero_plus))_(fid_difference)",
     "denoising": r"(v\w+)_(psnr)",
-    "ddpm": rf"({'|'.join(DATASETS)})_(best_psnr|fid|kid|precision|recall|accuracy)",
+    "ddpm": rf"({'|'.join(DATASETS)})_(mean_psnr|fid|kid|precision|recall|accuracy)",
     "cold": r"(blur|mask)_(restored_psnr|walked_back_psnr)",
-    "captioning": r"(original|mixed|synthetic|instruct)_(bleu_1|cider_d|both_correct)",
+    "captioning": r"(original|mixed|synthetic|instruct)_(bleu_1|cider_d|both_correct|cider_d_difference)",
 }
 """By study the names of its headline numbers: a cell and a measure. The rest stands beside them for comparison."""
 STAGES = {
@@ -46,11 +45,6 @@ class Headline:
         return f"{self.study}_{self.cell}_{self.measure}"
 
     @property
-    def relative(self) -> bool:
-        """Whether its spread grows with its level."""
-        return self.measure in RELATIVE
-
-    @property
     def given(self) -> bool:
         """Whether its model is given and not trained by its stages."""
         return self.cell.startswith(GIVEN)
@@ -75,34 +69,20 @@ def headline_names(names: Iterable[str]) -> Iterator[Headline]:
     """The headline numbers among names of metrics/summary.json, study by study."""
     names = dict.fromkeys(names)
     for study, pattern in HEADLINES.items():
-        found = (re.fullmatch(f"{study}_{pattern}", name) for name in names)
-        yield from (Headline(study, match[1], match[2]) for match in found if match)
+        found = (re.fullmatch(f"{study}_(?:{pattern})", name) for name in names)
+        yield from (Headline(study, *filter(None, match.groups())) for match in found if match)
 
 
-def half_width(summary: Summary, name: str) -> float | None:
-    """Half of a number's 95 % interval over trainings (of a given model: over generation); None where there is none.
+def half_width(summary: Summary, headline: Headline) -> float | None:
+    """Half of a number's 95 % interval over trainings (of a given model: over generation).
 
-    Its ends `..._low` and `..._high` are known, or, of captioning, the deviations between trainings of each data set.
+    None where it has none: one training says nothing of the spread between them, whatever images say.
     """
-    low, high = summary.get(f"{name}_low"), summary.get(f"{name}_high")
-    if isinstance(low, int | float) and isinstance(high, int | float):
-        return (high - low) / 2
-    deviations, seeds = captioner_deviations(summary, name), summary.get("captioning_seeds")
-    if not deviations or not isinstance(seeds, int | float) or seeds < 2:
+    trainings = (summary.get(f"{name}_trainings") for name in (headline.study, f"{headline.study}_{headline.cell}"))
+    if any(isinstance(count, int | float) and count < 2 for count in trainings):
         return None
-    spread = math.sqrt(sum(deviation**2 for deviation in deviations) / len(deviations))
-    return student(len(deviations) * (seeds - 1)) * spread / math.sqrt(seeds)
-
-
-def captioner_deviations(summary: Summary, name: str) -> list[float]:
-    """The standard deviations between trainings of one measure, of every trained captioner; none for other numbers."""
-    if not isinstance(summary.get(f"{name}_std"), int | float) or not (found := list(headline_names([name]))):
-        return []
-    (headline,) = found
-    cells = [
-        summary.get(f"{headline.study}_{data}_{headline.measure}_std") for data in ("original", "mixed", "synthetic")
-    ]
-    return [cell for cell in cells if isinstance(cell, int | float)] if headline.study == "captioning" else []
+    low, high = (summary.get(f"{headline.name}_{end}") for end in ("low", "high"))
+    return (high - low) / 2 if isinstance(low, int | float) and isinstance(high, int | float) else None
 
 
 def ruler(summary: Summary, headline: Headline) -> str | None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from difflab.core.base.errors import DifflabError
-from difflab.metrics.intervals import Spread, student
+from difflab.metrics.intervals import RELATIVE, Spread, student
 from difflab.report.headlines import Headline, Summary, half_width, headline_names
 
 REPETITIONS = "metrics/repetitions.csv"
@@ -83,19 +83,17 @@ def between(rows: Iterable[Repetition]) -> dict[tuple[str, str], Spread]:
     """
     rows = list(rows)
     headlines = {headline.name: headline for headline in headline_names(row.name for row in rows)}
-    variances: dict[tuple[str, str], list[float]] = {}
-    relative = {}
-    for row in rows:
-        if (headline := headlines.get(row.name)) is None:
-            continue
-        key, mean = (headline.study, headline.measure), (row.committed + row.value) / 2
-        relative[key] = headline.relative
-        level = mean**2 if headline.relative else 1.0
-        variances.setdefault(key, []).append((row.value - row.committed) ** 2 / 2 / level if level else 0.0)
-    return {
-        key: Spread(math.sqrt(sum(values) / len(values)), len(values), relative[key])
-        for key, values in variances.items()
-    }
+    pairs: dict[tuple[str, str], list[tuple[float, float]]] = {}
+    for row in (row for row in rows if row.name in headlines):
+        headline = headlines[row.name]
+        pairs.setdefault((headline.study, headline.measure), []).append((row.committed, row.value))
+    return {(study, measure): _spread(found, measure) for (study, measure), found in pairs.items()}
+
+
+def _spread(pairs: list[tuple[float, float]], measure: str) -> Spread:
+    relative = measure in RELATIVE and all(a + b > 0 for a, b in pairs)
+    shares = [(a - b) / ((a + b) / 2 if relative else 1) for a, b in pairs]
+    return Spread(math.sqrt(sum(share**2 / 2 for share in shares) / len(shares)), len(shares), relative)
 
 
 def prediction_half(summary: Summary, headline: Headline, spreads: Mapping[tuple[str, str], Spread]) -> float | None:
@@ -103,7 +101,7 @@ def prediction_half(summary: Summary, headline: Headline, spreads: Mapping[tuple
 
     The wider of two: sqrt(2) times its own interval, which knows the trainings, and what whole runs differed by.
     """
-    own, spread = half_width(summary, headline.name), spreads.get((headline.study, headline.measure))
+    own, spread = half_width(summary, headline), spreads.get((headline.study, headline.measure))
     halves = [own] if own is not None else []
     if spread is not None:
         halves.append(student(spread.freedom) * spread.of(float(summary[headline.name])))
