@@ -1,189 +1,149 @@
-"""Revisions side by side: repetitions pooled, spread and verdict by their closed forms; the table of experiments."""
+"""Revisions side by side: intervals that contain the training, repetitions, and what has no verdict."""
 
-import json
 import math
 import statistics
-import subprocess
-import sys
-from dataclasses import replace
 
 import pytest
-import yaml
 
-from difflab.cli.compare import Result, compare, experiments_table, group, older, read, score, verdict
-from difflab.core.base.errors import DifflabError
+from difflab.cli.compare import compare, difference, group, score
+from difflab.cli.results import Result
+from difflab.metrics.intervals import Spread, student
+from difflab.report.headlines import Headline
 
 CELL = "sd3_minus_blip2_fid"
+HEADLINE = Headline("sd3", "minus_blip2", "fid")
+GIVEN = Headline("sd3", "pretrained_blip2", "fid")
 
 
-def result(name, fid, std=0.5, seed=0, rank=4, seeds=2):
-    summary = {CELL: fid, f"{CELL}_std": std, "sd3_seeds": seeds}
-    return Result(name, {"seed": 0, "finetune.seed": seed, "finetune.lora.rank": rank}, summary)
+def result(name, fid, half=0.5, rank=4, seeds=(0, 1), lock=None, **summary):
+    ends = {} if half is None else {f"{CELL}_low": fid - half, f"{CELL}_high": fid + half}
+    params = {"seed": 0, "finetune.seeds": list(seeds), "finetune.lora.rank": rank}
+    return Result(name, params, {CELL: fid} | ends | summary, lock or {})
+
+
+def lock(stage="score", models="m", code="c", ruler="r"):
+    """The lock of a study of two stages."""
+    deps = [{"path": "src/score.py", "md5": code}, {"path": "models/zoo/vision_encoder", "md5": ruler}]
+    base = {"cmd": "train", "outs": [{"path": "models/zoo/transformer", "md5": models}]}
+    return {"zoo_transformer": base, "score": {"cmd": stage, "deps": deps}}
+
+
+def told(first, other, headline=HEADLINE, spreads=None):
+    return difference([first], [other], headline, spreads or {}).says
+
+
+@pytest.mark.parametrize(("distance", "says"), [(0.70, "not clear"), (0.72, "clear")])
+def test_a_difference_is_clear_beyond_both_intervals(distance, says):
+    """The interval of a difference of equal ones is sqrt(2) times as wide."""
+    assert told(result("a", 8.0), result("b", 8.0 + distance, rank=8)) == says
+
+
+def test_without_an_interval_of_training_nothing_is_clear():
+    old = {f"{CELL}_std": 0.01, "sd3_seeds": 2}  # generation seeds alone, as older commits have them
+    assert told(result("a", 8.0, None, **old), result("b", 4.0, None, rank=8, **old)) == "no interval"
+
+
+def test_the_same_parameters_are_a_repetition():
+    page = compare([result("HEAD", 8.0, lock=lock()), result("here", 8.6, lock=lock("again"))], {})
+    assert "here: the same parameters and code: a repetition, held against prediction intervals" in page
+    assert "| 8 ± 0.5 | 8.6 ± 0.5 | +0.6 ± 0.71, inside |" in page
+    assert told(result("a", 8.0), result("b", 8.8)) == "outside"
+    other = compare([result("HEAD", 8.0, lock=lock()), result("here", 8.6, lock=lock(code="d"))], {})
+    assert "the same parameters, other code" in other
+
+
+def test_recorded_repetitions_widen_the_prediction():
+    spreads = {("sd3", "fid"): Spread(0.1, 8, relative=True)}
+    found = difference([result("a", 8.0)], [result("b", 9.0)], HEADLINE, spreads)
+    assert found.half == pytest.approx(math.sqrt(2) * student(8) * 0.8)
+    assert found.says == "inside"
+
+
+def test_two_rulers_give_no_verdict():
+    a, b = result("a", 8.0, sd3_ruler="x"), result("b", 2.0, rank=8, sd3_ruler="y")
+    assert told(a, b) == "another ruler"
+    assert "b: another network took 1 scores (sd3) than in a: no verdict" in compare([a, b], {})
+    assert told(a, result("b", 2.0, rank=8, sd3_ruler="x")) == "clear"
+
+
+def test_an_older_commit_is_measured_by_what_its_lock_read():
+    assert told(result("a", 8.0, lock=lock()), result("b", 2.0, rank=8, lock=lock(ruler="s"))) == "another ruler"
+
+
+def test_a_base_that_was_trained_again_has_no_verdict():
+    base = {f"{GIVEN.name}{end}": v for end, v in (("", 20.0), ("_low", 19.9), ("_high", 20.1))}
+    a, b = (result(n, 8.0, rank=r, lock=lock(models=m), **base) for n, r, m in (("a", 4, "m"), ("b", 8, "n")))
+    b.summary[GIVEN.name] = 25.0
+    assert told(a, b, GIVEN) == "another base"
+    assert "the small models that all share were trained again" in compare([a, b], {})
+    same = result("b", 8.0, rank=8, lock=lock(), **base | {GIVEN.name: 25.0})
+    assert told(a, same, GIVEN) == "clear"
 
 
 def test_results_that_differ_in_seeds_alone_belong_together():
-    a, b, c = result("a", 8), result("b", 9, seed=1), result("c", 7, rank=8)
+    a, b, c = result("a", 8), result("b", 9, seeds=(2, 3)), result("c", 7, rank=8)
     assert [[r.name for r in members] for members in group([a, c, b])] == [["a", "b"], ["c"]]
 
 
-def test_the_spread_is_that_of_repetitions():
-    found = score([result(str(i), v, seed=i) for i, v in enumerate((8.0, 9.0, 7.5))], CELL)
-    assert (found.mean, found.std, found.count) == pytest.approx((49 / 6, math.sqrt(7 / 12), 3))
+def test_lists_of_seeds_that_overlap_are_no_repetitions():
+    a, longer = result("a", 8), result("b", 9, seeds=(0, 1, 2))
+    assert len(group([a, longer])) == 2
+    assert "b: finetune.seeds [0, 1] -> [0, 1, 2]" in compare([a, longer], {})
 
 
-def test_of_one_run_it_is_that_of_its_generation_seeds():
-    """As `sd3.scoring.scores.summarise` writes it: the deviation of a sample, which `difflab results` shows too."""
-    pair = (7.9, 8.5)
-    found = score([result("a", statistics.fmean(pair), statistics.stdev(pair))], CELL)
-    assert (found.mean, found.std, found.count) == (8.2, statistics.stdev(pair), 2)
+def test_the_spread_of_repetitions_is_pooled_over_the_cells():
+    other = "sd3_zero_blip2_fid"
+    values, others = (8.0, 9.0, 7.5), (80.0, 92.0, 83.0)
+    members = [result(str(i), v, seeds=(i,), **{other: o}) for i, (v, o) in enumerate(zip(values, others, strict=True))]
+    found = score(members, HEADLINE)
+    share = math.sqrt(statistics.fmean((statistics.stdev(v) / statistics.fmean(v)) ** 2 for v in (values, others)))
+    mean = statistics.fmean(values)
+    assert (found.mean, found.half) == pytest.approx((mean, student(4) * share * mean / math.sqrt(3)))
 
 
 def test_a_score_that_one_repetition_lacks_is_none():
-    assert score([result("a", 8), Result("b", {}, {})], CELL) is None
+    assert score([result("a", 8), Result("b", {}, {})], HEADLINE) is None
 
 
-@pytest.mark.parametrize(("distance", "expected"), [(2.7, "within seeds"), (2.9, "clear")])
-def test_a_difference_is_clear_beyond_its_interval(distance, expected):
-    """Three and three values have four degrees of freedom: 2.776 standard errors."""
-    before = score([result(str(i), v, seed=i) for i, v in enumerate((7.0, 8.0, 9.0))], CELL)
-    error = math.sqrt(2) * 1 / math.sqrt(3)  # both groups deviate by 1
-    values = [v + distance * error for v in (7.0, 8.0, 9.0)]
-    after = score([result(str(i), v, seed=i) for i, v in enumerate(values)], CELL)
-    assert verdict(before, after) == expected
+def test_only_what_changed_is_shown_and_what_did_not_run_is_said():
+    kept = {"denoising_v1_clipped_psnr": 24.4, "ddpm_text_fid": 6.0}
+    a = result("a", 8.0, lock=lock() | {"ddpm_score": {"cmd": "x"}, "denoise_score": {"cmd": "x"}}, **kept)
+    b = result(
+        "b", 6.0, rank=8, lock=lock("again") | {"ddpm_score": {"cmd": "x"}, "denoise_score": {"cmd": "y"}}, **kept
+    )
+    page = compare([a, b], {})
+    assert "b: finetune.lora.rank 4 -> 8" in page
+    assert "2 scores did not change, 1 of them of stages that did not run (ddpm_score)." in page
+    assert [line.split("|")[1].strip() for line in page.splitlines() if line.startswith("| ")] == ["score", "---", CELL]
+    assert "| 8 ± 0.5 | 6 ± 0.5 | -2 ± 0.71, clear |" in page
 
 
-def test_what_did_not_change_is_called_the_same():
-    assert verdict(score([result("a", 8)], CELL), score([result("b", 8)], CELL)) == "the same"
+def test_beside_a_moved_score_a_revision_that_did_not_run_it_is_marked():
+    a, b = result("a", 8.0, lock=lock()), result("b", 6.0, rank=8, lock=lock("again"))
+    c = result("c", 8.0, rank=2, lock=lock())
+    assert "-2 ± 0.71, clear | 8 ± 0.5 | not run |" in compare([a, b, c], {})
 
 
-def test_one_seed_says_nothing():
-    one, other = (score([result("a", fid, std=0.0, seeds=1)], CELL) for fid in (8, 9))
-    assert verdict(one, other) == "one seed"
-    assert verdict(one, one) == "the same"
+def test_what_only_one_side_has_is_shown():
+    page = compare([result("a", 8.0), result("b", 8.0, rank=8, ddpm_text_fid=6.0)], {})
+    assert "| ddpm_text_fid | – | 6 |  |" in page
 
 
-def test_the_series_and_the_denoisers_are_compared_too():
-    def run(name, scale, **summary):
-        return Result(name, {"seed": 0, "scale": scale}, {"sd3_seeds": 2, **summary})
-
-    kept = {"denoising_v1_clipped_psnr": 24.4, "denoising_noisy_clipped_psnr": 15.0}
-    page = compare([
-        run("base", 3, ddpm_text_fid=6.63, ddpm_text_floor_fid=3.6, ddpm_text_accuracy=1.0, **kept),
-        run("far", 5, ddpm_text_fid=15.29, ddpm_text_floor_fid=3.6, ddpm_text_accuracy=0.99, **kept),
-    ])  # fmt: skip
-    rows = {line.split("|")[1].strip(): line for line in page.splitlines() if line.startswith("| ")}
-    assert "+8.66, one seed" in rows["ddpm_text_fid"]
-    assert "-1, one seed" in rows["ddpm_text_accuracy"]
-    assert "+0, the same" in rows["denoising_v1_clipped_psnr"]
-    assert not [name for name in rows if "floor" in name or "noisy" in name]
+def test_the_verdict_of_a_pair_of_means_stands_with_its_difference():
+    name = "sd3_blip2_minus_zero_fid"
+    two = {f"{name}_difference": 0.1, f"{name}_difference_low": -0.9, f"{name}_difference_high": 1.1}
+    ten = {f"{name}_difference": 0.2, f"{name}_difference_low": 0.1, f"{name}_difference_high": 0.3}
+    a = result("a", 8.0, **two, **{f"{name}_verdict": "open"})
+    b = result("b", 8.0, seeds=range(10), **ten, **{f"{name}_verdict": "equal"})
+    assert f"| {name}_difference | 0.1 ± 1 (open) | 0.2 ± 0.1 (equal) |" in compare([a, b], {})
 
 
-def test_the_page_names_what_changed_and_shows_each_difference():
-    page = compare([result("base", 8.0), result("wide", 5.0, rank=8), result("wide-2", 5.2, rank=8, seed=1)])
-    assert "wide, wide-2: finetune.lora.rank 4 -> 8" in page
-    assert "| sd3_minus_blip2_fid | 8 ± 0.5 | 5.1 ± 0.14 | -2.9, within seeds |" in page
-    assert "over training seeds where several are given, else over generation seeds" in page
+def test_one_revision_is_shown_as_it_is():
+    assert f"| {CELL} | 8 ± 0.5 |" in compare([result("a", 8.0)], {})
 
 
-def test_scores_of_stages_that_ran_with_other_parameters_are_marked():
-    lock = {"stages": {"a": {"params": {"params.yaml": {"finetune": {"lora": {"rank": 4}}, "seed": 0}}}, "b": {}}}
-    wide = result("wide", 5.0, rank=8)
-    assert older(wide.params, lock) == {"finetune.lora.rank": 4}
-    assert older(result("base", 8.0).params, lock) == {}
-    page = compare([result("base", 8.0), replace(wide, older={"finetune.lora.rank": 4})])
-    assert "wide: not all stages ran with its parameters (some with finetune.lora.rank 4)" in page
-
-
-@pytest.fixture
-def repository(tmp_path, monkeypatch):
-    """A DVC repository with one committed result, another in the workspace."""
-    monkeypatch.chdir(tmp_path)
-    stage = {"cmd": "true", "params": ["seed"], "metrics": [{"metrics/summary.json": {"cache": False}}]}
-    (tmp_path / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"report": stage}}))
-    (tmp_path / "params.yaml").write_text("seed: 0\nrank: 4\n")
-    (tmp_path / "metrics").mkdir()
-    summary = tmp_path / "metrics" / "summary.json"
-    summary.write_text(json.dumps({CELL: 8.0, "sd3_seeds": 1}))
-    git = ["git", "-c", "user.name=t", "-c", "user.email=t@t"]
-    dvc = [sys.executable, "-m", "dvc", "init", "-q"]
-    for command in (["git", "init", "-q"], dvc, [*git, "add", "."], [*git, "commit", "-qm", "result"]):
-        subprocess.run(command, check=True, env=None)
-    summary.write_text(json.dumps({CELL: 6.0, "sd3_seeds": 1}))
-
-
-@pytest.mark.usefixtures("repository")
-def test_a_commit_and_the_workspace_are_read():
-    before, now = read("HEAD"), read("workspace")
-    assert (before.summary[CELL], now.summary[CELL]) == (8.0, 6.0)
-    assert before.params["seed"] == 0
-
-
-def test_a_number_without_a_point_is_the_same_in_params_and_lock(repository, tmp_path):
-    (tmp_path / "params.yaml").write_text("seed: 0\nrank: 4\nepsilon: 1e-08\n")
-    ran = "stages:\n  report:\n    cmd: report\n    params:\n      params.yaml:\n        epsilon: 1e-08\n        rank: 2\n"
-    (tmp_path / "dvc.lock").write_text(f"schema: '2.0'\n{ran}")
-    assert read("workspace").older == {"rank": 2}
-
-
-@pytest.mark.usefixtures("repository")
-def test_an_unknown_revision_is_one_line_that_says_where_names_are():
-    with pytest.raises(DifflabError, match=r"no revision or experiment 'nope'; `difflab experiments`"):
-        read("nope")
-    with pytest.raises(DifflabError, match="did you mean 'workspace'"):
-        read("workspase")
-
-
-@pytest.mark.usefixtures("repository")
-def test_an_older_commit_with_other_names_of_metrics_says_so(tmp_path):
-    before = read("HEAD")
-    (tmp_path / "metrics" / "summary.json").write_text(json.dumps({"sd3_fid": 6.0, "sd3_kid": 1.0, "n": 1}))
-    page = compare([before, read("workspace")])
-    assert "the names of the metrics changed between HEAD and workspace: only the 0 that both have" in page
-
-
-def git(*arguments):
-    command = ["git", "-c", "user.name=t", "-c", "user.email=t@t", *arguments]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
-
-
-def write(folder, rank, fid):
-    (folder / "metrics").mkdir(exist_ok=True)
-    (folder / "params.yaml").write_text(f"seed: 0\nfinetune:\n  lora: {{rank: {rank}}}\n")
-    (folder / "metrics" / "summary.json").write_text(json.dumps({CELL: fid, "sd3_seeds": 2}))
-
-
-@pytest.fixture
-def experiment(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    git("init", "-q", "-b", "main")
-    write(tmp_path, 4, 8.0)
-    git("add", "-A")
-    git("commit", "-qm", "base")
-    base = git("rev-parse", "HEAD")
-    write(tmp_path, 8, 6.5)
-    git("commit", "-qam", "experiment")
-    git("update-ref", f"refs/exps/{base[:2]}/{base[2:]}/wide", "HEAD")
-    git("reset", "-q", "--hard", base)
-    return base
-
-
-def test_a_row_says_what_was_changed_and_what_moved(experiment):
-    row = experiments_table(all_commits=False).splitlines()[-1]
-    assert row == f"| wide | {experiment[:7]} | finetune.lora.rank=8 | {CELL} 8 -> 6.5 |"
-
-
-@pytest.mark.usefixtures("experiment")
-def test_experiments_of_another_commit_are_listed_on_demand(tmp_path):
-    write(tmp_path, 2, 9.0)
-    git("commit", "-qam", "later")
-    assert experiments_table(all_commits=False).startswith("no experiments of this commit (`--all` lists")
-    assert "| wide |" in experiments_table(all_commits=True)
-
-
-@pytest.mark.usefixtures("experiment")
-def test_an_experiment_without_results_is_listed_with_the_reason(tmp_path):
-    git("rm", "-q", "metrics/summary.json")
-    git("commit", "-qm", "x")
-    commit = git("rev-parse", "HEAD~1")
-    git("update-ref", f"refs/exps/{commit[:2]}/{commit[2:]}/empty", "HEAD")
-    assert "no results ('empty' has no metrics/summary.json" in experiments_table(all_commits=True)
+def test_renamed_metrics_are_said():
+    a, b = result("a", 8.0, x=1, y=2), Result("b", {}, {"other": 1.0, "one": 2.0})
+    assert "the names of the metrics changed between a and b: only the 0 that both have are compared" in compare(
+        [a, b], {}
+    )

@@ -75,10 +75,10 @@ def summary(tmp_path):
 
 def test_the_table_and_the_finding_are_those_of_the_summary(summary):
     text = refreshed(f"{BEGIN}\n{END}", summary)
-    assert "| pretrained | 81.2 | – | 80.0 | 88.2 |" in text
+    assert "| pretrained (given) | 81.2 | – | 80.0 | 88.2 |" in text
     assert "\n- SD3 LoRA: **Fine-tuning brings the samples nearer" in text
     assert "to at most 25 %" in text
-    assert "FID of 150 generated images for each cell and seed, one generation seed, 96-dimensional" in text
+    assert "FID of 150 generated images, 96-dimensional features. One training of each cell: no interval." in text
 
 
 def test_only_what_stands_between_the_markers_changes(summary):

@@ -10,7 +10,8 @@ from difflab.report import study_tables
 from difflab.report.findings import METHODS
 from difflab.report.study_tables import published, published_fid
 from difflab.report.summary import part, summarise
-from difflab.sd3.cells import mean_on_sigma, median_sigma, signed
+from difflab.report.tables import number, value
+from difflab.sd3.cells import FINE_TUNED, mean_on_sigma, median_sigma, signed
 from fakes.captioning_results import images, runs
 from fakes.series_results import cold, ddpm_score, denoise_score, memorisation
 from fakes.study_results import write_inputs
@@ -36,12 +37,42 @@ def rows(text: str) -> dict[str, list[str]]:
     return {row[0]: row[1:] for row in cells}
 
 
-def test_fid_stands_beside_the_published_one(tmp_path):
-    found = rows(study_tables.cells(sd3(tmp_path), "model", "fid"))
-    assert found["pretrained"] == ["60.5 ± 0.7", "61.5 ± 0.7", "80.0", "88.2"]
-    assert found["m = −0.5"] == ["8.50 ± 0.71", "9.50 ± 0.71", "24.3", "31.1"]
-    assert found["m = 0.5"] == ["8.00 ± 0.71", "9.00 ± 0.71", "32.0", "31.6"]
+def ends(found: dict[str, float], half: float, *names: str) -> dict[str, float]:
+    """The numbers with the interval +- half around those of these names."""
+    return found | {
+        f"{name}_{end}": found[name] + sign * half for name in names for end, sign in (("low", -1), ("high", 1))
+    }
+
+
+def test_fid_stands_with_its_interval_beside_the_published_one(tmp_path):
+    study = sd3(tmp_path)
+    study |= {"pretrained_blip2_fid": 60.5, "minus_blip2_fid": 8.5}
+    found = rows(study_tables.cells(ends(study, 0.7, "pretrained_blip2_fid", "minus_blip2_fid"), "model", "fid"))
+    assert (found["pretrained (given)"][0], found["pretrained (given)"][2:]) == ("60.5 ± 0.7", ["80.0", "88.2"])
+    assert (found["m = −0.5"][0], found["m = −0.5"][2:]) == ("8.50 ± 0.70", ["24.3", "31.1"])
     assert found["real images (floor)"] == ["2.50", "2.50", "–", "–"]
+
+
+def test_a_cell_of_one_training_has_no_interval(tmp_path):
+    alone = {name: value for name, value in sd3(tmp_path).items() if not name.endswith(("_low", "_high"))}
+    assert rows(study_tables.cells(alone, "model", "fid"))["m = 0"][0] == number(alone["zero_blip2_fid"])
+
+
+def test_precision_and_recall_have_a_column_for_each_kind_of_captions():
+    study = {f"{a}_logit_mean": 0.0 for a in FINE_TUNED} | {"real_precision": 0.99, "minus_blip2_precision": 0.81}
+    found = rows(study_tables.cells(study, "model", "precision", "recall"))
+    assert found["model"][0] == "precision, BLIP-2 captions"
+    assert found["real held-out images"][:3] == ["99.0 %", "99.0 %", "–"]
+
+
+def test_each_pair_of_means_has_its_difference_and_verdict():
+    study = {"minus_logit_mean": -0.5, "zero_logit_mean": 0.0, "plus_logit_mean": 0.5}
+    key = "blip2_minus_zero_fid"
+    study |= {f"{key}_difference": 0.1, f"{key}_difference_low": -0.42, f"{key}_difference_high": 0.62}
+    found = study_tables.pairs(study | {f"{key}_verdict": "equal"}).splitlines()[2:]
+    assert found == ["| BLIP-2 captions | m = −0.5 against m = 0 | +0.10 (−0.42 to +0.62) | equal |"]
+    assert study_tables.pairs({f"{key}_difference": 0.1} | study).count("\n") == 2
+    assert study_tables.pairs({}) == ""
 
 
 def test_on_sigma_the_published_columns_change_places(tmp_path):
@@ -53,7 +84,7 @@ def test_on_sigma_the_published_columns_change_places(tmp_path):
 def test_accuracies_have_a_column_for_each_class_and_kind_of_captions(tmp_path):
     found = rows(study_tables.cells(sd3(tmp_path), "model", "digit_accuracy", "photo_accuracy"))
     assert found["model"][2] == "photograph, BLIP-2 captions"
-    assert found["m = 0"][0] == "95.5 % ± 0.7"
+    assert found["m = 0"][0].startswith("95.5 %")
     assert found["real held-out images"] == ["97.0 %", "97.0 %", "99.0 %", "99.0 %"]
 
 
@@ -75,13 +106,40 @@ def test_denoisers_stand_from_the_noise_to_the_best():
 
 
 def test_each_setting_says_how_good_it_is_in_its_own_measure():
-    found = rows(study_tables.ddpm(ddpm_score() | {"single_class_floor_n": 12}))
+    found = rows(study_tables.ddpm(ddpm_score()))
     assert list(found)[2:] == list(SETTING_NAMES.values())
-    assert found["one image, 32 px"] == ["31.3 dB", "–", "–", "–", "–", "16"]
-    assert found["one kind of image"] == ["–", "31.4", "0.0123", "–", "–", "400"]  # fewer real images: no floor
-    assert found["by prompt"] == [
-        "–", "31.4 (floor 4.04)", "0.0123 (floor −0.0002)", "87.5 %", "91.6 %", "400",
-    ]  # fmt: skip
+    columns = dict(zip(found["setting"], found["one image, 32 px"], strict=True))
+    assert (columns["PSNR to the image"], columns["FID"], columns["n"]) == ("27.0 dB", "–", "16")
+    columns = dict(zip(found["setting"], found["by prompt"], strict=True))
+    assert (columns["FID"].split(" (")[0], columns["class accuracy"], columns["n"]) == ("31.4", "87.5 %", "400")
+
+
+def test_a_distance_stands_beside_those_of_real_images():
+    real = {"text_floor_fid": 4.04, "text_held_out_fid": 33.1, "text_fid_low": 30.4, "text_fid_high": 32.4}
+    study = {"text_n": 200, "text_fid": 31.4, "latent_fid": 70.0} | real
+    found = rows(study_tables.ddpm(study))
+    assert found["setting"] == ["FID", "n"], "a measure that no setting has takes no column"
+    assert found["by prompt"][0] == "31.4 ± 1.0 (floor 4.04, held out 33.1)"
+    assert found["by class, in latents"] == ["70.0", "–"]
+    below = rows(study_tables.ddpm(study | {"text_below_floor": 1}))
+    assert below["by prompt"][0].endswith("held out 33.1; **below its floor**)")
+
+
+def test_the_answer_by_the_number_of_originals():
+    study = {}
+    for size, (alone, change) in {96: (0.5, 0.1), 24: (0.2, 0.3)}.items():
+        study |= {f"originals_{size}_{data}_cider_d": alone for data in answer.DATA}
+        for data in answer.DATA[1:]:
+            study = ends(
+                study | {f"originals_{size}_{data}_cider_d_difference": change},
+                0.2,
+                f"originals_{size}_{data}_cider_d_difference",
+            )
+        study = ends(study | {f"originals_{size}_worth": 0.25}, 0.1, f"originals_{size}_worth")
+    found = rows(study_tables.by_originals(study))
+    assert list(found)[2:] == ["24", "96"]
+    assert found["24"] == ["0.20", "+0.30 (+0.10 to +0.50)", "+0.30 (+0.10 to +0.50)", "+0.25 (+0.15 to +0.35)"]
+    assert study_tables.by_originals({}) == ""
 
 
 def test_memory_is_told_for_the_settings_that_were_looked_at():
@@ -102,8 +160,7 @@ def test_every_measure_of_captions_has_ours_and_the_published_values(captioning)
     assert found["share of synthetic data"] == ["0.000", "0.750", "1.000", "–", "–", "–", "–"]
     assert found["METEOR (exact, stem)"][-2:] == ["0.10", "0.20"]
     assert found["CIDEr-D"][-2:] == ["–", "–"]
-    std = captioning["original_bleu_1_std"]
-    assert found["BLEU-1"][0] == f"{captioning['original_bleu_1']:.3f} ± {std:.3f}"
+    assert found["BLEU-1"][0] == value(3)(captioning, "original_bleu_1")
     untrained = [f"{captioning[f'{data}_bleu_1_corpus']:.3f}" for data in ("zero_shot", "instruct")]
     assert found["BLEU-1 of the corpus"][3:5] == untrained  # one run each: no deviation
 

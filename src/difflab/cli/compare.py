@@ -1,218 +1,248 @@
-"""The results of several revisions side by side, and which differences exceed the spread between seeds."""
+"""The results of several revisions side by side, and which differences exceed what training again explains."""
 
-import json
-import re
+import math
 import statistics
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from difflab.cli.revisions import experiments, git, read_files
-from difflab.core.base.errors import DifflabError
-from difflab.core.params.loading import dotted, parse_yaml
-from difflab.metrics.paired import clear_difference
-from difflab.report.summary import PREFIXES, metrics_file, prefixed
+from difflab.cli.experiments import changed_params
+from difflab.metrics.intervals import RELATIVE, Spread, mean_interval, pooled_spread
+from difflab.report.headlines import Headline, half_width, headline_names
+from difflab.report.repetitions import prediction_half
 from difflab.report.tables import table
-from difflab.sd3.cells import ADAPTERS, CAPTIONS
 
-SUMMARY = "metrics/summary.json"
-SEEDS = ("seed", "finetune.seed")  # parameters that make a repetition, not another experiment
-SCORES = {"fid": 1.0, "digit_accuracy": 100.0, "photo_accuracy": 100.0}  # and the factor to show them with
-# Of the denoisers and the DDPM series, what is a score of ours: the rest is beside it for comparison.
-OTHERS = re.compile(
-    r"(denoising_v\w+_psnr|ddpm_(?!\w*(floor|real))\w+_(best_psnr|fid|kid|accuracy)|cold_\w+_(restored|walked_back)_psnr"
-    r"|captioning_(original|mixed|synthetic|instruct)_(bleu_1|cider_d|both_\w+))"
-)
-MOVED = 3  # scores shown of each experiment
+if TYPE_CHECKING:
+    from difflab.cli.results import Result
 
-
-@dataclass(frozen=True)
-class Result:
-    """What one revision holds: parameters by dotted names, and the numbers of metrics/summary.json.
-
-    `older` are parameters that some stage ran with and that have another value now.
-    """
-
-    name: str
-    params: Mapping[str, Any]
-    summary: Mapping[str, float]
-    older: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def seeds(self) -> list[Any]:
-        return [self.params.get(name) for name in SEEDS]
+SEEDS = (
+    "seed", "finetune.seeds", "ddpm.seeds", "ddpm.common.seeds", "denoise.seeds", "cold.seeds", "captioner.seeds",
+    "finetune.seed", "ddpm.common.seed", "denoise.seed",
+)  # fmt: skip
+"""Parameters that make a repetition, not another experiment."""
+Spreads = Mapping[tuple[str, str], Spread]
+NO_INTERVAL, OTHER_RULER, OTHER_BASE = "no interval", "another ruler", "another base"
 
 
 @dataclass(frozen=True)
 class Score:
-    """A mean with its standard deviation, over `count` runs."""
+    """A mean with half of its 95 % interval; None where nothing is known of it."""
 
     mean: float
-    std: float
-    count: int
+    half: float | None
 
 
-def read(rev: str) -> Result:
-    """The result of a Git revision or DVC experiment; `workspace` is the working tree.
-
-    The stages' own metrics are read beside the summary: they may be newer than the summary, which the report writes.
-
-    Raises:
-        DifflabError: there is no such revision, or it holds no results.
-    """
-    newer = {metrics_file(stage): stage for stage in PREFIXES}
-    texts = read_files(rev, ["params.yaml", "dvc.lock", SUMMARY, *newer])
-    if SUMMARY not in texts:
-        raise DifflabError(f"'{rev}' has no {SUMMARY}: run `dvc repro report` there")
-
-    def numbers(path: str) -> dict[str, Any]:
-        try:
-            return json.loads(texts[path])
-        except json.JSONDecodeError as error:
-            raise DifflabError(f"{path} of '{rev}' is damaged ({error}): run `dvc repro -f report`") from None
-
-    def mapping(path: str) -> dict[str, Any]:
-        return parse_yaml(texts.get(path, b"").decode(), f"{path} of '{rev}'") or {}
-
-    params, summary = dotted(mapping("params.yaml")), numbers(SUMMARY)
-    for path in newer.keys() & texts.keys():
-        summary |= prefixed(newer[path], numbers(path))
-    return Result(rev, params, summary, older(params, mapping("dvc.lock")))
-
-
-def older(params: Mapping[str, Any], lock: Mapping[str, Any]) -> dict[str, Any]:
-    """Parameters, dotted, that a stage of dvc.lock ran with and that `params` give another value."""
-    ran = [stage.get("params", {}).get("params.yaml", {}) for stage in lock.get("stages", {}).values()]
-    return {k: v for group in ran for k, v in dotted(group).items() if params.get(k) != v}
-
-
-def group(results: Iterable[Result]) -> list[list[Result]]:
+def group(results: Iterable["Result"]) -> list[list["Result"]]:
     """Results whose parameters differ in seeds, and in nothing else, together, in the order given."""
-    groups: dict[str, list[Result]] = {}
+    groups: list[list[Result]] = []
     for result in results:
-        key = repr(sorted((k, v) for k, v in result.params.items() if k not in SEEDS))
-        while any(result.seeds == other.seeds for other in groups.get(key, [])):
-            key += "again"  # the same seeds are no repetition
-        groups.setdefault(key, []).append(result)
-    return list(groups.values())
+        own = next((members for members in groups if all(_repeats(member, result) for member in members)), None)
+        if own is None:
+            groups.append(own := [])
+        own.append(result)
+    return groups
 
 
-def score(results: list[Result], name: str) -> Score | None:
-    """A number over repetitions; of a single run over its generation seeds. None where a run lacks it."""
-    values = [r.summary[name] for r in results if isinstance(r.summary.get(name), int | float)]
-    if len(values) < len(results):
+def _repeats(a: "Result", b: "Result") -> bool:
+    """Whether two results are independent repetitions: as many seeds on both sides, and none of them on both."""
+    changed = changed_params(a, b)
+    if not changed or not set(changed) <= set(SEEDS):
+        return False
+    pairs = [(_seeds(a.params.get(name)), _seeds(b.params.get(name))) for name in changed]
+    return all(len(ours) == len(theirs) and ours.isdisjoint(theirs) for ours, theirs in pairs)
+
+
+def _seeds(value: Any) -> set[Any]:
+    return set(value) if isinstance(value, list) else {value}
+
+
+def score(members: Sequence["Result"], headline: Headline) -> Score | None:
+    """A number with its interval, over repetitions if there are several; None where one of them lacks it."""
+    values = [member.summary.get(headline.name) for member in members]
+    if not all(isinstance(value, int | float) for value in values):
         return None
-    if len(values) > 1:
-        return Score(statistics.fmean(values), statistics.stdev(values), len(values))
-    std = results[0].summary.get(f"{name}_std")
-    return Score(values[0], std or 0.0, 1 if std is None else int(results[0].summary.get("sd3_seeds", 1)))
+    if len(values) > 1 and len(set(values)) > 1:
+        mean, spread = statistics.fmean(values), _spread(members, headline)
+        return Score(mean, mean_interval(mean, len(values), spread)[1] - mean)
+    return Score(values[0], half_width(members[0].summary, headline))
 
 
-def verdict(before: Score, after: Score) -> str:
-    """`clear` where a difference exceeds its 95 % interval, else `within seeds`; `one seed`: unknown."""
-    if after == before:
-        return "the same"
-    if min(before.count, after.count) < 2:
-        return "one seed"
-    needed = clear_difference(before.std, before.count, after.std, after.count)
-    return "clear" if abs(after.mean - before.mean) > needed else "within seeds"
+def _spread(members: Sequence["Result"], headline: Headline) -> Spread:
+    """The spread between repetitions, pooled over the cells of a measure that all of them have."""
+    cells = {}
+    for other in headline_names(members[0].summary):
+        values = [member.summary.get(other.name) for member in members]
+        if (other.study, other.measure) == (headline.study, headline.measure) and None not in values:
+            cells[other.name] = values
+    return pooled_spread(
+        cells, relative=headline.measure in RELATIVE and all(statistics.fmean(v) > 0 for v in cells.values())
+    )
 
 
-def compare(results: list[Result]) -> str:
-    """The comparison as Markdown: what the revisions change, and their scores beside the first group's."""
+@dataclass(frozen=True)
+class Difference:
+    """What one group has of a number beside another: `says` is a verdict or why there is none."""
+
+    value: float
+    half: float | None
+    says: str
+
+    def shown(self, scale: float) -> str:
+        around = "" if self.half is None else f" ± {self.half * scale:.2g}"
+        return f"{self.value * scale:+.3g}{around}, {self.says}"
+
+
+def difference(
+    first: Sequence["Result"], other: Sequence["Result"], headline: Headline, spreads: Spreads
+) -> Difference | None:
+    """How a number differs, and whether that is more than training again explains; None where one side lacks it."""
+    before, after = score(first, headline), score(other, headline)
+    if before is None or after is None:
+        return None
+    value = after.mean - before.mean
+    if first[0].ruler(headline) != other[0].ruler(headline):
+        return Difference(value, None, OTHER_RULER)
+    half = None if before.half is None or after.half is None else math.hypot(before.half, after.half)
+    if is_repetition(first[0], other[0]):
+        half = prediction_half(first[0].summary, headline, spreads)
+        inside = "inside" if half is not None and abs(value) <= half else "outside"
+        return Difference(value, half, NO_INTERVAL if half is None else inside)
+    if not _same_models(first[0], other[0]):  # their spread counts too
+        if (headline.study, headline.measure) in spreads:
+            half = max(half or 0.0, prediction_half(first[0].summary, headline, spreads) or 0.0)
+        elif headline.given:
+            return Difference(value, None, OTHER_BASE)
+    says = NO_INTERVAL if half is None else "clear" if abs(value) > half else "not clear"
+    return Difference(value, half, says)
+
+
+def is_repetition(a: "Result", b: "Result") -> bool:
+    """Whether two results have the same parameters: the same study on another machine, or of another code."""
+    return not changed_params(a, b)
+
+
+def _same_models(a: "Result", b: "Result") -> bool:
+    """Whether the small models that all trainings share are the same bytes."""
+    return a.hashes("outs", stage="zoo_") == b.hashes("outs", stage="zoo_")
+
+
+def compare(results: list["Result"], spreads: Spreads) -> str:
+    """The comparison as Markdown: what the revisions change, and the scores that moved beside the first group's.
+
+    Args:
+        spreads: between runs of the whole study (`report.repetitions.between`), by study and measure.
+    """
     groups = group(results)
     names = [", ".join(r.name for r in members) for members in groups]
     header = ["score", names[0], *(n for name in names[1:] for n in (name, "difference"))]
-    rows = [row for name in headline_names(results) if (row := _row(groups, *name))]
-    over = "training seeds"
-    if any(len(members) == 1 for members in groups):
-        over += " where several are given, else over generation seeds, which says less"
-    note = (
-        f"Mean ± standard deviation of the sample over {over}. Accuracies in percent. "
-        "A difference is clear beyond its 95 % interval (Welch's t)."
-    )
-    parts = [_changes(groups, names), "\n".join(_warnings(results)), table(header, rows), note]
+    headlines = list(headline_names(name for result in results for name in result.summary))
+    rows = {h: row for h in headlines if (row := _row(groups, h, spreads))}
+    lines = [*_changes(groups, names, spreads), *_warnings(results)]
+    if len(groups) == 1:
+        rows = {h: [h.name, _shown(groups[0], h)] for h in headlines if score(groups[0], h)}
+    else:
+        lines.append(_unchanged(groups, [h for h in headlines if h not in rows]))
+    parts = ["\n".join(filter(None, lines)), table(header, rows.values()) if rows else "", _note(groups, rows)]
     return "\n\n".join(filter(None, parts))
 
 
-def headline_names(results: list[Result]) -> Iterator[tuple[str, float]]:
-    """The scores that are compared, each with the factor that it is shown with."""
-    for kind, factor in SCORES.items():
-        yield from ((f"sd3_{adapter}_{captions}_{kind}", factor) for adapter in ADAPTERS for captions in CAPTIONS)
-    others = dict.fromkeys(name for result in results for name in result.summary if OTHERS.fullmatch(name))
-    yield from ((name, 100.0 if name.endswith("accuracy") else 1.0) for name in others)
+def _row(groups: list[list["Result"]], headline: Headline, spreads: Spreads) -> list[str] | None:
+    """A number of every group; None where all that have it agree."""
+    first, moved = score(groups[0], headline), False
+    row = [headline.name, _shown(groups[0], headline)]
+    for other in groups[1:]:
+        found = difference(groups[0], other, headline, spreads)
+        told = "" if found is None else found.shown(headline.scale)
+        if found is not None and not found.value:
+            told = "the same" if _ran(groups[0], other, headline) else "not run"
+        lacks = (first is None) != (score(other, headline) is None)
+        moved |= lacks or bool(found and found.value)
+        row += [_shown(other, headline), told]
+    return row if moved else None
 
 
-def _row(groups: list[list[Result]], name: str, factor: float) -> list[str] | None:
-    def shown(value: Score | None) -> str:
-        if value is None:
-            return "–"
-        return f"{value.mean * factor:.4g}" + (f" ± {value.std * factor:.2g}" if value.count > 1 else "")
-
-    first, *others = (score(members, name) for members in groups)
-    if not any([first, *others]):
-        return None
-    row = [name, shown(first)]
-    for other in others:
-        difference = f"{(other.mean - first.mean) * factor:+.3g}, {verdict(first, other)}" if first and other else ""
-        row += [shown(other), difference]
-    return row
+def _shown(members: Sequence["Result"], headline: Headline) -> str:
+    """A number with its interval and, of a single revision, the verdict that its stage gave."""
+    value = score(members, headline)
+    if value is None:
+        return "–"
+    said = members[0].summary.get(f"{headline.name.removesuffix('_difference')}_verdict") if len(members) == 1 else None
+    around = "" if value.half is None else f" ± {value.half * headline.scale:.2g}"
+    return f"{value.mean * headline.scale:.4g}{around}" + (f" ({said})" if said else "")
 
 
-def _changed(before: Result, after: Result) -> list[str]:
-    """The parameters that differ."""
-    return [k for k in {**before.params, **after.params} if before.params.get(k) != after.params.get(k)]
+def _ran(first: Sequence["Result"], other: Sequence["Result"], headline: Headline) -> bool:
+    """Whether the stage of a number ran in between: its entry in dvc.lock differs, or there is none."""
+    entries = [result.lock.get(headline.stage) for result in (first[0], *other)]
+    return entries[0] is None or any(entry != entries[0] for entry in entries)
 
 
-def _changes(groups: list[list[Result]], names: list[str]) -> str:
-    """The parameters in which the groups differ."""
-    first, lines = groups[0][0], []
-    for (other, *_), name in zip(groups[1:], names[1:], strict=True):
-        changed = (
-            f"{k} {first.params.get(k)} -> {other.params.get(k)}" for k in _changed(first, other) if k not in SEEDS
-        )
-        lines.append(f"{name}: {', '.join(changed) or 'the same parameters'}")
-    return "\n".join(lines)
+def _unchanged(groups: list[list["Result"]], headlines: Sequence[Headline]) -> str:
+    """How many numbers are the same, and how many of these because their stage did not run."""
+    if not headlines:
+        return ""
+    idle = [h for h in headlines if not any(_ran(groups[0], other, h) for other in groups[1:])]
+    stages = ", ".join(dict.fromkeys(h.stage for h in idle))
+    many = "all" if len(idle) == len(headlines) else f"{len(idle)} of them"
+    why = f", {many} of stages that did not run ({stages})" if idle else ""
+    return f"{len(headlines)} scores did not change{why}."
 
 
-def _warnings(results: list[Result]) -> Iterator[str]:
-    """Stages that ran with other parameters, and summaries that hardly share a name, since metrics were renamed."""
+def _note(groups: list[list["Result"]], rows: Mapping[Headline, object]) -> str:
+    """What the values are, and what their intervals contain."""
+    if not rows:
+        return ""
+    lines = ["Mean ± half of its 95 % interval, which contains training and generation. Shares in percent."]
+    if any(len(members) > 1 for members in groups):
+        lines.append("Of revisions taken together the spread is that between them, pooled over the cells of a measure.")
+    if len(groups) > 1:
+        lines.append("A difference is clear beyond ±, the two intervals together.")
+    if any(not _known(groups, headline) for headline in rows):
+        lines.append("No interval: one training, or a commit that did not say how far trainings differ.")
+    if any(headline.given for headline in rows):
+        lines.append("The pretrained model is given: its intervals are of generation alone.")
+    return " ".join(lines)
+
+
+def _known(groups: list[list["Result"]], headline: Headline) -> bool:
+    """Whether every group that has a number has its interval."""
+    return all(found.half is not None for found in (score(members, headline) for members in groups) if found)
+
+
+def _changes(groups: list[list["Result"]], names: list[str], spreads: Spreads) -> Iterator[str]:
+    """What sets each group apart from the first."""
+    first = groups[0][0]
+    for (other, *more), name in zip(groups[1:], names[1:], strict=True):
+        values = [f"{k} {first.params.get(k)} -> {other.params.get(k)}" for k in changed_params(first, other)]
+        if more:
+            values = [value for value in values if value.split()[0] not in SEEDS]
+        if values:
+            yield f"{name}: {', '.join(values)}"
+        elif not is_repetition(first, other):
+            yield f"{name}: the same but for the seeds, of which some stand on both sides"
+        else:
+            code = [result.hashes("deps", "src/|stages/") for result in (first, other)]
+            what = "parameters and code" if code[0] == code[1] else "parameters, other code"
+            known = "" if spreads else ", which know the spread of training alone (`difflab reproduced --help`)"
+            yield f"{name}: the same {what}: a repetition, held against prediction intervals{known}"
+        if any(h.given for h in headline_names(first.summary)) and not spreads and not _same_models(first, other):
+            yield f"{name}: the small models that all share were trained again, and no interval knows their spread"
+
+
+def _warnings(results: list["Result"]) -> Iterator[str]:
+    """Stages that ran with other parameters, other rulers, and summaries that hardly share a name."""
     first = results[0]
     for result in results:
         if result.older:
-            values = ", ".join(f"{name} {value}" for name, value in result.older.items())
+            values = ", ".join(f"{name} {value}" for name, value in list(result.older.items())[:3])
+            values += ", ..." if len(result.older) > 3 else ""
             ran = f"not all stages ran with its parameters (some with {values})"
             yield f"{result.name}: {ran}: run `dvc repro` on it"
+        both = [h for h in headline_names(first.summary) if h.name in result.summary]
+        if odd := [h for h in both if first.ruler(h) != result.ruler(h)]:
+            studies = ", ".join(dict.fromkeys(h.study for h in odd))
+            yield f"{result.name}: another network took {len(odd)} scores ({studies}) than in {first.name}: no verdict"
         shared = len(first.summary.keys() & result.summary.keys())
         if shared < min(len(first.summary), len(result.summary)) / 2:
             renamed = f"the names of the metrics changed between {first.name} and {result.name}"
             yield f"{renamed}: only the {shared} that both have are compared"
-
-
-def experiments_table(all_commits: bool) -> str:
-    """The DVC experiments that started from this commit (or from any), the newest first, as Markdown."""
-    here, rows = git("rev-parse", "HEAD"), []
-    for name, commit in reversed(experiments().items()):
-        base = git("rev-parse", f"{commit}^")
-        if not all_commits and base != here:
-            continue
-        try:
-            before, after = read(base), read(name)
-            changed = ", ".join(f"{key}={after.params.get(key)}" for key in _changed(before, after))
-            rows.append([name, base[:7], changed or "nothing (code or data)", _moved(before, after)])
-        except DifflabError as error:
-            rows.append([name, base[:7], "–", f"no results ({error})"])
-    if not rows:
-        where = "" if all_commits else " of this commit (`--all` lists those of every commit)"
-        return f"no experiments{where}: `dvc exp run -n NAME -S key=value` makes one"
-    return table(["experiment", "from", "changed", "moved"], rows)
-
-
-def _moved(before: Result, after: Result) -> str:
-    """The scores that differ most."""
-    pairs = {name: (score([before], name), score([after], name)) for name, _ in headline_names([before, after])}
-    values = {name: (old.mean, new.mean) for name, (old, new) in pairs.items() if old and new and old.mean != new.mean}
-    names = sorted(values, key=lambda name: -abs(values[name][1] - values[name][0]) / (abs(values[name][0]) + 1e-12))
-    told = [f"{name} {values[name][0]:.4g} -> {values[name][1]:.4g}" for name in names[:MOVED]]
-    more = f", {len(names) - MOVED} more" if len(names) > MOVED else ""
-    return ", ".join(told) + more or "nothing"

@@ -11,9 +11,10 @@ from typing import Any
 
 import pandas as pd
 
+from difflab.cli.results import lock_stages, mapping
 from difflab.cli.revisions import git, read_files, resolve
 from difflab.core.base.errors import DifflabError
-from difflab.core.params.loading import Declared, check_params, parse_yaml
+from difflab.core.params.loading import Declared, check_params
 from difflab.core.recorder import MlflowRun
 from difflab.core.tracking import CURVE, repository_root, start_record
 
@@ -58,11 +59,11 @@ def import_runs(rev: str = "HEAD") -> tuple[int, int]:
 
 def results(commit: str) -> Iterator[StageResult]:
     """The stages of a commit, in the order of dvc.lock, with what Git holds of them."""
-    texts = {path: text.decode() for path, text in read_files(commit, ["dvc.lock", "params.yaml"]).items()}
+    texts = read_files(commit, ["dvc.lock", "params.yaml"])
     if "dvc.lock" not in texts:
         raise DifflabError(f"commit {commit[:7]} has no dvc.lock: nothing was run there")
-    stages = parse_yaml(texts["dvc.lock"], f"dvc.lock of {commit[:7]}")["stages"]
-    study = parse_yaml(texts.get("params.yaml", "{}"), f"params.yaml of {commit[:7]}")
+    stages = lock_stages(texts["dvc.lock"], f"dvc.lock of {commit[:7]}")
+    study = mapping(texts.get("params.yaml", b""), f"params.yaml of {commit[:7]}")
     outputs = {address: [out["path"] for out in entry.get("outs", [])] for address, entry in stages.items()}
     paths = [path for own in outputs.values() for path in own if path.startswith(("metrics/", "plots/"))]
     files = read_files(commit, paths)

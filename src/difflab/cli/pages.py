@@ -10,6 +10,7 @@ from typing import Any
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import read_json
 from difflab.core.params.loading import read_pipeline
+from difflab.report.summary import TEXTS
 
 BEGIN, END = "<!-- results: written by `difflab readme` -->", "<!-- /results -->"
 SUMMARY = Path("metrics/summary.json")
@@ -36,11 +37,16 @@ def read_summary(summary: Path = SUMMARY) -> Mapping[str, float]:
         numbers = read_json(summary)
     except ValueError:
         numbers = None
-    if not isinstance(numbers, dict) or not all(isinstance(v, int | float) and isfinite(v) for v in numbers.values()):
+    if not isinstance(numbers, dict) or not all(map(_is_result, numbers.items())):
         raise DifflabError(
             f"{summary} is damaged: `git restore {summary}` brings it back, or `dvc repro report` writes it"
         )
     return numbers
+
+
+def _is_result(item: tuple[str, object]) -> bool:
+    name, value = item
+    return isfinite(value) if isinstance(value, int | float) else name.endswith(TEXTS)
 
 
 def refreshed(text: str, summary: Path = SUMMARY) -> str:

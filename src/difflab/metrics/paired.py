@@ -8,6 +8,7 @@ import numpy as np
 
 from difflab.core.base import rng
 from difflab.core.base.errors import DifflabError
+from difflab.metrics.intervals import student
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -66,7 +67,7 @@ def interval(values: "pd.DataFrame", *, seed: int, resamples: int) -> Interval:
     drawn_seeds, drawn_images = _shares(seeds, seed, "seeds", resamples), _shares(images, seed, "images", resamples)
     error = float(((drawn_seeds @ centred) * drawn_images).sum(axis=1).std())
     freedom = degrees_of_freedom(table)
-    mean, half = float(table.mean()), _student(freedom) * error
+    mean, half = float(table.mean()), student(freedom) * error
     return Interval(mean, mean - half, mean + half, error, freedom)
 
 
@@ -99,13 +100,7 @@ def clear_difference(std_a: float, count_a: int, std_b: float, count_b: int) -> 
     if a + b == 0:
         return 0.0
     freedom = (a + b) ** 2 / (a**2 / (count_a - 1) + b**2 / (count_b - 1))
-    return _student(freedom) * math.sqrt(a + b)
-
-
-def _student(freedom: float) -> float:
-    from scipy.stats import t
-
-    return float(t.ppf(0.975, freedom))
+    return student(freedom) * math.sqrt(a + b)
 
 
 def _shares(count: int, seed: int, what: str, resamples: int) -> np.ndarray:

@@ -14,14 +14,15 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from PIL import Image
 
-from difflab.captioning.answer import BASELINE, DATA, MEASURE_NAMES
+from difflab.captioning.answer import BASELINE, DATA, MAIN, MEASURE_NAMES
 from difflab.core.base.files import png_bytes, write_bytes
 from difflab.images.generated_writer import tiles
 from difflab.images.sheet import rows_sheet
+from difflab.metrics.intervals import with_intervals
 from difflab.report import findings
-from difflab.report.study_tables import published
+from difflab.report.study_tables import DATA_NAMES, originals, published
 from difflab.report.summary import part
-from difflab.report.tables import number
+from difflab.report.tables import half_interval, number
 from difflab.sd3.cells import ADAPTERS, CAPTION_NAMES, CAPTIONS, FINE_TUNED, MINUS, adapter_name, mean_on_sigma
 
 TEXT, MUTED = "#1c2230", "#667085"
@@ -51,6 +52,7 @@ def draw(summary: Mapping[str, float], folder: Path, logit_std: float, conventio
         drawn["fid_by_cell"] = lambda: fid_by_cell(sd3, means)
     cells = [(captions, adapter) for captions in CAPTIONS for adapter in FINE_TUNED]
     curves = {cell: rows for cell in cells if (rows := read(f"plots/finetune/{'-'.join(cell)}.csv")) is not None}
+    curves = {cell: rows.groupby("step", as_index=False).mean() for cell, rows in curves.items()}  # over trainings
     if curves:
         drawn["loss"] = lambda: loss_curves(curves, means)
     if sigma_columns(curves):
@@ -65,6 +67,8 @@ def draw(summary: Mapping[str, float], folder: Path, logit_std: float, conventio
     runs = read("plots/captioner/scores.csv")
     if runs is not None and "original_share" in captioning:
         drawn["captions_by_share"] = lambda: captions_by_share(captioning, runs)
+    if originals(captioning):
+        drawn["captions_by_originals"] = lambda: captions_by_originals(captioning)
     for name, function in drawn.items():
         render(function, folder / f"{name}.png")
     if (prompts := read("data/scores/prompts.csv")) is not None:
@@ -109,14 +113,14 @@ def panels(columns: int = 2, rows: int = 1, height: float = 2.7, **options) -> t
 
 
 def fid_by_cell(found: Mapping[str, float], logit_means: dict[str, float]) -> Figure:
-    """Bars of FID with the spread over generation seeds, and the floor as a line."""
+    """Bars of FID with 95 % intervals, and the floor as a line."""
     result, axes = panels(sharey=True)
     for axis, captions in zip(axes, CAPTIONS, strict=True):
         for x, adapter in enumerate(ADAPTERS):
             value = found.get(f"{adapter}_{captions}_fid")
             if value is None:
                 continue
-            spread = found.get(f"{adapter}_{captions}_fid_std")
+            spread = half_interval(found, f"{adapter}_{captions}_fid")
             bar = {"yerr": spread, "capsize": 3, "ecolor": TEXT} if spread is not None else {}
             axis.bar(x, value, width=0.66, color=COLOURS[adapter], **bar)
             top = x, value + (spread or 0)
@@ -197,12 +201,24 @@ def sigma_densities(logit_means: dict[str, float], std: float, shift: float, use
 
 
 def curve_beside_published(rows: pd.DataFrame, known: Sequence[Mapping[str, float]], x: str, label: str) -> Figure:
-    """FID by `x` of this run on the left, the published curve on the right; never on one axis."""
+    """FID by `x` of this run on the left, with 95 % intervals over trainings; the published curve on the right.
+
+    Never on one axis.
+    """
     result, axes = panels(height=2.5)
-    seeds = rows.groupby(x).fid
-    mean, spread = seeds.mean(), seeds.std(ddof=1)
-    bars = spread.to_numpy() if spread.notna().all() else None
-    axes[0].errorbar(mean.index, mean.to_numpy(), yerr=bars, color=COLOURS["minus"], marker="o", ms=3.5, capsize=2)
+    seeds = {point: own.fid.tolist() for point, own in rows.groupby(x)}
+    found = with_intervals({str(point): values for point, values in seeds.items()}, "fid")
+    halves = [half_interval(found, f"{point}_fid") for point in seeds]
+    bars = None if None in halves else halves
+    axes[0].errorbar(
+        list(seeds),
+        [found[f"{point}_fid"] for point in seeds],
+        yerr=bars,
+        color=COLOURS["minus"],
+        marker="o",
+        ms=3.5,
+        capsize=2,
+    )
     axes[0].set_title("this run")
     other = pd.DataFrame(list(known))
     axes[1].plot(other[x], other.fid, color=COLOURS["pretrained"], marker="o", ms=3.5)
@@ -241,6 +257,32 @@ def captions_by_share(found: Mapping[str, float], runs: pd.DataFrame) -> Figure:
     for axis in axes[len(measures) :]:
         axis.set_visible(False)
     result.supxlabel("share of synthetic data in the training set", size=8.5, color=TEXT)
+    return result
+
+
+def captions_by_originals(found: Mapping[str, float]) -> Figure:
+    """CIDEr-D by the number of originals, with and without synthetic pictures, and what these change.
+
+    Args:
+        found: the metrics of `caption_score`.
+    """
+    sizes = originals(found)
+    result, axes = panels(height=2.6)
+    for data, colour in zip(DATA, ("pretrained", "minus", "plus"), strict=True):
+        keys = [f"originals_{size}_{data}_{MAIN}" for size in sizes]
+        style = {"color": COLOURS[colour], "marker": "o", "ms": 3.5}
+        axes[0].plot(sizes, [found[key] for key in keys], label=DATA_NAMES[data], **style)
+        if data != BASELINE:
+            values = [found[f"{key}_difference"] for key in keys]
+            halves = [half_interval(found, f"{key}_difference") or 0.0 for key in keys]
+            axes[1].errorbar(sizes, values, yerr=halves, capsize=2, **style)
+    axes[1].axhline(0, **LEVEL)
+    for axis, label in zip(axes, ("CIDEr-D", "difference to originals alone"), strict=True):
+        axis.set_xscale("log", base=2)
+        axis.set_xticks(sizes, [str(size) for size in sizes])
+        axis.set_xlabel("originals to train on")
+        axis.set_ylabel(label)
+    _legend(axes[0])
     return result
 
 

@@ -4,7 +4,6 @@ Each function takes the numbers of its study by their short names (`summary.part
 """
 
 from difflab.ddpm.networks.settings import CONDITIONAL, SETTING_NAMES, SETTINGS, SINGLE
-from difflab.metrics.paired import clear_difference
 from difflab.report.tables import Numbers, number, value
 from difflab.sd3.cells import CAPTION_NAMES, CAPTIONS, FINE_TUNED, adapter_name
 
@@ -20,8 +19,10 @@ METHODS = {
 }
 """The denoisers, from no method at all to networks."""
 CLASSICAL = {"tv", "nlm", "linear"}
+SAYS = {"better": "better than", "worse": "worse than", "equal": "equal to", "open": "not clearly better than"}
+TURNED = {"better": "worse", "worse": "better", "equal": "equal", "open": "open"}
 DEGRADATIONS = {"blur": "Blur", "mask": "Masking"}
-PERCENT, INTERVAL, SSIM = value(1, 100, " %"), value(2, spread="_ci95"), value(3, spread="_ci95")
+PERCENT, INTERVAL, SSIM, PSNR = value(1, 100, " %"), value(2), value(3), value(1, unit=" dB")
 
 
 def sd3(found: Numbers) -> list[str]:
@@ -53,26 +54,29 @@ def following(found: Numbers) -> str:
 
 
 def which_mean(found: Numbers, kind: str) -> str:
-    """Which mean of the density is best, and by more than the spread over generation seeds?"""
+    """Which mean of the density is best, and what is known of the others beside it?"""
     cells = sorted((found[k], a) for a in FINE_TUNED if (k := f"{a}_{kind}_fid") in found)
     if len(cells) < 2:
         return ""
-    (best, winner), (second, runner_up), *_ = cells
+    (_, best), *others = cells
     means = logit_means(found)
-    lead = (
-        f"**{CAPTION_NAMES[kind]}: {adapter_name(winner, means)} has the lowest FID** ({number(best)}; next "
-        f"{adapter_name(runner_up, means)} with {number(second)})"
-    )
-    std, next_std = (found.get(f"{adapter}_{kind}_fid_std") for adapter in (winner, runner_up))
-    if std is None or next_std is None:
-        return f"{lead}; with one generation seed the difference is not established."
-    seeds = int(found.get("seeds", 2))
-    needed = clear_difference(std, seeds, next_std, seeds)
-    beyond, end = ("exceeds", "") if second - best > needed else ("is within", ": not established")
-    return (
-        f"{lead}; the difference {beyond} the spread over generation seeds (with {seeds} seeds it takes "
-        f"{number(needed)} to be clear){end}."
-    )
+    lead = f"**{CAPTION_NAMES[kind]}: {adapter_name(best, means)} has the lowest FID**"
+    lead += f" ({value()(found, f'{best}_{kind}_fid')})"
+    told = [(adapter_name(other, means), verdict(found, kind, best, other)) for _, other in others]
+    if not all(said for _, said in told):
+        return f"{lead}; with one training of each the differences are not established."
+    return f"{lead}; it is " + ", ".join(f"{SAYS[said]} {name}" for name, said in told) + margin(found) + "."
+
+
+def verdict(found: Numbers, kind: str, a: str, b: str) -> str:
+    """What is known of `a` beside `b` by FID: "better", "worse", "equal" or "open"; empty with one training."""
+    said = str(found.get(f"{kind}_{a}_{b}_fid_verdict", ""))
+    return said or TURNED.get(str(found.get(f"{kind}_{b}_{a}_fid_verdict", "")), "")
+
+
+def margin(found: Numbers) -> str:
+    """How large a difference counts as none."""
+    return f" (equal: within {100 * found['margin']:g} %)" if "margin" in found else ""
 
 
 def captions(found: Numbers) -> str:
@@ -120,10 +124,14 @@ def denoising(found: Numbers) -> list[str]:
 def ddpm(found: Numbers) -> list[str]:
     """How well one image is learnt, and whether samples show what they are asked for."""
     sentences = []
-    if single := [f"{found[k]:.1f} dB ({SETTING_NAMES[s]})" for s in SINGLE if (k := f"{s}_best_psnr") in found]:
+    if single := [f"{PSNR(found, k)} ({SETTING_NAMES[s]})" for s in SINGLE if (k := f"{s}_mean_psnr") in found]:
         sentences.append(f"**A model of one image reproduces it**: {', '.join(single)}.")
+    if below := [SETTING_NAMES[s] for s in SETTINGS if found.get(f"{s}_below_floor")]:
+        sentences.append(
+            f"**Nearer to the training images than real images are**: {', '.join(below)}; look for copies."
+        )
     asked = [
-        f"{SETTING_NAMES[s]} {100 * found[k]:.1f} % (real test images {100 * found[f'{s}_real_accuracy']:.1f} %)"
+        f"{SETTING_NAMES[s]} {PERCENT(found, k)} (real test images {100 * found[f'{s}_real_accuracy']:.1f} %)"
         for s in CONDITIONAL
         if (k := f"{s}_accuracy") in found
     ]

@@ -12,10 +12,12 @@ import pandas as pd
 from difflab.captioning import answer
 from difflab.core.environment import LIBRARIES, installed, mismatches, processor
 from difflab.core.params.loading import dotted
-from difflab.report import findings, study_tables
+from difflab.report import claims, findings, study_tables
 from difflab.report.summary import part
-from difflab.report.tables import bullets
+from difflab.report.tables import bullets, number
 
+DEFAULT = "tiny"
+"""The profile whose results the claims speak of."""
 PICTURE = re.compile(r"!\[[^\]]*\]\(\.\./([^)]+)\)")
 
 
@@ -32,13 +34,20 @@ def write(
         missing: other files that the report would read and that do not exist.
     """
     values = {key: value for key, value in fields(summary, params, root).items() if value}
-    template = Path(__file__).with_name("template.md").read_text()
+    holding = conditions(summary, params)
+    template = _relevant(Path(__file__).with_name("template.md").read_text(), holding)
     missing = [*missing, *(path for path in PICTURE.findall(template) if not (root / path).is_file())]
     if missing:
         values["missing"] = bullets(f"`{path}`: `dvc repro` makes it" for path in missing)
-    values |= dict.fromkeys((name for name, holds in conditions(summary, params).items() if holds), "")
+    values |= dict.fromkeys(holding, "")
     sections = [_filled(section, {**summary, **values}, missing) for section in template.strip().split("\n\n## ")]
     return "\n\n## ".join(section for section in sections if section) + "\n"
+
+
+def _relevant(template: str, conditions: Mapping[str, bool]) -> str:
+    """The template without the blocks that begin with a condition that does not hold."""
+    off = tuple(f"{{{name}}}" for name, holds in conditions.items() if not holds)
+    return "\n\n".join(block for block in template.split("\n\n") if not block.startswith(off))
 
 
 def _filled(section: str, values: Mapping[str, Any], missing: Sequence[str]) -> str:
@@ -69,6 +78,8 @@ def _block(block: str, values: Mapping[str, Any]) -> str:
 
 def fields(summary: Mapping[str, float], params: Mapping[str, Any], root: Path) -> dict[str, Any]:
     """What the fields of the template stand for, besides the numbers of the summary; empty where it does not exist."""
+    own = params["profile"] == DEFAULT and (root / claims.CLAIMS).is_file()
+    stated = claims.read(root / claims.CLAIMS) if own else []
     shown = {name: _shown(value) for name, value in dotted(params).items()}
     values: dict[str, Any] = {
         "params": shown,
@@ -77,6 +88,7 @@ def fields(summary: Mapping[str, float], params: Mapping[str, Any], root: Path) 
         "series_table": study_tables.series(shown),
         "machine": machine(),
         "density_table": study_tables.densities(part(summary, "sd3")),
+        "claims_table": claims.claims_table(claims.known_findings(stated, summary)[0]),
         **{f"{study}_findings": bullets(sentences) for study, sentences in by_study(summary).items()},
     }
     if "process_octaves_off" in summary:
@@ -96,6 +108,7 @@ def conditions(summary: Mapping[str, float], params: Mapping[str, Any]) -> dict[
         "if_same_sign": same_sign,
         "if_other_sign": not same_sign,
         "if_rank_deficient": bool(summary.get("sd3_rank_deficient")),
+        "if_by_originals": bool(study_tables.originals(part(summary, "captioning"))),
         "if_encoder_trained": bool(summary.get("models_vision_encoder_trained")),
     }
 
@@ -122,7 +135,10 @@ def tables(summary: Mapping[str, float]) -> dict[str, str]:
             "fid_table": study_tables.cells(sd3, "model", "fid"),
             "table_note": table_note(sd3),
             "kid_table": study_tables.cells(sd3, "KID × 1000", "kid", scale=1000),
+            "pairs_table": study_tables.pairs(sd3),
         }
+        if "real_precision" in sd3:
+            found["neighbours_table"] = study_tables.cells(sd3, "model", "precision", "recall")
         if "real_digit_accuracy" in sd3:
             found["accuracy_table"] = study_tables.cells(sd3, "model", "digit_accuracy", "photo_accuracy")
     for study in ("denoising", "ddpm", "memorisation", "cold", "captioning"):
@@ -130,7 +146,8 @@ def tables(summary: Mapping[str, float]) -> dict[str, str]:
             found[f"{study}_table"] = getattr(study_tables, study)(numbers)
     if captioning := scored(summary, "captioning"):
         found["differences_table"] = study_tables.differences(captioning)
-    return found
+        found["originals_table"] = study_tables.by_originals(captioning)
+    return {name: text for name, text in found.items() if text}
 
 
 def scored(summary: Mapping[str, float], study: str) -> dict[str, float]:
@@ -155,13 +172,23 @@ def headline_text(summary: Mapping[str, float]) -> str:
 
 
 def table_note(sd3: Mapping[str, float]) -> str:
-    """What the main table's values are: n, seeds, features, and whether they compare with the published ones."""
-    n, seeds = sd3["n"], sd3["seeds"]
-    over = f"{seeds:g} generation seeds (mean ± standard deviation)" if seeds > 1 else "one generation seed"
+    """What the main table's values are: n, what varied, features, and whether they compare with the published ones."""
     end = "A miniature on other images: its values do **not** compare with the published ones."
     if sd3["comparable_with_published"]:
         end = "The settings are the published ones."
-    return f"FID of {n:g} generated images for each cell and seed, {over}, {sd3['dim']:g}-dimensional features. {end}"
+    return f"FID of {sd3['n']:g} generated images, {sd3['dim']:g}-dimensional features. {varied(sd3)} {end}"
+
+
+def varied(sd3: Mapping[str, float]) -> str:
+    """What the intervals of the SD3 study contain, or that there are none."""
+    trainings, spread = sd3.get("trainings", 1), sd3.get("fid_relative_spread", sd3.get("fid_spread"))
+    if trainings < 2 or spread is None:
+        return "One training of each cell: no interval."
+    size = f"{100 * spread:.1f} % of the mean" if "fid_relative_spread" in sd3 else number(spread)
+    return (
+        f"Mean of {trainings:g} trainings ± half of its 95 % interval, over training and generation (spread {size}, pooled "
+        f"over the cells, {sd3['fid_freedom']:g} degrees of freedom). The pretrained model is given: over generation alone."
+    )
 
 
 def machine() -> str:

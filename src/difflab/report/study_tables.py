@@ -1,5 +1,7 @@
 """The tables of the studies, described, with the published figures (published.yaml) beside ours."""
 
+import itertools
+import re
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -10,7 +12,8 @@ import pandas as pd
 from difflab.captioning import answer
 from difflab.captioning.answer import BASELINE, DATA, INSTRUCT, MEASURE_NAMES, ZERO_SHOT
 from difflab.ddpm.networks.settings import SETTING_NAMES
-from difflab.report.findings import DEGRADATIONS, INTERVAL, METHODS, PERCENT, SSIM, logit_means
+from difflab.report.findings import DEGRADATIONS, INTERVAL, METHODS, PERCENT, SSIM, logit_means, verdict
+from difflab.report.headlines import GIVEN
 from difflab.report.tables import Numbers, described, number, signed, table, value
 from difflab.sd3.cells import ADAPTERS, CAPTION_NAMES, CAPTIONS, FINE_TUNED, adapter_name, mean_on_sigma, median_sigma
 
@@ -21,7 +24,13 @@ DATA_NAMES = {
     ZERO_SHOT: "not trained",
     INSTRUCT: "instruction model",
 }
-CLASSES = {"digit_accuracy": "digit, ", "photo_accuracy": "photograph, "}
+SEVERAL = {
+    "digit_accuracy": "digit, ",
+    "photo_accuracy": "photograph, ",
+    "precision": "precision, ",
+    "recall": "recall, ",
+}
+"""What the columns of a table of several measures start with."""
 SERIES = {
     "size": "ddpm.{}.image_size",
     "prediction": "ddpm.{}.objective.prediction",
@@ -64,21 +73,38 @@ def cells(found: Numbers, corner: str, *measures: str, scale: float = 1) -> str:
     """Measures of every cell of the SD3 study and of real images, a column for each measure and kind of captions."""
     values: dict[str, Any] = dict(found)
     columns = {}
-    accuracy = measures[0].endswith("accuracy")
+    accuracy = measures[0] in SEVERAL
     for measure in measures:
         for captions, name in CAPTION_NAMES.items():
             show = PERCENT if accuracy else value(scale=scale)
-            columns[CLASSES.get(measure, "") + name] = f"{{}}_{captions}_{measure}", show
+            columns[SEVERAL.get(measure, "") + name] = f"{{}}_{captions}_{measure}", show
             values[f"real_{captions}_{measure}"] = found.get(f"real_{measure}", found.get(f"floor_{measure}"))
     for captions in CAPTIONS if measures == ("fid",) else ():
         columns[f"published, {CAPTION_NAMES[captions]}"] = f"{{}}_{captions}_published", value(1)
         for adapter in ADAPTERS:
             fid = published_fid(captions, found.get(f"{adapter}_logit_mean_on_sigma"))
             values[f"{adapter}_{captions}_published"] = fid
-    rows = {adapter: adapter_name(adapter, logit_means(found)) for adapter in ADAPTERS}
+    rows = {adapter: adapter_name(adapter, logit_means(found)) for adapter in ADAPTERS} | {GIVEN: "pretrained (given)"}
     return described(
         corner, rows | {"real": f"real {'held-out images' if accuracy else 'images (floor)'}"}, columns, values
     )
+
+
+def pairs(found: Numbers) -> str:
+    """What is known of each pair of means by FID: the difference, its interval and the verdict."""
+    rows = []
+    for captions, (a, b) in itertools.product(CAPTIONS, itertools.combinations(FINE_TUNED, 2)):
+        if (key := f"{captions}_{a}_{b}_fid_difference") in found:
+            names = " against ".join(adapter_name(adapter, logit_means(found)) for adapter in (a, b))
+            rows.append([CAPTION_NAMES[captions], names, between(found, key), verdict(found, captions, a, b)])
+    return table(["captions", "pair", "difference of FID", "the first is"], rows) if rows else ""
+
+
+def between(found: Numbers, key: str, digits: int = 2) -> str:
+    """A number with the ends of its interval where it has one: "+0.10 (−0.42 to +0.62)"."""
+    ends = [found[f"{key}_{end}"] for end in ("low", "high") if f"{key}_{end}" in found]
+    value, *interval = (signed(f"{number:+.{digits}f}") for number in (found[key], *ends))
+    return f"{value} ({' to '.join(interval)})" if interval else value
 
 
 def densities(found: Numbers) -> str:
@@ -108,23 +134,30 @@ def denoising(found: Numbers) -> str:
 
 
 def ddpm(found: Numbers) -> str:
-    """Scores of every setting of the DDPM series."""
+    """Scores of every setting of the DDPM series, distances beside those of real images."""
 
     def distance(found: Numbers, key: str) -> str:
         setting, _, measure = key.rpartition("_")
-        if key not in found or found[f"{setting}_floor_n"] < found[f"{setting}_n"]:
-            return value()(found, key)  # fewer real images: no floor for this n
-        return f"{number(found[key])} (floor {number(found[f'{setting}_floor_{measure}'])})"
+        real = {"floor": f"{setting}_floor_{measure}", "held out": f"{setting}_held_out_{measure}"}
+        beside = [f"{name} {number(found[real[name]])}" for name in real if real[name] in found]
+        below = "; **below its floor**" if found.get(f"{setting}_below_floor") and measure == "fid" else ""
+        text = value()(found, key)
+        return f"{text} ({', '.join(beside)}{below})" if key in found and beside else text
 
     columns = {
-        "best PSNR to the image": ("{}_best_psnr", value(1, unit=" dB")),
+        "PSNR to the image": ("{}_mean_psnr", value(1, unit=" dB")),
         "FID": ("{}_fid", distance),
         "KID": ("{}_kid", distance),
+        "precision": ("{}_precision", value(2)),
+        "recall": ("{}_recall", value(2)),
         "class accuracy": ("{}_accuracy", PERCENT),
         "of real images": ("{}_real_accuracy", PERCENT),
         "n": ("{}_n", value(0)),
     }
-    return described("setting", SETTING_NAMES, columns, found)
+    known = {
+        name: column for name, column in columns.items() if any(column[0].format(s) in found for s in SETTING_NAMES)
+    }
+    return described("setting", SETTING_NAMES, known, found)
 
 
 def memorisation(found: Numbers) -> str:
@@ -170,6 +203,30 @@ def differences(found: Numbers) -> str:
         rows.append(row)
     header = [part for data in DATA[1:] for part in (DATA_NAMES[data], "says")]
     return table(["measure", DATA_NAMES[BASELINE], *header], rows)
+
+
+def by_originals(found: Numbers) -> str:
+    """CIDEr-D by the number of originals, with and without synthetic pictures, and what one of these is worth."""
+    rows = []
+    for size in originals(found):
+        keys = [f"originals_{size}_{data}_{answer.MAIN}" for data in DATA]
+        changes = [between(found, f"{key}_difference") for key in keys[1:]]
+        row = [str(size), f"{found[keys[0]]:.2f}", *changes, between(found, f"originals_{size}_worth")]
+        rows.append(row)
+    header = [
+        "originals",
+        "on them alone",
+        "synthetic beside them",
+        "synthetic alone",
+        "one synthetic picture is worth",
+    ]
+    return table(header, rows) if rows else ""
+
+
+def originals(found: Numbers) -> list[int]:
+    """The numbers of originals that captioners were trained on, ascending; empty for one number alone."""
+    matches = (re.fullmatch(rf"originals_(\d+)_{BASELINE}_{answer.MAIN}", key) for key in found)
+    return sorted(int(match[1]) for match in matches if match)
 
 
 def series(params: Mapping[str, str]) -> str:

@@ -41,14 +41,22 @@ PREFIXES = {
 """What the names of a stage's numbers start with, for each stage whose metrics the report reads."""
 
 
+TEXTS = ("_verdict", "ruler")
+"""How the names of values end that are texts: verdicts, and the networks that took the numbers."""
+
+
 def metrics_file(stage: str) -> str:
     """Where a stage writes its metrics: `finetune@blip2-minus` to metrics/finetune/blip2-minus.json."""
     return f"metrics/{stage.replace('@', '/')}.json"
 
 
 def prefixed(stage: str, metrics: Mapping[str, object]) -> Numbers:
-    """The numbers of a stage by their names in the summary."""
-    numbers = {k: v for k, v in metrics.items() if isinstance(v, int | float) and not isinstance(v, bool)}
+    """The numbers of a stage by their names in the summary, with verdicts on them and the rulers that took them."""
+    numbers = {
+        k: v
+        for k, v in metrics.items()
+        if (isinstance(v, int | float) and not isinstance(v, bool)) or (isinstance(v, str) and k.endswith(TEXTS))
+    }
     return {f"{PREFIXES[stage]}_{key}": value for key, value in numbers.items()}
 
 

@@ -37,8 +37,8 @@ def described(corner: str, rows: Mapping[str, str], columns: Mapping[str, tuple[
     return table([corner, *columns], [row for row in body if set(row[1:]) != {ABSENT}])
 
 
-def value(digits: int | None = None, scale: float = 1, unit: str = "", spread: str = "_std") -> Show:
-    """How a value is shown, with what stands at `<key><spread>` where it does: "24.31 ± 0.25".
+def value(digits: int | None = None, scale: float = 1, unit: str = "") -> Show:
+    """How a value is shown, with half of its 95 % interval where that is known: "24.31 ± 0.25".
 
     Args:
         digits: decimals; None: three significant digits.
@@ -48,11 +48,17 @@ def value(digits: int | None = None, scale: float = 1, unit: str = "", spread: s
     def show(found: Numbers, key: str) -> str:
         if found.get(key) is None:
             return ABSENT
-        number, beside = scale * found[key], found.get(key + spread)
+        number, beside = scale * found[key], half_interval(found, key)
         places = decimals(number) if digits is None else digits
         return signed(f"{number:.{places}f}") + unit + ("" if beside is None else f" ± {scale * beside:.{places}f}")
 
     return show
+
+
+def half_interval(found: Numbers, key: str) -> float | None:
+    """Half of a number's 95 % interval, from its ends or, where images alone vary, from `..._ci95`."""
+    low, high = found.get(f"{key}_low"), found.get(f"{key}_high")
+    return found.get(f"{key}_ci95") if low is None or high is None else (high - low) / 2
 
 
 def number(value: float) -> str:

@@ -1,0 +1,147 @@
+"""claims.yaml: what README and the report claim, each claim computed from the numbers of metrics/summary.json."""
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from difflab.core.base.errors import DifflabError, suggestion
+from difflab.core.params.loading import parse_yaml
+from difflab.report.tables import half_interval, number, signed, table
+
+CLAIMS = "claims.yaml"
+HOLDS, OPEN, FAILS = "holds", "open", "fails"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A statement on numbers, see claims.yaml: each of `metrics` lies above or below the bounds, or says a word."""
+
+    statement: str
+    stage: str
+    metrics: Sequence[str]
+    verdict: str
+    command: str
+    above: Any = None
+    below: Any = None
+    says: str | None = None
+    times: float = 1.0
+    exact: bool = False
+
+    @property
+    def bounds(self) -> list[str | float]:
+        """What the metrics are held against: names of numbers, and values."""
+        bounds = self.below if self.above is None else self.above
+        return bounds if isinstance(bounds, list) else [bounds]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What the numbers say of a claim, and the comparison that decides: the one that holds least."""
+
+    claim: Claim
+    verdict: str
+    evidence: str
+
+    @property
+    def as_stated(self) -> bool:
+        return self.verdict == self.claim.verdict
+
+
+def read(path: Path = Path(CLAIMS)) -> list[Claim]:
+    """The claims of a file.
+
+    Raises:
+        DifflabError: it is missing, or one is not as the file's head says.
+    """
+    if not path.is_file():
+        raise DifflabError(f"{path} is missing: `git restore {path}` brings it back")
+    entries = parse_yaml(path.read_text(), str(path))
+    if not isinstance(entries, list):
+        raise DifflabError(f"{path} is no list of claims: `git diff {path}` shows what changed")
+    return [_claim(number, entry, path) for number, entry in enumerate(entries, 1)]
+
+
+def _claim(position: int, entry: Any, path: Path) -> Claim:
+    where = f"{path}, claim {position}"
+    known = {field.name: field.default is dataclasses.MISSING for field in dataclasses.fields(Claim)}
+    if not isinstance(entry, dict) or (
+        missing := [name for name, needed in known.items() if needed and name not in entry]
+    ):
+        raise DifflabError(f"{where}: it lacks {', '.join(missing) if isinstance(entry, dict) else 'names'}")
+    if odd := sorted(entry.keys() - known):
+        raise DifflabError(f"{where}: '{odd[0]}' is no part of a claim{suggestion(odd[0], known)}")
+    claim = Claim(**entry)
+    if sum(value is not None for value in (claim.above, claim.below, claim.says)) != 1 or not claim.metrics:
+        raise DifflabError(f"{where}: give metrics, and one of above, below and says")
+    if claim.verdict not in (HOLDS, OPEN, FAILS):
+        raise DifflabError(f"{where}: its verdict is '{claim.verdict}', not {HOLDS}, {OPEN} or {FAILS}")
+    return claim
+
+
+def find(claim: Claim, summary: Mapping[str, Any]) -> Finding:
+    """What the numbers say of a claim.
+
+    Raises:
+        DifflabError: a metric is absent.
+    """
+    if claim.says is not None:
+        words = [str(_value(claim, metric, summary)) for metric in claim.metrics]
+        verdict = HOLDS if set(words) == {claim.says} else OPEN if OPEN in words else FAILS
+        return Finding(claim, verdict, ", ".join(words))
+    found = [_compared(claim, metric, bound, summary) for metric in claim.metrics for bound in claim.bounds]
+    _, verdict, evidence = min(found)
+    return Finding(claim, verdict, evidence)
+
+
+def _compared(claim: Claim, metric: str, bound: str | float, summary: Mapping[str, Any]) -> tuple[float, str, str]:
+    """How far a number lies on the claimed side of a bound, in halves of the interval of their difference; the verdict."""
+    value, half = _value(claim, metric, summary), half_interval(summary, metric)
+    limit, around = bound, 0.0
+    if isinstance(bound, str):
+        limit, around = _value(claim, bound, summary), half_interval(summary, bound) or 0.0
+    sign = "<" if claim.above is None else ">"
+    ahead = (value - claim.times * limit) * (1 if sign == ">" else -1)
+    evidence = f"{metric} {_shown(value, half)} {sign} {_shown(claim.times * limit, claim.times * around)}"
+    if claim.exact:
+        return (math.inf if ahead > 0 else -math.inf), HOLDS if ahead > 0 else FAILS, evidence
+    if half is None:
+        return math.copysign(0.5, ahead), OPEN, f"{evidence}, no interval"
+    width = math.hypot(half, claim.times * around)
+    clear = abs(ahead) > width
+    verdict = (HOLDS if ahead > 0 else FAILS) if clear else OPEN
+    return (ahead / width if width else math.copysign(math.inf, ahead)), verdict, evidence
+
+
+def _value(claim: Claim, name: str, summary: Mapping[str, Any]) -> Any:
+    if name not in summary:
+        raise DifflabError(f"claim '{claim.statement}': there is no number {name}: run `{claim.command}`")
+    return summary[name]
+
+
+def _shown(value: float, half: float | None) -> str:
+    return number(value) + (f" ± {signed(f'{half:.2g}')}" if half else "")
+
+
+def known_findings(claims: Sequence[Claim], summary: Mapping[str, Any]) -> tuple[list[Finding], list[str]]:
+    """The findings of those claims whose metrics exist, and a line for each of the others."""
+    findings, absent = [], []
+    for claim in claims:
+        try:
+            findings.append(find(claim, summary))
+        except DifflabError as error:
+            absent.append(str(error))
+    return findings, absent
+
+
+def claims_table(findings: Sequence[Finding]) -> str:
+    """The claims, what the numbers say of each, and the comparison that decides."""
+    rows = [[f.claim.statement, told(f), f"`{f.evidence}`", f"`{f.claim.command}`"] for f in findings]
+    return table(["claim", "verdict", "decided by", "made by"], rows, numbers=False) if rows else ""
+
+
+def told(finding: Finding) -> str:
+    """The verdict, and the stated one where it is another."""
+    return finding.verdict if finding.as_stated else f"**{finding.verdict}, stated: {finding.claim.verdict}**"

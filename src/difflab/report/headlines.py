@@ -1,0 +1,91 @@
+"""The headline numbers of the study, which `difflab compare`, `difflab reproduced` and claims.yaml speak of.
+
+Each with its 95 % interval, as metrics/summary.json holds it, and with what varied in it.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from difflab.ddpm.networks.settings import DATASETS
+
+Summary = Mapping[str, float | str]
+HEADLINES = {
+    "sd3": r"((?:pretrained|minus|zero|plus)_(?:blip2|llama3))_(fid|kid|precision|recall|digit_accuracy|photo_accuracy)"
+    r"|((?:blip2|llama3)_(?:minus_zero|minus_plus|zero_plus))_(fid_difference)",
+    "denoising": r"(v\w+)_(psnr)",
+    "ddpm": rf"({'|'.join(DATASETS)})_(mean_psnr|fid|kid|precision|recall|accuracy)",
+    "cold": r"(blur|mask)_(restored_psnr|walked_back_psnr)",
+    "captioning": r"(original|mixed|synthetic|instruct)_(bleu_1|cider_d|both_correct|cider_d_difference)",
+}
+"""By study the names of its headline numbers: a cell and a measure. The rest stands beside them for comparison."""
+STAGES = {
+    "sd3": "score",
+    "denoising": "denoise_score",
+    "ddpm": "ddpm_score",
+    "cold": "cold@{}",
+    "captioning": "caption_score",
+}
+GIVEN = "pretrained"
+"""Cells of a model that is given: their intervals are of generation alone."""
+RULED = ("sd3", "ddpm")
+"""Studies whose measures, but for PSNR, a network of ours takes: those of two rulers do not compare."""
+
+
+@dataclass(frozen=True)
+class Headline:
+    """One number: `sd3_minus_blip2_fid` is the measure `fid` of the cell `minus_blip2` of the study `sd3`."""
+
+    study: str
+    cell: str
+    measure: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.study}_{self.cell}_{self.measure}"
+
+    @property
+    def given(self) -> bool:
+        """Whether its model is given and not trained by its stages."""
+        return self.cell.startswith(GIVEN)
+
+    @property
+    def ruled(self) -> bool:
+        """Whether a network of ours takes it."""
+        return self.study in RULED and not self.measure.endswith("psnr")
+
+    @property
+    def stage(self) -> str:
+        """The address of the stage whose metrics hold it."""
+        return STAGES[self.study].format(self.cell)
+
+    @property
+    def scale(self) -> float:
+        """The factor that it is shown with: shares in percent."""
+        return 100.0 if self.measure.endswith(("accuracy", "correct")) else 1.0
+
+
+def headline_names(names: Iterable[str]) -> Iterator[Headline]:
+    """The headline numbers among names of metrics/summary.json, study by study."""
+    names = dict.fromkeys(names)
+    for study, pattern in HEADLINES.items():
+        found = (re.fullmatch(f"{study}_(?:{pattern})", name) for name in names)
+        yield from (Headline(study, *filter(None, match.groups())) for match in found if match)
+
+
+def half_width(summary: Summary, headline: Headline) -> float | None:
+    """Half of a number's 95 % interval over trainings (of a given model: over generation).
+
+    None where it has none: one training says nothing of the spread between them, whatever images say.
+    """
+    trainings = (summary.get(f"{name}_trainings") for name in (headline.study, f"{headline.study}_{headline.cell}"))
+    if any(isinstance(count, int | float) and count < 2 for count in trainings):
+        return None
+    low, high = (summary.get(f"{headline.name}_{end}") for end in ("low", "high"))
+    return (high - low) / 2 if isinstance(low, int | float) and isinstance(high, int | float) else None
+
+
+def ruler(summary: Summary, headline: Headline) -> str | None:
+    """The network that took a measure, where its stage names one; None for a measure that needs none."""
+    own = f"{headline.study}_{DATASETS.get(headline.cell, '')}_ruler"
+    return str(summary.get(own) or summary.get(f"{headline.study}_ruler") or "") or None if headline.ruled else None
