@@ -12,6 +12,7 @@ from difflab.images.store.captions import read_captions
 from difflab.metrics.caption_scores import CaptionScorer
 
 OUTPUT, METRICS = "data/caption_scores.parquet", "metrics/caption_score.json"
+CURVES = (answer.BASELINE, by_originals.MIXED)
 BY_SHARE, BY_ORIGINALS = "plots/captioner/scores.csv", "plots/captioner/originals.csv"
 
 
@@ -42,13 +43,14 @@ def main(stage: Stage[CaptionScoreInputs]) -> None:
     table, scored = pd.DataFrame(runs), pd.concat(images, ignore_index=True)
     whole = table[table["originals"] == total].drop(columns=["originals", "images"])
     whole.insert(1, "share", whole["data"].map(shares))
-    trained = table["data"].isin(answer.DATA)
     sampling = {"seed": seed, "resamples": settings.resamples}
     metrics = answer.summarise(scored[scored["originals"] == total], whole, **sampling, margin=settings.margin)
-    metrics |= by_originals.summarise(scored[scored["data"].isin(answer.DATA)], table[trained], **sampling)
+    metrics |= by_originals.summarise(
+        scored[scored["data"].isin(CURVES)], table[table["data"].isin(CURVES)], **sampling
+    )
     write_parquet(OUTPUT, scored)
     write_csv(BY_SHARE, whole)
-    write_csv(BY_ORIGINALS, table[trained].astype({"images": "int64"}))
+    write_csv(BY_ORIGINALS, table[table["data"].isin(CURVES)].astype({"images": "int64"}))
     stage.write_metrics(METRICS, metrics)
     for sentence in (*answer.sentences(metrics), *by_originals.sentences(metrics)):
         print(sentence.replace("**", ""))

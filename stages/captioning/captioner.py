@@ -31,9 +31,10 @@ if TYPE_CHECKING:
 
 def main(stage: Stage[CaptionerInputs], *, data: str) -> None:
     settings, runtime, mixed = stage.params.captioner, stage.params.runtime, MixedSet()
+    mixed.part("train", data)  # an error, where there is none
     train, parts = mixed.part("train"), {"val": mixed.part("val"), "test": mixed.part("test")}
     scratch, kept = stage.scratch(), stage.kept("captioner.seeds", "captioner.originals")
-    folders = {training: kept / training.name for training in trainings(settings)}
+    folders = {training: kept / training.name for training in trainings(settings, data)}
     seeds = {seed: rng.key(stage.params.seed, "captioner", seed) for seed in settings.seeds}  # data are paired by them
     rows = {one: training_rows(train, data, one.originals, seeds[one.seed]) for one in folders}
     parts["train"] = rows[next(iter(rows))]
@@ -77,9 +78,7 @@ def save(
     write_json(folder / "result.json", {**result, "captions": captions})
 
 
-def join(
-    data: str, folders: dict[Training, Path], mixed: MixedSet, parts: dict[str, pd.DataFrame]
-) -> dict[str, float]:
+def join(data: str, folders: dict[Training, Path], mixed: MixedSet, parts: dict[str, pd.DataFrame]) -> dict[str, float]:
     """Write models and curves of the trainings on all originals, and the captions of all trainings.
 
     Returns:

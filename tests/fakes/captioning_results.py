@@ -45,7 +45,7 @@ def summarise(scores: pd.DataFrame, resamples: int = 20) -> dict[str, float]:
 
 
 SIZES = (24, 96, 384)
-CURVE = {"original": (0.3, 0.4, 0.5), "mixed": (0.35, 0.4, 0.44), "synthetic": (0.25, 0.28, 0.3)}
+CURVE = {"original": (0.3, 0.4, 0.5), "mixed": (0.35, 0.4, 0.44)}
 
 
 def sized(count: int = 40, noise: float = 0.02) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -57,7 +57,7 @@ def sized(count: int = 40, noise: float = 0.02) -> tuple[pd.DataFrame, pd.DataFr
                 values = mean + noise * rng.numpy_rng(0, "sized", data, size, seed).normal(0, 1, count)
                 named = {"data": data, "originals": size, "seed": seed}
                 images.append(pd.DataFrame({**named, "id": [f"r{i:03d}" for i in range(count)], "cider_d": values}))
-                made.append({**named, "images": size * {"original": 1, "mixed": 4, "synthetic": 3}[data]})
+                made.append({**named, "images": size * {"original": 1, "mixed": 4}[data]})
     return pd.concat(images, ignore_index=True), pd.DataFrame(made)
 
 

@@ -32,9 +32,12 @@ def parse(name: str) -> Training:
     return Training(int(some.removeprefix("originals-").removesuffix("-")) if some else None, int(seed))
 
 
-def trainings(settings: "CaptionerParams") -> list[Training]:
-    """All trainings of the settings: those on all originals first, then by size; seeds ascending."""
-    sizes = sorted(settings.originals, key=lambda size: (size is not None, size))
+def trainings(settings: "CaptionerParams", data: str) -> list[Training]:
+    """All trainings on one kind of data: those on all originals first, then by size; seeds ascending.
+
+    Synthetic pictures alone are those of all originals: the curve is of originals without and with them.
+    """
+    sizes = [None, *sorted(size for size in settings.originals if size is not None and data != "synthetic")]
     return [Training(size, seed) for size in sizes for seed in sorted(settings.seeds)]
 
 
@@ -50,7 +53,7 @@ def training_rows(rows: pd.DataFrame, data: str, originals: int | None, seed: in
         data: original, mixed or synthetic.
 
     Raises:
-        DifflabError: there are no more originals than that, or none of them has a synthetic picture.
+        DifflabError: there are no more originals than that.
     """
     if originals is not None:
         ids = rows.loc[rows["source"] == "original", "id"]
@@ -61,7 +64,4 @@ def training_rows(rows: pd.DataFrame, data: str, originals: int | None, seed: in
         drawn = sorted(ids, key=lambda id: (rng.key(seed, "originals", id), id))[:originals]
         made_from = rows["id"].where(rows["source"] == "original", rows["id"].str.rpartition("-v")[0])
         rows = rows[made_from.isin(drawn)]
-    rows = rows[rows["source"].isin(SOURCES[data])]
-    if rows.empty:
-        raise DifflabError(f"none of {originals} originals has a synthetic picture: raise captioner.originals")
-    return rows
+    return rows[rows["source"].isin(SOURCES[data])]

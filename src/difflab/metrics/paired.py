@@ -74,9 +74,7 @@ def interval(values: "pd.DataFrame", *, seed: int, resamples: int) -> Interval:
     return Interval(mean, mean - half, mean + half, error, freedom)
 
 
-def drawn_means(
-    tables: "Mapping[Name, pd.DataFrame]", *, seed: int, resamples: int
-) -> "dict[Name, np.ndarray]":
+def drawn_means(tables: "Mapping[Name, pd.DataFrame]", *, seed: int, resamples: int) -> "dict[Name, np.ndarray]":
     """The means of several systems in the draws of `interval`'s bootstrap, the same seeds and images in all of them.
 
     Args:

@@ -1,4 +1,4 @@
-"""Originals are drawn and groups split, with everything made from them: every row in one split, no group in two, nothing leaks."""
+"""Originals are drawn and groups split with everything made from them: no group is in two splits, nothing leaks."""
 
 import ast
 import json

@@ -89,7 +89,9 @@ class Stage(Generic[Inputs]):
         Args:
             without: the parameters that list the parts: with other values of them, those that are there are found again.
         """
-        folder = Path(os.environ.get("DVC_ROOT", ".")) / ".scratch" / self.address / f"kept-{self.fingerprint(*without)}"
+        folder = (
+            Path(os.environ.get("DVC_ROOT", ".")) / ".scratch" / self.address / f"kept-{self.fingerprint(*without)}"
+        )
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
