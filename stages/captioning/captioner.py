@@ -96,7 +96,7 @@ def join(data: str, folders: dict[Training, Path], mixed: MixedSet, parts: dict[
     mixed.write_captions(f"data/captions/captioner/{data}.parquet", parts["test"], captions)
     sizes = [result.pop("trained_parameters") for result in results.values()]
     train = parts["train"]
-    metrics = {"train_images": len(train), "train_titles": int(train["titles"].map(len).sum())}
+    metrics: dict[str, float] = {"train_images": len(train), "train_titles": int(train["titles"].map(len).sum())}
     metrics |= {"trained_parameters": sizes[0], "test_images": len(parts["test"]), "seeds": len(whole)}
     own = pd.DataFrame([{"originals": t.originals, **result} for t, result in results.items()])
     table = own[own["originals"].isna()].drop(columns=["originals", "train_images"])

@@ -73,6 +73,9 @@ def write_caption_inputs(root: Path) -> None:
         "caption_score": summarise(scores),
     }
     write_csv(root / "plots/captioner/scores.csv", runs(scores))
+    scored, made = sized()
+    means = scored.groupby(["data", "originals", "seed"])["cider_d"].mean().reset_index()
+    write_csv(root / "plots/captioner/originals.csv", means.merge(made))
     for stage, values in metrics.items():
         write_json(root / metrics_file(stage), values)
     for path in ("plots/synthetic.png", "plots/sweep.png"):

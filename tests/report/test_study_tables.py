@@ -11,7 +11,8 @@ from difflab.report.findings import METHODS
 from difflab.report.study_tables import published, published_fid
 from difflab.report.summary import part, summarise
 from difflab.sd3.cells import mean_on_sigma, median_sigma, signed
-from fakes.captioning_results import images, runs
+from fakes import captioning_results
+from fakes.captioning_results import images
 from fakes.series_results import cold, ddpm_score, denoise_score, memorisation
 from fakes.study_results import write_inputs
 
@@ -21,7 +22,7 @@ MEANS = {"minus": -0.5, "zero": 0.0, "plus": 0.5}
 @pytest.fixture(scope="module")
 def captioning():
     scores = images(["bleu_1", "bleu_2", "rouge_l", "meteor_exact_stem", "cider_d"])
-    return answer.summarise(scores, runs(scores), seed=0, resamples=200)
+    return captioning_results.summarise(scores, resamples=200)
 
 
 def sd3(root, convention: str = "diffusers") -> dict[str, float]:
@@ -102,8 +103,7 @@ def test_every_measure_of_captions_has_ours_and_the_published_values(captioning)
     assert found["share of synthetic data"] == ["0.000", "0.750", "1.000", "–", "–", "–", "–"]
     assert found["METEOR (exact, stem)"][-2:] == ["0.10", "0.20"]
     assert found["CIDEr-D"][-2:] == ["–", "–"]
-    std = captioning["original_bleu_1_std"]
-    assert found["BLEU-1"][0] == f"{captioning['original_bleu_1']:.3f} ± {std:.3f}"
+    assert found["BLEU-1"][0] == f"{captioning['original_bleu_1']:.3f}"
     untrained = [f"{captioning[f'{data}_bleu_1_corpus']:.3f}" for data in ("zero_shot", "instruct")]
     assert found["BLEU-1 of the corpus"][3:5] == untrained  # one run each: no deviation
 
@@ -115,6 +115,14 @@ def test_the_differences_stand_with_interval_and_verdict(captioning):
         answer.with_interval(captioning, "synthetic", "cider_d"), "worse",
     ]  # fmt: skip
     assert len(found["measure"]) == 5  # what was not trained has no difference
+
+
+def test_each_number_of_originals_has_its_difference_and_the_worth_of_a_picture(captioning):
+    found = rows(study_tables.by_number_of_originals(captioning))
+    assert list(found)[2:] == ["24", "96", "384"]
+    assert found["24"][3] == "better"
+    assert found["384"][3] == "worse"
+    assert found["24"][4].startswith("0.3")
 
 
 def test_every_setting_of_the_ddpm_series_has_a_row(root):

@@ -36,7 +36,10 @@ def summarise(images: pd.DataFrame, runs: pd.DataFrame, *, seed: int, resamples:
         DifflabError: the runs differ in their seeds or images, or there are fewer than two seeds.
     """
     keys = ["data", "originals"]
-    tables = {key: own.pivot(index="seed", columns="id", values=MAIN) for key, own in images.groupby(keys)}
+    tables = {
+        (str(data), int(size)): own.pivot(index="seed", columns="id", values=MAIN)
+        for (data, size), own in images.groupby(keys)  # ty: ignore[not-iterable]
+    }
     sizes = sorted({size for _, size in tables})
     if len(sizes) < 2:
         return {}

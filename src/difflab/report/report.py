@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from difflab.captioning import answer
+from difflab.captioning import answer, by_originals
 from difflab.core.environment import LIBRARIES, installed, mismatches
 from difflab.core.params.loading import dotted
 from difflab.report import findings, study_tables
@@ -109,7 +109,7 @@ def by_study(summary: Mapping[str, float]) -> dict[str, list[str]]:
         "process": findings.process,
         "memorisation": findings.memorisation,
         "cold": findings.cold,
-        "captioning": answer.sentences,
+        "captioning": lambda found: [*answer.sentences(found), *by_originals.sentences(found)],
     }
     return {name: find(found) if (found := scored(summary, name)) else [] for name, find in studies.items()}
 
@@ -130,6 +130,7 @@ def tables(summary: Mapping[str, float]) -> dict[str, str]:
             found[f"{study}_table"] = getattr(study_tables, study)(numbers)
     if captioning := scored(summary, "captioning"):
         found["differences_table"] = study_tables.differences(captioning)
+        found["originals_table"] = study_tables.by_number_of_originals(captioning)
     return found
 
 

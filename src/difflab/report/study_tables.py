@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from difflab.captioning import answer
+from difflab.captioning import answer, by_originals
 from difflab.captioning.answer import BASELINE, DATA, INSTRUCT, MEASURE_NAMES, ZERO_SHOT
 from difflab.ddpm.networks.settings import SETTING_NAMES
 from difflab.report.findings import DEGRADATIONS, INTERVAL, METHODS, PERCENT, SSIM, logit_means
@@ -170,6 +170,18 @@ def differences(found: Numbers) -> str:
         rows.append(row)
     header = [part for data in DATA[1:] for part in (DATA_NAMES[data], "says")]
     return table(["measure", DATA_NAMES[BASELINE], *header], rows)
+
+
+def by_number_of_originals(found: Numbers) -> str:
+    """CIDEr-D by the number of originals, without and with their synthetic pictures, and what one of these is worth."""
+    rows = []
+    for size in by_originals.sizes_of(found):
+        name = f"originals_{size}_{by_originals.MIXED}"
+        scores = [f"{found[f'originals_{size}_{data}_{answer.MAIN}']:.3f}" for data in DATA[:2]]
+        said = answer.with_interval(found, name, answer.MAIN), answer.verdict(found, name, answer.MAIN)
+        rows.append([str(size), *scores, *said, by_originals.worth_text(found, size)])
+    header = ["originals", *(DATA_NAMES[data] for data in DATA[:2]), "difference", "says", "one picture is worth"]
+    return table(header, rows)
 
 
 def series(params: Mapping[str, str]) -> str:
