@@ -2,43 +2,57 @@
 
 import pandas as pd
 
-from difflab.captioning import answer, judging
+from difflab.captioning import answer, by_originals, judging
 from difflab.captioning.params import CaptionScoreInputs
+from difflab.captioning.trainings import parse, training_rows
+from difflab.core.base import rng
 from difflab.core.base.files import read_parquet, write_csv, write_parquet
 from difflab.core.base.stage import Stage, run
 from difflab.images.store.captions import read_captions
 from difflab.metrics.caption_scores import CaptionScorer
 
-OUTPUT, TABLE = "data/caption_scores.parquet", "plots/captioner/scores.csv"
-METRICS = "metrics/caption_score.json"
+OUTPUT, METRICS = "data/caption_scores.parquet", "metrics/caption_score.json"
+CURVES = (answer.BASELINE, by_originals.MIXED)
+BY_SHARE, BY_ORIGINALS = "plots/captioner/scores.csv", "plots/captioner/originals.csv"
 
 
 def main(stage: Stage[CaptionScoreInputs]) -> None:
+    settings, seed = stage.params.caption_score, stage.params.seed
     rows = read_parquet("data/mixed/rows.parquet")
-    test = rows[rows["split"] == "test"]
+    train, test = rows[rows["split"] == "train"], rows[rows["split"] == "test"]
     titles = {row.id: [str(title) for title in row.titles] for row in test.itertuples()}
     scorer, judged = CaptionScorer(titles), judging.are_judged(titles)
-    shares = answer.shares(rows)
+    shares, total = answer.shares(rows), int((train["source"] == "original").sum())
     runs, images = [], []
     for data in (*answer.DATA, *answer.UNTRAINED):
         path = f"data/captions/captioner/{data}.parquet"
         for variant, own in read_captions(path).groupby("variant"):
-            captions, seed = dict(zip(own["id"], own["caption"], strict=True)), int(str(variant).removeprefix("seed-"))
+            training, captions = parse(str(variant)), dict(zip(own["id"], own["caption"], strict=True))
             scores = scorer.score(captions, f"{path}, {variant}")
             frame, measures = scores.frame(), dict(scores.corpus)
             if judged:
                 correct = judging.correct_captions(captions, titles)
                 measures |= correct[list(judging.MEASURES)].mean().to_dict()
                 frame = frame.merge(correct, on="id")
-            runs.append({"data": data, "share": shares.get(data), "seed": seed, **measures})
-            images.append(frame.assign(data=data, seed=seed, caption=frame["id"].map(captions)))
+            named = {"data": data, "originals": training.originals or total, "seed": training.seed}
+            if data in answer.DATA:
+                key = rng.key(seed, "captioner", training.seed)
+                named["images"] = len(training_rows(train, data, training.originals, key))
+            runs.append({**named, **measures})
+            images.append(frame.assign(**named, caption=frame["id"].map(captions)))
     table, scored = pd.DataFrame(runs), pd.concat(images, ignore_index=True)
-    resamples = stage.params.caption_score.resamples
-    metrics = answer.summarise(scored, table, seed=stage.params.seed, resamples=resamples)
+    whole = table[table["originals"] == total].drop(columns=["originals", "images"])
+    whole.insert(1, "share", whole["data"].map(shares))
+    sampling = {"seed": seed, "resamples": settings.resamples}
+    metrics = answer.summarise(scored[scored["originals"] == total], whole, **sampling, margin=settings.margin)
+    metrics |= by_originals.summarise(
+        scored[scored["data"].isin(CURVES)], table[table["data"].isin(CURVES)], **sampling
+    )
     write_parquet(OUTPUT, scored)
-    write_csv(TABLE, table)
+    write_csv(BY_SHARE, whole)
+    write_csv(BY_ORIGINALS, table[table["data"].isin(CURVES)].astype({"images": "int64"}))
     stage.write_metrics(METRICS, metrics)
-    for sentence in answer.sentences(metrics):
+    for sentence in (*answer.sentences(metrics), *by_originals.sentences(metrics)):
         print(sentence.replace("**", ""))
     mean, verdict = metrics["mixed_cider_d_difference"], answer.verdict(metrics, "mixed", answer.MAIN)
     stage.done(f"wrote {METRICS}; synthetic data beside originals changes CIDEr-D by {mean:+.3f}: {verdict}")

@@ -25,7 +25,10 @@ def main(stage: Stage[MixInputs]) -> None:
     found = []
     for source, store in stores.items():
         titles = read_captions(store.folder / "captions.parquet").groupby("id")["caption"].agg(list)
-        found += rows.clean(source, store.ids, titles.to_dict(), excluded)
+        if source == rows.ORIGINAL:
+            drawn = rows.drawn_splits(titles.index, settings, seed)
+        cleaned = rows.clean(source, store.ids, titles.to_dict(), excluded)
+        found += [row._replace(split=drawn.get(row.group, "")) for row in cleaned]
     shown = runtime.progress(found, total=len(found), desc="mix", unit="image")
     hashes = image_hashes(stores[row.source].read([row.id])[0] for row in shown)
     kept = rows.usable(found, hashes.blank, excluded)
@@ -33,7 +36,8 @@ def main(stage: Stage[MixInputs]) -> None:
     near = near_groups(hashes, settings.max_hamming_distance, settings.min_correlation)
     merged, exact, alike = rows.merge(found, [stores[row.source].sha256(row.id) for row in found], near)
     mixed = rows.split(merged, settings, seed)
-    row_by_row = rows.split_rows(merged, settings, seed)
+    varied = [row for row in merged if row.split != "test"]  # test dishes have no variations that could leak
+    row_by_row = rows.split_rows(varied, seed)
     with atomic_path(OUTPUT) as folder:
         folder.mkdir()
         table = pd.DataFrame(mixed, columns=rows.Row._fields)[["id", "source", "group", "split", "titles"]]

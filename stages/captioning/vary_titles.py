@@ -1,4 +1,7 @@
-"""Three variations of every title by a chat model; titles whose answers are refused are listed with the reason."""
+"""Three variations of every title by a chat model; titles whose answers are refused are listed with the reason.
+
+Titles of test dishes are left out: nothing is made from them.
+"""
 
 from functools import cache
 from pathlib import Path
@@ -6,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from difflab.captioning.judging import metrics, outcomes_frame, quarantine_frame, variations_frame
+from difflab.captioning.mixing.rows import drawn_splits
 from difflab.captioning.params import VaryTitlesInputs
 from difflab.core.base.files import read_parquet, write_csv, write_parquet
 from difflab.core.base.runtime import resolve_device, resolve_dtype
@@ -25,6 +29,8 @@ BATCHES_PER_CHUNK = 16  # the most that a killed run loses, per process
 def main(stage: Stage[VaryTitlesInputs]) -> None:
     settings, runtime, seed = stage.params.titles, stage.params.runtime, stage.params.seed
     titles = read_captions(SOURCE, VARIANT)["caption"].to_dict()
+    drawn = drawn_splits(titles, stage.params.mix, seed)
+    titles = {id: title for id, title in titles.items() if drawn[id] != "test"}
     model = cache(lambda: ChatModel(resolve(MODEL), resolve_device(runtime.device), resolve_dtype(runtime.dtype)))
     limits = {"retries": settings.retries, "max_length": settings.max_length}
 

@@ -18,7 +18,7 @@ def scores():
 
 @pytest.fixture(scope="module")
 def metrics(scores):
-    return answer.summarise(scores, runs(scores), seed=0, resamples=500)
+    return answer.summarise(scores, runs(scores), seed=0, resamples=500, margin=0.1)
 
 
 def test_the_share_is_that_of_synthetic_rows_in_the_training_split():
@@ -29,11 +29,12 @@ def test_the_share_is_that_of_synthetic_rows_in_the_training_split():
     assert answer.shares(rows) == {"original": 0.0, "mixed": 0.75, "synthetic": 1.0}
 
 
-def test_means_and_deviations_are_over_seeds(scores, metrics):
-    assert (metrics["n"], metrics["seeds"]) == (40, 5)
+def test_means_and_intervals_are_over_trainings(scores, metrics):
+    assert (metrics["n"], metrics["trainings"], metrics["cider_d_freedom"]) == (40, 5, 12)
     of_seeds = scores[scores.data == "mixed"].groupby("seed")["cider_d"].mean()
     assert metrics["mixed_cider_d"] == pytest.approx(of_seeds.mean())
-    assert metrics["mixed_cider_d_std"] == pytest.approx(of_seeds.std(ddof=1))
+    half = 2.1788 * metrics["cider_d_spread"] / 5**0.5  # Student's t with 12 degrees of freedom
+    assert metrics["mixed_cider_d_high"] - of_seeds.mean() == pytest.approx(half, rel=1e-4)
     assert metrics["mixed_bleu_1_corpus"] == pytest.approx(metrics["mixed_bleu_1"] + 0.01)
     assert [metrics[f"{data}_share"] for data in answer.DATA] == [0, 0.75, 1]
 
@@ -56,29 +57,37 @@ def test_differences_are_paired_with_originals_only(scores, metrics):
 
 def test_the_order_of_rows_changes_nothing(scores, metrics):
     shuffled = scores.sample(frac=1, random_state=0)
-    again = answer.summarise(shuffled, runs(scores), seed=0, resamples=500)
+    again = answer.summarise(shuffled, runs(scores), seed=0, resamples=500, margin=0.1)
     assert again == pytest.approx(metrics, rel=1e-12)
 
 
 def test_a_run_that_lacks_an_image_is_refused(scores):
     some = scores.drop(scores.index[(scores.data == "mixed") & (scores.seed == 2)][:1])
     with pytest.raises(DifflabError, match="the value of seed 2 and image recipes-000 is missing"):
-        answer.summarise(some, runs(scores), seed=0, resamples=500)
+        answer.summarise(some, runs(scores), seed=0, resamples=500, margin=0.1)
 
 
 def test_a_single_seed_is_refused(scores):
     one = scores[scores.seed == 0]
     with pytest.raises(DifflabError, match="an interval over seeds needs two or more of them, not 1"):
-        answer.summarise(one, runs(one), seed=0, resamples=500)
+        answer.summarise(one, runs(one), seed=0, resamples=500, margin=0.1)
 
 
 @pytest.mark.parametrize(
     ("low", "high", "word"),
-    [(0.1, 0.5, "better"), (-0.5, -0.1, "worse"), (-0.1, 0.5, "not clear"), (0, 0, "not clear")],
-)
+    [
+        (0.1, 0.5, "better"), (0.01, 0.02, "better"), (-0.5, -0.1, "worse"), (-0.1, 0.5, "not clear"),
+        (0, 0, "no difference within ±0.2"), (-0.2, 0.19, "no difference within ±0.2"), (-0.21, 0.1, "not clear"),
+    ],
+)  # fmt: skip
 def test_the_interval_decides_the_verdict(low, high, word):
-    metrics = {"mixed_cider_d_difference_low": low, "mixed_cider_d_difference_high": high}
+    metrics = {"margin": 0.2, "mixed_cider_d_difference_low": low, "mixed_cider_d_difference_high": high}
     assert answer.verdict(metrics, "mixed", "cider_d") == word
+
+
+def test_measures_without_a_margin_are_not_clear_where_the_interval_holds_zero():
+    metrics = {"margin": 0.2, "mixed_bleu_1_difference_low": -0.01, "mixed_bleu_1_difference_high": 0.01}
+    assert answer.verdict(metrics, "mixed", "bleu_1") == "not clear"
 
 
 def test_the_sentences_say_what_the_intervals_say(metrics):
@@ -97,5 +106,5 @@ def test_the_sentences_say_what_the_intervals_say(metrics):
 
 def test_recipes_have_no_sentence_on_digits():
     scores = images(["bleu_1", "cider_d"])
-    metrics = answer.summarise(scores, runs(scores), seed=0, resamples=500)
+    metrics = answer.summarise(scores, runs(scores), seed=0, resamples=500, margin=0.1)
     assert len(answer.sentences(metrics)) == 2

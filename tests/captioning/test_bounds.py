@@ -17,7 +17,7 @@ SYNTHESIZE = {
     [
         (lambda value: tiny.params(lora={"rank": value}), 1024),
         (lambda value: SynthesizeParams(**SYNTHESIZE, image_size=value), 4096),
-        (lambda value: CaptionScoreParams(resamples=value), 1_000_000),
+        (lambda value: CaptionScoreParams(resamples=value, margin=0.1), 1_000_000),
     ],
 )
 def test_sizes_have_an_upper_bound(make, largest):

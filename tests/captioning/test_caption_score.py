@@ -57,7 +57,7 @@ def make_workspace(recipes: bool = False) -> None:
 class StageDouble:
     """What the stage script uses of `Stage`."""
 
-    params = SimpleNamespace(seed=0, caption_score=SimpleNamespace(resamples=300))
+    params = SimpleNamespace(seed=0, caption_score=SimpleNamespace(resamples=300, margin=0.1))
     run = NoRun()
 
     def write_metrics(self, path, metrics):
@@ -80,7 +80,7 @@ def test_the_stage_scores_every_captioner_and_answers(main, capsys):
     make_workspace()
     main(StageDouble())
     metrics = read_json("metrics/caption_score.json")
-    assert (metrics["n"], metrics["seeds"], metrics["mixed_share"]) == (24, 5, 0.75)
+    assert (metrics["n"], metrics["trainings"], metrics["mixed_share"]) == (24, 5, 0.75)
     for data in DATA:
         assert metrics[f"{data}_both_correct"] == pytest.approx(RIGHT[data], abs=0.15)
     assert metrics["zero_shot_both_correct"] == 0

@@ -24,10 +24,10 @@ from fakes.mixed_sets import ORIGINALS, SPLITS, content, write_mixed
 class StageDouble:
     """What the stage scripts use of `Stage`."""
 
-    def __init__(self, seeds=(0,), scratch="scratch"):
+    def __init__(self, seeds=(0,), scratch="scratch", originals=(None,)):
         runtime = SimpleNamespace(device="cpu", dtype="float32")
         training = tiny.training(steps=4, checkpoint_interval=2, log_interval=2)
-        captioner = tiny.params(training=training, seeds=list(seeds))
+        captioner = tiny.params(training=training, seeds=list(seeds), originals=list(originals))
         self.params = SimpleNamespace(captioner=captioner, runtime=runtime, seed=0)
         self.run, self._scratch, self.logged = self, Path(scratch), {}
 
@@ -35,8 +35,8 @@ class StageDouble:
         (self._scratch / "running").mkdir(parents=True, exist_ok=True)
         return self._scratch / "running"
 
-    def kept(self, but):
-        assert but == "captioner.seeds"
+    def kept(self, *but):
+        assert but == ("captioner.seeds", "captioner.originals")
         (self._scratch / "kept").mkdir(parents=True, exist_ok=True)
         return self._scratch / "kept"
 
@@ -76,10 +76,10 @@ def steps(monkeypatch):
     return counted
 
 
-def train(data, seeds=(0,), scratch="scratch"):
+def train(data, seeds=(0,), scratch="scratch", originals=(None,)):
     from stages.captioning.captioner import main
 
-    stage = StageDouble(seeds, scratch)
+    stage = StageDouble(seeds, scratch, originals)
     main(stage, data=data)
     return stage
 
@@ -138,7 +138,7 @@ def test_a_longer_list_trains_what_is_missing(workspace, steps):
     train("original", [0, 1])
     steps.of.clear()
     longer = train("original", [2, 1, 0])
-    assert steps.of == ["captioner original-2"] * 4
+    assert steps.of == ["captioner original-seed-2"] * 4
     assert outputs("original") == expected
     steps.of.clear()
     train("original", [1])
@@ -162,8 +162,22 @@ def test_a_stage_that_was_killed_goes_on_within_its_seed(workspace, steps):
     steps.before.clear()
     train("original", [0, 1, 2])
     assert 0 < len(steps.of) < 4
-    assert set(steps.of) == {"captioner original-2"}
+    assert set(steps.of) == {"captioner original-seed-2"}
     assert outputs("original") == expected
+
+
+def test_more_sizes_train_what_is_missing_and_change_nothing_else(workspace, steps):
+    train("mixed", [0, 1])
+    models, curves = sha256_file("models/captioner/mixed"), sha256_file("plots/captioner/mixed.csv")
+    steps.of.clear()
+    train("mixed", [0, 1], originals=(None, 1))
+    assert set(steps.of) == {f"captioner mixed-originals-1-seed-{seed}" for seed in (0, 1)}
+    assert (sha256_file("models/captioner/mixed"), sha256_file("plots/captioner/mixed.csv")) == (models, curves)
+    captions = pd.read_parquet("data/captions/captioner/mixed.parquet")
+    assert set(captions["variant"]) == {f"{size}seed-{seed}" for size in ("", "originals-1-") for seed in (0, 1)}
+    metrics = read_json("metrics/captioner/mixed.json")
+    assert (metrics["seeds"], metrics["train_images"]) == (2, 4)
+    assert 1 <= metrics["originals_1_train_images"] <= 3
 
 
 @pytest.mark.parametrize(

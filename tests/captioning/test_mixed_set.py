@@ -31,7 +31,7 @@ def test_images_and_hashes_come_in_the_order_of_the_rows_whatever_their_store(tm
     chunks = list(data.images(rows))
     assert [len(chunk) for chunk in chunks] == [3, 2]
     assert [image.getpixel((0, 0))[0] for chunk in chunks for image in chunk] == [60, 40, 10, 70, 20]
-    data.write_captions(tmp_path / "captions.parquet", rows, {7: list("abcde")})
+    data.write_captions(tmp_path / "captions.parquet", rows, {"seed-7": list("abcde")})
     table = read_captions(tmp_path / "captions.parquet", "seed-7").loc[rows["id"]]
     assert table["caption"].tolist() == list("abcde")
     assert table["source_sha256"].tolist() == [sha256_bytes(content(level)) for level in (60, 40, 10, 70, 20)]

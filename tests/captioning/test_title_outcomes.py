@@ -18,6 +18,7 @@ from difflab.miniature.zoo import small_gemma
 from difflab.models.language.chat_model import ChatModel
 from difflab.models.title_variations import Outcome, Reason, vary
 from difflab.training.params import FitParams
+from fakes.face_archives import mix_params
 
 LIMITS = {"retries": 2, "max_length": 60}
 
@@ -99,7 +100,7 @@ class StageDouble:
 
     def __init__(self, scratch: Path) -> None:
         runtime = SimpleNamespace(device="cpu", dtype="float32")
-        self.params = SimpleNamespace(titles=settings(batch_size=1), runtime=runtime, seed=0)
+        self.params = SimpleNamespace(titles=settings(batch_size=1), mix=mix_params(), runtime=runtime, seed=0)
         self.folder, self.metrics = scratch, {}
 
     def scratch(self):

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from difflab.captioning import answer
+from difflab.captioning import answer, by_originals
 from difflab.core.base import rng
 from difflab.core.base.files import png_bytes, write_bytes, write_csv, write_json
 from difflab.report.summary import metrics_file
@@ -38,6 +38,29 @@ def runs(scores: pd.DataFrame) -> pd.DataFrame:
     return means.assign(bleu_1_corpus=means["bleu_1"] + 0.01)
 
 
+def summarise(scores: pd.DataFrame, resamples: int = 20) -> dict[str, float]:
+    """The metrics of `caption_score`, without and with the curve."""
+    found = answer.summarise(scores, runs(scores), seed=0, resamples=resamples, margin=0.1)
+    return found | by_originals.summarise(*sized(), seed=0, resamples=resamples)
+
+
+SIZES = (24, 96, 384)
+CURVE = {"original": (0.3, 0.4, 0.5), "mixed": (0.35, 0.4, 0.44)}
+
+
+def sized(count: int = 40, noise: float = 0.02) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Images and runs by the number of originals: synthetic pictures help with few originals and harm with many."""
+    images, made = [], []
+    for data, means in CURVE.items():
+        for size, mean in zip(SIZES, means, strict=True):
+            for seed in SEEDS:
+                values = mean + noise * rng.numpy_rng(0, "sized", data, size, seed).normal(0, 1, count)
+                named = {"data": data, "originals": size, "seed": seed}
+                images.append(pd.DataFrame({**named, "id": [f"r{i:03d}" for i in range(count)], "cider_d": values}))
+                made.append({**named, "images": size * {"original": 1, "mixed": 4}[data]})
+    return pd.concat(images, ignore_index=True), pd.DataFrame(made)
+
+
 def write_caption_inputs(root: Path) -> None:
     """Metrics and pictures of every stage of the study of captioning, below `root`."""
     scores = images(["bleu_1", "bleu_2", "rouge_l", "meteor_exact_stem", "cider_d", "both_correct"])
@@ -47,9 +70,12 @@ def write_caption_inputs(root: Path) -> None:
         "vary_titles": {"n": 480, "varied": 478, "quarantined": 2},
         "synthesize": {"n": 1434},
         "mix": mix,
-        "caption_score": answer.summarise(scores, runs(scores), seed=0, resamples=20),
+        "caption_score": summarise(scores),
     }
     write_csv(root / "plots/captioner/scores.csv", runs(scores))
+    scored, made = sized()
+    means = scored.groupby(["data", "originals", "seed"])["cider_d"].mean().reset_index()
+    write_csv(root / "plots/captioner/originals.csv", means.merge(made))
     for stage, values in metrics.items():
         write_json(root / metrics_file(stage), values)
     for path in ("plots/synthetic.png", "plots/sweep.png"):

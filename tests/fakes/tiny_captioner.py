@@ -59,7 +59,7 @@ def params(lora: dict | None = None, **changes) -> CaptionerParams:
     adapter = {"rank": 2, "alpha": 4, "dropout": 0.1, "targets": TARGETS} | (lora or {})
     values = {
         "patch_pooling": 2, "visual_dropout": 0.1, "lora": CaptionerLoraParams(**adapter),
-        "training": training(), "decoding": decoding(), "seeds": [0],
+        "training": training(), "decoding": decoding(), "originals": [None], "seeds": [0],
     }  # fmt: skip
     return CaptionerParams(**{**values, **changes})
 

@@ -10,7 +10,8 @@ from difflab.report import figures
 from difflab.report.summary import part, summarise
 from difflab.sd3.cells import ADAPTERS
 from difflab.training.params import DensityParams
-from fakes.captioning_results import images, runs
+from fakes.captioning_results import images, runs, sized
+from fakes.captioning_results import summarise as summarise_captions
 from fakes.study_results import write_inputs
 
 MEANS = {"minus": -0.5, "zero": 0.0, "plus": 0.5}
@@ -70,7 +71,7 @@ def test_a_figure_has_the_same_bytes_every_time(tmp_path, summary):
 
 def test_captions_show_the_means_and_the_intervals_of_the_differences():
     scores = images(["bleu_1", "rouge_l", "cider_d"])
-    metrics = answer.summarise(scores, runs(scores), seed=0, resamples=200)
+    metrics = summarise_captions(scores, resamples=200)
     figure = figures.captions_by_share(metrics, runs(scores))
     names = [answer.MEASURE_NAMES[m] for m in ("bleu_1", "rouge_l", "cider_d")]
     assert [axis.get_title() for axis in figure.axes] == names
@@ -84,6 +85,18 @@ def test_captions_show_the_means_and_the_intervals_of_the_differences():
         key = f"{data}_cider_d_difference"
         base = metrics["original_cider_d"]
         assert (low, high) == pytest.approx((base + metrics[f"{key}_low"], base + metrics[f"{key}_high"]))
+    figures.plt.close(figure)
+
+
+def test_the_curve_by_originals_has_a_line_without_and_one_with_synthetic_pictures():
+    metrics = summarise_captions(images(["bleu_1", "cider_d"]))
+    scored, made = sized()
+    own = scored.groupby(["data", "originals", "seed"])["cider_d"].mean().reset_index().merge(made)
+    figure = figures.captions_by_originals(metrics, own)
+    for data, bar in zip(("original", "mixed"), figure.axes[0].containers, strict=True):
+        line = bar.lines[0]
+        assert line.get_xdata().tolist() == [24, 96, 384]
+        assert line.get_ydata().tolist() == [metrics[f"originals_{n}_{data}_cider_d"] for n in (24, 96, 384)]
     figures.plt.close(figure)
 
 

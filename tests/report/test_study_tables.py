@@ -12,7 +12,8 @@ from difflab.report.study_tables import published, published_fid
 from difflab.report.summary import part, summarise
 from difflab.report.tables import number, value
 from difflab.sd3.cells import FINE_TUNED, mean_on_sigma, median_sigma, signed
-from fakes.captioning_results import images, runs
+from fakes import captioning_results
+from fakes.captioning_results import images
 from fakes.series_results import cold, ddpm_score, denoise_score, memorisation
 from fakes.study_results import write_inputs
 
@@ -22,7 +23,7 @@ MEANS = {"minus": -0.5, "zero": 0.0, "plus": 0.5}
 @pytest.fixture(scope="module")
 def captioning():
     scores = images(["bleu_1", "bleu_2", "rouge_l", "meteor_exact_stem", "cider_d"])
-    return answer.summarise(scores, runs(scores), seed=0, resamples=200)
+    return captioning_results.summarise(scores, resamples=200)
 
 
 def sd3(root, convention: str = "diffusers") -> dict[str, float]:
@@ -172,6 +173,14 @@ def test_the_differences_stand_with_interval_and_verdict(captioning):
         answer.with_interval(captioning, "synthetic", "cider_d"), "worse",
     ]  # fmt: skip
     assert len(found["measure"]) == 5  # what was not trained has no difference
+
+
+def test_each_number_of_originals_has_its_difference_and_the_worth_of_a_picture(captioning):
+    found = rows(study_tables.by_number_of_originals(captioning))
+    assert list(found)[2:] == ["24", "96", "384"]
+    assert found["24"][3] == "better"
+    assert found["384"][3] == "worse"
+    assert found["24"][4].startswith("0.3")
 
 
 def test_every_setting_of_the_ddpm_series_has_a_row(root):

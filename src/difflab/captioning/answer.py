@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
+from difflab.metrics.intervals import with_intervals
 from difflab.metrics.paired import difference
 
 BASELINE = "original"
@@ -36,29 +37,31 @@ def shares(rows: pd.DataFrame) -> dict[str, float]:
     return {BASELINE: 0.0, "mixed": float((source == "synthetic").mean()), "synthetic": 1.0}
 
 
-def summarise(images: pd.DataFrame, runs: pd.DataFrame, *, seed: int, resamples: int) -> dict[str, float]:
-    """Flat metrics of all training sets.
+def summarise(
+    images: pd.DataFrame, runs: pd.DataFrame, *, seed: int, resamples: int, margin: float
+) -> dict[str, float]:
+    """Flat metrics of all training sets, each of all originals.
 
     Args:
         images: a row per run and test image: `data`, `seed`, `id` and those of `MEASURE_NAMES` that are known.
         runs: a row per run: `data`, `share`, `seed` and each measure, of the run as a whole.
 
     Returns:
-        `<data>_<measure>`: mean over runs, with `_std` over seeds (ddof 1) where there are several. For the training
-        sets with synthetic data `<data>_<measure>_difference` to originals only, paired by seed and image, with the
-        ends `_low` and `_high` of its 95 % interval. `<data>_share` of synthetic data; `n` test images; `seeds`.
+        `<data>_<measure>`: mean over trainings, with its interval over them on these test images, see
+        `metrics.intervals.with_intervals`. For the training sets with synthetic data `<data>_<measure>_difference` to
+        originals only, paired by seed and image, with the ends `_low` and `_high` of its 95 % interval.
+        `<data>_share` of synthetic data; `n` test images; `trainings` of each set; the `margin` of CIDEr-D.
 
     Raises:
         DifflabError: the runs differ in their seeds or images, or there are fewer than two seeds.
     """
-    metrics: dict[str, float] = {"n": images["id"].nunique(), "seeds": int((runs["data"] == BASELINE).sum())}
-    for data, rows in runs.groupby("data", sort=False):
-        if data in DATA:
-            metrics[f"{data}_share"] = float(rows["share"].iloc[0])
-        for measure in runs.columns.drop(["data", "share", "seed"]):
-            metrics[f"{data}_{measure}"] = float(rows[measure].mean())
-            if len(rows) > 1:
-                metrics[f"{data}_{measure}_std"] = float(rows[measure].std(ddof=1))
+    metrics: dict[str, float] = {"n": images["id"].nunique(), "trainings": int((runs["data"] == BASELINE).sum())}
+    metrics["margin"] = margin
+    by_data = dict(list(runs.groupby("data", sort=False)))
+    metrics |= {f"{data}_share": float(by_data[data]["share"].iloc[0]) for data in DATA}
+    for measure in runs.columns.drop(["data", "share", "seed"]):
+        metrics |= with_intervals({data: by_data[data][measure].tolist() for data in DATA}, str(measure))
+        metrics |= {f"{d}_{measure}": float(rows[measure].mean()) for d, rows in by_data.items() if d in UNTRAINED}
     for measure in (m for m in MEASURE_NAMES if m in images):
         values = images.pivot(index=["data", "seed"], columns="id", values=measure)
         for data in DATA[1:]:
@@ -69,11 +72,16 @@ def summarise(images: pd.DataFrame, runs: pd.DataFrame, *, seed: int, resamples:
 
 
 def verdict(metrics: Metrics, data: str, measure: str) -> str:
-    """What the interval says of `data` against originals only: "better", "worse" or "not clear"."""
-    key = f"{data}_{measure}_difference"
-    if metrics[f"{key}_low"] > 0:
-        return "better"
-    return "worse" if metrics[f"{key}_high"] < 0 else "not clear"
+    """What the interval says of `data` (or `originals_24_<data>`) against originals only.
+
+    "better", "worse", "not clear", or, where CIDEr-D's interval lies within the margin, "no difference within ±0.1".
+    """
+    low, high = (metrics[f"{data}_{measure}_difference_{end}"] for end in ("low", "high"))
+    if low > 0 or high < 0:
+        return "better" if low > 0 else "worse"
+    if measure == MAIN and -metrics["margin"] <= low and high <= metrics["margin"]:
+        return f"no difference within ±{metrics['margin']:g}"
+    return "not clear"
 
 
 def with_interval(metrics: Metrics, data: str, measure: str, words: str = "{} ({} to {})") -> str:
@@ -87,7 +95,7 @@ def sentences(metrics: Metrics) -> list[str]:
     found = []
     for data, change in _CHANGES.items():
         share = f" ({100 * metrics[f'{data}_share']:.0f} % of the training set)" if data == "mixed" else ""
-        counts = f"{metrics['seeds']:g} seeds, {metrics['n']:g} test images"
+        counts = f"{metrics['trainings']:g} seeds, {metrics['n']:g} test images"
         difference = with_interval(metrics, data, MAIN, "{} (95 % interval {} to {}, " + counts + ")")
         text = f"**{change}**{share} changes {MEASURE_NAMES[MAIN]} by {difference}: **{verdict(metrics, data, MAIN)}**."
         told: dict[str, list[str]] = {"better": [], "worse": [], "not clear": []}

@@ -1,5 +1,6 @@
 """The training of the captioner's projector and adapter, on features of all pictures that lie in memory."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +26,11 @@ class TitledFeatures:
     ids: list[str]
     features: Tensor  # of `Captioner.encode`, [N, tokens, width]
     titles: list[tuple[str, ...]]  # of each picture, one or more
+
+    def part(self, ids: Collection[str]) -> "TitledFeatures":
+        """Those of some ids, in the order that they have here."""
+        rows = [row for row, id in enumerate(self.ids) if id in ids]
+        return TitledFeatures([self.ids[row] for row in rows], self.features[rows], [self.titles[row] for row in rows])
 
     def drawn_titles(self, index: Tensor, keys: Tensor) -> list[str]:
         """One title of each of the pictures `index`, drawn by its key, both int64 [B]."""

@@ -51,14 +51,14 @@ class MixedSet:
         """Write the captions of the test images as those of seed 0; returns what was written, in words."""
         test, path = self.part("test"), f"data/captions/captioner/{name}.parquet"
         captions = [caption for images in self.images(test) for caption in captioner(images)]
-        self.write_captions(path, test, {0: captions})
+        self.write_captions(path, test, {"seed-0": captions})
         return f"wrote {path}, {len(captions)} captions, {len(set(captions))} distinct"
 
-    def write_captions(self, path: str | Path, rows: pd.DataFrame, captions: Mapping[int, Sequence[str]]) -> None:
-        """Write the captions of some rows, by the seed of their captioner, as variants `seed-<n>` of a captions table."""
+    def write_captions(self, path: str | Path, rows: pd.DataFrame, captions: Mapping[str, Sequence[str]]) -> None:
+        """Write the captions of some rows, by the name of their captioner, as the variants of a captions table."""
         sha256 = [self._stores[source].sha256(id) for source, id in zip(rows["source"], rows["id"], strict=True)]
         tables = [
-            pd.DataFrame({"id": rows["id"], "variant": f"seed-{seed}", "caption": own, "source_sha256": sha256})
-            for seed, own in captions.items()
+            pd.DataFrame({"id": rows["id"], "variant": name, "caption": own, "source_sha256": sha256})
+            for name, own in captions.items()
         ]
         write_captions(path, pd.concat(tables))

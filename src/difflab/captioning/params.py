@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, PositiveInt, model_validator
 
 from difflab.core.params.base import COMMON, Distinct, Group, Seeds, share
 from difflab.core.params.common import Seeded, WithRuntime
@@ -125,9 +125,16 @@ class CaptionerSettings(Group):
 
 
 class CaptionerParams(CaptionerSettings):
-    """`captioner`: one captioner for each seed."""
+    """`captioner`: one captioner for each number of originals (None: all) and each seed."""
 
+    originals: Distinct[PositiveInt | None] = Field(min_length=1)
     seeds: Seeds
+
+    @model_validator(mode="after")
+    def _all_originals_are_among_the_sizes(self) -> "CaptionerParams":
+        if None not in self.originals:
+            raise ValueError("originals must list null, all of them: the comparison and `difflab caption` are theirs")
+        return self
 
 
 class CaptionerInstructParams(Group):
@@ -142,10 +149,12 @@ class CaptionScoreParams(Group):
     """`caption_score`: how captioners are compared."""
 
     resamples: int = Field(ge=100, le=1_000_000)
+    margin: float = Field(gt=0, le=10)
 
 
 class VaryTitlesInputs(Seeded, WithRuntime):
     titles: TitlesParams
+    mix: Annotated[MixParams, "val_fraction", "test_fraction"]
 
 
 class SynthesizeInputs(Seeded, WithRuntime):

@@ -82,6 +82,8 @@ class CaptionScorer:
             )
         self.references = [found[i] for i in self.ids]
         self.cider = CiderD(self.references)
+        self._bleu = {n: _bleu(n) for n in (1, 2)}
+        self._seen: dict[tuple[int, Words], tuple[float, ...]] = {}  # captioners often agree
 
     def score(self, captions: Mapping[str, str], what: str = "captions") -> CaptionScores:
         """Scores of one caption for each image id; one without any word scores 0 in every measure.
@@ -97,17 +99,23 @@ class CaptionScorer:
                 raise DifflabError(
                     f"{what}: {len(ids)} images {lack}, first {min(ids)}: give exactly the scored images a caption"
                 )
-        predicted = [words(captions[i]) for i in self.ids]
+        predicted = [tuple(words(captions[i])) for i in self.ids]
         pairs = list(zip(predicted, self.references, strict=True))
-        bleu = {n: _bleu(n) for n in (1, 2)}
-        per_image = {f"bleu_{n}": [_bleu_of(bleu[n], [pair]) for pair in pairs] for n in bleu}
-        per_image["rouge_l"] = [rouge_l(*pair) for pair in pairs]
-        per_image["meteor_exact_stem"] = [meteor_exact_stem(*pair) for pair in pairs]
-        arrays = {name: np.asarray(values, dtype=np.float64) for name, values in per_image.items()}
+        table = np.array([self._alone(number, caption) for number, caption in enumerate(predicted)], dtype=np.float64)
+        arrays = dict(zip(MEASURES, table.T, strict=False))
         arrays["cider_d"] = self.cider(predicted)
         corpus = {name: float(values.mean()) for name, values in arrays.items()}
-        corpus |= {f"bleu_{n}_corpus": _bleu_of(bleu[n], pairs) for n in bleu}
+        corpus |= {f"bleu_{n}_corpus": _bleu_of(bleu, pairs) for n, bleu in self._bleu.items()}
         return CaptionScores(self.ids, arrays, corpus)
+
+    def _alone(self, number: int, caption: Words) -> tuple[float, ...]:
+        """The measures but CIDEr-D of a caption of the image at this place, in the order of `MEASURES`."""
+        key = number, caption
+        if key not in self._seen:
+            pair = caption, self.references[number]
+            bleu = (_bleu_of(metric, [pair]) for metric in self._bleu.values())
+            self._seen[key] = (*bleu, rouge_l(*pair), meteor_exact_stem(*pair))
+        return self._seen[key]
 
 
 def rouge_l(caption: Words, references: Sequence[Words]) -> float:

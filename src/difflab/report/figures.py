@@ -15,12 +15,13 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from difflab.captioning.answer import BASELINE, DATA, MAIN, MEASURE_NAMES
+from difflab.captioning.by_originals import MIXED, sizes_of
 from difflab.core.base.files import png_bytes, write_bytes
 from difflab.images.generated_writer import tiles
 from difflab.images.sheet import rows_sheet
 from difflab.metrics.intervals import with_intervals
 from difflab.report import findings
-from difflab.report.study_tables import DATA_NAMES, originals, published
+from difflab.report.study_tables import DATA_NAMES, published
 from difflab.report.summary import part
 from difflab.report.tables import half_interval, number
 from difflab.sd3.cells import ADAPTERS, CAPTION_NAMES, CAPTIONS, FINE_TUNED, MINUS, adapter_name, mean_on_sigma
@@ -67,8 +68,9 @@ def draw(summary: Mapping[str, float], folder: Path, logit_std: float, conventio
     runs = read("plots/captioner/scores.csv")
     if runs is not None and "original_share" in captioning:
         drawn["captions_by_share"] = lambda: captions_by_share(captioning, runs)
-    if originals(captioning):
-        drawn["captions_by_originals"] = lambda: captions_by_originals(captioning)
+    trained = read("plots/captioner/originals.csv")
+    if trained is not None and "originals" in captioning:
+        drawn["captions_by_originals"] = lambda: captions_by_originals(captioning, trained)
     for name, function in drawn.items():
         render(function, folder / f"{name}.png")
     if (prompts := read("data/scores/prompts.csv")) is not None:
@@ -260,29 +262,31 @@ def captions_by_share(found: Mapping[str, float], runs: pd.DataFrame) -> Figure:
     return result
 
 
-def captions_by_originals(found: Mapping[str, float]) -> Figure:
-    """CIDEr-D by the number of originals, with and without synthetic pictures, and what these change.
+def captions_by_originals(found: Mapping[str, float], runs: pd.DataFrame) -> Figure:
+    """CIDEr-D against the number of originals, without and with their synthetic pictures: seeds and means.
+
+    The bars are the interval of the difference to the same originals alone.
 
     Args:
         found: the metrics of `caption_score`.
+        runs: one row per run: `data`, `originals` and `cider_d`.
     """
-    sizes = originals(found)
-    result, axes = panels(height=2.6)
-    for data, colour in zip(DATA, ("pretrained", "minus", "plus"), strict=True):
-        keys = [f"originals_{size}_{data}_{MAIN}" for size in sizes]
-        style = {"color": COLOURS[colour], "marker": "o", "ms": 3.5}
-        axes[0].plot(sizes, [found[key] for key in keys], label=DATA_NAMES[data], **style)
-        if data != BASELINE:
-            values = [found[f"{key}_difference"] for key in keys]
-            halves = [half_interval(found, f"{key}_difference") or 0.0 for key in keys]
-            axes[1].errorbar(sizes, values, yerr=halves, capsize=2, **style)
-    axes[1].axhline(0, **LEVEL)
-    for axis, label in zip(axes, ("CIDEr-D", "difference to originals alone"), strict=True):
-        axis.set_xscale("log", base=2)
-        axis.set_xticks(sizes, [str(size) for size in sizes])
-        axis.set_xlabel("originals to train on")
-        axis.set_ylabel(label)
-    _legend(axes[0])
+    sizes = sizes_of(found)
+    result, (axis,) = panels(1, height=2.8)
+    for data, colour in zip((BASELINE, MIXED), ("pretrained", "minus"), strict=True):
+        own, bars = runs[runs["data"] == data], {}
+        if data == MIXED:
+            ends = [[found[f"originals_{n}_{data}_{MAIN}_difference_{end}"] for n in sizes] for end in ("low", "high")]
+            bars = {"yerr": (np.array(ends[1]) - ends[0]) / 2, "capsize": 3}
+        axis.scatter(own["originals"], own[MAIN], s=7, color=COLOURS[colour], alpha=0.5, linewidths=0)
+        means = [found[f"originals_{n}_{data}_{MAIN}"] for n in sizes]
+        axis.errorbar(sizes, means, color=COLOURS[colour], marker="o", ms=4.5, label=DATA_NAMES[data], **bars)
+    axis.set_xscale("log")
+    axis.set_xticks(sizes, [str(n) for n in sizes])
+    axis.minorticks_off()
+    axis.set_xlabel("originals")
+    axis.set_ylabel(MEASURE_NAMES[MAIN])
+    axis.legend()
     return result
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from difflab.captioning import answer
+from difflab.captioning import answer, by_originals
 from difflab.core.environment import LIBRARIES, installed, mismatches, processor
 from difflab.core.params.loading import dotted
 from difflab.report import claims, findings, study_tables
@@ -108,7 +108,7 @@ def conditions(summary: Mapping[str, float], params: Mapping[str, Any]) -> dict[
         "if_same_sign": same_sign,
         "if_other_sign": not same_sign,
         "if_rank_deficient": bool(summary.get("sd3_rank_deficient")),
-        "if_by_originals": bool(study_tables.originals(part(summary, "captioning"))),
+        "if_by_originals": bool(by_originals.sizes_of(part(summary, "captioning"))),
         "if_encoder_trained": bool(summary.get("models_vision_encoder_trained")),
     }
 
@@ -122,7 +122,7 @@ def by_study(summary: Mapping[str, float]) -> dict[str, list[str]]:
         "process": findings.process,
         "memorisation": findings.memorisation,
         "cold": findings.cold,
-        "captioning": answer.sentences,
+        "captioning": lambda found: [*answer.sentences(found), *by_originals.sentences(found)],
     }
     return {name: find(found) if (found := scored(summary, name)) else [] for name, find in studies.items()}
 
@@ -146,7 +146,7 @@ def tables(summary: Mapping[str, float]) -> dict[str, str]:
             found[f"{study}_table"] = getattr(study_tables, study)(numbers)
     if captioning := scored(summary, "captioning"):
         found["differences_table"] = study_tables.differences(captioning)
-        found["originals_table"] = study_tables.by_originals(captioning)
+        found["originals_table"] = study_tables.by_number_of_originals(captioning)
     return {name: text for name, text in found.items() if text}
 
 

@@ -1,7 +1,6 @@
 """The tables of the studies, described, with the published figures (published.yaml) beside ours."""
 
 import itertools
-import re
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from difflab.captioning import answer
+from difflab.captioning import answer, by_originals
 from difflab.captioning.answer import BASELINE, DATA, INSTRUCT, MEASURE_NAMES, ZERO_SHOT
 from difflab.ddpm.networks.settings import SETTING_NAMES
 from difflab.report.findings import DEGRADATIONS, INTERVAL, METHODS, PERCENT, SSIM, logit_means, verdict
@@ -205,28 +204,16 @@ def differences(found: Numbers) -> str:
     return table(["measure", DATA_NAMES[BASELINE], *header], rows)
 
 
-def by_originals(found: Numbers) -> str:
-    """CIDEr-D by the number of originals, with and without synthetic pictures, and what one of these is worth."""
+def by_number_of_originals(found: Numbers) -> str:
+    """CIDEr-D by the number of originals, without and with their synthetic pictures, and what one of these is worth."""
     rows = []
-    for size in originals(found):
-        keys = [f"originals_{size}_{data}_{answer.MAIN}" for data in DATA]
-        changes = [between(found, f"{key}_difference") for key in keys[1:]]
-        row = [str(size), f"{found[keys[0]]:.2f}", *changes, between(found, f"originals_{size}_worth")]
-        rows.append(row)
-    header = [
-        "originals",
-        "on them alone",
-        "synthetic beside them",
-        "synthetic alone",
-        "one synthetic picture is worth",
-    ]
-    return table(header, rows) if rows else ""
-
-
-def originals(found: Numbers) -> list[int]:
-    """The numbers of originals that captioners were trained on, ascending; empty for one number alone."""
-    matches = (re.fullmatch(rf"originals_(\d+)_{BASELINE}_{answer.MAIN}", key) for key in found)
-    return sorted(int(match[1]) for match in matches if match)
+    for size in by_originals.sizes_of(found):
+        name = f"originals_{size}_{by_originals.MIXED}"
+        scores = [f"{found[f'originals_{size}_{data}_{answer.MAIN}']:.3f}" for data in DATA[:2]]
+        said = answer.with_interval(found, name, answer.MAIN), answer.verdict(found, name, answer.MAIN)
+        rows.append([str(size), *scores, *said, by_originals.worth_text(found, size)])
+    header = ["originals", *(DATA_NAMES[data] for data in DATA[:2]), "difference", "says", "one picture is worth"]
+    return table(header, rows)
 
 
 def series(params: Mapping[str, str]) -> str:

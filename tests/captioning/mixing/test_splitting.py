@@ -1,23 +1,25 @@
-"""Groups are split, with everything made from them: every row in one split, no group in two, nothing leaks."""
+"""Originals are drawn and groups split with everything made from them: no group is in two splits, nothing leaks."""
 
 import ast
 import json
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from difflab.captioning.mixing import rows as mixing
 from difflab.captioning.mixing.rows import (
     ORIGINAL,
     SYNTHETIC,
     Row,
     counts,
+    drawn_splits,
     leaks,
     listing,
-    split,
-    split_groups,
+    merge,
     split_rows,
 )
 from difflab.captioning.params import MixParams
@@ -31,6 +33,14 @@ def groups(count: int, variations: int = 3) -> list[Row]:
     names = [f"recipes-{number:05d}" for number in range(count)]
     rows = [Row(name, ORIGINAL, name, ("Soup",)) for name in names]
     return rows + [Row(f"{n}-v{v}", SYNTHETIC, n, ("Broth",)) for n in names for v in range(variations)]
+
+
+def split(rows: list[Row], settings: MixParams, seed: int) -> list[Row]:
+    """As the stage does it: draw by original, join the groups, split. No two of these pictures are alike."""
+    drawn = drawn_splits({row.id for row in rows if row.source == ORIGINAL}, settings, seed)
+    rows = [row._replace(split=drawn.get(row.id if row.source == ORIGINAL else row.group, "")) for row in rows]
+    joined, _, _ = merge(rows, [row.id for row in rows], np.arange(len(rows)))
+    return mixing.split(joined, settings, seed)
 
 
 @st.composite
@@ -82,22 +92,32 @@ def test_val_is_half_synthetic_and_test_is_original(rows, val, test, seed):
     assert found["test_original"] == sum(row.group in tested and row.source == ORIGINAL for row in rows)
 
 
+@given(data_sets(), FRACTIONS, FRACTIONS, SEEDS)
+def test_what_is_drawn_for_test_is_tested_whatever_it_is_joined_with(rows, val, test, seed):
+    chosen = mix_params(val_fraction=val, test_fraction=test)
+    drawn = drawn_splits({row.id for row in rows if row.source == ORIGINAL}, chosen, seed)
+    found = {row.id: row.split for row in split_or_skip(rows, chosen, seed)}
+    assert all(found[id] == "test" for id, name in drawn.items() if name == "test")
+    for row in rows:
+        own = {drawn[other.id] for other in rows if other.group == row.group and other.source == ORIGINAL}
+        strongest = next(name for name in ("test", "val", "train") if name in own)
+        assert found.get(row.id, strongest) == strongest
+
+
 @given(st.sets(st.text(max_size=4), max_size=60), FRACTIONS, FRACTIONS, SEEDS)
-def test_shares_of_groups_are_exact_within_rounding(names, val, test, seed):
-    parts = split_groups(names, mix_params(val_fraction=val, test_fraction=test), seed)
-    assert set().union(*parts.values()) == names
-    assert sum(map(len, parts.values())) == len(names)
-    assert abs(len(parts["test"]) - test * len(names)) <= 0.5 + 1e-9
-    assert abs(len(parts["val"]) - val * len(names)) <= 0.5 + 1e-9
+def test_shares_of_originals_are_exact_within_rounding(names, val, test, seed):
+    drawn = drawn_splits(names, mix_params(val_fraction=val, test_fraction=test), seed)
+    assert set(drawn) == names
+    for name, share in (("val", val), ("test", test)):
+        assert abs(list(drawn.values()).count(name) - share * len(names)) <= 0.5 + 1e-9
 
 
 @given(st.sets(st.text(max_size=4), min_size=2, max_size=60), FRACTIONS, FRACTIONS, SEEDS)
-def test_a_group_more_moves_at_most_one_other_across_each_border(names, val, test, seed):
+def test_an_original_more_moves_at_most_one_other_across_each_border(names, val, test, seed):
     chosen = mix_params(val_fraction=val, test_fraction=test)
     *others, _ = sorted(names)
-    before, after = (split_groups(some, chosen, seed) for some in (others, names))
-    of_before, of_after = ({name: part for part in p for name in p[part]} for p in (before, after))
-    moved = [{of_before[name], of_after[name]} for name in others if of_before[name] != of_after[name]]
+    before, after = (drawn_splits(some, chosen, seed) for some in (others, names))
+    moved = [{before[name], after[name]} for name in others if before[name] != after[name]]
     assert moved.count({"train", "test"}) <= 1
     assert moved.count({"train", "val"}) <= 1
     assert len(moved) <= 2
@@ -156,7 +176,7 @@ def test_leaks_of_a_worked_example():
 
 def test_the_published_order_of_steps_has_the_published_counts_and_leak():
     """12,934 groups with three variations: 99.96 % of the test groups have a sibling in train."""
-    result = split_rows(groups(12_934), mix_params(), 0)
+    result = split_rows(groups(12_934), 0)
     assert counts(result) == {
         "train_original": 5_175,
         "train_synthetic": 36_215,
@@ -172,7 +192,7 @@ def test_the_published_order_of_steps_has_the_published_counts_and_leak():
 
 @given(data_sets(), SEEDS)
 def test_the_published_order_of_steps_puts_every_row_into_one_split(rows, seed):
-    result = split_rows(rows, mix_params(), seed)
+    result = split_rows(rows, seed)
     assert sorted(row._replace(split="") for row in result) == sorted(rows)
     assert all(row.split in ("train", "val", "test") for row in result)
     assert counts(result)["test_original"] == int(0.1 * len(rows))
@@ -195,8 +215,8 @@ def test_an_empty_split_is_refused_with_what_to_change(rows, changes, message):
 
 def test_val_without_synthetic_pictures_is_refused():
     rows = groups(20)
-    of_val = split_groups({row.group for row in rows}, mix_params(), 0)["val"]
-    rows = [row for row in rows if row.source == ORIGINAL or row.group not in of_val]
+    drawn = drawn_splits({row.group for row in rows}, mix_params(), 0)
+    rows = [row for row in rows if row.source == ORIGINAL or drawn[row.group] != "val"]
     with pytest.raises(DifflabError, match=r"the split val has no synthetic picture.* of its 2 groups"):
         split(rows, mix_params(), 0)
 

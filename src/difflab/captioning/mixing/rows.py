@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from difflab.captioning.params import MixParams
 
 ORIGINAL, SYNTHETIC = "original", "synthetic"
+PUBLISHED_SHARE = 0.1  # of the published test set, and of its validation set
+_PRECEDENCE = ("", "train", "val", "test")
 Excluded = dict[str, list[str]]
 REASONS = ["empty_titles", "images_without_title", "titles_without_image", "blank_images", "synthetic_without_original"]
 """Why ids do not become a row: the keys of `Excluded`, which collects them in id order."""
@@ -29,7 +31,7 @@ class Row(NamedTuple):
     source: str  # original or synthetic
     group: str  # an original's id; it, its synthetic pictures and all their copies share it and are split together
     titles: tuple[str, ...]  # one clean line each
-    split: str = ""  # train, val or test; empty before the split
+    split: str = ""  # train, val or test: that drawn for its original, then that of its group; empty before
 
 
 def clean(
@@ -89,6 +91,9 @@ def merge(rows: Sequence[Row], sha256: Sequence[str], near: np.ndarray) -> tuple
         sha256: hashes of the files, [n].
         near: groups of near pictures, int [n], see `image_hashes.near_groups`.
 
+    A group that holds a drawn test dish is tested on, so that what is drawn for test stays there; otherwise val
+    comes before train.
+
     Returns:
         Rows in id order, joined groups by their first name; how many were merged as equal files, and as near pictures.
     """
@@ -98,14 +103,17 @@ def merge(rows: Sequence[Row], sha256: Sequence[str], near: np.ndarray) -> tuple
     picture = _connected(files, near[order])
     group = _connected(picture, [row.group for row in rows])
     names: dict[int, str] = {}
+    splits: dict[int, str] = {}
     copies: dict[tuple[str, int], list[Row]] = {}
     for row, shown, joined in zip(rows, picture.tolist(), group.tolist(), strict=True):
         names[joined] = min(row.group, names.get(joined, row.group))
+        splits[joined] = max(row.split, splits.get(joined, ""), key=_PRECEDENCE.index)
         copies.setdefault((row.source, shown), []).append(row)
     merged = []
     for (_, shown), same in copies.items():
         titles = _distinct([title for row in same for title in row.titles])
-        merged.append(same[0]._replace(group=names[int(group[shown])], titles=titles))
+        joined = int(group[shown])
+        merged.append(same[0]._replace(group=names[joined], titles=titles, split=splits[joined]))
     distinct = len({(row.source, file) for row, file in zip(rows, files, strict=True)})
     return merged, len(rows) - distinct, distinct - len(merged)
 
@@ -119,8 +127,21 @@ def _connected(*keys: Sequence | np.ndarray) -> np.ndarray:
     return components(len(keys[0]), np.concatenate(pairs))
 
 
+def drawn_splits(originals: Collection[str], settings: "MixParams", seed: int) -> dict[str, str]:
+    """The split of each original by id: those with the lowest draws are test, those with the highest val, else train.
+
+    It is known before any variation is made, and needs no picture. Draws are keyed by id: order changes nothing, and
+    one more original moves at most one other across each of the two borders, to or from train. (No split of exact
+    shares moves none.)
+    """
+    order = sorted(originals, key=lambda name: (rng.key(seed, "mix split", name), name))
+    test, val = (round(share * len(order)) for share in (settings.test_fraction, settings.val_fraction))
+    names = ["test"] * test + ["train"] * (len(order) - test - val) + ["val"] * val
+    return dict(zip(order, names, strict=True))
+
+
 def split(rows: Sequence[Row], settings: "MixParams", seed: int) -> list[Row]:
-    """Split rows by group, keyed by the seed and the group's name; returns the rows of the splits, in id order.
+    """The rows of `merge` that are used, in id order.
 
     train: every picture of its groups. val: originals and synthetic pictures, equally many. test: originals.
     The other pictures of val and test groups are in no split.
@@ -128,29 +149,17 @@ def split(rows: Sequence[Row], settings: "MixParams", seed: int) -> list[Row]:
     Raises:
         DifflabError: a split would lack originals, or train or val synthetic pictures.
     """
-    groups = split_groups({row.group for row in rows}, settings, seed)
 
     def of(name: str, source: str) -> list[Row]:
-        return [row._replace(split=name) for row in rows if row.group in groups[name] and row.source == source]
+        return [row for row in rows if row.split == name and row.source == source]
 
     val = [of("val", source) for source in (ORIGINAL, SYNTHETIC)]
     half = min(map(len, val))
     result = [*of("train", ORIGINAL), *of("train", SYNTHETIC), *of("test", ORIGINAL)]
     result += [row for some in val for row in _drawn(some, half, seed)]
+    groups = {name: {row.group for row in rows if row.split == name} for name in SPLITS}
     _refuse_empty(counts(result), groups, settings)
     return sorted(result)
-
-
-def split_groups(names: Collection[str], settings: "MixParams", seed: int) -> dict[str, set[str]]:
-    """The groups of each split: those with the lowest draws are test, those with the highest val; the rest is train.
-
-    Draws are keyed by name: order changes nothing, and one more group moves at most one other across each of the
-    two borders, to or from train. (No split of exact shares moves none.)
-    """
-    order = sorted(names, key=lambda name: (rng.key(seed, "mix split", name), name))
-    test = round(settings.test_fraction * len(order))
-    val = len(order) - round(settings.val_fraction * len(order))
-    return {"train": set(order[test:val]), "val": set(order[val:]), "test": set(order[:test])}
 
 
 def _drawn(rows: Sequence[Row], count: int, seed: int) -> list[Row]:
@@ -191,13 +200,13 @@ def leaks(rows: Sequence[Row], seen: Collection[str] = ("train", "val")) -> int:
     return sum(row.split == "test" and row.group in groups for row in rows)
 
 
-def split_rows(rows: Sequence[Row], settings: "MixParams", seed: int) -> list[Row]:
-    """The order of steps of the published study: variations first, then a split row by row.
+def split_rows(rows: Sequence[Row], seed: int) -> list[Row]:
+    """The order of steps of the published study: variations first, then a split 80/10/10 row by row.
 
     Of all rows, test takes its share from the originals, val its share half and half, train the rest.
     """
-    test, val = (int(share * len(rows)) for share in (settings.test_fraction, settings.val_fraction))
-    held_out = {ORIGINAL: ["test"] * test + ["val"] * (val // 2), SYNTHETIC: ["val"] * (val - val // 2)}
+    held = int(PUBLISHED_SHARE * len(rows))
+    held_out = {ORIGINAL: ["test"] * held + ["val"] * (held // 2), SYNTHETIC: ["val"] * (held - held // 2)}
     order = sorted(rows, key=lambda row: rng.key(seed, "mix row by row", row.id))
     names = {source: iter(some) for source, some in held_out.items()}
     return sorted(row._replace(split=next(names[row.source], "train")) for row in order)

@@ -66,11 +66,11 @@ class Stage(Generic[Inputs]):
         """The declared values by group, as plain data."""
         return cast("Declared", self.params).as_dict()
 
-    def fingerprint(self, without: str = "") -> str:
+    def fingerprint(self, *without: str) -> str:
         """A hash of the declared parameters, the matrix item and the content of every dependency (data and code).
 
         Args:
-            without: the dotted name of a parameter that is left out.
+            without: the dotted names of parameters that are left out.
         """
         if self._content is None:
             deps = stage_entry(self.entry_name, self.item).get("deps", [])
@@ -78,19 +78,21 @@ class Stage(Generic[Inputs]):
             if missing := [dep for dep in deps if dep not in known and not Path(dep).exists()]:
                 raise DifflabError(f"{missing[0]} is missing: run `dvc repro` (or `dvc pull`) to make it")
             self._content = {dep: known.get(dep) or sha256_file(dep) for dep in deps}
-        values = {name: value for name, value in dotted(self.values()).items() if name != without}
+        values = {name: value for name, value in dotted(self.values()).items() if name not in without}
         text = json.dumps([self.address, values, self._content], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
-    def kept(self, without: str) -> Path:
+    def kept(self, *without: str) -> Path:
         """The folder for finished parts of the result, which stays after the stage: `.scratch/<stage>/kept-<fingerprint>`.
 
         Several processes may use it at the same time: write a part elsewhere and rename it.
 
         Args:
-            without: the parameter that lists the parts: with another value of it, those that are there are found again.
+            without: the parameters that list the parts: with other values of them, those that are there are found again.
         """
-        folder = Path(os.environ.get("DVC_ROOT", ".")) / ".scratch" / self.address / f"kept-{self.fingerprint(without)}"
+        folder = (
+            Path(os.environ.get("DVC_ROOT", ".")) / ".scratch" / self.address / f"kept-{self.fingerprint(*without)}"
+        )
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
