@@ -100,10 +100,13 @@ def test_outputs_and_lock_file_are_those_of_dvc(stage):
         ("1 / 0", "ZeroDivisionError"),
     ],
 )
-def test_a_stage_that_fails_or_is_killed_is_seen(stage, capfd, script, said):
+def test_a_stage_that_fails_or_is_killed_is_seen(stage, root, script, said):
+    """In a process of its own: the test's has other streams than a terminal's."""
     stage(script)
-    assert repro.repro([], jobs=1) == {"one": repro.FAILED}
-    printed = "".join(capfd.readouterr())
+    command = [sys.executable, "-c", "from difflab.cli.repro import repro\nprint(repro([], 1))"]
+    environment = {**os.environ, "PYTHONPATH": str(root / "src")}
+    printed = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+    assert printed.endswith("{'one': 'failed'}\n")
     assert said in printed
     assert "failed to reproduce 'one'" in printed
     assert not Path("dvc.lock").exists()
