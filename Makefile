@@ -18,10 +18,11 @@ help:  ## list the targets
 
 setup: $(READY)  ## make .venv with the locked packages
 
-repro: $(READY)  ## run the whole study, then print its table and the time of each stage
+repro: $(READY)  ## run the whole study, then print times and results, and whether they are the committed ones
 	@difflab repro
 	@difflab times
 	@difflab results
+	@difflab reproduced
 
 test: $(READY)  ## run every test, the whole pipeline in its smallest size included
 	@OMP_NUM_THREADS=1 python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
@@ -58,10 +59,12 @@ $(READY): requirements.lock pyproject.toml | $(VENV)/.made
 	@echo 'installing the locked packages into $(VENV): a few GB at the first time, mostly PyTorch (minutes)'
 	@uv pip sync --quiet --python $(BIN)/python --require-hashes --compile-bytecode requirements.lock
 	@uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@echo 'ready: make repro runs the study'
 	@touch $@
 
 $(VENV)/.made:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo 'difflab needs Python >= 3.11: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)' >&2; exit 1; }
+	@echo 'making $(VENV) with $(PYTHON)'
 	@$(PYTHON) -m venv $(VENV)
 	@touch $@

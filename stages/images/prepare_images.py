@@ -1,4 +1,4 @@
-"""Store the images of one set as equal squares by sample id, with their split, classes and captions."""
+"""Store the images of each set as equal squares by sample id, with their split, classes and captions."""
 
 from pathlib import Path
 
@@ -12,8 +12,16 @@ from difflab.images.store.captions import write_captions
 from difflab.images.store_writer import write_store
 
 
-def main(stage: Stage[PrepareImagesInputs], *, dataset: str) -> None:
-    params = stage.params
+def main(stage: Stage[PrepareImagesInputs]) -> None:
+    metrics: dict[str, float | str | None] = {}
+    for dataset, _ in stage.params.images.image_size:
+        metrics |= {f"{dataset}_{name}": count for name, count in prepare(stage.params, dataset).items()}
+    stage.write_metrics("metrics/prepare_images.json", metrics)
+    stage.done("wrote data/images")
+
+
+def prepare(params: PrepareImagesInputs, dataset: str) -> dict[str, int]:
+    """Write data/images/<dataset> and say what it holds; returns the same as numbers."""
     settings = params.images
     size = settings.image_size[dataset]
     archive = open_source(Path("data/raw") / dataset, params.data.data_root)
@@ -30,17 +38,16 @@ def main(stage: Stage[PrepareImagesInputs], *, dataset: str) -> None:
         if len(captions):
             write_captions(folder / "captions.parquet", captions)
 
-    print(image_sets.class_counts(index, image_set.classes).to_string(index=False))
     counts = {split: int((index["split"] == split).sum()) for split in image_sets.SPLITS}
     metrics = {"images": len(index), **counts, "classes": len(image_set.classes), "image_size": size}
     metrics |= {"captions": len(captions), **skipped.counts("absent", "unreadable", "small", "cropped")}
     metrics["duplicates"] = image_sets.shared_images(index)
-    stage.write_metrics(f"metrics/prepare_images/{dataset}.json", metrics)
-    stage.done(
-        f"wrote data/images/{dataset}, {counts['train']:,} images to train on and {counts['test']:,} to test, "
-        f"{size} x {size} ({metrics['unreadable']:,} unreadable, {metrics['small']:,} too small, "
-        f"{metrics['cropped']:,} cropped)"
+    print(
+        f"{dataset}: {counts['train']:,} images to train on and {counts['test']:,} to test, {size} x {size} "
+        f"({metrics['unreadable']:,} unreadable, {metrics['small']:,} too small, {metrics['cropped']:,} cropped)"
     )
+    print(image_sets.class_counts(index, image_set.classes).to_string(index=False))
+    return metrics
 
 
 if __name__ == "__main__":

@@ -43,6 +43,7 @@ def test_the_default_profile_is_the_study_as_conf_writes_it(conf):
         ("quite.else=1", r"^unknown parameter 'quite.else'$"),
         ("finetune.lora.rnk=3", r"^unknown parameter 'finetune.lora.rnk'; did you mean 'finetune.lora.rank'"),
         ("seed=[1", r"-S seed=\[1: "),
+        ("seed=1,2", r"^-S seed=1,2 names several values: `dvc exp run --queue` .* -S 'seed=\[1,2\]'$"),
     ],
 )
 def test_a_bad_override_is_one_line(conf, override, message):

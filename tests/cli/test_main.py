@@ -44,16 +44,27 @@ def test_help_lists_the_commands_and_imports_nothing_heavy(difflab, root):
 
 
 def test_compose_writes_params_and_check_compares_them(difflab, tmp_path, root):
-    code, out, _ = difflab("compose", "-S", "profile=smoke")
+    code, out, _ = difflab("compose")
     assert (code, out) == (0, "wrote params.yaml\n")
-    assert (tmp_path / "params.yaml").read_text() == compose(["profile=smoke"], root / "conf")
+    assert (tmp_path / "params.yaml").read_text() == compose(conf=root / "conf")
+    assert difflab("compose", "--check")[0] == 0
 
-    code, _, err = difflab("compose", "--check")
+    code, _, err = difflab("compose", "-S", "profile=smoke", "--check")
     assert code == 1
     assert err.startswith("ERROR: params.yaml is not what conf/ gives: run `difflab compose`\n")
     assert "\n--- params.yaml\n+++ what it should be\n" in err
-    assert (tmp_path / "params.yaml").read_text() == compose(["profile=smoke"], root / "conf")
-    assert difflab("compose", "-S", "profile=smoke", "--check")[0] == 0
+
+
+def test_values_are_checked_without_being_written(difflab, tmp_path):
+    difflab("compose")
+    before = (tmp_path / "params.yaml").read_text()
+    code, out, _ = difflab("compose", "-S", "seed=7")
+    assert code == 0
+    assert out.startswith("valid; params.yaml stays as it is, and would change by\n")
+    assert out.splitlines()[-2:] == ["-seed: 0", "+seed: 7"]
+    assert difflab("compose", "-S", "seed=0")[1] == "valid, no change\n"
+    assert difflab("compose", "-S", "seed=-1")[0] == 1
+    assert (tmp_path / "params.yaml").read_text() == before
 
 
 def test_an_absent_params_yaml_fails_the_check(difflab):

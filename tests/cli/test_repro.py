@@ -1,6 +1,5 @@
 """Several stages at once: the same result as `dvc repro`, order kept, a failure stops its dependants only."""
 
-import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,59 +8,11 @@ import pytest
 import yaml
 
 from difflab.cli import repro
+from difflab.cli.changed import changed
+from difflab.cli.progress import remaining_seconds
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import sha256_file
-
-# Each of `left` and `right` waits until the other has started: one after the other they would fail.
-MEET = """
-import pathlib, sys, time
-own, other = sys.argv[1:]
-pathlib.Path(f"{own}.started").touch()
-for _ in range(300):
-    if pathlib.Path(f"{other}.started").exists():
-        break
-    time.sleep(0.1)
-else:
-    sys.exit(f"{own} is alone")
-pathlib.Path(own).write_text(pathlib.Path("first").read_text() + own)
-"""
-JOIN = """
-import pathlib
-pathlib.Path("last").write_text(pathlib.Path("left").read_text() + pathlib.Path("right").read_text())
-"""
-
-
-def dvc(*words):
-    return subprocess.run([sys.executable, "-m", "dvc", *words], check=True, capture_output=True, text=True)
-
-
-@pytest.fixture
-def study(tmp_path, monkeypatch):
-    """first -> left, right -> last, as a DVC repository without Git."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("DVC_NO_ANALYTICS", "1")
-    dvc("init", "--no-scm")
-    Path("meet.py").write_text(MEET)
-    Path("join.py").write_text(JOIN)
-    Path("seed.txt").write_text("1")
-    python = sys.executable
-    write({
-        "first": {"cmd": "cp seed.txt first", "deps": ["seed.txt"], "outs": ["first"]},
-        "left": {"cmd": f"{python} meet.py left right", "deps": ["first"], "outs": ["left"]},
-        "right": {"cmd": f"{python} meet.py right left", "deps": ["first"], "outs": ["right"]},
-        "last": {"cmd": f"{python} join.py", "deps": ["left", "right"], "outs": ["last"]},
-    })  # fmt: skip
-    return tmp_path
-
-
-def write(stages):
-    Path("dvc.yaml").write_text(yaml.safe_dump({"stages": stages}))
-
-
-def change(stage, **fields):
-    stages = yaml.safe_load(Path("dvc.yaml").read_text())["stages"]
-    stages[stage] |= fields
-    write(stages)
+from fakes.pipeline import change, dvc
 
 
 def test_independent_stages_run_side_by_side_and_in_order(study):
@@ -82,15 +33,15 @@ def test_only_what_changed_and_what_depends_on_it_runs(study):
     repro.repro([], jobs=2)
     digest = sha256_file("left")
     change("right", cmd=f"{sys.executable} meet.py right left #")
-    assert set(repro.changed([])) == {"right", "last"}
-    assert repro.changed([])["last"] == ["right"]
+    assert set(changed([])) == {"right", "last"}
+    assert changed([])["last"] == ["right"]
     assert set(repro.repro([], jobs=2)) == {"right", "last"}
     assert sha256_file("left") == digest
 
 
 def test_a_target_brings_its_dependencies_along(study):
-    assert set(repro.changed(["left"])) == {"first", "left"}
-    assert repro.changed(["left"])["left"] == ["first"]
+    assert set(changed(["left"])) == {"first", "left"}
+    assert changed(["left"])["left"] == ["first"]
 
 
 def test_a_failure_stops_its_dependants_and_nothing_else(study, capfd):
@@ -119,7 +70,7 @@ def test_of_several_ready_stages_the_one_with_the_longest_way_to_the_end_goes_fi
     change("right", cmd="date +%s%N > right")
     estimate(first=1, left=5, right=50, last=7)
     seconds = {"first": 1, "left": 5, "right": 50, "last": 7}
-    assert repro.remaining_seconds(repro.changed([]), seconds) == {"first": 58, "left": 12, "right": 57, "last": 7}
+    assert remaining_seconds(changed([]), seconds) == {"first": 58, "left": 12, "right": 57, "last": 7}
     repro.repro([], jobs=1)
     assert int(Path("right").read_text()) < int(Path("left").read_text())
 
@@ -139,42 +90,6 @@ def test_progress_counts_stages_and_names_the_time_that_is_left(study, capfd):
     assert lines[1] == "1 of 4 stages: first done, about 6 minutes left"
     assert {line.split(":")[0] for line in lines[2:]} == {f"{n} of 4 stages" for n in (2, 3, 4)}
     assert lines[-1] == "4 of 4 stages: last done, about 0 seconds left"
-
-
-def test_two_jobs_on_independent_work_take_half_of_it(capfd):
-    repro.Progress({"a": [], "b": [], "c": []}, {"a": 300.0, "b": 300.0, "c": 300.0}, jobs=2)
-    assert capfd.readouterr().out == "3 stages to run, 2 at once, about 8 minutes left\n"
-
-
-def test_parameters_are_parsed_once_and_again_when_they_change(study, monkeypatch):
-    from dvc.dependency import param
-
-    Path("params.yaml").write_text("a: {b: 1, c: [1, 2]}\nd: x\n")
-    change("first", params=["a.b", "d"])
-    change("last", cmd="cat left right > last", params=["a.c"])
-    change("left", cmd="cp first left", params=["a"])
-    change("right", cmd="cp first right", params=["d"])
-    repro.repro([], jobs=2)
-    parse, parsed = param.load_path, []
-    monkeypatch.setattr(param, "load_path", lambda path, fs: parsed.append(path) or parse(path, fs))
-    assert repro.changed([]) == {}
-    assert len(parsed) == 1
-    Path("params.yaml").write_text("a: {b: 1, c: [1, 3]}\nd: x\n")
-    assert set(repro.changed([])) == {"left", "last"}
-    Path("params.yaml").write_text("a: {b: 1, c: [1, 2]}\n")
-    assert set(repro.changed([])) == {"first", "left", "right", "last"}
-    with repro._parameters_parsed_once():
-        before = param.read_param_file
-        for text, value in (("d: 1", 1), ("d: 22", 22)):
-            Path("params.yaml").write_text(text)
-            assert before(study_fs(), "params.yaml", ["d"], True) == {"d": value}
-    assert param.read_param_file is not before, "DVC is itself again"
-
-
-def study_fs():
-    from dvc.fs import LocalFileSystem
-
-    return LocalFileSystem()
 
 
 def test_an_unknown_target_is_named(study):

@@ -11,7 +11,11 @@ from study.shell import locked, run
         ("profile=huge", ("profile/huge", "laptop", "paper", "smoke", "tiny")),
         ("experiment=nope", ("experiment/nope", "faces", "sd3_guidance_curve")),
         ("finetune.lora.rnk=3", ("finetune.lora.rnk",)),
-        ("score.min_images=-3", ("score.min_images", "greater than or equal to 2")),
+        (
+            "score.min_images=-3",
+            ("ERROR: refused, nothing has changed: ", "score.min_images", "greater than or equal to 2"),
+        ),
+        ("step_curve.num_images=1", ("ERROR: refused, nothing has changed: ", "step_curve.num_images")),
     ],
 )
 def test_what_cannot_be_changes_nothing(study, override, said):
@@ -21,6 +25,8 @@ def test_what_cannot_be_changes_nothing(study, override, said):
     text = done.stdout + done.stderr
     assert all(word in text for word in said), text
     assert locked(study) == before
+    gone = [out["path"] for stage in before.values() for out in stage["outs"] if not (study / out["path"]).exists()]
+    assert gone == [], "DVC has removed results"
     assert run(study, "dvc", "exp", "list").stdout.strip() == ""
 
 

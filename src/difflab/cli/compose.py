@@ -38,6 +38,11 @@ def compose(overrides: Sequence[str] = (), conf: Path = Path("conf")) -> str:
         OmegaConf.resolve(config)
     except (HydraException, OmegaConfBaseException, ValueError) as error:
         message = _one_line(error)
+        if sweep := re.match(r"Ambiguous value for argument '(.+?)=(.*?)'", message):
+            raise DifflabError(
+                f"-S {sweep[1]}={sweep[2]} names several values: `dvc exp run --queue` runs one experiment for each; "
+                f"for one list write -S '{sweep[1]}=[{sweep[2]}]'"
+            ) from None
         if unknown := re.match(r"Could not override '(.+?)'.*is not in struct", message):
             known = dotted(cast("dict[str, Any]", OmegaConf.to_container(OmegaConf.create(compose(conf=conf)))))
             raise DifflabError(f"unknown parameter '{unknown[1]}'{suggestion(unknown[1], known)}") from None

@@ -14,7 +14,8 @@ from urllib.request import urlopen
 
 from difflab.cli import compose
 from difflab.cli.plan import Finding, hub_models, needs
-from difflab.cli.repro import count_stages, default_jobs, visible_gpus
+from difflab.cli.progress import count_stages
+from difflab.cli.repro import default_jobs, visible_gpus
 from difflab.core.environment import installed, mismatches
 
 PACKAGES = ("torch", "diffusers", "transformers", "peft", "dvc", "mlflow")

@@ -98,16 +98,21 @@ def repro(targets: tuple[str, ...], jobs: int | None) -> None:
 
     TARGETS are stages or their cells (`finetune@blip2-minus`), with all that they need; none: every stage.
     """
-    from difflab.cli import repro
+    from difflab.cli import repro, resident
+    from difflab.core.base import runtime
+    from difflab.core.params import load_params
 
     started = time.perf_counter()
+    resident.prepare(load_params().runtime.num_threads)  # a value that cannot be is refused before DVC removes a result
     try:
         outcomes = repro.repro(targets, jobs)
     except KeyboardInterrupt:
         click.echo("stopped: run the same command to go on", err=True)
+        runtime.exit_status = 130
         sys.exit(130)
     click.echo(repro.summary(outcomes, time.perf_counter() - started))
-    if any(outcome != repro.DONE for outcome in outcomes.values()):
+    runtime.exit_status = int(any(outcome != repro.DONE for outcome in outcomes.values()))
+    if runtime.exit_status:
         raise DifflabError("some stages failed: their messages stand above; the others' results are kept")
 
 
@@ -291,11 +296,20 @@ def verify(objects: bool) -> None:
 @overrides_option
 @CHECK
 def compose(overrides: tuple[str, ...], check: bool) -> None:
-    """Write params.yaml from conf/ as `dvc exp run` does."""
+    """Write params.yaml from conf/ as `dvc exp run` does.
+
+    With -S it writes nothing: it says whether the values can be, and what they change in params.yaml.
+    """
     from difflab.cli import compose
 
     text = compose.compose(overrides)
     compose.validate(text, "the composed parameters")
+    if overrides and not check:
+        changes = compose.difference(text, Path("params.yaml").read_text() if Path("params.yaml").exists() else "")
+        click.echo(
+            f"valid; params.yaml stays as it is, and would change by\n{changes}" if changes else "valid, no change"
+        )
+        return
     _write("params.yaml", text, "conf/", check)
 
 

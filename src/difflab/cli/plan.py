@@ -171,7 +171,9 @@ def disk(params: Any, models: list[Model]) -> Finding:
 
 def runs(values: Mapping[str, Any]) -> str:
     """Which stages `difflab repro` would run with values of params.yaml, and how long. DVC looks at every file."""
-    from difflab.cli.repro import changed, default_jobs, remaining_seconds
+    from difflab.cli.changed import changed
+    from difflab.cli.progress import remaining_seconds
+    from difflab.cli.repro import default_jobs
     from difflab.cli.times import expected_seconds
 
     try:

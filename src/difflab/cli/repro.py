@@ -2,29 +2,36 @@
 
 DVC runs one stage after the other, but lets several processes run different stages of one repository: it locks
 the repository except while a stage's command runs. So each stage here is its own `dvc repro --single-item`, started
-when what it depends on is done and a place is free; of several, the one with the longest way to the end goes first.
+when what it depends on is done and a place is free; of several, one that the SD3 table waits for goes first, then the
+one with the longest way to the end. They are forked from this process (`difflab.cli.resident`), or programs of their own
+where that cannot be: with a GPU, which no fork can share, and on other systems than Linux.
 """
 
 import contextlib
 import functools
-import operator
 import os
+import selectors
 import shutil
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Collection, Generator, Iterable, Mapping
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping
+from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from pathlib import Path
-from typing import Any
 
-from difflab.cli.times import expected_seconds
-from difflab.core.base.errors import DifflabError, suggestion
-from difflab.core.params.loading import addresses, load_params
+from difflab.cli import resident
+from difflab.cli.changed import changed
+from difflab.cli.progress import Progress, remaining_seconds
+from difflab.cli.times import expected_seconds, last_run
+from difflab.core.base.errors import DifflabError
+from difflab.core.params.loading import load_params
 
 DONE, FAILED, SKIPPED = "done", "failed", "skipped"
 REPORT = Path("reports/index.html")
+TABLE = "score"  # makes the table that people wait for
+_PRELOADED_FROM = 3  # stages: fewer start faster each by itself
 # What DVC says of every single stage; the stages' own lines tell the same.
 _CHATTER = ("Use `dvc push`", "> ", "Updating lock file", "Generating lock file", "To track the changes", "\tgit add")
 
@@ -57,157 +64,155 @@ def repro(targets: Collection[str], jobs: int | None = None) -> dict[str, str]:
 
     Raises:
         DifflabError: an unknown target, or DVC cannot read the pipeline.
+        KeyboardInterrupt: after Ctrl-C or SIGTERM, when the running stages have ended.
     """
     needs = changed(targets)
     if not needs:
         return {}
     jobs = jobs or default_jobs()
-    seconds = expected_seconds(needs)
-    progress, urgency = Progress(needs, seconds, jobs), remaining_seconds(needs, seconds)
-    gpus = visible_gpus() if jobs > 1 else []
-    places = [{"CUDA_VISIBLE_DEVICES": gpus[job % len(gpus)]} if gpus else {} for job in range(jobs)]
+    seconds, began = expected_seconds(needs), time.time()
+    progress = Progress(needs, seconds, jobs, lambda stage: last_run(stage, began))
+    gpus = visible_gpus()
+    forked = sys.platform == "linux" and not gpus
+    if forked and len(needs) >= _PRELOADED_FROM:
+        resident.preload()
+    places = [{"CUDA_VISIBLE_DEVICES": gpus[job % len(gpus)]} if gpus and jobs > 1 else {} for job in range(jobs)]
+    urgency = _urgency(needs, seconds)
     order = TopologicalSorter(needs)
     order.prepare()
     outcomes: dict[str, str] = {}
     ready: list[str] = []
-    running: dict[Future[str], tuple[str, dict[str, str]]] = {}
-    with ThreadPoolExecutor(jobs) as pool:
+    with _running(forked) as running:
         while order.is_active():
             ready = sorted([*ready, *order.get_ready()], key=urgency.__getitem__)
-            while ready and places:
-                stage, place = ready.pop(), places.pop()
-                blocked = any(outcomes[before] != DONE for before in needs[stage])
-                running[pool.submit(_run, stage, place, blocked)] = stage, place
-                progress.started[stage] = time.monotonic()
-            for done in wait(running, return_when=FIRST_COMPLETED).done:
-                stage, place = running.pop(done)
-                outcomes[stage] = done.result()
-                progress.ended(stage, outcomes[stage])
+            ended: list[str] = []
+            while ready and places and not ended:
+                stage = ready.pop()
+                if all(outcomes[before] == DONE for before in needs[stage]):
+                    progress.started[stage] = time.monotonic()
+                    running.start(stage, places.pop())
+                else:
+                    outcomes[stage] = SKIPPED
+                    ended.append(stage)
+            for stage, place, code in [] if ended else running.wait():
+                outcomes[stage] = FAILED if code else DONE
                 places.append(place)
+                ended.append(stage)
+            for stage in ended:
                 order.done(stage)
+                progress.ended(stage, outcomes[stage])
+                if stage == TABLE and outcomes[stage] == DONE:
+                    with contextlib.suppress(DifflabError, OSError, KeyError):  # a part of it is not there
+                        print(f"\n{sd3_table()}\n", flush=True)
     return {stage: outcomes[stage] for stage in needs}
 
 
-class Progress:
-    """How much is done and how long the rest takes: one line at the beginning, one when each stage ends.
-
-    `needs` says which stages each waits for, `seconds` how long each is expected to take.
-    """
-
-    def __init__(self, needs: Mapping[str, list[str]], seconds: Mapping[str, float], jobs: int) -> None:
-        self.started: dict[str, float] = {}
-        self._needs, self._seconds, self._jobs, self._left = needs, seconds, jobs, set(needs)
-        print(f"{count_stages(len(needs))} to run, {jobs} at once, {self._remaining()}", flush=True)
-
-    def ended(self, stage: str, outcome: str) -> None:
-        self._left.discard(stage)
-        count = f"{len(self._needs) - len(self._left)} of {count_stages(len(self._needs))}"
-        print(f"{count}: {stage} {outcome}, {self._remaining()}", flush=True)
-
-    def _remaining(self) -> str:
-        now = time.monotonic()
-        own = {s: max(0.0, self._seconds[s] - (now - self.started.get(s, now))) for s in self._left}
-        needs = {stage: [n for n in self._needs[stage] if n in own] for stage in own}
-        seconds = max(*remaining_seconds(needs, own).values(), sum(own.values()) / self._jobs, 0.0)
-        return f"about {seconds / 60:.0f} minutes left" if seconds >= 90 else f"about {seconds:.0f} seconds left"
+def _urgency(needs: Mapping[str, list[str]], seconds: Mapping[str, float]) -> dict[str, tuple[bool, float]]:
+    """What orders stages that are ready, the most urgent last."""
+    wanted, waiting = set(), [TABLE] if TABLE in needs else []
+    while waiting:
+        wanted.add(stage := waiting.pop())
+        waiting.extend(needs[stage])
+    return {stage: (stage in wanted, left) for stage, left in remaining_seconds(needs, seconds).items()}
 
 
-def count_stages(count: int) -> str:
-    return f"{count} stage" if count == 1 else f"{count} stages"
+@dataclass
+class _Process:
+    """A stage at work."""
+
+    stage: str
+    place: dict[str, str]
+    output: int
+    end: Callable[[], int]
+    text: bytes = b""
+
+    def passed_on(self) -> bool:
+        """Print the whole lines of what there is to read; false at its end."""
+        read = os.read(self.output, 65536)
+        *lines, self.text = (self.text + read).split(b"\n") if read else (self.text, b"")
+        for line in (line.decode(errors="replace") for line in lines):
+            if line.strip() and not line.startswith(_CHATTER):
+                print(line, flush=True)
+        return bool(read)
 
 
-def remaining_seconds(needs: Mapping[str, Iterable[str]], seconds: Mapping[str, float]) -> dict[str, float]:
-    """For each stage the time from its start to the end of the study, if nothing had to wait."""
-    remaining: dict[str, float] = {}
-    for stage in reversed(list(TopologicalSorter(needs).static_order())):
-        after = [remaining[later] for later, before in needs.items() if stage in before]
-        remaining[stage] = seconds[stage] + max(after, default=0)
-    return remaining
+class _Running:
+    """The stages at work, each a child process whose lines are printed as they come."""
+
+    def __init__(self, forked: bool) -> None:
+        self._forked, self._selector = forked, selectors.DefaultSelector()
+
+    def __len__(self) -> int:
+        return len(self._selector.get_map())
+
+    def start(self, stage: str, place: dict[str, str]) -> None:
+        arguments = ["--wait-for-lock", "repro", "--single-item", stage]
+        if self._forked:
+            others = [self._selector.fileno(), *(key.fd for key in self._selector.get_map().values())]  # ty: ignore[unresolved-attribute]
+            pid, output = resident.fork_dvc(arguments, place, others)
+            end = functools.partial(_exit_status, pid)
+        else:
+            output, write = os.pipe()
+            command = [sys.executable, "-m", "dvc", *arguments]
+            end = subprocess.Popen(command, env=os.environ | place, stdout=write, stderr=subprocess.STDOUT).wait
+            os.close(write)
+        self._selector.register(output, selectors.EVENT_READ, _Process(stage, place, output, end))
+
+    def wait(self) -> Iterable[tuple[str, dict[str, str], int]]:
+        """Print what stages say until at least one ends; stage, place and exit status of those that do."""
+        ended = []
+        while not ended and len(self):
+            for key, _ in self._selector.select():
+                process: _Process = key.data
+                if not process.passed_on():
+                    self._selector.unregister(process.output)
+                    os.close(process.output)
+                    ended.append((process.stage, process.place, process.end()))
+        return ended
 
 
-def changed(targets: Collection[str], values: Mapping[str, Any] | None = None) -> dict[str, list[str]]:
-    """The stages that are out of date or depend on one that is, in order, and which of these each waits for.
-
-    `values` are parameters to ask about, in place of those of params.yaml.
-    """
-    names = addresses(str(Path("dvc.yaml").resolve()))
-    known = sorted({*names, *(name.split("@")[0] for name in names)})
-    if wrong := [target for target in targets if target not in known and ":" not in target]:
-        near = suggestion(wrong[0], known) or "; `dvc stage list` names them"
-        raise DifflabError(f"dvc.yaml has no stage '{wrong[0]}'{near}")
-    import networkx
-    from dvc.exceptions import DvcException
-    from dvc.repo import Repo, lock_repo
-
-    try:
-        # locked, DVC does not read its own files for each question anew
-        with _parameters_parsed_once(values), Repo() as repository, lock_repo(repository):
-            graph = repository.index.graph  # an edge leads from a stage to one that it depends on
-            named = {stage for target in targets for stage in repository.stage.collect(target)} or set(graph)
-            wanted = named.union(*(networkx.descendants(graph, stage) for stage in named))
-            order = [s.addressing for s in networkx.dfs_postorder_nodes(graph) if s in wanted]
-            needs = {s.addressing: [d.addressing for d in graph.successors(s)] for s in wanted}
-            stale = set(repository.status(targets=list(targets) or None, with_deps=True))
-    except DvcException as error:
-        raise DifflabError(str(error)) from error
-    for stage in order:
-        if not stale.isdisjoint(needs[stage]):
-            stale.add(stage)
-    return {stage: [n for n in needs[stage] if n in stale] for stage in order if stage in stale}
+def _exit_status(pid: int) -> int:
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
 @contextlib.contextmanager
-def _parameters_parsed_once(values: Mapping[str, Any] | None = None) -> Generator[None]:
-    """Let DVC parse a parameter file again only when it has changed, not for each stage: half of its time.
+def _running(forked: bool) -> Generator[_Running]:
+    """The stages at work; SIGTERM is to them what Ctrl-C is, and the block ends when they have."""
+    running = _Running(forked)
 
-    With `values`, DVC finds these in params.yaml.
+    def stop(signum: int, frame: object) -> None:
+        _interrupt_children()
+        raise KeyboardInterrupt
 
-    DVC's inside (3.67): `dvc.dependency.param` reads the values of one stage, by their dotted names, through its global
-    `read_param_file`, and compares them. What is more than plain names stays DVC's own business.
-    """
-    from dvc.dependency import param
-
-    original = param.read_param_file
-    parsed: dict[tuple[str, int, int], Any] = {}
-
-    def parse(fs: Any, path: str) -> Any:
-        if values is not None and Path(path).name == "params.yaml":
-            return values
-        state = os.stat(path)
-        version = path, state.st_mtime_ns, state.st_size
-        if version not in parsed:
-            parsed[version] = param.load_path(path, fs)
-        return parsed[version]
-
-    def read(fs: Any, path: str, key_paths: list[str] | None = None, flatten: bool = False, **options: Any) -> Any:
-        if not key_paths or not flatten or options:
-            return original(fs, path, key_paths, flatten, **options)
-        found = parse(fs, path)
-        try:
-            return {name: functools.reduce(operator.getitem, name.split("."), found) for name in key_paths}
-        except (KeyError, TypeError):  # a name that is absent, or a pattern
-            return original(fs, path, key_paths, flatten)
-
-    param.read_param_file = read  # ty: ignore[invalid-assignment]
+    previous = signal.signal(signal.SIGTERM, stop)
     try:
-        yield
+        yield running
     finally:
-        param.read_param_file = original
+        while len(running):
+            with contextlib.suppress(KeyboardInterrupt):  # the stages have it too
+                running.wait()
+        signal.signal(signal.SIGTERM, previous)
 
 
-def _run(stage: str, place: Mapping[str, str], blocked: bool) -> str:
-    """Run one stage, with the environment of its place, and pass on what it prints; skip it if it is blocked."""
-    if blocked:
-        return SKIPPED
-    command = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--single-item", stage]
-    with subprocess.Popen(
-        command, env=os.environ | place, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    ) as process:
-        assert process.stdout is not None
-        for line in process.stdout:
-            if line.strip() and not line.startswith(_CHATTER):
-                print(line, end="", flush=True)
-    return DONE if process.returncode == 0 else FAILED
+def _interrupt_children() -> None:
+    """Send what Ctrl-C in a terminal sends: SIGINT to all processes of this group."""
+    import psutil
+
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error, ProcessLookupError):
+            if os.getpgid(process.pid) == os.getpgrp():
+                process.send_signal(signal.SIGINT)
+
+
+def sd3_table() -> str:
+    """The SD3 table of the results that lie here, with what its values are."""
+    from difflab.report.report import table_note, tables
+    from difflab.report.summary import part, summarise
+
+    params = load_params()
+    density, comparable = params.finetune.density.model_dump(), params.report.comparable
+    summary = summarise(params.logit_mean.model_dump(), density, comparable)
+    return f"{tables(summary)['fid_table']}\n\n{table_note(part(summary, 'sd3'))}"
 
 
 def summary(outcomes: Mapping[str, str], seconds: float) -> str:

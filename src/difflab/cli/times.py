@@ -43,6 +43,13 @@ def expected_seconds(addresses: Iterable[str], root: Path = Path()) -> dict[str,
     return seconds
 
 
+def last_run(address: str, since: float) -> float | None:
+    """Seconds of a stage's last run here if it finished after `since` (seconds since the epoch); None otherwise."""
+    file = Path(f".scratch/times/{address}.json")
+    last = read_json(file) if file.exists() and file.stat().st_mtime >= since else {}
+    return last["seconds"] if last.get("status") == "FINISHED" else None
+
+
 def write_estimates(root: Path = Path()) -> Path:
     """Write the committed estimates anew from the times of this machine; stages that did not run here keep theirs.
 

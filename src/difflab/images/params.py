@@ -123,4 +123,4 @@ class PrepareCelebaHqInputs(PrepareCelebaInputs):
 class PrepareImagesInputs(Seeded):
     data: Annotated[DataParams, "data_root"]
     prepare: Annotated[PrepareParams, "absent_images", "unreadable_images", "num_workers"]
-    images: Annotated[ImagesParams, "image_size", "max_images", "non_square", "scenes_test_fraction"]
+    images: ImagesParams

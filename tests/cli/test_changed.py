@@ -1,0 +1,38 @@
+"""What DVC finds out of date, with parameters parsed once."""
+
+from pathlib import Path
+
+from difflab.cli import repro
+from difflab.cli.changed import _parameters_parsed_once, changed
+from fakes.pipeline import change
+
+
+def test_parameters_are_parsed_once_and_again_when_they_change(study, monkeypatch):
+    from dvc.dependency import param
+
+    Path("params.yaml").write_text("a: {b: 1, c: [1, 2]}\nd: x\n")
+    change("first", params=["a.b", "d"])
+    change("last", cmd="cat left right > last", params=["a.c"])
+    change("left", cmd="cp first left", params=["a"])
+    change("right", cmd="cp first right", params=["d"])
+    repro.repro([], jobs=2)
+    parse, parsed = param.load_path, []
+    monkeypatch.setattr(param, "load_path", lambda path, fs: parsed.append(path) or parse(path, fs))
+    assert changed([]) == {}
+    assert len(parsed) == 1
+    Path("params.yaml").write_text("a: {b: 1, c: [1, 3]}\nd: x\n")
+    assert set(changed([])) == {"left", "last"}
+    Path("params.yaml").write_text("a: {b: 1, c: [1, 2]}\n")
+    assert set(changed([])) == {"first", "left", "right", "last"}
+    with _parameters_parsed_once():
+        before = param.read_param_file
+        for text, value in (("d: 1", 1), ("d: 22", 22)):
+            Path("params.yaml").write_text(text)
+            assert before(study_fs(), "params.yaml", ["d"], True) == {"d": value}
+    assert param.read_param_file is not before, "DVC is itself again"
+
+
+def study_fs():
+    from dvc.fs import LocalFileSystem
+
+    return LocalFileSystem()
