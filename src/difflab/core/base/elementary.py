@@ -6,20 +6,25 @@ MKL_CBWR says; its float32 exp and log differ in the last bit between makers, an
 
 import warnings
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import Tensor
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
 
 FUNCTIONS = {
     "exp": np.exp, "log": np.log, "log10": np.log10, "sqrt": np.sqrt, "acos": np.arccos, "atan": np.arctan, "tan": np.tan,
 }  # fmt: skip
-_library: torch.library.Library | None = None  # lives as long as its kernels are to be used
+_library: "torch.library.Library | None" = None  # lives as long as its kernels are to be used
 
 
 def replace() -> None:
     """Let torch compute `FUNCTIONS` of CPU tensors by numpy, in this process, from here on."""
     global _library
+    import torch
+
     if _library is not None:
         return
     _library = torch.library.Library("aten", "IMPL")
@@ -30,10 +35,11 @@ def replace() -> None:
                 _library.impl(name + suffix, kernel, "CPU")
 
 
-def _kernels(function: np.ufunc) -> tuple[Callable[..., Tensor], ...]:
+def _kernels(function: np.ufunc) -> "tuple[Callable[..., Tensor], ...]":
     """The function in its three forms: a new tensor, in place, into a given one."""
+    import torch
 
-    def value(x: Tensor) -> Tensor:
+    def value(x: "Tensor") -> "Tensor":
         dtype = x.dtype if x.is_floating_point() or x.is_complex() else torch.get_default_dtype()
         rounded = function is np.sqrt and dtype == torch.float32  # as it is
         given = x.detach().to(dtype if rounded or x.is_complex() else torch.float64)
@@ -42,10 +48,10 @@ def _kernels(function: np.ufunc) -> tuple[Callable[..., Tensor], ...]:
             function(given.numpy(), out=result.numpy())
         return result.to(dtype)
 
-    def in_place(x: Tensor) -> Tensor:
+    def in_place(x: "Tensor") -> "Tensor":
         return x.copy_(value(x))
 
-    def into(x: Tensor, *, out: Tensor) -> Tensor:
+    def into(x: "Tensor", *, out: "Tensor") -> "Tensor":
         return out.resize_(x.shape).copy_(value(x))
 
     return value, in_place, into
