@@ -60,9 +60,9 @@ def main(stage: Stage[DdpmInputs], *, setting: str) -> None:
         )  # fmt: skip
 
         def save(folder: Path) -> None:
-            model = save_training(folder, denoiser, rows, params.schedule, shape=shape, classes=classes, **facts)
+            save_training(folder, denoiser, rows, params.schedule, shape=shape, classes=classes, **facts)
             if setting == "latent":  # the folder is then all that sampling needs
-                shutil.copytree(VAE / "vae", model / "vae")
+                shutil.copytree(VAE / "vae", folder / "model" / "vae")
 
         return save
 

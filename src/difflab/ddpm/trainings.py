@@ -22,14 +22,13 @@ if TYPE_CHECKING:
 
 def save_training(
     folder: Path, denoiser: "Denoiser", rows: "list[Row]", schedule: "ScheduleParams", **facts: Any
-) -> Path:
-    """Write the model of one seed, its curve and its last values; returns the model's folder. See `save_denoiser`."""
+) -> None:
+    """Write the model of one seed (`<folder>/model`, see `save_denoiser`), its curve and its last values."""
     folder.mkdir()
     save_denoiser(folder / "model", denoiser, schedule, **facts)
     save_curve(folder, rows)
     size = sum(p.numel() for p in denoiser.parameters())
     write_json(folder / "result.json", {**final_metrics(rows), "parameters": size})
-    return folder / "model"
 
 
 def join_trainings(
