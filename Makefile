@@ -22,6 +22,7 @@ repro: $(READY)  ## run the whole study, then print its table and the time of ea
 	@difflab repro
 	@difflab times
 	@difflab results
+	@difflab reproduced | tail -n 1
 
 test: $(READY)  ## run every test, the whole pipeline in its smallest size included
 	@OMP_NUM_THREADS=1 python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
