@@ -22,7 +22,7 @@ repro: $(READY)  ## run the whole study, then print times and results, and wheth
 	@difflab repro
 	@difflab times
 	@difflab results
-	@difflab reproduced
+	@difflab reproduced | tail -n 1
 
 test: $(READY)  ## run every test, the whole pipeline in its smallest size included
 	@OMP_NUM_THREADS=1 python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder

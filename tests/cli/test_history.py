@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from difflab.cli.history import results
+from difflab.cli.history import import_runs, results
 from difflab.core.base.errors import DifflabError
 from difflab.core.params import Declared, load_params
 
@@ -77,3 +77,19 @@ def test_a_commit_where_nothing_ran_says_so(commit):
     subprocess.run([*git, "commit", "-qam", "none"], check=True)
     with pytest.raises(DifflabError, match=r"has no dvc\.lock: nothing was run there"):
         list(results("HEAD"))
+
+
+@pytest.mark.usefixtures("commit")
+def test_a_server_that_does_not_answer_is_one_line(monkeypatch):
+    class MlflowException(Exception):
+        """As MLflow's own, which is known by its name."""
+
+    def unreachable(start, lock):
+        raise MlflowException("API request to http://dead/api failed with exception HTTPConnectionPool(...)")
+
+    monkeypatch.setattr("difflab.cli.history.MlflowRun", unreachable)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://dead")
+    with pytest.raises(
+        DifflabError, match=r"MLflow at http://dead did not take the runs \(API request to http://dead/api\)"
+    ):
+        import_runs("HEAD")

@@ -58,8 +58,8 @@ def _seeds(value: Any) -> set[Any]:
 
 def score(members: Sequence["Result"], headline: Headline) -> Score | None:
     """A number with its interval, over repetitions if there are several; None where one of them lacks it."""
-    values = [member.summary.get(headline.name) for member in members]
-    if not all(isinstance(value, int | float) for value in values):
+    values = _values(members, headline.name)
+    if len(values) < len(members):
         return None
     if len(values) > 1 and len(set(values)) > 1:
         mean, spread = statistics.fmean(values), _spread(members, headline)
@@ -67,12 +67,18 @@ def score(members: Sequence["Result"], headline: Headline) -> Score | None:
     return Score(values[0], half_width(members[0].summary, headline))
 
 
+def _values(members: Sequence["Result"], name: str) -> list[float]:
+    """A number of those that have it."""
+    found = (member.summary.get(name) for member in members)
+    return [value for value in found if isinstance(value, int | float)]
+
+
 def _spread(members: Sequence["Result"], headline: Headline) -> Spread:
     """The spread between repetitions, pooled over the cells of a measure that all of them have."""
     cells = {}
     for other in headline_names(members[0].summary):
-        values = [member.summary.get(other.name) for member in members]
-        if (other.study, other.measure) == (headline.study, headline.measure) and None not in values:
+        values = _values(members, other.name)
+        if (other.study, other.measure) == (headline.study, headline.measure) and len(values) == len(members):
             cells[other.name] = values
     return pooled_spread(
         cells, relative=headline.measure in RELATIVE and all(statistics.fmean(v) > 0 for v in cells.values())

@@ -47,14 +47,27 @@ def import_runs(rev: str = "HEAD") -> tuple[int, int]:
     made = there = 0
     for result in results(commit):
         start = start_record(result.address, result.command, result.params, tags)
-        recorder = MlflowRun(start, folder / "store")
-        if recorder.is_stored(result.metrics):
-            there += 1
-            continue
-        for message in _messages(result, milliseconds):
-            recorder.handle(message)
-        made += 1
+        try:
+            new = _import(result, start, folder / "store", milliseconds)
+        except Exception as error:
+            if type(error).__name__ != "MlflowException":
+                raise
+            reason = " ".join(str(error).split()).partition(" failed with exception")[0][:200]
+            raise DifflabError(
+                f"MLflow at {start['uri']} did not take the runs ({reason}): start its server, or unset MLFLOW_TRACKING_URI"
+            ) from None
+        made, there = made + new, there + (not new)
     return made, there
+
+
+def _import(result: StageResult, start: dict[str, Any], lock: Path, milliseconds: int) -> bool:
+    """Record one stage; False where a finished run of it has the same parameters and metrics already."""
+    recorder = MlflowRun(start, lock)
+    if recorder.is_stored(result.metrics):
+        return False
+    for message in _messages(result, milliseconds):
+        recorder.handle(message)
+    return True
 
 
 def results(commit: str) -> Iterator[StageResult]:

@@ -126,18 +126,6 @@ def _freedoms(values: np.ndarray) -> tuple[int, int, int]:
     return seeds - 1, images - 1, (seeds - 1) * (images - 1)
 
 
-def clear_difference(std_a: float, count_a: int, std_b: float, count_b: int) -> float:
-    """The half-width of the 95 % interval of a difference of means (Welch's t), from deviations with ddof 1.
-
-    With two seeds each, the fewest, the factor of the standard error is about four, not two.
-    """
-    a, b = std_a**2 / count_a, std_b**2 / count_b
-    if a + b == 0:
-        return 0.0
-    freedom = (a + b) ** 2 / (a**2 / (count_a - 1) + b**2 / (count_b - 1))
-    return student(freedom) * math.sqrt(a + b)
-
-
 def _shares(count: int, seed: int, what: str, resamples: int) -> np.ndarray:
     """How large a share each of `count` things has in each draw of count - 1 of them: float64 [resamples, count]."""
     generator = rng.numpy_rng(seed, "pigeonhole bootstrap", what)

@@ -99,9 +99,8 @@ def find(claim: Claim, summary: Mapping[str, Any]) -> Finding:
 def _compared(claim: Claim, metric: str, bound: str | float, summary: Mapping[str, Any]) -> tuple[float, str, str]:
     """How far a number lies on the claimed side of a bound, in halves of the interval of their difference; the verdict."""
     value, half = _value(claim, metric, summary), half_interval(summary, metric)
-    limit, around = bound, 0.0
-    if isinstance(bound, str):
-        limit, around = _value(claim, bound, summary), half_interval(summary, bound) or 0.0
+    limit = float(_value(claim, bound, summary) if isinstance(bound, str) else bound)
+    around = (half_interval(summary, bound) or 0.0) if isinstance(bound, str) else 0.0
     sign = "<" if claim.above is None else ">"
     ahead = (value - claim.times * limit) * (1 if sign == ">" else -1)
     evidence = f"{metric} {_shown(value, half)} {sign} {_shown(claim.times * limit, claim.times * around)}"

@@ -42,8 +42,9 @@ def parse(text: str, source: str = REPETITIONS) -> list[Repetition]:
     rows = []
     for number, row in enumerate(csv.DictReader(io.StringIO(text)), 2):
         try:
-            values = {name: float(row[name]) for name in HEADER[4:]}
-            rows.append(Repetition(*(row[name] for name in HEADER[:4]), **values))
+            *texts, committed, value = (row[name] for name in HEADER)
+            repetition, processor, setting, name = texts
+            rows.append(Repetition(repetition, processor, setting, name, float(committed), float(value)))
         except (KeyError, TypeError, ValueError):
             raise DifflabError(f"{source}, line {number} is no repetition: it needs {', '.join(HEADER)}") from None
     return rows

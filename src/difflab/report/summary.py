@@ -7,7 +7,7 @@ from typing import Any
 from difflab.core.base.files import read_json
 from difflab.sd3.cells import CAPTIONS, FINE_TUNED, mean_on_sigma
 
-Numbers = dict[str, float]
+Numbers = dict[str, Any]  # numbers, and the texts of `TEXTS`
 PREFIXES = {
     "prepare_celeba_hq": "images_celeba_hq",
     "prepare_celeba": "images_celeba",
