@@ -3,6 +3,8 @@
 The reference is half of each class of the training images, the floor is of the other half: new images of the same
 distribution, as a perfect model would make. Held-out images may come from elsewhere (the miniature's test crops show
 other regions of the photographs), which their distance contains; it stands beside the floor under its own name.
+With every class in equal numbers on both sides two sets are more alike than by chance, so that KID's floor may be
+below zero.
 """
 
 from collections import Counter
