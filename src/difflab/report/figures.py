@@ -14,13 +14,13 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from PIL import Image
 
-from difflab.captioning.answer import BASELINE, DATA, MAIN, MEASURE_NAMES
+from difflab.captioning.answer import BASELINE, DATA, MEASURE_NAMES
 from difflab.core.base.files import png_bytes, write_bytes
 from difflab.images.generated_writer import tiles
 from difflab.images.sheet import rows_sheet
 from difflab.metrics.intervals import with_intervals
 from difflab.report import findings
-from difflab.report.study_tables import DATA_NAMES, originals, published
+from difflab.report.study_tables import published
 from difflab.report.summary import part
 from difflab.report.tables import half_interval, number
 from difflab.sd3.cells import ADAPTERS, CAPTION_NAMES, CAPTIONS, FINE_TUNED, MINUS, adapter_name, mean_on_sigma
@@ -67,8 +67,6 @@ def draw(summary: Mapping[str, float], folder: Path, logit_std: float, conventio
     runs = read("plots/captioner/scores.csv")
     if runs is not None and "original_share" in captioning:
         drawn["captions_by_share"] = lambda: captions_by_share(captioning, runs)
-    if originals(captioning):
-        drawn["captions_by_originals"] = lambda: captions_by_originals(captioning)
     for name, function in drawn.items():
         render(function, folder / f"{name}.png")
     if (prompts := read("data/scores/prompts.csv")) is not None:
@@ -257,32 +255,6 @@ def captions_by_share(found: Mapping[str, float], runs: pd.DataFrame) -> Figure:
     for axis in axes[len(measures) :]:
         axis.set_visible(False)
     result.supxlabel("share of synthetic data in the training set", size=8.5, color=TEXT)
-    return result
-
-
-def captions_by_originals(found: Mapping[str, float]) -> Figure:
-    """CIDEr-D by the number of originals, with and without synthetic pictures, and what these change.
-
-    Args:
-        found: the metrics of `caption_score`.
-    """
-    sizes = originals(found)
-    result, axes = panels(height=2.6)
-    for data, colour in zip(DATA, ("pretrained", "minus", "plus"), strict=True):
-        keys = [f"originals_{size}_{data}_{MAIN}" for size in sizes]
-        style = {"color": COLOURS[colour], "marker": "o", "ms": 3.5}
-        axes[0].plot(sizes, [found[key] for key in keys], label=DATA_NAMES[data], **style)
-        if data != BASELINE:
-            values = [found[f"{key}_difference"] for key in keys]
-            halves = [half_interval(found, f"{key}_difference") or 0.0 for key in keys]
-            axes[1].errorbar(sizes, values, yerr=halves, capsize=2, **style)
-    axes[1].axhline(0, **LEVEL)
-    for axis, label in zip(axes, ("CIDEr-D", "difference to originals alone"), strict=True):
-        axis.set_xscale("log", base=2)
-        axis.set_xticks(sizes, [str(size) for size in sizes])
-        axis.set_xlabel("originals to train on")
-        axis.set_ylabel(label)
-    _legend(axes[0])
     return result
 
 

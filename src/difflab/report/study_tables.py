@@ -1,7 +1,6 @@
 """The tables of the studies, described, with the published figures (published.yaml) beside ours."""
 
 import itertools
-import re
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -203,30 +202,6 @@ def differences(found: Numbers) -> str:
         rows.append(row)
     header = [part for data in DATA[1:] for part in (DATA_NAMES[data], "says")]
     return table(["measure", DATA_NAMES[BASELINE], *header], rows)
-
-
-def by_originals(found: Numbers) -> str:
-    """CIDEr-D by the number of originals, with and without synthetic pictures, and what one of these is worth."""
-    rows = []
-    for size in originals(found):
-        keys = [f"originals_{size}_{data}_{answer.MAIN}" for data in DATA]
-        changes = [between(found, f"{key}_difference") for key in keys[1:]]
-        row = [str(size), f"{found[keys[0]]:.2f}", *changes, between(found, f"originals_{size}_worth")]
-        rows.append(row)
-    header = [
-        "originals",
-        "on them alone",
-        "synthetic beside them",
-        "synthetic alone",
-        "one synthetic picture is worth",
-    ]
-    return table(header, rows) if rows else ""
-
-
-def originals(found: Numbers) -> list[int]:
-    """The numbers of originals that captioners were trained on, ascending; empty for one number alone."""
-    matches = (re.fullmatch(rf"originals_(\d+)_{BASELINE}_{answer.MAIN}", key) for key in found)
-    return sorted(int(match[1]) for match in matches if match)
 
 
 def series(params: Mapping[str, str]) -> str:
