@@ -126,23 +126,6 @@ def test_a_distance_stands_beside_those_of_real_images():
     assert below["by prompt"][0].endswith("held out 33.1; **below its floor**)")
 
 
-def test_the_answer_by_the_number_of_originals():
-    study = {}
-    for size, (alone, change) in {96: (0.5, 0.1), 24: (0.2, 0.3)}.items():
-        study |= {f"originals_{size}_{data}_cider_d": alone for data in answer.DATA}
-        for data in answer.DATA[1:]:
-            study = ends(
-                study | {f"originals_{size}_{data}_cider_d_difference": change},
-                0.2,
-                f"originals_{size}_{data}_cider_d_difference",
-            )
-        study = ends(study | {f"originals_{size}_worth": 0.25}, 0.1, f"originals_{size}_worth")
-    found = rows(study_tables.by_originals(study))
-    assert list(found)[2:] == ["24", "96"]
-    assert found["24"] == ["0.20", "+0.30 (+0.10 to +0.50)", "+0.30 (+0.10 to +0.50)", "+0.25 (+0.15 to +0.35)"]
-    assert study_tables.by_originals({}) == ""
-
-
 def test_memory_is_told_for_the_settings_that_were_looked_at():
     found = rows(study_tables.memorisation(memorisation()))
     assert list(found.items())[2:] == [("one image, 32 px", ["0.12", "100 %"]), ("by class", ["0.97", "0 %"])]

@@ -34,20 +34,13 @@ def write(
         missing: other files that the report would read and that do not exist.
     """
     values = {key: value for key, value in fields(summary, params, root).items() if value}
-    holding = conditions(summary, params)
-    template = _relevant(Path(__file__).with_name("template.md").read_text(), holding)
+    template = Path(__file__).with_name("template.md").read_text()
     missing = [*missing, *(path for path in PICTURE.findall(template) if not (root / path).is_file())]
     if missing:
         values["missing"] = bullets(f"`{path}`: `dvc repro` makes it" for path in missing)
-    values |= dict.fromkeys(holding, "")
+    values |= dict.fromkeys((name for name, holds in conditions(summary, params).items() if holds), "")
     sections = [_filled(section, {**summary, **values}, missing) for section in template.strip().split("\n\n## ")]
     return "\n\n## ".join(section for section in sections if section) + "\n"
-
-
-def _relevant(template: str, conditions: Mapping[str, bool]) -> str:
-    """The template without the blocks that begin with a condition that does not hold."""
-    off = tuple(f"{{{name}}}" for name, holds in conditions.items() if not holds)
-    return "\n\n".join(block for block in template.split("\n\n") if not block.startswith(off))
 
 
 def _filled(section: str, values: Mapping[str, Any], missing: Sequence[str]) -> str:
