@@ -1,24 +1,11 @@
 """The stage that captions by an instruction model."""
 
-from types import SimpleNamespace
-
 from difflab.captioning.params import CaptionerInstructParams
 from difflab.core.base.files import sha256_bytes, sha256_file
 from difflab.images.store.captions import read_captions
 from fakes import tiny_instruct as tiny
 from fakes.mixed_sets import ORIGINALS, SPLITS, content, write_mixed
-
-
-class StageDouble:
-    """What the stage script uses of `Stage`."""
-
-    params = SimpleNamespace(
-        captioner_instruct=CaptionerInstructParams(**tiny.asking()),
-        runtime=SimpleNamespace(device="cpu", dtype="float32"),
-    )
-
-    def done(self, message):
-        pass
+from fakes.running_stage import RunningStage
 
 
 def test_the_stage_captions_the_test_images_the_same_bytes_every_time(root, tmp_path, monkeypatch):
@@ -30,7 +17,7 @@ def test_the_stage_captions_the_test_images_the_same_bytes_every_time(root, tmp_
 
     hashes = []
     for _ in range(2):
-        main(StageDouble())
+        main(RunningStage(tmp_path, captioner_instruct=CaptionerInstructParams(**tiny.asking())))
         hashes.append(sha256_file("data/captions/captioner/instruct.parquet"))
     assert hashes[0] == hashes[1]
     table = read_captions("data/captions/captioner/instruct.parquet", "seed-0")

@@ -4,7 +4,6 @@ import csv
 import json
 import shutil
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -23,6 +22,7 @@ from difflab.models.pipelines.prompted import PromptedSampler
 from difflab.models.rulers import ruler
 from difflab.models.vision.vision_encoder import save
 from fakes import tiny_pipelines
+from fakes.running_stage import RunningStage
 from fakes.tiny_pipelines import axes, known
 
 TITLES = ["Handwritten Three over Coffee", "A Rocket under a Nine", "One over a Cat"]
@@ -59,30 +59,12 @@ def here(workspace, tmp_path, root, monkeypatch):
     return tmp_path
 
 
-class StageDouble:
-    """What the scripts use of `Stage`."""
-
-    def __init__(self, **params):
-        runtime = SimpleNamespace(device="cpu", dtype="float32")
-        self.params = SimpleNamespace(runtime=runtime, seed=0, **params)
-        self.metrics, self.said = {}, ""
-
-    def scratch(self) -> Path:
-        return Path("scratch")
-
-    def write_metrics(self, path, metrics):
-        self.metrics = metrics
-
-    def done(self, message):
-        self.said = message
-
-
-def synthesis(**changes) -> StageDouble:
+def synthesis(**changes) -> RunningStage:
     values = {
         "positive": ", painted", "negative": "", "scheduler": "ddpm", "num_inference_steps": 2, "guidance_scale": 2.0,
         "batch_size": 4, "image_size": None, "sheet_images": 4,
     }  # fmt: skip
-    return StageDouble(synthesize=SynthesizeParams(**{**values, **changes}))
+    return RunningStage(Path(), synthesize=SynthesizeParams(**{**values, **changes}))
 
 
 def test_every_variation_becomes_a_picture_under_its_id(here):
@@ -149,11 +131,11 @@ def test_a_negative_prompt_without_guidance_is_refused_with_the_parameters():
         synthesis(negative="dark", guidance_scale=1.0)
 
 
-def sweeping(**presets) -> StageDouble:
+def sweeping(**presets) -> RunningStage:
     settings = SweepParams(
         num_images=4, batch_size=4, shown=2, negative="dark", clip=None, presets=presets, known={"zoo": known()}
     )
-    return StageDouble(sweep=settings)
+    return RunningStage(Path(), sweep=settings)
 
 
 def test_a_sweep_is_one_table_one_grid_and_the_scores_of_each_cell(here, capsys):

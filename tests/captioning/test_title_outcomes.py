@@ -1,7 +1,6 @@
 """What became of titles, as tables and metrics; and the stage that varies them."""
 
 from pathlib import Path
-from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -19,6 +18,7 @@ from difflab.models.language.chat_model import ChatModel
 from difflab.models.title_variations import Outcome, Reason, vary
 from difflab.training.params import FitParams
 from fakes.face_archives import mix_params
+from fakes.running_stage import RunningStage
 
 LIMITS = {"retries": 2, "max_length": 60}
 
@@ -95,22 +95,8 @@ def workspace(tmp_path_factory):
     return folder
 
 
-class StageDouble:
-    """What the stage script uses of `Stage`."""
-
-    def __init__(self, scratch: Path) -> None:
-        runtime = SimpleNamespace(device="cpu", dtype="float32")
-        self.params = SimpleNamespace(titles=settings(batch_size=1), mix=mix_params(), runtime=runtime, seed=0)
-        self.folder, self.metrics = scratch, {}
-
-    def scratch(self):
-        return self.folder
-
-    def write_metrics(self, path, metrics):
-        self.metrics = metrics
-
-    def done(self, message):
-        pass
+def running(folder: Path) -> RunningStage:
+    return RunningStage(folder, titles=settings(batch_size=1), mix=mix_params())
 
 
 @pytest.fixture
@@ -127,7 +113,7 @@ def outputs() -> dict[str, bytes]:
 
 
 def test_the_stage_varies_the_first_title_of_each_picture_or_says_why_not(stage_main, tmp_path):
-    stage = StageDouble(tmp_path)
+    stage = running(tmp_path)
     stage_main(stage)
     varied = read_parquet("data/titles/variations.parquet")
     refused = pd.read_csv("data/titles/quarantine.csv")
@@ -142,7 +128,7 @@ def test_the_stage_varies_the_first_title_of_each_picture_or_says_why_not(stage_
 
 
 def test_a_killed_stage_goes_on_and_gives_the_same(stage_main, tmp_path, monkeypatch):
-    stage_main(StageDouble(tmp_path / "whole"))
+    stage_main(running(tmp_path / "whole"))
     expected = outputs()
     original, calls = vary, []
 
@@ -154,8 +140,8 @@ def test_a_killed_stage_goes_on_and_gives_the_same(stage_main, tmp_path, monkeyp
 
     monkeypatch.setattr("stages.captioning.vary_titles.vary", die_in_the_third_chunk)
     with pytest.raises(Interrupted):
-        stage_main(StageDouble(tmp_path / "killed"))
-    stage_main(StageDouble(tmp_path / "killed"))
+        stage_main(running(tmp_path / "killed"))
+    stage_main(running(tmp_path / "killed"))
     assert len(calls) == 4  # of three chunks; the first two were kept
     assert outputs() == expected
 
@@ -172,4 +158,4 @@ def test_variations_do_not_depend_on_the_batch(workspace):
 def test_a_missing_table_of_titles_is_one_line(stage_main, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(DifflabError, match=r"captions\.parquet is missing"):
-        stage_main(StageDouble(tmp_path))
+        stage_main(running(tmp_path))

@@ -4,11 +4,11 @@ from types import SimpleNamespace
 
 
 class RunningStage:
-    """Parameters as given, beside a CPU runtime and seed 0; the metrics that the script writes are kept."""
+    """Parameters as given, beside a CPU runtime and seed 0; what the script writes as metrics and says last is kept."""
 
     def __init__(self, folder, **groups):
         self.params = SimpleNamespace(**groups, runtime=SimpleNamespace(device="cpu", dtype="float32"), seed=0)
-        self.folder, self.metrics = folder, None
+        self.folder, self.metrics, self.said = folder, None, ""
 
     def scratch(self):
         return self.folder / "scratch"
@@ -17,4 +17,4 @@ class RunningStage:
         self.metrics = metrics
 
     def done(self, message):
-        pass
+        self.said = message

@@ -104,6 +104,12 @@ def test_a_missing_archive_says_where_and_what_to_do(tmp_path, root, name, todo)
     assert not (tmp_path / "raw" / name).exists()
 
 
+def test_a_data_root_of_nobody_is_named(tmp_path, root, monkeypatch):
+    monkeypatch.setenv("DIFFLAB_DATA", "~nouser/data")
+    with pytest.raises(DifflabError, match="DIFFLAB_DATA is '~nouser/data', which is not a folder"):
+        get("mnist", tmp_path)
+
+
 @pytest.mark.parametrize("name", OFFICIAL)
 def test_another_archive_is_refused(tmp_path, root, name):
     write_members(root / "set", {"readme.txt": "?"})
