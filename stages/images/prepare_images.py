@@ -13,41 +13,36 @@ from difflab.images.store_writer import write_store
 
 
 def main(stage: Stage[PrepareImagesInputs]) -> None:
+    params = stage.params
+    settings = params.images
     metrics: dict[str, float | str | None] = {}
-    for dataset, _ in stage.params.images.image_size:
-        metrics |= {f"{dataset}_{name}": count for name, count in prepare(stage.params, dataset).items()}
+    for dataset, size in settings.image_size:
+        archive = open_source(Path("data/raw") / dataset, params.data.data_root)
+        image_set = image_sets.read_image_set(
+            dataset, archive, params.seed, settings.scenes_test_fraction, settings.max_images[dataset]
+        )
+        skipped = Skipped()
+        with atomic_path(Path("data/images") / dataset) as folder:
+            samples = image_sets.samples(archive, image_set, size, settings.non_square, params.prepare, skipped)
+            index = write_store(folder, samples, image_set.table(), keep_absent=False)
+            needed = image_sets.SPLITS[:1] if dataset in image_sets.TRAINING_ONLY else image_sets.SPLITS
+            check_splits(archive, index, needed, skipped, f"images.image_size.{dataset}")
+            captions = image_set.captions(index.set_index("id")["sha256"])
+            if len(captions):
+                write_captions(folder / "captions.parquet", captions)
+
+        counts = {split: int((index["split"] == split).sum()) for split in image_sets.SPLITS}
+        found = {"images": len(index), **counts, "classes": len(image_set.classes), "image_size": size}
+        found |= {"captions": len(captions), **skipped.counts("absent", "unreadable", "small", "cropped")}
+        found["duplicates"] = image_sets.shared_images(index)
+        print(
+            f"{dataset}: {counts['train']:,} images to train on and {counts['test']:,} to test, {size} x {size} "
+            f"({found['unreadable']:,} unreadable, {found['small']:,} too small, {found['cropped']:,} cropped)"
+        )
+        print(image_sets.class_counts(index, image_set.classes).to_string(index=False))
+        metrics |= {f"{dataset}_{name}": count for name, count in found.items()}
     stage.write_metrics("metrics/prepare_images.json", metrics)
     stage.done("wrote data/images")
-
-
-def prepare(params: PrepareImagesInputs, dataset: str) -> dict[str, int]:
-    """Write data/images/<dataset> and say what it holds; returns the same as numbers."""
-    settings = params.images
-    size = settings.image_size[dataset]
-    archive = open_source(Path("data/raw") / dataset, params.data.data_root)
-    image_set = image_sets.read_image_set(
-        dataset, archive, params.seed, settings.scenes_test_fraction, settings.max_images[dataset]
-    )
-    skipped = Skipped()
-    with atomic_path(Path("data/images") / dataset) as folder:
-        samples = image_sets.samples(archive, image_set, size, settings.non_square, params.prepare, skipped)
-        index = write_store(folder, samples, image_set.table(), keep_absent=False)
-        needed = image_sets.SPLITS[:1] if dataset in image_sets.TRAINING_ONLY else image_sets.SPLITS
-        check_splits(archive, index, needed, skipped, f"images.image_size.{dataset}")
-        captions = image_set.captions(index.set_index("id")["sha256"])
-        if len(captions):
-            write_captions(folder / "captions.parquet", captions)
-
-    counts = {split: int((index["split"] == split).sum()) for split in image_sets.SPLITS}
-    metrics = {"images": len(index), **counts, "classes": len(image_set.classes), "image_size": size}
-    metrics |= {"captions": len(captions), **skipped.counts("absent", "unreadable", "small", "cropped")}
-    metrics["duplicates"] = image_sets.shared_images(index)
-    print(
-        f"{dataset}: {counts['train']:,} images to train on and {counts['test']:,} to test, {size} x {size} "
-        f"({metrics['unreadable']:,} unreadable, {metrics['small']:,} too small, {metrics['cropped']:,} cropped)"
-    )
-    print(image_sets.class_counts(index, image_set.classes).to_string(index=False))
-    return metrics
 
 
 if __name__ == "__main__":

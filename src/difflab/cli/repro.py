@@ -148,7 +148,7 @@ class _Running:
     def start(self, stage: str, place: dict[str, str]) -> None:
         arguments = ["--wait-for-lock", "repro", "--single-item", stage]
         if self._forked:
-            others = [self._selector.fileno(), *(key.fd for key in self._selector.get_map().values())]  # ty: ignore[unresolved-attribute]
+            others = [self._selector.fileno(), *(key.fd for key in self._selector.get_map().values())]
             pid, output = resident.fork_dvc(arguments, place, others)
             end = functools.partial(_exit_status, pid)
         else:

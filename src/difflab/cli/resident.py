@@ -101,8 +101,8 @@ def _dvc(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     os.environ.update(environment)
     sys.argv = ["dvc", *arguments]
     for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(line_buffering=True)  # ty: ignore[unresolved-attribute]
-    dvc.stage.run._run = run
+        stream.reconfigure(line_buffering=True)  # ty: ignore[missing-union-attribute]
+    dvc.stage.run._run = run  # ty: ignore[invalid-assignment]
     with written_quickly():
         return dvc.cli.main(list(arguments))
 
@@ -160,7 +160,7 @@ def _leave(code: int, handlers: bool) -> NoReturn:
     """End this child and never return into the code of its parent; with `handlers` as an interpreter ends."""
     with contextlib.suppress(BaseException):
         if handlers:
-            threading._shutdown()  # ty: ignore[unresolved-attribute]
+            threading._shutdown()  # ty: ignore[missing-attribute]
             if last := getattr(sys.modules.get("stages"), "_end", None):  # which would leave out the libraries' own
                 atexit.unregister(last)
             atexit._run_exitfuncs()
