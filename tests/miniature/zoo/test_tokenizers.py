@@ -26,7 +26,8 @@ from difflab.models.language.rewriter import Request
 BUILDERS = {
     "clip": lambda: clip_tokenizer(24),
     "t5": lambda: t5_tokenizer(24),
-    "prompts": lambda: t5_tokenizer(24, phrases=True),
+    "clip-prompts": lambda: clip_tokenizer(24, phrases=True),
+    "t5-prompts": lambda: t5_tokenizer(24, phrases=True),
     "llama": llama_tokenizer,
     "base": lambda: base_tokenizer(corpus()),
 }
@@ -51,7 +52,7 @@ def test_every_word_of_the_corpus_is_one_token(tokenizers, name):
         assert len(tokenizer.tokenize(space + word.lower())) == 1, word
 
 
-@pytest.mark.parametrize(("name", "limit"), [("clip", 14), ("prompts", 13), ("t5", 24)])
+@pytest.mark.parametrize(("name", "limit"), [("clip-prompts", 14), ("t5-prompts", 13), ("clip", 24), ("t5", 24)])
 def test_every_caption_of_the_miniature_fits(tokenizers, name, limit):
     """14 and 13 are `zoo.text.max_length` and `cache.prompts.max_sequence_length` of the miniature."""
     composites = batch(np.arange(1500), seed=0, purpose="test", step=0).composites
@@ -59,7 +60,7 @@ def test_every_caption_of_the_miniature_fits(tokenizers, name, limit):
     assert max(map(len, tokenizers[name](captions)["input_ids"])) <= limit
 
 
-@pytest.mark.parametrize("name", ["clip", "prompts"])
+@pytest.mark.parametrize("name", ["clip-prompts", "t5-prompts"])
 def test_a_phrase_of_prompts_is_one_token_and_no_part_of_a_word(tokenizers, name):
     read = tokenizers[name].tokenize
     assert read("A dark red handwritten three slanted left over a photo of a cat.")[1:-1] == [
@@ -153,9 +154,10 @@ def test_another_process_writes_the_same_bytes(tokenizers, tmp_path, root):
         tokenizer.save_pretrained(tmp_path / "here" / name)
     code = (
         "import sys; from difflab.miniature.zoo.tokenizers import *\n"
-        "for name, tokenizer in dict(clip=clip_tokenizer(24), t5=t5_tokenizer(24),"
-        " prompts=t5_tokenizer(24, phrases=True), llama=llama_tokenizer(),"
-        " base=base_tokenizer(corpus())).items(): tokenizer.save_pretrained(f'{sys.argv[1]}/{name}')"
+        "made = {'clip': clip_tokenizer(24), 'clip-prompts': clip_tokenizer(24, phrases=True),"
+        " 't5': t5_tokenizer(24), 't5-prompts': t5_tokenizer(24, phrases=True),"
+        " 'llama': llama_tokenizer(), 'base': base_tokenizer(corpus())}\n"
+        "for name, tokenizer in made.items(): tokenizer.save_pretrained(f'{sys.argv[1]}/{name}')"
     )
     command = [sys.executable, "-c", code, str(tmp_path / "there")]
     subprocess.run(command, check=True, cwd=root / "src", capture_output=True)

@@ -44,7 +44,8 @@ _PLAIN_EVERY = 4  # every fourth chunk holds plain digits: their captions are pr
 
 def draw_text_models(params: "ZooTextParams", seed: int) -> TextModels:
     """The encoder of each role with its tokenizer, all weights drawn from the seed."""
-    clip, t5, last = clip_tokenizer(params.max_length), t5_tokenizer(params.max_length, phrases=True), "text_encoder_3"
+    clip, t5 = (build(params.max_length, phrases=True) for build in (clip_tokenizer, t5_tokenizer))
+    last = "text_encoder_3"
     models = {role: (clip_encoder(params[role], clip, seed, role), clip) for role in CLIP_ROLES}
     return models | {last: (t5_encoder(params[last], t5, seed, last), t5)}
 

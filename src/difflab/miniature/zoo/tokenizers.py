@@ -102,20 +102,24 @@ def _merge(sequence: Sequence[str], pair: tuple[str, str]) -> tuple[str, ...]:
     return tuple(merged)
 
 
-def clip_tokenizer(max_length: int) -> PreTrainedTokenizerFast:
+def clip_tokenizer(max_length: int, phrases: bool = False) -> PreTrainedTokenizerFast:
     """A `CLIPTokenizer` (lower-case byte-level BPE) that pads and truncates to `max_length`.
 
     Every byte exists bare and with the end-of-word mark: an unknown piece would become <|endoftext|> and end
-    the text unseen. <|endoftext|> has the highest id, as in the released vocabulary. The phrases of prompts are
-    tokens too: a base reads half as many, the padding included.
+    the text unseen. <|endoftext|> has the highest id, as in the released vocabulary.
+
+    Args:
+        phrases: those of prompts are tokens too: a base then reads two thirds as many, the padding included. For
+            reading only: decoded, a phrase runs into the next word.
     """
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     known = {word.lower() for word in words(corpus())}
     merges = learn_merges([*word[:-1], word[-1] + "</w>"] for word in known)
     pieces = [*alphabet, *(byte + "</w>" for byte in alphabet), *map("".join, merges)]
-    pieces = [*dict.fromkeys(pieces), *_PROMPT_PHRASES, "<|startoftext|>", "<|endoftext|>"]
+    pieces = [*dict.fromkeys(pieces), *(_PROMPT_PHRASES if phrases else ()), "<|startoftext|>", "<|endoftext|>"]
     vocab = {piece: i for i, piece in enumerate(pieces)}
-    return _with_phrases(CLIPTokenizer(vocab=vocab, merges=merges, model_max_length=max_length))
+    tokenizer = CLIPTokenizer(vocab=vocab, merges=merges, model_max_length=max_length)
+    return _with_phrases(tokenizer) if phrases else tokenizer
 
 
 def _with_phrases(tokenizer: PreTrainedTokenizerBase) -> PreTrainedTokenizerBase:
@@ -138,7 +142,7 @@ def t5_tokenizer(max_length: int, phrases: bool = False) -> PreTrainedTokenizerF
     """A `T5Tokenizer` (Unigram): each word of the corpus and Latin letter is a piece, words win.
 
     Args:
-        phrases: those of prompts are tokens too. For reading only: a mark after one is given back with a space.
+        phrases: as in `clip_tokenizer`.
     """
     latin = [chr(i) for i in (*range(0x21, 0x7F), *range(0xA1, 0x180))]
     known = words(corpus())
