@@ -30,9 +30,9 @@ from torchvision.datasets import ImageFolder
 
 from difflab.core.base import rng
 from difflab.core.params.common import RuntimeParams
-from difflab.ddpm.networks import schedule
-from difflab.ddpm.networks.denoiser import Denoiser
-from difflab.ddpm.networks.networks import build_unet
+from difflab.ddpm.common import schedule
+from difflab.ddpm.common.denoiser import Denoiser
+from difflab.ddpm.common.networks import build_unet
 from difflab.ddpm.params import ImageTrainingParams, ObjectiveParams, UNetParams
 from difflab.ddpm.training.denoiser_training import TrainingImages, train_denoiser
 from difflab.ddpm.training.objective import GaussianNoise, weight

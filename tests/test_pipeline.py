@@ -17,7 +17,7 @@ from closure import ROOT, TAKEN_WHOLE, closure, code_files, libraries, modules, 
 from difflab.cli.compose import choices, compose, difference, validate
 from difflab.core.params.base import Family, Group
 from difflab.core.params.loading import addresses, load_params, read_pipeline
-from difflab.ddpm.networks.settings import DATASETS, SETTINGS
+from difflab.ddpm.common.settings import DATASETS, SETTINGS
 
 STAGES = read_pipeline(str(ROOT / "dvc.yaml"))["stages"]
 MAX_FILES = 100

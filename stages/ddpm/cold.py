@@ -14,8 +14,8 @@ from difflab.core.base import rng, runtime
 from difflab.core.base.files import atomic_path, png_bytes, write_bytes, write_csv
 from difflab.core.base.stage import Stage, run
 from difflab.ddpm.cold import Restorer, blur, cold_corruption, mask, restore
-from difflab.ddpm.data import load_pixels
-from difflab.ddpm.networks.networks import build_unet
+from difflab.ddpm.common.data import load_pixels
+from difflab.ddpm.common.networks import build_unet
 from difflab.ddpm.params import ColdInputs
 from difflab.ddpm.training.denoiser_training import TrainingImages, train_denoiser
 from difflab.images.generated_writer import grid

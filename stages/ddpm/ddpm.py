@@ -9,16 +9,16 @@ from pathlib import Path
 
 from difflab.core.base import rng
 from difflab.core.base.stage import Stage, run
-from difflab.ddpm.data import Split, copies, latent_split, pixel_split
-from difflab.ddpm.networks import schedule
-from difflab.ddpm.networks.conditions import conditions_for
-from difflab.ddpm.networks.denoiser import Denoiser
-from difflab.ddpm.networks.networks import build_network
-from difflab.ddpm.networks.settings import BY_CLASS, DATASETS, SINGLE
+from difflab.ddpm.common import schedule
+from difflab.ddpm.common.conditions import conditions_for
+from difflab.ddpm.common.data import Split, copies, latent_split, pixel_split
+from difflab.ddpm.common.denoiser import Denoiser
+from difflab.ddpm.common.networks import build_network
+from difflab.ddpm.common.settings import BY_CLASS, DATASETS, SINGLE
+from difflab.ddpm.common.trainings import join_trainings, save_training
 from difflab.ddpm.params import DdpmInputs
 from difflab.ddpm.training.denoiser_training import TrainingImages, held_out_errors, train_denoiser
 from difflab.ddpm.training.objective import GaussianNoise, weight
-from difflab.ddpm.trainings import join_trainings, save_training
 from difflab.images.store.image_store import ImageStore
 from difflab.training.seeds import Save, seed_log, train_seeds
 

@@ -13,11 +13,11 @@ import torch
 from difflab.core.base import rng, runtime
 from difflab.core.base.files import atomic_path, png_bytes, write_bytes, write_parquet
 from difflab.core.base.stage import Stage, run
-from difflab.ddpm.networks.settings import SETTING_NAMES
+from difflab.ddpm.common.settings import SETTING_NAMES
+from difflab.ddpm.common.trainings import trainings
 from difflab.ddpm.params import DdpmSampleInputs
 from difflab.ddpm.sampling.samplers import ignore
 from difflab.ddpm.sampling.series_sampler import load_sampler
-from difflab.ddpm.trainings import trainings
 from difflab.images.generated_writer import grid, write_generated
 
 SHOWN, FRAMES, ROWS = 40, 20, 2

@@ -10,11 +10,11 @@ from torch import Tensor
 from difflab.core.base import runtime
 from difflab.core.base.stage import Stage, run
 from difflab.ddpm import classifier, series_scores
-from difflab.ddpm.data import load_pixels, pixel_split
+from difflab.ddpm.common.data import load_pixels, pixel_split
+from difflab.ddpm.common.settings import CONDITIONAL, DATASETS, SETTING_NAMES, SETTINGS, SINGLE
+from difflab.ddpm.common.trainings import trainings
 from difflab.ddpm.floors import RealImages
-from difflab.ddpm.networks.settings import CONDITIONAL, DATASETS, SETTING_NAMES, SETTINGS, SINGLE
 from difflab.ddpm.params import DdpmScoreInputs
-from difflab.ddpm.trainings import trainings
 from difflab.images.generated_reader import GeneratedImages
 from difflab.images.store.image_store import ImageStore
 from difflab.metrics.intervals import with_intervals

@@ -10,14 +10,14 @@ import torch
 
 from difflab.core.base import rng
 from difflab.core.base.stage import Stage, run
-from difflab.ddpm.data import load_pixels
-from difflab.ddpm.networks import schedule
-from difflab.ddpm.networks.denoiser import Denoiser
-from difflab.ddpm.networks.networks import build_unet
+from difflab.ddpm.common import schedule
+from difflab.ddpm.common.data import load_pixels
+from difflab.ddpm.common.denoiser import Denoiser
+from difflab.ddpm.common.networks import build_unet
+from difflab.ddpm.common.trainings import join_trainings, save_training
 from difflab.ddpm.params import DenoiseInputs
 from difflab.ddpm.training.denoiser_training import TrainingImages, train_denoiser
 from difflab.ddpm.training.objective import GaussianNoise, fixed_noise, weight
-from difflab.ddpm.trainings import join_trainings, save_training
 from difflab.images.store.image_store import ImageStore
 from difflab.images.store.tensors import to_float
 from difflab.metrics.restoration import psnr

@@ -12,11 +12,11 @@ import torch
 from difflab.core.base import rng
 from difflab.core.base.files import png_bytes, write_bytes
 from difflab.core.base.stage import Stage, run
-from difflab.ddpm.data import load_pixels
+from difflab.ddpm.common.data import load_pixels
+from difflab.ddpm.common.settings import DATASETS, SETTING_NAMES, SINGLE
+from difflab.ddpm.common.trainings import trainings
 from difflab.ddpm.memorisation import memory, memory_metrics
-from difflab.ddpm.networks.settings import DATASETS, SETTING_NAMES, SINGLE
 from difflab.ddpm.params import MemorisationInputs
-from difflab.ddpm.trainings import trainings
 from difflab.images.generated_reader import GeneratedImages
 from difflab.images.sheet import rows_sheet
 from difflab.images.store.image_store import ImageStore

@@ -13,16 +13,16 @@ from difflab.core.base import runtime
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import atomic_path, write_csv
 from difflab.core.base.stage import Stage, run
-from difflab.ddpm.data import Split, pixel_split
-from difflab.ddpm.networks.conditions import digit_prompts
-from difflab.ddpm.networks.denoiser import fold
-from difflab.ddpm.networks.settings import DATASETS
+from difflab.ddpm.common.conditions import digit_prompts
+from difflab.ddpm.common.data import Split, pixel_split
+from difflab.ddpm.common.denoiser import fold
+from difflab.ddpm.common.settings import DATASETS
+from difflab.ddpm.common.trainings import trainings
 from difflab.ddpm.params import ProcessInputs
 from difflab.ddpm.process import spectrum
 from difflab.ddpm.process.figures import attention_figure, spectrum_figure
 from difflab.ddpm.process.inspection import anatomy, recorded, word_maps
 from difflab.ddpm.sampling.series_sampler import SeriesSampler, load_sampler
-from difflab.ddpm.trainings import trainings
 from difflab.images.store.image_store import ImageStore
 from difflab.images.store.tensors import to_float
 

@@ -10,7 +10,7 @@ from difflab.core.base import rng, runtime
 from difflab.core.base.files import atomic_path, write_parquet
 from difflab.core.base.stage import Stage, run
 from difflab.ddpm import autoencoder
-from difflab.ddpm.data import INDEX, LATENTS, Split, pixel_split
+from difflab.ddpm.common.data import INDEX, LATENTS, Split, pixel_split
 from difflab.ddpm.params import ZooImageVaeInputs
 from difflab.images.store.image_store import ImageStore
 from difflab.images.store.tensors import to_float

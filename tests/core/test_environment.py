@@ -1,5 +1,7 @@
 """Versions of libraries: locked, installed, compared."""
 
+import hashlib
+
 import pytest
 
 from difflab.core import environment
@@ -10,15 +12,18 @@ from difflab.core.params import load_params
 def test_the_versions_in_params_are_those_of_the_lock(root, tmp_path):
     environment.write_locked(root / "requirements.lock", tmp_path / "environment.yaml")
     assert (tmp_path / "environment.yaml").read_text() == (root / environment.CONF).read_text()
-    groups = load_params(root / "params.yaml").environment.model_dump()
-    assert {name: text.count(",") + 1 for name, text in groups.items()} == {"arrays": 5, "models": 10}
+    locked = load_params(root / "params.yaml").environment
+    assert locked.versions.count(",") + 1 == 10
+    text = ", ".join(entry for entry in locked.versions.split(", ") if entry.split(" ")[0] in environment.ARRAYS)
+    assert locked.arrays == f"sha256:{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+    assert locked.models == f"sha256:{hashlib.sha256(locked.versions.encode()).hexdigest()[:8]}"
 
 
 def test_only_what_differs_is_named(monkeypatch):
     monkeypatch.setattr(environment, "version", lambda library: "1.0+cpu")
-    assert environment.mismatches({"models": "torch 1.0", "arrays": "numpy 2.0, scipy 1.0"}) == [
-        "numpy 1.0 instead of 2.0"
-    ]
+    versions = "numpy 2.0, scipy 1.0, torch 2.0"
+    assert environment.mismatches(versions) == ["numpy 1.0 instead of 2.0", "torch 1.0 instead of 2.0"]
+    assert environment.mismatches(versions, environment.ARRAYS) == ["numpy 1.0 instead of 2.0"]
 
 
 def test_the_lock_may_hold_a_version_for_each_python(monkeypatch, tmp_path):
@@ -27,14 +32,15 @@ def test_the_lock_may_hold_a_version_for_each_python(monkeypatch, tmp_path):
         lock + "numpy==2.4 ; python_version < '3.12' \\\nnumpy==2.5 ; python_version > '3' \\\n"
     )
     environment.write_locked(tmp_path / "lock", tmp_path / "conf.yaml")
-    assert '  arrays: "numpy 2.4 or 2.5, pillow 1.0, ' in (tmp_path / "conf.yaml").read_text()
+    assert 'versions: "diffusers 1.0, numpy 2.4 or 2.5, ' in (tmp_path / "conf.yaml").read_text()
     for installed, differing in (("2.4", False), ("2.5", False), ("2.45", True)):
         monkeypatch.setattr(environment, "version", lambda library, installed=installed: installed)
-        assert bool(environment.mismatches({"arrays": "numpy 2.4 or 2.5"})) == differing
+        assert bool(environment.mismatches("numpy 2.4 or 2.5")) == differing
 
 
 def test_a_library_that_is_missing_is_named():
-    assert environment.mismatches({"models": "no-such-library 1.0"}) == ["no-such-library is missing instead of 1.0"]
+    found = environment.mismatches("no-such-library 1.0", ["no-such-library"])
+    assert found == ["no-such-library is missing instead of 1.0"]
 
 
 def test_a_lock_without_a_library_is_refused(tmp_path):

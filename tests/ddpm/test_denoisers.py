@@ -8,6 +8,9 @@ from skimage.restoration import denoise_nl_means, denoise_tv_chambolle
 
 from difflab.core.base import rng
 from difflab.core.base.errors import DifflabError
+from difflab.ddpm.common import schedule
+from difflab.ddpm.common.denoiser import Denoiser
+from difflab.ddpm.common.networks import save_denoiser
 from difflab.ddpm.denoisers import (
     NLM_STRENGTHS,
     TV_WEIGHTS,
@@ -21,9 +24,6 @@ from difflab.ddpm.denoisers import (
     total_variation,
     tuned,
 )  # fmt: skip
-from difflab.ddpm.networks import schedule
-from difflab.ddpm.networks.denoiser import Denoiser
-from difflab.ddpm.networks.networks import save_denoiser
 from difflab.metrics.restoration import compare
 from fakes import tiny
 from fakes.gaussian import PerfectNetwork, best_x0, samples

@@ -11,7 +11,7 @@ from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import png_bytes, write_zip
 from difflab.core.base.numerals import NUMBER_WORDS
 from difflab.ddpm import classifier, series_scores
-from difflab.ddpm.data import Split
+from difflab.ddpm.common.data import Split
 from difflab.ddpm.floors import RealImages
 from difflab.images.generated_reader import GeneratedImages
 from difflab.metrics.distances import frechet_distance, squared_mmd

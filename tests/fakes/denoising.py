@@ -7,7 +7,7 @@ from functools import partial
 import torch
 from torch import nn
 
-from difflab.ddpm.networks.conditions import conditions_for
+from difflab.ddpm.common.conditions import conditions_for
 from difflab.ddpm.training.denoiser_training import TrainingImages, train_denoiser
 from difflab.ddpm.training.objective import GaussianNoise, fixed_noise, weight
 from fakes.flow import runtime

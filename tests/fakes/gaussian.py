@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from difflab.ddpm.networks.schedule import Schedule
+from difflab.ddpm.common.schedule import Schedule
 from difflab.images.store.tensors import per_sample
 
 MEAN, STD = 0.3, 0.5

@@ -4,10 +4,10 @@ import torch
 from torch import Tensor, nn
 
 from difflab.core.base import rng
-from difflab.ddpm.networks import schedule
-from difflab.ddpm.networks.conditions import PromptedUNet, PromptEncoder, Vocabulary, digit_prompts
-from difflab.ddpm.networks.denoiser import Denoiser
-from difflab.ddpm.networks.networks import build_unet
+from difflab.ddpm.common import schedule
+from difflab.ddpm.common.conditions import PromptedUNet, PromptEncoder, Vocabulary, digit_prompts
+from difflab.ddpm.common.denoiser import Denoiser
+from difflab.ddpm.common.networks import build_unet
 from difflab.ddpm.params import (
     ImageTrainingParams,
     ObjectiveParams,

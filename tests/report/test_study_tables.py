@@ -5,7 +5,7 @@ import pytest
 from difflab.captioning import answer
 from difflab.core.params import load_params
 from difflab.core.params.loading import dotted
-from difflab.ddpm.networks.settings import SETTING_NAMES
+from difflab.ddpm.common.settings import SETTING_NAMES
 from difflab.report import study_tables
 from difflab.report.findings import METHODS
 from difflab.report.study_tables import published, published_fid

@@ -4,7 +4,7 @@ import os
 import platform
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
@@ -24,11 +24,18 @@ PACKAGES = ("torch", "diffusers", "transformers", "peft", "dvc", "mlflow")
 def examine(params: Any) -> list[Finding]:
     """All findings for checked parameters, in the order in which a person would ask."""
     released = any(True for _ in hub_models(params))
-    checks = (versions(params.environment), machine(released), repository(), cache(), tracking(), needs(params))
+    checks = (
+        versions(params.environment.versions),
+        machine(released),
+        repository(),
+        cache(),
+        tracking(),
+        needs(params),
+    )
     return [finding for check in checks for finding in check]
 
 
-def versions(locked: Mapping[str, str]) -> Iterator[Finding]:
+def versions(locked: str) -> Iterator[Finding]:
     """Python, packages and git; libraries of other versions than params.yaml has, whose results may differ."""
     yield Finding("python", f"{platform.python_version()} ({platform.system()} {platform.machine()})")
     found = {name: installed(name) for name in PACKAGES}

@@ -1,12 +1,13 @@
 """The libraries that can change a result: their locked versions stand in params.yaml, under `environment`.
 
-`make lock` writes them (`python -m difflab.core.environment`). A stage depends on one of two texts: `arrays`, or `models`
-where it uses a network as well. A text each, because DVC compares every declared key once for every stage.
+`make lock` writes them (`python -m difflab.core.environment`). A stage depends on one of two fingerprints of them:
+`arrays`, or `models` where it uses a network as well. One short value each, because dvc.lock holds it once for every stage.
 """
 
+import hashlib
 import platform
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -23,21 +24,17 @@ environment:
 """
 
 
-def mismatches(locked: Mapping[str, str] | None = None) -> list[str]:
-    """What differs between locked and installed versions, one text for each library.
+def mismatches(versions: str, libraries: Collection[str] = LIBRARIES) -> list[str]:
+    """What differs between locked and installed versions, one text for each of the libraries.
 
     Args:
-        locked: groups of params.yaml, such as {"arrays": "numpy 2.4.6 or 2.5.5, scipy 1.17.1"}; None: all of them.
+        versions: `environment.versions` of params.yaml, such as "numpy 2.4.6 or 2.5.5, scipy 1.17.1".
     """
-    if locked is None:
-        from difflab.core.params import load_params
-
-        locked = load_params().environment
-    expected = dict(entry.split(" ", 1) for text in dict(locked).values() for entry in text.split(", "))
+    locked = dict(entry.split(" ", 1) for entry in versions.split(", "))
     return [
-        f"{library} {installed(library) or 'is missing'} instead of {versions}"
-        for library, versions in expected.items()
-        if installed(library) not in versions.split(OR)
+        f"{library} {installed(library) or 'is missing'} instead of {locked[library]}"
+        for library in libraries
+        if library in locked and installed(library) not in locked[library].split(OR)
     ]
 
 
@@ -66,8 +63,15 @@ def write_locked(lock: Path = Path("requirements.lock"), conf: Path = CONF) -> N
     versions = {library: OR.join(v for name, v in pinned if name == library) for library in LIBRARIES}
     if missing := [library for library in LIBRARIES if not versions[library]]:
         raise DifflabError(f"{lock} has no {missing[0]}: add it to the dependencies in pyproject.toml")
-    texts = {group: ", ".join(f"{name} {versions[name]}" for name in names) for group, names in GROUPS.items()}
-    conf.write_text(HEADER + "".join(f'  {group}: "{text}"\n' for group, text in texts.items()))
+    lines = [f'  versions: "{_text(versions, LIBRARIES)}"']
+    for group, names in GROUPS.items():
+        digest = hashlib.sha256(_text(versions, names).encode()).hexdigest()[:8]
+        lines.append(f"  {group}: sha256:{digest} # of {', '.join(names)}")
+    conf.write_text(HEADER + "\n".join([*lines, ""]))
+
+
+def _text(versions: Mapping[str, str], names: Collection[str]) -> str:
+    return ", ".join(f"{name} {versions[name]}" for name in names)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from difflab.core.base import rng
-from difflab.ddpm.networks.denoiser import in_patches
+from difflab.ddpm.common.denoiser import in_patches
 from difflab.images.store.tensors import per_sample
 
 if TYPE_CHECKING:

@@ -10,11 +10,11 @@ import torch
 from scipy.special import log_ndtr
 
 from difflab.core.base import rng
-from difflab.ddpm.networks.networks import load_denoiser
+from difflab.ddpm.common.networks import load_denoiser
 from difflab.metrics.restoration import psnr
 
 if TYPE_CHECKING:
-    from difflab.ddpm.networks.denoiser import Denoiser
+    from difflab.ddpm.common.denoiser import Denoiser
 
 VERSIONS = ("v0", "v1", "v2")
 NOISES = ("clipped", "unclipped")

@@ -15,7 +15,7 @@ Sampler = Literal["ddpm", "ddim", "heun", "dpm++", "euler_maruyama"]
 
 
 class ScheduleParams(Group):
-    """The noise levels, see `difflab.ddpm.networks.schedule`."""
+    """The noise levels, see `difflab.ddpm.common.schedule`."""
 
     kind: Literal["linear", "cosine", "ve"]
     num_train_timesteps: int = Field(ge=2)
@@ -44,7 +44,7 @@ class ObjectiveParams(Group):
 
 
 class UNetParams(Group):
-    """The kind and size of a network, see `difflab.ddpm.networks.networks`."""
+    """The kind and size of a network, see `difflab.ddpm.common.networks`."""
 
     kind: Literal["unet", "drunet"]
     patch_size: Literal[1, 2, 4]

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from difflab.ddpm.networks.settings import DATASETS
+from difflab.ddpm.common.settings import DATASETS
 
 Summary = Mapping[str, float | str]
 HEADLINES = {

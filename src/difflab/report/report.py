@@ -11,7 +11,7 @@ import pandas as pd
 
 from difflab.captioning import answer, by_originals
 from difflab.core.environment import LIBRARIES, installed, mismatches, processor
-from difflab.core.params.loading import dotted
+from difflab.core.params.loading import dotted, load_params
 from difflab.report import claims, findings, study_tables
 from difflab.report.summary import part
 from difflab.report.tables import bullets, number
@@ -187,7 +187,7 @@ def varied(sd3: Mapping[str, float]) -> str:
 def machine() -> str:
     """Processor, accelerators (found without torch), Python and the versions of the libraries that decide results."""
     versions = ", ".join(f"{name} {installed(name)}" for name in LIBRARIES)
-    if other := mismatches():
+    if other := mismatches(load_params().environment.versions):
         versions += f" (locked: {', '.join(other)})"
     made = [processor()]
     if os.environ.get("CUDA_VISIBLE_DEVICES") != "":

@@ -10,7 +10,7 @@ import pandas as pd
 
 from difflab.captioning import answer, by_originals
 from difflab.captioning.answer import BASELINE, DATA, INSTRUCT, MEASURE_NAMES, ZERO_SHOT
-from difflab.ddpm.networks.settings import SETTING_NAMES
+from difflab.ddpm.common.settings import SETTING_NAMES
 from difflab.report.findings import DEGRADATIONS, INTERVAL, METHODS, PERCENT, SSIM, logit_means, verdict
 from difflab.report.headlines import GIVEN
 from difflab.report.tables import Numbers, described, number, signed, table, value

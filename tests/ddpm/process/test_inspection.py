@@ -4,7 +4,7 @@ import pytest
 import torch
 from diffusers.models.attention_processor import Attention
 
-from difflab.ddpm.networks.networks import build_unet
+from difflab.ddpm.common.networks import build_unet
 from difflab.ddpm.process.inspection import anatomy, recorded, word_maps
 from difflab.ddpm.sampling.series_sampler import SeriesSampler
 from fakes.tiny import denoiser, names, sampling, unet_params

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from difflab.core.base.errors import DifflabError
-from difflab.ddpm.data import Split
+from difflab.ddpm.common.data import Split
 from difflab.ddpm.process.spectrum import (
     Spectrum,
     around_class_means,

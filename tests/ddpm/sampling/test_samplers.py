@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from difflab.core.base.errors import DifflabError
-from difflab.ddpm.networks import schedule
+from difflab.ddpm.common import schedule
 from difflab.ddpm.params import Sampler
 from difflab.ddpm.sampling.samplers import karras_sigmas, sample
 from fakes.gaussian import MEAN, STD, best_x0

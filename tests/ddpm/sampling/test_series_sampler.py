@@ -7,8 +7,8 @@ from diffusers.models import AutoencoderKL
 from stages.ddpm.ddpm_sample import spread
 
 from difflab.core.base.errors import DifflabError
-from difflab.ddpm.networks.conditions import digit_of
-from difflab.ddpm.networks.networks import save_denoiser
+from difflab.ddpm.common.conditions import digit_of
+from difflab.ddpm.common.networks import save_denoiser
 from difflab.ddpm.sampling.samplers import sample
 from difflab.ddpm.sampling.series_sampler import SeriesSampler, load_sampler
 from difflab.models.latent_images import decode

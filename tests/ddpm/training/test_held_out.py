@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from difflab.ddpm.networks import schedule
-from difflab.ddpm.networks.denoiser import Denoiser
+from difflab.ddpm.common import schedule
+from difflab.ddpm.common.denoiser import Denoiser
 from difflab.ddpm.training.denoiser_training import SHARES, TrainingImages, held_out_errors
 from fakes.denoising import by_class
 from fakes.gaussian import STD, PerfectNetwork, samples

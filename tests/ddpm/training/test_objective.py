@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from difflab.core.base import rng
-from difflab.ddpm.networks import schedule
+from difflab.ddpm.common import schedule
 from difflab.ddpm.params import ObjectiveParams
 from difflab.ddpm.training.objective import GaussianNoise, fixed_noise, weight
 from fakes.tiny import names, objective

@@ -43,13 +43,16 @@ class Stage(Generic[Inputs]):
         item: the matrix item, e.g. {"captions": "blip2", "logit_mean": "minus"}; empty for a plain stage.
         params: the declared parameter groups, as `Inputs` types them; any other group is an error.
         run: the tracked MLflow run (`log_metrics`); never raises.
+        versions: of the libraries, as locked.
     """
 
     def __init__(self, name: str, item: dict[str, str], variant: str = "") -> None:
         self.name, self.item = name, item
         self.entry_name = variant or name
         self.groups = declared_groups(self.entry_name, item)
-        self.params = cast("Inputs", Declared(load_params(), self.entry_name, self.groups))
+        params = load_params()
+        self.params = cast("Inputs", Declared(params, self.entry_name, self.groups))
+        self.versions = params.environment.versions
         self.run = tracking.NoRun()
         self._started = time.perf_counter()
         self._locks: list[IO[str]] = []
@@ -230,8 +233,8 @@ def run(main: Callable[..., None]) -> None:
 
 
 def _warn_of_other_libraries(stage: Stage[Any]) -> None:
-    used = {group: text for group, text in stage.values().items() if group.startswith("environment.")}
-    if runtime.process_index()[0] == 0 and (differing := environment.mismatches(used)):
+    used = [lib for name, libs in environment.GROUPS.items() if f"environment.{name}" in stage.groups for lib in libs]
+    if runtime.process_index()[0] == 0 and (differing := environment.mismatches(stage.versions, used)):
         warnings.warn(
             f"{', '.join(differing)}: results may differ; `make setup` installs the locked versions", stacklevel=2
         )

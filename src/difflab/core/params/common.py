@@ -28,6 +28,7 @@ class TrackingParams(Group):
 class EnvironmentParams(Group):
     """`environment`: versions of the libraries that can change a result, as `difflab.core.environment` writes them."""
 
+    versions: str
     arrays: str
     models: str
 

@@ -22,8 +22,8 @@ from difflab.core.base.errors import DifflabError
 from difflab.images.store.tensors import to_float
 
 if TYPE_CHECKING:
-    from difflab.ddpm.data import Split
-    from difflab.ddpm.networks.denoiser import Denoise
+    from difflab.ddpm.common.data import Split
+    from difflab.ddpm.common.denoiser import Denoise
 
 
 def _coefficients(images: Tensor) -> Tensor:

@@ -18,8 +18,8 @@ from difflab.core.base.errors import DifflabError
 if TYPE_CHECKING:
     from diffusers.schedulers import SchedulerMixin
 
-    from difflab.ddpm.networks.denoiser import Denoise
-    from difflab.ddpm.networks.schedule import Schedule
+    from difflab.ddpm.common.denoiser import Denoise
+    from difflab.ddpm.common.schedule import Schedule
     from difflab.ddpm.params import Sampler, SettingSamplingParams
 
 OnStep = Callable[[float, Tensor, Tensor], None]

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from difflab.core.base.errors import DifflabError
-from difflab.ddpm.networks.conditions import PromptedUNet, class_numbers, digit_prompts
-from difflab.ddpm.networks.denoiser import Condition, Denoise, Denoiser, guided
-from difflab.ddpm.networks.networks import load_denoiser
-from difflab.ddpm.networks.settings import BY_CLASS, SETTINGS
+from difflab.ddpm.common.conditions import PromptedUNet, class_numbers, digit_prompts
+from difflab.ddpm.common.denoiser import Condition, Denoise, Denoiser, guided
+from difflab.ddpm.common.networks import load_denoiser
+from difflab.ddpm.common.settings import BY_CLASS, SETTINGS
 from difflab.ddpm.sampling.samplers import OnStep, ignore, sample
 from difflab.images.store.tensors import to_uint8
 from difflab.models.latent_images import decode

@@ -23,8 +23,8 @@ from difflab.training.optimizer import adamw_with_cosine, training_dtype
 
 if TYPE_CHECKING:
     from difflab.core.params.common import RuntimeParams
-    from difflab.ddpm.networks.conditions import Conditions
-    from difflab.ddpm.networks.denoiser import Denoiser
+    from difflab.ddpm.common.conditions import Conditions
+    from difflab.ddpm.common.denoiser import Denoiser
     from difflab.ddpm.params import ImageTrainingParams
     from difflab.ddpm.training.objective import Corruption
     from difflab.training.curve import Row

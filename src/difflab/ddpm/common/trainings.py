@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import atomic_path, read_json, write_csv, write_json
-from difflab.ddpm.networks.networks import save_denoiser
+from difflab.ddpm.common.networks import save_denoiser
 from difflab.training.curve import final_metrics
 from difflab.training.seeds import save_curve, seed_curves, seed_metrics
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from difflab.ddpm.networks.denoiser import Denoiser
+    from difflab.ddpm.common.denoiser import Denoiser
     from difflab.ddpm.params import ScheduleParams
     from difflab.training.curve import Row
 

@@ -7,7 +7,7 @@ import torch
 from diffusers.models.attention_processor import Attention
 
 from difflab.core.base.errors import DifflabError
-from difflab.ddpm.networks.networks import build_unet, load_denoiser, load_weights, save_denoiser
+from difflab.ddpm.common.networks import build_unet, load_denoiser, load_weights, save_denoiser
 from fakes.tiny import CLASSES, KINDS, denoiser, network, noise, schedule_params, told, unet_params
 
 WEIGHTS = "unet/diffusion_pytorch_model.safetensors"

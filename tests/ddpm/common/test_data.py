@@ -12,8 +12,8 @@ from stages.ddpm.zoo_image_vae import write_latents
 
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import sha256_file
-from difflab.ddpm import data
-from difflab.ddpm.data import Split, class_names, copies, latent_split, load_pixels, pixel_split
+from difflab.ddpm.common import data
+from difflab.ddpm.common.data import Split, class_names, copies, latent_split, load_pixels, pixel_split
 from difflab.ddpm.training.denoiser_training import TrainingImages
 from difflab.images.store.image_store import ImageStore
 from difflab.images.store.tensors import to_float, to_tensor, to_uint8

@@ -14,7 +14,7 @@ from torch.nn import functional
 from difflab.images.store.tensors import per_sample
 
 if TYPE_CHECKING:
-    from difflab.ddpm.networks.schedule import Schedule
+    from difflab.ddpm.common.schedule import Schedule
     from difflab.ddpm.params import Prediction
 
 Condition = Mapping[str, Tensor]

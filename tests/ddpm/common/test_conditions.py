@@ -6,7 +6,7 @@ import torch
 from difflab.core.base import rng
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.numerals import NUMBER_WORDS
-from difflab.ddpm.networks.conditions import (
+from difflab.ddpm.common.conditions import (
     PAD,
     PromptEncoder,
     Vocabulary,
@@ -15,8 +15,8 @@ from difflab.ddpm.networks.conditions import (
     digit_of,
     digit_prompts,
 )  # fmt: skip
-from difflab.ddpm.networks.networks import build_network
-from difflab.ddpm.networks.settings import BY_CLASS, SETTINGS
+from difflab.ddpm.common.networks import build_network
+from difflab.ddpm.common.settings import BY_CLASS, SETTINGS
 from fakes.tiny import CLASSES, digit_vocabulary, names, network, noise, setting_params
 
 DIGITS = torch.tensor([7, 0, 3, 9])

@@ -2,7 +2,7 @@
 
 Everything here lives in the coordinates x = x0 + sigma * noise (Karras et al. 2022, "Elucidating the Design
 Space", section 2). A network trained in those of DDPM, sqrt(abar) x0 + sqrt(1 - abar) noise, is given x scaled
-by 1 / sqrt(1 + sigma^2) = sqrt(abar), see `difflab.ddpm.networks.denoiser`.
+by 1 / sqrt(1 + sigma^2) = sqrt(abar), see `difflab.ddpm.common.denoiser`.
 """
 
 import math

@@ -17,10 +17,10 @@ from torch import nn
 from difflab.core.base import rng
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import read_json, write_json
-from difflab.ddpm.networks import schedule
-from difflab.ddpm.networks.conditions import PromptedUNet, PromptEncoder, Vocabulary, digit_prompts
-from difflab.ddpm.networks.denoiser import Denoiser
-from difflab.ddpm.networks.drunet import DRUNet
+from difflab.ddpm.common import schedule
+from difflab.ddpm.common.conditions import PromptedUNet, PromptEncoder, Vocabulary, digit_prompts
+from difflab.ddpm.common.denoiser import Denoiser
+from difflab.ddpm.common.drunet import DRUNet
 
 if TYPE_CHECKING:
     from diffusers import UNet2DConditionModel, UNet2DModel

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from difflab.core.base.errors import DifflabError
-from difflab.ddpm.networks import schedule
-from difflab.ddpm.networks.schedule import Schedule
+from difflab.ddpm.common import schedule
+from difflab.ddpm.common.schedule import Schedule
 from difflab.ddpm.params import ScheduleParams
 
 

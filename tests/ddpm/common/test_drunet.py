@@ -3,7 +3,7 @@
 import torch
 from torch.nn import functional
 
-from difflab.ddpm.networks.drunet import DRUNet, ResidualBlock
+from difflab.ddpm.common.drunet import DRUNet, ResidualBlock
 from fakes.tiny import noise
 
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from difflab.ddpm.networks import schedule
-from difflab.ddpm.networks.denoiser import Denoiser, fold, guided, in_patches
+from difflab.ddpm.common import schedule
+from difflab.ddpm.common.denoiser import Denoiser, fold, guided, in_patches
 from fakes.gaussian import PerfectNetwork, best_x0, samples
 from fakes.tiny import noise
 

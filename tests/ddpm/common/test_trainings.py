@@ -5,8 +5,8 @@ import torch
 
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import read_json
-from difflab.ddpm.networks.networks import load_denoiser
-from difflab.ddpm.trainings import join_trainings, save_training, trainings
+from difflab.ddpm.common.networks import load_denoiser
+from difflab.ddpm.common.trainings import join_trainings, save_training, trainings
 from fakes.tiny import denoiser, schedule_params
 
 
