@@ -4,7 +4,7 @@ from functools import partial
 from pathlib import Path
 
 from difflab.core.base.stage import Stage, run
-from difflab.images.acquire import acquire
+from difflab.images.archives.acquire import acquire
 from difflab.images.params import AcquireInputs
 from difflab.miniature.archives import face_archives, set_archives
 

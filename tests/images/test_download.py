@@ -8,7 +8,7 @@ import pytest
 
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import sha256_bytes
-from difflab.images.acquire import download
+from difflab.images.archives.acquire import download
 
 CONTENT = bytes(range(256)) * 40
 

@@ -9,7 +9,7 @@ from stages.images.acquire import BUILDERS
 
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import read_json, sha256_file
-from difflab.images.acquire import OFFICIAL, acquire
+from difflab.images.archives.acquire import OFFICIAL, acquire
 from difflab.images.archives.opening import open_source
 from difflab.images.params import ArchiveParams, DataParams
 from difflab.images.sets.image_sets import DATASETS
