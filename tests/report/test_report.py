@@ -12,7 +12,8 @@ from PIL import Image
 
 from difflab.captioning import answer
 from difflab.core.base.files import png_bytes, read_json, write_bytes, write_json
-from difflab.core.params import load_params
+from difflab.core.params import Declared, declared_groups, load_params
+from difflab.core.params.base import dotted
 from difflab.report import figures, report
 from difflab.report.summary import metrics_file, summarise
 from fakes.study_results import write_inputs
@@ -25,7 +26,9 @@ TITLES = [
 
 @pytest.fixture
 def params(root):
-    return load_params(root / "params.yaml").model_dump(mode="json")
+    """No more than the stage declares."""
+    groups = declared_groups("report", {}, str(root / "dvc.yaml"))
+    return Declared(load_params(root / "params.yaml"), "report", groups).as_dict()
 
 
 @pytest.fixture
@@ -42,7 +45,7 @@ def study(tmp_path, monkeypatch) -> Path:
 
 
 def written(folder: Path, params, comparable: bool = False) -> str:
-    density = params["finetune"]["density"]
+    density = params["finetune.density"]
     summary = summarise(params["logit_mean"], density, comparable, folder)
     drawn = folder / "plots/report"
     missing = figures.draw(summary, drawn, density["logit_std"], density["convention"], folder)
@@ -70,16 +73,23 @@ def test_values_of_a_miniature_are_not_said_to_compare(study, params):
 
 @pytest.mark.parametrize(("convention", "same"), [("diffusers", True), ("sigma", False)])
 def test_the_sign_of_the_published_m_is_compared_with_this_run(study, params, convention, same):
-    params["finetune"]["density"]["convention"] = convention
+    params["finetune.density"]["convention"] = convention
     text = written(study, params)
     assert ("Both use the same sign of m." in text, "m has the opposite sign" in text) == (same, not same)
 
 
 def test_the_deciding_values_stand_with_the_machine_and_its_versions(study, params):
     text = written(study, params)
-    assert f"| SD3 LoRA | LoRA rank {params['finetune']['lora']['rank']}; LoRA alpha = rank; " in text
+    assert f"| SD3 LoRA | LoRA rank {params['finetune.lora.rank']}; LoRA alpha = rank; " in text
     assert f"torch {version('torch')}" in text
     assert f"Python {platform.python_version()}; " in text
+
+
+def test_every_parameter_that_the_template_shows_is_declared(root, params):
+    """A line whose parameter is missing would be dropped without a word."""
+    shown = re.findall(r"\{params\[([^]]+)\]", (root / "src/difflab/report/template.md").read_text())
+    assert len(shown) > 30
+    assert set(shown) - dotted(params).keys() == set()
 
 
 def test_of_a_table_only_the_rows_without_numbers_are_left_out(study, params):
@@ -146,7 +156,7 @@ def test_one_absent_input_changes_its_own_section_only(study, params, gone, titl
 
 
 def test_the_headline_is_the_table_and_a_finding_of_three_studies(study, params):
-    summary = summarise(params["logit_mean"], params["finetune"]["density"], False, study)
+    summary = summarise(params["logit_mean"], params["finetune.density"], False, study)
     text = report.headline_text(summary)
     assert text.count("\n- ") == 3
     assert "| pretrained (given) | 60.5" in text

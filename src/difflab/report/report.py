@@ -30,7 +30,7 @@ def write(
 
     Args:
         summary: the numbers of metrics/summary.json.
-        params: the parameters of the run, nested.
+        params: the parameters that the stage declares, by their dotted names or nested.
         missing: other files that the report would read and that do not exist.
     """
     values = {key: value for key, value in fields(summary, params, root).items() if value}
@@ -95,7 +95,7 @@ def fields(summary: Mapping[str, float], params: Mapping[str, Any], root: Path) 
 
 def conditions(summary: Mapping[str, float], params: Mapping[str, Any]) -> dict[str, bool]:
     """Fields that stand for nothing: the block that one of them begins is left out where it does not hold."""
-    same_sign = params["finetune"]["density"]["convention"] == study_tables.published()["convention"]
+    same_sign = dotted(params)["finetune.density.convention"] == study_tables.published()["convention"]
     return {
         "if_miniature": not summary["sd3_comparable_with_published"],
         "if_same_sign": same_sign,
