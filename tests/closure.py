@@ -33,7 +33,6 @@ LIBRARIES = {
 TAKEN_WHOLE: dict[str, str] = {
     "src/difflab/core/base": "the ground that every stage stands on: few files, rarely edited",
     "src/difflab/training": "the loop and its parts: a stage that trains needs all but one or two of them",
-    "src/difflab/images/store": "the reader of prepared images and what it stands on: decoder, crops, ranges",
     "src/difflab/miniature/data": "what the miniature consists of: its pictures and the words for them",
     "src/difflab/ddpm/common": "a network is read from its file by one function that knows all kinds",
     "src/difflab/ddpm/training": "the loop of denoisers with its corruptions and weights",

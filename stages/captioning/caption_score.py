@@ -8,7 +8,7 @@ from difflab.captioning.trainings import parse, training_rows
 from difflab.core.base import rng
 from difflab.core.base.files import read_parquet, write_csv, write_parquet
 from difflab.core.base.stage import Stage, run
-from difflab.images.store.captions import read_captions
+from difflab.core.base.store.captions import read_captions
 from difflab.metrics.caption_scores import CaptionScorer
 
 OUTPUT, METRICS = "data/caption_scores.parquet", "metrics/caption_score.json"

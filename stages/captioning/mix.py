@@ -10,9 +10,9 @@ from difflab.captioning.params import MixInputs
 from difflab.core.base import runtime
 from difflab.core.base.files import atomic_path, write_csv, write_parquet
 from difflab.core.base.stage import Stage, run
-from difflab.images.store.captions import read_captions
-from difflab.images.store.image_store import ImageStore
-from difflab.images.store.split import SPLITS
+from difflab.core.base.store.captions import read_captions
+from difflab.core.base.store.image_store import ImageStore
+from difflab.core.base.store.split import SPLITS
 
 FOLDERS = {rows.ORIGINAL: Path("data/images/recipes"), rows.SYNTHETIC: Path("data/synthetic")}
 OUTPUT = Path("data/mixed")

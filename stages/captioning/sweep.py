@@ -12,8 +12,8 @@ from difflab.captioning.sweep_cells import SweepJudge
 from difflab.core.base.files import png_bytes, write_bytes, write_csv
 from difflab.core.base.sharding import process_chunks
 from difflab.core.base.stage import Stage, run
+from difflab.core.base.store.image_store import ImageStore
 from difflab.images.sheet import rows_sheet
-from difflab.images.store.image_store import ImageStore
 from difflab.metrics.clip_score import ClipScorer
 from difflab.metrics.features.features import VisionEncoderExtractor, reference_features
 from difflab.models.pipelines.prompted import load_prompted

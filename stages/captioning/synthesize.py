@@ -11,9 +11,9 @@ from difflab.core.base.files import png_bytes, write_bytes
 from difflab.core.base.runtime import resolve_device, resolve_dtype
 from difflab.core.base.sharding import process_chunks
 from difflab.core.base.stage import Stage, run
+from difflab.core.base.store.image_store import ImageStore
 from difflab.images.generated_writer import write_generated
 from difflab.images.sheet import contact_sheet
-from difflab.images.store.image_store import ImageStore
 from difflab.metrics.features.features import VisionEncoderExtractor
 from difflab.models.pipelines.prompted import Options, PromptedSampler, load_pipeline
 from difflab.models.roles import resolve

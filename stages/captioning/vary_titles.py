@@ -15,7 +15,7 @@ from difflab.core.base.files import read_parquet, write_csv, write_parquet
 from difflab.core.base.runtime import resolve_device, resolve_dtype
 from difflab.core.base.sharding import process_chunks
 from difflab.core.base.stage import Stage, run
-from difflab.images.store.captions import read_captions
+from difflab.core.base.store.captions import read_captions
 from difflab.models.language.chat_model import ChatModel
 from difflab.models.roles import resolve
 from difflab.models.title_variations import vary

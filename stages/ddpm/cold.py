@@ -13,14 +13,14 @@ import torch
 from difflab.core.base import rng, runtime
 from difflab.core.base.files import atomic_path, png_bytes, write_bytes, write_csv
 from difflab.core.base.stage import Stage, run
+from difflab.core.base.store.image_store import ImageStore
+from difflab.core.base.store.tensors import to_float, to_uint8
 from difflab.ddpm.cold import Restorer, blur, cold_corruption, mask, restore
 from difflab.ddpm.common.data import load_pixels
 from difflab.ddpm.common.networks import build_unet
 from difflab.ddpm.params import ColdInputs
 from difflab.ddpm.training.denoiser_training import TrainingImages, train_denoiser
 from difflab.images.generated_writer import grid
-from difflab.images.store.image_store import ImageStore
-from difflab.images.store.tensors import to_float, to_uint8
 from difflab.metrics.restoration import compare
 
 SHOWN = 10

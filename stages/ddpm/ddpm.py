@@ -9,6 +9,7 @@ from pathlib import Path
 
 from difflab.core.base import rng
 from difflab.core.base.stage import Stage, run
+from difflab.core.base.store.image_store import ImageStore
 from difflab.ddpm.common import schedule
 from difflab.ddpm.common.conditions import conditions_for
 from difflab.ddpm.common.data import Split, copies, latent_split, pixel_split
@@ -19,7 +20,6 @@ from difflab.ddpm.common.trainings import join_trainings, save_training
 from difflab.ddpm.params import DdpmInputs
 from difflab.ddpm.training.denoiser_training import TrainingImages, held_out_errors, train_denoiser
 from difflab.ddpm.training.objective import GaussianNoise, weight
-from difflab.images.store.image_store import ImageStore
 from difflab.training.seeds import Save, seed_log, train_seeds
 
 VAE, HELD_OUT = Path("models/zoo/image_vae"), 64

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from difflab.core.base import runtime
 from difflab.core.base.stage import Stage, run
+from difflab.core.base.store.image_store import ImageStore
 from difflab.ddpm import classifier, series_scores
 from difflab.ddpm.common.data import load_pixels, pixel_split
 from difflab.ddpm.common.settings import CONDITIONAL, DATASETS, SETTING_NAMES, SETTINGS, SINGLE
@@ -16,7 +17,6 @@ from difflab.ddpm.common.trainings import trainings
 from difflab.ddpm.floors import RealImages
 from difflab.ddpm.params import DdpmScoreInputs
 from difflab.images.generated_reader import GeneratedImages
-from difflab.images.store.image_store import ImageStore
 from difflab.metrics.intervals import with_intervals
 from difflab.models.rulers import ruler
 

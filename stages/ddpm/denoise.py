@@ -10,6 +10,8 @@ import torch
 
 from difflab.core.base import rng
 from difflab.core.base.stage import Stage, run
+from difflab.core.base.store.image_store import ImageStore
+from difflab.core.base.store.tensors import to_float
 from difflab.ddpm.common import schedule
 from difflab.ddpm.common.data import load_pixels
 from difflab.ddpm.common.denoiser import Denoiser
@@ -18,8 +20,6 @@ from difflab.ddpm.common.trainings import join_trainings, save_training
 from difflab.ddpm.params import DenoiseInputs
 from difflab.ddpm.training.denoiser_training import TrainingImages, train_denoiser
 from difflab.ddpm.training.objective import GaussianNoise, fixed_noise, weight
-from difflab.images.store.image_store import ImageStore
-from difflab.images.store.tensors import to_float
 from difflab.metrics.restoration import psnr
 from difflab.training.seeds import Save, seed_log, train_seeds
 

@@ -12,12 +12,12 @@ import pandas as pd
 from difflab.core.base import runtime
 from difflab.core.base.files import png_bytes, write_bytes, write_csv
 from difflab.core.base.stage import Stage, run
+from difflab.core.base.store.image_store import ImageStore
 from difflab.ddpm import denoisers
 from difflab.ddpm.common.data import load_pixels
 from difflab.ddpm.common.trainings import trainings
 from difflab.ddpm.params import DenoiseScoreInputs
 from difflab.images.sheet import rows_sheet
-from difflab.images.store.image_store import ImageStore
 from difflab.metrics import restoration
 
 SHOWN, TUNING_IMAGES = 8, 50

@@ -12,6 +12,7 @@ import torch
 from difflab.core.base import rng
 from difflab.core.base.files import png_bytes, write_bytes
 from difflab.core.base.stage import Stage, run
+from difflab.core.base.store.image_store import ImageStore
 from difflab.ddpm.common.data import load_pixels
 from difflab.ddpm.common.settings import DATASETS, SETTING_NAMES, SINGLE
 from difflab.ddpm.common.trainings import trainings
@@ -19,7 +20,6 @@ from difflab.ddpm.memorisation import memory, memory_metrics
 from difflab.ddpm.params import MemorisationInputs
 from difflab.images.generated_reader import GeneratedImages
 from difflab.images.sheet import rows_sheet
-from difflab.images.store.image_store import ImageStore
 
 
 def main(stage: Stage[MemorisationInputs]) -> None:

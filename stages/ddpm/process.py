@@ -13,6 +13,8 @@ from difflab.core.base import runtime
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import atomic_path, write_csv
 from difflab.core.base.stage import Stage, run
+from difflab.core.base.store.image_store import ImageStore
+from difflab.core.base.store.tensors import to_float
 from difflab.ddpm.common.conditions import digit_prompts
 from difflab.ddpm.common.data import Split, pixel_split
 from difflab.ddpm.common.denoiser import fold
@@ -23,8 +25,6 @@ from difflab.ddpm.process import spectrum
 from difflab.ddpm.process.figures import attention_figure, spectrum_figure
 from difflab.ddpm.process.inspection import anatomy, recorded, word_maps
 from difflab.ddpm.sampling.series_sampler import SeriesSampler, load_sampler
-from difflab.images.store.image_store import ImageStore
-from difflab.images.store.tensors import to_float
 
 FOLLOWED, PROMPTED = "class_conditional", "text"
 

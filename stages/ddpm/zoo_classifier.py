@@ -8,11 +8,11 @@ from difflab.core.base import runtime
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import atomic_path, sha256_bytes
 from difflab.core.base.stage import Stage, run
+from difflab.core.base.store.image_store import ImageStore
 from difflab.ddpm import classifier
 from difflab.ddpm.common.data import class_names, load_pixels
 from difflab.ddpm.params import ZooClassifierInputs
 from difflab.images.archives.opening import data_root
-from difflab.images.store.image_store import ImageStore
 from difflab.models import rulers
 from difflab.training.supervised import fit
 

@@ -9,11 +9,11 @@ from safetensors.torch import save_file
 from difflab.core.base import rng, runtime
 from difflab.core.base.files import atomic_path, write_parquet
 from difflab.core.base.stage import Stage, run
+from difflab.core.base.store.image_store import ImageStore
+from difflab.core.base.store.tensors import to_float
 from difflab.ddpm import autoencoder
 from difflab.ddpm.common.data import INDEX, LATENTS, Split, pixel_split
 from difflab.ddpm.params import ZooImageVaeInputs
-from difflab.images.store.image_store import ImageStore
-from difflab.images.store.tensors import to_float
 from difflab.metrics.restoration import psnr
 from difflab.models.autoencoder import new_autoencoder, set_scaling
 from difflab.models.latent_images import decode

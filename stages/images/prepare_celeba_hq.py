@@ -2,12 +2,12 @@
 
 from difflab.core.base.files import atomic_path, write_csv
 from difflab.core.base.stage import Stage, run
+from difflab.core.base.store.split import SPLITS
 from difflab.datasets import data_set_of
 from difflab.images.archives.opening import open_source
 from difflab.images.celeba import celeba_hq
 from difflab.images.params import PrepareCelebaHqInputs
 from difflab.images.preparing import Skipped, check_splits
-from difflab.images.store.split import SPLITS
 from difflab.images.store_writer import write_store
 
 

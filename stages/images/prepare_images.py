@@ -4,11 +4,11 @@ from pathlib import Path
 
 from difflab.core.base.files import atomic_path
 from difflab.core.base.stage import Stage, run
+from difflab.core.base.store.captions import write_captions
 from difflab.images.archives.opening import open_source
 from difflab.images.params import PrepareImagesInputs
 from difflab.images.preparing import Skipped, check_splits
 from difflab.images.sets import image_sets
-from difflab.images.store.captions import write_captions
 from difflab.images.store_writer import write_store
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from difflab.core.base import runtime
 from difflab.core.base.stage import Stage, run
-from difflab.images.store.image_store import ImageStore
+from difflab.core.base.store.image_store import ImageStore
 from difflab.models import roles
 from difflab.models.roles import load_vae
 from difflab.sd3.caching.latent_writer import write_latents

@@ -14,7 +14,7 @@ import torch
 from difflab.core.base import rng, runtime
 from difflab.core.base.files import atomic_path, read_json, write_csv, write_json
 from difflab.core.base.stage import Stage, run
-from difflab.images.store.image_store import ImageStore
+from difflab.core.base.store.image_store import ImageStore
 from difflab.models.roles import load_transformer, resolve
 from difflab.sd3.artifacts.adapters import adapt, save_adapter
 from difflab.sd3.artifacts.components import check_base

@@ -7,10 +7,10 @@ import pandas as pd
 
 from difflab.core.base.files import png_bytes, write_bytes, write_csv, write_parquet
 from difflab.core.base.stage import Stage, run
+from difflab.core.base.store.captions import read_captions
+from difflab.core.base.store.image_store import ImageStore
 from difflab.images.generated_reader import GeneratedImages
 from difflab.images.generated_writer import grid
-from difflab.images.store.captions import read_captions
-from difflab.images.store.image_store import ImageStore
 from difflab.sd3.cells import ADAPTERS, CAPTIONS, FINE_TUNED, archive_path
 from difflab.sd3.params import ScoreInputs
 from difflab.sd3.scoring import scores

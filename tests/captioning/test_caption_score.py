@@ -11,8 +11,8 @@ from difflab.captioning.answer import DATA, UNTRAINED
 from difflab.core.base import rng
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import read_json, read_parquet, write_json, write_parquet
+from difflab.core.base.store.captions import write_captions
 from difflab.core.tracking import NoRun
-from difflab.images.store.captions import write_captions
 from difflab.miniature.data.blend import PHOTO_NAMES
 from difflab.miniature.data.digit_titles import titles
 

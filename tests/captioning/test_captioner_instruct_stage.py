@@ -2,7 +2,7 @@
 
 from difflab.captioning.params import CaptionerInstructParams
 from difflab.core.base.files import sha256_bytes, sha256_file
-from difflab.images.store.captions import read_captions
+from difflab.core.base.store.captions import read_captions
 from fakes import tiny_instruct as tiny
 from fakes.mixed_sets import ORIGINALS, SPLITS, content, write_mixed
 from fakes.running_stage import RunningStage

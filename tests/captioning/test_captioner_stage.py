@@ -15,8 +15,8 @@ from difflab.captioning.mixed_set import MixedSet
 from difflab.core.base import rng
 from difflab.core.base.errors import DifflabError, Interrupted
 from difflab.core.base.files import read_json, sha256_bytes, sha256_file, write_json
+from difflab.core.base.store.captions import read_captions
 from difflab.core.params.loading import check_params, read_values
-from difflab.images.store.captions import read_captions
 from fakes import tiny_captioner as tiny
 from fakes.mixed_sets import ORIGINALS, SPLITS, content, write_mixed
 

@@ -13,9 +13,9 @@ from PIL import Image
 from difflab.captioning.params import SweepParams, SynthesizeParams
 from difflab.core.base.errors import Interrupted
 from difflab.core.base.files import png_bytes, sha256_file, write_parquet
+from difflab.core.base.store.captions import read_captions
+from difflab.core.base.store.image_store import ImageStore
 from difflab.core.params import load_params
-from difflab.images.store.captions import read_captions
-from difflab.images.store.image_store import ImageStore
 from difflab.images.store_writer import Sample, write_store
 from difflab.miniature.zoo import small_vision_encoder
 from difflab.models.pipelines.prompted import PromptedSampler

@@ -6,7 +6,7 @@ from difflab.captioning import mixed_set
 from difflab.captioning.mixed_set import MixedSet
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import sha256_bytes
-from difflab.images.store.captions import read_captions
+from difflab.core.base.store.captions import read_captions
 from fakes.mixed_sets import content, write_mixed
 
 

@@ -10,7 +10,7 @@ from difflab.captioning.judging import metrics, outcomes_frame, quarantine_frame
 from difflab.captioning.params import TitlesParams
 from difflab.core.base.errors import DifflabError, Interrupted
 from difflab.core.base.files import read_parquet
-from difflab.images.store.captions import COLUMNS, write_captions
+from difflab.core.base.store.captions import COLUMNS, write_captions
 from difflab.miniature.data import digit_titles
 from difflab.miniature.params import ZooGemmaParams
 from difflab.miniature.zoo import small_gemma

@@ -8,10 +8,10 @@ import pytest
 from difflab.cli.image_export import export
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import sha256_file
+from difflab.core.base.store.captions import write_captions
+from difflab.core.base.store.image_store import ImageStore
 from difflab.images.archives.opening import open_archive
 from difflab.images.sets.formats import image_folder
-from difflab.images.store.captions import write_captions
-from difflab.images.store.image_store import ImageStore
 from difflab.images.store_writer import Sample, write_store
 from fakes.set_archives import encoded
 

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
+from difflab.core.base.store.tensors import to_float
 from difflab.ddpm import autoencoder
 from difflab.ddpm.params import ImageVaeParams
-from difflab.images.store.tensors import to_float
 from difflab.models.autoencoder import new_autoencoder, set_scaling
 from difflab.models.latent_images import decode
 from difflab.training.supervised import fit

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from difflab.core.base.store.tensors import per_sample
 from difflab.ddpm.common.schedule import Schedule
-from difflab.images.store.tensors import per_sample
 
 MEAN, STD = 0.3, 0.5
 

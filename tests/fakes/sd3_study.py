@@ -11,8 +11,8 @@ from PIL import Image
 
 from difflab.core.base import rng
 from difflab.core.base.files import png_bytes, write_json
-from difflab.images.store.captions import write_captions
-from difflab.images.store.image_store import ImageStore
+from difflab.core.base.store.captions import write_captions
+from difflab.core.base.store.image_store import ImageStore
 from difflab.images.store_writer import Sample, write_store
 from difflab.models.roles import fingerprint
 from difflab.sd3.artifacts.components import write_components

@@ -5,12 +5,12 @@ import pytest
 
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import sha256_file
+from difflab.core.base.store.captions import read_captions, write_captions
+from difflab.core.base.store.image_store import ImageStore
 from difflab.images.archives.opening import open_archive
 from difflab.images.preparing import Skipped, check_splits
 from difflab.images.sets.formats import image_folder
 from difflab.images.sets.image_sets import class_counts, read_image_set, samples, shared_images
-from difflab.images.store.captions import read_captions, write_captions
-from difflab.images.store.image_store import ImageStore
 from difflab.images.store_writer import write_store
 from fakes.face_archives import prepare_params, write_members
 from fakes.set_archives import (

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from difflab.core.base.store.decoder import decode_image
+from difflab.core.base.store.tensors import to_tensor, to_uint8
 from difflab.images.preparing import checked, face_png, face_square, readable, square_png
-from difflab.images.store.decoder import decode_image
-from difflab.images.store.tensors import to_tensor, to_uint8
 from fakes.set_archives import decoded, encoded, pixels
 
 

@@ -12,9 +12,9 @@ from stages.sd3.caption_llama3 import BATCHES_PER_CHUNK, main, metrics
 
 from difflab.core.base.errors import Interrupted
 from difflab.core.base.files import png_bytes
+from difflab.core.base.store.captions import COLUMNS, read_captions, write_captions
+from difflab.core.base.store.image_store import ImageStore
 from difflab.images.facts.celeba_facts import CELEBA
-from difflab.images.store.captions import COLUMNS, read_captions, write_captions
-from difflab.images.store.image_store import ImageStore
 from difflab.images.store_writer import Sample, write_store
 from difflab.miniature.data.blend import ATTRIBUTES, plain
 from difflab.miniature.data.templates import detailed_caption

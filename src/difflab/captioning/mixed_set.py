@@ -8,8 +8,8 @@ import pandas as pd
 
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import read_parquet
-from difflab.images.store.captions import write_captions
-from difflab.images.store.image_store import ImageStore
+from difflab.core.base.store.captions import write_captions
+from difflab.core.base.store.image_store import ImageStore
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -27,7 +27,7 @@ def caption(
     Raises:
         DifflabError: a path is no picture, or the model or one of its bases is missing or damaged.
     """
-    from difflab.images.store.decoder import decode_image, image_size
+    from difflab.core.base.store.decoder import decode_image, image_size
 
     files = pictures(paths)
     for file in files:

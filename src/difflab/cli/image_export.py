@@ -5,10 +5,10 @@ from pathlib import Path
 
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import atomic_path
+from difflab.core.base.store.captions import read_captions
+from difflab.core.base.store.image_store import ImageStore
 from difflab.images.sets.formats import image_folder
 from difflab.images.sets.image_sets import DATASETS, SPLITS
-from difflab.images.store.captions import read_captions
-from difflab.images.store.image_store import ImageStore
 
 
 def export(dataset: str, folder: Path, root: Path = Path("data/images")) -> int:

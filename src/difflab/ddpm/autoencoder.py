@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from difflab.core.base import rng
-from difflab.images.store.tensors import to_float
+from difflab.core.base.store.tensors import to_float
 from difflab.models.autoencoder import loss_terms
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from difflab.core.base import rng
+from difflab.core.base.store.tensors import per_sample
 from difflab.ddpm.common.denoiser import in_patches
-from difflab.images.store.tensors import per_sample
 
 if TYPE_CHECKING:
     from difflab.ddpm.training.objective import Corruption

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from difflab.core.base.errors import DifflabError
-from difflab.images.store.decoder import decode_image
+from difflab.core.base.store.decoder import decode_image
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -16,8 +16,8 @@ from PIL import Image
 from difflab.core.base import runtime
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import png_bytes
-from difflab.images.store.decoder import UnreadableImage, check_image, decode_image, image_size
-from difflab.images.store.tensors import resized_square
+from difflab.core.base.store.decoder import UnreadableImage, check_image, decode_image, image_size
+from difflab.core.base.store.tensors import resized_square
 from difflab.images.store_writer import Sample
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from difflab.core.base import rng
-from difflab.images.store.tensors import to_uint8
+from difflab.core.base.store.tensors import to_uint8
 
 if TYPE_CHECKING:
     from diffusers.models import AutoencoderKL

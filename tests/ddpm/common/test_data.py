@@ -12,11 +12,11 @@ from stages.ddpm.zoo_image_vae import write_latents
 
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import sha256_file
+from difflab.core.base.store.image_store import ImageStore
+from difflab.core.base.store.tensors import to_float, to_tensor, to_uint8
 from difflab.ddpm.common import data
 from difflab.ddpm.common.data import Split, class_names, copies, latent_split, load_pixels, pixel_split
 from difflab.ddpm.training.denoiser_training import TrainingImages
-from difflab.images.store.image_store import ImageStore
-from difflab.images.store.tensors import to_float, to_tensor, to_uint8
 from difflab.images.store_writer import Sample, write_store
 from fakes.set_archives import encoded
 

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
+from difflab.core.base.store.tensors import to_float
 from difflab.ddpm.training.denoiser_training import TrainingImages
-from difflab.images.store.tensors import to_float
 from fakes.denoising import by_class, gaussian, image_set, watched
 from fakes.tiny import CLASSES, names
 

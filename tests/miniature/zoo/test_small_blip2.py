@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from difflab.core.base.files import sha256_file
-from difflab.images.store.tensors import to_tensor
+from difflab.core.base.store.tensors import to_tensor
 from difflab.miniature.data import blend
 from difflab.miniature.data.sources import digits
 from difflab.miniature.data.templates import short_caption

@@ -11,8 +11,8 @@ from PIL import Image
 from difflab.cli.compose import compose, validate
 from difflab.core.base import rng
 from difflab.core.base.files import read_json, sha256_file, write_json
+from difflab.core.base.store.tensors import to_tensor
 from difflab.core.tracking import NoRun
-from difflab.images.store.tensors import to_tensor
 from difflab.miniature.archives.set_pictures import untitled_digits
 from difflab.miniature.data import blend
 from difflab.miniature.data.bundled import held_out_digits

@@ -5,7 +5,7 @@ import pytest
 import torch
 from diffusers.schedulers import FlowMatchEulerDiscreteScheduler
 
-from difflab.images.store.captions import check
+from difflab.core.base.store.captions import check
 from difflab.miniature.data.sources import digits
 from difflab.miniature.data.vocabulary import DIGIT, PHOTO_WORDS
 from difflab.miniature.zoo import small_transformer

@@ -33,7 +33,7 @@ def table(stores, vae, tmp_path_factory):
 
 
 def direct_moments(vae, store, id, mirrored=False):
-    from difflab.images.store.tensors import to_tensor
+    from difflab.core.base.store.tensors import to_tensor
 
     image = to_tensor(store.read([id]), 32)
     with torch.no_grad():

@@ -21,7 +21,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from difflab.core.base import rng
 from difflab.core.base.errors import DifflabError
-from difflab.images.store.tensors import to_tensor
+from difflab.core.base.store.tensors import to_tensor
 from difflab.models.lora import add_lora, check_target, linear_layers
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import pandas as pd
 from difflab.captioning.mixing.image_hashes import components
 from difflab.core.base import rng
 from difflab.core.base.errors import DifflabError
-from difflab.images.store.split import SPLITS
+from difflab.core.base.store.split import SPLITS
 
 if TYPE_CHECKING:
     from difflab.captioning.params import MixParams

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from difflab.core.base import rng
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.numerals import NUMBER_WORDS, numbers_in
-from difflab.images.store.tensors import per_sample
+from difflab.core.base.store.tensors import per_sample
 
 PAD = 0  # the empty prompt is padding alone
 TEMPLATES = ("{word}", "{number}", "the digit {number}", "the digit {word}", "a handwritten {word}", "a {word}")

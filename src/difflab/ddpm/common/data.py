@@ -16,10 +16,10 @@ from torch import Tensor
 
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import read_parquet
-from difflab.images.store.tensors import to_tensor, to_uint8
+from difflab.core.base.store.tensors import to_tensor, to_uint8
 
 if TYPE_CHECKING:
-    from difflab.images.store.image_store import ImageStore
+    from difflab.core.base.store.image_store import ImageStore
 
 LATENTS, INDEX = "latents.safetensors", "index.parquet"
 _CHUNK = 1000  # images decoded together; changes nothing

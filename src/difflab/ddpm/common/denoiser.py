@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from difflab.images.store.tensors import per_sample
+from difflab.core.base.store.tensors import per_sample
 
 if TYPE_CHECKING:
     from difflab.ddpm.common.schedule import Schedule

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from difflab.core.base import rng
 from difflab.core.base.errors import DifflabError
-from difflab.images.store.tensors import to_float
+from difflab.core.base.store.tensors import to_float
 
 if TYPE_CHECKING:
     from difflab.ddpm.common.data import Split

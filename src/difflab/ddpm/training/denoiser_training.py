@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from difflab.core.base import rng
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.runtime import graceful_stop, resolve_device
-from difflab.images.store.tensors import per_sample, to_float
+from difflab.core.base.store.tensors import per_sample, to_float
 from difflab.training.data_order import SampleStream
 from difflab.training.loop import Log, Loop, Validate
 from difflab.training.optimizer import adamw_with_cosine, training_dtype

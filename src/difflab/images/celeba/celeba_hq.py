@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from difflab.core.base.errors import DifflabError
+from difflab.core.base.store.split import SPLITS, split_ids
 from difflab.images import preparing
 from difflab.images.celeba import annotations
-from difflab.images.store.split import SPLITS, split_ids
 
 if TYPE_CHECKING:
     from difflab.images.archives.opening import Archive

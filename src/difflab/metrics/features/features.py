@@ -16,7 +16,7 @@ from safetensors.numpy import load_file, save_file
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import atomic_path, sha256_bytes
 from difflab.core.base.runtime import resolve_device
-from difflab.images.store.tensors import to_tensor
+from difflab.core.base.store.tensors import to_tensor
 from difflab.models.rulers import ruler
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from difflab.core.base import rng as keyed
-from difflab.images.store.split import split_ids
+from difflab.core.base.store.split import split_ids
 from difflab.miniature.data.blend import PHOTO_NAMES, Composite, compose_many
 from difflab.miniature.data.sources import digits
 

@@ -23,7 +23,7 @@ from transformers import (
 from transformers.models.blip.image_processing_pil_blip import BlipImageProcessorPil
 
 from difflab.core.base import rng
-from difflab.images.store.tensors import to_tensor
+from difflab.core.base.store.tensors import to_tensor
 from difflab.miniature.data import blend
 from difflab.miniature.data.templates import short_caption
 from difflab.miniature.data.vocabulary import MINIATURE

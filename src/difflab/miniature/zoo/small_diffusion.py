@@ -17,7 +17,7 @@ from diffusers.schedulers import DDIMScheduler
 from torch import Tensor, nn
 
 from difflab.core.base import rng
-from difflab.images.store.tensors import to_tensor
+from difflab.core.base.store.tensors import to_tensor
 from difflab.miniature.data import blend
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from transformers.models.clip.image_processing_pil_clip import CLIPImageProcesso
 
 from difflab.core.base import rng
 from difflab.core.base.numerals import NUMBER_WORDS
-from difflab.images.store.tensors import to_tensor
+from difflab.core.base.store.tensors import to_tensor
 from difflab.miniature.data import blend
 from difflab.miniature.data.vocabulary import PHOTO_DESCRIPTIONS, named
 from difflab.miniature.zoo.causal import IGNORED, llama_config

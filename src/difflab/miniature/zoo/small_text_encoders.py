@@ -23,7 +23,7 @@ from transformers import CLIPTextConfig, CLIPTextModelWithProjection, PreTrained
 
 from difflab.core.base import rng
 from difflab.core.base.files import atomic_path
-from difflab.images.store.tensors import to_tensor
+from difflab.core.base.store.tensors import to_tensor
 from difflab.miniature.data import blend
 from difflab.miniature.data.templates import detailed_caption, short_caption
 from difflab.miniature.data.vocabulary import DIGIT, PHOTO

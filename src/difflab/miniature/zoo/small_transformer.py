@@ -14,7 +14,7 @@ from diffusers.models import SD3Transformer2DModel
 from torch import Tensor, nn
 
 from difflab.core.base import rng
-from difflab.images.store.tensors import to_tensor
+from difflab.core.base.store.tensors import to_tensor
 from difflab.miniature.data import blend, templates
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from diffusers.models import AutoencoderKL
 from torch import Tensor, nn
 
 from difflab.core.base import rng
-from difflab.images.store.tensors import to_tensor
+from difflab.core.base.store.tensors import to_tensor
 from difflab.miniature.data import blend
 from difflab.models.autoencoder import loss_terms, new_autoencoder
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from difflab.core.base import rng
 from difflab.core.base.files import sha256_bytes
-from difflab.images.store.tensors import to_tensor
+from difflab.core.base.store.tensors import to_tensor
 from difflab.miniature.data import blend
 from difflab.miniature.data.vocabulary import DIGIT, PHOTO
 from difflab.miniature.params import TransformerSize, ZooVisionEncoderParams

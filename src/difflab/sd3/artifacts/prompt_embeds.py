@@ -19,7 +19,7 @@ from torch.nn import functional
 
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import read_json, read_parquet
-from difflab.images.store.captions import read_captions
+from difflab.core.base.store.captions import read_captions
 from difflab.models.roles import fingerprint
 from difflab.sd3.artifacts import shards
 from difflab.sd3.artifacts.prompt_keys import caption_hash, embedding_settings, row_key

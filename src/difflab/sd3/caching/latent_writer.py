@@ -13,12 +13,12 @@ from torch import Tensor
 
 from difflab.core.base.files import atomic_path, write_json, write_parquet
 from difflab.core.base.sharding import process_chunks
-from difflab.images.store.tensors import to_tensor
+from difflab.core.base.store.tensors import to_tensor
 
 if TYPE_CHECKING:
     from diffusers.models import AutoencoderKL
 
-    from difflab.images.store.image_store import ImageStore
+    from difflab.core.base.store.image_store import ImageStore
     from difflab.sd3.artifacts.shards import Shard
     from difflab.sd3.params import LatentCacheParams
 

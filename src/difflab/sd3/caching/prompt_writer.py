@@ -11,7 +11,7 @@ from torch import Tensor
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import atomic_path, link_or_copy, write_json, write_parquet
 from difflab.core.base.sharding import process_chunks
-from difflab.images.store.captions import check
+from difflab.core.base.store.captions import check
 from difflab.sd3.artifacts.prompt_keys import caption_hash, embedding_settings, row_key
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def write_prompts(
     Work is cut into shards, spread over processes and resumed from `scratch` (`core.sharding`).
 
     Args:
-        captions: a captions table (`difflab.images.store.captions`); one text may occur under many ids and variants.
+        captions: a captions table (`difflab.core.base.store.captions`); one text may occur under many ids and variants.
         fingerprint: identity of the encoders, `models.roles.fingerprint(models/zoo/text)`.
         dtype: precision of the stored embeddings.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from difflab.core.base.files import atomic_path, write_csv
-from difflab.images.store.image_store import ImageStore
+from difflab.core.base.store.image_store import ImageStore
 from difflab.metrics.intervals import RELATIVE, mean_interval, pooled_spread
 from difflab.sd3.artifacts.prompt_embeds import open_prompts
 from difflab.sd3.sampling import load_generator

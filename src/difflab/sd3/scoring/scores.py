@@ -25,7 +25,7 @@ from difflab.metrics.features.features import (
 from difflab.sd3.scoring.neighbours import Neighbours
 
 if TYPE_CHECKING:
-    from difflab.images.store.image_store import ImageStore
+    from difflab.core.base.store.image_store import ImageStore
     from difflab.metrics.features.features import VisionEncoderExtractor
     from difflab.sd3.params import ScoreParams
 

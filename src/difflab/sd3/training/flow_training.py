@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.runtime import StopSignal, graceful_stop, interrupted, resolve_device
-from difflab.images.store.tensors import per_sample
+from difflab.core.base.store.tensors import per_sample
 from difflab.training import flops
 from difflab.training.loop import Log, Loop
 from difflab.training.optimizer import adamw_with_schedule, training_dtype

@@ -31,7 +31,7 @@ from difflab.models.roles import fingerprint
 from difflab.sd3.artifacts import shards
 
 if TYPE_CHECKING:
-    from difflab.images.store.image_store import ImageStore
+    from difflab.core.base.store.image_store import ImageStore
 
 FOLDER, VAE = Path("data/latents"), Path("models/zoo/vae")
 REMEDY = "run `dvc repro cache_latents`"

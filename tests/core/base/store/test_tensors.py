@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from difflab.images.store.tensors import to_tensor, to_uint8
+from difflab.core.base.store.tensors import to_tensor, to_uint8
 
 
 def smooth(width: int, height: int) -> Image.Image:

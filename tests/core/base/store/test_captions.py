@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from difflab.core.base.errors import DifflabError
-from difflab.images.store.captions import read_captions, write_captions
+from difflab.core.base.store.captions import read_captions, write_captions
 
 
 def table(*rows: tuple[str, str, str]) -> pd.DataFrame:

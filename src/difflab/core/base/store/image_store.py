@@ -15,7 +15,7 @@ from PIL import Image
 
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import read_parquet
-from difflab.images.store.decoder import decode_image
+from difflab.core.base.store.decoder import decode_image
 
 
 class ImageStore:

@@ -13,7 +13,7 @@ from PIL import Image
 
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import sha256_bytes, sha256_file
-from difflab.images.store.image_store import ImageStore
+from difflab.core.base.store.image_store import ImageStore
 from difflab.images.store_writer import Sample, write_store
 
 

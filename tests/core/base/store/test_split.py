@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from difflab.core.base.errors import DifflabError
+from difflab.core.base.store.split import split_ids
 from difflab.images.archives.opening import open_archive
 from difflab.images.celeba import celeba_hq
-from difflab.images.store.split import split_ids
 from fakes.face_archives import split_params
 
 GOLDEN = {"train": "a45c822534363596", "val": "0990325c6bd19b59", "test": "42e7c1c6f7471179"}

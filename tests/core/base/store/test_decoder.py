@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from difflab.images.store.decoder import UnreadableImage, check_image, decode_image, image_size
+from difflab.core.base.store.decoder import UnreadableImage, check_image, decode_image, image_size
 from fakes.set_archives import decoded, encoded
 
 
