@@ -110,9 +110,10 @@ def test_each_setting_says_how_good_it_is_in_its_own_measure():
     found = rows(study_tables.ddpm(ddpm_score()))
     assert list(found)[2:] == list(SETTING_NAMES.values())
     columns = dict(zip(found["setting"], found["one image, 32 px"], strict=True))
-    assert (columns["PSNR to the image"], columns["FID"], columns["n"]) == ("27.0 dB", "–", "16")
+    assert (columns["PSNR to the image"], columns["FID"], columns["n"]) == ("27.0 dB ± 0.1", "–", "16")
     columns = dict(zip(found["setting"], found["by prompt"], strict=True))
-    assert (columns["FID"].split(" (")[0], columns["class accuracy"], columns["n"]) == ("31.4", "87.5 %", "400")
+    shown = columns["FID"].split(" (")[0], columns["class accuracy"], columns["n"]
+    assert shown == ("31.4 ± 0.1", "87.5 % ± 0.3", "400")
 
 
 def test_a_distance_stands_beside_those_of_real_images():

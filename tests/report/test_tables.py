@@ -6,7 +6,7 @@ from difflab.report.tables import described, number, table, value
 
 FOUND = {
     "a_fid": 8.5, "a_fid_low": 7.79, "a_fid_high": 9.21, "b_fid": 61.04,
-    "a_share": 0.955, "a_share_ci95": 0.005, "a_in_b": 1.0,
+    "a_share": 0.955, "a_share_low": 0.95, "a_share_high": 0.96, "a_in_b": 1.0,
 }  # fmt: skip
 
 

@@ -56,9 +56,9 @@ def value(digits: int | None = None, scale: float = 1, unit: str = "") -> Show:
 
 
 def half_interval(found: Numbers, key: str) -> float | None:
-    """Half of a number's 95 % interval, from its ends or, where images alone vary, from `..._ci95`."""
+    """Half of a number's 95 % interval; None where it has none."""
     low, high = found.get(f"{key}_low"), found.get(f"{key}_high")
-    return found.get(f"{key}_ci95") if low is None or high is None else (high - low) / 2
+    return None if low is None or high is None else (high - low) / 2
 
 
 def number(value: float) -> str:
