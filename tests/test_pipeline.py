@@ -15,6 +15,7 @@ import yaml
 
 from closure import ROOT, TAKEN_WHOLE, closure, code_files, libraries, modules, relative, suggestion
 from difflab.cli.compose import choices, compose, difference, validate
+from difflab.core.base import numerics
 from difflab.core.params.base import Family, Group
 from difflab.core.params.loading import addresses, load_params, read_pipeline
 from difflab.ddpm.common.settings import DATASETS, SETTINGS
