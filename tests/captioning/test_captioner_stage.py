@@ -109,7 +109,7 @@ def test_each_seed_trains_on_the_data_for_the_same_steps_and_captions_the_test_i
         (pictures,) = mixed.images(mixed.part("test"))
         assert captioner.captions_of(pictures, settings.decoding) == table["caption"].tolist()
     assert metrics["val_loss"] == pytest.approx(losses.mean(), rel=1e-5)
-    assert metrics["val_loss_std"] == pytest.approx(losses.std(), rel=1e-3)
+    assert metrics["val_loss_std"] == pytest.approx(losses.std(), abs=1e-4)  # the curve has six digits
 
 
 def test_the_outputs_are_the_same_bytes_every_time(workspace):

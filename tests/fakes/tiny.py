@@ -56,7 +56,7 @@ def training(**changes) -> ImageTrainingParams:
 
 def setting_params(setting: str) -> SettingParams:
     values = {
-        "image_size": SIZE, "channels": 1, "unet": unet_params(attention_levels=[1]),
+        "seeds": [0], "image_size": SIZE, "channels": 1, "unet": unet_params(attention_levels=[1]),
         "schedule": schedule_params(), "objective": objective(), "training": training(),
     }  # fmt: skip
     return TextSettingParams(**values, prompt_dim=8) if setting == "text" else SettingParams(**values)

@@ -73,7 +73,7 @@ def plan(params: Any, pipeline: Path = Path("dvc.yaml")) -> str:
     """Stages, models that are trained, and everything that is needed from elsewhere, as text."""
     cells = addresses(str(pipeline))
     stages = {cell.partition("@")[0] for cell in cells}
-    trained = ", ".join(f"zoo.{name}" for name, role in params.zoo if _is_trained(role))
+    trained = ", ".join(f"zoo.{name}" for name, role in params.zoo if isinstance(role, BaseModel) and _is_trained(role))
     head = (
         f"profile {params.profile}: {len(stages)} stages of dvc.yaml, {len(cells)} runs with every matrix item counted"
     )
