@@ -9,7 +9,7 @@ from scipy.stats import t
 from difflab.core.base.errors import DifflabError
 from difflab.metrics.intervals import Spread
 from difflab.report.headlines import Headline
-from difflab.report.repetitions import HEADER, Repetition, between, parse, prediction_half, record
+from difflab.report.repetitions import ARITHMETIC, HEADER, Repetition, between, parse, prediction_half, record
 
 A, B = "denoising_v1_clipped_psnr", "denoising_v0_clipped_psnr"
 SUMMARY = {A: 24.0, f"{A}_low": 23.9, f"{A}_high": 24.1, B: 22.0}
@@ -55,6 +55,8 @@ def test_another_run_lies_inside_in_95_of_100_draws():
 
 def test_a_run_is_recorded_with_what_it_repeats(tmp_path, monkeypatch):
     path = tmp_path / "repetitions.csv"
+    for name in ARITHMETIC:
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("MKL_CBWR", "COMPATIBLE")
     assert record("one", SUMMARY, SUMMARY | {A: 24.5}, "EPYC 7B13, two cores", path) == 2
     assert record("two", SUMMARY, SUMMARY, "Xeon", path) == 2

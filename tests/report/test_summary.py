@@ -5,7 +5,7 @@ import math
 import pytest
 
 from difflab.core.base.files import write_json
-from difflab.report.summary import PREFIXES, metrics_file, part, prefixed, summarise
+from difflab.report.summary import PREFIXES, TEXTS, metrics_file, part, prefixed, summarise
 from fakes.study_results import write_inputs
 
 MEANS = {"minus": -0.5, "zero": 0.0, "plus": 0.5}
@@ -21,7 +21,8 @@ def root(tmp_path):
 
 def test_the_summary_is_flat_finite_and_holds_every_stage(root):
     summary = summarise(MEANS, DENSITY, False, root)
-    assert all(math.isfinite(value) for value in summary.values())
+    assert all(math.isfinite(value) for key, value in summary.items() if not key.endswith(TEXTS))
+    assert all(isinstance(value, str) for key, value in summary.items() if key.endswith(TEXTS))
     assert {name for name in PREFIXES.values() if not part(summary, name)} == set()
     assert {key.split("_")[0] for key in summary} == set(STUDIES)
     assert summary["sd3_minus_blip2_fid"] == 8.5
