@@ -207,5 +207,5 @@ def test_a_model_that_lacks_a_file_is_refused(tmp_path, gone):
 def test_a_damaged_description_is_refused(tmp_path, content):
     folder = save(tmp_path / "text", "prompted")
     (folder / "denoiser.json").write_text(content)
-    with pytest.raises(DifflabError, match=r"(holds no whole setting of the DDPM series .* puts it back|is damaged .* restores it)"):
+    with pytest.raises(DifflabError, match=r"(holds no whole setting .* puts it back|is damaged .* restores it)"):
         load_sampler(folder, torch.device("cpu"))
