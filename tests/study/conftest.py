@@ -45,7 +45,11 @@ def make(root: Path, folder: Path) -> None:
     """Copy the code, make `smoke` the default, run the study two stages at once, commit its results."""
     listed = run(root, "git", "ls-files", "--cached", "--others", "--exclude-standard").stdout.splitlines()
     for name in listed:
-        if name.startswith(("src/", "stages/", "conf/", ".dvc")) or name in {"dvc.yaml", ".gitignore"}:
+        if name.startswith(("src/", "stages/", "conf/", "rulers/", ".dvc")) or name in {
+            "dvc.yaml",
+            "claims.yaml",
+            ".gitignore",
+        }:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(root / name, folder / name)
     config = folder / "conf" / "config.yaml"
