@@ -6,6 +6,7 @@
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -78,7 +79,13 @@ def log(folder: Path) -> str:
 
 
 def state_of(folder: Path) -> list[Path]:
-    return list((folder / ".scratch" / CELL).glob("*/*.safetensors"))
+    return list((folder / ".scratch" / CELL).glob("*/training-*/*.safetensors"))
+
+
+def forget_finished(folder: Path) -> None:
+    """Remove the trainings that the cell has finished: to force it would find them again."""
+    for kept in (folder / ".scratch" / CELL).glob("kept-*"):
+        shutil.rmtree(kept)
 
 
 def killed(folder: Path, stage: str, victim: str, moments: random.Random) -> None:
@@ -114,6 +121,7 @@ def test_a_killed_stage_gives_the_same_bytes(study, stage, victim):
 def test_an_orphan_is_refused_by_its_pid_and_a_killed_training_gives_the_same_bytes(longer):
     run(longer, "dvc", "repro", "--single-item", CELL)
     expected = output_hashes(longer, CELL)
+    forget_finished(longer)
     with started(longer, *repro(CELL)) as dvc:
         wait(lambda: state_of(longer))
         (orphan,) = stages(longer)
@@ -135,6 +143,7 @@ def test_an_orphan_is_refused_by_its_pid_and_a_killed_training_gives_the_same_by
 def test_three_kills_in_a_row_give_the_same_bytes(longer, stage, victim):
     if stage == CELL:
         run(longer, "dvc", "repro", "--single-item", CELL)
+        forget_finished(longer)
     check(longer, stage, victim, kills=3)
 
 
