@@ -38,7 +38,9 @@ def main(stage: Stage[DdpmScoreInputs]) -> None:
             for measure, value in row.items():
                 values[measure][setting].append(value)
     for measure, cells in values.items():
-        metrics |= with_intervals(cells, measure)
+        found = with_intervals(cells, measure)
+        # Settings of unlike distances share no spread in FID's unit, and extrapolated FIDs may fall below zero.
+        metrics |= {f"{c}_{measure}": found[f"{c}_{measure}"] for c in cells} if measure == "fid_infinity" else found
     below = [setting for setting in SETTINGS if series_scores.below_floor(metrics, setting)]
     metrics |= {f"{s}_below_floor": int(s in below) for s in SETTINGS if f"{s}_floor_fid" in metrics}
     for setting in SETTINGS:

@@ -52,8 +52,25 @@ def test_the_same_parameters_are_a_repetition():
     assert "the same parameters, other code" in other
 
 
+def test_another_way_of_computing_is_a_repetition():
+    a, b = result("HEAD", 8.0), result("here", 8.6)
+    a.params["runtime.numerics"], b.params["runtime.numerics"] = "pinned", "fast"
+    assert told(a, b) == "inside"
+    assert "(runtime.numerics pinned -> fast): a repetition" in compare([a, b], {})
+
+
+def test_of_an_interval_that_is_not_symmetric_the_side_towards_the_other_value_decides():
+    headline = Headline("sd3", "minus_blip2", "digit_accuracy")
+    ends = {f"{headline.name}": 0.98, f"{headline.name}_low": 0.88, f"{headline.name}_high": 1.0}
+    below, above = ({headline.name: v, f"{headline.name}_low": v, f"{headline.name}_high": v} for v in (0.86, 0.9))
+    a, b, c = (result(name, 8.0, rank=i, **own) for i, (name, own) in enumerate(zip("abc", (ends, below, above), strict=True)))
+    assert told(a, b, headline) == "clear"
+    assert told(a, c, headline) == "not clear"
+    assert "| 98 (88 to 100) | 86 ± 0 | -12 ± 10, clear |" in compare([a, b], {})
+
+
 def test_recorded_repetitions_widen_the_prediction():
-    spreads = {("sd3", "fid"): Spread(0.1, 8, relative=True)}
+    spreads = {("sd3", "fid"): Spread(0.1, 8, "relative")}
     found = difference([result("a", 8.0)], [result("b", 9.0)], HEADLINE, spreads)
     assert found.half == pytest.approx(math.sqrt(2) * student(8) * 0.8)
     assert found.says == "inside"
@@ -76,7 +93,8 @@ def test_a_base_that_was_trained_again_has_no_verdict():
     b.summary[GIVEN.name] = 25.0
     assert told(a, b, GIVEN) == "another base"
     assert "the small models that all share were trained again" in compare([a, b], {})
-    same = result("b", 8.0, rank=8, lock=lock(), **base | {GIVEN.name: 25.0})
+    moved = {name: value + 5 for name, value in base.items()}
+    same = result("b", 8.0, rank=8, lock=lock(), **moved)
     assert told(a, same, GIVEN) == "clear"
 
 
@@ -98,7 +116,8 @@ def test_the_spread_of_repetitions_is_pooled_over_the_cells():
     found = score(members, HEADLINE)
     share = math.sqrt(statistics.fmean((statistics.stdev(v) / statistics.fmean(v)) ** 2 for v in (values, others)))
     mean = statistics.fmean(values)
-    assert (found.mean, found.half) == pytest.approx((mean, student(4) * share * mean / math.sqrt(3)))
+    half = student(4) * share * mean / math.sqrt(3)
+    assert (found.mean, *found.interval) == pytest.approx((mean, mean - half, mean + half))
 
 
 def test_a_score_that_one_repetition_lacks_is_none():

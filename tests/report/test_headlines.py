@@ -2,7 +2,7 @@
 
 import pytest
 
-from difflab.report.headlines import Headline, half_width, headline_names, ruler
+from difflab.report.headlines import Headline, headline_names, interval, ruler
 
 CELL = Headline("sd3", "minus_blip2", "fid")
 
@@ -37,14 +37,14 @@ def test_what_stands_beside_them_is_no_headline(name):
     assert list(headline_names([name])) == []
 
 
-def test_the_half_width_is_that_of_the_interval():
-    assert half_width({"sd3_minus_blip2_fid_low": 6.0, "sd3_minus_blip2_fid_high": 7.0}, CELL) == 0.5
-    assert half_width({}, CELL) is None
+def test_the_interval_is_that_of_the_summary():
+    assert interval({"sd3_minus_blip2_fid_low": 6.0, "sd3_minus_blip2_fid_high": 7.0}, CELL) == (6.0, 7.0)
+    assert interval({}, CELL) is None
 
 
 def test_the_interval_over_images_of_one_training_is_none_of_training():
     ends = {"cold_blur_restored_psnr_low": 20.0, "cold_blur_restored_psnr_high": 21.0}
-    assert half_width(ends | {"cold_blur_trainings": 1}, Headline("cold", "blur", "restored_psnr")) is None
+    assert interval(ends | {"cold_blur_trainings": 1}, Headline("cold", "blur", "restored_psnr")) is None
 
 
 def test_the_ruler_is_that_of_the_study_or_of_the_data_set():

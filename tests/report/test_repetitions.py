@@ -9,7 +9,7 @@ from scipy.stats import t
 from difflab.core.base.errors import DifflabError
 from difflab.metrics.intervals import Spread
 from difflab.report.headlines import Headline
-from difflab.report.repetitions import ARITHMETIC, HEADER, Repetition, between, parse, prediction_half, record
+from difflab.report.repetitions import ARITHMETIC, HEADER, Repetition, between, parse, prediction, record
 
 A, B = "denoising_v1_clipped_psnr", "denoising_v0_clipped_psnr"
 SUMMARY = {A: 24.0, f"{A}_low": 23.9, f"{A}_high": 24.1, B: 22.0}
@@ -27,17 +27,27 @@ def test_half_the_squared_difference_is_a_variance():
 
 def test_distances_move_by_a_share_of_their_level():
     (spread,) = between([row("sd3_minus_blip2_fid", 9.0, 11.0), row("sd3_zero_blip2_fid", 90.0, 110.0)]).values()
-    assert (spread.relative, spread.size) == (True, pytest.approx(0.2 / math.sqrt(2)))
+    assert (spread.scale, spread.size) == ("relative", pytest.approx(0.2 / math.sqrt(2)))
 
 
 def test_the_wider_of_training_and_repetitions_decides():
-    assert prediction_half(SUMMARY, HEADLINE, {}) == pytest.approx(math.sqrt(2) * 0.1)
-    wide = {("denoising", "psnr"): Spread(1.0, 4)}
-    assert prediction_half(SUMMARY, HEADLINE, wide) == pytest.approx(math.sqrt(2) * t.ppf(0.975, 4))
-    assert prediction_half(SUMMARY, HEADLINE, {("denoising", "psnr"): Spread(1e-9, 4)}) == pytest.approx(
-        math.sqrt(2) * 0.1
+    own = pytest.approx((24 - math.sqrt(2) * 0.1, 24 + math.sqrt(2) * 0.1))
+    assert prediction(SUMMARY, HEADLINE, {}) == own
+    wide = math.sqrt(2) * t.ppf(0.975, 4)
+    assert prediction(SUMMARY, HEADLINE, {("denoising", "psnr"): Spread(1.0, 4)}) == pytest.approx(
+        (24 - wide, 24 + wide)
     )
-    assert prediction_half({A: 24.0}, HEADLINE, {}) is None
+    assert prediction(SUMMARY, HEADLINE, {("denoising", "psnr"): Spread(1e-9, 4)}) == own
+    assert prediction({A: 24.0}, HEADLINE, {}) is None
+
+
+def test_a_share_is_predicted_within_0_to_1():
+    name = "ddpm_text_accuracy"
+    low, high = prediction(
+        {name: 1.0, f"{name}_low": 0.9, f"{name}_high": 1.0}, Headline("ddpm", "text", "accuracy"), {}
+    )
+    assert high == 1.0
+    assert low == pytest.approx(math.cos(math.sqrt(2) * math.acos(math.sqrt(0.9))) ** 2)
 
 
 def test_another_run_lies_inside_in_95_of_100_draws():
@@ -48,8 +58,8 @@ def test_another_run_lies_inside_in_95_of_100_draws():
         committed, *others, third = 20 + generator.normal(size=(4, 5))
         spreads = between(row(*one) for other in others for one in zip(names, committed, other, strict=True))
         summary = dict(zip(names, committed, strict=True))
-        halves = [prediction_half(summary, Headline("denoising", f"v{i}", "psnr"), spreads) for i in range(5)]
-        hits.append(np.mean(np.abs(third - committed) <= halves))
+        ends = [prediction(summary, Headline("denoising", f"v{i}", "psnr"), spreads) for i in range(5)]
+        hits.append(np.mean([low <= value <= high for value, (low, high) in zip(third, ends, strict=True)]))
     assert 0.93 <= np.mean(hits) <= 0.97
 
 

@@ -1,16 +1,15 @@
 """The results of several revisions side by side, and which differences exceed what training again explains."""
 
-import math
 import statistics
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from difflab.cli.experiments import changed_params
-from difflab.metrics.intervals import RELATIVE, Spread, mean_interval, pooled_spread
-from difflab.report.headlines import Headline, half_width, headline_names
-from difflab.report.repetitions import prediction_half
-from difflab.report.tables import table
+from difflab.cli.experiments import changed_params, deciding_params
+from difflab.metrics.intervals import Interval, Spread, apart, mean_interval, pooled_spread, scale_of
+from difflab.report.headlines import Headline, headline_names, interval
+from difflab.report.repetitions import prediction
+from difflab.report.tables import plus_minus, table
 
 if TYPE_CHECKING:
     from difflab.cli.results import Result
@@ -26,10 +25,10 @@ NO_INTERVAL, OTHER_RULER, OTHER_BASE = "no interval", "another ruler", "another 
 
 @dataclass(frozen=True)
 class Score:
-    """A mean with half of its 95 % interval; None where nothing is known of it."""
+    """A mean with its 95 % interval; None where nothing is known of it."""
 
     mean: float
-    half: float | None
+    interval: Interval | None
 
 
 def group(results: Iterable["Result"]) -> list[list["Result"]]:
@@ -45,7 +44,7 @@ def group(results: Iterable["Result"]) -> list[list["Result"]]:
 
 def _repeats(a: "Result", b: "Result") -> bool:
     """Whether two results are independent repetitions: as many seeds on both sides, and none of them on both."""
-    changed = changed_params(a, b)
+    changed = deciding_params(a, b)
     if not changed or not set(changed) <= set(SEEDS):
         return False
     pairs = [(_seeds(a.params.get(name)), _seeds(b.params.get(name))) for name in changed]
@@ -63,8 +62,8 @@ def score(members: Sequence["Result"], headline: Headline) -> Score | None:
         return None
     if len(values) > 1 and len(set(values)) > 1:
         mean, spread = statistics.fmean(values), _spread(members, headline)
-        return Score(mean, mean_interval(mean, len(values), spread)[1] - mean)
-    return Score(values[0], half_width(members[0].summary, headline))
+        return Score(mean, mean_interval(mean, len(values), spread))
+    return Score(values[0], interval(members[0].summary, headline))
 
 
 def _values(members: Sequence["Result"], name: str) -> list[float]:
@@ -80,14 +79,17 @@ def _spread(members: Sequence["Result"], headline: Headline) -> Spread:
         values = _values(members, other.name)
         if (other.study, other.measure) == (headline.study, headline.measure) and len(values) == len(members):
             cells[other.name] = values
-    return pooled_spread(
-        cells, relative=headline.measure in RELATIVE and all(statistics.fmean(v) > 0 for v in cells.values())
-    )
+    return pooled_spread(cells, scale_of(headline.measure, map(statistics.fmean, cells.values())))
 
 
 @dataclass(frozen=True)
 class Difference:
-    """What one group has of a number beside another: `says` is a verdict or why there is none."""
+    """What one group has of a number beside another.
+
+    Attributes:
+        half: how large it may be by training alone, on its side.
+        says: a verdict, or why there is none.
+    """
 
     value: float
     half: float | None
@@ -108,23 +110,31 @@ def difference(
     value = after.mean - before.mean
     if first[0].ruler(headline) != other[0].ruler(headline):
         return Difference(value, None, OTHER_RULER)
-    half = None if before.half is None or after.half is None else math.hypot(before.half, after.half)
     if is_repetition(first[0], other[0]):
-        half = prediction_half(first[0].summary, headline, spreads)
-        inside = "inside" if half is not None and abs(value) <= half else "outside"
-        return Difference(value, half, NO_INTERVAL if half is None else inside)
+        half = _side(value, before.mean, prediction(first[0].summary, headline, spreads))
+        return Difference(value, half, NO_INTERVAL if half is None else "inside" if abs(value) <= half else "outside")
+    half = None
+    if before.interval and after.interval:
+        low, high = apart(after.mean, after.interval, before.mean, before.interval)
+        half = value - low if value > 0 else high - value
     if not _same_models(first[0], other[0]):  # their spread counts too
         if (headline.study, headline.measure) in spreads:
-            half = max(half or 0.0, prediction_half(first[0].summary, headline, spreads) or 0.0)
+            again = _side(value, before.mean, prediction(first[0].summary, headline, spreads))
+            half = max(half or 0.0, again or 0.0)
         elif headline.given:
             return Difference(value, None, OTHER_BASE)
     says = NO_INTERVAL if half is None else "clear" if abs(value) > half else "not clear"
     return Difference(value, half, says)
 
 
+def _side(value: float, mean: float, ends: Interval | None) -> float | None:
+    """How far an interval around a mean reaches on the side of a difference."""
+    return None if ends is None else ends[1] - mean if value > 0 else mean - ends[0]
+
+
 def is_repetition(a: "Result", b: "Result") -> bool:
     """Whether two results have the same parameters: the same study on another machine, or of another code."""
-    return not changed_params(a, b)
+    return not deciding_params(a, b)
 
 
 def _same_models(a: "Result", b: "Result") -> bool:
@@ -173,8 +183,8 @@ def _shown(members: Sequence["Result"], headline: Headline) -> str:
     if value is None:
         return "–"
     said = members[0].summary.get(f"{headline.name.removesuffix('_difference')}_verdict") if len(members) == 1 else None
-    around = "" if value.half is None else f" ± {value.half * headline.scale:.2g}"
-    return f"{value.mean * headline.scale:.4g}{around}" + (f" ({said})" if said else "")
+    ends = value.interval and (value.interval[0] * headline.scale, value.interval[1] * headline.scale)
+    return plus_minus(value.mean * headline.scale, ends) + (f" ({said})" if said else "")
 
 
 def _ran(first: Sequence["Result"], other: Sequence["Result"], headline: Headline) -> bool:
@@ -212,7 +222,7 @@ def _note(groups: list[list["Result"]], rows: Mapping[Headline, object]) -> str:
 
 def _known(groups: list[list["Result"]], headline: Headline) -> bool:
     """Whether every group that has a number has its interval."""
-    return all(found.half is not None for found in (score(members, headline) for members in groups) if found)
+    return all(found.interval is not None for found in (score(members, headline) for members in groups) if found)
 
 
 def _changes(groups: list[list["Result"]], names: list[str], spreads: Spreads) -> Iterator[str]:
@@ -222,7 +232,7 @@ def _changes(groups: list[list["Result"]], names: list[str], spreads: Spreads) -
         values = [f"{k} {first.params.get(k)} -> {other.params.get(k)}" for k in changed_params(first, other)]
         if more:
             values = [value for value in values if value.split()[0] not in SEEDS]
-        if values:
+        if values and not is_repetition(first, other):
             yield f"{name}: {', '.join(values)}"
         elif not is_repetition(first, other):
             yield f"{name}: the same but for the seeds, of which some stand on both sides"
@@ -230,6 +240,7 @@ def _changes(groups: list[list["Result"]], names: list[str], spreads: Spreads) -
             code = [result.hashes("deps", "src/|stages/") for result in (first, other)]
             what = "parameters and code" if code[0] == code[1] else "parameters, other code"
             known = "" if spreads else ", which know the spread of training alone (`difflab reproduced --help`)"
+            what += "".join(f" ({value})" for value in values)
             yield f"{name}: the same {what}: a repetition, held against prediction intervals{known}"
         if any(h.given for h in headline_names(first.summary)) and not spreads and not _same_models(first, other):
             yield f"{name}: the small models that all share were trained again, and no interval knows their spread"

@@ -7,6 +7,8 @@ from difflab.report.headlines import headline_names
 from difflab.report.tables import table
 
 MOVED = 3  # scores shown of each experiment
+MACHINE = ("runtime.num_threads", "runtime.device", "runtime.compile", "runtime.numerics", "tracking.enabled")
+"""Parameters that say where and how a study is computed, and not what: a run with others is a repetition of it."""
 
 
 def experiments_table(all_commits: bool) -> str:
@@ -31,6 +33,11 @@ def experiments_table(all_commits: bool) -> str:
 def changed_params(before: Result, after: Result) -> list[str]:
     """The parameters that differ, by their dotted names."""
     return [k for k in {**before.params, **after.params} if before.params.get(k) != after.params.get(k)]
+
+
+def deciding_params(before: Result, after: Result) -> list[str]:
+    """Those of the changed parameters that make another study: all but those of the machine."""
+    return [name for name in changed_params(before, after) if name not in MACHINE]
 
 
 def _moved(before: Result, after: Result) -> str:

@@ -4,17 +4,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from difflab.cli.experiments import changed_params
+from difflab.cli.experiments import changed_params, deciding_params
 from difflab.cli.results import Result, read
 from difflab.cli.revisions import WORKSPACE, git, read_files
 from difflab.core.base.errors import DifflabError
 from difflab.core.environment import processor
 from difflab.report.headlines import Headline, headline_names
-from difflab.report.repetitions import REPETITIONS, between, parse, prediction_half, record
+from difflab.report.repetitions import REPETITIONS, between, parse, prediction, record
 from difflab.report.tables import table
 
 if TYPE_CHECKING:
-    from difflab.metrics.intervals import Spread
+    from difflab.metrics.intervals import Interval, Spread
 
 IN_GIT = ("metrics", "plots", "reports")
 MISSES, RARE = 0.05, 0.01
@@ -27,21 +27,21 @@ KEEP = (
 
 @dataclass(frozen=True)
 class Number:
-    """A committed headline number with half of its prediction interval (None: unknown), and its value here."""
+    """A committed headline number with its prediction interval (None: unknown), and its value here."""
 
     headline: Headline
     committed: float
-    half: float | None
+    interval: "Interval | None"
     here: float
     other_ruler: bool
 
     @property
     def judged(self) -> bool:
-        return self.half is not None and not self.other_ruler
+        return self.interval is not None and not self.other_ruler
 
     @property
     def inside(self) -> bool:
-        return self.half is not None and abs(self.here - self.committed) <= self.half
+        return self.interval is not None and self.interval[0] <= self.here <= self.interval[1]
 
 
 def known_spreads(rev: str = WORKSPACE) -> dict[tuple[str, str], "Spread"]:
@@ -61,7 +61,7 @@ def reproduced(rev: str = "HEAD", name: str | None = None) -> tuple[str, bool]:
         DifflabError: there are no results on either side, their parameters differ, or the name is taken.
     """
     committed, here = read(rev), read(WORKSPACE)
-    if changed := changed_params(committed, here):
+    if changed := deciding_params(committed, here):
         values = ", ".join(f"{key} {committed.params.get(key)} -> {here.params.get(key)}" for key in changed[:3])
         raise DifflabError(
             f"params.yaml is not that of {rev} ({values}): that is another experiment, which `difflab compare` shows"
@@ -69,6 +69,8 @@ def reproduced(rev: str = "HEAD", name: str | None = None) -> tuple[str, bool]:
     spreads = known_spreads(rev)
     numbers = _numbers(committed, here, spreads)
     parts = [_bytes(rev, committed, here)]
+    for key in changed_params(committed, here):
+        parts[0] += f"\nComputed another way: {key} {committed.params.get(key)} -> {here.params.get(key)}."
     if name is not None:
         count = record(name, committed.summary, here.summary, processor())
         parts[0] += f"\nwrote {count} numbers as the repetition '{name}' to {REPETITIONS}"
@@ -86,7 +88,7 @@ def _numbers(committed: Result, here: Result, spreads: Mapping[tuple[str, str], 
         Number(
             headline,
             committed.summary[headline.name],
-            prediction_half(committed.summary, headline, spreads),
+            prediction(committed.summary, headline, spreads),
             here.summary[headline.name],
             committed.ruler(headline) != here.ruler(headline),
         )
@@ -123,9 +125,10 @@ def by_chance(outside: int, count: int) -> float:
 
 
 def _row(number: Number) -> list[str]:
-    scale, half = number.headline.scale, number.half
-    ends = "–" if half is None else " to ".join(f"{scale * (number.committed + s * half):.4g}" for s in (-1, 1))
-    says = "another ruler" if number.other_ruler else "" if half is None else "inside" if number.inside else "OUTSIDE"
+    scale, interval = number.headline.scale, number.interval
+    ends = "–" if interval is None else " to ".join(f"{scale * end:.4g}" for end in interval)
+    says = "inside" if number.inside else "OUTSIDE"
+    says = "another ruler" if number.other_ruler else "" if interval is None else says
     return [number.headline.name, f"{scale * number.committed:.4g}", ends, f"{scale * number.here:.4g}", says]
 
 

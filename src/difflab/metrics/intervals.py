@@ -7,8 +7,9 @@ between trainings contains that of generation.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -16,6 +17,11 @@ from difflab.core.base.errors import DifflabError
 
 RELATIVE = ("fid", "kid")
 """Measures whose spread grows with their level: their pooled spread is a share of the cell's mean."""
+SHARES = ("accuracy", "correct", "precision", "recall", "coverage")
+"""How the names of measures within 0..1 end. Near the ends they spread less: they are pooled as angles asin(sqrt(p)),
+whose spread hardly depends on p (Bartlett 1936), and no interval leaves 0..1."""
+Scale = Literal["absolute", "relative", "share"]
+Interval = tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -23,25 +29,38 @@ class Spread:
     """The standard deviation between trainings of one cell, pooled over the cells of a table.
 
     Attributes:
-        size: in the measure's unit, or, where `relative`, as a share of the cell's mean.
+        size: in the measure's unit ("absolute"), as a share of the cell's mean ("relative"), or of the angle in
+            radians ("share").
         freedom: degrees of freedom; 0 where every cell was trained once, and nothing is known.
     """
 
     size: float
     freedom: int
-    relative: bool = False
+    scale: Scale = "absolute"
 
-    def of(self, mean: float) -> float:
-        """The standard deviation of one training of a cell with this mean."""
-        return self.size * abs(mean) if self.relative else self.size
+    def around(self, mean: float, errors: float) -> Interval:
+        """The ends of `errors` standard deviations to both sides of a mean."""
+        if self.scale == "share":
+            middle, half = _angle(mean), errors * self.size
+            low, high = math.sin(max(middle - half, 0.0)) ** 2, math.sin(min(middle + half, math.pi / 2)) ** 2
+            return min(low, mean), max(high, mean)  # in spite of rounding
+        half = errors * self.size * (abs(mean) if self.scale == "relative" else 1.0)
+        return mean - half, mean + half
 
 
-def pooled_spread(cells: Mapping[str, Sequence[float]], *, relative: bool = False) -> Spread:
+def scale_of(measure: str, means: Iterable[float]) -> Scale:
+    """How the spread of a measure is pooled over cells with these means."""
+    if measure.endswith(SHARES):
+        return "share"
+    return "relative" if measure in RELATIVE and min(means) > 0 else "absolute"
+
+
+def pooled_spread(cells: Mapping[str, Sequence[float]], scale: Scale = "absolute") -> Spread:
     """The spread within the cells: for each cell the values of its trainings, of which all have equally many.
 
     Raises:
-        DifflabError: no cell, cells with unequal numbers of trainings, a value that is not finite, or, where
-            `relative`, a cell whose mean is not positive.
+        DifflabError: no cell, cells with unequal numbers of trainings, a value that is not finite, or one that the
+            scale does not know: a mean that is not positive, a share outside 0..1.
     """
     counts = {name: len(values) for name, values in cells.items()}
     if not counts or not min(counts.values()):
@@ -56,33 +75,52 @@ def pooled_spread(cells: Mapping[str, Sequence[float]], *, relative: bool = Fals
         if not np.isfinite(values).all():
             raise DifflabError(f"{name} has a value that is not finite: no spread can be taken from it")
         mean = float(np.mean(values))
-        if relative and mean <= 0:
+        if scale == "relative" and mean <= 0:
             raise DifflabError(f"{name} has the mean {mean:.4g}: a relative spread needs positive values")
-        variances.append(float(np.var(values, ddof=1)) / (mean**2 if relative else 1) if len(values) > 1 else 0.0)
+        if scale == "share" and not 0 <= min(values) <= max(values) <= 1:
+            raise DifflabError(f"{name} has a value outside 0..1, which is no share")
+        scaled = [_angle(value) for value in values] if scale == "share" else values
+        variance = float(np.var(scaled, ddof=1)) if len(values) > 1 else 0.0
+        variances.append(variance / (mean**2 if scale == "relative" else 1))
     freedom = len(cells) * (next(iter(counts.values())) - 1)
-    return Spread(math.sqrt(float(np.mean(variances))), freedom, relative)
+    return Spread(math.sqrt(float(np.mean(variances))), freedom, scale)
 
 
-def mean_interval(mean: float, trainings: int, spread: Spread, level: float = 0.95) -> tuple[float, float]:
+def mean_interval(mean: float, trainings: int, spread: Spread, level: float = 0.95) -> Interval:
     """The interval of a cell's true mean, of which `mean` is that of `trainings` trainings.
 
     Raises:
         DifflabError: the spread is not known, since no cell was trained twice.
     """
-    half = _student(spread, level) * spread.of(mean) / math.sqrt(trainings)
-    return mean - half, mean + half
+    return spread.around(mean, _student(spread, level) / math.sqrt(trainings))
 
 
 def prediction_interval(
     mean: float, trainings: int, spread: Spread, again: int | None = None, level: float = 0.95
-) -> tuple[float, float]:
+) -> Interval:
     """Where the mean of `again` (by default as many) new trainings of the cell will lie.
 
     Raises:
         DifflabError: the spread is not known, since no cell was trained twice.
     """
-    half = _student(spread, level) * spread.of(mean) * math.sqrt(1 / trainings + 1 / (again or trainings))
-    return mean - half, mean + half
+    return spread.around(mean, _student(spread, level) * math.sqrt(1 / trainings + 1 / (again or trainings)))
+
+
+def widened(mean: float, interval: Interval, factor: float, scale: Scale) -> Interval:
+    """An interval around a mean, `factor` times as wide on its scale; one that 0 or 1 cuts counts by its longer side."""
+    if scale == "share":
+        half = max(_angle(mean) - _angle(interval[0]), _angle(interval[1]) - _angle(mean))
+    else:
+        half = (interval[1] - interval[0]) / 2
+    return Spread(half, 1, "share" if scale == "share" else "absolute").around(mean, factor)
+
+
+def apart(a: float, of_a: Interval, b: float, of_b: Interval) -> Interval:
+    """The interval of the difference `a` - `b` of two independent values with intervals of their own.
+
+    The ends of both are combined side by side (MOVER, Zou and Donner 2008, eq. 5), so that they need not be symmetric.
+    """
+    return a - b - math.hypot(a - of_a[0], of_b[1] - b), a - b + math.hypot(of_a[1] - a, b - of_b[0])
 
 
 def difference(
@@ -96,10 +134,8 @@ def difference(
     Raises:
         DifflabError: the spread is not known, since no cell was trained twice.
     """
-    half = _student(spread, level) * math.sqrt(
-        spread.of(a) ** 2 / trainings + spread.of(b) ** 2 / (others or trainings)
-    )
-    return a - b, a - b - half, a - b + half
+    of_a, of_b = mean_interval(a, trainings, spread, level), mean_interval(b, others or trainings, spread, level)
+    return a - b, *apart(a, of_a, b, of_b)
 
 
 def equivalence(
@@ -126,7 +162,7 @@ def equivalence(
     """
     if not margin > 0:
         raise DifflabError(f"a margin of {margin:g} makes nothing equal: give a positive one")
-    limit = margin * abs(b) if spread.relative else margin
+    limit = margin * abs(b) if spread.scale == "relative" else margin
     _, low, high = difference(a, b, trainings, spread, others, level=0.9)
     if -limit < low and high < limit:
         return "equal"
@@ -141,12 +177,11 @@ def with_intervals(cells: Mapping[str, Sequence[float]], measure: str) -> dict[s
 
     Returns:
         `<cell>_<measure>`, the mean over trainings, and its 95 % interval `..._low`, `..._high`; once for the table
-        `<measure>_spread` (`<measure>_relative_spread`, as a share of the mean, for distances) and `<measure>_freedom`.
-        Where cells were trained once, the means alone.
+        `<measure>_spread` (`<measure>_relative_spread`, as a share of the mean, for distances; `<measure>_angle_spread`,
+        in radians, for shares) and `<measure>_freedom`. Where cells were trained once, the means alone.
     """
     means = {cell: float(np.mean(values)) for cell, values in cells.items()}
-    relative = measure in RELATIVE and min(means.values()) > 0
-    spread = pooled_spread(cells, relative=relative)
+    spread = pooled_spread(cells, scale_of(measure, means.values()))
     metrics = {}
     for cell, values in cells.items():
         metrics[f"{cell}_{measure}"] = means[cell]
@@ -154,9 +189,15 @@ def with_intervals(cells: Mapping[str, Sequence[float]], measure: str) -> dict[s
             low, high = mean_interval(means[cell], len(values), spread)
             metrics |= {f"{cell}_{measure}_low": low, f"{cell}_{measure}_high": high}
     if spread.freedom:
-        name = f"{measure}_relative_spread" if relative else f"{measure}_spread"
-        metrics |= {name: spread.size, f"{measure}_freedom": spread.freedom}
+        metrics |= {f"{measure}{_KEYS[spread.scale]}": spread.size, f"{measure}_freedom": spread.freedom}
     return metrics
+
+
+_KEYS: dict[Scale, str] = {"absolute": "_spread", "relative": "_relative_spread", "share": "_angle_spread"}
+
+
+def _angle(share: float) -> float:
+    return math.asin(math.sqrt(min(max(share, 0.0), 1.0)))
 
 
 def _student(spread: Spread, level: float) -> float:

@@ -9,7 +9,8 @@ from typing import Any
 
 from difflab.core.base.errors import DifflabError, suggestion
 from difflab.core.params.loading import parse_yaml
-from difflab.report.tables import half_interval, number, signed, table
+from difflab.metrics.intervals import Interval, apart
+from difflab.report.tables import decimals, interval, plus_minus, table
 
 CLAIMS = "claims.yaml"
 HOLDS, OPEN, FAILS = "holds", "open", "fails"
@@ -98,19 +99,20 @@ def find(claim: Claim, summary: Mapping[str, Any]) -> Finding:
 
 def _compared(claim: Claim, metric: str, bound: str | float, summary: Mapping[str, Any]) -> tuple[float, str, str]:
     """How far a number lies on the claimed side of a bound, in halves of the interval of their difference; the verdict."""
-    value, half = _value(claim, metric, summary), half_interval(summary, metric)
-    limit = float(_value(claim, bound, summary) if isinstance(bound, str) else bound)
-    around = (half_interval(summary, bound) or 0.0) if isinstance(bound, str) else 0.0
+    value, ends = _value(claim, metric, summary), interval(summary, metric)
+    limit = claim.times * float(_value(claim, bound, summary) if isinstance(bound, str) else bound)
+    around = interval(summary, bound) if isinstance(bound, str) else None
+    limits = (claim.times * around[0], claim.times * around[1]) if around else (limit, limit)
     sign = "<" if claim.above is None else ">"
-    ahead = (value - claim.times * limit) * (1 if sign == ">" else -1)
-    evidence = f"{metric} {_shown(value, half)} {sign} {_shown(claim.times * limit, claim.times * around)}"
+    ahead = (value - limit) * (1 if sign == ">" else -1)
+    evidence = f"{metric} {_shown(value, ends)} {sign} {_shown(limit, limits if around else None)}"
     if claim.exact:
         return (math.inf if ahead > 0 else -math.inf), HOLDS if ahead > 0 else FAILS, evidence
-    if half is None:
+    if ends is None:
         return math.copysign(0.5, ahead), OPEN, f"{evidence}, no interval"
-    width = math.hypot(half, claim.times * around)
-    clear = abs(ahead) > width
-    verdict = (HOLDS if ahead > 0 else FAILS) if clear else OPEN
+    low, high = apart(value, ends, limit, limits)
+    width = value - limit - low if value > limit else high - (value - limit)
+    verdict = (HOLDS if ahead > 0 else FAILS) if low > 0 or high < 0 else OPEN
     return (ahead / width if width else math.copysign(math.inf, ahead)), verdict, evidence
 
 
@@ -120,8 +122,8 @@ def _value(claim: Claim, name: str, summary: Mapping[str, Any]) -> Any:
     return summary[name]
 
 
-def _shown(value: float, half: float | None) -> str:
-    return number(value) + (f" ± {signed(f'{half:.2g}')}" if half else "")
+def _shown(value: float, ends: Interval | None) -> str:
+    return plus_minus(value, ends, f".{decimals(value)}f")
 
 
 def known_findings(claims: Sequence[Claim], summary: Mapping[str, Any]) -> tuple[list[Finding], list[str]]:

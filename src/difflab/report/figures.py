@@ -23,7 +23,7 @@ from difflab.metrics.intervals import with_intervals
 from difflab.report import findings
 from difflab.report.study_tables import DATA_NAMES, published
 from difflab.report.summary import part
-from difflab.report.tables import half_interval, number
+from difflab.report.tables import interval, number
 from difflab.sd3.cells import ADAPTERS, CAPTION_NAMES, CAPTIONS, FINE_TUNED, MINUS, adapter_name, mean_on_sigma
 
 TEXT, MUTED = "#1c2230", "#667085"
@@ -122,10 +122,10 @@ def fid_by_cell(found: Mapping[str, float], logit_means: dict[str, float]) -> Fi
             value = found.get(f"{adapter}_{captions}_fid")
             if value is None:
                 continue
-            spread = half_interval(found, f"{adapter}_{captions}_fid")
-            bar = {"yerr": spread, "capsize": 3, "ecolor": TEXT} if spread is not None else {}
+            low, high = interval(found, f"{adapter}_{captions}_fid") or (value, value)
+            bar = {"yerr": [[value - low], [high - value]], "capsize": 3, "ecolor": TEXT} if high > low else {}
             axis.bar(x, value, width=0.66, color=COLOURS[adapter], **bar)
-            top = x, value + (spread or 0)
+            top = x, high
             axis.annotate(number(value), top, (0, 3), textcoords="offset points", ha="center", size=8)
         if "floor_fid" in found:
             axis.axhline(found["floor_fid"], **LEVEL)
@@ -210,8 +210,8 @@ def curve_beside_published(rows: pd.DataFrame, known: Sequence[Mapping[str, floa
     result, axes = panels(height=2.5)
     seeds = {point: own.fid.tolist() for point, own in rows.groupby(x)}
     found = with_intervals({str(point): values for point, values in seeds.items()}, "fid")
-    halves = [half_interval(found, f"{point}_fid") for point in seeds]
-    bars = None if None in halves else halves
+    ends = [interval(found, f"{point}_fid") for point in seeds]
+    bars = None if None in ends else [(high - low) / 2 for low, high in filter(None, ends)]
     axes[0].errorbar(
         list(seeds),
         [found[f"{point}_fid"] for point in seeds],

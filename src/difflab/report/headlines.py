@@ -6,8 +6,12 @@ Each with its 95 % interval, as metrics/summary.json holds it, and with what var
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from difflab.ddpm.common.settings import DATASETS
+
+if TYPE_CHECKING:
+    from difflab.metrics.intervals import Interval
 
 Summary = Mapping[str, float | str]
 HEADLINES = {
@@ -73,8 +77,8 @@ def headline_names(names: Iterable[str]) -> Iterator[Headline]:
         yield from (Headline(study, *filter(None, match.groups())) for match in found if match)
 
 
-def half_width(summary: Summary, headline: Headline) -> float | None:
-    """Half of a number's 95 % interval over trainings (of a given model: over generation).
+def interval(summary: Summary, headline: Headline) -> "Interval | None":
+    """A number's 95 % interval over trainings (of a given model: over generation).
 
     None where it has none: one training says nothing of the spread between them, whatever images say.
     """
@@ -82,7 +86,7 @@ def half_width(summary: Summary, headline: Headline) -> float | None:
     if any(isinstance(count, int | float) and count < 2 for count in trainings):
         return None
     low, high = (summary.get(f"{headline.name}_{end}") for end in ("low", "high"))
-    return (high - low) / 2 if isinstance(low, int | float) and isinstance(high, int | float) else None
+    return (float(low), float(high)) if isinstance(low, int | float) and isinstance(high, int | float) else None
 
 
 def ruler(summary: Summary, headline: Headline) -> str | None:

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from difflab.core.base.errors import DifflabError
-from difflab.metrics.intervals import RELATIVE, Spread, student
-from difflab.report.headlines import Headline, Summary, half_width, headline_names
+from difflab.metrics.intervals import Interval, Spread, pooled_spread, scale_of, student, widened
+from difflab.report.headlines import Headline, Summary, headline_names, interval
 
 REPETITIONS = "metrics/repetitions.csv"
 HEADER = ("repetition", "processor", "setting", "name", "committed", "value")
@@ -80,30 +80,29 @@ def record(name: str, committed: Summary, found: Summary, processor: str, path: 
 def between(rows: Iterable[Repetition]) -> dict[tuple[str, str], Spread]:
     """The spread between whole runs, by study and measure, pooled over cells and repetitions.
 
-    Half the squared difference of two runs is an estimate of the variance of one; a degree of freedom for each.
+    Each pair of runs gives a degree of freedom. The cells of one run share its data and its base and move together, so
+    that fewer are independent than are counted.
     """
     rows = list(rows)
     headlines = {headline.name: headline for headline in headline_names(row.name for row in rows)}
-    pairs: dict[tuple[str, str], list[tuple[float, float]]] = {}
+    pairs: dict[tuple[str, str], dict[str, tuple[float, float]]] = {}
     for row in (row for row in rows if row.name in headlines):
-        headline = headlines[row.name]
-        pairs.setdefault((headline.study, headline.measure), []).append((row.committed, row.value))
-    return {(study, measure): _spread(found, measure) for (study, measure), found in pairs.items()}
+        key = headlines[row.name].study, headlines[row.name].measure
+        pairs.setdefault(key, {})[f"{row.repetition}: {row.name}"] = row.committed, row.value
+    return {
+        (study, measure): pooled_spread(found, scale_of(measure, [sum(pair) for pair in found.values()]))
+        for (study, measure), found in pairs.items()
+    }
 
 
-def _spread(pairs: list[tuple[float, float]], measure: str) -> Spread:
-    relative = measure in RELATIVE and all(a + b > 0 for a, b in pairs)
-    shares = [(a - b) / ((a + b) / 2 if relative else 1) for a, b in pairs]
-    return Spread(math.sqrt(sum(share**2 / 2 for share in shares) / len(shares)), len(shares), relative)
-
-
-def prediction_half(summary: Summary, headline: Headline, spreads: Mapping[tuple[str, str], Spread]) -> float | None:
-    """Half of the 95 % prediction interval of a number in another run of the same study; None where nothing is known.
+def prediction(summary: Summary, headline: Headline, spreads: Mapping[tuple[str, str], Spread]) -> Interval | None:
+    """The 95 % prediction interval of a number in another run of the same study; None where nothing is known.
 
     The wider of two: sqrt(2) times its own interval, which knows the trainings, and what whole runs differed by.
     """
-    own, spread = half_width(summary, headline), spreads.get((headline.study, headline.measure))
-    halves = [own] if own is not None else []
+    mean, own = float(summary[headline.name]), interval(summary, headline)
+    spread, scale = spreads.get((headline.study, headline.measure)), scale_of(headline.measure, [1.0])
+    found = [] if own is None else [widened(mean, own, math.sqrt(2), scale)]
     if spread is not None:
-        halves.append(student(spread.freedom) * spread.of(float(summary[headline.name])))
-    return math.sqrt(2) * max(halves) if halves else None
+        found.append(spread.around(mean, math.sqrt(2) * student(spread.freedom)))
+    return max(found, key=lambda ends: ends[1] - ends[0], default=None)

@@ -38,7 +38,7 @@ def described(corner: str, rows: Mapping[str, str], columns: Mapping[str, tuple[
 
 
 def value(digits: int | None = None, scale: float = 1, unit: str = "") -> Show:
-    """How a value is shown, with half of its 95 % interval where that is known: "24.31 ± 0.25".
+    """How a value is shown, with its 95 % interval where that is known: "24.31 ± 0.25", "97.0 % (91.2 to 99.8)".
 
     Args:
         digits: decimals; None: three significant digits.
@@ -48,17 +48,29 @@ def value(digits: int | None = None, scale: float = 1, unit: str = "") -> Show:
     def show(found: Numbers, key: str) -> str:
         if found.get(key) is None:
             return ABSENT
-        number, beside = scale * found[key], half_interval(found, key)
+        number, ends = scale * found[key], interval(found, key)
         places = decimals(number) if digits is None else digits
-        return signed(f"{number:.{places}f}") + unit + ("" if beside is None else f" ± {scale * beside:.{places}f}")
+        return plus_minus(number, ends and (scale * ends[0], scale * ends[1]), f".{places}f", f".{places}f", unit)
 
     return show
 
 
-def half_interval(found: Numbers, key: str) -> float | None:
-    """Half of a number's 95 % interval; None where it has none."""
+def interval(found: Numbers, key: str) -> tuple[float, float] | None:
+    """The ends of a number's 95 % interval; None where it has none."""
     low, high = found.get(f"{key}_low"), found.get(f"{key}_high")
-    return None if low is None or high is None else (high - low) / 2
+    return None if low is None or high is None else (low, high)
+
+
+def plus_minus(
+    mean: float, ends: tuple[float, float] | None, form: str = ".4g", half_form: str = ".2g", unit: str = ""
+) -> str:
+    """A number with its interval: "24.31 ± 0.25", or "0.97 (0.91 to 0.99)" where that is not symmetric."""
+    text = f"{mean:{form}}{unit}"
+    if ends is not None:
+        below, above = mean - ends[0], ends[1] - mean
+        same = math.isclose(below, above, rel_tol=0.02, abs_tol=1e-9)
+        text += f" ± {above:{half_form}}" if same else f" ({ends[0]:{form}} to {ends[1]:{form}})"
+    return signed(text)
 
 
 def number(value: float) -> str:

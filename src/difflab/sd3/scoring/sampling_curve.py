@@ -8,7 +8,7 @@ import pandas as pd
 
 from difflab.core.base.files import atomic_path, write_csv
 from difflab.core.base.store.image_store import ImageStore
-from difflab.metrics.intervals import RELATIVE, mean_interval, pooled_spread
+from difflab.metrics.intervals import mean_interval, pooled_spread, scale_of
 from difflab.sd3.artifacts.prompt_embeds import open_prompts
 from difflab.sd3.sampling import load_generator
 from difflab.sd3.scoring.scores import load_judge
@@ -75,8 +75,8 @@ def over_trainings(table: pd.DataFrame, measure: str, given: Sequence[float] = (
     points = {x: rows[measure].astype(float).tolist() for x, rows in table.groupby(str(table.columns[0]))}
     result = pd.DataFrame({"mean": {x: sum(values) / len(values) for x, values in points.items()}})
     trained = {x: values for x, values in points.items() if x not in given}
-    relative = measure in RELATIVE and min(map(sum, trained.values())) > 0
-    spread = pooled_spread({f"{x:g}": values for x, values in trained.items()}, relative=relative)
+    scale = scale_of(measure, map(sum, trained.values()))
+    spread = pooled_spread({f"{x:g}": values for x, values in trained.items()}, scale)
     for x, values in trained.items() if spread.freedom else ():
         result.loc[x, ["low", "high"]] = mean_interval(result.loc[x, "mean"], len(values), spread)
     return result.reindex(columns=["mean", "low", "high"])

@@ -59,7 +59,7 @@ def compared(table: pd.DataFrame, margin: float) -> dict[str, Any]:
         With one training of each cell, the differences alone.
     """
     cells = values_of(table, "fid", FINE_TUNED)
-    spread, count = pooled_spread(cells, relative=True), len(next(iter(cells.values())))
+    spread, count = pooled_spread(cells, "relative"), len(next(iter(cells.values())))
     metrics: dict[str, Any] = {}
     for captions, (a, b) in itertools.product(CAPTIONS, itertools.combinations(FINE_TUNED, 2)):
         first, second = (fmean(cells[f"{adapter}_{captions}"]) for adapter in (a, b))
