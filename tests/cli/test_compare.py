@@ -63,7 +63,7 @@ def test_of_an_interval_that_is_not_symmetric_the_side_towards_the_other_value_d
     headline = Headline("sd3", "minus_blip2", "digit_accuracy")
     ends = {f"{headline.name}": 0.98, f"{headline.name}_low": 0.88, f"{headline.name}_high": 1.0}
     below, above = ({headline.name: v, f"{headline.name}_low": v, f"{headline.name}_high": v} for v in (0.86, 0.9))
-    a, b, c = (result(name, 8.0, rank=i, **own) for i, (name, own) in enumerate(zip("abc", (ends, below, above), strict=True)))
+    a, b, c = (result("abc"[i], 8.0, rank=i, **own) for i, own in enumerate((ends, below, above)))
     assert told(a, b, headline) == "clear"
     assert told(a, c, headline) == "not clear"
     assert "| 98 (88 to 100) | 86 ± 0 | -12 ± 10, clear |" in compare([a, b], {})

@@ -19,7 +19,8 @@ def numbers(inside, outside, unknown=0):
     halves = [(1.0, 0.5)] * inside + [(1.0, 2.0)] * outside + [(None, 0.0)] * unknown
     ends = [half and (8.0 - half, 8.0 + half) for half, _ in halves]
     values = [8.0 + by for _, by in halves]
-    return [Number(Headline("sd3", f"cell{i}", "fid"), 8.0, *own, False) for i, own in enumerate(zip(ends, values, strict=True))]
+    cells = [Headline("sd3", f"cell{i}", "fid") for i in range(len(halves))]
+    return [Number(*own, other_ruler=False) for own in zip(cells, [8.0] * len(cells), ends, values, strict=True)]
 
 
 def test_the_last_line_counts_and_names():
