@@ -187,5 +187,5 @@ def test_damaged_json_is_named_with_its_remedy(tmp_path, folder, remedy):
     path = tmp_path / folder / "a.json"
     for content in (b'{"a": ', b"\xff\xfe"):
         files.write_bytes(path, content)
-        with pytest.raises(DifflabError, match=rf"a\.json is damaged .*{remedy}"):
+        with pytest.raises(DifflabError, match=rf"^unreadable: .*a\.json \(.*\): .*{remedy}"):
             files.read_json(path)

@@ -220,7 +220,11 @@ def test_the_content_says_how_an_archive_is_packed(tmp_path, mode):
 
 @pytest.mark.parametrize(
     ("at", "value", "message"),
-    [((8, 10), 9, "compressed by Deflate64"), ((8, 10), 98, "compressed by method 98"), ((6, 8), 1, "is encrypted")],
+    [
+        ((8, 10), 9, "is compressed by Deflate64"),
+        ((8, 10), 98, "is compressed by method 98"),
+        ((6, 8), 1, "is encrypted"),
+    ],
 )
 def test_a_zip_that_cannot_be_unpacked_here_says_what_to_do(tmp_path, at, value, message):
     path = write_members(tmp_path / "a.zip", {"a.png": b"x"})
