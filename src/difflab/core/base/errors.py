@@ -4,6 +4,7 @@ import difflib
 import errno
 import os
 import re
+import unicodedata
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from pathlib import Path
@@ -68,11 +69,16 @@ def reading(name: str | Path, remedy: str = "", kind: type[Unreadable] = Unreada
     except Exception as error:
         if isinstance(error, OSError) and error.errno in {*_NO_SPACE, *_PLACES}:
             raise
-        raise kind(f"unreadable: {name} ({_reason(error)})" + (remedy and f": {remedy}")) from None
+        raise kind(f"unreadable: {printable(name)} ({_reason(error)})" + (remedy and f": {remedy}")) from None
+
+
+def printable(text: object) -> str:
+    """A text in one line, control characters escaped: names out of archives hold anything."""
+    return "".join(ascii(c)[1:-1] if unicodedata.category(c) in ("Cc", "Cs") else c for c in str(text))
 
 
 def _reason(error: Exception) -> str:
-    text = " ".join(re.sub(r" ?<?[\w.]+ object at 0x[0-9a-f]+>?", "", str(error)).split())
+    text = " ".join(printable(re.sub(r" ?<?[\w.]+ object at 0x[0-9a-f]+>?", "", str(error))).split())
     return text[:200] or ("not enough memory" if isinstance(error, MemoryError) else type(error).__name__)
 
 

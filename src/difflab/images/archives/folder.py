@@ -9,6 +9,7 @@ import os
 import unicodedata
 from pathlib import Path, PurePosixPath
 
+from difflab.core.base.errors import printable
 from difflab.core.base.files import sha256_file
 
 HIDDEN, TWICE = "hidden or the system's own", "second file of one name"
@@ -48,8 +49,8 @@ def list_folder(folder: Path) -> tuple[dict[str, Path], dict[str, list[str]]]:
                     waiting.append((entry, f"{name}/", above | {real}))
             elif not os.path.isfile(entry):
                 reason = BROKEN if entry.is_symlink() else SPECIAL
-            elif not _is_text(name):
-                reason, name = NO_TEXT, ascii(name)
+            elif printable(name) != name:
+                reason, name = NO_TEXT, printable(name)
             elif name in files:
                 reason = TWICE
             else:
@@ -67,11 +68,3 @@ def sha256_listed(path: Path) -> str:
     for name, file in list_folder(path)[0].items():
         digest.update(f"{name}\0{sha256_file(file)}\n".encode())
     return digest.hexdigest()
-
-
-def _is_text(name: str) -> bool:
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

@@ -18,9 +18,9 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
-from difflab.core.base.errors import DifflabError, reading
+from difflab.core.base.errors import DifflabError, printable, reading
 from difflab.core.base.files import read_json, write_json
-from difflab.images.archives.folder import HIDDEN, TWICE, composed, is_hidden, list_folder, sha256_listed
+from difflab.images.archives.folder import HIDDEN, NO_TEXT, TWICE, composed, is_hidden, list_folder, sha256_listed
 
 SOURCE_FILE = "source.json"
 ENDINGS = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar", ".zip")
@@ -42,7 +42,9 @@ class Archive:
         self.pass_over(HIDDEN, [name for name in members if is_hidden(name)])
         self._members: dict[str, Any] = {}
         for name, member in members.items():
-            if self._members.setdefault(composed(name), member) is not member:
+            if printable(name) != name:
+                self.pass_over(NO_TEXT, [printable(name)])
+            elif self._members.setdefault(composed(name), member) is not member:
                 self.pass_over(TWICE, [name])
         for name in filter(is_hidden, list(self._members)):
             del self._members[name]
@@ -146,10 +148,12 @@ def _open_zip(path: Path) -> Archive:
     for name, info in members.items():
         _check_member(path, name, not stat.S_ISLNK(info.external_attr >> 16))
         if info.flag_bits & _ENCRYPTED:
-            raise DifflabError(f"unreadable: {path} ({name} is encrypted): unpack it with its password")
+            raise DifflabError(f"unreadable: {path} ({printable(name)} is encrypted): unpack it with its password")
         if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
             kind = "Deflate64" if info.compress_type == 9 else f"method {info.compress_type}"
-            raise DifflabError(f"unreadable: {path} ({name} is compressed by {kind}): unpack it, and give the folder")
+            raise DifflabError(
+                f"unreadable: {path} ({printable(name)} is compressed by {kind}): unpack it, and give the folder"
+            )
     return Archive(path, members, content.open)
 
 
@@ -177,9 +181,9 @@ def _open_tar(path: Path, unpack: Callable[..., Any]) -> Archive:
 
 def _check_member(path: Path, name: str, plain: bool) -> None:
     if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
-        raise DifflabError(f"{path} holds '{name}', which leads out of it: refused, fetch it again")
+        raise DifflabError(f"{path} holds '{printable(name)}', which leads out of it: refused, fetch it again")
     if not plain:
-        raise DifflabError(f"{path} holds '{name}', which is no plain file: refused, fetch it again")
+        raise DifflabError(f"{path} holds '{printable(name)}', which is no plain file: refused, fetch it again")
 
 
 def write_source(folder: Path, source: str, name: str, archive: Path) -> str:

@@ -47,7 +47,7 @@ def test_a_missing_file_is_named(tmp_path):
 @pytest.mark.parametrize("cut", [9, 200, -1, -8])
 def test_a_truncated_gzip_is_named(tmp_path, cut):
     refused(
-        tmp_path, {IMAGES: mnist_members()[IMAGES][:cut]}, r"images-idx3-ubyte\.gz .*truncated or no gzip file .*fetch"
+        tmp_path, {IMAGES: mnist_members()[IMAGES][:cut]}, r"images-idx3-ubyte\.gz .*truncated or no gzip file; fetch"
     )
 
 
