@@ -54,7 +54,7 @@ class Prepared(NamedTuple):
     width: int
     height: int
     cropped: bool = False
-    look: Look | None = None  # None for a picture of one colour, and where nobody asks
+    look: Look | None = None  # None for a grey one or one of one colour, and where nobody asks
 
 
 def present(
@@ -170,7 +170,7 @@ def square_png(job: tuple[np.ndarray | bytes, int]) -> Prepared | str:
 
 def _look(image: Image.Image) -> Look | None:
     found = image_hashes([image])
-    return None if found.blank[0] else (int(found.hashes[0]), found.colours[0].tobytes())
+    return None if image.mode == "L" or found.blank[0] else (int(found.hashes[0]), found.colours[0].tobytes())
 
 
 def readable(function: Callable[[T], Prepared | str], job: T) -> Prepared | str:

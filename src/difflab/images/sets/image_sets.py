@@ -161,7 +161,10 @@ def shared_images(index: pd.DataFrame) -> int:
 
 
 def near_twins(index: pd.DataFrame, looks: dict[str, preparing.Look]) -> list[tuple[str, str]]:
-    """The test images that look like a training image, equal ones too, each with the first such image: pairs of ids."""
+    """The test images that look like a training image, equal ones too, each with the first such image: pairs of ids.
+
+    Of grey images nothing is said: 202 of the 300 digits that test MNIST's miniature would be a twin of another digit.
+    """
     train, test = ([id for id in index.loc[index["split"] == split, "id"] if id in looks] for split in SPLITS)
     pairs = near_pairs(_hashes([looks[id] for id in test]), _hashes([looks[id] for id in train]), *NEAR)
     first = dict(reversed(pairs.tolist()))
@@ -169,7 +172,7 @@ def near_twins(index: pd.DataFrame, looks: dict[str, preparing.Look]) -> list[tu
 
 
 def _hashes(looks: list[preparing.Look]) -> ImageHashes:
-    colours = np.frombuffer(b"".join(colours for _, colours in looks), np.uint8).reshape(len(looks), -1)
+    colours = np.frombuffer(b"".join(colours for _, colours in looks), np.uint8).reshape(len(looks), 8, 8, 3)
     return ImageHashes(np.array([hash for hash, _ in looks], np.uint64), colours, np.zeros(len(looks), bool))
 
 

@@ -137,7 +137,8 @@ def _without_texts(content: bytes) -> bytes:
         elif kind == b"iCCP":
             from PIL import PngImagePlugin
 
-            PngImagePlugin.MAX_TEXT_CHUNK = _MAX_PROFILE  # its limit for profiles too, some of which have 2 MB
+            PngImagePlugin.MAX_TEXT_CHUNK = _MAX_PROFILE  # ty: ignore[invalid-assignment]
+            # This is its limit for profiles too, some of which have 2 MB.
         at = end
     return b"".join([*kept, content[start:]]) if kept else content
 
@@ -221,7 +222,9 @@ def _srgb(pixels: Image.Image, profile: bytes | None) -> Image.Image:
 
     for mode in dict.fromkeys((pixels.mode, "RGB")) if profile or pixels.mode == "LAB" else ():
         if (transform := _transform(profile, mode)) is not None:
-            return ImageCms.applyTransform(pixels if mode == pixels.mode else pixels.convert(mode), transform)
+            found = ImageCms.applyTransform(pixels if mode == pixels.mode else pixels.convert(mode), transform)
+            assert found is not None  # it is None for a change in place alone
+            return found
     return pixels.convert("RGB")
 
 
