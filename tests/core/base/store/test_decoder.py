@@ -252,6 +252,15 @@ def test_grey_has_profiles_of_its_own_or_those_of_colours():
         assert (np.ptp(np.asarray(decode_image(tagged, "a")).astype(int), axis=2) <= 1).all()
 
 
+CMYK = (("TIFF", {}), ("TIFF", {"icc_profile": pictures.icc_profile()}), ("JPEG", {"quality": 97}))
+
+
+@pytest.mark.parametrize(("form", "options"), CMYK)
+def test_cmyk_without_a_profile_of_its_own_is_the_complement(form, options):
+    content = pictures.saved(pictures.smooth().convert("CMYK"), form, **options)
+    assert np.abs(np.asarray(decode_image(content, "a"), np.int16) - np.asarray(pictures.smooth())).max() <= 8
+
+
 def test_lab_is_what_it_means():
     lab = ImageCms.profileToProfile(
         pictures.smooth(), ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB"), outputMode="LAB"

@@ -220,7 +220,8 @@ def _srgb(pixels: Image.Image, profile: bytes | None) -> Image.Image:
     """8-bit pixels of a mode of `_SPACES` as RGB in sRGB."""
     from PIL import ImageCms
 
-    for mode in dict.fromkeys((pixels.mode, "RGB")) if profile or pixels.mode == "LAB" else ():
+    modes = ("L", "RGB") if pixels.mode == "L" else (pixels.mode,)  # grey often keeps the profile of the colours it had
+    for mode in modes if profile or pixels.mode == "LAB" else ():
         if (transform := _transform(profile, mode)) is not None:
             found = ImageCms.applyTransform(pixels if mode == pixels.mode else pixels.convert(mode), transform)
             assert found is not None  # it is None for a change in place alone

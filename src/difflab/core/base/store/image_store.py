@@ -27,10 +27,12 @@ class ImageStore:
         path = self.folder / "index.parquet"
         if not path.exists():
             raise DifflabError(f"{path} is missing: run `dvc repro` (or `dvc pull`) to make it")
-        self.table = read_parquet(path).set_index("id")  # every row, by id
-        self.index = self.table[self.table["present"]]  # the rows with an image; also in what follows
-        self.attributes = self.index.loc[:, "height":].iloc[:, 1:].astype(bool)
-        self.ids: list[str] = self.index.index.tolist()  # ascending
+        with reading(path, f"delete {self.folder}, then run `dvc pull`"):
+            self.table = read_parquet(path).set_index("id")  # every row, by id
+            self.index = self.table[self.table["present"]]  # the rows with an image; also in what follows
+            self.attributes = self.index.loc[:, "height":].iloc[:, 1:].astype(bool)
+            self.ids: list[str] = self.index.index.tolist()  # ascending
+            self.index[["split", "sha256"]]  # KeyError where a name is damaged
         self._held: tuple[tuple[int, int] | None, dict[str, bytes]] = (None, {})
 
     def __len__(self) -> int:
