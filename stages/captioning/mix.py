@@ -5,7 +5,6 @@ from pathlib import Path
 import pandas as pd
 
 from difflab.captioning.mixing import rows
-from difflab.captioning.mixing.image_hashes import image_hashes, near_groups
 from difflab.captioning.params import MixInputs
 from difflab.core.base import runtime
 from difflab.core.base.files import atomic_path, write_csv, write_parquet
@@ -13,6 +12,7 @@ from difflab.core.base.stage import Stage, run
 from difflab.core.base.store.captions import read_captions
 from difflab.core.base.store.image_store import ImageStore
 from difflab.core.base.store.split import SPLITS
+from difflab.images.image_hashes import image_hashes, near_groups
 
 FOLDERS = {rows.ORIGINAL: Path("data/images/recipes"), rows.SYNTHETIC: Path("data/synthetic")}
 OUTPUT = Path("data/mixed")

@@ -26,6 +26,9 @@ def main(stage: Stage[PrepareCelebaInputs]) -> None:
     excluded = {"in_celeba_hq": int(in_hq.sum()), **skipped.counts("absent", "no_face_box", "unreadable", "small")}
     beyond_limit = len(table) - sum(excluded.values()) - len(index)
     metrics = {"rows": len(table), **excluded, "beyond_limit": beyond_limit, "kept": len(index)}
+    metrics["passed_over"] = archive.count_passed_over()
+    for line in archive.describe_passed_over():
+        print(line)
     stage.write_metrics("metrics/prepare_celeba.json", metrics)
     reasons = ", ".join(f"{count:,} {reason.replace('_', ' ')}" for reason, count in excluded.items())
     stage.done(f"wrote data/celeba, {len(index):,} of {len(table):,} images ({reasons})")

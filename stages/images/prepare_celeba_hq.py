@@ -27,6 +27,9 @@ def main(stage: Stage[PrepareCelebaHqInputs]) -> None:
 
     print(shares.to_string(index=False, float_format="{:.4f}".format))
     metrics = {"rows": len(index), "present": len(present), **skipped.counts("absent", "unreadable")}
+    metrics["passed_over"] = archive.count_passed_over()
+    for line in archive.describe_passed_over():
+        print(line)
     for name in SPLITS:
         metrics[name] = int((index["split"] == name).sum())
         metrics[f"{name}_present"] = int((present["split"] == name).sum())

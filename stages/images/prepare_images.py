@@ -19,7 +19,12 @@ def main(stage: Stage[PrepareImagesInputs]) -> None:
     for dataset, size in settings.image_size:
         archive = open_source(Path("data/raw") / dataset, params.data.data_root)
         image_set = image_sets.read_image_set(
-            dataset, archive, params.seed, settings.scenes_test_fraction, settings.max_images[dataset]
+            dataset,
+            archive,
+            params.seed,
+            settings.scenes_test_fraction,
+            settings.max_images[dataset],
+            settings.caption_column,
         )
         skipped = Skipped()
         with atomic_path(Path("data/images") / dataset) as folder:
@@ -34,11 +39,18 @@ def main(stage: Stage[PrepareImagesInputs]) -> None:
         counts = {split: int((index["split"] == split).sum()) for split in image_sets.SPLITS}
         found = {"images": len(index), **counts, "classes": len(image_set.classes), "image_size": size}
         found |= {"captions": len(captions), **skipped.counts("absent", "unreadable", "small", "cropped")}
-        found["duplicates"] = image_sets.shared_images(index)
+        twins = image_sets.near_twins(index, skipped.looks)
+        found |= {"duplicates": image_sets.shared_images(index), "near_twins": len(twins) if skipped.looks else None}
+        found["passed_over"] = archive.count_passed_over()
         print(
             f"{dataset}: {counts['train']:,} images to train on and {counts['test']:,} to test, {size} x {size} "
             f"({found['unreadable']:,} unreadable, {found['small']:,} too small, {found['cropped']:,} cropped)"
         )
+        for line in archive.describe_passed_over():
+            print(line)
+        if twins:
+            shown = ", ".join(f"{test} like {train}" for test, train in twins[:10]) + ", ..." * (len(twins) > 10)
+            print(f"{len(twins):,} test images look like one to train on: {shown}")
         print(image_sets.class_counts(index, image_set.classes).to_string(index=False))
         metrics |= {f"{dataset}_{name}": count for name, count in found.items()}
     stage.write_metrics("metrics/prepare_images.json", metrics)

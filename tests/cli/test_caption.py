@@ -14,6 +14,7 @@ from difflab.cli.caption import caption, pictures
 from difflab.core.base.errors import DifflabError
 from difflab.core.params.common import RuntimeParams
 from fakes import tiny_captioner as tiny
+from fakes.set_archives import encoded, write_folder
 
 RUNTIME = RuntimeParams(num_threads=1, device="cpu", dtype="float32", compile=False, numerics="pinned")
 
@@ -133,3 +134,15 @@ def test_the_command_prints_a_line_for_each_picture(work, root, monkeypatch):
 def test_nothing_heavy_is_imported_before_it_is_needed():
     script = "import sys, difflab.cli.caption; print([m for m in ('torch', 'peft', 'PIL') if m in sys.modules])"
     assert subprocess.check_output([sys.executable, "-c", script], text=True) == "[]\n"
+
+
+def test_a_folder_is_read_at_any_depth_and_what_is_no_picture_is_named(tmp_path, capsys):
+    junk = {"._a.jpg": b"\0\5\x16\7", ".hidden.png": b"", "recipe.pdf": b"%PDF-1.4\n%%EOF", "clip.mpg": bytes(200)}
+    picture = encoded(40, 40, form="JPEG")
+    write_folder(tmp_path, junk | {"a.jpg": picture, "deep/er/B.JPEG": picture, "cafe\u0301.jpg": picture})
+    found = [path.relative_to(tmp_path).as_posix() for path in pictures([str(tmp_path)])]
+    assert found == ["a.jpg", "cafe\u0301.jpg", "deep/er/B.JPEG"]
+    assert capsys.readouterr().err.splitlines() == [
+        f"{tmp_path.name}: passed over 2 (hidden or the system's own): ._a.jpg, .hidden.png",
+        f"{tmp_path.name}: passed over 2 (no picture): clip.mpg, recipe.pdf",
+    ]

@@ -104,7 +104,7 @@ def test_no_results_is_one_line(tmp_path):
 @pytest.mark.parametrize("text", ['{"a": NaN}', "[1]", '{"a": "b"}', '{"a"', ""])
 def test_a_damaged_summary_is_named_with_the_remedy(tmp_path, text):
     (tmp_path / "summary.json").write_text(text)
-    with pytest.raises(DifflabError, match=r"summary.json is damaged.*: `git (restore|checkout)`? "):
+    with pytest.raises(DifflabError, match=r"summary.json (is damaged|\().*: `git (restore|checkout)`? "):
         read_summary(tmp_path / "summary.json")
 
 

@@ -9,6 +9,8 @@ import yaml
 
 from difflab.cli.compose import compose, validate
 from difflab.cli.plan import hub_models, plan, runs
+from fakes.face_archives import celeba_hq_members, write_members
+from fakes.set_archives import write_folder
 
 
 @pytest.fixture(autouse=True)
@@ -77,10 +79,17 @@ def test_archives_are_looked_for_where_the_data_root_says(make, root, monkeypatc
     monkeypatch.setenv("DIFFLAB_DATA", str(tmp_path))  # the environment wins
     archive = tmp_path / params.data.celeba_hq.path
     text = plan(params, root / "dvc.yaml")
-    assert re.search(rf"{re.escape(str(archive))}: not there\n +MISSING: put it there\n", text)
-    archive.parent.mkdir(parents=True, exist_ok=True)
-    archive.write_bytes(b"")
-    assert f"{archive}: found" in plan(params, root / "dvc.yaml")
+    assert re.search(
+        rf"not there\n +MISSING: {re.escape(str(archive))} is missing: accept the terms .* put it there", text
+    )
+    for place in (archive.with_suffix(".ZIP"), archive.with_suffix("")):  # in another case, and unpacked
+        write = write_members if place.suffix else write_folder
+        archive.parent.mkdir(exist_ok=True)
+        write(place, {"readme.txt": "?"})
+        assert f"MISSING: {place} does not hold celeba_hq" in plan(params, root / "dvc.yaml")
+        write(place, celeba_hq_members({}, 3))
+        assert f"celeba_hq: {place}: found" in plan(params, root / "dvc.yaml")
+        place.rename(tmp_path / f"away{place.suffix}")
 
 
 def test_the_stages_that_values_would_run_are_named_with_their_minutes(tmp_path, monkeypatch):

@@ -10,8 +10,9 @@ from difflab.core.base.store.image_store import ImageStore
 from difflab.images.archives.opening import open_archive
 from difflab.images.preparing import Skipped, check_splits
 from difflab.images.sets.formats import image_folder
-from difflab.images.sets.image_sets import class_counts, read_image_set, samples, shared_images
+from difflab.images.sets.image_sets import class_counts, near_twins, read_image_set, samples, shared_images
 from difflab.images.store_writer import write_store
+from fakes import pictures
 from fakes.face_archives import prepare_params, write_members
 from fakes.set_archives import (
     cifar10_members,
@@ -225,3 +226,25 @@ def test_the_real_archives(tmp_path, data_root, name, path, size, counts, croppe
     assert len(skipped.cropped) == cropped
     assert shared_images(index) == 0
     assert skipped.unreadable == skipped.small == skipped.absent == []
+
+
+def test_test_images_that_look_like_one_to_train_on_are_named(tmp_path):
+    folder = tmp_path / "f"
+    first, other = (pictures.smooth(64, 64), pictures.smooth(64, 64).rotate(90))
+    members = {"train/a.png": pictures.saved(first), "train/b.png": pictures.saved(other)}
+    members |= {"test/a.jpg": pictures.saved(first, "JPEG", quality=60), "test/c.png": encoded(64, 64)}
+    archive, image_set = read("scenes", write_folder(folder, members))
+    index, skipped = prepare(tmp_path / "out", archive, image_set, 32)
+    assert shared_images(index) == 0
+    assert near_twins(index, skipped.looks) == [("scenes-test-00000", "scenes-train-00000")]
+
+
+def test_folders_of_splits_hold_for_scenes_too(tmp_path):
+    members = {f"{part}/{n}.png": encoded(16, 16, seed=n) for n, part in enumerate(("train", "Validation", "train"))}
+    archive, image_set = read("scenes", write_folder(tmp_path / "f", members | {"notes.txt": "x"}))
+    assert [(e.split, e.file) for e in image_set.entries] == [
+        ("test", "Validation/1.png"),
+        ("train", "train/0.png"),
+        ("train", "train/2.png"),
+    ]
+    assert archive.passed_over == {"no picture": ["notes.txt"]}

@@ -15,7 +15,7 @@ from fakes.set_archives import decoded, encoded, pixels
 def test_pixels_of_the_size_are_kept_exactly(shape):
     square = square_png((pixels(*shape), 8))
     assert np.array_equal(decoded(square.image), pixels(*shape))
-    assert square[1:] == (8, 8, False)
+    assert square[1:4] == (8, 8, False)
 
 
 @pytest.mark.parametrize(("width", "height"), [(40, 40), (40, 25), (25, 41)])

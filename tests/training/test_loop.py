@@ -122,7 +122,7 @@ def test_a_damaged_state_starts_afresh_and_is_named(tmp_path, damage):
         run(tmp_path / "parts", at(9, press_ctrl_c), **FULL)
     state = tmp_path / "parts" / "toy.safetensors"
     state.write_bytes(damage(state.read_bytes()))
-    with pytest.warns(UserWarning, match=r"toy\.safetensors is damaged \(.*\): toy starts afresh"):
+    with pytest.warns(UserWarning, match=r"unreadable: .*toy\.safetensors \(.*\): toy starts afresh"):
         again, rows = run(tmp_path / "parts", **FULL)
     whole, expected = run(tmp_path / "whole", **FULL)
     assert equal(whole, again)

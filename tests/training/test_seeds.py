@@ -57,6 +57,17 @@ def test_kept_seeds_are_not_trained_again_and_their_curves_are_logged(trainings,
     assert capsys.readouterr().out == "cell-1: kept from an earlier run\n"
 
 
+def test_a_damaged_seed_is_trained_again_with_one_line(trainings, capsys):
+    folder = trainings.run([0])[0]
+    (folder / "curve.parquet").write_bytes(b"PAR1 damaged")
+    trainings.run([0])
+    assert trainings.trained == [0, 0]
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith(f"unreadable: {folder / 'curve.parquet'} (")
+    assert line.endswith(": seed-0 is trained again")
+    assert seed_curves(trainings.run([0]))["step"].tolist() == [0, 5]
+
+
 def test_a_training_that_fails_keeps_those_before_it(trainings):
     whole = trainings.train
     trainings.train = lambda seed: whole(seed) if seed < 1 else 1 / 0

@@ -1,5 +1,6 @@
 """`difflab caption`: captions of pictures by a trained captioner."""
 
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -49,14 +50,14 @@ def caption(
 
 
 def pictures(paths: Sequence[str]) -> list[Path]:
-    """The picture files that paths name.
+    """The picture files that paths name, folders at any depth; other files in them are named on stderr.
 
     Raises:
         DifflabError: a path is an address or absent, or a folder holds no picture.
     """
-    from PIL import Image
+    from difflab.images.archives.opening import open_archive
+    from difflab.images.archives.pictures import list_pictures
 
-    suffixes = Image.registered_extensions()
     files = []
     for path in paths:
         if "://" in path:
@@ -64,12 +65,17 @@ def pictures(paths: Sequence[str]) -> list[Path]:
         place = Path(path)
         if not place.exists():
             raise DifflabError(f"{path} does not exist: give picture files or folders")
-        inside = [place]
-        if place.is_dir():
-            inside = sorted(f for f in place.iterdir() if f.is_file() and f.suffix.lower() in suffixes)
-            if not inside:
-                raise DifflabError(f"{path} holds no picture: give a folder with PNG, JPEG or other image files")
-        files += inside
+        if not place.is_dir():
+            files.append(place)
+            continue
+        archive = open_archive(place)
+        inside = list_pictures(archive)
+        if not inside:
+            raise DifflabError(f"{path} holds no picture: give a folder with PNG, JPEG or other image files")
+        archive.pass_over("no picture", sorted(set(archive.names()) - set(inside)))
+        for line in archive.describe_passed_over():
+            print(line, file=sys.stderr)
+        files += [archive.place(name) for name in inside]
     return files
 
 

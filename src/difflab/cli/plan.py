@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from difflab.core.base.errors import DifflabError
 from difflab.core.params.loading import addresses
 from difflab.ddpm.params import ClassifiersParams
-from difflab.images.archives.opening import data_root
+from difflab.images.archives.acquire import check_layout, find_archive
 from difflab.images.params import ArchiveParams
 from difflab.models.params import HubRef
 
@@ -88,7 +88,7 @@ def needs(params: Any) -> Iterator[Finding]:
         yield Finding("weights", "score: Inception weights of pytorch-fid, about 0.1 GB, fetched by their stage")
     for name, archive in params.data:
         if isinstance(archive, ArchiveParams):
-            found, remedy = _archive(params.data.data_root, archive)
+            found, remedy = _archive(name, params.data.data_root, archive)
             yield Finding("data", f"{name}: {found}", remedy)
     yield disk(params, models)
 
@@ -142,17 +142,18 @@ def weights(models: list[Model]) -> Iterator[Finding]:
         yield Finding("weights", f"{model.role}: {model.hub.repo_id} @ {revision}, {size}, {place}", remedy)
 
 
-def _archive(root: str | None, archive: ArchiveParams) -> tuple[str, str]:
-    """Where an archive comes from, and what to do where it is missing ("" where it is not)."""
+def _archive(name: str, root: str | None, archive: ArchiveParams) -> tuple[str, str]:
+    """Where an archive comes from, found as `acquire` finds it, and what to do where it is missing ("" where it is not)."""
     if archive.source == "bundled":
         return "built from images inside scikit-learn and scikit-image, nothing to fetch", ""
     if archive.source == "download":
         return f"downloaded from {archive.url}", ""
     try:
-        place = data_root(root) / archive.path
+        place = find_archive(name, root, archive)
+        check_layout(name, place)
     except DifflabError as error:
-        return archive.path, str(error)
-    return f"{place}: {'found' if place.exists() else 'not there'}", "" if place.exists() else "put it there"
+        return f"{archive.path}: not there", str(error)
+    return f"{place}: found", ""
 
 
 def disk(params: Any, models: list[Model]) -> Finding:

@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from difflab.core.base import rng
 from difflab.core.base.errors import DifflabError
-from difflab.core.base.files import read_json, write_json
+from difflab.core.base.files import read_json, read_tensors, write_json
 
 SIZE, DIM = 32, 64
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of the published weights, on [0, 1]
@@ -122,12 +122,10 @@ def load(folder: str | Path) -> ResNet20:
 
 def load_weights(path: Path, classes: Sequence[str]) -> ResNet20:
     """A network with weights of the same layout; others are refused by the names of their tensors."""
-    from safetensors.torch import load_file
-
-    network = ResNet20(classes)
+    network, weights = ResNet20(classes), read_tensors(path)
     counters = {k: v for k, v in network.state_dict().items() if k.endswith("num_batches_tracked")}  # of training
     try:
-        network.load_state_dict(counters | load_file(path))
+        network.load_state_dict(counters | weights)
     except RuntimeError as error:
         faults = textwrap.shorten(str(error).partition("\n")[2], 240)
         raise DifflabError(f"{path} holds no ResNet-20 of {len(classes)} classes: {faults}") from None

@@ -1,12 +1,12 @@
 """Archives of generated images, read by sample id and generation seed."""
 
 import re
-import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from difflab.core.base.errors import DifflabError
+from difflab.core.base.files import read_zip, read_zip_names
 from difflab.core.base.store.decoder import decode_image
 
 if TYPE_CHECKING:
@@ -22,8 +22,7 @@ class GeneratedImages:
         self.path = Path(path)
         if not self.path.is_file():
             raise DifflabError(f"{self.path} is missing: run `dvc repro` (or `dvc pull`) to make it")
-        with zipfile.ZipFile(self.path) as archive:
-            found = sorted(match.groups() for match in map(_ENTRY.fullmatch, archive.namelist()) if match)
+        found = sorted(match.groups() for match in map(_ENTRY.fullmatch, read_zip_names(self.path)) if match)
         if not found:
             raise DifflabError(f"{self.path} has no generated image: delete it and run its stage again")
         self._ids: dict[int, list[str]] = {}
@@ -43,6 +42,4 @@ class GeneratedImages:
 
     def read_bytes(self, seed: int, ids: Sequence[str]) -> Iterator[bytes]:
         """The PNG files of images of one seed."""
-        with zipfile.ZipFile(self.path) as archive:
-            for id in ids:
-                yield archive.read(f"seed-{seed}/{id}.png")
+        yield from read_zip(self.path, (f"seed-{seed}/{id}.png" for id in ids))

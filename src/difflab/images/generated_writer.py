@@ -1,6 +1,5 @@
 """Writing generated images: archives, zips of PNG files `seed-<generation seed>/<sample id>.png`, and grids of them."""
 
-import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -8,7 +7,7 @@ import numpy as np
 from PIL import Image
 
 from difflab.core.base.errors import DifflabError
-from difflab.core.base.files import png_bytes, write_zip
+from difflab.core.base.files import png_bytes, read_zip, read_zip_names, write_zip
 
 PADDING = 2  # pixels between the pictures of a grid
 
@@ -25,9 +24,8 @@ def join_generated(path: str | Path, parts: Iterable[Path]) -> None:
 
 
 def _entries(path: Path) -> Iterator[tuple[str, bytes]]:
-    with zipfile.ZipFile(path) as archive:
-        for name in archive.namelist():
-            yield name, archive.read(name)
+    names = read_zip_names(path)
+    return zip(names, read_zip(path, names), strict=True)
 
 
 def grid(images: Sequence[np.ndarray], ncols: int, padding: int = PADDING) -> Image.Image:

@@ -90,6 +90,7 @@ class ImagesParams(Group):
     max_images: MaxImagesParams
     non_square: Literal["crop", "error"]
     scenes_test_fraction: float = Field(gt=0, lt=1)
+    caption_column: str | None = Field(min_length=1)
 
 
 class BalanceParams(Group):

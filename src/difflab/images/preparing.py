@@ -1,8 +1,6 @@
 """From the files of a table to samples: checked or cropped in several processes when asked, in order."""
 
 import io
-import zipfile
-import zlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -14,10 +12,11 @@ import numpy as np
 from PIL import Image
 
 from difflab.core.base import runtime
-from difflab.core.base.errors import DifflabError
+from difflab.core.base.errors import DifflabError, Unreadable
 from difflab.core.base.files import png_bytes
 from difflab.core.base.store.decoder import UnreadableImage, check_image, decode_image, image_size
 from difflab.core.base.store.tensors import resized_square
+from difflab.images.image_hashes import image_hashes
 from difflab.images.store_writer import Sample
 
 if TYPE_CHECKING:
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Box = tuple[int, int, int, int]
+Look = tuple[int, bytes]  # perceptual hash and coloured thumbnail, see `image_hashes`
 _COMPRESSION = 1  # of zlib: a third larger than the best, and many times as fast
 
 
@@ -40,6 +40,7 @@ class Skipped:
     no_face_box: list[str] = field(default_factory=list)
     small: list[str] = field(default_factory=list)
     cropped: list[str] = field(default_factory=list)
+    looks: dict[str, "Look"] = field(default_factory=dict, compare=False)  # of the samples, by id
 
     def counts(self, *reasons: str) -> dict[str, int]:
         """How many files there are for each of these reasons."""
@@ -53,6 +54,7 @@ class Prepared(NamedTuple):
     width: int
     height: int
     cropped: bool = False
+    look: Look | None = None  # None for a grey one or one of one colour, and where nobody asks
 
 
 def present(
@@ -74,7 +76,7 @@ def read_image(archive: "Archive", name: str) -> bytes:
     """The bytes of a member, or none where the archive itself is damaged there."""
     try:
         return archive.read(name)
-    except (zipfile.BadZipFile, zlib.error, EOFError):
+    except Unreadable:
         return b""
 
 
@@ -106,6 +108,8 @@ def _kept(results: Iterable[tuple[tuple[str, str], Prepared | str]], skipped: Sk
             continue
         if result.cropped:
             skipped.cropped.append(file)
+        if result.look is not None:
+            skipped.looks[id] = result.look
         yield Sample(id, file, result.image, result.width, result.height)
 
 
@@ -159,8 +163,14 @@ def square_png(job: tuple[np.ndarray | bytes, int]) -> Prepared | str:
     if min(image.size) < size:
         return "small"
     buffer = io.BytesIO()
-    resized_square(image, size).save(buffer, format="PNG", compress_level=_COMPRESSION)
-    return Prepared(buffer.getvalue(), size, size, cropped=image.width != image.height)
+    square = resized_square(image, size)
+    square.save(buffer, format="PNG", compress_level=_COMPRESSION)
+    return Prepared(buffer.getvalue(), size, size, image.width != image.height, _look(square))
+
+
+def _look(image: Image.Image) -> Look | None:
+    found = image_hashes([image])
+    return None if image.mode == "L" or found.blank[0] else (int(found.hashes[0]), found.colours[0].tobytes())
 
 
 def readable(function: Callable[[T], Prepared | str], job: T) -> Prepared | str:

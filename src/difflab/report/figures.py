@@ -17,6 +17,7 @@ from PIL import Image
 from difflab.captioning.answer import BASELINE, DATA, MAIN, MEASURE_NAMES
 from difflab.captioning.by_originals import MIXED, sizes_of
 from difflab.core.base.files import png_bytes, write_bytes
+from difflab.core.base.store.decoder import decode_image
 from difflab.images.generated_writer import tiles
 from difflab.images.sheet import rows_sheet
 from difflab.metrics.intervals import with_intervals
@@ -92,7 +93,7 @@ def before_after(grids: Path, captions: str, prompts: pd.DataFrame, means: dict[
     if not all(path.is_file() for path in paths):
         return None
     count = min(COMPARED, len(prompts))
-    pictures = [tiles(np.asarray(Image.open(path).convert("RGB")), ncols=8, count=count) for path in paths]
+    pictures = [tiles(np.asarray(decode_image(path.read_bytes(), str(path))), ncols=8, count=count) for path in paths]
     rows = list(zip(prompts[captions][:count], zip(*pictures, strict=True), strict=True))
     return rows_sheet(rows, side=88, titles=list(columns.values()))
 

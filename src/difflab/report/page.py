@@ -2,12 +2,12 @@
 
 import base64
 import html
-import io
 import re
 from itertools import pairwise
 from pathlib import Path
 
 from difflab.core.base.files import png_bytes
+from difflab.core.base.store.decoder import decode_image, image_size
 
 MAX_PICTURE_WIDTH = 1600  # pixels embedded in the page; the file itself is left as it is
 
@@ -46,11 +46,11 @@ def anchor(title: str) -> str:
 
 
 def _data_uri(path: Path) -> str:
-    from PIL import Image
+    from PIL.Image import Resampling
 
     content = path.read_bytes()
-    with Image.open(io.BytesIO(content)) as image:
-        if image.width > MAX_PICTURE_WIDTH:
-            size = MAX_PICTURE_WIDTH, max(1, round(image.height * MAX_PICTURE_WIDTH / image.width))
-            content = png_bytes(image.convert("RGB").resize(size, Image.Resampling.LANCZOS))
+    if image_size(content, str(path))[0] > MAX_PICTURE_WIDTH:
+        image = decode_image(content, str(path))
+        size = MAX_PICTURE_WIDTH, max(1, round(image.height * MAX_PICTURE_WIDTH / image.width))
+        content = png_bytes(image.resize(size, Resampling.LANCZOS))
     return "data:image/png;base64," + base64.b64encode(content).decode()

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import nn
 
-from difflab.core.base.errors import DifflabError
+from difflab.core.base.errors import DifflabError, Unreadable, reading
 from difflab.core.base.files import atomic_path
 
 if TYPE_CHECKING:
@@ -87,9 +87,10 @@ class State:
         if not self.path.exists():
             return None
         try:
-            facts, content = _read(self.path)
-        except (SafetensorError, KeyError, TypeError, ValueError) as error:
-            warnings.warn(f"{self.path} is damaged ({error}): {self.path.stem} starts afresh", stacklevel=2)
+            with reading(self.path):
+                facts, content = _read(self.path)
+        except Unreadable as error:
+            warnings.warn(f"{error}: {self.path.stem} starts afresh", stacklevel=2)
             return None
         if facts["identity"] != self._identity:
             raise DifflabError(f"{self.path} is the state of other settings: delete it to start afresh")

@@ -7,12 +7,14 @@ A longer list of seeds, or a run that was stopped, trains only those that are mi
 """
 
 import contextlib
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from difflab.core.base import runtime
-from difflab.core.base.files import atomic_path, read_parquet, write_parquet
+from difflab.core.base.errors import Unreadable
+from difflab.core.base.files import atomic_path, read_json, read_parquet, read_tensor_facts, write_parquet
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,7 +45,7 @@ def train_seeds(
         there yet, and there is nothing more to do.
     """
     folders = {seed: kept / f"seed-{seed}" for seed in sorted(seeds)}
-    there = {seed for seed, folder in folders.items() if folder.exists()}  # asked once: all processes train the same
+    there = {seed for seed, folder in folders.items() if _is_whole(folder)}  # asked once: all processes train the same
     for seed, folder in folders.items():
         if seed in there:
             print(f"{what}-{seed}: kept from an earlier run", flush=True)
@@ -57,6 +59,19 @@ def train_seeds(
         with contextlib.suppress(OSError):  # a queued experiment has just kept the same bytes
             (scratch / folder.name).rename(folder)
     return folders
+
+
+def _is_whole(folder: Path) -> bool:
+    """Whether a kept training can be read; a damaged one is removed, with a line that says so."""
+    readers = {".json": read_json, ".parquet": read_parquet, ".safetensors": read_tensor_facts}
+    try:
+        for file in folder.rglob("*"):
+            if file.suffix in readers:
+                readers[file.suffix](file)
+    except (Unreadable, FileNotFoundError) as error:  # the latter: another process of a launcher removes it
+        print(f"{error}: {folder.name} is trained again", flush=True)
+        shutil.rmtree(folder, ignore_errors=True)
+    return folder.exists()
 
 
 def save_curve(folder: Path, rows: "list[Row]") -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from difflab.core.base import files
-from difflab.core.base.errors import DifflabError, one_line
+from difflab.core.base.errors import DifflabError
 
 
 def names(folder):
@@ -96,9 +96,8 @@ def test_a_damaged_page_of_parquet_is_noticed(tmp_path):
     content = bytearray(path.read_bytes())
     content[len(content) // 3] ^= 1
     path.write_bytes(content)
-    with pytest.raises(OSError, match="checksum") as caught:
+    with pytest.raises(DifflabError, match=r"^unreadable: .*checksum.*`dvc checkout .*` restores it"):
         files.read_parquet(path)
-    assert "`dvc checkout` puts it back" in one_line(caught.value)
 
 
 def test_files_have_the_mode_that_the_umask_allows(tmp_path):
@@ -187,5 +186,5 @@ def test_damaged_json_is_named_with_its_remedy(tmp_path, folder, remedy):
     path = tmp_path / folder / "a.json"
     for content in (b'{"a": ', b"\xff\xfe"):
         files.write_bytes(path, content)
-        with pytest.raises(DifflabError, match=rf"a\.json is damaged .*{remedy}"):
+        with pytest.raises(DifflabError, match=rf"^unreadable: .*a\.json \(.*\): .*{remedy}"):
             files.read_json(path)

@@ -5,12 +5,15 @@ import tarfile
 import zipfile
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import read_json
+from difflab.images.archives.folder import sha256_listed
 from difflab.images.archives.opening import open_archive, open_source, write_source
 from fakes.face_archives import write_members
-from fakes.set_archives import pixels, write_tar
+from fakes.set_archives import pixels, write_folder, write_tar
 
 MEMBERS = {"Top/Anno/list.txt": "hello", "Top/Img/1.jpg": b"\x01"}
 PACKED = {"./Top/a.bin": pixels(5000).tobytes(), "Top/names.txt": b"one\n"}
@@ -76,21 +79,21 @@ def test_members_of_a_tar_are_read_in_any_order(tmp_path):
     assert archive.read("Top/a.bin") == PACKED["./Top/a.bin"]
     assert not archive.has("Top/b.bin")
     with pytest.raises(DifflabError, match=r"has no Top/b\.bin"):
-        archive.open("Top/b.bin")
+        archive.read("Top/b.bin")
 
 
 @pytest.mark.parametrize("keep", [10, 2000, -300, -4])
 def test_a_truncated_tar_is_one_line(tmp_path, keep):
     path = write_tar(tmp_path / "a.tar.gz", PACKED)
     path.write_bytes(path.read_bytes()[:keep])
-    with pytest.raises(DifflabError, match=r"a\.tar\.gz is truncated, damaged .*fetch it again") as error:
+    with pytest.raises(DifflabError, match=r"^unreadable: .*a\.tar\.gz \(.*\): fetch it again") as error:
         open_archive(path)
     assert "\n" not in str(error.value)
 
 
 def test_another_file_under_the_name_of_a_tar_is_refused(tmp_path):
     (tmp_path / "a.tar.gz").write_bytes(b"<html>quota exceeded</html>")
-    with pytest.raises(DifflabError, match=r"no tar\.gz archive .*fetch it again"):
+    with pytest.raises(DifflabError, match=r"^unreadable: .*a\.tar\.gz \(.*\): fetch it again"):
         open_archive(tmp_path / "a.tar.gz")
 
 
@@ -99,7 +102,7 @@ def test_a_flipped_bit_is_noticed(tmp_path):
     content = bytearray(path.read_bytes())
     content[2500] ^= 1
     path.write_bytes(content)
-    with pytest.raises(DifflabError, match="damaged"):
+    with pytest.raises(DifflabError, match=r"^unreadable: .*a\.tar\.gz"):
         open_archive(path)
 
 
@@ -121,7 +124,7 @@ def test_links_and_devices_are_refused(tmp_path, kind):
 
 def test_another_file_is_not_an_archive(tmp_path):
     (tmp_path / "a.zip").write_bytes(b"<html>quota exceeded</html>")
-    with pytest.raises(DifflabError, match=r"neither a folder nor a zip.*fetch it again"):
+    with pytest.raises(DifflabError, match=r"neither a folder nor a zip or tar.*fetch it again"):
         open_archive(tmp_path / "a.zip")
 
 
@@ -149,3 +152,105 @@ def test_a_source_is_opened_where_it_lies_and_refused_when_changed(tmp_path, mon
 def test_without_a_source_the_error_says_which_stage_makes_it(tmp_path):
     with pytest.raises(DifflabError, match=r"source\.json is missing: run `dvc repro acquire@coco`"):
         open_source(tmp_path / "coco", None)
+
+
+def test_names_are_found_in_any_unicode_form_and_case(tmp_path):
+    for path in (write_members(tmp_path / "a.zip", NAMES), write_folder(tmp_path / "a", NAMES)):
+        archive = open_archive(path)
+        assert archive.find("caf\u00e9.JPG") == "caf\u00e9.JPG"  # composed, as most systems write it
+        assert archive.read("CAFE\u0301.jpg") == b"one"
+        assert not archive.has("cafe.jpg")
+
+
+NAMES = {"cafe\u0301.JPG": b"one"}  # decomposed, as macOS stores it
+
+
+def test_two_files_that_a_name_may_mean_are_named(tmp_path):
+    archive = open_archive(write_members(tmp_path / "a.zip", {"a.JPG": "1", "a.jpg": "2"}))
+    assert archive.read("a.jpg") == b"2"
+    with pytest.raises(DifflabError, match=r"has no A\.jpg, but a\.JPG and a\.jpg: keep one"):
+        archive.has("A.jpg")
+
+
+def test_links_of_a_folder_are_followed_and_those_that_lead_nowhere_named(tmp_path):
+    write_folder(tmp_path / "out", {"far.txt": "far"})
+    folder = write_folder(tmp_path / "a", {"sub/near.txt": "near"})
+    (folder / "elsewhere").symlink_to(tmp_path / "out")
+    (folder / "sub" / "up").symlink_to(folder)
+    (folder / "itself").symlink_to("itself")
+    (folder / "gone.txt").symlink_to("absent")
+    archive = open_archive(folder)
+    assert list(archive.names()) == ["elsewhere/far.txt", "sub/near.txt"]
+    assert archive.passed_over == {"link to nothing": ["gone.txt", "itself"], "link in a circle": ["sub/up"]}
+    assert archive.count_passed_over() == 3
+    assert archive.describe_passed_over()[0] == "a: passed over 2 (link to nothing): gone.txt, itself"
+
+
+@pytest.mark.parametrize("change", ["out/far.txt", "a/near.txt"])
+def test_what_is_read_is_hashed_and_nothing_else(tmp_path, change):
+    write_folder(tmp_path / "out", {"far.txt": "far"})
+    folder = write_folder(tmp_path / "a", {"near.txt": "near"})
+    (folder / "elsewhere").symlink_to(tmp_path / "out")
+    before = sha256_listed(folder)
+    write_folder(folder, {".DS_Store": "x", "Thumbs.db": "x", "._near.txt": "x", "__MACOSX/a": "x"})
+    assert sha256_listed(folder) == before
+    (tmp_path / change).write_text("changed")
+    assert sha256_listed(folder) != before
+
+
+@given(
+    st.dictionaries(st.from_regex(r"[a-c]{1,2}(/[a-c.]{1,3}){0,2}", fullmatch=True), st.binary(max_size=4), max_size=5)
+)
+def test_a_folder_and_its_zip_hold_the_same(tmp_path_factory, members):
+    place = tmp_path_factory.mktemp("archive")
+    names = {n: c for n, c in members.items() if not any(o != n and o.startswith(f"{n}/") for o in members)}
+    names = {n: c for n, c in names.items() if not {"", ".", ".."} & set(n.split("/"))}
+    folder = open_archive(write_folder(place, names) if names else place)
+    packed = open_archive(write_members(place.parent / f"{place.name}.zip", names))
+    assert set(folder.names()) == set(packed.names())
+    assert all(folder.read(name) == packed.read(name) for name in packed.names())
+
+
+@pytest.mark.parametrize("mode", ["w", "w:gz", "w:bz2", "w:xz"])
+def test_the_content_says_how_an_archive_is_packed(tmp_path, mode):
+    with tarfile.open(tmp_path / "a.zip", mode) as archive:
+        archive.addfile(tarfile.TarInfo("a.txt"))
+    assert list(open_archive(tmp_path / "a.zip").names()) == ["a.txt"]
+
+
+@pytest.mark.parametrize(
+    ("at", "value", "message"),
+    [
+        ((8, 10), 9, "is compressed by Deflate64"),
+        ((8, 10), 98, "is compressed by method 98"),
+        ((6, 8), 1, "is encrypted"),
+    ],
+)
+def test_a_zip_that_cannot_be_unpacked_here_says_what_to_do(tmp_path, at, value, message):
+    path = write_members(tmp_path / "a.zip", {"a.png": b"x"})
+    raw = bytearray(path.read_bytes())
+    for place, magic in zip(at, (b"PK\3\4", b"PK\1\2"), strict=True):
+        start = raw.find(magic) + place
+        raw[start : start + 2] = value.to_bytes(2, "little")
+    path.write_bytes(raw)
+    with pytest.raises(DifflabError, match=rf"^unreadable: .*a\.zip \(a\.png {message}\): unpack it"):
+        open_archive(path)
+
+
+def test_names_of_a_zip_may_be_unflagged_utf8_and_of_windows(tmp_path):
+    path = write_members(tmp_path / "a.zip", {"xx/b.txt": b"1", "\u00e9.txt": b"2"})
+    raw = path.read_bytes().replace(b"xx/b.txt", b"xx\\b.txt")
+    flagged = bytearray(raw)
+    for magic, place in ((b"PK\3\4", 6), (b"PK\1\2", 8)):
+        start = -1
+        while (start := flagged.find(magic, start + 1)) >= 0:
+            flagged[start + place : start + place + 2] = b"\0\0"
+    path.write_bytes(flagged)
+    assert set(open_archive(path).names()) == {"xx/b.txt", "\u00e9.txt"}
+
+
+def test_a_damaged_member_is_named(tmp_path):
+    path = write_members(tmp_path / "a.zip", {"a.bin": b"content"})
+    path.write_bytes(path.read_bytes().replace(b"content", b"c0ntent"))
+    with pytest.raises(DifflabError, match=r"^unreadable: .*a\.zip: a\.bin \(Bad CRC-32.*\): fetch it again"):
+        open_archive(path).read("a.bin")

@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 from difflab.images.archives.opening import open_archive
-from difflab.images.sets.formats import cifar10, coco, mnist, photographs, recipes
+from difflab.images.archives.pictures import list_pictures
+from difflab.images.sets.formats import cifar10, coco, mnist, recipes
 from difflab.miniature.archives import set_archives, set_pictures
 from difflab.miniature.data.blend import PHOTO_NAMES
 from difflab.miniature.data.digit_titles import titles
@@ -93,7 +94,7 @@ def test_digits_are_light_and_stand_in_the_middle_of_an_empty_margin(folder):
 
 def test_scenes_are_sixty_photographs_of_various_shapes(folder):
     archive = open_archive(folder / "landscapes.zip")
-    files = photographs.list_files(archive)
+    files = list_pictures(archive)
     sizes = [Image.open(io.BytesIO(archive.read(file))).size for file in files]
     assert len(files) == 60
     assert all(96 <= side <= 160 for size in sizes for side in size)

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pandas as pd
 
-from difflab.captioning.mixing.image_hashes import components
 from difflab.core.base import rng
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.store.split import SPLITS
+from difflab.images.image_hashes import components
 
 if TYPE_CHECKING:
     from difflab.captioning.params import MixParams

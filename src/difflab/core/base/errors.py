@@ -3,7 +3,11 @@
 import difflib
 import errno
 import os
-from collections.abc import Iterable
+import re
+import unicodedata
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
+from pathlib import Path
 
 
 class DifflabError(Exception):
@@ -11,6 +15,10 @@ class DifflabError(Exception):
 
     The message is one line that names the thing and the remedy; a stage prints it without a traceback.
     """
+
+
+class Unreadable(DifflabError):
+    """Bytes that are not what they should be; the message starts with "unreadable: <name> (<reason>)"."""
 
 
 class Interrupted(DifflabError):
@@ -41,6 +49,37 @@ _DAMAGED = {"SafetensorError", "ArrowInvalid", "JSONDecodeError", "BadZipFile", 
 _UNREADABLE = {"ParserError", "ScannerError", "ComposerError", "ConstructorError", "DuplicateKeyError", "ReaderError"}
 
 _MODEL_FILES = ("Unable to load weights", "It looks like the config file", "Error no file named", "Can't load")
+
+
+@contextmanager
+def reading(name: str | Path, remedy: str = "", kind: type[Unreadable] = Unreadable) -> Generator[None]:
+    """Whatever a library raises over damaged bytes in this block becomes `kind`; keep the block small.
+
+    Libraries document few of the exceptions that damage leads to (struct.error, KeyError, RecursionError, ...). What is
+    wrong with a path or the disk stays as it is.
+
+    Args:
+        name: of what is read.
+        remedy: what the message ends with.
+    """
+    try:
+        yield
+    except DifflabError:
+        raise
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in {*_NO_SPACE, *_PLACES}:
+            raise
+        raise kind(f"unreadable: {printable(name)} ({_reason(error)})" + (remedy and f": {remedy}")) from None
+
+
+def printable(text: object) -> str:
+    """A text in one line, control characters escaped: names out of archives hold anything."""
+    return "".join(ascii(c)[1:-1] if unicodedata.category(c) in ("Cc", "Cs") else c for c in str(text))
+
+
+def _reason(error: Exception) -> str:
+    text = " ".join(printable(re.sub(r" ?<?[\w.]+ object at 0x[0-9a-f]+>?", "", str(error))).split())
+    return text[:200] or ("not enough memory" if isinstance(error, MemoryError) else type(error).__name__)
 
 
 def one_line(error: BaseException) -> str | None:

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from difflab.core.base.errors import DifflabError
+from difflab.core.base.errors import DifflabError, reading
 
 _ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
 
@@ -98,15 +98,39 @@ def read_json(path: str | Path) -> Any:
     """The value in a JSON file.
 
     Raises:
-        DifflabError: it is damaged.
+        Unreadable: it is damaged.
     """
-    try:
+    with reading(path, _remedy(path)):
         return json.loads(Path(path).read_text())
-    except ValueError as error:
-        remedy = (
-            "delete it" if ".scratch" in Path(path).parts else f"`git checkout` or `dvc checkout {path}` restores it"
-        )
-        raise DifflabError(f"{path} is damaged ({error}): {remedy}") from None
+
+
+def _remedy(path: str | Path) -> str:
+    scratch = ".scratch" in Path(path).parts
+    return "delete it" if scratch else f"`git checkout` or `dvc checkout {path}` restores it"
+
+
+def read_tensors(path: str | Path) -> dict[str, Any]:
+    """The tensors of a safetensors file by name, torch's, on the CPU; a page of the file is read when it is used.
+
+    Raises:
+        Unreadable: it is damaged.
+    """
+    from safetensors.torch import load_file
+
+    with reading(path, _remedy(path)):
+        return load_file(path)
+
+
+def read_tensor_facts(path: str | Path) -> dict[str, str]:
+    """The metadata of a safetensors file.
+
+    Raises:
+        Unreadable: it is damaged.
+    """
+    from safetensors import safe_open
+
+    with reading(path, _remedy(path)), safe_open(path, framework="pt") as file:
+        return file.metadata() or {}
 
 
 def write_parquet(path: str | Path, frame) -> None:
@@ -120,10 +144,15 @@ def write_parquet(path: str | Path, frame) -> None:
 
 
 def read_parquet(path: str | Path):
-    """A Parquet file as a pandas DataFrame; damage to its pages is noticed."""
+    """A Parquet file as a pandas DataFrame; damage to its pages is noticed.
+
+    Raises:
+        Unreadable: it is damaged.
+    """
     import pandas as pd
 
-    return pd.read_parquet(path, page_checksum_verification=True)
+    with reading(path, _remedy(path)):
+        return pd.read_parquet(path, page_checksum_verification=True)
 
 
 def write_csv(path: str | Path, frame) -> None:
@@ -136,6 +165,31 @@ def write_zip(path: str | Path, entries: Iterable[tuple[str, bytes]]) -> None:
     with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
         for name, content in entries:
             archive.writestr(zipfile.ZipInfo(name, date_time=_ZIP_EPOCH), content)
+
+
+def read_zip_names(path: str | Path) -> list[str]:
+    """The names in a zip that `write_zip` wrote.
+
+    Raises:
+        Unreadable: it is damaged.
+    """
+    with reading(path, _remedy(path)), zipfile.ZipFile(path) as archive:
+        return archive.namelist()
+
+
+def read_zip(path: str | Path, names: Iterable[str]) -> Generator[bytes]:
+    """The contents of these files of a zip, in the order asked for.
+
+    Raises:
+        Unreadable: it is damaged.
+    """
+    with reading(path, _remedy(path)):
+        archive = zipfile.ZipFile(path)
+    with archive:
+        for name in names:
+            with reading(f"{path}: {name}", _remedy(path)):
+                content = archive.read(name)
+            yield content
 
 
 def png_bytes(image) -> bytes:

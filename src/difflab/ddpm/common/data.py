@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 
 from difflab.core.base.errors import DifflabError
-from difflab.core.base.files import read_parquet
+from difflab.core.base.files import read_parquet, read_tensors
 from difflab.core.base.store.tensors import to_tensor, to_uint8
 
 if TYPE_CHECKING:
@@ -45,7 +44,7 @@ def latent_split(folder: Path, split: str) -> Split:
     """The latents of a split, as the stage `zoo_image_vae` wrote them."""
     index = read_parquet(folder / INDEX)
     rows = index[index["split"] == split]
-    return Split(rows["id"].tolist(), load_file(folder / LATENTS)[split], rows["label"].tolist())
+    return Split(rows["id"].tolist(), read_tensors(folder / LATENTS)[split], rows["label"].tolist())
 
 
 def copies(split: Split, row: int, count: int, key: str) -> Split:

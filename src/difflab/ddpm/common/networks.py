@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import nn
 
 from difflab.core.base import rng
 from difflab.core.base.errors import DifflabError
-from difflab.core.base.files import read_json, write_json
+from difflab.core.base.files import read_json, read_tensors, write_json
 from difflab.ddpm.common import schedule
 from difflab.ddpm.common.conditions import PromptedUNet, PromptEncoder, Vocabulary, digit_prompts
 from difflab.ddpm.common.denoiser import Denoiser
@@ -148,8 +148,9 @@ def load_denoiser(folder: str | Path, device: torch.device | str = "cpu") -> tup
 
 def load_weights(network: nn.Module, path: Path) -> None:
     """Load safetensors weights into a network of the same architecture; the first tensors that do not fit are named."""
+    tensors = read_tensors(path)
     try:
-        network.load_state_dict(load_file(path))
+        network.load_state_dict(tensors)
     except RuntimeError as error:
         faults = textwrap.shorten(str(error).partition("\n")[2], 240)
         raise DifflabError(f"{path} is the checkpoint of another architecture: {faults}") from None

@@ -12,7 +12,9 @@ from urllib.parse import urlparse
 from difflab.core.base import runtime
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import atomic_path, sha256_file
-from difflab.images.archives.opening import TAR_ENDINGS, data_root, open_archive, write_source
+from difflab.images.archives.folder import composed
+from difflab.images.archives.opening import ENDINGS, data_root, open_archive, write_source
+from difflab.images.archives.pictures import list_pictures
 
 if TYPE_CHECKING:
     from difflab.images.params import ArchiveParams
@@ -25,7 +27,7 @@ class Official(NamedTuple):
     """An archive as upstream publishes it."""
 
     file: str  # the name upstream gives it
-    layout: str  # a pattern of file names by which it is recognised
+    layout: str | None  # a pattern of file names by which it is recognised; None: any picture will do
     by_hand: str  # what a person does where it is not there
 
 
@@ -55,14 +57,14 @@ OFFICIAL = {
     ),
     "scenes": Official(
         "landscapes.zip",
-        r"[^/]+\.(jpe?g|png|webp)",
-        "pack photographs of one kind of scene (jpg, png, webp) into a zip archive or a folder",
+        None,
+        "pack photographs of one kind of scene (JPEG, PNG, WebP, TIFF, ...) into a zip archive or a folder",
     ),
     "coco": Official(
         "coco.zip",
-        r"captions_(train|val)\w*\.json|metadata\.jsonl",
+        None,
         "fetch annotations_trainval2017.zip and train2017.zip from https://cocodataset.org/#download and unpack "
-        "both into one folder, or take an image folder with a metadata.jsonl",
+        "both into one folder, or take an image folder with a metadata.jsonl or .csv, or with a .txt beside each image",
     ),
     "recipes": Official(
         "food-ingredients-and-recipe-dataset-with-images.zip",
@@ -91,9 +93,8 @@ def acquire(
         temporary.mkdir()
         file = official.file
         if settings.source == "data_root":
-            base = data_root(root)
-            file = _found(name, base, settings)
-            path = base / file
+            path = find_archive(name, root, settings)
+            file = path.relative_to(data_root(root)).as_posix()
         elif settings.source == "download":
             if settings.url is None:
                 raise DifflabError(
@@ -106,25 +107,53 @@ def acquire(
         else:
             path = temporary / file
             build(path)
-        layout = re.compile(rf"(^|/)({official.layout})$", re.IGNORECASE)
-        if not any(map(layout.search, open_archive(path).names())):
-            raise DifflabError(f"{path} does not hold {name}: {official.by_hand}")
+        check_layout(name, path)
         sha256 = write_source(temporary, settings.source, file, path)
         if settings.source == "data_root" and settings.sha256 not in (None, sha256):
             raise DifflabError(f"{path} has sha256 {sha256}, not {settings.sha256}: it is another archive")
     return f"{name} from {settings.source} ({file})"
 
 
-def _found(name: str, base: Path, settings: "ArchiveParams") -> str:
-    """What the data root `base` has of the archive: the file itself, or the folder it was unpacked to."""
-    ending = next((ending for ending in (*TAR_ENDINGS, ".zip") if settings.path.endswith(ending)), "")
-    for file in (settings.path, settings.path.removesuffix(ending)):
-        if (base / file).exists():
-            return file
+def find_archive(name: str, root: str | None, settings: "ArchiveParams") -> Path:
+    """Where the data root has an archive: as the file itself, packed in another way, or as the folder it was unpacked to.
+
+    Raises:
+        DifflabError: it is not there, with what a person does about it.
+    """
+    base = data_root(root)
+    ending = next((ending for ending in ENDINGS if settings.path.lower().endswith(ending)), "")
+    stem = settings.path[: -len(ending)] if ending else settings.path
+    for file in (settings.path, stem, *(stem + other for other in ENDINGS)):
+        if (path := _in_any_case(base, file)) is not None:
+            return path
     raise DifflabError(
         f"{(base / settings.path).resolve()} is missing: {OFFICIAL[name].by_hand} and put it there, "
         f"or set data.{name}.path"
     )
+
+
+def _in_any_case(base: Path, file: str) -> Path | None:
+    """`base / file`, or the only path that differs from it in case or Unicode form alone."""
+    if (base / file).exists():
+        return base / file
+    for part in PurePosixPath(file).parts:
+        wanted = composed(part).casefold()
+        found = [p for p in base.iterdir() if composed(p.name).casefold() == wanted] if base.is_dir() else []
+        if len(found) != 1:
+            return None
+        base = found[0]
+    return base
+
+
+def check_layout(name: str, path: Path) -> None:
+    """Refuse what is not the archive `name` of `OFFICIAL`."""
+    archive, layout = open_archive(path), OFFICIAL[name].layout
+    if layout is None:
+        known = bool(list_pictures(archive))
+    else:
+        known = any(re.search(rf"(^|/)({layout})$", file, re.IGNORECASE) for file in archive.names())
+    if not known:
+        raise DifflabError(f"{path} does not hold {name}: {OFFICIAL[name].by_hand}")
 
 
 def download(url: str, path: Path, partial: Path, sha256: str | None) -> None:

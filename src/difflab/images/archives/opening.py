@@ -5,100 +5,192 @@
 it is and `file` is relative to the data root.
 """
 
+import bz2
 import gzip
+import lzma
 import os
+import stat
 import tarfile
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
-from difflab.core.base.errors import DifflabError
-from difflab.core.base.files import read_json, sha256_file, write_json
+from difflab.core.base.errors import DifflabError, printable, reading
+from difflab.core.base.files import read_json, write_json
+from difflab.images.archives.folder import HIDDEN, NO_TEXT, TWICE, composed, is_hidden, list_folder, sha256_listed
 
 SOURCE_FILE = "source.json"
-TAR_ENDINGS = (".tar.gz", ".tgz")
+ENDINGS = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar", ".zip")
 _CHUNK = 1024 * 1024
-_DAMAGE = (tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError)
+_PACKED = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\0": lzma.open}  # by the first bytes
+_ENCRYPTED, _UTF8 = 0x1, 0x800  # flags of a member of a zip
 
 
 class Archive:
-    """The files of an official archive by their posix path inside it, without those that macOS adds.
+    """The files of an archive by their path inside it, without what is hidden or a system's own.
 
-    The upstream top folder may be missing, or lie deeper: `locate` finds where the known layout starts.
+    Names are found whatever their Unicode form and, where only one file is meant, their case. The upstream top folder may
+    be missing, or lie deeper: `locate` finds where the known layout starts.
     """
 
     def __init__(self, path: Path, members: Mapping[str, Any], opener: Callable[[Any], IO[bytes] | None]) -> None:
         self.path = path
-        self._members = {name: member for name, member in members.items() if "__MACOSX/" not in name}
+        self.passed_over: dict[str, list[str]] = {}  # names by reason
+        self.pass_over(HIDDEN, [name for name in members if is_hidden(name)])
+        self._members: dict[str, Any] = {}
+        for name, member in members.items():
+            if printable(name) != name:
+                self.pass_over(NO_TEXT, [printable(name)])
+            elif self._members.setdefault(composed(name), member) is not member:
+                self.pass_over(TWICE, [name])
+        for name in filter(is_hidden, list(self._members)):
+            del self._members[name]
         self._opener = opener
 
     def names(self) -> Iterator[str]:
         return iter(self._members)
 
+    def pass_over(self, reason: str, names: list[str]) -> None:
+        """Note files that are not used."""
+        if names:
+            self.passed_over.setdefault(reason, []).extend(names)
+
+    def count_passed_over(self) -> int:
+        return sum(map(len, self.passed_over.values()))
+
+    def describe_passed_over(self) -> list[str]:
+        """A line for each reason, with the first ten names."""
+        shown = {reason: names[:10] + ["..."] * (len(names) > 10) for reason, names in self.passed_over.items()}
+        return [
+            f"{self.path.name}: passed over {len(self.passed_over[reason]):,} ({reason}): {', '.join(names)}"
+            for reason, names in shown.items()
+        ]
+
+    def find(self, name: str) -> str | None:
+        """The member that a name means: the very one, else the only one that differs in case alone.
+
+        Raises:
+            DifflabError: several differ in case alone.
+        """
+        name = composed(name)
+        if name in self._members:
+            return name
+        found = self._folded.get(name.casefold(), [])
+        if len(found) > 1:
+            raise DifflabError(f"{self.path} has no {name}, but {' and '.join(found)}: keep one")
+        return found[0] if found else None
+
+    @cached_property
+    def _folded(self) -> dict[str, list[str]]:
+        folded: dict[str, list[str]] = {}
+        for name in self._members:
+            folded.setdefault(name.casefold(), []).append(name)
+        return folded
+
+    def place(self, name: str) -> Path:
+        """The file of a member of an unpacked folder, whose name on the disk may be in another Unicode form."""
+        return self._members[name]
+
     def has(self, name: str) -> bool:
-        return name in self._members
+        return self.find(name) is not None
 
-    def open(self, name: str) -> IO[bytes]:
-        stream = self._opener(self._members[name]) if name in self._members else None
-        if stream is None:
+    def read(self, name: str, size: int = -1) -> bytes:
+        """The content of a member, or its first `size` bytes.
+
+        Raises:
+            DifflabError: there is no such member, or it is unreadable (`Unreadable`).
+        """
+        found = self.find(name)
+        if found is None:
             raise DifflabError(f"{self.path} has no {name}")
-        return stream
-
-    def read(self, name: str) -> bytes:
-        with self.open(name) as stream:
-            return stream.read()
+        with reading(f"{self.path}: {found}", "fetch it again"):
+            stream = self._opener(self._members[found])
+            if stream is None:
+                raise ValueError("no plain file")
+            with stream:
+                return stream.read(size)
 
     def locate(self, ending: str) -> str:
         """The folder (with its trailing slash, or "") in which the path `ending` lies."""
-        found = [name for name in self.names() if f"/{name}".endswith(f"/{ending}")]
+        wanted = f"/{ending}".casefold()
+        found = [name for name in self.names() if f"/{name}".casefold().endswith(wanted)]
         if len(found) != 1:
             problem = "has no" if not found else f"has {len(found)} files"
             raise DifflabError(f"{self.path} {problem} {ending}: is it the official archive, or its unpacked folder?")
-        return found[0].removesuffix(ending)
+        return found[0][: -len(ending)]
 
 
 def open_archive(path: str | Path) -> Archive:
-    """Open an unpacked folder (links inside are followed), a tar.gz file or a zip file."""
+    """Open an unpacked folder (see `list_folder`), a zip file or a tar file, packed or not; its content says which."""
     path = Path(path)
     if path.is_dir():
-        paths = (Path(folder, file) for folder, _, files in os.walk(path, followlinks=True) for file in files)
-        files = {p.relative_to(path).as_posix(): p for p in sorted(paths) if p.is_file()}
-        return Archive(path, files, lambda file: file.open("rb"))
-    if path.name.endswith(TAR_ENDINGS):
-        return _open_tar(path)
+        files, passed_over = list_folder(path)
+        archive = Archive(path, files, lambda file: file.open("rb"))
+        archive.passed_over |= passed_over
+        return archive
+    with path.open("rb") as stream:
+        head = stream.read(512)
+    unpack = next((opener for magic, opener in _PACKED.items() if head.startswith(magic)), None)
+    if unpack or head[257:262] == b"ustar" or path.name.lower().endswith(ENDINGS[:-1]):
+        return _open_tar(path, unpack or open)
     if not zipfile.is_zipfile(path):
-        raise DifflabError(f"{path} is neither a folder nor a zip archive: fetch it again, or unpack it")
-    content = zipfile.ZipFile(path)
-    return Archive(path, {i.filename: i for i in content.infolist() if not i.is_dir()}, content.open)
+        raise DifflabError(f"{path} is neither a folder nor a zip or tar archive: fetch it again, or unpack it")
+    return _open_zip(path)
 
 
-def _open_tar(path: Path) -> Archive:
-    """A tar.gz, read to its end once; fastest when members are opened in order: going back starts anew."""
-    stream = gzip.GzipFile(path)
-    try:
+def _open_zip(path: Path) -> Archive:
+    with reading(path, "fetch it again"):
+        content = zipfile.ZipFile(path)
+        members = {_zip_name(info): info for info in content.infolist() if not info.is_dir()}
+    for name, info in members.items():
+        _check_member(path, name, not stat.S_ISLNK(info.external_attr >> 16))
+        if info.flag_bits & _ENCRYPTED:
+            raise DifflabError(f"unreadable: {path} ({printable(name)} is encrypted): unpack it with its password")
+        if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
+            kind = "Deflate64" if info.compress_type == 9 else f"method {info.compress_type}"
+            raise DifflabError(
+                f"unreadable: {path} ({printable(name)} is compressed by {kind}): unpack it, and give the folder"
+            )
+    return Archive(path, members, content.open)
+
+
+def _zip_name(info: zipfile.ZipInfo) -> str:
+    """The name of a member; without the flag that says so it may be UTF-8 still, or have Windows' separators."""
+    name = info.filename
+    if not info.flag_bits & _UTF8:
+        with suppress(UnicodeError):
+            name = name.encode("cp437").decode()
+    return name.replace("\\", "/")
+
+
+def _open_tar(path: Path, unpack: Callable[..., Any]) -> Archive:
+    """A tar file, read to its end once; fastest when members are read in order: going back in a packed one starts anew."""
+    with reading(path, "fetch it again"):
+        stream = unpack(path, "rb")
         content = tarfile.TarFile(fileobj=stream)
         members = [member for member in content.getmembers() if not member.isdir()]
         while stream.read(_CHUNK):  # to the end, where the checksum stands
             pass
-    except _DAMAGE as error:
-        stream.close()
-        raise DifflabError(f"{path} is truncated, damaged or no tar.gz archive ({error}): fetch it again") from None
     for member in members:
-        name = PurePosixPath(member.name)
-        if name.is_absolute() or ".." in name.parts:
-            raise DifflabError(f"{path} holds '{member.name}', which leads out of it: refused, fetch it again")
-        if not member.isfile():
-            raise DifflabError(f"{path} holds '{member.name}', which is no plain file: refused, fetch it again")
+        _check_member(path, member.name, member.isfile())
     return Archive(path, {PurePosixPath(member.name).as_posix(): member for member in members}, content.extractfile)
+
+
+def _check_member(path: Path, name: str, plain: bool) -> None:
+    if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+        raise DifflabError(f"{path} holds '{printable(name)}', which leads out of it: refused, fetch it again")
+    if not plain:
+        raise DifflabError(f"{path} holds '{printable(name)}', which is no plain file: refused, fetch it again")
 
 
 def write_source(folder: Path, source: str, name: str, archive: Path) -> str:
     """Write source.json for `archive` (a file or a folder) and return the hash of its content."""
-    files = [file for file in archive.rglob("*") if file.is_file()] if archive.is_dir() else [archive]
+    files = list_folder(archive)[0].values() if archive.is_dir() else [archive]
     size = sum(file.stat().st_size for file in files)
-    sha256 = sha256_file(archive)
+    sha256 = sha256_listed(archive)
     write_json(folder / SOURCE_FILE, {"source": source, "file": name, "size": size, "sha256": sha256})
     return sha256
 
@@ -113,7 +205,7 @@ def open_source(folder: str | Path, root: str | None) -> Archive:
     path = (data_root(root) if source["source"] == "data_root" else folder) / source["file"]
     if not path.exists():
         raise DifflabError(f"the archive {path} is missing: put it back, or run `dvc repro -f {stage}`")
-    if sha256_file(path) != source["sha256"]:
+    if sha256_listed(path) != source["sha256"]:
         raise DifflabError(f"the archive {path} has changed since it was acquired: run `dvc repro -f {stage}`")
     return open_archive(path)
 

@@ -81,14 +81,13 @@ def read_rows(
 
 def _lines(archive: "Archive", name: str) -> Iterator[tuple[int, list[str]]]:
     """(line number from 1, fields) of every line that is not blank."""
-    with archive.open(name) as stream:
-        for number, line in enumerate(stream, start=1):
-            try:
-                fields = line.decode("utf-8-sig" if number == 1 else "utf-8").split()
-            except UnicodeDecodeError:
-                raise DifflabError(f"{name}, line {number}: not UTF-8 text; is it the right file?") from None
-            if fields:
-                yield number, fields
+    for number, line in enumerate(archive.read(name).split(b"\n"), start=1):
+        try:
+            fields = line.decode("utf-8-sig" if number == 1 else "utf-8").split()
+        except UnicodeDecodeError:
+            raise DifflabError(f"{name}, line {number}: not UTF-8 text; is it the right file?") from None
+        if fields:
+            yield number, fields
 
 
 def whole_number(value: str, name: str, number: int) -> int:

@@ -12,7 +12,10 @@ from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import sha256_bytes
 from difflab.core.base.numerals import NUMBER_WORDS
 from difflab.images import preparing
-from difflab.images.sets.formats import cifar10, coco, image_folder, mnist, photographs, recipes
+from difflab.images.archives.pictures import list_pictures
+from difflab.images.image_hashes import ImageHashes, near_pairs
+from difflab.images.sets.formats import cifar10, coco, image_folder, mnist, recipes
+from difflab.images.sets.formats.splits import split_of, two_splits
 
 if TYPE_CHECKING:
     from difflab.images.archives.opening import Archive
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
 DATASETS = ("cifar10", "mnist", "scenes", "coco", "recipes")
 SPLITS = ("train", "test")
 TRAINING_ONLY = ("coco", "recipes")  # sets that need no image to test
+NEAR = (8, 0.96)  # bits of the hash, correlation of the colours; measured in conf/study/mix.yaml
 CAPTIONS = "human"  # kind of the captions that come with a set; its variants are human-0, human-1, ...
 
 
@@ -64,13 +68,19 @@ class ArchivedSet:
 
 
 def read_image_set(
-    name: str, archive: "Archive", seed: int, test_fraction: float, max_images: int | None
+    name: str,
+    archive: "Archive",
+    seed: int,
+    test_fraction: float,
+    max_images: int | None,
+    caption_column: str | None = None,
 ) -> ArchivedSet:
     """The set `name` of an archive, the first `max_images` of each split.
 
     Args:
-        test_fraction: the expected share of held-out scenes. Each photograph is drawn by its content, so that
-            equal ones share a split, and further ones move none.
+        test_fraction: the expected share of held-out scenes, where no folder says the split. Each photograph is drawn by
+            its content, so that equal ones share a split, and further ones move none.
+        caption_column: of the tables of an image folder, see `image_folder.read`.
     """
     classes: tuple[str, ...] = ()
     if name == "scenes":
@@ -79,8 +89,11 @@ def read_image_set(
         classes, batches = cifar10.read(archive) if name == "cifar10" else (NUMBER_WORDS, mnist.read(archive))
         splits = {split: _labelled(name, split, files) for split, files in batches.items()}
     else:
-        read = recipes.read if name == "recipes" else coco.read if coco.is_coco(archive) else image_folder.read
-        splits = {split: _captioned(name, split, images) for split, images in read(archive).items()}
+        if name == "recipes":
+            found = recipes.read(archive)
+        else:
+            found = coco.read(archive) if coco.is_coco(archive) else image_folder.read(archive, caption_column)
+        splits = {split: _captioned(name, split, images) for split, images in found.items()}
     kept = [entry for entries in splits.values() for entry in entries[:max_images]]
     return ArchivedSet(name, classes, sorted(kept, key=lambda entry: entry.id))
 
@@ -99,12 +112,20 @@ def _captioned(name: str, split: str, images: Iterable["Captioned"]) -> list[Ent
 
 
 def _scenes(archive: "Archive", seed: int, test_fraction: float) -> dict[str, list[Entry]]:
-    splits: dict[str, list[Entry]] = {split: [] for split in SPLITS}
-    for file in photographs.list_files(archive):
-        draw = keyed.key(seed, "scenes test", sha256_bytes(preparing.read_image(archive, file))) / 2**63
-        split = "test" if draw < test_fraction else "train"
-        splits[split].append(Entry(f"scenes-{split}-{len(splits[split]):05d}", split, file))
-    return splits
+    files = list_pictures(archive)
+    if not files:
+        raise DifflabError(f"{archive.path} has no photographs (JPEG, PNG, WebP, TIFF, ...): put some there")
+    archive.pass_over("no picture", sorted(set(archive.names()) - set(files)))
+    named = {file: split_of(file) or "train" for file in files}
+    if set(named.values()) == {"train"}:
+        for file in files:
+            draw = keyed.key(seed, "scenes test", sha256_bytes(preparing.read_image(archive, file))) / 2**63
+            named[file] = "test" if draw < test_fraction else "train"
+    by_split = {part: [file for file in files if named[file] == part] for part in ("train", "test", "val")}
+    return {
+        split: [Entry(f"scenes-{split}-{number:05d}", split, file) for number, file in enumerate(found)]
+        for split, found in two_splits(by_split, archive, by_split).items()
+    }
 
 
 def samples(
@@ -137,6 +158,22 @@ def shared_images(index: pd.DataFrame) -> int:
     """How many test images have the content of a training image."""
     train, test = (index.loc[index["split"] == split, "sha256"] for split in SPLITS)
     return int(test.isin(train).sum())
+
+
+def near_twins(index: pd.DataFrame, looks: dict[str, preparing.Look]) -> list[tuple[str, str]]:
+    """The test images that look like a training image, equal ones too, each with the first such image: pairs of ids.
+
+    Of grey images nothing is said: 202 of the 300 digits that test MNIST's miniature would be a twin of another digit.
+    """
+    train, test = ([id for id in index.loc[index["split"] == split, "id"] if id in looks] for split in SPLITS)
+    pairs = near_pairs(_hashes([looks[id] for id in test]), _hashes([looks[id] for id in train]), *NEAR)
+    first = dict(reversed(pairs.tolist()))
+    return [(test[row], train[first[row]]) for row in sorted(first)]
+
+
+def _hashes(looks: list[preparing.Look]) -> ImageHashes:
+    colours = np.frombuffer(b"".join(colours for _, colours in looks), np.uint8).reshape(len(looks), 8, 8, 3)
+    return ImageHashes(np.array([hash for hash, _ in looks], np.uint64), colours, np.zeros(len(looks), bool))
 
 
 def class_counts(index: pd.DataFrame, classes: tuple[str, ...]) -> pd.DataFrame:

@@ -14,12 +14,11 @@ from unittest import mock
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from difflab.core.base import runtime
 from difflab.core.base.errors import DifflabError
-from difflab.core.base.files import atomic_path, sha256_file
+from difflab.core.base.files import atomic_path, read_tensors, sha256_file
 from difflab.models import roles
 
 HASH = "6726825d"  # head of the sha256 of the released file, also in its name
@@ -71,7 +70,7 @@ def find_weights(folder: Path) -> Path:
 def read_weights(path: Path) -> dict:
     """A state dict from safetensors, or from the released .pth file read as tensors only, no pickled code."""
     if path.suffix == ".safetensors":
-        return load_file(path)
+        return read_tensors(path)
     return torch.load(path, map_location="cpu", weights_only=True)
 
 

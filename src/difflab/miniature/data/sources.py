@@ -69,6 +69,7 @@ def photos() -> dict[str, np.ndarray]:
 def _read(package: str, file: str) -> np.ndarray:
     from PIL import Image
 
+    # Not by the decoder: the miniature is defined by these values, and one photograph (Rocket) carries Adobe RGB.
     return np.asarray(Image.open(_file(package, file)).convert("RGB"))
 
 

@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from difflab.core.base.errors import DifflabError
-from difflab.core.base.files import read_json, read_parquet
+from difflab.core.base.files import read_json, read_parquet, read_tensor_facts, read_tensors
 from difflab.core.base.store.captions import read_captions
 from difflab.models.roles import fingerprint
 from difflab.sd3.artifacts import shards
@@ -60,17 +60,13 @@ class PromptTable:
         self._shards = self._open(meta["rows"])
 
     def _open(self, count: int) -> list[shards.Shard]:
-        from safetensors import safe_open
-        from safetensors.torch import load_file
-
         keys = self.index.drop_duplicates("row").sort_values("row")["key"].tolist()
         opened, start = [], 0
         for path in sorted(self.folder.glob("prompts-*.safetensors")):
-            with safe_open(path, "pt") as file:
-                own = file.metadata()["keys"].split()
+            own = read_tensor_facts(path).get("keys", "").split()
             if own != keys[start : start + len(own)]:
                 raise DifflabError(f"{path} does not belong to the index beside it: {REMEDY}")
-            opened.append(load_file(path))  # memory-mapped: pages are read when a row is
+            opened.append(read_tensors(path))  # memory-mapped: pages are read when a row is
             start += len(own)
         if not start == count == len(keys):
             raise DifflabError(f"{self.folder} has {start} rows of {count}: {REMEDY}")

@@ -26,7 +26,7 @@ from torch import Tensor
 
 from difflab.core.base import rng
 from difflab.core.base.errors import DifflabError
-from difflab.core.base.files import read_json, read_parquet
+from difflab.core.base.files import read_json, read_parquet, read_tensors
 from difflab.models.roles import fingerprint
 from difflab.sd3.artifacts import shards
 
@@ -70,14 +70,12 @@ class LatentTable:
         Raises:
             DifflabError: the folder is absent, incomplete, or one of its shards is of another run.
         """
-        from safetensors.torch import load_file
-
         folder = Path(folder)
         if not (folder / "meta.json").exists():
             raise DifflabError(f"{folder} holds no latent cache: {REMEDY}")
         meta = read_json(folder / "meta.json")
         index = read_parquet(folder / "index.parquet")
-        packed = [load_file(path) for path in sorted(folder.glob("latents-*.safetensors"))]
+        packed = [read_tensors(path) for path in sorted(folder.glob("latents-*.safetensors"))]
         if index.groupby("shard", sort=True).size().tolist() != [shards.length(shard) for shard in packed]:
             raise DifflabError(f"{folder}: index and shards differ: {REMEDY}")
         sha256 = index.set_index("id")["sha256"].to_dict()

@@ -1,12 +1,17 @@
 """The decoder: every kind of image as RGB, turned and on white, and damage as one line."""
 
 import io
+import struct
+import zlib
 
 import numpy as np
 import pytest
-from PIL import Image
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image, ImageCms
 
-from difflab.core.base.store.decoder import UnreadableImage, check_image, decode_image, image_size
+from difflab.core.base.store.decoder import UnreadableImage, check_image, decode_image, image_size, is_image
+from fakes import pictures
 from fakes.set_archives import decoded, encoded
 
 
@@ -88,7 +93,242 @@ def test_a_size_is_read_without_the_pixels():
     assert image_size(encoded(64, 48, form="JPEG")[:1500], "a") == (64, 48)
 
 
-def test_an_image_of_a_size_that_no_memory_holds_is_refused(monkeypatch):
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
-    with pytest.raises(UnreadableImage, match="decompression bomb"):
-        decode_image(encoded(8, 8), "a")
+FORMS = {"JPEG": {"quality": 97}, "PNG": {}, "WEBP": {"lossless": True}, "TIFF": {}, "AVIF": {"quality": 98}}
+
+
+@pytest.mark.parametrize("noted", ["exif", "xmp", "both"])
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_picture_is_turned_once_however_its_orientation_is_noted(form, noted, orientation):
+    content = pictures.turned(pictures.smooth(), orientation, form, noted, **FORMS[form])
+    found = decode_image(content, "a")
+    assert found.size == image_size(content, "a") == check_image(content, "a") == (40, 24)
+    assert np.abs(np.asarray(found, np.int16) - np.asarray(pictures.smooth())).max() <= 30
+
+
+def ifd(*entries: bytes, extra: bytes = b"") -> bytes:
+    return b"Exif\0\0II*\0\x08\0\0\0" + struct.pack("<H", len(entries)) + b"".join(entries) + bytes(4) + extra
+
+
+def field(tag: int, kind: int, count: int, value: int) -> bytes:
+    return struct.pack("<HHII", tag, kind, count, value)
+
+
+SIX = field(0x112, 3, 1, 6)
+
+
+@pytest.mark.parametrize(
+    ("exif", "is_turned"),
+    [
+        (ifd(SIX, field(0x11A, 10, 1, 38), extra=struct.pack("<ii", -1, 0)), True),
+        (ifd(SIX, field(0x11A, 5, 2, 38), extra=bytes(16)), True),
+        (ifd(SIX, field(0x10F, 3, 1, 7)), True),
+        (ifd(SIX, field(0x10F, 2, 200, 5000)), True),
+        (ifd(SIX, field(0x8825, 4, 1, 9999)), True),
+        (b"Exif\0\0" + ifd(SIX), True),
+        (ifd(field(0x112, 2, 2, 0x36)), False),
+        (ifd(field(0x112, 3, 1, 9)), False),
+        (ifd(field(0x112, 3, 1, 0)), False),
+        (b"Exif\0\0garbage!", False),
+    ],
+)
+def test_damaged_exif_leaves_the_pixels_whole(exif, is_turned):
+    content = pictures.saved(Image.new("RGB", (16, 8), "red"), "JPEG", exif=exif)
+    size = (8, 16) if is_turned else (16, 8)
+    assert decode_image(content, "a").size == image_size(content, "a") == check_image(content, "a") == size
+
+
+@pytest.mark.parametrize("hidden", [(0, 0, 0), (10, 230, 10), (255, 255, 255)])
+@pytest.mark.parametrize(
+    ("mode", "form"), [("RGBA", "PNG"), ("RGBA", "WEBP"), ("RGBA", "TIFF"), ("P", "PNG"), ("P", "GIF")]
+)
+def test_what_is_hidden_under_transparency_is_never_seen(mode, form, hidden):
+    pixels = np.full((16, 16, 4), (*hidden, 0), np.uint8)
+    pixels[4:12, 4:12] = (200, 60, 30, 255)
+    image = Image.fromarray(pixels)
+    options = {"lossless": True, "exact": True} if form == "WEBP" else {}
+    if mode == "P":
+        flat = Image.new("P", (16, 16), 0)
+        flat.putpalette([*hidden, 200, 60, 30])
+        flat.paste(1, (4, 4, 12, 12))
+        image, options = flat, {"transparency": 0}
+    found = np.asarray(decode_image(pictures.saved(image, form, **options), "a"))
+    assert (found[0, 0] == 255).all()
+    assert (found[8, 8] == (200, 60, 30)).all()
+
+
+@given(bits=st.sampled_from([1, 2, 4, 8, 16]), data=st.data())
+def test_grey_of_any_bits_fills_the_range_and_its_clear_value_is_white(bits, data):
+    top = 2**bits - 1
+    values = np.array(data.draw(st.lists(st.integers(0, top), min_size=64, max_size=64))).reshape(8, 8)
+    clear = data.draw(st.none() | st.sampled_from(sorted(set(values.ravel().tolist()))))
+    found = np.asarray(decode_image(pictures.grey_png(values, bits, clear), "a"))
+    expected = np.floor(values / top * 255 + 0.5)
+    if clear is not None:
+        expected[values == clear] = 255
+    assert np.array_equal(found, np.repeat(expected[..., None], 3, 2))
+
+
+@given(st.integers(0, 255), st.integers(0, 255))
+def test_transparency_is_blended_with_white(level, alpha):
+    image = Image.fromarray(np.full((2, 2, 4), (level, level, level, alpha), np.uint8))
+    exact = (level * alpha + 255 * (255 - alpha)) / 255
+    for form in ("PNG", "TIFF"):
+        found = np.asarray(decode_image(pictures.saved(image, form), "a"))
+        assert np.abs(found - exact).max() <= 1
+
+
+def test_a_colour_of_sixteen_bits_can_be_clear():
+    content = bytearray(pictures.saved(Image.new("RGB", (4, 4), (7, 8, 9)), transparency=(7, 8, 9)))
+    assert (np.asarray(decode_image(bytes(content), "a")) == 255).all()
+
+
+def test_floating_point_is_0_to_1_or_refused():
+    ramp = np.linspace(0, 1, 256, dtype=np.float32).reshape(16, 16)
+    found = np.asarray(decode_image(pictures.saved(Image.fromarray(ramp), "TIFF"), "a"))
+    assert np.array_equal(found[..., 1].ravel(), np.arange(256))
+    for wrong in (ramp * 255, ramp - 0.5, np.where(ramp > 0.5, np.nan, ramp)):
+        for function in (decode_image, check_image):
+            with pytest.raises(UnreadableImage, match="must be 0 to 1"):
+                function(pictures.saved(Image.fromarray(wrong), "TIFF"), "a")
+
+
+def test_integers_of_32_bits_are_refused_with_the_reason():
+    image = Image.fromarray(np.arange(64, dtype=np.int32).reshape(8, 8))
+    with pytest.raises(UnreadableImage, match=r"^unreadable: a \(32-bit .* do not say what is white: save it with 8"):
+        decode_image(pictures.saved(image, "TIFF"), "a")
+
+
+def test_sixteen_bits_may_be_stored_in_reverse_and_as_plain_text():
+    ramp = np.linspace(0, 65535, 64).astype(np.uint16).reshape(8, 8)
+    upright = np.rint(ramp / 257)
+    reverse = pictures.saved(Image.fromarray(ramp), "TIFF", tiffinfo={262: 0})
+    assert np.array_equal(np.asarray(decode_image(reverse, "a"))[..., 0], 255 - upright)
+    pgm = b"P5 8 8 65535\n" + ramp.astype(">u2").tobytes()
+    assert np.array_equal(np.asarray(decode_image(pgm, "a"))[..., 0], upright)
+
+
+GREEN = (60, 180, 70)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "P"])
+@pytest.mark.parametrize("form", ["PNG", "TIFF", "WEBP"])
+def test_an_embedded_profile_is_converted_to_srgb(form, mode):
+    if (form, mode) == ("WEBP", "P"):
+        pytest.skip("WebP has no palettes")
+    image = Image.new("RGB", (8, 8), GREEN)
+    image = image.quantize(2) if mode == "P" else image.convert(mode)
+    options = {"lossless": True} if form == "WEBP" else {}
+    found = np.asarray(decode_image(pictures.saved(image, form, icc_profile=pictures.icc_profile(), **options), "a"))
+    linear = np.array(pictures.ADOBE_RGB).T @ (np.array(GREEN) / 255) ** (563 / 256)  # 2.2 in the profile's fractions
+    to_srgb = np.array([[3.1339, -1.6169, -0.4906], [-0.9785, 1.9160, 0.0333], [0.0720, -0.2290, 1.4057]])  # of D50
+    light = np.clip(to_srgb @ linear, 0, 1)
+    expected = 255 * np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
+    assert np.abs(found[4, 4] - expected).max() <= 2
+
+
+def test_what_is_converted_stays_so_when_it_is_written_again():
+    wide = pictures.saved(Image.new("RGB", (8, 8), GREEN), icc_profile=pictures.icc_profile())
+    first = decode_image(wide, "a")
+    assert np.array_equal(np.asarray(decode_image(pictures.saved(first), "a")), np.asarray(first))
+    assert not first.info
+
+
+@pytest.mark.parametrize("profile", ["srgb", b"", b"garbage", pictures.icc_profile(space=b"GRAY"), bytes(2_000_000)])
+def test_a_profile_of_srgb_and_one_that_does_not_fit_change_nothing(profile):
+    if profile == "srgb":
+        profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    image = pictures.smooth()
+    assert np.array_equal(np.asarray(decode_image(pictures.saved(image, icc_profile=profile), "a")), np.asarray(image))
+
+
+def test_grey_has_profiles_of_its_own_or_those_of_colours():
+    image = Image.fromarray(np.arange(256, dtype=np.uint8).reshape(16, 16))
+    linear = pictures.saved(image, icc_profile=pictures.icc_profile(gamma=1.0, space=b"GRAY"))
+    found = np.asarray(decode_image(linear, "a"))[..., 0].ravel()
+    assert abs(int(found[55]) - 128) <= 1  # 0.2159 of the light is level 128 of sRGB
+    for gamma in (1.0, 2.2):
+        tagged = pictures.saved(image, icc_profile=pictures.icc_profile(gamma=gamma))
+        assert (np.ptp(np.asarray(decode_image(tagged, "a")).astype(int), axis=2) <= 1).all()
+
+
+CMYK = (("TIFF", {}), ("TIFF", {"icc_profile": pictures.icc_profile()}), ("JPEG", {"quality": 97}))
+
+
+@pytest.mark.parametrize(("form", "options"), CMYK)
+def test_cmyk_without_a_profile_of_its_own_is_the_complement(form, options):
+    content = pictures.saved(pictures.smooth().convert("CMYK"), form, **options)
+    assert np.abs(np.asarray(decode_image(content, "a"), np.int16) - np.asarray(pictures.smooth())).max() <= 8
+
+
+def test_lab_is_what_it_means():
+    lab = ImageCms.profileToProfile(
+        pictures.smooth(), ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB"), outputMode="LAB"
+    )
+    found = np.asarray(decode_image(pictures.saved(lab, "TIFF"), "a"), np.int16)
+    assert np.abs(found - np.asarray(pictures.smooth())).mean() <= 3
+
+
+@pytest.mark.parametrize("form", ["GIF", "PNG", "WEBP", "TIFF"])
+def test_of_an_animation_the_first_frame_counts(form):
+    frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "lime", "blue")]
+    options = {"lossless": True} if form == "WEBP" else {}
+    content = pictures.saved(frames[0], form, save_all=True, append_images=frames[1:], **options)
+    assert (np.asarray(decode_image(content, "a")) == (255, 0, 0)).all()
+
+
+@pytest.mark.parametrize("kind", [b"zTXt", b"iTXt", b"tEXt", b"iCCP"])
+def test_a_long_text_or_profile_in_a_png_leaves_its_pixels_whole(kind):
+    plain = pictures.saved(pictures.smooth())
+    packed = zlib.compress(b"x" * 2_000_000)
+    data = {
+        b"zTXt": b"workflow\0\0" + packed,
+        b"iTXt": b"prompt\0\1\0\0\0" + packed,
+        b"tEXt": b"prompt\0" + b"x" * 2_000_000,
+        b"iCCP": b"icc\0\0" + packed,
+    }[kind]
+    found = decode_image(pictures.with_chunk(plain, kind, data), "a")
+    assert np.array_equal(np.asarray(found), np.asarray(pictures.smooth()))
+
+
+@pytest.mark.parametrize(("width", "height"), [(10_001, 10_000), (100_000, 100_000), (2**31 - 1, 1)])
+def test_more_than_100_megapixels_are_refused_before_they_are_decoded(width, height):
+    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    content = b"\x89PNG\r\n\x1a\n" + pictures.chunk(b"IHDR", head) + pictures.chunk(b"IDAT", b"")
+    for function in (decode_image, check_image, image_size):
+        with pytest.raises(UnreadableImage, match="megapixels"):
+            function(content, "a")
+
+
+@pytest.mark.parametrize("form", [*FORMS, "GIF", "BMP", "PPM", "JPEG2000"])
+def test_truncated_files_are_refused(form):
+    content = encoded(64, 64, form=form)
+    for part in (0.3, 0.6, 0.9):
+        for function in (decode_image, check_image):
+            with pytest.raises(UnreadableImage, match=r"^unreadable: a \("):
+                function(content[: int(part * len(content))], "a")
+
+
+@pytest.mark.parametrize("form", [*FORMS, "GIF", "BMP", "PPM", "JPEG2000", "ICO", "QOI"])
+def test_images_are_known_by_their_first_bytes(form):
+    assert is_image(encoded(32, 32, form=form)[:32])
+
+
+@pytest.mark.parametrize(
+    "head", [b"", b"%PDF-1.4\n%%EOF", b"<html>", bytes(200), b"\0\5\x16\7\0\2\0\0Mac OS X        ", b"PK\3\4"]
+)
+def test_other_files_are_no_images(head):
+    assert not is_image(head)
+
+
+@pytest.mark.parametrize(
+    "head", [b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", b"\xd7\xcd\xc6\x9a" + bytes(60)]
+)
+def test_formats_that_start_other_programs_are_not_opened(head):
+    with pytest.raises(UnreadableImage, match="of no known image format"):
+        decode_image(head, "a")
+
+
+def test_heic_is_named():
+    with pytest.raises(UnreadableImage, match="HEIC, which is not read: save it as JPEG or PNG"):
+        decode_image(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "a")

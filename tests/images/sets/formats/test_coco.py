@@ -46,7 +46,7 @@ def refused(tmp_path, members, message):
 
 @pytest.mark.parametrize("content", [b"{", b"", b"\xff\xfe", b"<html>"])
 def test_what_is_not_json_is_named(tmp_path, content):
-    refused(tmp_path, {NAME: content}, rf"{NAME} is not JSON .*fetch it again")
+    refused(tmp_path, {NAME: content}, rf"{NAME} \(.*\): not JSON; fetch it again")
 
 
 @pytest.mark.parametrize(

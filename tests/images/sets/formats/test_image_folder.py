@@ -17,7 +17,7 @@ from fakes.set_archives import encoded, write_folder
 captions = st.lists(st.text(max_size=30).map(clean).filter(bool), max_size=4)
 
 
-@given(st.lists(captions, max_size=6))
+@given(st.lists(captions, min_size=1, max_size=6))
 def test_what_is_written_is_read(tmp_path_factory, texts):
     folder = tmp_path_factory.mktemp("folder")
     images = [(f"{n}.png", b"image %d" % n, rows) for n, rows in enumerate(texts)]
@@ -88,12 +88,135 @@ def test_columns_subfolders_and_splits(tmp_path, write):
 def test_a_wrong_row_is_named_by_file_and_line(tmp_path, row, message):
     text = rows({"file_name": "ok.jpg", "text": "fine"}, "", row)
     folder = write_folder(tmp_path / "f", {"train/metadata.jsonl": text})
-    with pytest.raises(DifflabError, match=rf"train/metadata\.jsonl, line 3: {message}") as error:
+    with pytest.raises(DifflabError, match=rf"train/metadata\.jsonl, line 3(: | \(.*\): ){message}") as error:
         image_folder.read(open_archive(folder))
     assert "\n" not in str(error.value)
 
 
 def test_a_folder_without_metadata_says_what_to_write(tmp_path):
     write_folder(tmp_path / "f", {"a.jpg": b"x"})
-    with pytest.raises(DifflabError, match=r"has no metadata\.jsonl: write one row an image"):
+    with pytest.raises(DifflabError, match=r"has no captions: write a metadata\.jsonl or"):
         image_folder.read(open_archive(tmp_path / "f"))
+
+
+PICTURE = encoded(8, 8)
+
+
+def found_in(folder, members, column=None):
+    archive = open_archive(write_folder(folder, members))
+    splits = image_folder.read(archive, column)
+    return archive, {split: {image.file: image.captions for image in images} for split, images in splits.items()}
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        'file_name,text\r\na.png,"one, two"\r\nb.png,\r\na.png,three\r\n'.encode("utf-8-sig"),
+        'file_name,text\na.png,"one, two"\nb.png,\na.png,three\n'.encode("utf-16"),
+    ],
+)
+def test_a_csv_is_read_as_people_s_programs_write_it(tmp_path, table):
+    members = {"train/METADATA.csv": table, "train/a.png": PICTURE, "train/b.png": PICTURE, "train/c.PNG": PICTURE}
+    archive, splits = found_in(tmp_path / "f", members)
+    assert splits == {"train": {"train/a.png": ("one, two", "three"), "train/b.png": ()}}
+    assert archive.passed_over == {"no caption": ["train/c.PNG"]}
+
+
+def test_parquet_is_read_too(tmp_path):
+    import pandas as pd
+
+    frame = pd.DataFrame({"file_name": ["val/a.png"], "captions": [["one", "two"]]})
+    frame.to_parquet(tmp_path / "metadata.parquet")
+    _, splits = found_in(tmp_path / "f", {"metadata.parquet": (tmp_path / "metadata.parquet").read_bytes()})
+    assert splits == {"test": {"val/a.png": ("one", "two")}}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"file_name,text\na.png,Caf\xe9\n", r"metadata\.csv, line 2: not UTF-8 text; save it as such"),
+        (b"file_name,text\na.png,x,y\n", r"metadata\.csv, row 2: it has more values than there are columns"),
+        (b"file_name,text\na.png\n", r"metadata\.csv, row 2: 'text' is not a text"),
+        (b'file_name,text\n"a.png', r"^unreadable: .*metadata\.csv \("),
+        (b"file_name,notes\na.png,x\n", r"row 2: there must be one of .*images\.caption_column \(there is notes\)"),
+    ],
+)
+def test_a_csv_that_cannot_be_read_is_one_line(tmp_path, content, message):
+    with pytest.raises(DifflabError, match=message):
+        found_in(tmp_path / "f", {"metadata.csv": content})
+
+
+def test_two_tables_of_a_folder_are_refused(tmp_path):
+    with pytest.raises(DifflabError, match=r"has metadata\.csv and metadata\.jsonl: keep one"):
+        found_in(tmp_path / "f", {"metadata.csv": "file_name,text\n", "metadata.jsonl": ""})
+
+
+def test_the_column_of_captions_can_be_named(tmp_path):
+    members = {"metadata.jsonl": rows({"file_name": "a.png", "notes": "a meme", "text": "x", "filename": "a.jpg"})}
+    assert found_in(tmp_path / "f", members, "notes")[1] == {"train": {"a.png": ("a meme",)}}
+    with pytest.raises(DifflabError, match=r"one of note, not 0; .*\(there is notes, text, filename\)"):
+        found_in(tmp_path / "f", members, "note")
+
+
+@pytest.mark.parametrize(
+    "name", ["validation", "Validation", "val", "valid", "dev", "test", "eval", "val2017", "test_images"]
+)
+@pytest.mark.parametrize("above", [False, True])
+def test_what_is_held_out_is_never_trained_on(tmp_path, name, above):
+    members = {f"{part}/metadata.jsonl": rows({"file_name": "a.png", "text": part}) for part in ("train", name)}
+    if above:  # one table for all
+        members = {"metadata.jsonl": rows(*({"file_name": f"{p}/a.png", "text": p} for p in ("train", name)))}
+    assert found_in(tmp_path / "f", members)[1] == {
+        "train": {"train/a.png": ("train",)},
+        "test": {f"{name}/a.png": (name,)},
+    }
+
+
+def test_validation_beside_a_test_split_is_passed_over_by_name(tmp_path):
+    parts = ("train", "validation", "test")
+    members = {f"{part}/metadata.jsonl": rows({"file_name": "a.png", "text": part}) for part in parts}
+    archive, splits = found_in(tmp_path / "f", members)
+    assert {split: list(images) for split, images in splits.items()} == {
+        "train": ["train/a.png"],
+        "test": ["test/a.png"],
+    }
+    assert archive.passed_over == {"validation, beside a test split": ["validation/a.png"]}
+
+
+def test_texts_beside_images_are_captions_one_a_line(tmp_path):
+    members = {
+        "train/a.JPG": encoded(8, 8, form="JPEG"),
+        "train/a.TXT": "\ufeffa cat\r\n\r\nmy cat\r\n",
+        "dev/b.png": PICTURE,
+        "dev/b.caption": "a dog",
+        "c.png": PICTURE,
+        "README.txt": "about",
+    }
+    archive, splits = found_in(tmp_path / "f", members)
+    assert splits == {"train": {"train/a.JPG": ("a cat", "my cat")}, "test": {"dev/b.png": ("a dog",)}}
+    assert archive.passed_over == {"no caption": ["c.png"], "caption without an image": ["README.txt"]}
+
+
+def test_a_text_beside_two_images_of_one_name_is_refused(tmp_path):
+    with pytest.raises(DifflabError, match=r"a\.txt stands beside a\.jpg and a\.png: rename one"):
+        found_in(tmp_path / "f", {"a.jpg": PICTURE, "a.png": PICTURE, "a.txt": "x"})
+
+
+def test_a_text_in_another_encoding_is_refused_by_name(tmp_path):
+    with pytest.raises(DifflabError, match=r"a\.txt, line 2: not UTF-8 text; save it as such"):
+        found_in(tmp_path / "f", {"a.png": PICTURE, "a.txt": "ok\nCaf\u00e9".encode("latin-1")})
+
+
+def test_folders_of_classes_are_captions(tmp_path):
+    members = {"train/Siamese_cat/1.png": PICTURE, "train/dog/1.png": PICTURE, "test/dog/2.png": PICTURE}
+    assert found_in(tmp_path / "f", members)[1] == {
+        "train": {"train/Siamese_cat/1.png": ("Siamese cat",), "train/dog/1.png": ("dog",)},
+        "test": {"test/dog/2.png": ("dog",)},
+    }
+
+
+def test_names_of_a_table_are_found_in_any_unicode_form_and_case(tmp_path):
+    members = {"metadata.jsonl": rows({"file_name": "caf\u00e9.jpg", "text": "x"}), "cafe\u0301.JPG": PICTURE}
+    archive, splits = found_in(tmp_path / "f", members)
+    assert splits == {"train": {"caf\u00e9.JPG": ("x",)}}
+    assert archive.passed_over == {}

@@ -104,8 +104,8 @@ def test_two_rows_about_one_image_are_named(tmp_path):
         ("Image_Name,Title\na,Cake\nb\n", "row 3: 1 values for 2 columns"),
         ("Image_Name,Title\na,Cake, of rice\n", "row 2: 3 values for 2 columns"),
         ('Image_Name,Title\na,"Cake', r"is not a csv \(.*\): fetch it again"),
-        (b"Image_Name,Title\na,Caf\xe9\n", "is not UTF-8 text: save it as such"),
-        (b"\x50\x4b\x03\x04\xff\xfe", "is not UTF-8 text"),
+        (b"Image_Name,Title\na,Caf\xe9\n", "not UTF-8 text; save it as such"),
+        (b"\x50\x4b\x03\x04\xff\xfe", "not UTF-8 text"),
     ],
 )
 def test_what_is_not_a_csv_of_equal_rows_is_named(tmp_path, content, message):

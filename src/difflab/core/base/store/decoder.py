@@ -1,32 +1,71 @@
-"""The image decoder: encoded bytes become RGB, and what cannot be decoded one error."""
+"""The image decoder: encoded bytes become 8-bit sRGB by one rule in every place, or one line says why not.
+
+- It is turned once as its camera or editor noted: EXIF, where there is none XMP.
+- Colours are converted to sRGB by the embedded ICC profile; one that cannot be used is passed over, as viewers do.
+- Transparent pixels show white, blended in sRGB.
+- 12 and 16 bits of grey are scaled to 8; grey in floating point is 0 to 1. Ranges that no file states are refused.
+- Of several frames or pages the first counts. Text inside a PNG is not looked at, however long it is.
+- Truncated files, those of more than 100 megapixels and formats beyond `FORMATS` are refused.
+"""
 
 import io
+import re
+import warnings
 from collections.abc import Generator
 from contextlib import contextmanager
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
-from difflab.core.base.errors import DifflabError
+from difflab.core.base.errors import Unreadable, reading
+
+if TYPE_CHECKING:
+    from PIL import ImageCms
+
+# Those that are known by their first bytes and need no other program.
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "PPM", "TIFF", "AVIF", "JPEG2000", "ICO", "QOI")
+MAX_PIXELS = 100_000_000
+_ORIENTATION, _BITS, _PHOTOMETRIC = ExifTags.Base.Orientation, 258, 262  # tags of EXIF and TIFF
+_XMP_ORIENTATION = re.compile(rb"tiff:Orientation(?:\s*=\s*[\"']|>)\s*([1-8])")
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_PNG = b"\x89PNG\r\n\x1a\n"
+_SPACES = {"RGB": "RGB", "L": "GRAY", "CMYK": "CMYK", "LAB": "Lab"}  # of a profile, by the mode of pixels
+_MAX_PROFILE = 16 * 1024**2  # bytes
 
 
-class UnreadableImage(DifflabError):
-    """Bytes that are no image, or a damaged one."""
+class UnreadableImage(Unreadable):
+    """Bytes that are no image, a damaged one, or one whose pixels have no stated range."""
 
 
 def decode_image(content: bytes, name: str) -> Image.Image:
-    """An encoded image (PNG, JPEG, ...) as 8-bit RGB; `name` names it in an `UnreadableImage`.
+    """An encoded image (one of `FORMATS`) as 8-bit sRGB without any metadata; `name` names it in an error.
 
-    It is turned as its camera noted, 16 bits of grey are scaled to 8, and transparent pixels show white.
+    Raises:
+        UnreadableImage: "unreadable: name (reason)".
     """
     with _opened(content, name) as image:
-        ImageOps.exif_transpose(image, in_place=True)
-        if image.mode.startswith("I"):  # 16 bits of grey, which PIL would cut at 255
-            image = Image.fromarray(np.rint(np.asarray(image, np.float64) / 257).astype(np.uint8))
-        if image.has_transparency_data:
-            white = Image.new("RGBA", image.size, "white")
-            image = Image.alpha_composite(white, image.convert("RGBA"))
-        return image.convert("RGB")
+        turned_by_pillow = _tiff_tag(image, _ORIENTATION) is not None  # libtiff's reader turns by its own tag
+        image.load()
+        pixels, alpha = _channels(image, content)
+        rgb = _srgb(pixels, image.info.get("icc_profile"))
+        if alpha is not None:
+            rgb.putalpha(alpha)
+            rgb = Image.alpha_composite(Image.new("RGBA", rgb.size, "white"), rgb)
+        rgb = rgb.convert("RGB")
+        if not turned_by_pillow and (turn := _TURNS.get(_orientation(image))) is not None:
+            rgb = rgb.transpose(turn)
+        rgb.info = {}  # a profile or a transparent colour, written with the new pixels, would be applied twice
+        return rgb
 
 
 def image_size(content: bytes, name: str) -> tuple[int, int]:
@@ -36,25 +75,178 @@ def image_size(content: bytes, name: str) -> tuple[int, int]:
 
 
 def check_image(content: bytes, name: str) -> tuple[int, int]:
-    """Width and height of an image that is read to its end; the pixels of a JPEG are computed at an eighth."""
+    """Width and height of an image that `decode_image` can read to its end; a JPEG is computed at an eighth."""
     with _opened(content, name) as image:
+        if image.format not in ("JPEG", "MPO"):
+            return decode_image(content, name).size
         size = _turned_size(image)
         image.draft("RGB", (image.width // 8, image.height // 8))
         image.load()
     return size
 
 
-def _turned_size(image: Image.Image) -> tuple[int, int]:
-    turned = image.getexif().get(ExifTags.Base.Orientation, 1) >= 5
-    return image.size[::-1] if turned else image.size
+def is_image(head: bytes) -> bool:
+    """Whether a file starts as an image of `FORMATS` does; `head` is its first 32 bytes, or more."""
+    if head.startswith((_PNG, b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"qoif")):
+        return True
+    if head[4:8] == b"ftyp":
+        return head[8:12] in (b"avif", b"avis") or (head[8:12] == b"mif1" and b"avif" in head)
+    return (
+        (head[:4] == b"RIFF" and head[8:12] == b"WEBP")
+        or (head[:2] == b"BM" and head[6:10] == bytes(4))
+        or head[:12] == b"\0\0\0\x0cjP  \r\n\x87\n"
+        or head[:4] == b"\xff\x4f\xff\x51"
+        or (head[:4] == b"\0\0\1\0" and len(head) > 9 and head[9] == 0)
+        or re.match(rb"P[1-7fF]\s", head) is not None
+    )
 
 
 @contextmanager
 def _opened(content: bytes, name: str) -> Generator[Image.Image]:
-    try:
-        with Image.open(io.BytesIO(content)) as image:
+    with reading(name, kind=UnreadableImage), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of Pillow, about EXIF and sizes
+        try:
+            image = Image.open(io.BytesIO(_without_texts(content)), formats=FORMATS)
+        except UnidentifiedImageError:  # whose text is an address in memory
+            raise ValueError(_unknown(content)) from None
+        except Image.DecompressionBombError:
+            raise ValueError("it has more than 100 megapixels") from None
+        with image:
+            if image.width * image.height > MAX_PIXELS:
+                raise ValueError(f"it has {image.width * image.height / 1e6:,.0f} megapixels, more than 100")
             yield image
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        unknown = isinstance(error, UnidentifiedImageError)  # whose text is an address in memory
-        reason = "of no known image format" if unknown else " ".join(str(error).split())
-        raise UnreadableImage(f"unreadable: {name} ({reason})") from None
+
+
+def _unknown(content: bytes) -> str:
+    if content[4:8] == b"ftyp" and content[8:12] in (b"heic", b"heix", b"hevc", b"mif1", b"heim"):
+        return "of the format HEIC, which is not read: save it as JPEG or PNG"
+    return "damaged at its beginning" if is_image(content[:32]) else "of no known image format"
+
+
+def _without_texts(content: bytes) -> bytes:
+    """A PNG without its text chunks but for XMP and EXIF: Pillow refuses those that are long, and with them the pixels."""
+    if not content.startswith(_PNG):
+        return content
+    kept, start, at = [], 0, len(_PNG)
+    while at + 8 <= len(content):
+        end = at + 12 + int.from_bytes(content[at : at + 4])
+        kind, data = content[at + 4 : at + 8], content[at + 8 : at + 40]
+        if kind in (b"tEXt", b"zTXt", b"iTXt") and not data.startswith((b"XML:com.adobe.xmp\0", b"Raw profile type ")):
+            kept.append(content[start:at])
+            start = end
+        elif kind == b"iCCP":
+            from PIL import PngImagePlugin
+
+            PngImagePlugin.MAX_TEXT_CHUNK = _MAX_PROFILE  # ty: ignore[invalid-assignment]
+            # This is its limit for profiles too, some of which have 2 MB.
+        at = end
+    return b"".join([*kept, content[start:]]) if kept else content
+
+
+def _tiff_tag(image: Image.Image, tag: int) -> Any:
+    return getattr(image, "tag_v2", {}).get(tag)
+
+
+def _orientation(image: Image.Image) -> int:
+    """1 to 8 as in EXIF; 1 where it is damaged. Of a PNG this may read the pixels, behind which EXIF may stand."""
+    try:
+        found: Any = image.getexif().get(_ORIENTATION)
+    except Exception:  # whatever Pillow raises over damaged EXIF: the pixels are whole
+        found = None
+    if found is None and (match := _XMP_ORIENTATION.search(_bytes(image.info.get("xmp")))):
+        found = int(match[1])
+    return found if isinstance(found, int) and 1 <= found <= 8 else 1
+
+
+def _bytes(value: Any) -> bytes:
+    return value if isinstance(value, bytes) else value.encode() if isinstance(value, str) else b""
+
+
+def _turned_size(image: Image.Image) -> tuple[int, int]:
+    swapped = _tiff_tag(image, _ORIENTATION) is None and _orientation(image) >= 5  # Pillow turns a TIFF's own size
+    return image.size[::-1] if swapped else image.size
+
+
+def _channels(image: Image.Image, content: bytes) -> tuple[Image.Image, Image.Image | None]:
+    """The colours of a loaded image, 8-bit of a mode of `_SPACES`, and how opaque they are (L; None: wholly)."""
+    mode, key = image.mode, image.info.get("transparency")
+    if mode in ("LA", "La", "RGBA", "RGBa", "PA") or (mode == "P" and image.has_transparency_data):
+        whole = image.convert("LA" if mode in ("LA", "La") else "RGBA")
+        return whole.convert(whole.mode[:-1]), whole.getchannel("A")
+    alpha = None
+    if isinstance(key, int | tuple):  # one colour of a PNG, in its own bits
+        bits = content[24] if content.startswith(_PNG) else 8
+        alpha = _other_than(image, key, bits)
+    if mode.startswith("I") or mode == "F":
+        image = _grey(image)
+    elif mode not in _SPACES:
+        image = image.convert("L" if mode == "1" else "RGB")
+    return image, alpha
+
+
+def _other_than(image: Image.Image, key: int | tuple[int, ...], bits: int) -> Image.Image:
+    """0 where a pixel has the colour `key`, which has `bits` a channel, else 255; Pillow gives 8 bits but for I;16."""
+    pixels = np.atleast_3d(np.asarray(image.convert("L") if image.mode == "1" else image))
+    colour = np.atleast_1d(np.asarray(key, np.int64))
+    if bits < 8:
+        colour = colour * 255 // (2**bits - 1)
+    elif bits == 16 and pixels.dtype == np.uint8:
+        colour = colour >> 8
+    return Image.fromarray(np.where((pixels == colour).all(2), 0, 255).astype(np.uint8))
+
+
+def _grey(image: Image.Image) -> Image.Image:
+    """Grey of more than 8 bits as L.
+
+    Raises:
+        ValueError: no file of this kind says what is white.
+    """
+    values, inverted = np.asarray(image), _tiff_tag(image, _PHOTOMETRIC) == 0
+    if image.mode == "F":
+        low, high = float(values.min()), float(values.max())
+        if not (low >= 0 and high <= 1):  # NaN is neither
+            raise ValueError(f"its values are {low:.4g} to {high:.4g}; those of floating point must be 0 to 1")
+        grey = np.rint(values * np.float32(255)).astype(np.uint8)
+    elif image.mode.startswith("I;16") or image.format == "PPM":
+        bits = _tiff_tag(image, _BITS)
+        top = 2 ** (bits[0] if bits else 16) - 1
+        grey = ((values.astype(np.uint32) * 255 + top // 2) // top).astype(np.uint8)
+    else:
+        raise ValueError("32-bit or signed integers do not say what is white: save it with 8 or 16 bits")
+    return Image.fromarray(255 - grey if inverted else grey)
+
+
+def _srgb(pixels: Image.Image, profile: bytes | None) -> Image.Image:
+    """8-bit pixels of a mode of `_SPACES` as RGB in sRGB."""
+    from PIL import ImageCms
+
+    modes = ("L", "RGB") if pixels.mode == "L" else (pixels.mode,)  # grey often keeps the profile of the colours it had
+    for mode in modes if profile or pixels.mode == "LAB" else ():
+        if (transform := _transform(profile, mode)) is not None:
+            found = ImageCms.applyTransform(pixels if mode == pixels.mode else pixels.convert(mode), transform)
+            assert found is not None  # it is None for a change in place alone
+            return found
+    return pixels.convert("RGB")
+
+
+@lru_cache(maxsize=8)
+def _transform(profile: bytes | None, mode: str) -> "ImageCms.ImageCmsTransform | None":
+    """From a profile (None: of CIE Lab) for pixels of `mode` to sRGB; None where it changes nothing or does not fit."""
+    from PIL import ImageCms
+
+    srgb = ImageCms.createProfile("sRGB")
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile) if profile else ImageCms.createProfile("LAB"))
+        if source.profile.xcolor_space.strip() != _SPACES[mode]:
+            return None
+        transform = ImageCms.buildTransform(source, srgb, mode, "RGB")
+    except (ImageCms.PyCMSError, OSError, TypeError, ValueError):
+        return _transform(None, mode) if mode == "LAB" and profile else None
+    if mode in ("L", "RGB"):  # sRGB itself, which most photographs carry: rounding would change single levels
+        steps = np.arange(0, 256, 17, dtype=np.uint8)
+        levels = np.stack(np.meshgrid(steps, steps, steps), -1).reshape(64, 64, 3) if mode == "RGB" else steps[None]
+        probe = Image.fromarray(levels)
+        found = np.asarray(ImageCms.applyTransform(probe, transform), np.int64)
+        if np.abs(found - np.asarray(probe.convert("RGB"), np.int64)).max() <= 1:
+            return None
+    return transform

@@ -7,13 +7,14 @@ Rows without an image (`present` is false) stand in the index only.
 """
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
 
 import pyarrow.parquet as pq
 from PIL import Image
 
-from difflab.core.base.errors import DifflabError
+from difflab.core.base.errors import DifflabError, reading
 from difflab.core.base.files import read_parquet
 from difflab.core.base.store.decoder import decode_image
 
@@ -26,10 +27,12 @@ class ImageStore:
         path = self.folder / "index.parquet"
         if not path.exists():
             raise DifflabError(f"{path} is missing: run `dvc repro` (or `dvc pull`) to make it")
-        self.table = read_parquet(path).set_index("id")  # every row, by id
-        self.index = self.table[self.table["present"]]  # the rows with an image; also in what follows
-        self.attributes = self.index.loc[:, "height":].iloc[:, 1:].astype(bool)
-        self.ids: list[str] = self.index.index.tolist()  # ascending
+        with reading(path, f"delete {self.folder}, then run `dvc pull`"):
+            self.table = read_parquet(path).set_index("id")  # every row, by id
+            self.index = self.table[self.table["present"]]  # the rows with an image; also in what follows
+            self.attributes = self.index.loc[:, "height":].iloc[:, 1:].astype(bool)
+            self.ids: list[str] = self.index.index.tolist()  # ascending
+            self.index[["split", "sha256"]]  # KeyError where a name is damaged
         self._held: tuple[tuple[int, int] | None, dict[str, bytes]] = (None, {})
 
     def __len__(self) -> int:
@@ -63,9 +66,10 @@ class ImageStore:
         """(shard, row group) of every image; only the id columns are read."""
         places = {}
         for shard, file in enumerate(self._files):
-            for group in range(file.num_row_groups):
-                ids = file.read_row_group(group, columns=["id"])["id"].to_pylist()
-                places.update(dict.fromkeys(ids, (shard, group)))
+            with self._reading(shard):
+                for group in range(file.num_row_groups):
+                    ids = file.read_row_group(group, columns=["id"])["id"].to_pylist()
+                    places.update(dict.fromkeys(ids, (shard, group)))
         if len(places) != len(self.ids):
             raise DifflabError(f"{self.folder} holds {len(places)} images, its index {len(self.ids)}: make it again")
         return places
@@ -73,15 +77,19 @@ class ImageStore:
     @cached_property
     def _files(self) -> list[pq.ParquetFile]:
         paths = sorted((self.folder / "images").glob("part-*.parquet"))
-        return [pq.ParquetFile(path, page_checksum_verification=True) for path in paths]
+        files = []
+        for shard, path in enumerate(paths):
+            with self._reading(shard):
+                files.append(pq.ParquetFile(path, page_checksum_verification=True))
+        return files
+
+    def _reading(self, shard: int) -> AbstractContextManager[None]:
+        return reading(f"{self.folder}/images/part-{shard:05d}.parquet", f"delete {self.folder}, then run `dvc pull`")
 
     def _row_group(self, place: tuple[int, int]) -> dict[str, bytes]:
         if self._held[0] != place:
             shard, group = place
-            try:
+            with self._reading(shard):
                 columns = self._files[shard].read_row_group(group, columns=["id", "image"])
-            except OSError as error:
-                name = f"{self.folder}/images/part-{shard:05d}.parquet"
-                raise DifflabError(f"{name} is damaged ({error}): delete {self.folder}, then run `dvc pull`") from None
             self._held = (place, dict(zip(columns["id"].to_pylist(), columns["image"].to_pylist(), strict=True)))
         return self._held[1]

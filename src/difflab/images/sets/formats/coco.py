@@ -1,6 +1,6 @@
 """COCO captions: annotations/captions_<images>.json beside the folder <images>, e.g. train2017.
 
-Files about train images are the split train, those about val images the split test.
+The name says the split (`splits`): those about val images are the split test, as COCO's test images have no captions.
 Source: https://cocodataset.org/#format-data
 """
 
@@ -8,39 +8,46 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from difflab.core.base.errors import DifflabError
+from difflab.core.base.errors import DifflabError, reading
 from difflab.images.sets.formats.rows import Captioned, clean
+from difflab.images.sets.formats.splits import split_named, two_splits
 
 if TYPE_CHECKING:
     from difflab.images.archives.opening import Archive
 
-ANNOTATIONS = re.compile(r"(.*/)?annotations/captions_((train|val)\w*)\.json")
+ANNOTATIONS = re.compile(r"(.*/)?annotations/captions_(\w+)\.json", re.IGNORECASE)
 
 
 def is_coco(archive: "Archive") -> bool:
     """Whether the archive has COCO's annotations."""
-    return any(map(ANNOTATIONS.fullmatch, archive.names()))
+    return bool(_annotations(archive))
+
+
+def _annotations(archive: "Archive") -> dict[str, tuple[str, str]]:
+    """Files of captions by name, with their split and the folder of the images."""
+    found = {}
+    for match in filter(None, map(ANNOTATIONS.fullmatch, sorted(archive.names()))):
+        if split := split_named(match[2]):
+            found[match[0]] = split, f"{match[1] or ''}{match[2]}/"
+    return found
 
 
 def read(archive: "Archive") -> dict[str, list[Captioned]]:
     """The images of each split by their number in COCO, captions in the order of the file."""
     result: dict[str, list[Captioned]] = {}
-    for match in filter(None, map(ANNOTATIONS.fullmatch, sorted(archive.names()))):
-        split = "train" if match[3] == "train" else "test"
+    for name, (split, folder) in _annotations(archive).items():
         if split in result:
-            raise DifflabError(f"{archive.path} has several files of {match[3]} captions: keep one")
-        result[split] = _read_file(archive, match[0], f"{match[1] or ''}{match[2]}/")
+            raise DifflabError(f"{archive.path} has several files of {split} captions: keep one")
+        result[split] = _read_file(archive, name, folder)
     if not result:
         raise DifflabError(f"{archive.path} has no annotations/captions_train2017.json: put COCO's annotations there")
-    return result
+    return two_splits(result, archive, {split: [image.file for image in images] for split, images in result.items()})
 
 
 def _read_file(archive: "Archive", name: str, folder: str) -> list[Captioned]:
     where = f"{archive.path}: {name}"
-    try:
+    with reading(where, "not JSON; fetch it again"):
         content = json.loads(archive.read(name))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise DifflabError(f"{where} is not JSON ({error}): fetch it again") from None
     files: dict[int, str] = {}
     for place, image in enumerate(_value(content, "images", list, where), start=1):
         entry = f"{where}, image {place}"

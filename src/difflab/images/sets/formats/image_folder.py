@@ -1,27 +1,42 @@
-"""Image folders as Hugging Face's `imagefolder` loads them: images beside a metadata.jsonl.
+"""A person's own folder of images: with a table of captions, with texts beside the images, or with a folder for each class.
 
-    train/metadata.jsonl   {"file_name": "a.png", "text": "a cat"}, one row a caption
+    train/metadata.jsonl   {"file_name": "a.png", "text": "a cat"}, one row a caption; or metadata.csv, metadata.parquet
     train/a.png
 
-Several rows with the same file name are several captions of that image; an empty text is none. `caption`, and
-`captions` with a list, are read too. A folder named test holds the split test, any other the split train.
+    train/a.png, train/a.txt       one caption a line (a.caption too)
+    train/Siamese_cat/a.png        the class is the caption: "Siamese cat"
+
+The first of the three that a folder has counts. Several rows with the same file name are several captions of that image; an
+empty text is none. `text`, `caption`, and `captions` with a list, are read, or the column that a parameter names. Folders
+say the split (`splits`). Images that no table names, or without a text, are passed over; texts are UTF-8, or UTF-16 with
+its mark.
 Source: https://huggingface.co/docs/datasets/image_dataset#imagefolder
 """
 
+import csv
+import io
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from difflab.core.base.errors import DifflabError
+from difflab.core.base.errors import DifflabError, reading
 from difflab.core.base.files import write_bytes, write_text
-from difflab.images.sets.formats.rows import Captioned, clean
+from difflab.images.archives.pictures import is_named_picture, list_pictures
+from difflab.images.sets.formats.rows import Captioned, clean, decoded_text
+from difflab.images.sets.formats.splits import split_of, two_splits
 
 if TYPE_CHECKING:
     from difflab.images.archives.opening import Archive
 
 METADATA = "metadata.jsonl"
+TABLES = (METADATA, "metadata.csv", "metadata.parquet")
+TEXTS = (".txt", ".caption")
+NO_CAPTION, NO_IMAGE = "no caption", "caption without an image"
 _COLUMNS = ("text", "caption", "captions")
+_PARAMETER = "images.caption_column"
+
+Captions = dict[str, list[str]]  # by the image's path in the archive
 
 
 def write(folder: Path, images: Iterable[tuple[str, bytes, Sequence[str]]]) -> int:
@@ -35,42 +50,116 @@ def write(folder: Path, images: Iterable[tuple[str, bytes, Sequence[str]]]) -> i
     return count
 
 
-def read(archive: "Archive") -> dict[str, list[Captioned]]:
-    """The images of each split, numbered in the order in which the metadata name them first."""
-    captions: dict[str, dict[str, list[str]]] = {}
+def read(archive: "Archive", column: str | None = None) -> dict[str, list[Captioned]]:
+    """The images of each split, numbered in the order in which the tables name them first, or by name.
+
+    Args:
+        column: of the captions in tables; None: the only one of text, caption and captions.
+    """
+    found = _by_tables(archive, column) or _by_texts(archive) or _by_classes(archive)
+    if not found:
+        raise DifflabError(
+            f"{archive.path} has no captions: write a {METADATA} or metadata.csv (file_name, text), "
+            "a .txt beside each image, or put the images into a folder for each class"
+        )
+    splits: dict[str, list[Captioned]] = {}
+    for file, texts in found.items():
+        images = splits.setdefault(split_of(file) or "train", [])
+        images.append(Captioned(len(images), file, tuple(texts)))
+    return two_splits(splits, archive, {split: [image.file for image in images] for split, images in splits.items()})
+
+
+def _by_tables(archive: "Archive", column: str | None) -> Captions:
+    tables: dict[str, str] = {}
     for name in sorted(archive.names()):
         path = PurePosixPath(name)
-        if path.name != METADATA:
-            continue
-        known = captions.setdefault("test" if path.parent.name == "test" else "train", {})
-        for number, line in enumerate(archive.read(name).split(b"\n"), start=1):
+        if path.name.lower() in TABLES and (other := tables.setdefault(str(path.parent), name)) != name:
+            raise DifflabError(f"{archive.path} has {other} and {name}: keep one")
+    found: Captions = {}
+    for name in tables.values():
+        for where, row in _rows(archive, name):
+            file, texts = _row(row, where, column)
+            path = str(PurePosixPath(name).parent / file)
+            found.setdefault(archive.find(path) or path, []).extend(texts)
+    if tables:
+        archive.pass_over(NO_CAPTION, [n for n in archive.names() if is_named_picture(n) and n not in found])
+    return found
+
+
+def _rows(archive: "Archive", name: str) -> Iterator[tuple[str, Any]]:
+    """(where it stands, row) of every row of a table that is not blank."""
+    content, where = archive.read(name), f"{archive.path}: {name}"
+    if name.lower().endswith(".parquet"):
+        import pyarrow.parquet as pq
+
+        with reading(where, "write it again"):
+            rows = pq.read_table(io.BytesIO(content)).to_pylist()
+        yield from ((f"{where}, row {number}", row) for number, row in enumerate(rows, start=1))
+    elif name.lower().endswith(".csv"):
+        with reading(where, "save it as a csv with commas"):
+            table = list(csv.DictReader(io.StringIO(decoded_text(content, where), newline=""), strict=True))
+        yield from ((f"{where}, row {number}", row) for number, row in enumerate(table, start=2))
+    else:
+        for number, line in enumerate(decoded_text(content, where).split("\n"), start=1):
             if line.strip():
-                file, texts = _row(line, f"{archive.path}: {name}, line {number}")
-                known.setdefault(str(path.parent / file), []).extend(texts)
-    if not captions:
-        raise DifflabError(f"{archive.path} has no {METADATA}: write one row an image, or a caption, there")
-    return {
-        split: [Captioned(n, file, tuple(texts)) for n, (file, texts) in enumerate(images.items())]
-        for split, images in captions.items()
-    }
+                with reading(f"{where}, line {number}", "not JSON; correct it"):
+                    row = json.loads(line)
+                yield f"{where}, line {number}", row
 
 
-def _row(line: bytes, where: str) -> tuple[PurePosixPath, list[str]]:
+def _row(row: Any, where: str, column: str | None) -> tuple[PurePosixPath, list[str]]:
     """The file and the captions of a row."""
-    try:
-        row = json.loads(line)
-    except (json.JSONDecodeError, UnicodeDecodeError):
-        raise DifflabError(f"{where}: not JSON; correct it") from None
     if not isinstance(row, dict) or not isinstance(row.get("file_name"), str) or not row["file_name"]:
         raise DifflabError(f"{where}: there is no 'file_name'; correct it")
-    file = PurePosixPath(row["file_name"])
+    if None in row:
+        raise DifflabError(f"{where}: it has more values than there are columns; correct it")
+    file = PurePosixPath(row["file_name"].replace("\\", "/"))
     if file.is_absolute() or ".." in file.parts:
         raise DifflabError(f"{where}: '{file}' leads out of the folder; correct it")
-    found = [column for column in _COLUMNS if column in row]
+    known = (column,) if column else _COLUMNS
+    found = [name for name in known if name in row]
     if len(found) != 1:
-        raise DifflabError(f"{where}: there must be one of {', '.join(_COLUMNS)}, not {len(found)}; correct it")
-    value, several = row[found[0]], found[0] == "captions"
+        other = ", ".join(name for name in row if name not in ("file_name", *known)) or "nothing else"
+        raise DifflabError(
+            f"{where}: there must be one of {', '.join(known)}, not {len(found)}; correct it, or name the column in "
+            f"{_PARAMETER} (there is {other})"
+        )
+    value, several = row[found[0]], found[0] == "captions" or (column and isinstance(row[found[0]], list))
     texts = value if several else [value]
     if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
         raise DifflabError(f"{where}: '{found[0]}' is not {'a list of texts' if several else 'a text'}; correct it")
     return file, [text for text in map(clean, texts) if text]
+
+
+def _by_texts(archive: "Archive") -> Captions:
+    stems: dict[str, list[str]] = {}
+    texts = {_stem(name): name for name in archive.names() if name.lower().endswith(TEXTS)}
+    pictures = list_pictures(archive) if texts else []
+    for name in pictures:
+        stems.setdefault(_stem(name), []).append(name)
+    found: Captions = {}
+    for stem, name in texts.items():
+        beside = stems.get(stem, [])
+        if len(beside) > 1:
+            raise DifflabError(f"{archive.path}: {name} stands beside {' and '.join(beside)}: rename one of them")
+        if beside:
+            lines = decoded_text(archive.read(name), f"{archive.path}: {name}").splitlines()
+            found[beside[0]] = [text for text in map(clean, lines) if text]
+    if found:
+        archive.pass_over(NO_CAPTION, [name for name in pictures if name not in found])
+        archive.pass_over(NO_IMAGE, [name for stem, name in texts.items() if stem not in stems])
+    return dict(sorted(found.items()))
+
+
+def _stem(name: str) -> str:
+    return str(PurePosixPath(name).with_suffix("")).casefold()
+
+
+def _by_classes(archive: "Archive") -> Captions:
+    """Images by the name of their folder, where every image lies in one that names no split, and there are several."""
+    pictures = list_pictures(archive)
+    parents = {name: PurePosixPath(name).parent.name for name in pictures}
+    classes = {clean(parent.replace("_", " ")) for parent in parents.values()}
+    if len(classes) < 2 or any(not parent or split_of(f"{parent}/x") for parent in parents.values()):
+        return {}
+    return {name: [clean(parents[name].replace("_", " "))] for name in pictures}

@@ -6,12 +6,11 @@ a big-endian 32-bit number; the values follow. Source: https://yann.lecun.com/ex
 
 import gzip
 import math
-import zlib
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from difflab.core.base.errors import DifflabError
+from difflab.core.base.errors import DifflabError, reading
 from difflab.images.sets.formats.rows import Labelled
 
 if TYPE_CHECKING:
@@ -51,10 +50,8 @@ def _read_idx(archive: "Archive", file: str, ndim: int) -> tuple[str, np.ndarray
     where = f"{archive.path}: {name}"
     content = archive.read(name)
     if name.endswith(".gz"):
-        try:
+        with reading(where, "truncated or no gzip file; fetch it again"):
             content = gzip.decompress(content)
-        except (gzip.BadGzipFile, zlib.error, EOFError) as error:
-            raise DifflabError(f"{where} is truncated or no gzip file ({error}): fetch it again") from None
     start = 4 + 4 * ndim
     if content[:4] != bytes([0, 0, 8, ndim]) or len(content) < start:
         raise DifflabError(

@@ -1,6 +1,6 @@
 """Recipes as Kaggle's "Food Ingredients and Recipes Dataset with Images" lists them: a csv beside "Food Images".
 
-Of the csv's columns two are read: Title, and Image_Name, which is the name of a jpg without its ending.
+Of the csv's columns two are read: Title, and Image_Name, which is the name of an image without its ending.
 Source: https://www.kaggle.com/datasets/pes12017000148/food-ingredients-and-recipe-dataset-with-images
 """
 
@@ -10,7 +10,9 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from difflab.core.base.errors import DifflabError
-from difflab.images.sets.formats.rows import Captioned, clean
+from difflab.images.archives.folder import composed
+from difflab.images.archives.pictures import is_named_picture
+from difflab.images.sets.formats.rows import Captioned, clean, decoded_text
 
 if TYPE_CHECKING:
     from difflab.images.archives.opening import Archive
@@ -35,26 +37,40 @@ def read(archive: "Archive") -> dict[str, list[Captioned]]:
         raise DifflabError(f"{archive.path} has {problem}")
     rows = _rows(archive, tables[0])
     _check(rows, f"{archive.path}: {tables[0]}")
-    # The images lie at whatever depth: Kaggle packs their folder into one of the same name.
-    paths = [PurePosixPath(name) for name in archive.names() if name.endswith(".jpg")]
-    files = {path.stem: path for path in paths if path.parent.name == FOLDER}
+    files = _images(archive)
     folder = PurePosixPath(tables[0]).parent / FOLDER
     return {
         "train": [
-            Captioned(number, str(files.get(image, folder / f"{image}.jpg")), (title,))
+            Captioned(number, files.get(composed(image).casefold(), str(folder / f"{image}.jpg")), (title,))
             for number, (_, image, title) in enumerate(rows)
         ]
     }
 
 
+def _images(archive: "Archive") -> dict[str, str]:
+    """The images by their names without ending; they lie at whatever depth: Kaggle packs their folder into one of its name.
+
+    Raises:
+        DifflabError: two of one name differ.
+    """
+    found: dict[str, str] = {}
+    for name in archive.names():
+        path = PurePosixPath(name)
+        if is_named_picture(name) and path.parent.name.casefold() == FOLDER.casefold():
+            other = found.setdefault(path.stem.casefold(), name)
+            if other != name and archive.read(other) != archive.read(name):
+                raise DifflabError(
+                    f"{archive.path}: {other} and {name} are two images of one name: rename or remove one"
+                )
+    return found
+
+
 def _rows(archive: "Archive", name: str) -> list[tuple[int, str, str]]:
     """(row, Image_Name, Title) of every row that is not blank."""
     where = f"{archive.path}: {name}"
+    text = decoded_text(archive.read(name), where)
     try:
-        text = archive.read(name).decode("utf-8-sig")
         table = list(csv.reader(io.StringIO(text, newline=""), strict=True))
-    except UnicodeDecodeError:
-        raise DifflabError(f"{where} is not UTF-8 text: save it as such") from None
     except csv.Error as error:
         raise DifflabError(f"{where} is not a csv ({error}): fetch it again") from None
     columns = table[0] if table else []

@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from difflab.core.base.errors import DifflabError
+
 
 class Labelled(NamedTuple):
     """The rows of one file."""
@@ -24,3 +26,17 @@ class Captioned(NamedTuple):
 def clean(caption: str) -> str:
     """A caption as one line without surrounding space."""
     return " ".join(caption.split())
+
+
+def decoded_text(content: bytes, where: str) -> str:
+    """A text in UTF-8, or in UTF-16 where its mark says so, without that mark.
+
+    Raises:
+        DifflabError: it is neither; no other encoding can be told from the bytes.
+    """
+    form = "utf-16" if content.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
+    try:
+        return content.decode(form)
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise DifflabError(f"{where}, line {line}: not UTF-8 text; save it as such") from None

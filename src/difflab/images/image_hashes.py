@@ -69,6 +69,20 @@ def near_groups(found: ImageHashes, max_hamming_distance: int, min_correlation: 
     return components(len(found.hashes), np.concatenate(near))
 
 
+def near_pairs(a: ImageHashes, b: ImageHashes, max_hamming_distance: int, min_correlation: float) -> np.ndarray:
+    """The pairs of pictures of `a` and of `b` that are near, see `near_groups`: int64 [m, 2], their rows, ascending."""
+    near = [np.empty((0, 2), np.int64)]
+    for start in range(0, len(a.hashes), _BLOCK):
+        block = slice(start, start + _BLOCK)
+        close = np.bitwise_count(a.hashes[block, None] ^ b.hashes[None]) <= max_hamming_distance
+        columns = np.flatnonzero(close.any(0))
+        if len(columns):
+            both = close[:, columns] & correlated(a.colours[block], b.colours[columns], min_correlation)
+            rows = np.argwhere(both)
+            near.append(np.stack([start + rows[:, 0], columns[rows[:, 1]]], 1))
+    return np.concatenate(near)
+
+
 def correlated(a: np.ndarray, b: np.ndarray, least: float) -> np.ndarray:
     """Whether thumbnails uint8 [n, ...] and [m, ...] of at most 258 values correlate by at least `least` > 0: bool [n, m].
 
