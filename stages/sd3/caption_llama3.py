@@ -49,6 +49,7 @@ def main(stage: Stage[CaptionLlama3Inputs]) -> None:
             "caption": [answer.caption for answer in answers],
             "source_sha256": [request.sha256 for request in chunk],
             "truncated": [answer.truncated for answer in answers],
+            "unread": [answer.unread for answer in answers],
         }
         write_parquet(path, pd.DataFrame(columns))
 
@@ -57,8 +58,9 @@ def main(stage: Stage[CaptionLlama3Inputs]) -> None:
     if paths is None:
         return
     frame = pd.concat([pd.read_parquet(path) for path in paths], ignore_index=True)
+    unread = int(frame.pop("unread").sum())  # answers without a sentence: the short caption stands in for them
     write_captions(OUTPUT, frame)
-    values = metrics(frame, attributes, settings.subjective)
+    values = metrics(frame, attributes, settings.subjective) | {"unread": unread}
     stage.write_metrics(METRICS, values)
     stage.done(f"wrote {OUTPUT}, {values['n']} captions, {values['facts_kept']:.1%} of the facts kept")
 

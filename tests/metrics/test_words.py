@@ -2,7 +2,7 @@
 
 import pytest
 
-from difflab.metrics.distinct import distinct_n
+from difflab.metrics.words import distinct_n
 
 
 def test_distinct_n_grams_of_a_worked_example():
