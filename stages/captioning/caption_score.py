@@ -49,11 +49,10 @@ def main(stage: Stage[CaptionScoreInputs]) -> None:
     metrics |= by_originals.summarise(
         scored[scored["data"].isin(CURVES)], table[table["data"].isin(CURVES)], **sampling
     )
-    metrics["ruler"] = TOKENS
     write_parquet(OUTPUT, scored)
     write_csv(BY_SHARE, whole)
     write_csv(BY_ORIGINALS, table[table["data"].isin(CURVES)].astype({"images": "int64"}))
-    stage.write_metrics(METRICS, metrics)
+    stage.write_metrics(METRICS, {**metrics, "ruler": TOKENS})
     for sentence in (*answer.sentences(metrics), *by_originals.sentences(metrics)):
         print(sentence.replace("**", ""))
     mean, verdict = metrics["mixed_cider_d_difference"], answer.verdict(metrics, "mixed", answer.MAIN)

@@ -12,7 +12,8 @@ NUMBER_WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "
 _NUMBERS = {name: n for n, word in enumerate(NUMBER_WORDS) for name in (word, str(n))}
 _TOKEN = re.compile(r"[a-z]+|\d+", re.IGNORECASE)
 _WORD_BEFORE, _WORD_AFTER = re.compile(r"([A-Z][\w'’]+) $"), re.compile(r" ([A-Z][\w'’]+)")
-_JOINED_BEFORE, _JOINED_AFTER = re.compile(r"(?:[^\W_]|\w-|\d[.,:/])$"), re.compile(r"[^\W_]|-\w|[.,:/]\d|['’]\w")
+_HYPHEN_BEFORE, _HYPHEN_AFTER = re.compile(r"(\w+)-$"), re.compile(r"-(\w+)")
+_JOINED_BEFORE, _JOINED_AFTER = re.compile(r"(?:[^\W_]|\d[.,:/])$"), re.compile(r"[^\W_]|[.,:/]\d|['’]\w")
 # Words beside a number that make no name of it.
 _NO_NAMES = {
     "the", "this", "that", "an", "and", "or", "with", "of", "on", "over", "in", "under", "behind", "across", "number",
@@ -37,9 +38,11 @@ def _named(text: str, no_names: Collection[str]) -> Iterator[int]:
     titled = any(c.islower() for c in text)  # in capitals alone, they tell nothing
     for found in _TOKEN.finditer(text):
         number = _NUMBERS.get(found[0].lower())
-        if number is None or _JOINED_BEFORE.search(text[: found.start()]) or _JOINED_AFTER.match(text, found.end()):
+        before, end = text[: found.start()], found.end()
+        if number is None or _JOINED_BEFORE.search(before) or _JOINED_AFTER.match(text, end):
             continue
-        capital = titled and not found[0].islower()  # figures, too
-        neighbours = (_WORD_BEFORE.search(text[: found.start()]), _WORD_AFTER.match(text, found.end()))
-        if not (capital and any(word and word[1].lower() not in no_names for word in neighbours)):
+        beside = [_HYPHEN_BEFORE.search(before), _HYPHEN_AFTER.match(text, end)]
+        if titled and not found[0].islower():  # figures, too
+            beside += [_WORD_BEFORE.search(before), _WORD_AFTER.match(text, end)]
+        if not any(word and word[1].lower() not in no_names for word in beside):
             yield number

@@ -6,7 +6,7 @@ A tokenizer turns "<|im_start|>", "</s>" or "[INST]" into the token that ends a 
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from difflab.core.base.errors import DifflabError
 
@@ -36,8 +36,8 @@ def literal(tokenizer: "PreTrainedTokenizerBase") -> "PreTrainedTokenizerBase":
     character.
     """
     tokenizer.split_special_tokens = True
-    backend = getattr(tokenizer, "backend_tokenizer", None)
-    if type(getattr(backend, "model", None)).__name__ == "Unigram":
+    backend: Any = getattr(tokenizer, "backend_tokenizer", None)
+    if backend is not None and type(backend.model).__name__ == "Unigram":
         from tokenizers import Regex, pre_tokenizers
 
         beginnings = "|".join(f"{re.escape(s[0])}(?={re.escape(s[1:])})" for s in sorted(control_tokens(tokenizer)))
