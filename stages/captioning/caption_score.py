@@ -10,6 +10,7 @@ from difflab.core.base.files import read_parquet, write_csv, write_parquet
 from difflab.core.base.stage import Stage, run
 from difflab.core.base.store.captions import read_captions
 from difflab.metrics.caption_scores import CaptionScorer
+from difflab.metrics.words import TOKENS
 
 OUTPUT, METRICS = "data/caption_scores.parquet", "metrics/caption_score.json"
 CURVES = (answer.BASELINE, by_originals.MIXED)
@@ -51,7 +52,7 @@ def main(stage: Stage[CaptionScoreInputs]) -> None:
     write_parquet(OUTPUT, scored)
     write_csv(BY_SHARE, whole)
     write_csv(BY_ORIGINALS, table[table["data"].isin(CURVES)].astype({"images": "int64"}))
-    stage.write_metrics(METRICS, metrics)
+    stage.write_metrics(METRICS, {**metrics, "ruler": TOKENS})
     for sentence in (*answer.sentences(metrics), *by_originals.sentences(metrics)):
         print(sentence.replace("**", ""))
     mean, verdict = metrics["mixed_cider_d_difference"], answer.verdict(metrics, "mixed", answer.MAIN)

@@ -49,6 +49,7 @@ def main(stage: Stage[CaptionLlama3Inputs]) -> None:
             "caption": [answer.caption for answer in answers],
             "source_sha256": [request.sha256 for request in chunk],
             "truncated": [answer.truncated for answer in answers],
+            "unread": [answer.unread for answer in answers],
         }
         write_parquet(path, pd.DataFrame(columns))
 
@@ -57,10 +58,12 @@ def main(stage: Stage[CaptionLlama3Inputs]) -> None:
     if paths is None:
         return
     frame = pd.concat([pd.read_parquet(path) for path in paths], ignore_index=True)
+    unread = int(frame.pop("unread").sum())  # answers without a sentence: the short caption stands in for them
     write_captions(OUTPUT, frame)
-    values = metrics(frame, attributes, settings.subjective)
+    values = metrics(frame, attributes, settings.subjective) | {"unread": unread}
     stage.write_metrics(METRICS, values)
-    stage.done(f"wrote {OUTPUT}, {values['n']} captions, {values['facts_kept']:.1%} of the facts kept")
+    kept = f", {values['facts_kept']:.1%} of the facts kept" if values["facts"] else ""
+    stage.done(f"wrote {OUTPUT}, {values['n']} captions{kept}")
 
 
 def metrics(
@@ -70,22 +73,23 @@ def metrics(
 
     Returns:
         facts: how many were told. facts_kept: the share of them that the captions keep. captions_complete: the share
-        of captions that keep all. `<class set>_kept` where the data set has classes. truncated: captions cut at
-        max_new_tokens. contradictory: rows whose attributes contradict themselves, then one count per rule.
+        of captions that keep all; both absent where none was told. `<class set>_kept` where the data set has classes.
+        truncated: captions cut at max_new_tokens. contradictory: rows whose attributes contradict themselves, then one
+        count per rule.
     """
     captions = frame.set_index("id")["caption"].to_dict()
     table = pd.DataFrame.from_dict({i: attributes[i] for i in captions}, orient="index")
     data_set = data_set_of(table.columns)
     scores = [data_set.facts_kept(caption, attributes[i], subjective) for i, caption in captions.items()]
     kept, total = (sum(column) for column in zip(*scores, strict=True))
+    complete = sum(own == all_ for own, all_ in scores) / len(scores)
     found = [data_set.contradicted(attributes[i]) for i in captions]
     counts = Counter(name for names in found for name in names)
     return {
         "n": len(frame),
         "n_unique": len(set(captions.values())),
         "facts": total,
-        "facts_kept": kept / max(total, 1),
-        "captions_complete": sum(own == all_ for own, all_ in scores) / len(scores),
+        **({"facts_kept": kept / total, "captions_complete": complete} if total else {}),
         **data_set.class_accuracy(captions, table, "kept"),
         "truncated": int(frame["truncated"].sum()),
         "contradictory": sum(bool(names) for names in found),

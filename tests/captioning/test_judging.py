@@ -45,6 +45,10 @@ def test_an_image_of_several_titles_may_be_named_by_any():
     assert right == {"nine": 1, "four": 1, "six": 0}
 
 
+def test_recipes_that_name_numbers_and_photographs_are_not_judged():
+    assert not are_judged({"a": ["Three-Bean Chili"], "b": ["One-Cup Coffee Cake"], "c": ["Seven Coffee Cakes"]})
+
+
 def test_recipes_name_neither():
     assert are_judged(TITLES)
     assert not are_judged(TITLES | {"e": ["Miso-Butter Roast Chicken"]})
@@ -60,6 +64,15 @@ def test_recipes_name_neither():
         ("Iced Coffee", "Coffee on Ice", True),  # names no digit, so none is wanted
         ("Almond Horchata", "Creamy Horchata Blend", True),
         ("Almond Horchata", "Cinnamon Rice Milk", False),
+        ("Coffee Cake", "Crumb Cake with Coffee", True),
+        ("Coffee Cake", "Coffee Break", False),
+        ("One-Pot Chicken and Rice", "Chicken and Rice in a Single Pot", True),
+        ("5-Minute Hummus", "Quick Hummus", True),
+        ("Seven-Layer Dip", "Seven Dwarfs", False),
+        ("Three-Bean Chili", "Three Little Pigs", False),
+        ("Rocket Salad with Pear", "Arugula Salad with Pear", True),
+        ("Seven Coffee Cakes", "Coffee Cake for Seven", True),
+        ("番茄炒蛋", "番茄和鸡蛋", True),
         ("Soup with Rice", "Stew with Beans", False),  # "with" is no ingredient
     ],
 )

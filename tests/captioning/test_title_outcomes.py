@@ -60,7 +60,7 @@ def test_tables_and_metrics_of_a_worked_example():
         "varied": 2,
         "quarantined": 1,
         "retried": 2,
-        "faithful": pytest.approx(4 / 6),
+        "faithful": pytest.approx(3 / 6),
         "distinct": pytest.approx((7 / 8 + 4 / 4) / 2),
     }
 

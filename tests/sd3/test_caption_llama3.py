@@ -70,6 +70,13 @@ def test_faces_have_no_classes_to_keep():
     assert [name for name in values if name.endswith("_kept")] == ["facts_kept"]
 
 
+def test_pictures_without_facts_have_no_share_of_them():
+    frame = pd.DataFrame({"id": ["a"], "caption": ["A man."], "truncated": [False]})
+    values = metrics(frame, {"a": {"Striped": True}}, "keep")
+    assert values["facts"] == 0
+    assert not {"facts_kept", "captions_complete"}.intersection(values)
+
+
 def make_workspace(folder, llama_folder, count: int) -> None:
     """Two image stores of miniature pictures, their short captions, and the model."""
     rows = []

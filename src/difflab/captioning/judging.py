@@ -1,20 +1,24 @@
 """What a title or caption names, judged by its words in the classes of known data sets; what became of varied titles."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from difflab.datasets import KNOWN, class_sets_of
-from difflab.metrics.distinct import distinct_n, words_of
+from difflab.core.base.numerals import NUMBER_WORDS
+from difflab.datasets import class_sets_of
+from difflab.metrics.words import distinct_n, words
 
 if TYPE_CHECKING:
     from difflab.images.facts.data_set import ClassSet
     from difflab.models.title_variations import Outcome
 
 MEASURES = ("digit_correct", "photo_correct", "both_correct")
-_SMALL_WORDS = {"a", "an", "and", "at", "by", "for", "from", "in", "of", "on", "or", "the", "to", "with"}
+_PREPOSITIONS = {"at", "by", "for", "from", "in", "of", "on", "over", "to", "under", "with", "without"}
+_SMALL_WORDS = _PREPOSITIONS | {"a", "an", "and", "or", "the", *NUMBER_WORDS}
+_PARTS = re.compile(r"[,:;|(–—]")
 
 
 def are_judged(titles: Mapping[str, Sequence[str]]) -> bool:
@@ -45,14 +49,32 @@ def _labels(titles: Sequence[str], classes: "ClassSet") -> set[int]:
 
 
 def faithful(source: str, variation: str) -> bool:
-    """Whether a variation names the classes of a known data set that its source names.
+    """Whether a variation is about the same thing as its source.
 
-    Where the source names none: whether one of its words is kept, other than small ones such as "with".
+    A title of a known data set is to keep the classes that it names. Of any other one the thing itself is to be kept,
+    which is the last word before a preposition ("Coffee Cake with Nuts": cake), or more than half of its words; stems
+    are compared, and small words such as "with", numbers and figures do not count.
     """
-    class_sets = [c for data_set in KNOWN for c in data_set.class_sets if c.named(source) >= 0]
-    if not class_sets:
-        return bool((set(words_of(source)) & set(words_of(variation))) - _SMALL_WORDS)
-    return all(classes.named(source) == classes.named(variation) for classes in class_sets)
+    if class_sets := class_sets_of([source]):
+        return all(classes.named(source) == classes.named(variation) for classes in class_sets)
+    said, kept = _stems(source), set(_stems(variation))
+    return bool(said) and (_thing(source, said) in kept or 2 * len(kept.intersection(said)) > len(set(said)))
+
+
+def _stems(text: str) -> list[str]:
+    """The words that tell what a title is about, without their endings."""
+    from nltk.stem.porter import PorterStemmer
+
+    return [PorterStemmer().stem(w) for w in words(text) if not (w in _SMALL_WORDS or w.isnumeric())]
+
+
+def _thing(title: str, said: list[str]) -> str:
+    """What a title names, as a stem: of its first part, the last word before a preposition."""
+    parts = [found for part in _PARTS.split(title) if (found := words(part))]
+    for number, word in enumerate(parts[0]):
+        if word in _PREPOSITIONS and (before := _stems(" ".join(parts[0][:number]))):
+            return before[-1]
+    return (_stems(" ".join(parts[0])) or said)[-1]
 
 
 def outcomes_frame(outcomes: "Sequence[Outcome]") -> pd.DataFrame:

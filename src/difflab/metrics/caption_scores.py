@@ -1,12 +1,10 @@
 """How near captions come to the references of their images: BLEU, ROUGE-L, METEOR, CIDEr-D.
 
-All of them see the same words (`words`). BLEU is sacrebleu's, ROUGE-L rouge-score's, METEOR nltk's; CIDEr-D
+All of them see the same words (`metrics.words`). BLEU is sacrebleu's, ROUGE-L rouge-score's, METEOR nltk's; CIDEr-D
 is that of the COCO caption evaluation.
 """
 
 import math
-import re
-import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 import numpy as np
 
 from difflab.core.base.errors import DifflabError
+from difflab.metrics.words import words
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,15 +25,6 @@ ORDERS = 4  # of the n-grams of CIDEr-D
 SIGMA = 6.0  # of its Gaussian penalty on a difference in length, in words
 Words = Sequence[str]
 Ngram = tuple[str, ...]
-_WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
-
-
-def words(text: str) -> list[str]:
-    """The words that every measure compares: lower-case runs of letters and digits of any script, after NFC.
-
-    An apostrophe inside a word stays in it; other punctuation separates words.
-    """
-    return _WORD.findall(unicodedata.normalize("NFC", text).replace("\N{RIGHT SINGLE QUOTATION MARK}", "'").lower())
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import torch
 
 from difflab.core.base.runtime import resolve_device
 from difflab.metrics.features.features import as_array
+from difflab.models.language.prompt_tokens import literal
 
 
 class ClipScorer:
@@ -19,6 +20,7 @@ class ClipScorer:
         self.device = resolve_device(device)
         self.model = CLIPModel.from_pretrained(folder, local_files_only=True).to(self.device).eval()
         self.processor = CLIPProcessor.from_pretrained(folder, local_files_only=True)
+        literal(self.processor.tokenizer)
 
     @torch.no_grad()
     def __call__(self, images: Iterable, texts: Sequence[str]) -> float:

@@ -8,6 +8,7 @@ import torch
 
 from difflab.core.base.errors import DifflabError
 from difflab.models.language.answers import sentence
+from difflab.models.language.chat_model import decoded
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -38,15 +39,20 @@ class InstructCaptioner:
             greedy = {"num_beams": 1, "do_sample": False} | dict.fromkeys(("temperature", "top_p", "top_k"))
             pad = self.processor.tokenizer.pad_token_id
             tokens = self.model.generate(**inputs, max_new_tokens=max_new_tokens, pad_token_id=pad, **greedy)
-            answers = tokens[:, inputs["input_ids"].shape[1] :]
-            captions += map(sentence, self.processor.batch_decode(answers, skip_special_tokens=True))
+            answers = tokens[:, inputs["input_ids"].shape[1] :].tolist()
+            captions += [sentence(decoded(self.processor.tokenizer, answer)) for answer in answers]
         return captions
 
     def inputs(self, images: "Sequence[Image.Image]", instruction: str) -> Any:
-        """What `generate` takes, on the model's device: chats of any lengths, padded left and masked."""
+        """What `generate` takes, on the model's device: chats of any lengths, padded left and masked.
+
+        An "<image>" that the instruction spells is text.
+        """
         chats = [messages(image, instruction) for image in images]
         options = {"tokenize": True, "return_dict": True, "return_tensors": "pt", "processor_kwargs": {"padding": True}}
-        encoded = self.processor.apply_chat_template(chats, add_generation_prompt=True, **options)
+        encoded = self.processor.apply_chat_template(
+            chats, add_generation_prompt=True, sanitize_control_tokens=True, **options
+        )
         return encoded.to(self.model.device, self.model.dtype)
 
 

@@ -18,6 +18,12 @@ def test_each_number_is_found_as_a_word_and_as_a_figure(number):
         ("someone is often alone", set()),
         ("a road sign with 70", set()),
         ("", set()),
+        ("7-Up at Studio 54 on Route 6", set()),
+        ("One-Pot Chicken for twenty-one", set()),
+        ("Five Guys and Apollo Eight", set()),
+        ("3.5 cups, 1/2 spoon, B2", set()),
+        ("the Number Three, the Digit 4", {3, 4}),
+        ("Coffee with a Nine", {9}),
     ],
 )
 def test_numbers_are_whole_words(text, numbers):

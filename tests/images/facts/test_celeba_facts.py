@@ -1,6 +1,5 @@
 """Facts of CelebA: every attribute is told, contradictions are found and resolved by rule, captions keep them."""
 
-import re
 import zipfile
 
 import pandas as pd
@@ -149,7 +148,7 @@ def test_golden_counts_on_the_real_attribute_table(data_root):
 
 @pytest.mark.parametrize("fact", FACTS, ids=lambda fact: fact.attribute)
 def test_the_pattern_of_a_fact_finds_its_own_sentence_and_no_other(fact):
-    found = [other.attribute for other in FACTS if re.search(fact.pattern, other.sentence.lower())]
+    found = [other.attribute for other in FACTS if fact.kept(other.sentence)]
     assert found == [fact.attribute]
 
 
@@ -164,8 +163,28 @@ def test_the_pattern_of_a_fact_finds_its_own_sentence_and_no_other(fact):
         ("a woman in a hat", "Male", False),
         ("her moustache is false", "Mustache", True),
         ("a man of the city", "Wearing_Hat", False),
+        ("A man without glasses looks at the camera.", "Eyeglasses", False),
+        ("Two glasses of wine before a man.", "Eyeglasses", False),
+        ("The woman is not smiling.", "Smiling", False),
+        ("An unsmiling woman.", "Smiling", False),
+        ("A clean-shaven man.", "not No_Beard", False),
+        ("She wears neither earrings nor a necklace.", "Wearing_Necklace", False),
+        ("A woman in a black dress, with long blond hair.", "Black_Hair", False),
+        ("A woman in a black dress, with long blond hair.", "Blond_Hair", True),
+        ("Her hair is very long and black.", "Black_Hair", True),
+        ("A black-haired man.", "Black_Hair", True),
+        ("A woman with brown eyes and blond hair.", "Brown_Hair", False),
+        ("A man in a gray suit.", "Gray_Hair", False),
+        ("A man in an open collar.", "Mouth_Slightly_Open", False),
+        ("Her lips are slightly parted.", "Mouth_Slightly_Open", True),
+        ("She looks straight at the camera.", "Straight_Hair", False),
+        ("She waves.", "Wavy_Hair", False),
+        ("A pale blue shirt.", "Pale_Skin", False),
+        ("A man before a blurred background.", "Blurry", False),
+        ("He casts a shadow.", "5_o_Clock_Shadow", False),
+        ("Light makeup.", "Heavy_Makeup", False),
     ],
 )
 def test_free_captions_of_faces(caption, attribute, kept):
     (fact,) = [f for f in FACTS if f.attribute == attribute]
-    assert bool(re.search(fact.pattern, caption)) == kept
+    assert fact.kept(caption) == kept

@@ -16,6 +16,7 @@ from difflab.captioning.params import CaptionerSettings
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import atomic_path, read_json, sha256_file, write_json
 from difflab.models import roles
+from difflab.models.language.prompt_tokens import literal
 from difflab.models.lora import ADAPTER
 
 ZOO = Path("models/zoo")
@@ -36,7 +37,7 @@ def new_captioner(
     vit, language = (roles.resolve(models / role) for role in ROLES.values())
     encoder = ViTModel.from_pretrained(vit, add_pooling_layer=False, dtype=dtype, local_files_only=True)
     model = AutoModelForCausalLM.from_pretrained(language, dtype=dtype, local_files_only=True)
-    tokenizer = AutoTokenizer.from_pretrained(language, local_files_only=True)
+    tokenizer = literal(AutoTokenizer.from_pretrained(language, local_files_only=True))
     return Captioner(encoder.to(device).eval(), model.to(device).eval(), tokenizer, settings, seed).to(device)
 
 

@@ -1,16 +1,48 @@
-"""The words of the numbers 0 to 9, and the numbers that a text names."""
+"""The words of the numbers 0 to 9, and the numbers that a text names.
+
+A number that is part of a name or of a measure is none: "7-Up", "One-Pot", "B2", "3.5", "Route 6", "Apollo Eight",
+"Five Guys". That is one that a hyphen, a letter or a mark between figures joins to something, or one beside a word with
+a capital letter that does not speak of numbers ("Digit", "Handwritten").
+"""
 
 import re
+from collections.abc import Collection, Iterator
 
 NUMBER_WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 _NUMBERS = {name: n for n, word in enumerate(NUMBER_WORDS) for name in (word, str(n))}
+_TOKEN = re.compile(r"[a-z]+|\d+", re.IGNORECASE)
+_WORD_BEFORE, _WORD_AFTER = re.compile(r"([A-Z][\w'’]+) $"), re.compile(r" ([A-Z][\w'’]+)")
+_HYPHEN_BEFORE, _HYPHEN_AFTER = re.compile(r"(\w+)-$"), re.compile(r"-(\w+)")
+_JOINED_BEFORE, _JOINED_AFTER = re.compile(r"(?:[^\W_]|\d[.,:/])$"), re.compile(r"[^\W_]|[.,:/]\d|['’]\w")
+# Words beside a number that make no name of it.
+_NO_NAMES = {
+    "the", "this", "that", "an", "and", "or", "with", "of", "on", "over", "in", "under", "behind", "across", "number",
+    "numbers", "digit", "digits", "numeral", "figure", "handwritten", "written", "painted", "drawn", *NUMBER_WORDS,
+}  # fmt: skip
 
 
 def tokens(text: str) -> list[str]:
     """Runs of Latin letters and runs of figures, in lower case."""
-    return re.findall(r"[a-z]+|\d+", text.lower())
+    return [token.lower() for token in _TOKEN.findall(text)]
 
 
-def numbers_in(text: str) -> set[int]:
-    """The numbers 0 to 9 that the text names, as words or figures."""
-    return {_NUMBERS[token] for token in tokens(text) if token in _NUMBERS}
+def numbers_in(text: str, beside: Collection[str] = ()) -> set[int]:
+    """The numbers 0 to 9 that the text names, as words or figures, without those in names.
+
+    Further words, in lower case, may stand `beside` a number with a capital letter and make no name of it.
+    """
+    return set(_named(text, _NO_NAMES.union(beside)))
+
+
+def _named(text: str, no_names: Collection[str]) -> Iterator[int]:
+    titled = any(c.islower() for c in text)  # in capitals alone, they tell nothing
+    for found in _TOKEN.finditer(text):
+        number = _NUMBERS.get(found[0].lower())
+        before, end = text[: found.start()], found.end()
+        if number is None or _JOINED_BEFORE.search(before) or _JOINED_AFTER.match(text, end):
+            continue
+        beside = [_HYPHEN_BEFORE.search(before), _HYPHEN_AFTER.match(text, end)]
+        if titled and not found[0].islower():  # figures, too
+            beside += [_WORD_BEFORE.search(before), _WORD_AFTER.match(text, end)]
+        if not any(word and word[1].lower() not in no_names for word in beside):
+            yield number

@@ -6,48 +6,138 @@ true: a face without a beard needs no word for it.
 
 from difflab.images.facts.data_set import Attributes, Contradiction, DataSet, Fact, all_of
 
+# What may stand between a colour and the hair that has it: "black, very long and wavy hair".
+_ADJECTIVES = (
+    r"(?:(?:very|long|short|medium|thick|thin|wavy|curly|straight|shiny|dark|light|black|brown|blonde?|gr[ae]y|messy|"
+    r"smooth|fine|silky|layered|parted|loose|neat|\w+-length|cropped|slicked-back|and|or|to)[ ,]+)*"
+)
+_SET = r"(?:is|are|was|were|looks?|appears?)(?: (?:\w+ly|very|a little|a bit|quite|rather|long|short|thick|and))*"
+_SHAPED = r"(?:with|has|and|her|his|a|blunt|short|long|thick|side)"
+
+
+def _hair(colours: str) -> str:
+    """Hair of some colours: "black hair", "black-haired", "hair is long and black", "hair, black"."""
+    hair = r"(?:hair\b|locks\b|curls\b|strands\b|ponytail\b|braids?\b|bob\b)"
+    return (
+        rf"\b(?:{colours})[ ,]+{_ADJECTIVES}{hair}|\b(?:{colours})[- ]haired\b|\bhair,? (?:{_SET} )?(?:{colours})\b"
+        rf"(?! (?:eyes?|dress|shirt|suit|jacket|hat|coat))"
+    )
+
+
 FACTS = (
     Fact("Male", "This is a man.", r"\b(man|male|he|his|boy|gentleman)\b"),
     Fact("not Male", "This is a woman.", r"\b(woman|female|she|her|girl|lady)\b"),
     Fact("Young", "They look young.", r"\b(young|youthful|girl|boy)\b"),
     Fact("Attractive", "Many would call the face attractive.", r"\b(attractive|beautiful|handsome|pretty)\b"),
-    Fact("Chubby", "The face is full and round.", r"\b(chubby|full face|round face|full and round|plump)\b"),
-    Fact("Oval_Face", "The outline of the face is oval.", r"\boval\b"),
-    Fact("Pale_Skin", "The skin is pale.", r"\b(pale|fair skin|fair-skinned)\b"),
-    Fact("Rosy_Cheeks", "The cheeks are rosy.", r"\b(rosy|blush\w*|flushed)\b"),
-    Fact("High_Cheekbones", "The cheekbones sit high.", r"\bcheekbones?\b"),
+    Fact("Chubby", "The face is full and round.", r"\b(chubby|full face|round face|full and round|plump)\b(?! lips)"),
+    Fact(
+        "Oval_Face",
+        "The outline of the face is oval.",
+        rf"\boval[- ](shaped )?face|\b(face|outline of the face) {_SET} oval\b",
+    ),
+    Fact(
+        "Pale_Skin",
+        "The skin is pale.",
+        rf"\bpale[- ](skin|skinned|complexion|face|man|woman|person)\b|\bskin {_SET} (pale|fair)\b"
+        r"|\bfair[- ](skin|skinned|complexion)\b",
+    ),
+    Fact(
+        "Rosy_Cheeks",
+        "The cheeks are rosy.",
+        rf"\b(rosy|flushed|blush\w*|pink)[- ]cheek(s|ed)\b|\bcheeks {_SET} (rosy|flushed|pink)\b|\bblush(es|ing|er)?\b",
+    ),
+    Fact("High_Cheekbones", "The cheekbones sit high.", rf"(?<!low )\bcheekbones?\b(?! {_SET} (low|flat))"),
     Fact("Double_Chin", "A double chin shows.", r"\bdouble chin\b"),
-    Fact("Big_Nose", "The nose is large.", r"\b(big|large|prominent|broad|wide) nose\b|\bnose is large\b"),
-    Fact("Pointy_Nose", "The nose comes to a point.", r"\b(pointy|pointed|sharp|point)\b"),
-    Fact("Big_Lips", "The lips are full.", r"\b(big|full|large|plump)(er)? lips\b|\blips are full\b"),
-    Fact("Narrow_Eyes", "The eyes are narrow.", r"\b(narrow|narrowed|squint\w*)\b"),
-    Fact("Bags_Under_Eyes", "There are bags under the eyes.", r"\bbags\b|\bunder-eye\b"),
-    Fact("Arched_Eyebrows", "The eyebrows are arched.", r"\barch(ed|ing)\b"),
-    Fact("Bushy_Eyebrows", "The eyebrows are bushy.", r"\b(bushy|thick|dense) (eye)?brows\b|\bbushy\b"),
-    Fact("Smiling", "There is a smile on the face.", r"\b(smil\w+|grin\w*|smile)\b"),
-    Fact("Mouth_Slightly_Open", "The mouth is slightly open.", r"\b(open|parted)\b"),
-    Fact("Black_Hair", "The hair is black.", r"\b(black|dark)[\w ,-]* hair\b|\bhair is black\b"),
-    Fact("Blond_Hair", "The hair is blond.", r"\bblonde?\b"),
-    Fact("Brown_Hair", "The hair is brown.", r"\b(brown|brunette|chestnut)\b"),
-    Fact("Gray_Hair", "The hair is gray.", r"\b(gr[ae]y|silver|white-haired)\b"),
-    Fact("Bald", "The head is bald.", r"\bbald\w*\b"),
-    Fact("Bangs", "Bangs fall over the forehead.", r"\b(bangs|fringe)\b"),
-    Fact("Receding_Hairline", "The hairline has moved back.", r"\breced\w+\b|\bhairline\b"),
-    Fact("Straight_Hair", "The hair is straight.", r"\bstraight\b"),
-    Fact("Wavy_Hair", "The hair falls in waves.", r"\b(wavy|waves|curly)\b"),
-    Fact("not No_Beard", "A beard covers the chin.", r"(?<!no )\bbeard(ed)?\b"),
-    Fact("5_o_Clock_Shadow", "Stubble darkens the jaw.", r"\b(stubble\w*|shadow|unshaven)\b"),
+    Fact(
+        "Big_Nose",
+        "The nose is large.",
+        rf"\b(big|large|prominent|broad|wide) nose\b|\bnose {_SET} (big|large|prominent|broad|wide)\b",
+    ),
+    Fact(
+        "Pointy_Nose",
+        "The nose comes to a point.",
+        rf"\b(pointy|pointed|sharp) nose\b|\bnose (comes to a point|{_SET} (pointy|pointed|sharp))\b",
+    ),
+    Fact(
+        "Big_Lips",
+        "The lips are full.",
+        rf"\b(big|full|large|plump)(er)? lips\b|\blips {_SET} (big|full|large|plump)\b",
+    ),
+    Fact("Narrow_Eyes", "The eyes are narrow.", rf"\bnarrow(ed)?[- ]eye[ds]\b|\beyes {_SET} narrow(ed)?\b|\bsquint\w*"),
+    Fact(
+        "Bags_Under_Eyes",
+        "There are bags under the eyes.",
+        r"\bbags (under|below|beneath)\b|\beye bags\b|\bbaggy eyes\b|\bunder-eye\b",
+    ),
+    Fact(
+        "Arched_Eyebrows",
+        "The eyebrows are arched.",
+        rf"\barch(ed|ing) (eye)?brows?\b|\bbrows {_SET} arch(ed|ing)\b|\beyebrows {_SET} arch(ed|ing)\b",
+    ),
+    Fact(
+        "Bushy_Eyebrows",
+        "The eyebrows are bushy.",
+        rf"\b(bushy|thick|dense|full) (eye)?brows\b|\b(eye)?brows {_SET} (bushy|thick|dense)\b",
+    ),
+    Fact("Smiling", "There is a smile on the face.", r"\b(smil(es?|ed|ing|ingly)|grin\w*)\b"),
+    Fact(
+        "Mouth_Slightly_Open",
+        "The mouth is slightly open.",
+        rf"\b(mouth|lips) ({_SET} )?((slightly|partly|partially|a little|half|wide)[- ])*(open|parted|ajar)\b"
+        r"|\b(open|parted) (mouth|lips)\b|\bopen-mouthed\b",
+    ),
+    Fact("Black_Hair", "The hair is black.", _hair("black|dark|jet-black|raven")),
+    Fact("Blond_Hair", "The hair is blond.", rf"{_hair('blonde?|golden|fair')}|\bblonde?\b"),
+    Fact("Brown_Hair", "The hair is brown.", rf"{_hair('brown|brunette|chestnut|auburn')}|\bbrunette\b"),
+    Fact("Gray_Hair", "The hair is gray.", rf"{_hair('gr[ae]y|gr[ae]ying|silver|white')}"),
+    Fact("Bald", "The head is bald.", r"\bbald(ing|ness)?\b(?! eagle)"),
+    Fact(
+        "Bangs",
+        "Bangs fall over the forehead.",
+        rf"\bbangs\b|\b{_SHAPED} fringe\b(?! \w*(jacket|dress|top|scarf|vest|skirt))",
+    ),
+    Fact(
+        "Receding_Hairline",
+        "The hairline has moved back.",
+        r"\breced(es?|ed|ing)\b|\bhairline (that )?(has |is )?(moved|moving|thinning)\b|\bhigh hairline\b",
+    ),
+    Fact("Straight_Hair", "The hair is straight.", _hair("straight")),
+    Fact(
+        "Wavy_Hair",
+        "The hair falls in waves.",
+        _hair("wavy|curly|waved")
+        + r"|\bhair (falls|falling|set|flows?) in \w*\s?waves\b|\b(soft|loose|beach|long) waves\b|\bcurls\b",
+    ),
+    Fact("not No_Beard", "A beard covers the chin.", r"\bbeard(ed|s)?\b"),
+    Fact(
+        "5_o_Clock_Shadow",
+        "Stubble darkens the jaw.",
+        r"\bstubbl\w*|\bunshaven\b|\bo'? ?clock shadow\b|\bshadow of a beard\b",
+    ),
     Fact("Goatee", "A goatee grows on the chin.", r"\bgoatee\b"),
     Fact("Mustache", "A mustache grows above the lip.", r"\bmo?ustach\w*\b"),
     Fact("Sideburns", "Sideburns run down the cheeks.", r"\bsideburns?\b"),
-    Fact("Heavy_Makeup", "The makeup is heavy.", r"\bmake-?up\b"),
+    Fact(
+        "Heavy_Makeup",
+        "The makeup is heavy.",
+        r"(?<!light )(?<!minimal )(?<!natural )(?<!little )(?<!subtle )\bmake-?up\b",
+    ),
     Fact("Wearing_Lipstick", "There is lipstick on the lips.", r"\blipstick\b"),
-    Fact("Eyeglasses", "They wear glasses.", r"\b(\w*glasses|spectacles)\b"),
+    Fact(
+        "Eyeglasses",
+        "They wear glasses.",
+        r"(?<!wine )(?<!champagne )(?<!drinking )(?<!beer )\b(eye|sun)?glasses\b(?! of)|\b(be)?spectacle[ds]\b",
+    ),
     Fact("Wearing_Earrings", "They wear earrings.", r"\bear-?rings?\b"),
-    Fact("Wearing_Hat", "They wear a hat.", r"\b(hat|cap|beanie)\b"),
-    Fact("Wearing_Necklace", "They wear a necklace.", r"\bnecklace\b"),
-    Fact("Wearing_Necktie", "They wear a necktie.", r"\b(neck)?tie\b"),
-    Fact("Blurry", "The picture is blurry.", r"\b(blur\w*|out of focus)\b"),
+    Fact("Wearing_Hat", "They wear a hat.", r"\b(hats?|cap|beanie|fedora|beret)\b"),
+    Fact("Wearing_Necklace", "They wear a necklace.", r"\bnecklaces?\b"),
+    Fact("Wearing_Necktie", "They wear a necktie.", r"(?<!bow )\b(neck)?tie\b"),
+    Fact(
+        "Blurry",
+        "The picture is blurry.",
+        r"\b(blur(ry|red)?|out[- ]of[- ]focus)\b(?! (background|backdrop))"
+        r"(?<!background is blurry)(?<!background is blurred)",
+    ),
 )
 
 SUBJECTIVE = ("Attractive", "Chubby", "Young")  # an opinion about a person, not something to be seen for sure

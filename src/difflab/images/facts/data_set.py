@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from difflab.core.base.errors import DifflabError
+from difflab.images.facts.negation import affirms
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,10 +23,14 @@ class Fact:
 
     attribute: str  # the column that must be true, or `not <column>` that must be false
     sentence: str  # the fact as a language model reads it
-    pattern: str  # a regular expression that a caption matches (in lower case) when it keeps the fact
+    pattern: str  # a regular expression that a caption matches (in lower case), undenied, when it keeps the fact
 
     def holds(self, attributes: Attributes) -> bool:
         return bool(attributes[self.attribute.removeprefix("not ")]) != self.attribute.startswith("not ")
+
+    def kept(self, caption: str) -> bool:
+        """Whether the caption says so; what it denies (`negation`) it does not say."""
+        return affirms(self.pattern, caption)
 
 
 @dataclass(frozen=True)
@@ -76,6 +81,7 @@ class DataSet:
     contradictions: tuple[Contradiction, ...] = ()
     subjective: tuple[str, ...] = ()  # attributes that are opinions about a person
     class_sets: tuple[ClassSet, ...] = ()  # what generated pictures and captions are judged by
+    title_words: frozenset[str] = frozenset()  # all that titles of its pictures are made of, in lower case
 
     @property
     def columns(self) -> list[str]:
@@ -100,7 +106,15 @@ class DataSet:
     def facts_kept(self, caption: str, attributes: Attributes, subjective: Subjective = "keep") -> tuple[int, int]:
         """How many of the facts of a picture its caption keeps: (kept, total)."""
         told = self.told(attributes, subjective)
-        return sum(re.search(fact.pattern, caption.lower()) is not None for fact in told), len(told)
+        return sum(fact.kept(caption) for fact in told), len(told)
+
+    def is_title(self, text: str) -> bool:
+        """Whether a text names one class of each set, in the words of such titles alone.
+
+        "Three over Coffee" is a title of the miniature, "Three-Bean Chili" and "Seven Coffee Cakes" are none.
+        """
+        named = bool(self.class_sets) and all(classes.named(text) >= 0 for classes in self.class_sets)
+        return named and self.title_words.issuperset(re.findall(r"\w+", text.lower()))
 
     def class_accuracy(
         self, captions: Mapping[str, str], attributes: "pd.DataFrame", measure: str = "accuracy"

@@ -44,7 +44,12 @@ def photos_in(text: str) -> set[int]:
     return {_PHOTO_NUMBERS[token] for token in tokens(text) if token in _PHOTO_NUMBERS}
 
 
-DIGIT = ClassSet("digit", tuple(f"Digit_{n}" for n in range(len(NUMBER_WORDS))), numbers_in)
+def digits_in(text: str) -> set[int]:
+    """The digits that the text names: beside the name of a photograph, a number is no name."""
+    return numbers_in(text, _PHOTO_NUMBERS)
+
+
+DIGIT = ClassSet("digit", tuple(f"Digit_{n}" for n in range(len(NUMBER_WORDS))), digits_in)
 PHOTO = ClassSet("photo", tuple(f"Photo_{name}" for name in PHOTO_NAMES), photos_in)
 
 
@@ -53,6 +58,10 @@ def named(text: str) -> tuple[int, int]:
     return DIGIT.named(text), PHOTO.named(text)
 
 
+_TITLE_WORDS = frozenset([*NUMBER_WORDS, *map(str, range(10)), *_PHOTO_NUMBERS]) | {
+    "a", "an", "the", "handwritten", "digit", "number", "written", "painted", "topped", "top", "front", "in", "of", "on",
+    "over", "under", "beneath", "behind", "across", "with", "and",
+}  # fmt: skip
 _OPPOSITES = (
     ("Thick", "Thin"),
     ("Slanted_Left", "Slanted_Right"),
@@ -75,10 +84,11 @@ _SENTENCES = (
 MINIATURE = DataSet(
     name="miniature",
     facts=tuple(
-        Fact(attribute, sentence.format(words), rf"\b{words}\b")
+        Fact(attribute, sentence.format(words), rf"(?<![\w-]){words}(?![\w-])")
         for sentence, group in _SENTENCES
         for attribute, words in group.items()
     ),
     contradictions=tuple(Contradiction(f"{a}_and_{b}".lower(), all_of(a, b), (a, b)) for a, b in _OPPOSITES),
     class_sets=(DIGIT, PHOTO),
+    title_words=_TITLE_WORDS,
 )

@@ -2,11 +2,12 @@
 
 An answer is read in three steps, each of which takes off a layer:
 
-1. `_plain`      reasoning, emoji and invisible characters go; inside a code fence only its content counts
+1. `_plain`      reasoning, marks of turns, emoji and invisible characters go; inside a code fence only its content counts
 2. `_layout`     a JSON list wins over numbers, numbers over bullets, bullets over bare lines; lead-ins and notes go
 3. `unwrapped`   bullets, labels, emphasis, quotation marks and remarks around one entry go
 
-`entries` is for whoever asked for a list, `sentence` for whoever asked for one line. Nothing raises.
+`entries` is for whoever asked for a list, `sentence` for whoever asked for one line: of a refusal, of reasoning that is
+cut off and of nothing at all, there are none. Nothing raises. What models say around an answer stands in `phrases`.
 """
 
 import json
@@ -16,15 +17,18 @@ from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from typing import cast
 
+from difflab.models.language import phrases
+
 _JOINERS = "\u200c\u200d"  # some scripts need them inside words
 _EMOJI = re.compile("[\u2600-\u27bf\u2b00-\u2bff\U0001f000-\U0001faff\ufe0e\ufe0f\u20e3]+\u200d?")
 _KEYCAP = re.compile("([0-9])\ufe0f?\u20e3")
 _FENCED = re.compile(r"```[^\n]*\n(.*?)(?:```|\Z)", re.DOTALL)
-_LABEL = r"(?:variation|version|option|title|caption)"
+_LABEL = phrases.LABEL
 _NUMBERED = re.compile(
     rf"""[\s>*_\#(\[]*(?:
         {_LABEL}\s*\#?(?:\d{{1,2}}|[a-c]|one|two|three)\b[\s*_]*      # Variation 1:  Option A (warm):
             (?:[.:)\]：–—-]+|\([^()]*\)[\s*_]*:|$)
+        |[①-⑳❶-❿]\s*|[一二三四五六七八九十]{{1,2}}、|[가나다라]\.(?=\s)|[абв]\)(?=\s)
         |\d{{1,2}}(?:\s?[.):\]．、）：]+(?!\d)|\s?[-–—](?=\s))         # 1.  1)  (1)  1:  1 -
         |(?:[a-c]|i{{1,3}})[.)](?=\s)                                 # a)  ii.
     )(?:[*_]+(?=\s|$))?""",
@@ -32,33 +36,70 @@ _NUMBERED = re.compile(
 )
 _INLINE_NUMBER = re.compile(r"(?:^|(?<=\s))\(?([1-9])[.)]\s")
 _BULLETED = re.compile(r"\s*(?:[-–—*+]\s+|[•‣·◦▪●○■►→]\s*|-(?=[^\W\d]))")
-_OWN_LABEL = re.compile(rf"[*_]*{_LABEL}[*_]*\s*:[*_]*\s*", re.IGNORECASE)
-_REASONING = re.compile(
-    r"<(think|thinking|thought|reasoning|analysis)>.*?(?:</\1>|\Z)|\[THINK\].*?(?:\[/THINK\]|\Z)",
-    re.DOTALL | re.IGNORECASE,
+_OWN_LABEL = re.compile(rf"[*_]*{_LABEL}(?:\s*\#?\d{{1,2}})?[*_]*\s*[:：][*_]*\s*", re.IGNORECASE)
+_HEADING = re.compile(rf"\s*(?:#+\s*|\*\*|__){_LABEL}\s*(?:\*\*|__)?\s*", re.IGNORECASE)
+_TABLE_HEAD = re.compile(r"^\s*\|.*\|\s*\n\s*\|[\s:|-]+\|\s*$\n?", re.MULTILINE)
+_ROW = re.compile(r"\s*\|(.+)\|\s*")
+_LOOP = re.compile(
+    r"(?<!\w)(?P<word>\w+)(?:[\s,]+(?P=word)\b){4,}"
+    r"|(?<!\w)(?P<unit>\w\S*\s+\S(?:.{0,200}?\S)?)(?:[\s,;]+(?P=unit)){2,}(?!\w)"
 )
-_REASONING_END = re.compile(r"</think(?:ing)?>|\[/THINK\]", re.IGNORECASE)
-_CHATTER = r"(?:sure(?:\sthing)?|of\scourse|certainly|absolutely|okay|ok|got\sit|no\sproblem)"
-_LEAD_IN = re.compile(
-    rf"""[*_\s]*(?:
-        {_CHATTER}[.!:]+\s*                                                       # Sure!
-        |(?:{_CHATTER}[,\s]+)?(?:here(?:['’]s|\sis|\sare)|below\s(?:is|are))\b[^:：]*[:：][*_]*\s*   # Here is a caption:
-        |(?:{_CHATTER}[,\s]+)?here\syou\s(?:go|are)\s*[.!:：]*\s*                  # Here you go!
-    )+""",
-    re.IGNORECASE | re.VERBOSE,
+_REASONING = re.compile(phrases.REASONING, re.DOTALL | re.IGNORECASE)
+_REASONING_END = re.compile(phrases.REASONING_END, re.IGNORECASE)
+_MARK_OF_REASONING = re.compile(rf"{phrases.REASONING_END}|<\|(?:channel|message|start|end|return)\|>", re.IGNORECASE)
+_HARMONY = re.compile(phrases.HARMONY_FINAL, re.DOTALL)
+_HARMONY_BARE = re.compile(phrases.HARMONY_BARE, re.DOTALL)
+_SPELT_REASONING, _FINAL = (re.compile(p, re.IGNORECASE) for p in (phrases.SPELT_REASONING, phrases.FINAL))
+_TURN_BEGINS, _TURN_ENDS = re.compile(phrases.TURN_BEGINS), re.compile(phrases.TURN_ENDS)
+_WRAPPER, _BOX = re.compile(phrases.WRAPPER, re.DOTALL | re.IGNORECASE), re.compile(phrases.BOX)
+_LEAD_IN, _NOTE, _TAIL, _REFUSAL, _NOTHING = (
+    re.compile(p, re.IGNORECASE)
+    for p in (phrases.LEAD_IN, phrases.NOTE, phrases.TAIL, phrases.REFUSAL, phrases.NOTHING)
 )
-_NOTE = re.compile(
-    r"[\s(*_]*(?:note|remark|explanation|p\.?s\.?)\b[*_]*\s*[:：]|\s*(?:i hope|let me know|feel free)\b", re.IGNORECASE
+_FIRST_MARK = re.compile(
+    rf"(?:{_BULLETED.pattern}|\s*[(\[]?\d{{1,2}}(?:[.)\]:]+\s+|[．、）：]\s*)|\s*[①-⑳❶-❿]\s*|\s*(?:>\s*)+|\s*#+\s+)"
 )
-_FIRST_MARK = re.compile(rf"(?:{_BULLETED.pattern}|\s*[(\[]?\d{{1,2}}[.)\]:]+\s+)")
 _LIST_ENTRY = re.compile(r"""[\[,]\s*(["'])(.+?)\1\s*(?=[,\]])""")
+_KEYED = re.compile(
+    rf"""["'](?:\w+_)?(?:{_LABEL}|text|rewritten)(?:_\w+)?["']\s*:\s*(?P<quote>["'])(?P<value>(?:\\.|(?!(?P=quote)).)*)""",
+    re.IGNORECASE | re.DOTALL,
+)
 _QUOTED = re.compile(r'"([^"]+)"|“([^”]+)”|„([^“”]+)[“”]|«([^»]+)»|「([^」]+)」|『([^』]+)』')
-_EMPHASIS = ("***", "**", "__", "~~", "*", "_", "`")
-_QUOTES = ('""', "''", "“”", "„“", "„”", "””", "‘’", "‚‘", "«»", "»«", "‹›", "「」", "『』", "《》", "＂＂")
-_PAIRS = (*((mark, mark) for mark in _EMPHASIS), *(tuple(pair) for pair in _QUOTES))
+_EMPHASIS = ("```", "``", "***", "**", "__", "~~", "*", "_", "`")
+_QUOTES = (
+    '""',
+    "''",
+    "“”",
+    "„“",
+    "„”",
+    "””",
+    "‘’",
+    "‚‘",
+    "«»",
+    "»«",
+    "‹›",
+    "「」",
+    "『』",
+    "《》",
+    "＂＂",
+    "〈〉",
+    "〝〞",
+    "〝〟",
+    "｢｣",
+    "〔〕",
+    "״״",
+    "‘‘",
+    "‚’",
+    "›‹",
+    "‟”",
+    "``",
+    "`'",
+    "＇＇",
+)
+_PAIRS = (("``", "''"), *((mark, mark) for mark in _EMPHASIS), *(tuple(pair) for pair in _QUOTES))
 _QUOTES_INSIDE = re.compile(r'(?:(?:[^"]*\s)?"[^"]+")+[^"]*')
 _REMARK = re.compile(r"\s*[-–—(]|\s*$")
-_DOUBLE_QUOTES = '"“”„«»'
+_DOUBLE_QUOTES = '"“”„«»「」『』'
 _PROSE_ENDS = tuple(".:?!…。：？！")
 
 
@@ -73,16 +114,46 @@ def entries(answer: str) -> list[str]:
 
 
 def sentence(answer: str) -> str:
-    """The first thing that the answer says, on one line, its full stop kept; empty where it says nothing.
+    """The first thing that the answer says, on one line, its full stop kept; empty where it says nothing or refuses.
 
-    Lead-ins ("Sure! Here is the caption:"), notes and marks are no part of it.
+    Lead-ins ("Sure! Here is the caption:"), notes and marks are no part of it, and what it repeats stands once.
     """
     text = _plain(answer)
-    for line in _from_json(text) or text.splitlines():
-        said = _after(_LEAD_IN, _after(_FIRST_MARK, line))
-        if not (_announces(said) or _NOTE.match(said)):
-            return unwrapped(said, whole=True)
+    for line in _from_json(text, single=True) or text.splitlines():
+        said = _led_in(_cell(line))
+        if _REFUSAL.match(said):
+            return ""
+        if not (_announces(said) or _NOTE.match(said) or _HEADING.fullmatch(line) or _NOTHING.fullmatch(said)):
+            return _without_loop(unwrapped(_TAIL.sub("", unwrapped(said, whole=True)), whole=True))
     return ""
+
+
+def is_mark(token: str) -> bool:
+    """Whether a special token tells reasoning from the answer, so that a reader must see it."""
+    return bool(_MARK_OF_REASONING.fullmatch(token) or _REASONING.fullmatch(token))
+
+
+def _led_in(line: str) -> str:
+    """A line without the marks and lead-ins that it begins with."""
+    while (shorter := _after(_LEAD_IN, _after(_FIRST_MARK, line))) != line:
+        line = shorter
+    return line
+
+
+def _cell(line: str) -> str:
+    """Of the row of a table, the first cell with a letter."""
+    row = _ROW.fullmatch(line)
+    return next((cell for cell in row[1].split("|") if any(c.isalpha() for c in cell)), "") if row else line
+
+
+def _without_loop(text: str) -> str:
+    """Of words that come three times or more in a row (one word: five times), the first; what is cut off goes, too."""
+    found = _LOOP.search(text)
+    if not found:
+        return text
+    unit, rest = found["unit"] or found["word"], text[found.end() :]
+    left = rest.lstrip(" ,;")
+    return (text[: found.start()] + unit + ("" if unit.startswith(left) else rest)).strip().rstrip(",;")
 
 
 def _after(mark: re.Pattern[str], text: str) -> str:
@@ -134,11 +205,25 @@ def _inside(text: str, end: str, whole: bool) -> str:
 
 
 def _plain(answer: str) -> str:
-    """Without reasoning, emoji and invisible characters; inside code fences where there are any."""
-    *_, text = _REASONING_END.split(_REASONING.sub("", answer))  # some templates begin the reasoning themselves
+    """Without reasoning, marks of turns, emoji and invisible characters; inside code fences where there are any."""
+    text = _TURN_ENDS.split(_after(_TURN_BEGINS, _answered(answer)), maxsplit=1)[0]
+    if wrapped := _WRAPPER.findall(text):
+        text = "\n".join(content for _, content, *_ in wrapped)
+    text = _TABLE_HEAD.sub("", _BOX.sub("", text))
     text = _KEYCAP.sub(r"\1. ", text)
     text = "".join(c for c in _EMOJI.sub(" ", text) if unicodedata.category(c) != "Cf" or c in _JOINERS)
     return "\n".join(_FENCED.findall(text)) or text
+
+
+def _answered(text: str) -> str:
+    """What comes after the reasoning, however it is marked; nothing where the answer ends within it."""
+    if "<|channel|>" in text:
+        finals = _HARMONY.findall(text)
+        return finals[-1] if finals else ""
+    text = _HARMONY_BARE.sub("", text)
+    *_, text = _REASONING_END.split(_REASONING.sub("", text))  # some templates begin the reasoning themselves
+    *before, final = _FINAL.split(text)
+    return "" if not before and _SPELT_REASONING.match(text) else final
 
 
 def _layout(text: str) -> list[str]:
@@ -149,17 +234,25 @@ def _layout(text: str) -> list[str]:
     return _marked(lines, _NUMBERED) or _marked(_outer_bullets(lines), _BULLETED) or _bare(lines)
 
 
-def _from_json(text: str) -> list[str] | None:
+def _from_json(text: str, single: bool = False) -> list[str] | None:
     """The strings of a JSON (or Python) list, or of an object that holds them; None where there is none.
 
-    An object that holds anything else has no entries; brackets may stand in any text.
+    Args:
+        single: one is asked for: of an object that holds anything else, too, the one whose key says so, or the first.
+
+    Otherwise such an object has no entries; brackets may stand in any text.
     """
     starts, ends = [i for i in map(text.find, "[{") if i >= 0], max(map(text.rfind, "]}"))
+    if single and (keyed := _KEYED.search(text)) and text.lstrip(" \n`").startswith(("{", "[", '"')):
+        return [_unescaped(keyed["value"])]
     if not starts or ends < min(starts):
         return None
     part = text[min(starts) : ends + 1]
     try:
-        entries = _strings(json.loads(part, strict=False))
+        found = json.loads(part, strict=False)
+        entries = _strings(found)
+        if single and not entries and isinstance(found, dict):
+            entries = [value for value in found.values() if isinstance(value, str)]
     except (ValueError, RecursionError):
         found = [content for _, content in _LIST_ENTRY.findall(part)] if part.startswith("[") else []
         entries = found if len(found) > 1 else None
@@ -178,6 +271,14 @@ def _strings(value: object) -> list[str] | None:
 
 def _single(entry: dict) -> object:
     return entry.get("title") if len(entry) > 1 else next(iter(entry.values()), None)
+
+
+def _unescaped(text: str) -> str:
+    """A string of JSON, without its quotes, as it reads."""
+    try:
+        return str(json.loads(f'"{text}"', strict=False))
+    except ValueError:
+        return text
 
 
 def _split_inline(line: str) -> list[str]:
@@ -244,6 +345,6 @@ def _bare(lines: Iterable[str]) -> list[str]:
         quoted = ["".join(groups) for groups in _QUOTED.findall(line)]
         if len(quoted) > 1:
             entries += quoted
-        elif not (_is_sentence(line) or _NOTE.match(line)):
+        elif not (_is_sentence(line) or _NOTE.match(line) or _REFUSAL.match(line) or _HEADING.fullmatch(line)):
             entries.append(line)
     return re.split(r"[;|]", entries[0]) if len(entries) == 1 else entries

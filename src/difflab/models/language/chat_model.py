@@ -8,9 +8,13 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
+from difflab.models.language.answers import is_mark
 from difflab.models.language.keyed_sampling import generation_arguments
+from difflab.models.language.prompt_tokens import chat_ids
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
     from difflab.models.params import GenerationParams
 
 
@@ -61,12 +65,7 @@ class ChatModel:
         return [replies[i] for i in range(len(chats))]
 
     def _tokens(self, chat: Chat) -> list[int]:
-        # The template writes the begin-of-text token itself: tokenising the rendered text would double it.
-        # Some templates tell the model today's date unless given one; the answer must not depend on it.
-        encoded = self.tokenizer.apply_chat_template(
-            chat.messages, add_generation_prompt=True, tokenize=True, return_dict=True, date_string="26 Jul 2024"
-        )
-        return encoded["input_ids"]
+        return chat_ids(self.tokenizer, chat.messages)
 
     @torch.no_grad()
     def _answer(
@@ -83,8 +82,13 @@ class ChatModel:
 
     def _read(self, tokens: list[int]) -> Reply:
         end = next((i for i, token in enumerate(tokens) if token in self.ends), None)
-        text = self.tokenizer.decode(tokens[:end], skip_special_tokens=True)
-        return Reply(text, truncated=end is None)
+        return Reply(decoded(self.tokenizer, tokens[:end]), truncated=end is None)
+
+
+def decoded(tokenizer: "PreTrainedTokenizerBase", tokens: Sequence[int]) -> str:
+    """What a model wrote, without its special tokens but those around its reasoning, which `answers` reads."""
+    special = {id for id, t in tokenizer.added_tokens_decoder.items() if t.special and not is_mark(t.content)}
+    return tokenizer.decode([token for token in tokens if token not in special], skip_special_tokens=False)
 
 
 def left_pad(rows: Sequence[Sequence[int]], pad_token_id: int) -> tuple[torch.Tensor, torch.Tensor]:

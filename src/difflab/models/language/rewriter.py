@@ -38,10 +38,11 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """A detailed caption, and whether it was truncated at `max_new_tokens`."""
+    """A detailed caption, whether it was truncated at `max_new_tokens`, and whether it is the short one instead."""
 
     caption: str
     truncated: bool
+    unread: bool = False
 
 
 class Rewriter(ChatModel):
@@ -50,7 +51,8 @@ class Rewriter(ChatModel):
     def rewrite(self, requests: Sequence[Request], settings: "GenerationParams", seed: int) -> list[Answer]:
         """Answer every request as `answer` does; the short caption stands in for an answer without a sentence."""
         replies = self.answer([request.chat for request in requests], settings, seed)
+        said = [sentence(reply.text) for reply in replies]
         return [
-            Answer(sentence(reply.text) or request.caption, reply.truncated)
-            for request, reply in zip(requests, replies, strict=True)
+            Answer(text or request.caption, reply.truncated, unread=not text)
+            for request, reply, text in zip(requests, replies, said, strict=True)
         ]

@@ -15,6 +15,7 @@ from difflab.core.base import rng
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import read_json
 from difflab.core.base.runtime import resolve_device, resolve_dtype
+from difflab.models.language.prompt_tokens import literal
 from difflab.models.latent_images import initial_noise
 from difflab.models.pipelines.schedulers import pipeline_scheduler, refusal
 from difflab.models.pointers import fetch
@@ -58,7 +59,9 @@ def load_pipeline(
     pipeline = getattr(diffusers, kind).from_pretrained(
         folder, dtype=dtype, use_safetensors=True, local_files_only=True, **options
     )
-    for component in pipeline.components.values():
+    for name, component in pipeline.components.items():
+        if name.startswith("tokenizer") and component is not None:
+            literal(component)
         if hasattr(component, "requires_grad_"):
             component.requires_grad_(False).eval()
     return pipeline.to(device)

@@ -12,6 +12,7 @@ from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import atomic_path, link_or_copy, write_json, write_parquet
 from difflab.core.base.sharding import process_chunks
 from difflab.core.base.store.captions import check
+from difflab.models.language.prompt_tokens import literal
 from difflab.sd3.artifacts.prompt_keys import caption_hash, embedding_settings, row_key
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class TextEncoders:
                 if not part.exists():
                     raise DifflabError(f"{part} is missing: {folder} must hold the three text encoders of an SD3 base")
             kind = T5EncoderModel if name == T5 else CLIPTextModelWithProjection
-            self.tokenizers[name] = AutoTokenizer.from_pretrained(tokenizer)
+            self.tokenizers[name] = literal(AutoTokenizer.from_pretrained(tokenizer))
             self.encoders[name] = kind.from_pretrained(encoder, dtype=dtype, use_safetensors=True).to(device).eval()
         clip_length = min(self.tokenizers[name].model_max_length for name in CLIP)
         self.lengths = {**dict.fromkeys(CLIP, clip_length), T5: max_sequence_length}
