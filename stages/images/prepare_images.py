@@ -34,6 +34,7 @@ def main(stage: Stage[PrepareImagesInputs]) -> None:
         counts = {split: int((index["split"] == split).sum()) for split in image_sets.SPLITS}
         found = {"images": len(index), **counts, "classes": len(image_set.classes), "image_size": size}
         found |= {"captions": len(captions), **skipped.counts("absent", "unreadable", "small", "cropped")}
+        found |= image_set.dropped
         found["duplicates"] = image_sets.shared_images(index)
         print(
             f"{dataset}: {counts['train']:,} images to train on and {counts['test']:,} to test, {size} x {size} "

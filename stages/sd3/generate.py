@@ -29,7 +29,7 @@ def main(stage: Stage[GenerateInputs], *, adapter: str) -> None:
     for captions in CAPTIONS:
         for training in trainings:
             if adapter != PRETRAINED:
-                generator.use_adapter(adapter_folder(captions, adapter, training))
+                generator.use_adapter(adapter_folder(stage.params.trained_on[captions], adapter, training))
             archive = archive_path(adapter, captions, training)
             written = write_archive(archive, generator, ids, captions, training, settings, stage.scratch())
             if written and training == trainings[0]:

@@ -1,7 +1,7 @@
 """The image sets: their classes, splits and captions by sample id, and their images as equal squares."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -44,6 +44,7 @@ class ArchivedSet:
     name: str
     classes: tuple[str, ...]  # none for unlabelled sets
     entries: list[Entry]  # in id order
+    dropped: dict[str, int] = field(default_factory=dict)  # rows of its table that name no image or say nothing of it
 
     def table(self) -> pd.DataFrame:
         """By id: file, split, then one bool per class."""
@@ -73,16 +74,20 @@ def read_image_set(
             equal ones share a split, and further ones move none.
     """
     classes: tuple[str, ...] = ()
+    dropped: dict[str, int] = {}
     if name == "scenes":
         splits = _scenes(archive, seed, test_fraction)
     elif name in ("cifar10", "mnist"):
         classes, batches = cifar10.read(archive) if name == "cifar10" else (NUMBER_WORDS, mnist.read(archive))
         splits = {split: _labelled(name, split, files) for split, files in batches.items()}
     else:
-        read = recipes.read if name == "recipes" else coco.read if coco.is_coco(archive) else image_folder.read
-        splits = {split: _captioned(name, split, images) for split, images in read(archive).items()}
+        if name == "recipes":
+            images = recipes.read(archive, dropped)
+        else:
+            images = coco.read(archive) if coco.is_coco(archive) else image_folder.read(archive)
+        splits = {split: _captioned(name, split, own) for split, own in images.items()}
     kept = [entry for entries in splits.values() for entry in entries[:max_images]]
-    return ArchivedSet(name, classes, sorted(kept, key=lambda entry: entry.id))
+    return ArchivedSet(name, classes, sorted(kept, key=lambda entry: entry.id), dropped)
 
 
 def _labelled(name: str, split: str, files: Iterable["Labelled"]) -> list[Entry]:
