@@ -102,6 +102,7 @@ def conditions(summary: Mapping[str, float], params: Mapping[str, Any]) -> dict[
         "if_same_sign": same_sign,
         "if_other_sign": not same_sign,
         "if_both_captions": dotted(params).get("trained_on.blip2") == dotted(params).get("trained_on.llama3") == BOTH,
+        "if_faces_withheld": bool(summary.get("sd3_faces_withheld")),
         "if_rank_deficient": bool(summary.get("sd3_rank_deficient")),
         "if_by_originals": bool(by_originals.sizes_of(part(summary, "captioning"))),
         "if_encoder_trained": bool(summary.get("models_vision_encoder_trained")),

@@ -115,6 +115,7 @@ class ScoreParams(Group):
     kid_subsets: int = Field(ge=1)
     kid_subset_size: int = Field(ge=2)
     margin: float = Field(gt=0, lt=1)
+    real_faces: bool
 
     @model_validator(mode="after")
     def _floor_is_another_set(self) -> "ScoreParams":

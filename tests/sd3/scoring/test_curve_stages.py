@@ -18,7 +18,7 @@ from fakes.study_results import Extractor
 
 SEEDS, SCALES = (0, 1), [1.0, 3.0]
 SCORE = dict(extractor="vision_encoder", reference_split="train", floor_split="val", min_images=2, batch_size=3,
-    kid_subsets=2, kid_subset_size=50, margin=0.1)  # fmt: skip
+    kid_subsets=2, kid_subset_size=50, margin=0.1, real_faces=False)  # fmt: skip
 
 
 class CurveStage(sd3_study.Sd3Stage):

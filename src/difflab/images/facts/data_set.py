@@ -76,6 +76,7 @@ class DataSet:
     contradictions: tuple[Contradiction, ...] = ()
     subjective: tuple[str, ...] = ()  # attributes that are opinions about a person
     class_sets: tuple[ClassSet, ...] = ()  # what generated pictures and captions are judged by
+    people: bool = False  # whether the pictures are of real people, who are not shown in reports unless asked for
 
     @property
     def columns(self) -> list[str]:
