@@ -21,7 +21,6 @@ from difflab.models.roles import load_transformer, resolve
 from difflab.sd3.artifacts.adapters import adapt, save_adapter
 from difflab.sd3.artifacts.components import check_base
 from difflab.sd3.artifacts.prompt_embeds import open_prompts
-from difflab.sd3.cells import BOTH, CAPTIONS
 from difflab.sd3.params import FinetuneInputs
 from difflab.sd3.training.balance import balance_weights
 from difflab.sd3.training.density import SigmaDensity, quantiles
@@ -31,6 +30,7 @@ from difflab.sd3.training.latents import open_latents
 from difflab.training.curve import final_metrics
 from difflab.training.seeds import Save, save_curve, seed_curves, seed_log, seed_metrics, train_seeds
 
+KINDS = ("blip2", "llama3")
 SHARED = ("step", "samples_seen", "val_loss_pretrained", "trained_parameters", "adapted_layers")  # by all seeds
 
 
@@ -102,7 +102,7 @@ def join(cell: str, folders: Mapping[int, Path]) -> dict[str, float]:
 def load_examples(stage: Stage[FinetuneInputs], captions: str) -> tuple[Examples, Examples]:
     """The training images (with the extra CelebA images, where wanted) and the first validation images."""
     params = stage.params.finetune
-    kinds = CAPTIONS if captions == BOTH else (captions,)
+    kinds = KINDS if captions == "both" else (captions,)
     latents, prompts = open_latents(), open_prompts(kinds)
     stores = [ImageStore("data/celeba_hq")]
     if params.add_celeba:

@@ -8,11 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import png_bytes, write_zip
-from difflab.images.sheet import scaled
 
 PADDING = 2  # pixels between the pictures of a grid
 SMALLEST, LARGEST = 64, 256  # sides of a picture in a grid
@@ -65,7 +64,8 @@ def grid(images: Sequence[np.ndarray], ncols: int, padding: int = PADDING) -> Im
         raise DifflabError("a grid needs at least one image")
     side = max(images[0].shape[:2])
     if side > LARGEST:
-        tiles = [np.asarray(scaled(np.asarray(image), LARGEST)) for image in images]
+        size = tuple(max(1, round(length * LARGEST / side)) for length in images[0].shape[1::-1])
+        tiles = [np.asarray(Image.fromarray(image).resize(size, Image.Resampling.LANCZOS)) for image in images]
     else:
         factor = max(1, -(-SMALLEST // side))
         tiles = [np.asarray(image).repeat(factor, axis=0).repeat(factor, axis=1) for image in images]
@@ -79,6 +79,15 @@ def grid(images: Sequence[np.ndarray], ncols: int, padding: int = PADDING) -> Im
         left = padding + (number % ncols) * (width + padding)
         canvas[top : top + height, left : left + width] = tile
     return Image.fromarray(canvas)
+
+
+def figure_drawn(side: int) -> np.ndarray:
+    """What stands for the picture of a real person: a drawn figure, uint8 [side, side, 3]."""
+    canvas = Image.new("RGB", (side, side), "#e8eaee")
+    draw, grey, unit = ImageDraw.Draw(canvas), "#b4bac4", side / 16
+    draw.ellipse([5 * unit, 3 * unit, 11 * unit, 9 * unit], grey)
+    draw.ellipse([2.5 * unit, 10 * unit, 13.5 * unit, 22 * unit], grey)
+    return np.asarray(canvas)
 
 
 def tiles(picture: np.ndarray, ncols: int, count: int) -> list[np.ndarray]:

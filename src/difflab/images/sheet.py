@@ -55,15 +55,6 @@ def rows_sheet(
     return canvas
 
 
-def figure_drawn(side: int) -> np.ndarray:
-    """What stands for the picture of a real person: a drawn figure, uint8 [side, side, 3]."""
-    canvas = Image.new("RGB", (side, side), "#e8eaee")
-    draw, grey, unit = ImageDraw.Draw(canvas), "#b4bac4", side / 16
-    draw.ellipse([5 * unit, 3 * unit, 11 * unit, 9 * unit], grey)
-    draw.ellipse([2.5 * unit, 10 * unit, 13.5 * unit, 22 * unit], grey)
-    return np.asarray(canvas)
-
-
 def scaled(image: np.ndarray, side: int) -> Image.Image:
     """A picture whose longer side is `side`: small ones pixel by pixel, large ones antialiased."""
     picture = Image.fromarray(image)
