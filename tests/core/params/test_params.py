@@ -143,7 +143,7 @@ def test_an_item_outside_the_matrix_lists_what_there_is(tmp_path):
 
 def test_a_matrix_takes_values_of_params_each_once(tmp_path):
     stages = {"stages": {"train": {"matrix": {"on": ["${on.a}", "${on.b}"], "mean": ["low", "high"]}, "cmd": "x"}}}
-    (tmp_path / "dvc.yaml").write_text(yaml.safe_dump(stages))
+    (tmp_path / "dvc.yaml").write_text(yaml.safe_dump(stages, sort_keys=False))
     for values, expected in (("x", "y"), ["x", "y"]), (("x", "x"), ["x"]):
         (tmp_path / "params.yaml").write_text(yaml.safe_dump({"on": dict(zip("ab", values, strict=True))}))
         cells = [f"train@{on}-{mean}" for on in expected for mean in ("low", "high")]
