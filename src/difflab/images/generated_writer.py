@@ -64,8 +64,8 @@ def grid(images: Sequence[np.ndarray], ncols: int, padding: int = PADDING) -> Im
         raise DifflabError("a grid needs at least one image")
     side = max(images[0].shape[:2])
     if side > LARGEST:
-        size = tuple(max(1, round(length * LARGEST / side)) for length in images[0].shape[1::-1])
-        tiles = [np.asarray(Image.fromarray(image).resize(size, Image.Resampling.LANCZOS)) for image in images]
+        height, width = (max(1, round(length * LARGEST / side)) for length in images[0].shape[:2])
+        tiles = [np.asarray(Image.fromarray(i).resize((width, height), Image.Resampling.LANCZOS)) for i in images]
     else:
         factor = max(1, -(-SMALLEST // side))
         tiles = [np.asarray(image).repeat(factor, axis=0).repeat(factor, axis=1) for image in images]
