@@ -36,6 +36,7 @@ from difflab.sd3.params import (
     LogitMeanParams,
     ScoreParams,
     StepCurveParams,
+    TrainedOnParams,
 )
 
 UNCONDITIONAL = ("single_image_32", "single_image_64", "single_class")
@@ -65,6 +66,7 @@ class Params(Group):
     cache: CacheParams
     finetune: FinetuneParams
     logit_mean: LogitMeanParams
+    trained_on: TrainedOnParams
     generate: GenerateParams
     guidance_curve: GuidanceCurveParams
     step_curve: StepCurveParams
@@ -92,6 +94,16 @@ class Params(Group):
             count = getattr(self, name).num_images
             if count is not None and count < self.score.min_images:
                 raise ValueError(f"{name}.num_images is {count}, below score.min_images {self.score.min_images}")
+        return self
+
+    @model_validator(mode="after")
+    def _curves_are_of_trained_cells(self) -> "Params":
+        trained = {self.trained_on.blip2, self.trained_on.llama3}
+        for name in ("guidance_curve", "step_curve"):
+            if (cell := getattr(self, name).trained_on) not in trained:
+                raise ValueError(
+                    f"{name}.trained_on is {cell}, but adapters are trained on {' and '.join(sorted(trained))}"
+                )
         return self
 
     @model_validator(mode="after")

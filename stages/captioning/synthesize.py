@@ -20,6 +20,7 @@ from difflab.models.roles import resolve
 
 SOURCE, OUTPUT = "data/titles/variations.parquet", Path("data/synthetic")
 SHEET, METRICS = "plots/synthetic.png", "metrics/synthesize.json"
+BATCHES_PER_CHUNK = 4  # what a killed run loses at most, per process; a chunk's last pictures are encoded by themselves
 MODEL, JUDGE = "models/zoo/diffusion", "models/zoo/vision_encoder"
 
 
@@ -35,7 +36,7 @@ def main(stage: Stage[SynthesizeInputs]) -> None:
         batches = sampler.images(ids, [prompts[id] for id in ids], options)
         write_generated(path, ids, {SEED: (image for batch in batches for image in batch)})
 
-    chunk_size, scratch = settings.batch_size, stage.scratch()
+    chunk_size, scratch = settings.batch_size * BATCHES_PER_CHUNK, stage.scratch()
     parts = process_chunks(list(titles), chunk_size, scratch, synthesize, what="synthetic images", suffix=".zip")
     if parts is None:
         return

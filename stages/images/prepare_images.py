@@ -40,6 +40,7 @@ def main(stage: Stage[PrepareImagesInputs]) -> None:
         found = {"images": len(index), **counts, "classes": len(image_set.classes), "image_size": size}
         found |= {"captions": len(captions), **skipped.counts("absent", "unreadable", "small", "cropped")}
         twins = image_sets.near_twins(index, skipped.looks)
+        found |= image_set.dropped
         found |= {"duplicates": image_sets.shared_images(index), "near_twins": len(twins) if skipped.looks else None}
         found["passed_over"] = archive.count_passed_over()
         print(

@@ -14,10 +14,12 @@ from difflab.report.summary import summarise
 def main(stage: Stage[ReportInputs]) -> None:
     params = stage.params
     density = params.finetune.density
-    summary = summarise(params.logit_mean.model_dump(), density.model_dump(), params.report.comparable)
+    trained_on = params.trained_on.model_dump().values()
+    means, comparable = params.logit_mean.model_dump(), params.report.comparable
+    summary = summarise(means, density.model_dump(), comparable, trained_on=trained_on)
     stage.write_metrics("metrics/summary.json", summary)
     with atomic_path("plots/report") as figures:
-        missing = draw(summary, figures, density.logit_std, density.convention, Path())
+        missing = draw(summary, figures, density.logit_std, density.convention, Path(), trained_on)
     text = write(summary, stage.values(), missing)
     write_text("reports/report.md", text)
     write_text("reports/index.html", to_html(text, Path("reports")))

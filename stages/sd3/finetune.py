@@ -1,5 +1,7 @@
 """Fine-tune the base with LoRA on one kind of captions, with one mean of the logit-normal density: one adapter a seed.
 
+Trained on both kinds, as published, a sample has a random one of them in each epoch; held-out losses are of the first.
+
 A finished seed is kept: a longer list of seeds, or a run that was stopped, trains only those that are missing.
 """
 
@@ -28,6 +30,7 @@ from difflab.sd3.training.latents import open_latents
 from difflab.training.curve import final_metrics
 from difflab.training.seeds import Save, save_curve, seed_curves, seed_log, seed_metrics, train_seeds
 
+KINDS = ("blip2", "llama3")
 SHARED = ("step", "samples_seen", "val_loss_pretrained", "trained_parameters", "adapted_layers")  # by all seeds
 
 
@@ -99,7 +102,8 @@ def join(cell: str, folders: Mapping[int, Path]) -> dict[str, float]:
 def load_examples(stage: Stage[FinetuneInputs], captions: str) -> tuple[Examples, Examples]:
     """The training images (with the extra CelebA images, where wanted) and the first validation images."""
     params = stage.params.finetune
-    latents, prompts = open_latents(), open_prompts([captions])
+    kinds = KINDS if captions == "both" else (captions,)
+    latents, prompts = open_latents(), open_prompts(kinds)
     stores = [ImageStore("data/celeba_hq")]
     if params.add_celeba:
         stores.append(ImageStore("data/celeba"))
@@ -114,8 +118,8 @@ def load_examples(stage: Stage[FinetuneInputs], captions: str) -> tuple[Examples
         attributes = pd.concat([store.attributes for store in stores]).loc[ids]
         weights = torch.from_numpy(balance_weights(attributes.to_numpy(), stage.params.balance))
     return (
-        Examples(latents, prompts, ids, caption_rows(prompts, ids, captions), weights),
-        Examples(latents, prompts, held_out, caption_rows(prompts, held_out, captions)),
+        Examples(latents, prompts, ids, caption_rows(prompts, ids, *kinds), weights),
+        Examples(latents, prompts, held_out, caption_rows(prompts, held_out, *kinds)),
     )
 
 

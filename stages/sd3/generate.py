@@ -19,6 +19,8 @@ from difflab.sd3.cells import CAPTIONS, PRETRAINED, adapter_folder, archive_path
 from difflab.sd3.params import GenerateInputs, GenerateParams
 from difflab.sd3.sampling import Generator, load_generator
 
+BATCHES_PER_CHUNK = 4  # what a killed run loses at most, per process; a chunk's last pictures are encoded by themselves
+
 
 def main(stage: Stage[GenerateInputs], *, adapter: str) -> None:
     settings, trainings = stage.params.generate, sorted(stage.params.finetune.seeds)
@@ -27,7 +29,7 @@ def main(stage: Stage[GenerateInputs], *, adapter: str) -> None:
     for captions in CAPTIONS:
         for training in trainings:
             if adapter != PRETRAINED:
-                generator.use_adapter(adapter_folder(captions, adapter, training))
+                generator.use_adapter(adapter_folder(stage.params.trained_on[captions], adapter, training))
             archive = archive_path(adapter, captions, training)
             written = write_archive(archive, generator, ids, captions, training, settings, stage.scratch())
             if written and training == trainings[0]:
@@ -49,12 +51,13 @@ def write_archive(
 ) -> bool:
     """Generate every id in every draw of a training and write the archive, one draw after the other.
 
-    Work is cut into batches, spread over processes and resumed from `scratch`, see `core.sharding`.
+    Work is cut into chunks of batches, spread over processes and resumed from `scratch`, see `core.sharding`.
 
     Returns:
         Whether this is the main process, which wrote the archive; the others have nothing more to do.
     """
     parts: list[Path] = []
+    chunk_size = settings.batch_size * BATCHES_PER_CHUNK
     for draw in settings.seeds:
 
         def generate(chunk: list[str], chunk_path: Path, draw: int = draw) -> None:
@@ -62,7 +65,7 @@ def write_archive(
             write_generated(chunk_path, chunk, {draw: generator.images(chunk, captions, training, draw, *sampling)})
 
         what = f"{captions} training {training} draw {draw}"
-        parts += process_chunks(ids, settings.batch_size, scratch, generate, what=what, suffix=".zip") or []
+        parts += process_chunks(ids, chunk_size, scratch, generate, what=what, suffix=".zip") or []
     if parts:
         join_generated(path, parts)
     return bool(parts)

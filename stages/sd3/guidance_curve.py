@@ -8,11 +8,13 @@ from difflab.sd3.scoring.sampling_curve import SamplingCurve, point
 
 def main(stage: Stage[GuidanceCurveInputs]) -> None:
     params, settings = stage.params, stage.params.guidance_curve
-    curve = SamplingCurve(settings, params.generate, params.score, params.runtime, params.seed)
+    curve = SamplingCurve(settings, params.generate, params.score, params.runtime, params.seed, stage.scratch())
     for training in sorted(params.finetune.seeds):
-        curve.generator.use_adapter(adapter_folder(settings.captions, settings.logit_mean, training))
+        adapter = adapter_folder(settings.trained_on, settings.logit_mean, training)
         for scale in settings.guidance_scales:
-            curve.measure(training, scale, guidance_scale=scale)
+            curve.measure(training, adapter, scale, guidance_scale=scale)
+    if not curve.rows:  # a further process of a launcher: the main one writes
+        return
     fid = curve.write("guidance_curve", "guidance scale")
     for number, mean in enumerate(fid["mean"], start=1):
         stage.run.log_metrics({"fid": mean}, step=number)

@@ -1,6 +1,7 @@
 """Score the images of all trainings of all cells: distances, neighbours and classes, beside the floor of real images."""
 
 import itertools
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -9,12 +10,16 @@ from difflab.core.base.files import png_bytes, write_bytes, write_csv, write_par
 from difflab.core.base.stage import Stage, run
 from difflab.core.base.store.captions import read_captions
 from difflab.core.base.store.image_store import ImageStore
+from difflab.datasets import data_set_of
 from difflab.images.generated_reader import GeneratedImages
-from difflab.images.generated_writer import grid
+from difflab.images.generated_writer import figure_drawn, grid
 from difflab.sd3.cells import ADAPTERS, CAPTIONS, FINE_TUNED, archive_path
 from difflab.sd3.params import ScoreInputs
 from difflab.sd3.scoring import scores
 from difflab.sd3.scoring.summary import compared, summarise
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 
 def main(stage: Stage[ScoreInputs]) -> None:
@@ -46,8 +51,8 @@ def main(stage: Stage[ScoreInputs]) -> None:
     write_csv("plots/score.csv", table)
     write_parquet("data/scores/predictions.parquet", judge.all_predictions())
     prompts = store.split(generate.split)[: generate.grid_images]
-    picture = grid([np.asarray(image) for image in store.read(prompts)], ncols=8)
-    write_bytes("plots/grids/real.png", png_bytes(picture))
+    withheld = data_set_of(store.attributes.columns).people and not params.real_faces
+    write_bytes("plots/grids/real.png", png_bytes(real_grid(store, prompts, withheld)))
     captions = {c: read_captions(f"data/captions/{c}.parquet", c)["caption"].loc[prompts] for c in CAPTIONS}
     write_csv("data/scores/prompts.csv", pd.DataFrame(captions).rename_axis("id").reset_index())
 
@@ -55,10 +60,17 @@ def main(stage: Stage[ScoreInputs]) -> None:
     metrics |= {"n": n, "trainings": len(trainings), "seeds": len(generate.seeds), "margin": params.margin}
     metrics |= {"floor_n": len(floor), "reference_n": len(judge.reference), "dim": judge.extractor.dim}
     facts = {"rank_deficient": int(n <= judge.extractor.dim), "ruler": judge.extractor.ruler}
+    facts |= {"faces_withheld": 1} if withheld else {}
     stage.write_metrics("metrics/score.json", metrics | facts)
     worst = max(metrics[f"{adapter}_{captions}_fid"] for adapter in FINE_TUNED for captions in CAPTIONS)
     floor_fid = f"floor {metrics['floor_fid']:.4g}, n {n}, {len(trainings)} trainings a cell"
     stage.done(f"wrote metrics/score.json; fine-tuned FID <= {worst:.4g}, {floor_fid}")
+
+
+def real_grid(store: ImageStore, ids: list[str], withheld: bool) -> "Image.Image":
+    """The real images of samples as a grid, or a drawn figure in the place of each."""
+    images = [np.asarray(image) for image in store.read(ids)]
+    return grid([figure_drawn(len(image)) for image in images] if withheld else images, ncols=8)
 
 
 if __name__ == "__main__":

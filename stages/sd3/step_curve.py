@@ -12,11 +12,12 @@ from difflab.sd3.scoring.sampling_curve import SamplingCurve, point
 
 def main(stage: Stage[StepCurveInputs]) -> None:
     params, settings = stage.params, stage.params.step_curve
-    curve = SamplingCurve(settings, params.generate, params.score, params.runtime, params.seed)
+    curve = SamplingCurve(settings, params.generate, params.score, params.runtime, params.seed, stage.scratch())
     for training in sorted(params.finetune.seeds):
-        for step, folder in adapters(adapter_folder(settings.captions, settings.logit_mean, training)):
-            curve.generator.use_adapter(folder)
-            curve.measure(training, params.generate.guidance_scale, step=step)
+        for step, folder in adapters(adapter_folder(settings.trained_on, settings.logit_mean, training)):
+            curve.measure(training, folder, params.generate.guidance_scale, step=step)
+    if not curve.rows:  # a further process of a launcher: the main one writes
+        return
     fid = curve.write("step_curve", "training step", given=[0])
     for step, mean in fid["mean"].items():
         stage.run.log_metrics({"fid": mean}, step=step)

@@ -66,3 +66,19 @@ def test_difference_shows_the_changed_lines_only():
     assert difference("a: 1\nb: 2\n", "a: 1\nb: 2\n") == ""
     lines = difference("a: 1\nb: 3\n", "a: 1\nb: 2\n").splitlines()
     assert lines[-2:] == ["-b: 2", "+b: 3"]
+
+
+def test_a_curve_follows_the_captions_that_its_adapters_were_trained_on(conf):
+    for overrides, expected in (
+        ([], ("blip2", "llama3", "llama3")),
+        (["guidance_curve.captions=blip2"], ("blip2", "llama3", "blip2")),
+        (["experiment=sd3_both_captions"], ("both", "both", "both")),
+        (["profile=paper"], ("both", "both", "both")),
+        (["profile=paper", "trained_on.blip2=blip2", "trained_on.llama3=llama3"], ("blip2", "llama3", "blip2")),
+    ):
+        params = validate(compose(overrides, conf), "test")
+        assert (*params.trained_on.model_dump().values(), params.guidance_curve.trained_on) == expected
+    with pytest.raises(
+        DifflabError, match=r"step_curve\.trained_on is both, but adapters are trained on blip2 and llama3"
+    ):
+        validate(compose(["step_curve.trained_on=both"], conf), "test")

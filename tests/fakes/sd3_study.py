@@ -155,6 +155,7 @@ class Sd3Stage:
             generate=generate,
             balance=SimpleNamespace(enabled=False),
             logit_mean={"zero": 0.0},
+            trained_on={kind: kind for kind in CAPTIONS},
         )
         self.run, self._scratch, self.logged, self.said = self, Path(scratch), {}, ""
 

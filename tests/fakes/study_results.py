@@ -54,7 +54,7 @@ class VisionEncoder(torch.nn.Module):
 class Extractor:
     """Means of the colours in the four quarters: 12 dimensions."""
 
-    name, dim, resize, ruler = "vision_encoder", 12, "none", "fake"
+    name, dim, resize, ruler, device = "vision_encoder", 12, "none", "fake", torch.device("cpu")
     classes = MappingProxyType({classes.name: classes.columns for classes in (DIGIT, PHOTO)})
 
     def __init__(self) -> None:

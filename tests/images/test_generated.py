@@ -1,12 +1,15 @@
 """Archives of generated images: what is written comes back by seed and id, and parts join byte for byte."""
 
+import threading
 import zipfile
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from difflab.core.base.errors import DifflabError
-from difflab.core.base.files import write_zip
+from difflab.core.base.files import png_bytes, write_zip
+from difflab.images import generated_writer
 from difflab.images.generated_reader import GeneratedImages
 from difflab.images.generated_writer import join_generated, write_generated
 from fakes.set_archives import pixels
@@ -55,3 +58,51 @@ def test_an_archive_without_images_is_refused(tmp_path):
     write_zip(tmp_path / "a.zip", [("seed-0/readme.txt", b"?")])
     with pytest.raises(DifflabError, match="has no generated image"):
         GeneratedImages(tmp_path / "a.zip")
+
+
+def test_an_archive_is_that_of_one_thread_after_the_other(tmp_path):
+    """Whatever thread is ready first, for more images than may wait."""
+    ids = [f"{number:04d}" for number in range(300)]
+    images = [pixels(40 if number % 7 == 0 else 3, 5, 3, seed=number) for number in range(len(ids))]
+    write_generated(tmp_path / "a.zip", ids, {0: iter(images)})
+    entries = ((f"seed-0/{id}.png", png_bytes(Image.fromarray(image))) for id, image in zip(ids, images, strict=True))
+    write_zip(tmp_path / "b.zip", entries)
+    assert (tmp_path / "a.zip").read_bytes() == (tmp_path / "b.zip").read_bytes()
+
+
+def test_an_image_that_cannot_be_encoded_ends_the_work_and_leaves_nothing(tmp_path, monkeypatch):
+    def encode(image):
+        if np.asarray(image)[0, 0, 0] == 7:
+            raise OSError("broken encoder")
+        return png_bytes(image)
+
+    monkeypatch.setattr(generated_writer, "png_bytes", encode)
+    drawn = []
+
+    def images():
+        for number in range(2000):
+            drawn.append(number)
+            yield np.full((4, 4, 3), number % 256, np.uint8)
+
+    with pytest.raises(OSError, match="broken encoder"):
+        write_generated(tmp_path / "a.zip", [str(number) for number in range(2000)], {0: images()})
+    assert not list(tmp_path.iterdir())
+    assert len(drawn) < 200  # few images wait
+
+
+def test_images_are_encoded_while_the_next_are_made(tmp_path, monkeypatch):
+    """The first is written out while the last is not made: else this would wait for ever."""
+    encoded = threading.Event()
+
+    def encode(image):
+        encoded.set()
+        return png_bytes(image)
+
+    monkeypatch.setattr(generated_writer, "png_bytes", encode)
+
+    def images():
+        yield pixels(4, 4, 3)
+        assert encoded.wait(30)
+        yield pixels(4, 4, 3)
+
+    write_generated(tmp_path / "a.zip", IDS[:2], {0: images()})

@@ -5,6 +5,7 @@ import pytest
 
 from difflab.core.base.errors import DifflabError
 from difflab.images.generated_writer import grid
+from difflab.images.generated_writer import tiles as tiles_of
 
 
 def tiles(count, side):
@@ -29,10 +30,20 @@ def test_small_images_are_enlarged_by_a_whole_factor():
     assert np.array_equal(picture[1::2, 1::2], image)
 
 
-def test_large_images_keep_their_size():
+def test_images_of_the_middle_sizes_keep_them():
     assert grid(tiles(1, 100), ncols=1, padding=1).size == (102, 102)
 
 
 def test_no_images_are_refused():
     with pytest.raises(DifflabError, match="at least one image"):
         grid([], ncols=4)
+
+
+def test_large_images_are_made_256_pixels_wide_without_aliases():
+    chessboard = np.indices((1024, 1024)).sum(axis=0) % 2 * 255
+    image = np.repeat(chessboard[..., None], 3, axis=2).astype(np.uint8)
+    picture = np.asarray(grid([image, image], ncols=2))
+    assert picture.shape == (260, 518, 3)
+    shown = tiles_of(picture, ncols=2, count=2)
+    assert all(tile.shape == (256, 256, 3) for tile in shown)
+    assert np.abs(shown[0].astype(int) - 127).max() < 8

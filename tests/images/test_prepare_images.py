@@ -182,7 +182,7 @@ def test_recipes_are_images_to_train_on_with_a_title_each(tmp_path):
 
 
 def test_titles_without_an_image_are_an_error_or_counted_and_listed(tmp_path):
-    members = recipe_members([("miso-salmon", "Miso Salmon"), ("egg", "Boiled Egg"), ("#NAME?", "Pie")])
+    members = recipe_members([("miso-salmon", "Miso Salmon"), ("egg", "Boiled Egg"), ("#NAME?", "Pie"), ("tea", "Tea")])
     members["Food Images/egg.jpg"] = encoded(16, 12)
     archive, image_set = read("recipes", write_members(tmp_path / "r.zip", members))
     with pytest.raises(
@@ -191,7 +191,8 @@ def test_titles_without_an_image_are_an_error_or_counted_and_listed(tmp_path):
     ):
         prepare(tmp_path / "out", archive, image_set, 12)
     index, skipped = prepare(tmp_path / "out", archive, image_set, 12, absent_images="skip")
-    assert skipped.absent == ["Food Images/miso-salmon.jpg", "Food Images/#NAME?.jpg"]
+    assert skipped.absent == ["Food Images/miso-salmon.jpg", "Food Images/tea.jpg"]
+    assert image_set.dropped == {"unnamed": 1}
     assert image_set.captions(index.set_index("id")["sha256"])["caption"].tolist() == ["Boiled Egg"]
 
 

@@ -209,6 +209,72 @@ def test_whatever_the_hub_answers_is_one_line_with_a_remedy(cache, tmp_path, mon
     assert "verysecret" not in str(caught.value)
 
 
+MIRROR = {"repo_id": "others/copy", "revision": REVISION[::-1], "reason": "its maker withdrew it"}
+
+
+def mirrored(**changes):
+    return HubRef(**{**hub(subfolder="vae", **changes).model_dump(), "fallback": MIRROR})
+
+
+@pytest.mark.parametrize("online", [True, False])
+def test_a_repository_that_vanished_gives_way_to_its_mirror(cache, tmp_path, monkeypatch, capsys, online):
+    def model_info(self, repo_id, revision, files_metadata):
+        if repo_id == "maker/model":
+            raise hub_errors()["repository"]
+        assert (repo_id, revision) == (MIRROR["repo_id"], MIRROR["revision"])
+        large = SimpleNamespace(sha256=hashlib.sha256(b"vae").hexdigest())
+        names = {"vae/config.json": None, "vae/weights.safetensors": large}
+        return SimpleNamespace(sha=revision, siblings=[SimpleNamespace(rfilename=n, lfs=f) for n, f in names.items()])
+
+    snapshot = publish(cache, FILES, MIRROR["repo_id"], MIRROR["revision"])
+    monkeypatch.setattr("huggingface_hub.HfApi.model_info", model_info)
+    monkeypatch.setenv("HF_HUB_OFFLINE", str(int(not online)))
+    taken = write_pointer(tmp_path / "vae", mirrored())
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith("maker/model")
+    assert line.endswith("(its maker withdrew it): taking its mirror others/copy")
+    assert taken.repo_id == "others/copy"
+    assert json.loads((tmp_path / "vae/source.json").read_text()) == {
+        "repo_id": "others/copy",
+        "revision": MIRROR["revision"],
+        "subfolder": "vae",
+        "allow_patterns": None,
+        "mirror_of": {"repo_id": "maker/model", "revision": REVISION, "reason": "its maker withdrew it"},
+        "files": {"vae/config.json": None, "vae/weights.safetensors": hashlib.sha256(b"vae").hexdigest()},
+    }
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    assert roles.resolve(tmp_path / "vae") == snapshot / "vae"
+
+
+@pytest.mark.parametrize("problem", ["licence", "revision", "network", "disk"])
+def test_a_mirror_is_no_way_round_other_answers(cache, tmp_path, monkeypatch, problem):
+    def fail(*_, **__):
+        raise hub_errors()[problem]
+
+    monkeypatch.setenv("HF_HUB_OFFLINE", "0")
+    monkeypatch.setattr("huggingface_hub.HfApi.model_info", fail)
+    with pytest.raises(DifflabError, match="maker/model"):
+        write_pointer(tmp_path / "vae", mirrored())
+
+
+def test_a_repository_that_is_there_is_taken_whatever_its_mirror(cache, tmp_path, monkeypatch):
+    """When it vanishes before its files were fetched, the line says how to take the mirror."""
+    snapshot = publish(cache, FILES)
+    assert write_pointer(tmp_path / "vae", mirrored()).repo_id == "maker/model"
+    write_pointer(tmp_path / "other", hub(subfolder="vae"))
+    assert roles.fingerprint(tmp_path / "vae") == roles.fingerprint(tmp_path / "other")
+    (snapshot / "vae" / "weights.safetensors").unlink()
+
+    def fail(*_, **__):
+        raise hub_errors()["repository"]
+
+    monkeypatch.setenv("HF_HUB_OFFLINE", "0")
+    download = lambda *args, local_files_only, **options: str(snapshot) if local_files_only else fail()  # noqa: E731
+    monkeypatch.setattr("huggingface_hub.snapshot_download", download)
+    with pytest.raises(DifflabError, match="`dvc repro -f zoo_vae` takes others/copy"):
+        roles.resolve(tmp_path / "vae")
+
+
 def test_a_stage_points_to_a_released_model_in_place_of_training_one(cache, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     publish(cache, FILES)

@@ -171,3 +171,18 @@ def test_the_report_imports_no_heavy_library():
     code = f"import sys, difflab.report.report, difflab.report.figures; print(*{heavy})"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert loaded.stdout.strip() == ""
+
+
+def test_the_published_design_is_said_and_its_curves_are_drawn(study, params):
+    for mean in params["logit_mean"]:
+        curve = study / f"plots/finetune/blip2-{mean}.csv"
+        curve.rename(curve.with_name(f"both-{mean}.csv"))
+    assert "random kind of caption for each sample" not in written(study, params)
+    params["trained_on"] = {"blip2": "both", "llama3": "both"}
+    text = written(study, params)
+    assert "random kind of caption for each sample" in text
+    density, drawn = params["finetune.density"], study / "drawn"
+    summary = summarise(params["logit_mean"], density, False, study, trained_on=["both", "both"])
+    missing = figures.draw(summary, drawn, density["logit_std"], density["convention"], study, ["both", "both"])
+    assert not [path for path in missing if path.startswith("plots/finetune")]
+    assert (drawn / "loss.png").is_file()

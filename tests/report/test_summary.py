@@ -19,11 +19,14 @@ def root(tmp_path):
     return tmp_path
 
 
+BOTH = {f"sd3_finetune_both_{adapter}" for adapter in MEANS}  # adapters of the other design
+
+
 def test_the_summary_is_flat_finite_and_holds_every_stage(root):
     summary = summarise(MEANS, DENSITY, False, root)
     assert all(math.isfinite(value) for key, value in summary.items() if not key.endswith(TEXTS))
     assert all(isinstance(value, str) for key, value in summary.items() if key.endswith(TEXTS))
-    assert {name for name in PREFIXES.values() if not part(summary, name)} == set()
+    assert {name for name in PREFIXES.values() if not part(summary, name)} == BOTH
     assert {key.split("_")[0] for key in summary} == set(STUDIES)
     assert summary["sd3_minus_blip2_fid"] == 8.5
     assert summary["sd3_captions_llama3_digit_accuracy"] == 0.97
@@ -44,6 +47,16 @@ def test_what_is_not_a_number_stays_out():
     assert prefixed("zoo_vae", {"psnr": 19.4, "note": "text", "trained": True}) == {"models_vae_psnr": 19.4}
 
 
+def test_adapters_of_another_design_are_of_another_study(tmp_path):
+    """Their metrics are in Git and stay when the parameters change."""
+    for captions, loss in (("blip2", 0.5), ("both", 0.4)):
+        write_json(tmp_path / metrics_file(f"finetune@{captions}-minus"), {"val_loss": loss})
+    for captions, other in (("blip2", "both"), ("both", "blip2")):
+        summary = summarise(MEANS, DENSITY, False, tmp_path, trained_on=[captions, captions])
+        assert f"sd3_finetune_{captions}_minus_val_loss" in summary
+        assert not part(summary, f"sd3_finetune_{other}")
+
+
 def test_a_stage_that_has_not_run_is_left_out(tmp_path):
     write_json(tmp_path / metrics_file("cold@blur"), {"restored_psnr": 25.0})
     summary = summarise(MEANS, DENSITY, False, tmp_path)
@@ -55,4 +68,4 @@ def test_a_stage_that_has_not_run_is_left_out(tmp_path):
 def test_every_stage_of_the_summary_is_a_stage_of_the_pipeline(root):
     from difflab.core.params.loading import addresses
 
-    assert set(PREFIXES) <= set(addresses())
+    assert {stage for stage in PREFIXES if PREFIXES[stage] not in BOTH} <= set(addresses())

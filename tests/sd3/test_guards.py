@@ -106,6 +106,23 @@ def test_captions_of_the_other_kind_do_not_matter_to_a_cell(study):
     assert "'llama3' caption" in refused(generate, "zero")
 
 
+def test_an_adapter_for_both_kinds_of_captions_knows_both(study):
+    assert "wrote models/finetune/both-zero" in finetune("both").said
+    stage = sd3_study.Sd3Stage()
+    stage.params.trained_on = {"blip2": "both", "llama3": "both"}
+    for kind in sd3_study.CAPTIONS:  # which are then not used
+        shutil.rmtree(f"models/finetune/{kind}-zero")
+    from stages.sd3.generate import main
+
+    shutil.rmtree("scratch", ignore_errors=True)
+    main(stage, adapter="zero")
+    assert {p.as_posix() for p in Path("data/generated/zero").rglob("*.zip")} == {
+        f"data/generated/zero/{kind}/training-0.zip" for kind in sd3_study.CAPTIONS
+    }
+    sd3_study.save_captions(study, "llama3", "a dog")
+    assert "'llama3' caption" in refused(finetune, "both")
+
+
 def test_adapters_of_another_base(study):
     from fakes.flow import tiny_transformer
 

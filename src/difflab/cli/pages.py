@@ -9,7 +9,7 @@ from typing import Any
 
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import read_json
-from difflab.core.params.loading import read_pipeline
+from difflab.core.params.loading import axes_of, read_pipeline
 from difflab.report.summary import TEXTS
 
 BEGIN, END = "<!-- results: written by `difflab readme` -->", "<!-- /results -->"
@@ -66,7 +66,8 @@ def refreshed(text: str, summary: Path = SUMMARY) -> str:
 
 def graphs(pipeline: str = "dvc.yaml") -> str:
     """The text of docs/graphs.md: a Mermaid diagram for each study, in the order of `TITLES`."""
-    stages = read_pipeline(str(Path(pipeline).resolve()))["stages"]
+    path = str(Path(pipeline).resolve())
+    stages = {name: s | {"matrix": axes_of(s, path)} for name, s in read_pipeline(path)["stages"].items()}
     studies = {name: re.findall(r"-m stages\.(\w+)\.", stage["cmd"])[0] for name, stage in stages.items()}
     if unknown := sorted(set(studies.values()) - TITLES.keys()):
         raise DifflabError(f"stages/{unknown[0]} is no known study: add its title to difflab.cli.pages.TITLES")

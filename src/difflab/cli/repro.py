@@ -211,7 +211,8 @@ def sd3_table() -> str:
 
     params = load_params()
     density, comparable = params.finetune.density.model_dump(), params.report.comparable
-    summary = summarise(params.logit_mean.model_dump(), density, comparable)
+    trained_on = params.trained_on.model_dump().values()
+    summary = summarise(params.logit_mean.model_dump(), density, comparable, trained_on=trained_on)
     return f"{tables(summary)['fid_table']}\n\n{table_note(part(summary, 'sd3'))}"
 
 

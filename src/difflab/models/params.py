@@ -10,13 +10,27 @@ Rulers = Literal["committed", "retrain"]  # see difflab.models.rulers
 SchedulerName = Literal["own", "ddpm", "ddim", "euler", "dpm++", "flow-match"]
 
 
+class Mirror(Group):
+    """A repository with the files of another one, and why that may be gone."""
+
+    repo_id: str = Field(min_length=1)
+    revision: str
+    reason: str = Field(min_length=1)
+
+
 class HubRef(Group):
-    """A model on the Hugging Face Hub at a pinned revision."""
+    """A model on the Hugging Face Hub at a pinned revision.
+
+    Attributes:
+        fallback: what is taken where `repo_id` does not exist any more. The one parameter that may be left out: the
+            pointer to a model says where it came from, and stages depend on that.
+    """
 
     repo_id: str = Field(min_length=1)
     revision: str | None
     subfolder: str | None
     allow_patterns: list[str] | None
+    fallback: Mirror | None = None
 
 
 class GenerationParams(Group):

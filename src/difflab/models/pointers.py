@@ -10,6 +10,7 @@ from difflab.core.base.files import atomic_path, sha256_file, write_json
 from difflab.models.roles import (
     NOT_LOADED,
     POINTER,
+    Vanished,
     ask,
     cached_snapshot,
     describe,
@@ -29,29 +30,47 @@ def point_to(stage: "Stage", hub: "HubRef | None", folder: Path) -> bool:
     if hub is None:
         return False
     with atomic_path(folder) as temporary:
-        write_pointer(temporary, hub)
+        taken = write_pointer(temporary, hub)
     stage.write_metrics(f"metrics/zoo_{folder.name}.json", {"trained": 0})
-    stage.done(f"wrote {folder}, a pointer to {hub.repo_id}")
+    stage.done(f"wrote {folder}, a pointer to {taken.repo_id}")
     return True
 
 
-def write_pointer(folder: str | Path, hub: "HubRef") -> None:
+def write_pointer(folder: str | Path, hub: "HubRef") -> "HubRef":
     """Write `folder`/source.json: repository, exact revision, the role's files and their sha256 where known.
 
     The list of files comes from the Hub (nothing is downloaded), or from the Hugging Face cache when offline.
     The Hub knows the sha256 of large files only; the others, fixed by the revision, are listed with null.
+    Where the repository does not exist, its mirror `hub.fallback` is taken, and the pointer says of what and why.
+
+    Returns:
+        What the pointer names: `hub`, or its mirror.
     """
-    if is_local(hub.repo_id):
-        root = Path(hub.repo_id)
-        revision, files = None, {name: sha256_file(root / name) for name in _names(root)}
-    elif offline():
-        revision, files = _from_cache(hub)
-    else:
-        revision, files = _from_hub(hub)
+    mirror_of = {}
+    try:
+        revision, files = _listing(hub)
+    except Vanished as error:
+        if (mirror := hub.fallback) is None:
+            raise
+        print(f"{str(error).partition(': ')[0]} ({mirror.reason}): taking its mirror {mirror.repo_id}", flush=True)
+        mirror_of = {"mirror_of": {"repo_id": hub.repo_id, "revision": hub.revision, "reason": mirror.reason}}
+        hub = hub.model_copy(update={"repo_id": mirror.repo_id, "revision": mirror.revision, "fallback": None})
+        revision, files = _listing(hub)
     files = {name: files[name] for name in sorted(files) if _listed(name, hub)}
     if not files:
         raise DifflabError(f"{hub.repo_id} has no file like {patterns(hub)}: see subfolder and allow_patterns")
-    write_json(Path(folder) / POINTER, {**hub.model_dump(), "revision": revision, "files": files})
+    fallback = {} if hub.fallback else {"fallback"}
+    content = hub.model_dump(exclude=fallback) | {"revision": revision} | mirror_of | {"files": files}
+    write_json(Path(folder) / POINTER, content)
+    return hub
+
+
+def _listing(hub: "HubRef") -> tuple[str | None, dict[str, str | None]]:
+    """The exact revision of a repository (of a folder none), and all of its files with their sha256 where known."""
+    if is_local(hub.repo_id):
+        root = Path(hub.repo_id)
+        return None, {name: sha256_file(root / name) for name in _names(root)}
+    return _from_cache(hub) if offline() else _from_hub(hub)
 
 
 def fetch(hub: "HubRef") -> Path:
@@ -76,7 +95,7 @@ def _from_hub(hub: "HubRef") -> tuple[str | None, dict[str, str | None]]:
 def _from_cache(hub: "HubRef") -> tuple[str, dict[str, str | None]]:
     root = cached_snapshot(hub)
     if root is None:
-        raise DifflabError(f"{describe(hub)} is not in the Hugging Face cache: run once without HF_HUB_OFFLINE")
+        raise Vanished(f"{describe(hub)} is not in the Hugging Face cache: run once without HF_HUB_OFFLINE")
     blobs = {name: (root / name).resolve().name for name in _names(root)}
     return root.name, {name: blob if len(blob) == 64 else None for name, blob in blobs.items()}
 

@@ -25,6 +25,10 @@ NOT_LOADED = ["*.bin", "*.ckpt", "*.pt", "*.pth", "*.pkl", "*.h5", "*.msgpack", 
 T = TypeVar("T")
 
 
+class Vanished(DifflabError):
+    """A repository is not on the Hub, or not for this token; offline, it is not in the cache."""
+
+
 def resolve(folder: str | Path) -> Path:
     """The folder to load a role from: `folder` itself, or what it points to in the Hugging Face cache.
 
@@ -38,7 +42,11 @@ def resolve(folder: str | Path) -> Path:
     root = cached_snapshot(hub)
     missing = _missing(root, files)
     if missing and not is_local(hub.repo_id) and not offline():
-        root = ask(hub, lambda: _snapshot(hub, local_files_only=False))
+        try:
+            root = ask(hub, lambda: _snapshot(hub, local_files_only=False))
+        except Vanished as error:
+            mirror = f"; `dvc repro -f zoo_{folder.name}` takes {hub.fallback.repo_id}" if hub.fallback else ""
+            raise DifflabError(f"{error}{mirror}") from None
         missing = _missing(root, files)
     if root is None or missing:
         raise DifflabError(
@@ -71,6 +79,7 @@ def _read_pointer(folder: Path) -> tuple[HubRef, dict[str, str | None]] | None:
         return None
     content = read_json(folder / POINTER)
     files = content.pop("files")
+    content.pop("mirror_of", None)
     return HubRef.model_validate(content), files
 
 
@@ -111,7 +120,7 @@ def ask(hub: HubRef, question: Callable[[], T]) -> T:
     except errors.RevisionNotFoundError:
         raise DifflabError(f"{hub.repo_id} has no revision {hub.revision}: see {page}/commits/main") from None
     except errors.RepositoryNotFoundError:
-        raise DifflabError(f"{hub.repo_id} does not exist or HF_TOKEN does not open it: see {page}") from None
+        raise Vanished(f"{hub.repo_id} does not exist or HF_TOKEN does not open it: see {page}") from None
     except errors.HFValidationError:
         raise DifflabError(f"'{hub.repo_id}' is neither a repository on the Hub nor a folder here") from None
     except (OSError, errors.HTTPError) as error:

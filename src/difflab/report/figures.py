@@ -1,7 +1,7 @@
 """The figures of the report, each from tidy numbers; one whose inputs do not exist is not drawn."""
 
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import matplotlib
@@ -25,19 +25,26 @@ from difflab.report import findings
 from difflab.report.study_tables import DATA_NAMES, published
 from difflab.report.summary import part
 from difflab.report.tables import interval, number
-from difflab.sd3.cells import ADAPTERS, CAPTION_NAMES, CAPTIONS, FINE_TUNED, MINUS, adapter_name, mean_on_sigma
+from difflab.sd3.cells import ADAPTERS, BOTH, CAPTION_NAMES, CAPTIONS, FINE_TUNED, MINUS, adapter_name, mean_on_sigma
 
 TEXT, MUTED = "#1c2230", "#667085"
 COLOURS = {"pretrained": "#8a93a3", "minus": "#0072b2", "zero": "#d98200", "plus": "#009e73"}
 """Of the columns of the SD3 study; the colour-blind can tell them apart too (Okabe and Ito)."""
-LINE_STYLES = dict(zip(CAPTIONS, ("-", (0, (4, 2)), ":", "-."), strict=False))
+LINE_STYLES = dict(zip((*CAPTIONS, BOTH), ("-", (0, (4, 2)), ":", "-."), strict=False))
 LEVEL = {"color": TEXT, "linewidth": 1, "linestyle": (0, (2, 2))}  # of a horizontal line to compare with
 
 COMPARED = 6  # samples of the before and after
 Curves = Mapping[tuple[str, str], pd.DataFrame]  # (captions, adapter) -> rows by step
 
 
-def draw(summary: Mapping[str, float], folder: Path, logit_std: float, convention: str, root: Path) -> list[str]:
+def draw(
+    summary: Mapping[str, float],
+    folder: Path,
+    logit_std: float,
+    convention: str,
+    root: Path,
+    trained_on: Iterable[str] = CAPTIONS,
+) -> list[str]:
     """Draw every figure whose inputs exist below `root` into `folder`; return the inputs that do not exist."""
     missing: list[str] = []
 
@@ -52,7 +59,7 @@ def draw(summary: Mapping[str, float], folder: Path, logit_std: float, conventio
     drawn = {"sigma_densities": lambda: sigma_densities(means, logit_std, sd3["shift"], convention)}
     if "best_fid" in sd3:
         drawn["fid_by_cell"] = lambda: fid_by_cell(sd3, means)
-    cells = [(captions, adapter) for captions in CAPTIONS for adapter in FINE_TUNED]
+    cells = [(captions, adapter) for captions in dict.fromkeys(trained_on) for adapter in FINE_TUNED]
     curves = {cell: rows for cell in cells if (rows := read(f"plots/finetune/{'-'.join(cell)}.csv")) is not None}
     curves = {cell: rows.groupby("step", as_index=False).mean() for cell, rows in curves.items()}  # over trainings
     if curves:
@@ -140,8 +147,9 @@ def fid_by_cell(found: Mapping[str, float], logit_means: dict[str, float]) -> Fi
 
 def loss_curves(curves: Curves, logit_means: dict[str, float]) -> Figure:
     """Training loss (thin) and held-out loss (thick) by step, one panel for each kind of caption."""
-    result, axes = panels(sharey=True)
-    for axis, captions in zip(axes, CAPTIONS, strict=True):
+    kinds = dict.fromkeys(captions for captions, _ in curves)
+    result, axes = panels(len(kinds), sharey=True)
+    for axis, captions in zip(axes, kinds, strict=True):
         for adapter in (a for a in FINE_TUNED if (captions, a) in curves):
             rows, colour = curves[captions, adapter], COLOURS[adapter]
             # a running mean over a twentieth of the curve: single batches say little
@@ -150,7 +158,7 @@ def loss_curves(curves: Curves, logit_means: dict[str, float]) -> Figure:
             if "val_loss" in rows:
                 held_out = rows.dropna(subset=["val_loss"])
                 axis.plot(held_out.step, held_out.val_loss, color=colour, label=adapter_name(adapter, logit_means))
-        axis.set_title(CAPTION_NAMES[captions])
+        axis.set_title(CAPTION_NAMES.get(captions, "captions of both kinds"))
         axis.set_xlabel("training step")
         _legend(axis)
     axes[0].set_ylabel("loss: held-out thick, training thin")
@@ -164,7 +172,7 @@ def loss_by_sigma(curves: Curves, logit_means: dict[str, float]) -> Figure:
     for axis, (column, sigma) in zip(axes, columns, strict=True):
         for (captions, adapter), rows in curves.items():
             held_out = rows.dropna(subset=[column]) if column in rows else rows.iloc[:0]
-            label = adapter_name(adapter, logit_means) if captions == CAPTIONS[0] else None
+            label = adapter_name(adapter, logit_means) if captions == next(iter(curves))[0] else None
             style = {"color": COLOURS[adapter], "linestyle": LINE_STYLES[captions], "linewidth": 1.3}
             axis.plot(held_out.step, held_out.get(column, []), label=label, **style)
         axis.set_title(f"σ = {sigma:g}")

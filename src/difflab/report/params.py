@@ -5,7 +5,7 @@ from typing import Annotated
 from difflab.captioning.params import CaptionerParams, SynthesizeParams
 from difflab.core.params.base import Group
 from difflab.ddpm.params import ColdParams, DdpmParams, DdpmSampleParams, DenoiseParams
-from difflab.sd3.params import FinetuneParams, GenerateParams, LogitMeanParams
+from difflab.sd3.params import FinetuneParams, GenerateParams, LogitMeanParams, TrainedOnParams
 
 _TRAINING = "training.steps", "training.batch_size", "training.learning_rate"
 
@@ -28,6 +28,7 @@ class ReportInputs:
         "training.prompt_dropout",
     ]  # fmt: skip
     logit_mean: LogitMeanParams
+    trained_on: TrainedOnParams
     generate: Annotated[GenerateParams, "num_inference_steps", "guidance_scale", "seeds"]
     denoise: Annotated[DenoiseParams, "sigma", "unet.kind", "v0_steps", *_TRAINING]
     ddpm: DdpmParams

@@ -15,6 +15,7 @@ from difflab.core.params.loading import dotted, load_params
 from difflab.report import claims, findings, study_tables
 from difflab.report.summary import part
 from difflab.report.tables import bullets, number
+from difflab.sd3.cells import BOTH
 
 DEFAULT = "tiny"
 """The profile whose results the claims speak of."""
@@ -100,6 +101,8 @@ def conditions(summary: Mapping[str, float], params: Mapping[str, Any]) -> dict[
         "if_miniature": not summary["sd3_comparable_with_published"],
         "if_same_sign": same_sign,
         "if_other_sign": not same_sign,
+        "if_both_captions": dotted(params).get("trained_on.blip2") == dotted(params).get("trained_on.llama3") == BOTH,
+        "if_faces_withheld": bool(summary.get("sd3_faces_withheld")),
         "if_rank_deficient": bool(summary.get("sd3_rank_deficient")),
         "if_by_originals": bool(by_originals.sizes_of(part(summary, "captioning"))),
         "if_encoder_trained": bool(summary.get("models_vision_encoder_trained")),

@@ -1,11 +1,11 @@
 """metrics/summary.json: the numbers of every study in one flat file, named `<study>_<thing>_<measure>`."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from difflab.core.base.files import read_json
-from difflab.sd3.cells import CAPTIONS, FINE_TUNED, mean_on_sigma
+from difflab.sd3.cells import BOTH, CAPTIONS, FINE_TUNED, mean_on_sigma
 
 Numbers = dict[str, Any]  # numbers, and the texts of `TEXTS`
 PREFIXES = {
@@ -23,7 +23,7 @@ PREFIXES = {
     "caption_llama3": "sd3_captions_llama3",
     "cache_latents": "sd3_latents",
     "cache_prompts": "sd3_prompts",
-    **{f"finetune@{c}-{a}": f"sd3_finetune_{c}_{a}" for c in CAPTIONS for a in FINE_TUNED},
+    **{f"finetune@{c}-{a}": f"sd3_finetune_{c}_{a}" for c in (*CAPTIONS, BOTH) for a in FINE_TUNED},
     "score": "sd3",
     "guidance_curve": "sd3_guidance_curve",
     "step_curve": "sd3_step_curve",
@@ -66,7 +66,11 @@ def part(summary: Mapping[str, float], prefix: str) -> Numbers:
 
 
 def summarise(
-    logit_means: Mapping[str, float], density: Mapping[str, Any], comparable: bool, root: Path = Path()
+    logit_means: Mapping[str, float],
+    density: Mapping[str, Any],
+    comparable: bool,
+    root: Path = Path(),
+    trained_on: Iterable[str] = CAPTIONS,
 ) -> Numbers:
     """The numbers of all stages that have run, with the headlines of the SD3 study.
 
@@ -74,12 +78,16 @@ def summarise(
         logit_means: mean of the logit-normal density by column: {"minus": -0.5, ...}.
         density: `convention` and `shift` of the training density.
         comparable: whether the settings are the published ones.
+        trained_on: the captions of the adapters; what lies there of others is of another study.
     """
     summary: Numbers = {"sd3_comparable_with_published": int(comparable), "sd3_shift": density["shift"]}
     for adapter in FINE_TUNED:
         summary[f"sd3_{adapter}_logit_mean"] = logit_means[adapter]
         summary[f"sd3_{adapter}_logit_mean_on_sigma"] = mean_on_sigma(logit_means[adapter], density["convention"])
+    others = tuple(f"finetune@{c}-" for c in {*CAPTIONS, BOTH} - {*trained_on})
     for stage in PREFIXES:
+        if stage.startswith(others):
+            continue
         path = root / metrics_file(stage)
         found = read_json(path) if path.is_file() else {}
         summary |= prefixed(stage, found | (best_cell(found) if stage == "score" else {}))

@@ -7,12 +7,13 @@ PRETRAINED = "pretrained"
 ADAPTERS = (PRETRAINED, "minus", "zero", "plus")
 FINE_TUNED = ADAPTERS[1:]
 CAPTIONS = ("blip2", "llama3")
+BOTH = "both"  # of an adapter that was trained on a random kind of caption for each sample
 MINUS = "\N{MINUS SIGN}"
 CAPTION_NAMES = {"blip2": "BLIP-2 captions", "llama3": "Llama 3 captions"}
 
 
 def adapter_folder(captions: str, logit_mean: str, training: int) -> Path:
-    """The adapter of one training (a number of finetune.seeds) of a cell."""
+    """The adapter of one training (a number of finetune.seeds) of a cell, by the captions that it was trained on."""
     return Path("models/finetune") / f"{captions}-{logit_mean}" / f"seed-{training}"
 
 

@@ -85,6 +85,13 @@ class LogitMeanParams(Group):
     plus: LogitMean
 
 
+class TrainedOnParams(Group):
+    """`trained_on`: the captions that the adapters behind the prompts of each kind were trained on."""
+
+    blip2: Literal["blip2", "both"]
+    llama3: Literal["llama3", "both"]
+
+
 class GenerateParams(Group):
     """`generate`: images for the prompts of a split, with each training's own noise."""
 
@@ -108,6 +115,7 @@ class ScoreParams(Group):
     kid_subsets: int = Field(ge=1)
     kid_subset_size: int = Field(ge=2)
     margin: float = Field(gt=0, lt=1)
+    real_faces: bool
 
     @model_validator(mode="after")
     def _floor_is_another_set(self) -> "ScoreParams":
@@ -117,9 +125,10 @@ class ScoreParams(Group):
 
 
 class CurveParams(Group):
-    """What both curves are measured on: one cell and a number of images of each of its trainings."""
+    """What both curves are measured on: prompts of one kind, the adapters of one cell, and a number of images of each."""
 
     captions: Literal["blip2", "llama3"]
+    trained_on: Literal["blip2", "llama3", "both"]
     logit_mean: Literal["minus", "zero", "plus"]
     num_images: int = Field(ge=2)
 
@@ -158,10 +167,13 @@ class FinetuneInputs(Seeded, WithRuntime):
 
 class GenerateInputs(Seeded, WithRuntime):
     finetune: Annotated[FinetuneParams, "seeds"]
+    trained_on: TrainedOnParams
     generate: GenerateParams
 
 
-class ScoreInputs(GenerateInputs):
+class ScoreInputs(Seeded, WithRuntime):
+    finetune: Annotated[FinetuneParams, "seeds"]
+    generate: GenerateParams
     score: ScoreParams
 
 

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from difflab.core.base import runtime
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.runtime import process_index, resolve_device
 
@@ -50,3 +51,28 @@ def test_the_processes_of_a_launch_are_counted(monkeypatch):
     monkeypatch.setenv("RANK", "1")
     monkeypatch.setenv("WORLD_SIZE", "3")
     assert process_index() == (1, 3)
+
+
+@pytest.fixture
+def tf32():
+    """What GPUs may round to TF32: (convolutions, products of matrices), put back afterwards."""
+    kinds = torch.backends.cudnn, torch.backends.cuda.matmul
+    before, threads = [kind.allow_tf32 for kind in kinds], torch.get_num_threads()
+    yield lambda: tuple(kind.allow_tf32 for kind in kinds)
+    for kind, allowed in zip(kinds, before, strict=True):
+        kind.allow_tf32 = allowed
+    torch.set_num_threads(threads)
+
+
+def test_float32_is_no_tf32_on_a_gpu(tf32):
+    runtime.configure(torch.get_num_threads(), "float32")
+    assert tf32() == (False, False)
+
+
+def test_other_precisions_leave_convolutions_in_tf32_but_for_what_asks_for_float32(tf32):
+    runtime.configure(torch.get_num_threads(), "bfloat16")
+    assert tf32() == (True, False)
+    assert runtime.full_float32()(tf32)() == (False, False)
+    with pytest.raises(ZeroDivisionError), runtime.full_float32():
+        raise ZeroDivisionError
+    assert tf32() == (True, False)

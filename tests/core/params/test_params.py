@@ -141,6 +141,17 @@ def test_an_item_outside_the_matrix_lists_what_there_is(tmp_path):
         stage_entry("train", {"logit_mean": "plus"}, path)
 
 
+def test_a_matrix_takes_values_of_params_each_once(tmp_path):
+    stages = {"stages": {"train": {"matrix": {"on": ["${on.a}", "${on.b}"], "mean": ["low", "high"]}, "cmd": "x"}}}
+    (tmp_path / "dvc.yaml").write_text(yaml.safe_dump(stages, sort_keys=False))
+    for values, expected in (("x", "y"), ["x", "y"]), (("x", "x"), ["x"]):
+        (tmp_path / "params.yaml").write_text(yaml.safe_dump({"on": dict(zip("ab", values, strict=True))}))
+        cells = [f"train@{on}-{mean}" for on in expected for mean in ("low", "high")]
+        assert addresses(str(tmp_path / "dvc.yaml")) == cells
+    with pytest.raises(DifflabError, match="--on 'y' is none of x"):
+        stage_entry("train", {"on": "y", "mean": "low"}, str(tmp_path / "dvc.yaml"))
+
+
 def test_a_foreach_is_a_matrix_whose_items_carry_values(tmp_path):
     do = {"cmd": "x --setting ${key}", "deps": ["data/${item.dataset}"], "outs": ["models/${key}"]}
     stages = {"ddpm": {"foreach": {"text": {"dataset": "mnist"}, "latent": {"dataset": "cifar10"}}, "do": do}}

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -57,14 +58,16 @@ def test_reference_features_are_read_once_and_then_kept(tmp_path):
     np.testing.assert_array_equal(first, extract(store.read(IDS), extractor))
 
 
-@pytest.mark.parametrize("change", ["image", "extractor", "ids"])
-def test_a_change_of_images_extractor_or_ids_is_computed_anew(tmp_path, monkeypatch, change):
+@pytest.mark.parametrize("change", ["image", "extractor", "ids", "device"])
+def test_a_change_of_images_extractor_device_or_ids_is_computed_anew(tmp_path, monkeypatch, change):
     store, extractor, ids = Store(), Extractor(), list(IDS)
     reference_features(store, ids, extractor, 7, cache=tmp_path)
     if change == "image":
         monkeypatch.setattr(store, "sha256", lambda sample: "other")
     elif change == "extractor":
         extractor.ruler = "other"
+    elif change == "device":
+        extractor.device = torch.device("mps")
     else:
         ids = ids[1:]
     calls = extractor.calls
@@ -113,3 +116,26 @@ def test_only_classes_that_a_head_was_trained_on_are_judged():
 def test_accuracy_counts_samples_with_a_class_only():
     assert share_correct(np.array([1, 2, 3, 4]), np.array([1, 2, 0, -1])) == pytest.approx(2 / 3)
     assert share_correct(np.array([1]), np.array([-1])) is None
+
+
+def test_each_model_of_gpu_has_features_of_its_own(tmp_path, monkeypatch):
+    store, extractor = Store(), Extractor()
+    extractor.device = torch.device("cuda:0")
+    for name in ("NVIDIA H100", "NVIDIA A100", "NVIDIA H100"):
+        monkeypatch.setattr(torch.cuda, "get_device_name", lambda device, name=name: name)
+        reference_features(store, IDS, extractor, 7, cache=tmp_path)
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_features_are_computed_in_full_float32(monkeypatch):
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    extractor, allowed = Extractor(), []
+
+    def look(images):
+        allowed.append(torch.backends.cudnn.allow_tf32)
+        return np.zeros((len(images), 12), np.float32)
+
+    monkeypatch.setattr(Extractor, "__call__", lambda self, images: look(images))
+    extract([picture("a")], extractor)
+    assert allowed == [False]
+    assert torch.backends.cudnn.allow_tf32

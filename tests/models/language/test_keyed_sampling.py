@@ -47,3 +47,26 @@ def test_greedy_overrules_what_the_model_asks_for():
     assert arguments["max_new_tokens"] == 7
     assert "logits_processor" not in arguments
     assert arguments["temperature"] is None
+
+
+def test_the_noise_of_a_key_is_fixed():
+    """Golden values, which integer arithmetic gives on every device before two logarithms."""
+    keys = rng.fold(torch.arange(2), 5)
+    noise = KeyedSampling(keys, 1.0, 1.0)(torch.zeros(2, 1, dtype=torch.int64), torch.zeros(2, 2))
+    torch.testing.assert_close(noise, torch.tensor([[1.5988395, 0.7228724], [-0.2974198, -0.8224249]]))
+
+
+@pytest.mark.parametrize("top_p", [0.9, 1.0])
+def test_the_noise_is_drawn_on_the_device_of_the_scores(top_p, monkeypatch):
+    """A vocabulary of 262,144 tokens takes seconds on a processor; only the keys, 8 bytes a row, go to the GPU."""
+    sampling, drawn = KeyedSampling(rng.fold(torch.arange(4), 5), 0.6, top_p), []
+
+    def uniform(keys, shape):
+        drawn.append(keys.device.type)
+        return torch.empty(len(keys), *shape, device=keys.device)
+
+    monkeypatch.setattr(rng, "uniform", uniform)
+    scores, ids = torch.empty(4, 262_144, device="meta"), torch.empty(4, 1, dtype=torch.int64, device="meta")
+    for _ in range(2):
+        assert sampling(ids, scores).device.type == "meta"
+    assert drawn == ["meta", "meta"]

@@ -1,14 +1,17 @@
 """Pipelines load by what their folder says they are, ready to sample."""
 
+import fnmatch
 import json
+import shutil
 
 import pytest
 import torch
 
+from difflab.cli.compose import compose, validate
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import read_json
 from difflab.models.params import HubRef
-from difflab.models.pipelines.prompted import load_pipeline
+from difflab.models.pipelines.prompted import UNUSED, load_pipeline
 from difflab.models.pointers import fetch
 from fakes import tiny_pipelines
 
@@ -49,3 +52,49 @@ def test_another_kind_of_pipeline_is_named(tmp_path):
     (tmp_path / "model_index.json").write_text(json.dumps({"_class_name": "FluxPipeline"}))
     with pytest.raises(DifflabError, match="is a FluxPipeline: StableDiffusionPipeline, StableDiffusionXLPipeline"):
         load_pipeline(tmp_path)
+
+
+def test_what_reads_pictures_is_neither_needed_nor_loaded(tmp_path):
+    """Stable Diffusion 2.1 names a feature extractor that the files of prompts alone do not hold."""
+    folder = tiny_pipelines.saved("sd", tmp_path)
+    index = read_json(folder / "model_index.json")
+    index |= {"feature_extractor": ["transformers", "CLIPImageProcessor"]}
+    index |= {"safety_checker": ["stable_diffusion", "StableDiffusionSafetyChecker"]}
+    (folder / "model_index.json").write_text(json.dumps(index))
+    pipeline = load_pipeline(folder)
+    assert pipeline.feature_extractor is None
+    assert pipeline.safety_checker is None
+
+
+def test_a_component_without_files_is_named_with_its_pattern(tmp_path):
+    folder = tiny_pipelines.saved("sd", tmp_path)
+    shutil.rmtree(folder / "tokenizer")
+    with pytest.raises(
+        DifflabError, match=r"lacks tokenizer of its model_index.json: .*allow_patterns name tokenizer/\*"
+    ):
+        load_pipeline(folder)
+
+
+# Of the repositories, as their model_index.json has it; what is null there is left out.
+SD = "feature_extractor safety_checker scheduler text_encoder tokenizer unet vae"
+SDXL = "scheduler text_encoder text_encoder_2 tokenizer tokenizer_2 unet vae"
+SD3 = "scheduler text_encoder text_encoder_2 text_encoder_3 tokenizer tokenizer_2 tokenizer_3 transformer vae"
+COMPONENTS = {
+    "stable-diffusion-2-1": SD, "sd-turbo": SD, "stable-diffusion-xl-base-1.0": SDXL, "sdxl-turbo": SDXL,
+    "stable-diffusion-3.5-medium": SD3, "stable-diffusion-3.5-large-turbo": SD3,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", COMPONENTS)
+def test_the_patterns_of_paper_name_every_component_that_is_loaded(paper, name):
+    hubs = [paper.sweep.known[name].hub]
+    hubs += [paper.zoo.diffusion.hub] if hubs[0].repo_id == paper.zoo.diffusion.hub.repo_id else []
+    for hub in hubs:
+        for component in COMPONENTS[name].split():
+            listed = any(fnmatch.fnmatch(f"{component}/config.json", pattern) for pattern in hub.allow_patterns)
+            assert listed or component in UNUSED
+
+
+@pytest.fixture(scope="module")
+def paper(root):
+    return validate(compose(["profile=paper"], root / "conf"), "test")

@@ -5,18 +5,22 @@ import pandas as pd
 import pytest
 
 from difflab.core.base.errors import DifflabError
+from difflab.datasets import KNOWN
 from difflab.images.facts.celeba_facts import CELEBA
 from difflab.images.generated_reader import GeneratedImages
+from difflab.images.generated_writer import tiles
 from difflab.metrics.distances import RankDeficientWarning, frechet_distance, squared_mmd
 from difflab.metrics.features.features import extract
 from difflab.sd3.params import ScoreParams
 from difflab.sd3.scoring import scores
 from difflab.sd3.scoring.neighbours import MEASURES, Neighbours
+from fakes.sd3_study import make_store
 from fakes.study_results import IDS, Extractor, Store, picture, write_generated
 
 PARAMS = {
     "extractor": "vision_encoder", "reference_split": "train", "floor_split": "val", "min_images": 20, "batch_size": 7,
     "kid_subsets": 10, "kid_subset_size": 100, "margin": 0.1,
+    "real_faces": False,
 }  # fmt: skip
 
 
@@ -113,3 +117,20 @@ def test_the_floor_takes_as_many_images_as_a_cell_has():
 def test_the_floor_split_must_differ_from_the_reference():
     with pytest.raises(ValueError, match="must differ"):
         ScoreParams(**PARAMS | {"floor_split": "train"})
+
+
+@pytest.mark.parametrize("withheld", [True, False])
+def test_real_faces_are_shown_only_where_asked_for(tmp_path, root, monkeypatch, withheld):
+    """Of people there is a drawn figure, the same for all."""
+    monkeypatch.syspath_prepend(str(root))
+    from stages.sd3.score import real_grid
+
+    store = make_store(tmp_path / "faces", "hq", 3, size=64)
+    shown = tiles(np.asarray(real_grid(store, store.ids, withheld)), ncols=3, count=3)
+    same = [np.array_equal(tile, np.asarray(image)) for tile, image in zip(shown, store.read(store.ids), strict=True)]
+    assert same == [not withheld] * 3
+    assert np.array_equal(shown[0], shown[1]) == withheld
+
+
+def test_the_data_set_says_whether_it_shows_people():
+    assert [(known.name, known.people) for known in KNOWN] == [("celeba", True), ("miniature", False)]

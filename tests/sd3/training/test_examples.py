@@ -97,6 +97,7 @@ class Index(FakePrompts):
 def test_all_variants_of_a_kind_of_captions_are_found():
     prompts = Index(["blip2", "blip2-1", "llama3"])
     assert caption_rows(prompts, ["a", "b"], "blip2").tolist() == [[1, 2], [1, 2]]
+    assert caption_rows(prompts, ["a", "b"], "blip2", "llama3").tolist() == [[1, 2, 3], [1, 2, 3]]
     with pytest.raises(DifflabError, match=r"no 'cogvlm' captions .* only blip2, blip2-1, empty, llama3"):
         caption_rows(prompts, ["a"], "cogvlm")
 

@@ -18,8 +18,11 @@ if TYPE_CHECKING:
 exit_status: int | None = None  # of a stage that has ended; `stages` ends the process with it
 
 
-def configure(num_threads: int) -> None:
+def configure(num_threads: int, dtype: str = "float32") -> None:
     """Fix the number of threads, on which results on a CPU depend, complete `numerics.pin`, and quiet the libraries.
+
+    With a dtype of float32 (`runtime.dtype`) GPUs compute in float32. With another, convolutions of float32 networks
+    may round their inputs to TF32, as torch lets them, but for what `full_float32` encloses.
 
     Call it after the imports that bring torch, and before any work.
     """
@@ -31,10 +34,28 @@ def configure(num_threads: int) -> None:
         import torch
 
         torch.set_num_threads(num_threads)
+        torch.backends.cudnn.allow_tf32 = dtype != "float32"
+        torch.backends.cuda.matmul.allow_tf32 = False
         if numerics.is_pinned():
             from difflab.core.base import elementary
 
             elementary.replace()
+
+
+@contextmanager
+def full_float32() -> Generator[None]:
+    """Keep float32 networks from TF32 (10 bits of mantissa for 23) on GPUs; also a decorator of functions."""
+    import torch
+
+    kinds = torch.backends.cudnn, torch.backends.cuda.matmul
+    allowed = [kind.allow_tf32 for kind in kinds]
+    try:
+        for kind in kinds:
+            kind.allow_tf32 = False
+        yield
+    finally:
+        for kind, before in zip(kinds, allowed, strict=True):
+            kind.allow_tf32 = before
 
 
 def print_everything() -> None:

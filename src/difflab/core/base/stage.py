@@ -210,7 +210,8 @@ def run(main: Callable[..., None]) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)  # from here on there is something to save
     try:
         stage = Stage(name, item, variant)
-        runtime.configure(stage.params.runtime.num_threads if "runtime" in stage.groups else 1)
+        machine = stage.params.runtime if "runtime" in stage.groups else None
+        runtime.configure(machine.num_threads, machine.dtype) if machine else runtime.configure(1)
         _warn_of_other_libraries(stage)
         stage.run = tracking.start(stage)
         main(stage, **item)

@@ -3,6 +3,7 @@
 import itertools
 import json
 import re
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -159,9 +160,21 @@ def addresses(path: str = "dvc.yaml") -> list[str]:
     """Every stage of dvc.yaml as DVC names it, those of a matrix with each item: `finetune@blip2-minus`."""
     names = []
     for name, stage in read_pipeline(path)["stages"].items():
-        axes = stage.get("matrix", {}).values()
+        axes = axes_of(stage, path).values()
         names += [f"{name}@{'-'.join(item)}" for item in itertools.product(*axes)] if axes else [name]
     return names
+
+
+def axes_of(stage: Mapping[str, Any], path: str = "dvc.yaml") -> dict[str, list[str]]:
+    """The axes of a stage's matrix, each value once, with `${group.key}` of the params.yaml beside dvc.yaml replaced."""
+    axes = stage.get("matrix") or {}
+    if "${" not in str(axes):
+        return axes
+    values = dotted(read_values(Path(path).with_name("params.yaml")))
+    return {
+        name: list(dict.fromkeys(re.sub(r"\$\{([\w.]+)\}", lambda m: str(values[m[1]]), cell) for cell in cells))
+        for name, cells in axes.items()
+    }
 
 
 def stage_entry(stage: str, item: dict[str, str], path: str = "dvc.yaml") -> dict[str, Any]:
@@ -177,7 +190,7 @@ def stage_entry(stage: str, item: dict[str, str], path: str = "dvc.yaml") -> dic
     stages = read_pipeline(path)["stages"]
     if stage not in stages:
         raise DifflabError(f"dvc.yaml has no stage '{stage}'; it has {', '.join(stages)}")
-    for name, known in stages[stage].get("matrix", {}).items():
+    for name, known in axes_of(stages[stage], path).items():
         if name in item and item[name] not in known:
             option = name.replace("_", "-")
             raise DifflabError(f"--{option} '{item[name]}' is none of {', '.join(map(str, known))}")

@@ -166,4 +166,4 @@ CONTRADICTIONS = (
     Contradiction("straight_and_wavy", all_of("Straight_Hair", "Wavy_Hair"), ("Straight_Hair", "Wavy_Hair")),
 )
 
-CELEBA = DataSet("celeba", FACTS, CONTRADICTIONS, SUBJECTIVE)
+CELEBA = DataSet("celeba", FACTS, CONTRADICTIONS, SUBJECTIVE, people=True)

@@ -82,6 +82,7 @@ class DataSet:
     subjective: tuple[str, ...] = ()  # attributes that are opinions about a person
     class_sets: tuple[ClassSet, ...] = ()  # what generated pictures and captions are judged by
     title_words: frozenset[str] = frozenset()  # all that titles of its pictures are made of, in lower case
+    people: bool = False  # whether the pictures are of real people, who are not shown in reports unless asked for
 
     @property
     def columns(self) -> list[str]:

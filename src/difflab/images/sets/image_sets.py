@@ -1,7 +1,7 @@
 """The image sets: their classes, splits and captions by sample id, and their images as equal squares."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -48,6 +48,7 @@ class ArchivedSet:
     name: str
     classes: tuple[str, ...]  # none for unlabelled sets
     entries: list[Entry]  # in id order
+    dropped: dict[str, int] = field(default_factory=dict)  # rows of its table that name no image or say nothing of it
 
     def table(self) -> pd.DataFrame:
         """By id: file, split, then one bool per class."""
@@ -83,6 +84,7 @@ def read_image_set(
         caption_column: of the tables of an image folder, see `image_folder.read`.
     """
     classes: tuple[str, ...] = ()
+    dropped: dict[str, int] = {}
     if name == "scenes":
         splits = _scenes(archive, seed, test_fraction)
     elif name in ("cifar10", "mnist"):
@@ -90,12 +92,12 @@ def read_image_set(
         splits = {split: _labelled(name, split, files) for split, files in batches.items()}
     else:
         if name == "recipes":
-            found = recipes.read(archive)
+            found = recipes.read(archive, dropped)
         else:
             found = coco.read(archive) if coco.is_coco(archive) else image_folder.read(archive, caption_column)
         splits = {split: _captioned(name, split, images) for split, images in found.items()}
     kept = [entry for entries in splits.values() for entry in entries[:max_images]]
-    return ArchivedSet(name, classes, sorted(kept, key=lambda entry: entry.id))
+    return ArchivedSet(name, classes, sorted(kept, key=lambda entry: entry.id), dropped)
 
 
 def _labelled(name: str, split: str, files: Iterable["Labelled"]) -> list[Entry]:

@@ -1,7 +1,7 @@
 """Images to feature vectors: the extractors behind Frechet and kernel distances, and the classes that they see.
 
-An extractor has a `name`, a `dim`, a `resize` rule in words, the `ruler` that its weights are, the `classes` that
-it can see, and a call that maps uint8 images [n, H, W, 3] of one size to float32 features [n, dim].
+An extractor has a `name`, a `dim`, a `resize` rule in words, the `ruler` that its weights are, its `device`, the
+`classes` that it can see, and a call that maps uint8 images [n, H, W, 3] of one size to float32 features [n, dim].
 """
 
 import os
@@ -15,7 +15,7 @@ from safetensors.numpy import load_file, save_file
 
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import atomic_path, sha256_bytes
-from difflab.core.base.runtime import resolve_device
+from difflab.core.base.runtime import full_float32, resolve_device
 from difflab.core.base.store.tensors import to_tensor
 from difflab.models.rulers import ruler
 
@@ -30,6 +30,7 @@ class Extractor(Protocol):
     dim: int
     resize: str
     ruler: str
+    device: torch.device
     classes: Mapping[str, tuple[str, ...]]
 
     def __call__(self, images: np.ndarray) -> np.ndarray: ...
@@ -98,7 +99,8 @@ def extract(images: Iterable, extractor: Extractor, batch_size: int = 50) -> np.
 
     Row i depends on image i only; the batch size changes it by float32 rounding (relative difference < 1e-5).
     """
-    rows = [extractor(batch) for batch in batches(images, batch_size)]
+    with full_float32():
+        rows = [extractor(batch) for batch in batches(images, batch_size)]
     return np.concatenate(rows) if rows else np.zeros((0, extractor.dim), np.float32)
 
 
@@ -107,7 +109,8 @@ def reference_features(
 ) -> np.ndarray:
     """Features of real images of an `ImageStore`, float32 [len(ids), dim], kept under `cache` between runs.
 
-    The file's name is a hash of the images', the extractor and the runtime: what changed is another file.
+    The file's name is a hash of the images', the extractor, the kind of device and the runtime: what changed is another
+    file.
     """
     folder = cache or Path(os.environ.get("DVC_ROOT", ".")) / ".scratch" / "features"
     path = folder / f"{_cache_key(store, ids, extractor, batch_size)}.safetensors"
@@ -124,9 +127,14 @@ def reference_features(
 
 def _cache_key(store, ids: Sequence[str], extractor: Extractor, batch_size: int) -> str:
     made_by = [extractor.name, extractor.resize, extractor.ruler, batch_size, torch.__version__]
-    made_by += [torch.get_num_threads(), torch.backends.cpu.get_cpu_capability()]
+    made_by += [torch.get_num_threads(), torch.backends.cpu.get_cpu_capability(), _device_kind(extractor.device)]
     lines = [*map(str, made_by), *(f"{i} {store.sha256(i)}" for i in ids)]
     return sha256_bytes("\n".join(lines).encode())[:32]
+
+
+def _device_kind(device: torch.device) -> str:
+    """`cpu`, or the model of a GPU, by which features differ in their last digits."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
 def judged_classes(class_sets: "Sequence[ClassSet]", extractor: Extractor) -> "list[ClassSet]":

@@ -30,9 +30,10 @@ class KeyedSampling(LogitsProcessor):
         scores = scores.float() / self._temperature
         if self._top_p is not None:
             scores = self._top_p(input_ids, scores)
+        self._keys = self._keys.to(scores.device)  # a vocabulary's noise is hashed there: the same bits on every device
         uniform = rng.uniform(rng.fold(self._keys, self._step), (scores.shape[-1],))
         self._step += 1
-        return scores - torch.log(-torch.log(uniform.to(scores.device)))
+        return scores - torch.log(-torch.log(uniform))
 
 
 def generation_arguments(ids: Sequence[str], seed: int, settings: "GenerationParams") -> dict[str, Any]:

@@ -3,10 +3,10 @@
 The pipeline does the work; here its noise is keyed by id, and options that a model cannot take are refused.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -30,18 +30,19 @@ if TYPE_CHECKING:
 TRAINED = Path("models/zoo/diffusion")
 INDEX = "model_index.json"
 KINDS = ("StableDiffusionPipeline", "StableDiffusionXLPipeline", "StableDiffusion3Pipeline")
+UNUSED = ("safety_checker", "feature_extractor", "image_encoder")  # they read pictures, and here are prompts alone
 _T5_LENGTH = 256  # tokens that the pipeline of Stable Diffusion 3 gives to its T5
 
 
 def load_pipeline(
     folder: str | Path, device: torch.device | str = "cpu", dtype: torch.dtype | None = None
 ) -> "DiffusionPipeline":
-    """A pipeline of one of `KINDS` from a resolved folder, frozen, in eval mode, without a safety checker.
+    """A pipeline of one of `KINDS` from a resolved folder, frozen, in eval mode, without what `UNUSED` names.
 
     A dtype of None keeps the stored one.
 
     Raises:
-        DifflabError: the folder holds no pipeline, or one of another kind.
+        DifflabError: the folder holds no pipeline, one of another kind, or one without all of its components.
     """
     import diffusers
     import transformers
@@ -55,7 +56,16 @@ def load_pipeline(
         raise DifflabError(f"{folder} is a {kind}: {', '.join(KINDS)} can be sampled")
     diffusers.utils.logging.disable_progress_bar()  # of loading; the steps of sampling have their own
     transformers.utils.logging.disable_progress_bar()
-    options = {"safety_checker": None, "requires_safety_checker": False} if "safety_checker" in index else {}
+    options: dict = {name: None for name in UNUSED if name in index}
+    if "safety_checker" in index:
+        options["requires_safety_checker"] = False
+    absent = [
+        n for n, (_, cls, *_) in components(index).items() if cls and n not in options and not (folder / n).is_dir()
+    ]
+    if absent:
+        raise DifflabError(
+            f"{folder} lacks {', '.join(absent)} of its {INDEX}: let hub.allow_patterns name {absent[0]}/*"
+        )
     pipeline = getattr(diffusers, kind).from_pretrained(
         folder, dtype=dtype, use_safetensors=True, local_files_only=True, **options
     )
@@ -65,6 +75,11 @@ def load_pipeline(
         if hasattr(component, "requires_grad_"):
             component.requires_grad_(False).eval()
     return pipeline.to(device)
+
+
+def components(index: Mapping[str, Any]) -> dict[str, list]:
+    """The components that a model_index.json names: [library, class] each, both null where there is none."""
+    return {name: value for name, value in index.items() if isinstance(value, list)}
 
 
 @dataclass(frozen=True)

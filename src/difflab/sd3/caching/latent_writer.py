@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from difflab.core.base.files import atomic_path, write_json, write_parquet
+from difflab.core.base.runtime import full_float32
 from difflab.core.base.sharding import process_chunks
 from difflab.core.base.store.tensors import to_tensor
 
@@ -89,8 +90,9 @@ def write_latents(
 
 
 @torch.no_grad()
+@full_float32()
 def moments(vae: "AutoencoderKL", images: Tensor) -> tuple[Tensor, Tensor]:
-    """Posterior mean and log-variance of images [n, 3, H, W] in [-1, 1]: [n, C, h, w] each."""
+    """Posterior mean and log-variance of images [n, 3, H, W] in [-1, 1]: [n, C, h, w] each, in the vae's own precision."""
     posterior = vae.encode(images.to(vae.device, vae.dtype)).latent_dist
     return posterior.mean, posterior.logvar
 

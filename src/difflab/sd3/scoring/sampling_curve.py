@@ -1,29 +1,41 @@
 """Distance and accuracy of one cell's trainings while one setting of the sampling changes."""
 
+import shutil
 from collections.abc import Sequence
+from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from difflab.core.base.files import atomic_path, write_csv
+from difflab.core.base.files import atomic_path, read_json, write_csv, write_json
+from difflab.core.base.runtime import process_index
+from difflab.core.base.sharding import process_chunks
 from difflab.core.base.store.image_store import ImageStore
+from difflab.images.generated_reader import GeneratedImages
+from difflab.images.generated_writer import write_generated
 from difflab.metrics.intervals import mean_interval, pooled_spread, scale_of
 from difflab.sd3.artifacts.prompt_embeds import open_prompts
-from difflab.sd3.sampling import load_generator
-from difflab.sd3.scoring.scores import load_judge
+from difflab.sd3.sampling import Generator, load_generator
+from difflab.sd3.scoring.scores import Judge, load_judge
 
 if TYPE_CHECKING:
     from difflab.core.params.common import RuntimeParams
     from difflab.sd3.params import CurveParams, GenerateParams, ScoreParams
 
+BATCHES_PER_CHUNK = 4  # what a killed run loses at most, per process; a chunk's last pictures are encoded by themselves
+
 
 class SamplingCurve:
     """The curve of one cell: rows of one image per id and training, of the first draw, whose noise is the same each time.
 
+    Work is spread over processes and resumed from `scratch`: finished points as their rows, the one in work as its
+    images. So the disk holds the images of one point.
+
     Attributes:
         ids: the samples whose prompts are used.
-        generator: of the base alone, until its `use_adapter` is called.
+        rows: of the points measured so far; none in processes of a launcher but the main one.
     """
 
     def __init__(
@@ -33,19 +45,50 @@ class SamplingCurve:
         score: "ScoreParams",
         runtime: "RuntimeParams",
         seed: int,
+        scratch: Path,
     ) -> None:
-        self.captions, self.settings = curve.captions, generate
-        store = ImageStore("data/celeba_hq")
-        self.ids = store.split(generate.split)[: curve.num_images]
-        self.judge = load_judge(store, score, runtime.device, seed)
-        self.generator = load_generator(open_prompts([curve.captions]), runtime, seed, generate.batch_size)
+        self.captions, self.settings, self.score, self.scratch = curve.captions, generate, score, scratch
+        self.store, self.runtime, self.seed = ImageStore("data/celeba_hq"), runtime, seed
+        self.ids = self.store.split(generate.split)[: curve.num_images]
+        self.prompts = open_prompts([curve.captions])  # refuses those of other captions at once
         self.rows: list[dict] = []
+        self._adapter: Path | None = None
 
-    def measure(self, training: int, guidance_scale: float, /, **label: float) -> None:
-        """Add the row of a training, with the generator as it is."""
+    @cached_property
+    def judge(self) -> Judge:
+        return load_judge(self.store, self.score, self.runtime.device, self.seed)
+
+    @cached_property
+    def _generator(self) -> Generator:
+        return load_generator(self.prompts, self.runtime, self.seed, self.settings.batch_size)
+
+    def measure(self, training: int, adapter: Path | None, guidance_scale: float, /, **label: float) -> None:
+        """Add the row of a training's images by one of its adapters, or by the base (None)."""
+        point = " ".join(["training", str(training), *(f"{name} {value}" for name, value in label.items())])
+        finished = self.scratch / "points" / f"{point.replace(' ', '-')}.json"
+        if finished.exists():
+            self.rows += [read_json(finished)] if process_index()[0] == 0 else []
+            return
         draw, steps = self.settings.seeds[0], self.settings.num_inference_steps
-        images = self.generator.images(self.ids, self.captions, training, draw, steps, guidance_scale)
-        self.rows.append(self.judge.score(images, self.ids, **label, seed=training))
+
+        def generate(chunk: list[str], path: Path) -> None:
+            if self._adapter != adapter:
+                self._generator.use_adapter(adapter)
+                self._adapter = adapter
+            images = self._generator.images(chunk, self.captions, training, draw, steps, guidance_scale)
+            write_generated(path, chunk, {draw: images})
+
+        chunk_size = self.settings.batch_size * BATCHES_PER_CHUNK
+        parts = process_chunks(self.ids, chunk_size, self.scratch, generate, what=point, suffix=".zip")
+        if parts is None:  # a further process of a launcher: the main one scores
+            return
+        chunks = (self.ids[start : start + chunk_size] for start in range(0, len(self.ids), chunk_size))
+        pairs = zip(parts, chunks, strict=True)
+        images = chain.from_iterable(GeneratedImages(part).read(draw, ids) for part, ids in pairs)
+        row = self.judge.score(images, self.ids, **label, seed=training)
+        write_json(finished, row)
+        self.rows.append(row)
+        shutil.rmtree(parts[0].parent)
 
     def write(self, name: str, label: str, given: Sequence[float] = ()) -> pd.DataFrame:
         """Write the rows (label, seed, n, fid, kid, accuracies) to plots/<name>.csv, and their picture beside it.

@@ -107,12 +107,15 @@ def _moved(tensor: Tensor, device: torch.device) -> Tensor:
     return tensor.to(device, non_blocking=True)
 
 
-def caption_rows(prompts: "PromptTable", ids: list[str], captions: str) -> Tensor:
-    """Rows of the prompt table, int64 [N, V], for the V variants of a kind of captions: `blip2`, `blip2-1`, ..."""
+def caption_rows(prompts: "PromptTable", ids: list[str], *kinds: str) -> Tensor:
+    """Rows of the prompt table, int64 [N, V], for the V variants of kinds of captions: `blip2`, `blip2-1`, ..."""
     known = sorted(set(prompts.index["variant"]))
-    variants = [v for v in known if v == captions or v.startswith(f"{captions}-")]
-    if not variants:
-        raise DifflabError(f"there are no '{captions}' captions in the prompt cache, only {', '.join(known)}")
+    variants = []
+    for kind in kinds:
+        found = [v for v in known if v == kind or v.startswith(f"{kind}-")]
+        if not found:
+            raise DifflabError(f"there are no '{kind}' captions in the prompt cache, only {', '.join(known)}")
+        variants += found
     return torch.stack([prompts.rows(ids, variant) for variant in variants], dim=1)
 
 

@@ -2,15 +2,19 @@
 
 import csv
 import io
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from difflab.core.base.errors import DifflabError
 from difflab.images.archives.opening import open_archive
 from difflab.images.sets.formats import recipes
 from difflab.images.sets.formats.rows import Captioned
 from fakes.face_archives import write_members
-from fakes.set_archives import RECIPES, encoded, recipe_members, write_folder
+from fakes.set_archives import RECIPES, recipe_members, write_folder
 
 TITLES = {"miso-salmon": "Miso  Salmon\n with Rice ", "pizza": '"Pizza", Sandwiches'}
 
@@ -45,13 +49,38 @@ def test_other_columns_their_order_and_blank_lines_do_not_matter(tmp_path, encod
     assert found == {"train": [Captioned(0, "Food Images/crème.jpg", ("Crème brûlée",))]}
 
 
-def test_a_row_whose_image_name_a_spreadsheet_lost_has_a_file_that_is_absent(tmp_path):
-    rows = [("#NAME?", "One"), ("", "Two"), ("#NAME?", "Three"), ("pizza", "Four")]
-    members = recipe_members(rows) | {"Food Images/pizza.jpg": encoded(8, 8)}
-    archive = open_archive(write_members(tmp_path / "r.zip", members))
-    images = recipes.read(archive)["train"]
-    assert [image.captions[0] for image in images] == ["One", "Two", "Three", "Four"]
-    assert [archive.has(image.file) for image in images] == [False, False, False, True]
+OFFICIAL = [
+    ("pizza", "Pizza"), ("#NAME?", "-30 Degree Cocktail"), ("soup", ""), ("cake", "Cake"), ("", "Pie"), ("tea", "nan"),
+    ("#NAME?", ""), *((f"dish-{n}", f"Dish {n}") for n in range(4)),
+]  # fmt: skip
+
+
+def test_rows_without_title_or_image_are_dropped_and_counted_and_the_others_keep_their_numbers(tmp_path, capsys):
+    """As the official csv has them: a spreadsheet read names that begin with a minus as formulas."""
+    archive = open_archive(write_members(tmp_path / "r.zip", recipe_members(OFFICIAL)))
+    dropped = {}
+    images = recipes.read(archive, dropped)["train"]
+    assert [image.number for image in images] == [0, 3, 7, 8, 9, 10]
+    assert [image.captions[0] for image in images[:3]] == ["Pizza", "Cake", "Dish 0"]
+    assert dropped == {"untitled": 3, "unnamed": 2}
+    said = capsys.readouterr().out.splitlines()
+    assert [line.removeprefix(f"{tmp_path / 'r.zip'}: {RECIPES}: ") for line in said] == [
+        "3 of 11 rows have no Title (row 4, 7, 8) and are left out",
+        "2 of 11 rows have no Image_Name (row 3, 6) and are left out",
+    ]
+
+
+@given(st.lists(st.tuples(st.sampled_from(["a", "", "#NAME?"]), st.sampled_from(["Cake", "", "nan", " "])), max_size=9))
+def test_every_row_is_kept_or_counted_once(rows):
+    rows = [(f"{image}-{n}" if image == "a" else image, title) for n, (image, title) in enumerate(rows)]
+    rows += [(f"more-{n}", "Tea") for n in range(len(rows) + 1)]
+    dropped = {}
+    with TemporaryDirectory() as folder:
+        images = recipes.read(open_archive(write_members(Path(folder) / "r.zip", recipe_members(rows))), dropped)[
+            "train"
+        ]
+    assert len(images) + sum(dropped.values()) == len(rows)
+    assert all(rows[image.number][1].strip() in image.captions for image in images)
 
 
 def refused(tmp_path, content, message):
@@ -76,7 +105,7 @@ def test_a_missing_column_is_named_beside_those_that_are_there(tmp_path, header,
 
 
 @pytest.mark.parametrize("title", ["", "nan", "NaN", " \n "])
-def test_rows_without_a_title_are_counted_and_named(tmp_path, title):
+def test_a_csv_of_which_half_has_no_title_is_refused(tmp_path, title):
     rows = [("a", "Cake"), ("b", title), ("c", "Pie"), ("d", title)]
     refused(
         tmp_path, recipe_members(rows)[RECIPES], r"2 of 4 rows have no Title \(row 3, 5\): write it, or remove them"
@@ -122,13 +151,14 @@ def test_there_must_be_one_csv(tmp_path):
 
 
 def test_the_real_csv(data_root):
-    """Every title of it is read, long cells and all; the images are not there."""
+    """Every title of it is read, long cells and all, but for two rows without an image; the images are not there."""
     folder = data_root / "recipes"
     if not folder.is_dir():
         pytest.skip("the real csv of recipes is absent: put it into the data root as recipes/")
     archive = open_archive(folder)
     images = recipes.read(archive)["train"]
-    rows = list(csv.DictReader(io.StringIO(archive.read(RECIPES).decode(), newline="")))
+    rows = csv.DictReader(io.StringIO(archive.read(RECIPES).decode(), newline=""))
+    rows = [row for row in rows if row["Image_Name"] != "#NAME?"]
     assert [image.captions for image in images] == [(" ".join(row["Title"].split()),) for row in rows]
     assert images[0].file == "Food Images/crispy-salt-and-pepper-potatoes-dan-kluger.jpg"
     assert len(images) == len({image.number for image in images}) > 2000

@@ -21,28 +21,41 @@ FOLDER = "Food Images"
 COLUMNS = ("Image_Name", "Title")
 _UNNAMED = ("", "#NAME?")  # what a spreadsheet left of names that begin like a formula
 _NO_TITLE = ("", "nan")
+_REASONS = {"untitled": "Title", "unnamed": "Image_Name"}  # why a row is dropped, and the column that is to blame
 _LONGEST_TITLE = 1000  # the longest of 2,084 published ones has 112
 _SHOWN = 10  # rows that a message names
 
 
-def read(archive: "Archive") -> dict[str, list[Captioned]]:
+def read(archive: "Archive", dropped: dict[str, int] | None = None) -> dict[str, list[Captioned]]:
     """All recipes as the split train, numbered from 0 in the order of the csv, each with its title as caption.
 
-    Rows whose Image_Name was lost have a file that no archive holds. A message counts rows as spreadsheets do:
-    the line of column names is row 1.
+    Rows without a Title or without an Image_Name are dropped and said, as the official csv has some; their numbers
+    stay free. A message counts rows as spreadsheets do: the line of column names is row 1.
+
+    Args:
+        dropped: takes the numbers of rows `untitled` and `unnamed`, where there are any. A row of both is untitled.
+
+    Raises:
+        DifflabError: there is no csv of recipes, or half of its rows are to be dropped.
     """
     tables = [name for name in archive.names() if name.lower().endswith(".csv")]
     if len(tables) != 1:
         problem = f"{len(tables)} csv files: keep one" if tables else f"no csv of recipes: put it beside {FOLDER}"
         raise DifflabError(f"{archive.path} has {problem}")
     rows = _rows(archive, tables[0])
-    _check(rows, f"{archive.path}: {tables[0]}")
+    where = f"{archive.path}: {tables[0]}"
+    _check(rows, where)
+    reasons = [_reason(image, title) for _, image, title in rows]
+    _say_dropped([(row, reason) for (row, _, _), reason in zip(rows, reasons, strict=True) if reason], len(rows), where)
+    if dropped is not None:
+        dropped.update({reason: reasons.count(reason) for reason in _REASONS if reason in reasons})
     files = _images(archive)
     folder = PurePosixPath(tables[0]).parent / FOLDER
     return {
         "train": [
             Captioned(number, files.get(composed(image).casefold(), str(folder / f"{image}.jpg")), (title,))
             for number, (_, image, title) in enumerate(rows)
+            if not reasons[number]
         ]
     }
 
@@ -87,13 +100,26 @@ def _rows(archive: "Archive", name: str) -> list[tuple[int, str, str]]:
     return [(row, values[image].strip(), clean(values[title])) for row, values in rows]
 
 
+def _reason(image: str, title: str) -> str:
+    """Why a row is dropped, one of `_REASONS`, or nothing."""
+    if title.lower() in _NO_TITLE:
+        return "untitled"
+    return "unnamed" if image in _UNNAMED else ""
+
+
+def _say_dropped(rows: list[tuple[int, str]], count: int, where: str) -> None:
+    """A line for each reason why some of `count` rows are dropped; a DifflabError where they are half of them."""
+    for reason, column in _REASONS.items():
+        if found := [row for row, own in rows if own == reason]:
+            shown = ", ".join(map(str, found[:_SHOWN])) + (", ..." if len(found) > _SHOWN else "")
+            line = f"{where}: {len(found):,} of {count:,} rows have no {column} (row {shown})"
+            if 2 * len(rows) >= count:
+                raise DifflabError(f"{line}: write it, or remove them")
+            print(f"{line} and are left out", flush=True)
+
+
 def _check(rows: list[tuple[int, str, str]], where: str) -> None:
-    """Refuse rows without a title or with a whole text for one, and rows about the same image."""
-    if missing := [row for row, _, title in rows if title.lower() in _NO_TITLE]:
-        shown = ", ".join(map(str, missing[:_SHOWN])) + (", ..." if len(missing) > _SHOWN else "")
-        raise DifflabError(
-            f"{where}: {len(missing)} of {len(rows)} rows have no Title (row {shown}): write it, or remove them"
-        )
+    """Refuse rows with a whole text for a title, and rows about the same image."""
     if long := [row for row, _, title in rows if len(title) > _LONGEST_TITLE]:
         raise DifflabError(
             f"{where}: the Title of row {long[0]} has more than {_LONGEST_TITLE:,} characters: is a quotation mark "
