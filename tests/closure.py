@@ -7,8 +7,11 @@ from collections.abc import Collection
 from functools import cache
 from pathlib import Path
 
+from difflab.core.params.loading import read_pipeline
+
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "src" / "difflab"
+STAGES = read_pipeline(str(ROOT / "dvc.yaml"))["stages"]
 
 # Modules that cannot change a result, so that an edit there must not run stages again:
 # params has no default values (params.yaml gives every value, and stages declare those they read);
@@ -37,6 +40,10 @@ TAKEN_WHOLE: dict[str, str] = {
     "src/difflab/ddpm/common": "a network is read from its file by one function that knows all kinds",
     "src/difflab/ddpm/training": "the loop of denoisers with its corruptions and weights",
 }
+
+
+def script_of(stage: str) -> Path:
+    return ROOT / (STAGES[stage]["cmd"].split()[2].replace(".", "/") + ".py")
 
 
 def closure(script: Path) -> set[str]:

@@ -10,11 +10,11 @@ import yaml
 from difflab.captioning.answer import DATA, UNTRAINED
 from difflab.core.base import rng
 from difflab.core.base.errors import DifflabError
-from difflab.core.base.files import read_json, read_parquet, write_json, write_parquet
+from difflab.core.base.files import read_json, read_parquet, write_parquet
 from difflab.core.base.store.captions import write_captions
-from difflab.core.tracking import NoRun
 from difflab.miniature.data.blend import PHOTO_NAMES
 from difflab.miniature.data.digit_titles import titles
+from fakes.running_stage import RunningStage
 
 RIGHT = {
     "original": 0.9,
@@ -54,31 +54,19 @@ def make_workspace(recipes: bool = False) -> None:
         write_captions(f"data/captions/captioner/{data}.parquet", pd.concat(tables))
 
 
-class StageDouble:
-    """What the stage script uses of `Stage`."""
-
-    params = SimpleNamespace(seed=0, caption_score=SimpleNamespace(resamples=300, margin=0.1))
-    run = NoRun()
-
-    def write_metrics(self, path, metrics):
-        write_json(path, metrics)
-
-    def done(self, message):
-        print(message)
-
-
 @pytest.fixture
 def main(root, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(root))
     monkeypatch.chdir(tmp_path)
     from stages.captioning.caption_score import main
 
-    return main
+    settings = SimpleNamespace(resamples=300, margin=0.1)
+    return lambda: main(RunningStage(caption_score=settings))
 
 
 def test_the_stage_scores_every_captioner_and_answers(main, capsys):
     make_workspace()
-    main(StageDouble())
+    main()
     metrics = read_json("metrics/caption_score.json")
     assert (metrics["n"], metrics["trainings"], metrics["mixed_share"]) == (24, 5, 0.75)
     for data in DATA:
@@ -106,14 +94,14 @@ def test_a_second_run_writes_the_same_bytes(main):
     files = ["data/caption_scores.parquet", "plots/captioner/scores.csv"]
     written = []
     for _ in range(2):
-        main(StageDouble())
+        main()
         written.append([Path(f).read_bytes() for f in [*files, "metrics/caption_score.json"]])
     assert written[0] == written[1]
 
 
 def test_recipes_are_scored_without_digits(main):
     make_workspace(recipes=True)
-    main(StageDouble())
+    main()
     assert not [key for key in read_json("metrics/caption_score.json") if "named" in key]
     assert "both_correct" not in pd.read_csv("plots/captioner/scores.csv")
 
@@ -124,7 +112,7 @@ def test_captions_of_other_images_are_refused(main):
     frame = read_parquet(path)
     write_captions(path, frame[(frame.id != TEST[5]) | (frame.variant != "seed-3")])
     with pytest.raises(DifflabError, match=rf"{path}, seed-3: 1 images have no caption, first {TEST[5]}"):
-        main(StageDouble())
+        main()
 
 
 def test_it_depends_on_every_captioner(root, main):

@@ -14,41 +14,12 @@ from difflab.captioning.captioner_model.captioner_folder import load_captioner
 from difflab.captioning.mixed_set import MixedSet
 from difflab.core.base import rng
 from difflab.core.base.errors import DifflabError, Interrupted
-from difflab.core.base.files import read_json, sha256_bytes, sha256_file, write_json
+from difflab.core.base.files import read_json, sha256_bytes, sha256_file
 from difflab.core.base.store.captions import read_captions
 from difflab.core.params.loading import check_params, read_values
 from fakes import tiny_captioner as tiny
 from fakes.mixed_sets import ORIGINALS, SPLITS, content, write_mixed
-
-
-class StageDouble:
-    """What the stage scripts use of `Stage`."""
-
-    def __init__(self, seeds=(0,), scratch="scratch", originals=(None,)):
-        runtime = SimpleNamespace(device="cpu", dtype="float32")
-        training = tiny.training(steps=4, checkpoint_interval=2, log_interval=2)
-        captioner = tiny.params(training=training, seeds=list(seeds), originals=list(originals))
-        self.params = SimpleNamespace(captioner=captioner, runtime=runtime, seed=0)
-        self.run, self._scratch, self.logged = self, Path(scratch), {}
-
-    def scratch(self):
-        (self._scratch / "running").mkdir(parents=True, exist_ok=True)
-        return self._scratch / "running"
-
-    def kept(self, *but):
-        assert but == ("captioner.seeds", "captioner.originals")
-        (self._scratch / "kept").mkdir(parents=True, exist_ok=True)
-        return self._scratch / "kept"
-
-    def log_metrics(self, values, step):
-        for name, value in values.items():
-            self.logged.setdefault(name, {})[step] = value
-
-    def write_metrics(self, path, metrics):
-        write_json(path, metrics)
-
-    def done(self, message):
-        pass
+from fakes.running_stage import RunningStage
 
 
 @pytest.fixture
@@ -76,11 +47,17 @@ def steps(monkeypatch):
     return counted
 
 
+def running(seeds=(0,), scratch="scratch", originals=(None,)):
+    training = tiny.training(steps=4, checkpoint_interval=2, log_interval=2)
+    return RunningStage(scratch, captioner=tiny.params(training=training, seeds=list(seeds), originals=list(originals)))
+
+
 def train(data, seeds=(0,), scratch="scratch", originals=(None,)):
     from stages.captioning.captioner import main
 
-    stage = StageDouble(seeds, scratch, originals)
+    stage = running(seeds, scratch, originals)
     main(stage, data=data)
+    assert stage.kept_but == ("captioner.seeds", "captioner.originals")
     return stage
 
 
@@ -195,7 +172,7 @@ def test_seeds_are_non_negative_and_distinct(root, seeds, said):
 def test_before_training_the_same_images_are_captioned(workspace):
     from stages.captioning.captioner_zero_shot import main
 
-    main(StageDouble())
+    main(running())
     table = read_captions("data/captions/captioner/zero_shot.parquet", "seed-0")
     assert table.index.tolist() == [id for id, split in SPLITS.items() if split == "test"]
 

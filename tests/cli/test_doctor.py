@@ -8,6 +8,7 @@ import pytest
 
 from difflab.cli import doctor
 from difflab.cli.compose import compose, validate
+from fakes import pipeline
 
 TOKEN = "hf_doNotShowThis"
 
@@ -23,7 +24,7 @@ def examine(root, tmp_path, monkeypatch):
     shutil.copytree(root / "conf", tmp_path / "study" / "conf")
     shutil.copy(root / "dvc.yaml", tmp_path / "study")
     monkeypatch.chdir(tmp_path / "study")
-    dvc("init", "--no-scm", "-q")
+    pipeline.init()
 
     def examine(*overrides):
         text = compose(overrides)

@@ -83,11 +83,10 @@ stages:
 """
 
 
-@pytest.fixture
-def clone(tmp_path, monkeypatch):
-    """A clone of a committed study of two stages, without a remote for its outputs, in which nothing has run."""
-    origin, here = tmp_path / "origin", tmp_path / "clone"
-    origin.mkdir()
+@pytest.fixture(scope="module")
+def origin(tmp_path_factory):
+    """A committed study of two stages."""
+    origin = tmp_path_factory.mktemp("origin")
     (origin / "work.py").write_text(f"CELLS = {CELLS}\n{WORK}")
     (origin / "dvc.yaml").write_text(PIPELINE)
     (origin / "params.yaml").write_text("seed: 0\n")
@@ -97,6 +96,13 @@ def clone(tmp_path, monkeypatch):
     dvc("repro", "-q", folder=origin)
     run("git", "add", "-A", folder=origin)
     run("git", "commit", "-qm", "results", folder=origin)
+    return origin
+
+
+@pytest.fixture
+def clone(origin, tmp_path, monkeypatch):
+    """A clone without a remote for its outputs, in which nothing has run."""
+    here = tmp_path / "clone"
     run("git", "clone", "-q", str(origin), str(here), folder=tmp_path)
     monkeypatch.chdir(here)
     return here

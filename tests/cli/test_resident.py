@@ -13,7 +13,7 @@ import pytest
 
 from difflab.cli import repro
 from difflab.cli.resident import stage_command
-from fakes.pipeline import dvc, write
+from fakes.pipeline import dvc, init, write
 
 # What a program can see of itself, and a pool whose processes import it by its name.
 SEES = """
@@ -52,7 +52,7 @@ def stage(tmp_path, monkeypatch):
     monkeypatch.setenv("DVC_NO_ANALYTICS", "1")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
-    dvc("init", "--no-scm")
+    init()
 
     def make(script: str) -> None:
         Path("stages/study").mkdir(parents=True)

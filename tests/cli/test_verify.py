@@ -1,5 +1,6 @@
 """`difflab verify` on a small pipeline with a remote folder: each way in which a clone could not trust its lock."""
 
+import contextlib
 import shutil
 import subprocess
 import sys
@@ -16,11 +17,24 @@ def dvc(*words):
     subprocess.run([sys.executable, "-m", "dvc", *words], check=True, capture_output=True)
 
 
-@pytest.fixture
-def pipeline(tmp_path, monkeypatch):
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
     """a -> b, run once, pushed to a remote; then as a clone has it, without outputs and cache."""
-    (tmp_path / "study").mkdir()
+    folder = tmp_path_factory.mktemp("made")
+    (folder / "study").mkdir()
+    with contextlib.chdir(folder / "study"):
+        make()
+    return folder
+
+
+@pytest.fixture
+def pipeline(made, tmp_path, monkeypatch):
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path / "study")
+    return tmp_path
+
+
+def make():
     stages = {
         "a": {"cmd": "cp seed a", "deps": ["seed"], "outs": ["a"]},
         "b": {"cmd": "cp a b", "deps": ["a"], "outs": ["b"]},
@@ -30,12 +44,11 @@ def pipeline(tmp_path, monkeypatch):
     subprocess.run(["git", "init", "-q"], check=True)
     dvc("init")
     dvc("repro")
-    dvc("remote", "add", "-d", "store", str(tmp_path / "store"))
+    dvc("remote", "add", "-d", "store", "../store")
     dvc("push")
     for name in ("a", "b"):
         Path(name).unlink()
     shutil.rmtree(".dvc/cache")
-    return tmp_path
 
 
 @pytest.mark.usefixtures("pipeline")

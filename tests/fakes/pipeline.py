@@ -1,7 +1,10 @@
 """A small DVC repository without Git: first -> left, right -> last."""
 
+import shutil
 import subprocess
 import sys
+import tempfile
+from functools import cache
 from pathlib import Path
 
 import yaml
@@ -29,9 +32,22 @@ def dvc(*words):
     return subprocess.run([sys.executable, "-m", "dvc", *words], check=True, capture_output=True, text=True)
 
 
+def init() -> None:
+    """Do `dvc init --no-scm` in the current folder, by a copy of what it made once."""
+    shutil.copytree(_initialised().name, ".", dirs_exist_ok=True)
+
+
+@cache
+def _initialised() -> tempfile.TemporaryDirectory:
+    folder = tempfile.TemporaryDirectory()
+    command = [sys.executable, "-m", "dvc", "init", "--no-scm", "-q"]
+    subprocess.run(command, cwd=folder.name, check=True, capture_output=True)
+    return folder
+
+
 def make() -> None:
     """Make it in the current folder."""
-    dvc("init", "--no-scm")
+    init()
     Path("meet.py").write_text(MEET)
     Path("join.py").write_text(JOIN)
     Path("seed.txt").write_text("1")

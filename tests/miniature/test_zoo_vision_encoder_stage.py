@@ -15,11 +15,6 @@ from fakes.running_stage import RunningStage
 FOLDER = "models/zoo/vision_encoder"
 
 
-class StageDouble(RunningStage):
-    address = "zoo_vision_encoder"
-    run = SimpleNamespace(log_metrics=lambda values, step: None)
-
-
 @pytest.fixture
 def main(root, tmp_path, monkeypatch):
     """The stage's script as a function of `zoo.rulers`; it returns the metrics."""
@@ -31,7 +26,7 @@ def main(root, tmp_path, monkeypatch):
     encoder = zoo.vision_encoder(training=zoo.fit_params(steps=2, warmup_steps=1))
 
     def run(rulers: str) -> dict:
-        stage = StageDouble(tmp_path, zoo=SimpleNamespace(rulers=rulers, vision_encoder=encoder), split=split)
+        stage = RunningStage(tmp_path, zoo=SimpleNamespace(rulers=rulers, vision_encoder=encoder), split=split)
         zoo_vision_encoder.main(stage)
         return stage.metrics
 

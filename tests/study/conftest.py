@@ -10,7 +10,7 @@ import pytest
 from filelock import FileLock
 
 from difflab.cli.compose import compose
-from study.shell import commit, run
+from study.shell import commit, run, start
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -57,10 +57,7 @@ def make(root: Path, folder: Path) -> None:
     assert "- profile: tiny\n" in text
     config.write_text(text.replace("- profile: tiny\n", "- profile: smoke\n"))
     (folder / "params.yaml").write_text(compose(conf=folder / "conf"))
-    run(folder, "git", "init", "-q", "-b", "main")
-    for key, value in (("user.name", "t"), ("user.email", "t@t")):
-        run(folder, "git", "config", key, value)
-    commit(folder, "start")
+    start(folder)
     run(folder, "difflab", "repro", "--jobs", "2")
     commit(folder, "results")
 
@@ -68,7 +65,16 @@ def make(root: Path, folder: Path) -> None:
 @pytest.fixture
 def study(finished: Path, tmp_path: Path) -> Iterator[Path]:
     """A copy of the finished study, with its cache, to work in."""
-    folder = tmp_path / "study"
+    yield from copied(finished, tmp_path / "study")
+
+
+@pytest.fixture(scope="module")
+def unchanged(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A copy for tests of what must change nothing."""
+    yield from copied(finished, tmp_path_factory.mktemp("unchanged") / "study")
+
+
+def copied(finished: Path, folder: Path) -> Iterator[Path]:
     subprocess.run(["cp", "-a", finished, folder], check=True)  # keeps hard links, as shutil does not
     yield folder
     shutil.rmtree(folder, ignore_errors=True)

@@ -3,9 +3,12 @@
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import yaml
+
+from study import programs
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -20,10 +23,24 @@ def environment(**more: str) -> dict[str, str]:
 def run(folder: Path, *command: str, check: bool = True, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run a program to its end; a failure shows the ends of what it printed."""
     env = environment(**variables)
-    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False)
+    if command[0] in ("dvc", "difflab") and command[1] != "queue":  # whose worker outlives the command
+        with tempfile.TemporaryDirectory() as temporary:
+            out, err = Path(temporary, "out"), Path(temporary, "err")
+            code = programs.finished(command, folder, env, out, err)
+            done = subprocess.CompletedProcess(command, code, out.read_text(), err.read_text())
+    else:
+        done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False)
     if check:
         assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
     return done
+
+
+def start(folder: Path) -> None:
+    """A Git repository of what lies there."""
+    run(folder, "git", "init", "-q", "-b", "main")
+    for key, value in (("user.name", "t"), ("user.email", "t@t")):
+        run(folder, "git", "config", key, value)
+    commit(folder, "start")
 
 
 def commit(folder: Path, message: str) -> None:

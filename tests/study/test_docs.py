@@ -1,6 +1,7 @@
 """The commands of the documentation, run as they stand there, one block after the other."""
 
 import re
+import shlex
 import time
 from pathlib import Path
 
@@ -20,7 +21,7 @@ def follow(page: Path, folder: Path) -> dict[str, str]:
     """Run every command of a page; what each printed. A queue is waited for, as a person would."""
     printed = {}
     for command in blocks(page):
-        printed[command] = run(folder, "bash", "-euc", command).stdout
+        printed[command] = run(folder, *shlex.split(command)).stdout
         if command.startswith("dvc queue start"):
             wait_for_queue(folder)
     return printed

@@ -18,16 +18,16 @@ from study.shell import locked, run
         ("step_curve.num_images=1", ("ERROR: refused, nothing has changed: ", "step_curve.num_images")),
     ],
 )
-def test_what_cannot_be_changes_nothing(study, override, said):
-    before = locked(study)
-    done = run(study, "dvc", "exp", "run", "-S", override, check=False)
+def test_what_cannot_be_changes_nothing(unchanged, override, said):
+    before = locked(unchanged)
+    done = run(unchanged, "dvc", "exp", "run", "-S", override, check=False)
     assert done.returncode != 0
     text = done.stdout + done.stderr
     assert all(word in text for word in said), text
-    assert locked(study) == before
-    gone = [out["path"] for stage in before.values() for out in stage["outs"] if not (study / out["path"]).exists()]
+    assert locked(unchanged) == before
+    gone = [out["path"] for stage in before.values() for out in stage["outs"] if not (unchanged / out["path"]).exists()]
     assert gone == [], "DVC has removed results"
-    assert run(study, "dvc", "exp", "list").stdout.strip() == ""
+    assert run(unchanged, "dvc", "exp", "list").stdout.strip() == ""
 
 
 def test_doctor_sees_a_half_applied_experiment(study):

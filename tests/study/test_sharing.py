@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
-from study.shell import commit, output_hashes, run
+from study.shell import commit, output_hashes, run, start
 
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1"}
 NOTHING = {"AWS_EC2_METADATA_DISABLED": "true"}
@@ -39,22 +40,35 @@ def s3(tmp_path: Path) -> Iterator[str]:
         server.terminate()
 
 
-@pytest.fixture(params=["folder", "s3"])
-def shared(request: pytest.FixtureRequest, study: Path, tmp_path: Path, monkeypatch) -> Path:
-    """The study with a remote to which everything is pushed."""
-    if request.param == "s3":
-        for name, value in (CREDENTIALS | NOTHING).items():
-            monkeypatch.setenv(name, value)
-        run(study, "dvc", "remote", "add", "-d", "store", "s3://bucket/difflab")
-        run(study, "dvc", "remote", "modify", "store", "endpointurl", request.getfixturevalue("s3"))
-    else:
-        run(study, "dvc", "remote", "add", "-d", "store", str(tmp_path / "store"))
-    run(study, "dvc", "remote", "modify", "store", "verify", "true")
-    commit(study, "remote")
-    assert run(study, "difflab", "verify", check=False).returncode == 1
-    run(study, "dvc", "push")
-    assert "has every output" in run(study, "difflab", "verify").stdout
-    return study
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    """A repository of two stages that has run: what differs between kinds of remotes needs no more."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    stages = {
+        "a": {"cmd": "mkdir a && cp seed a/1 && cp seed a/2", "deps": ["seed"], "outs": ["a"]},
+        "b": {"cmd": "cp a/1 b", "deps": ["a"], "outs": ["b"]},
+    }
+    (folder / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages}))
+    (folder / "seed").write_text("1")
+    (folder / "conf").mkdir()
+    (folder / "conf" / "config.yaml").touch()
+    start(folder)
+    run(folder, "dvc", "init", "-q")
+    run(folder, "dvc", "repro")
+    return folder
+
+
+def share(folder: Path, address: str, **settings: str) -> Path:
+    """Push everything to a remote; before and after, `difflab verify` says what is there."""
+    run(folder, "dvc", "remote", "add", "-d", "store", address)
+    for name, value in ({"verify": "true"} | settings).items():
+        run(folder, "dvc", "remote", "modify", "store", name, value)
+    commit(folder, "remote")
+    assert run(folder, "difflab", "verify", check=False).returncode == 1
+    run(folder, "dvc", "push")
+    assert "has every output" in run(folder, "difflab", "verify").stdout
+    return folder
 
 
 def clone(origin: Path, folder: Path) -> Path:
@@ -66,7 +80,20 @@ def cached(folder: Path) -> int:
     return sum(path.is_file() for path in (folder / ".dvc" / "cache" / "files").rglob("*"))
 
 
-def test_a_clone_gets_what_it_needs_and_no_more(shared, tmp_path):
+def test_s3_is_a_remote_like_a_folder(small, s3, tmp_path, monkeypatch):
+    for name, value in (CREDENTIALS | NOTHING).items():
+        monkeypatch.setenv(name, value)
+    share(small, "s3://bucket/difflab", endpointurl=s3)
+    second = clone(small, tmp_path / "second")
+    assert "up to date" in run(second, "dvc", "repro", "--pull", "--allow-missing").stdout
+    assert cached(second) == 0, "nothing was to be fetched"
+    run(second, "dvc", "pull")
+    assert "up to date" in run(second, "dvc", "repro").stdout
+    assert [(second / name).read_text() for name in ("a/1", "a/2", "b")] == ["1", "1", "1"]
+
+
+def test_a_clone_gets_what_it_needs_and_no_more(study, tmp_path):
+    shared = share(study, str(tmp_path / "store"))
     second = clone(shared, tmp_path / "second")
     assert "up to date" in run(second, "dvc", "repro", "--pull", "--allow-missing").stdout
     assert cached(second) == 0, "nothing was to be fetched"

@@ -2,31 +2,18 @@
 
 import io
 import json
-from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 from PIL import Image
 
 from difflab.core.base.errors import DifflabError
-from difflab.core.base.files import png_bytes, read_json, sha256_bytes, sha256_file, write_json
+from difflab.core.base.files import png_bytes, read_json, sha256_bytes, sha256_file
 from difflab.core.base.store.captions import write_captions
 from difflab.images.store_writer import Sample, write_store
 from difflab.miniature.data.bundled import hq_images
 from fakes.face_archives import mix_params
-
-
-class StageDouble:
-    """What the stage script uses of `Stage`."""
-
-    def __init__(self, **changes):
-        self.params = SimpleNamespace(mix=mix_params(**changes), seed=0)
-
-    def write_metrics(self, path, metrics):
-        write_json(path, metrics)
-
-    def done(self, message):
-        print(message)
+from fakes.running_stage import RunningStage
 
 
 def write_pictures(folder, images: dict[str, bytes], titles: dict[str, str], variant: str) -> None:
@@ -70,14 +57,14 @@ def workspace(root, tmp_path, monkeypatch):
     return tmp_path
 
 
-def main(stage):
+def mix(**changes):
     from stages.captioning.mix import main
 
-    main(stage)
+    main(RunningStage(mix=mix_params(**changes)))
 
 
 def test_the_stage_cleans_merges_splits_and_exports(workspace, capfd):
-    main(StageDouble())
+    mix()
     rows = pd.read_parquet("data/mixed/rows.parquet").set_index("id")
     assert read_json("metrics/mix.json") == {
         **{"train_original": 25, "train_synthetic": 52},
@@ -111,13 +98,13 @@ def test_the_stage_cleans_merges_splits_and_exports(workspace, capfd):
 
 
 def test_the_stage_writes_the_same_bytes_again(workspace):
-    main(StageDouble())
+    mix()
     first = sha256_file("data/mixed")
-    main(StageDouble())
+    mix()
     assert sha256_file("data/mixed") == first
 
 
 def test_the_stage_leaves_nothing_where_a_split_is_empty(workspace):
     with pytest.raises(DifflabError, match=r"the split test is empty: of 33 groups"):
-        main(StageDouble(test_fraction=0.01))
+        mix(test_fraction=0.01)
     assert not (workspace / "data/mixed").exists()

@@ -10,9 +10,8 @@ from PIL import Image
 
 from difflab.cli.compose import compose, validate
 from difflab.core.base import rng
-from difflab.core.base.files import read_json, sha256_file, write_json
+from difflab.core.base.files import read_json, sha256_file
 from difflab.core.base.store.tensors import to_tensor
-from difflab.core.tracking import NoRun
 from difflab.miniature.archives.set_pictures import untitled_digits
 from difflab.miniature.data import blend
 from difflab.miniature.data.bundled import held_out_digits
@@ -25,6 +24,7 @@ from difflab.models.params import HubRef
 from difflab.models.vision import vision_encoder
 from fakes import tiny_instruct as tiny
 from fakes import zoo
+from fakes.running_stage import RunningStage
 
 SEVENS = np.flatnonzero(digits().labels == 7)
 
@@ -189,25 +189,6 @@ def test_accuracies_count_titles_and_answers(processor, monkeypatch):
     assert metrics == {"n": 4, "digit_accuracy": 0.75, "photo_accuracy": 0.75, "right_answers": 14 / 16}
 
 
-class StageDouble:
-    """What the stage script uses of `Stage`."""
-
-    run = NoRun()
-
-    def __init__(self, params, scratch="scratch"):
-        self.params, self._scratch = params, Path(scratch)
-
-    def scratch(self):
-        self._scratch.mkdir(exist_ok=True)
-        return self._scratch
-
-    def write_metrics(self, path, metrics):
-        write_json(path, metrics)
-
-    def done(self, message):
-        pass
-
-
 @pytest.fixture
 def stage_main(root, tmp_path, monkeypatch):
     """The stage, in a folder with a vision encoder."""
@@ -235,7 +216,7 @@ def test_the_stage_learns_from_no_held_out_digit_and_from_none_of_a_recipe(stage
         return original(model, processor, indices, *rest)
 
     monkeypatch.setattr(small_llava, "batch_loss", spy)
-    stage_main(StageDouble(params))
+    stage_main(RunningStage(**dict(params)))
     held_out = set(held_out_digits(params.split, params.seed).tolist())
     assert learnt == [set(untitled_digits(params.seed).tolist()) - held_out]
     metrics = read_json("metrics/zoo_instruct.json")
@@ -245,7 +226,7 @@ def test_the_stage_learns_from_no_held_out_digit_and_from_none_of_a_recipe(stage
 def test_the_stage_writes_the_same_bytes_every_time(stage_main, params):
     hashes = []
     for scratch in ("first", "second"):
-        stage_main(StageDouble(params, scratch))
+        stage_main(RunningStage(scratch, **dict(params)))
         hashes.append([sha256_file(path) for path in ("models/zoo/instruct", "metrics/zoo_instruct.json")])
     assert hashes[0] == hashes[1]
 
@@ -255,6 +236,6 @@ def test_with_a_released_model_the_stage_writes_a_pointer(stage_main, params, pr
     hub = HubRef(repo_id="released", revision=None, subfolder=None, allow_patterns=None)
     pointing = tiny.SETTINGS.model_copy(update={"hub": hub})
     pointed = params.zoo.model_copy(update={"instruct": pointing})
-    stage_main(StageDouble(params.model_copy(update={"zoo": pointed})))
+    stage_main(RunningStage(**dict(params) | {"zoo": pointed}))
     assert [path.name for path in Path("models/zoo/instruct").iterdir()] == ["source.json"]
     assert read_json("metrics/zoo_instruct.json") == {"trained": 0}
