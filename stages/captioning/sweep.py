@@ -56,7 +56,7 @@ def main(stage: Stage[SweepInputs]) -> None:
         metrics |= {f"{cell.key}_{name}": value for name, value in scores.items()}
         if made.refused:
             print(f"{cell.name}: refused, {made.refused}")
-    write_csv(TABLE, pd.DataFrame(rows))
+    write_csv(TABLE, pd.DataFrame(rows), gaps=sweep_cells.GAPS)
     shown = sweep_cells.sheet_rows(pictures, settings.shown)
     write_bytes(GRID, png_bytes(rows_sheet(shown, titles=prompts[: settings.shown])))
     stage.write_metrics(METRICS, metrics)

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from difflab.metrics.features.features import VisionEncoderExtractor
 
 
+GAPS = ("digit_accuracy", "photo_accuracy", "both_accuracy", "kid", "clip_score", "seconds_per_image")
+"""Columns without a value where a cell was refused or a judge is not there."""
+
+
 @dataclass(frozen=True)
 class Cell:
     """One cell of a sweep: a model and its sampling options."""

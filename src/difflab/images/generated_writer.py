@@ -14,9 +14,22 @@ PADDING = 2  # pixels between the pictures of a grid
 
 
 def write_generated(path: str | Path, ids: Sequence[str], images: Mapping[int, Iterable[np.ndarray]]) -> None:
-    """Write an archive of the images by generation seed: uint8 [H, W, 3] for each of `ids`."""
+    """Write an archive of the images by generation seed: uint8 [H, W, 3] for each of `ids`.
+
+    Raises:
+        DifflabError: an id occurs twice, or an image is of another kind, such as floats in an unknown range.
+    """
+    if len(set(ids)) < len(ids):
+        raise DifflabError(f"{path}: an id is listed twice among {len(ids)}: each picture needs its own")
     named = ((f"seed-{seed}/{id}.png", i) for seed, made in images.items() for id, i in zip(ids, made, strict=True))
-    write_zip(path, ((name, png_bytes(Image.fromarray(image))) for name, image in named))
+    write_zip(path, ((name, png_bytes(Image.fromarray(checked(image, name)))) for name, image in named))
+
+
+def checked(image: np.ndarray, name: str) -> np.ndarray:
+    """The image itself, which must be uint8 [H, W, 3]: as floats its range is unknown, and NaN would become black."""
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        raise DifflabError(f"{name} is {image.dtype} {image.shape}: uint8 [H, W, 3] is needed (`to_uint8` makes it)")
+    return image
 
 
 def join_generated(path: str | Path, parts: Iterable[Path]) -> None:
@@ -38,7 +51,10 @@ def grid(images: Sequence[np.ndarray], ncols: int, padding: int = PADDING) -> Im
     if not len(images):
         raise DifflabError("a grid needs at least one image")
     factor = max(1, -(-64 // max(images[0].shape[:2])))
-    tiles = [np.asarray(image).repeat(factor, axis=0).repeat(factor, axis=1) for image in images]
+    tiles = [
+        checked(np.asarray(image), "a picture of the grid").repeat(factor, axis=0).repeat(factor, axis=1)
+        for image in images
+    ]
     height, width, _ = tiles[0].shape
     ncols = min(ncols, len(tiles))
     nrows = -(-len(tiles) // ncols)
