@@ -51,10 +51,8 @@ def grid(images: Sequence[np.ndarray], ncols: int, padding: int = PADDING) -> Im
     if not len(images):
         raise DifflabError("a grid needs at least one image")
     factor = max(1, -(-64 // max(images[0].shape[:2])))
-    tiles = [
-        checked(np.asarray(image), "a picture of the grid").repeat(factor, axis=0).repeat(factor, axis=1)
-        for image in images
-    ]
+    shown = [checked(np.asarray(image), "a picture of the grid") for image in images]
+    tiles = [image.repeat(factor, axis=0).repeat(factor, axis=1) for image in shown]
     height, width, _ = tiles[0].shape
     ncols = min(ncols, len(tiles))
     nrows = -(-len(tiles) // ncols)

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 EQUAL_DB = 10 * math.log10(255**2 / 1e-9)  # 138.1 dB: what equal images count, whose PSNR is infinite
-SETTINGS = "per image on [0, 1], at most 138.1 dB (equal images), then the mean; SSIM of scikit-image's default, a 7 x 7 window, over channels"
+SETTINGS = (
+    "per image on [0, 1], at most 138.1 dB (equal images), then the mean; "
+    "SSIM of scikit-image's default, a 7 x 7 window, over channels"
+)
 RESAMPLES = 2000  # of the bootstrap over trainings and images
 
 

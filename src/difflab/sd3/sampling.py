@@ -48,6 +48,11 @@ class Generator:
     batch_size: int
     components: Components
 
+    @property
+    def side(self) -> int:
+        """The side of the images in pixels."""
+        return self.transformer.config.sample_size * 2 ** (len(self.vae.config.block_out_channels) - 1)
+
     def use_adapter(self, folder: Path | None) -> None:
         """Put the adapter of a folder (see `load_adapter`) on the base in place of the present one; None: no adapter."""
         if getattr(self.transformer, "peft_config", None):

@@ -25,7 +25,9 @@ _ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
 def atomic_path(path: str | Path) -> Generator[Path]:
     """Yield a temporary path beside `path`; rename it to `path` when the block succeeds, delete it otherwise.
 
-    Weights and other tensors (`*.safetensors`) that are not finite are refused: none gets its final name. The block writes a file or a folder there, whose bytes are on the disk before it is renamed. What a killed process
+    Weights and other tensors (`*.safetensors`) that are not finite are refused: none gets its final name.
+
+    The block writes a file or a folder there, whose bytes are on the disk before it is renamed. What a killed process
     left beside it, the next call removes. The suffix is kept, because writers choose their format by it.
     """
     path = Path(path)

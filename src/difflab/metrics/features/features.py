@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import torch
+from PIL import Image
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import atomic_path, sha256_bytes
 from difflab.core.base.runtime import resolve_device
+from difflab.core.base.store.tensors import resized_square
 from difflab.models.rulers import ruler
 
 if TYPE_CHECKING:
@@ -94,12 +96,32 @@ def batches(images: Iterable, batch_size: int) -> Iterable[np.ndarray]:
         yield np.stack(batch)
 
 
-def extract(images: Iterable, extractor: Extractor, batch_size: int = 50) -> np.ndarray:
+def in_squares(images: Iterable, side: int | None) -> Iterable[np.ndarray]:
+    """Pictures as uint8 [side, side, 3]: the centre square by PIL's antialiased bicubic filter, one rule for all sets.
+
+    Raises:
+        DifflabError: `side` is None and the pictures have several sizes, which a distance would measure.
+    """
+    first: tuple[int, ...] | None = None
+    for image in images:
+        array = as_array(image)
+        if side is not None and array.shape[:2] != (side, side):
+            array = np.asarray(resized_square(Image.fromarray(array), side))
+        first = first or array.shape
+        if array.shape != first:
+            sizes = f"{first[1]} x {first[0]} and {array.shape[1]} x {array.shape[0]} pixels"
+            raise DifflabError(f"pictures of {sizes} in one set: a distance needs one size, brought about by one rule")
+        yield array
+
+
+def extract(images: Iterable, extractor: Extractor, batch_size: int = 50, side: int | None = None) -> np.ndarray:
     """Features float32 [n, dim] of images (uint8 arrays [H, W, 3], an array [n, H, W, 3], or PIL), in order; finite.
+
+    All have one size, or `side` gives the one that they are brought to (`in_squares`).
 
     Row i depends on image i only; the batch size changes it by float32 rounding (relative difference < 1e-5).
     """
-    rows = [extractor(batch) for batch in batches(images, batch_size)]
+    rows = [extractor(batch) for batch in batches(in_squares(images, side), batch_size)]
     features = np.concatenate(rows) if rows else np.zeros((0, extractor.dim), np.float32)
     if bad := np.flatnonzero(~np.isfinite(features).all(axis=1)).tolist():
         raise DifflabError(
@@ -109,20 +131,27 @@ def extract(images: Iterable, extractor: Extractor, batch_size: int = 50) -> np.
 
 
 def reference_features(
-    store, ids: Sequence[str], extractor: Extractor, batch_size: int = 50, cache: Path | None = None
+    store,
+    ids: Sequence[str],
+    extractor: Extractor,
+    batch_size: int = 50,
+    cache: Path | None = None,
+    side: int | None = None,
 ) -> np.ndarray:
     """Features of real images of an `ImageStore`, float32 [len(ids), dim], kept under `cache` between runs.
+
+    They are brought to `side` pixels, see `extract`.
 
     The file's name is a hash of the images', the extractor and the runtime: what changed is another file.
     """
     folder = cache or Path(os.environ.get("DVC_ROOT", ".")) / ".scratch" / "features"
-    path = folder / f"{_cache_key(store, ids, extractor, batch_size)}.safetensors"
+    path = folder / f"{_cache_key(store, ids, extractor, batch_size, side)}.safetensors"
     if path.exists() and (kept := _kept_features(path, (len(ids), extractor.dim))) is not None:
         return kept
     images = (
         image for start in range(0, len(ids), batch_size) for image in store.read(ids[start : start + batch_size])
     )
-    features = extract(images, extractor, batch_size)
+    features = extract(images, extractor, batch_size, side)
     with atomic_path(path) as temporary:
         save_file({"features": features}, temporary)
     return features
@@ -141,8 +170,8 @@ def _kept_features(path: Path, shape: tuple[int, int]) -> np.ndarray | None:
     return features
 
 
-def _cache_key(store, ids: Sequence[str], extractor: Extractor, batch_size: int) -> str:
-    made_by = [extractor.name, extractor.resize, extractor.ruler, batch_size, torch.__version__]
+def _cache_key(store, ids: Sequence[str], extractor: Extractor, batch_size: int, side: int | None) -> str:
+    made_by = [extractor.name, extractor.resize, extractor.ruler, batch_size, side, torch.__version__]
     made_by += [torch.get_num_threads(), torch.backends.cpu.get_cpu_capability()]
     lines = [*map(str, made_by), *(f"{i} {store.sha256(i)}" for i in ids)]
     return sha256_bytes("\n".join(lines).encode())[:32]

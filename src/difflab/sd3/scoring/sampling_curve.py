@@ -37,8 +37,8 @@ class SamplingCurve:
         self.captions, self.settings = curve.captions, generate
         store = ImageStore("data/celeba_hq")
         self.ids = store.split(generate.split)[: curve.num_images]
-        self.judge = load_judge(store, score, runtime.device, seed)
         self.generator = load_generator(open_prompts([curve.captions]), runtime, seed, generate.batch_size)
+        self.judge = load_judge(store, score, runtime.device, seed, self.generator.side)
         self.rows: list[dict] = []
 
     def measure(self, training: int, guidance_scale: float, /, **label: float) -> None:
