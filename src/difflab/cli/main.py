@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from difflab.study import Params
 
 SEED = click.option(
-    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Random seed of the noise."
+    "--seed", type=click.IntRange(min=0, max=2**63 - 1), default=0, show_default=True, help="Random seed of the noise."
 )
 NEGATIVE = "Text to steer away from."
 MODEL = "Name in sweep.known (conf/study/sweep.yaml), or the repository of one of them"

@@ -23,6 +23,7 @@ from difflab.core.params.base import dotted
 if TYPE_CHECKING:
     from difflab.core.params.base import Group
 
+SEED = 0  # of a ruler's training, whatever the study's: two seeds of the study are measured by one ruler
 COMMITTED, ZOO, FACTS = Path("rulers"), Path("models/zoo"), "ruler.json"
 _CHANGE_NOTHING = ("hub", "weights", "training.log_interval", "training.checkpoint_interval")
 
