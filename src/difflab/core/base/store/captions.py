@@ -35,6 +35,11 @@ def read_captions(path: str | Path, variant: str | None = None) -> pd.DataFrame:
     return rows.set_index("id")
 
 
+def has_word(text: object) -> bool:
+    """Whether a value is text with a letter or a digit of any script: no measure of captions finds a word in another."""
+    return isinstance(text, str) and any(c.isalnum() for c in text)
+
+
 def check(frame: pd.DataFrame, what: str) -> None:
     """Refuse a frame that is not a captions table; `what` names it in the message."""
     if missing := [column for column in COLUMNS if column not in frame]:

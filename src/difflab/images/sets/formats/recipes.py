@@ -10,6 +10,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from difflab.core.base.errors import DifflabError
+from difflab.core.base.store.captions import has_word
 from difflab.images.sets.formats.rows import Captioned, clean
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def _rows(archive: "Archive", name: str) -> list[tuple[int, str, str]]:
 
 def _check(rows: list[tuple[int, str, str]], where: str) -> None:
     """Refuse rows without a title or with a whole text for one, and rows about the same image."""
-    if missing := [row for row, _, title in rows if title.lower() in _NO_TITLE]:
+    if missing := [row for row, _, title in rows if title.lower() in _NO_TITLE or not has_word(title)]:
         shown = ", ".join(map(str, missing[:_SHOWN])) + (", ..." if len(missing) > _SHOWN else "")
         raise DifflabError(
             f"{where}: {len(missing)} of {len(rows)} rows have no Title (row {shown}): write it, or remove them"
