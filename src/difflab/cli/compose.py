@@ -55,15 +55,13 @@ def validate(text: str, source: str) -> Any:
     """The checked parameters of a params.yaml given as text; `source` is what an error says it came from."""
     from omegaconf import OmegaConf
 
-    return check_values(OmegaConf.to_container(OmegaConf.create(text)), source)
+    return check_params(OmegaConf.to_container(OmegaConf.create(text)), source)
 
 
-def check_values(values: Any, source: str, conf: Path = Path("conf")) -> Any:
-    """The checked parameters, refused too where the committed rulers do not fit them: a stage would, after hours."""
-    params = check_params(values, source)
+def check_rulers(params: Any, source: str, conf: Path = Path("conf")) -> None:
+    """Refuse checked parameters that the committed rulers do not fit: a stage would, after DVC removed its outputs."""
     if params.zoo.rulers == "committed" and (fault := next(_misfits(params, conf), "")):
         raise DifflabError(f"{source}: the committed rulers need {fault}: -S zoo.rulers=retrain trains others")
-    return params
 
 
 def _misfits(params: Any, conf: Path) -> Iterator[str]:

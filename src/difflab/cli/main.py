@@ -303,7 +303,7 @@ def compose(overrides: tuple[str, ...], check: bool) -> None:
     from difflab.cli import compose
 
     text = compose.compose(overrides)
-    compose.validate(text, "the composed parameters")
+    compose.check_rulers(compose.validate(text, "the composed parameters"), "the composed parameters")
     if overrides and not check:
         changes = compose.difference(text, Path("params.yaml").read_text() if Path("params.yaml").exists() else "")
         click.echo(

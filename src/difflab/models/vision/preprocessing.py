@@ -3,9 +3,10 @@
 The models that are trained here have none: they see the centre square in [-1, 1] (`core.base.store.tensors.to_tensor`).
 """
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -53,7 +54,7 @@ class Preprocessor:
                 f"{folder}: its preprocessor makes pictures {tuple(given)}, the network takes (3, {size}, {size}): "
                 "correct size and crop_size in its configuration"
             )
-        self.mean, self.std = list(self._own.image_mean), list(self._own.image_std)
+        self.mean, self.std = _of_unit_range(self._own)
         filters = {0: "nearest", 1: "Lanczos", 2: "bilinear", 3: "bicubic", 4: "box", 5: "Hamming"}
         resample = filters.get(int(self._own.resample), str(self._own.resample))
         cut = "resized and cropped" if getattr(self._own, "do_center_crop", False) else "resized"
@@ -77,6 +78,15 @@ def normalised(images: np.ndarray, size: int, mean: Sequence[float], std: Sequen
     if list(mean) == list(std) == [0.5] * 3:
         return pixels
     return pixels.add(1).div(2).sub(torch.tensor(mean).view(3, 1, 1)).div(torch.tensor(std).view(3, 1, 1))
+
+
+def _of_unit_range(own: Any) -> tuple[list[float], list[float]]:
+    """Mean and deviation of a processor as if it scaled pixels to 0..1 first, as nearly all do."""
+    scale = 255 * own.rescale_factor if own.do_rescale else 255.0
+    mean, std = (own.image_mean, own.image_std) if own.do_normalize else ([0.0] * 3, [1.0] * 3)
+    if math.isclose(scale, 1):
+        return list(mean), list(std)
+    return [value / scale for value in mean], [value / scale for value in std]
 
 
 def _load(folder: Path):
