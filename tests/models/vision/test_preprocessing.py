@@ -27,7 +27,7 @@ OTHERS = {
     "enlarged": lambda: CLIPImageProcessor(size={"shortest_edge": 20}, crop_size=SQUARE, **IMAGENET),
     "nearest": lambda: ViTImageProcessor(size=SQUARE, resample=0),
     "in 0 to 1": lambda: ViTImageProcessor(size=SQUARE, do_normalize=False),
-    "by the factor": lambda: ViTImageProcessor(size=SQUARE, rescale_factor=1 / 127.5, image_mean=[1] * 3, image_std=[1] * 3),
+    "by the factor": lambda: ViTImageProcessor(size=SQUARE, rescale_factor=1 / 127.5, image_mean=[1] * 3),
 }  # fmt: skip
 
 
