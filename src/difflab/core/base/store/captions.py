@@ -1,6 +1,7 @@
 """The captions table: one Parquet file per captioner, one row per (sample id, variant)."""
 
 from pathlib import Path
+from typing import TypeGuard
 
 import pandas as pd
 
@@ -35,7 +36,7 @@ def read_captions(path: str | Path, variant: str | None = None) -> pd.DataFrame:
     return rows.set_index("id")
 
 
-def has_word(text: object) -> bool:
+def has_word(text: object) -> TypeGuard[str]:
     """Whether a value is text with a letter or a digit of any script: no measure of captions finds a word in another."""
     return isinstance(text, str) and any(c.isalnum() for c in text)
 
