@@ -11,6 +11,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 resolve = OmegaConf.resolve
+REFUSED = "refused, nothing has changed"
 
 
 def resolve_and_check(config: Any) -> None:
@@ -18,12 +19,13 @@ def resolve_and_check(config: Any) -> None:
     from dvc.exceptions import DvcException
 
     sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
+    from difflab.cli.compose import check_rulers
     from difflab.core.base.errors import DifflabError
     from difflab.core.params.loading import check_params
 
     resolve(config)
     try:
-        check_params(OmegaConf.to_container(config), "refused, nothing has changed")
+        check_rulers(check_params(OmegaConf.to_container(config), REFUSED), REFUSED)
     except DifflabError as error:
         raise DvcException(str(error)) from None
 

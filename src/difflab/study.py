@@ -11,6 +11,7 @@ from difflab.captioning.params import (
     SynthesizeParams,
     TitlesParams,
 )
+from difflab.core.base.errors import suggestion
 from difflab.core.params.base import Group, Seed
 from difflab.core.params.common import EnvironmentParams, RuntimeParams, TrackingParams
 from difflab.ddpm.params import (
@@ -40,6 +41,11 @@ from difflab.sd3.params import (
 )
 
 UNCONDITIONAL = ("single_image_32", "single_image_64", "single_class")
+CLASSES = 10  # of the set that `process` follows
+_SD3_LAYERS = ("attn.to_q", "attn.to_k", "attn.to_v", "attn.to_out.0", "attn.add_q_proj", "attn.add_k_proj",
+    "attn.add_v_proj", "attn.to_add_out", "attn2.to_q", "attn2.to_k", "attn2.to_v", "attn2.to_out.0", "ff.net.0.proj",
+    "ff.net.2", "ff_context.net.0.proj", "ff_context.net.2", "norm1.linear", "norm1_context.linear")  # fmt: skip
+_LLAMA_LAYERS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
 
 class ZooParams(MiniatureZoo):
@@ -114,12 +120,89 @@ class Params(Group):
                 raise ValueError(
                     f"ddpm_sample.{setting}.guidance_scale must be 1: {setting} has no condition to guide by"
                 )
-            self._check_steps(f"ddpm_sample.{setting}", sampling.num_inference_steps, setting)
+            dropout = self.ddpm[setting].training.condition_dropout
+            _check_guidance(f"ddpm_sample.{setting}", sampling.guidance_scale, f"ddpm.{setting}.training", dropout)
+            self._check_steps(f"ddpm_sample.{setting}", sampling.num_inference_steps, setting, sampling.sampler)
+        return self
+
+    @model_validator(mode="after")
+    def _guidance_was_trained(self) -> "Params":
+        """Guidance leads away from what a model says without its condition, which it must have learnt."""
+        transformer, diffusion = self.zoo.transformer, self.zoo.diffusion
+        if transformer.hub is None:
+            dropout = max(transformer.training.prompt_dropout, self.finetune.training.prompt_dropout)
+            for name, scale in (
+                ("generate", self.generate.guidance_scale),
+                ("guidance_curve", max(self.guidance_curve.guidance_scales)),
+            ):
+                _check_guidance(name, scale, "zoo.transformer.training", dropout, "prompt_dropout")
+        if diffusion.hub is None:
+            scale = self.synthesize.guidance_scale
+            _check_guidance("synthesize", scale, "zoo.diffusion", diffusion.prompt_dropout, "prompt_dropout")
+        return self
+
+    @model_validator(mode="after")
+    def _models_fit_together(self) -> "Params":
+        """What a stage would refuse of models that are trained here; of released ones it reads the sizes."""
+        zoo, size = self.zoo, self.cache.latents.image_size
+        factor = 2 ** (len(zoo.vae.block_out_channels) - 1) if zoo.vae.hub is None else 8
+        patch = zoo.transformer.patch_size if zoo.transformer.hub is None else 2
+        if size % (factor * patch):
+            raise ValueError(
+                f"cache.latents.image_size is {size}, no multiple of {factor * patch}: the autoencoder makes images "
+                f"{factor} times smaller, the transformer reads patches of {patch}"
+            )
+        vision = zoo.vision_encoder
+        if vision.hub is None and (grid := vision.image_size // vision.patch_size) % self.captioner.patch_pooling:
+            raise ValueError(
+                f"captioner.patch_pooling is {self.captioner.patch_pooling}, which does not divide the {grid} x {grid} "
+                "patches of zoo.vision_encoder"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _adapters_fit(self) -> "Params":
+        zoo, lora = self.zoo, self.finetune.lora
+        for name, targets, layers in (
+            ("finetune.lora.targets", lora.targets, _SD3_LAYERS),
+            ("captioner.lora.targets", self.captioner.lora.targets, _LLAMA_LAYERS),
+        ):
+            known = {*layers, *(layer.partition(".")[0] for layer in layers if "norm" not in layer)}
+            for target in targets:
+                if target not in known:
+                    raise ValueError(f"{name}: '{target}' matches no linear layer{suggestion(target, sorted(known))}")
+        if zoo.transformer.hub is None:
+            width = zoo.transformer.num_attention_heads * zoo.transformer.attention_head_dim
+            _check_rank("finetune", lora.rank, width)
+            if lora.blocks != "all" and max(lora.blocks) >= zoo.transformer.num_layers:
+                last = zoo.transformer.num_layers - 1
+                raise ValueError(f"finetune.lora.blocks has {max(lora.blocks)}: the transformer has 0 to {last}")
+        if zoo.language.hub is None:
+            _check_rank("captioner", self.captioner.lora.rank, zoo.language.hidden_size)
+        return self
+
+    @model_validator(mode="after")
+    def _stages_have_what_they_need(self) -> "Params":
+        if not self.finetune.adapter_steps:
+            raise ValueError("finetune.adapter_steps is empty: step_curve measures the adapters of these steps")
+        if len(self.captioner.seeds) < 2:
+            raise ValueError("captioner.seeds has one seed: caption_score pairs the trainings of two or more")
+        for name in self.data.groups():
+            given = getattr(self.data, name)
+            if given.source == "download" and given.url is None:
+                raise ValueError(f"data.{name}.source is download, but data.{name}.url is null: set one, or data_root")
+            if given.url is not None and not given.url.startswith(("http://", "https://")):
+                raise ValueError(f"data.{name}.url is '{given.url}': an http(s) address is needed")
         return self
 
     @model_validator(mode="after")
     def _the_process_can_be_followed(self) -> "Params":
-        self._check_steps("process", self.process.num_inference_steps, "class_conditional")
+        self._check_steps("process", self.process.num_inference_steps, "class_conditional", "ddim")
+        if self.process.num_images < 2 * CLASSES:
+            raise ValueError(
+                f"process.num_images is {self.process.num_images}: what is decided is measured around the mean of each "
+                f"of {CLASSES} classes, {2 * CLASSES} images are needed"
+            )
         size = self.ddpm.class_conditional.image_size
         if 2 * self.process.bands > size:
             raise ValueError(
@@ -127,8 +210,27 @@ class Params(Group):
             )
         return self
 
-    def _check_steps(self, group: str, steps: int, setting: str) -> None:
+    def _check_steps(self, group: str, steps: int, setting: str, sampler: str) -> None:
+        levels = self.ddpm[setting].schedule.num_train_timesteps
+        if sampler in ("ddpm", "ddim") and levels % steps and steps <= levels:
+            raise ValueError(
+                f"{group}.num_inference_steps is {steps}: {sampler} needs a divisor of "
+                f"ddpm.{setting}.schedule.num_train_timesteps {levels}"
+            )
         if steps > (most := self.ddpm[setting].schedule.num_train_timesteps):
             raise ValueError(
                 f"{group}.num_inference_steps is {steps}, above ddpm.{setting}.schedule.num_train_timesteps {most}"
             )
+
+
+def _check_guidance(group: str, scale: float, trained: str, dropout: float, name: str = "condition_dropout") -> None:
+    if scale != 1 and dropout == 0:
+        raise ValueError(
+            f"{group}.guidance_scale is {scale:g}, but {trained}.{name} is 0: the model never learns to do without its "
+            "condition, which guidance leads away from; set the scale to 1, or the share above 0"
+        )
+
+
+def _check_rank(group: str, rank: int, width: int) -> None:
+    if rank > width:
+        raise ValueError(f"{group}.lora.rank is {rank}, above the width {width} of the adapted layers")

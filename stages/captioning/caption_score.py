@@ -49,8 +49,8 @@ def main(stage: Stage[CaptionScoreInputs]) -> None:
     metrics |= by_originals.summarise(
         scored[scored["data"].isin(CURVES)], table[table["data"].isin(CURVES)], **sampling
     )
-    write_parquet(OUTPUT, scored)
-    write_csv(BY_SHARE, whole)
+    write_parquet(OUTPUT, scored, gaps=["images"])
+    write_csv(BY_SHARE, whole, gaps=["share"])
     write_csv(BY_ORIGINALS, table[table["data"].isin(CURVES)].astype({"images": "int64"}))
     stage.write_metrics(METRICS, {**metrics, "ruler": TOKENS})
     for sentence in (*answer.sentences(metrics), *by_originals.sentences(metrics)):

@@ -22,7 +22,7 @@ from difflab.core.base import rng
 from difflab.core.base.files import atomic_path, read_json, read_parquet, write_csv, write_json, write_parquet
 from difflab.core.base.runtime import resolve_device, resolve_dtype
 from difflab.core.base.stage import Stage, run
-from difflab.training.curve import best_row
+from difflab.training.curve import CURVE_GAPS, best_row
 
 if TYPE_CHECKING:
     from difflab.training.curve import Row
@@ -71,7 +71,7 @@ def save(
     best = best_row(rows)
     assert best is not None  # the training ends with its weights
     save_captioner(folder / "model", captioner, settings, bases_of())
-    write_parquet(folder / "curve.parquet", pd.DataFrame(rows))
+    write_parquet(folder / "curve.parquet", pd.DataFrame(rows), gaps=CURVE_GAPS)
     result = {"trained_parameters": sum(p.numel() for p in captioner.parameters() if p.requires_grad)}
     result |= {"train_images": images, "train_loss": rows[-1]["train_loss"], "val_loss": best["val_loss"]}
     result |= {"best_step": best["step"], "distinct_captions": len(set(captions))}
@@ -90,7 +90,7 @@ def join(data: str, folders: dict[Training, Path], mixed: MixedSet, parts: dict[
         for training, folder in whole.items():
             shutil.copytree(folder / "model", models / training.name)
     curves = [pd.DataFrame({"seed": t.seed, **read_parquet(folder / "curve.parquet")}) for t, folder in whole.items()]
-    write_csv(f"plots/captioner/{data}.csv", pd.concat(curves))
+    write_csv(f"plots/captioner/{data}.csv", pd.concat(curves), gaps=CURVE_GAPS)
     results = {training: read_json(folder / "result.json") for training, folder in folders.items()}
     captions = {training.name: result.pop("captions") for training, result in results.items()}
     mixed.write_captions(f"data/captions/captioner/{data}.parquet", parts["test"], captions)

@@ -42,9 +42,10 @@ def main(stage: Stage[SweepInputs]) -> None:
     if parts is None:
         return
     extractor, originals = VisionEncoderExtractor(resolve(JUDGE), runtime.device), ImageStore(ORIGINALS)
-    reference = reference_features(originals, originals.ids, extractor)
+    side = int(originals.index["width"].iloc[0])  # `prepare_images` makes equal squares
+    reference = reference_features(originals, originals.ids, extractor, side=side)
     clip = ClipScorer(fetch(settings.clip), runtime.device) if settings.clip else None
-    judge = SweepJudge(extractor, reference, clip, seed)
+    judge = SweepJudge(extractor, reference, clip, seed, side)
     rows, pictures = [], []
     metrics: dict[str, Any] = {"n": len(ids), "cells": len(cells), "refused": 0, "ruler": extractor.ruler}
     for cell, path in zip(cells.values(), parts, strict=True):
@@ -56,7 +57,7 @@ def main(stage: Stage[SweepInputs]) -> None:
         metrics |= {f"{cell.key}_{name}": value for name, value in scores.items()}
         if made.refused:
             print(f"{cell.name}: refused, {made.refused}")
-    write_csv(TABLE, pd.DataFrame(rows))
+    write_csv(TABLE, pd.DataFrame(rows), gaps=sweep_cells.GAPS)
     shown = sweep_cells.sheet_rows(pictures, settings.shown)
     write_bytes(GRID, png_bytes(rows_sheet(shown, titles=prompts[: settings.shown])))
     stage.write_metrics(METRICS, metrics)

@@ -22,6 +22,7 @@ from difflab.ddpm.params import ColdInputs
 from difflab.ddpm.training.denoiser_training import TrainingImages, train_denoiser
 from difflab.images.generated_writer import grid
 from difflab.metrics.restoration import compare
+from difflab.training.curve import CURVE_GAPS
 
 SHOWN = 10
 
@@ -42,7 +43,7 @@ def main(stage: Stage[ColdInputs], *, degradation: str) -> None:
     folder = Path("models/cold") / degradation
     with atomic_path(folder) as temporary:
         network.save_pretrained(temporary / "unet")
-    write_csv(f"plots/cold/{degradation}.csv", pd.DataFrame(rows))
+    write_csv(f"plots/cold/{degradation}.csv", pd.DataFrame(rows), gaps=CURVE_GAPS)
 
     device = runtime.resolve_device(stage.params.runtime.device)
     clean = to_float(load_pixels(store, test, params.image_size))

@@ -62,7 +62,7 @@ def trained(
     stage: Stage[ZooClassifierInputs], dataset: str, classes: list[str], pixels: torch.Tensor, labels: torch.Tensor
 ) -> classifier.ResNet20:
     """A network that has learnt the classes of these images."""
-    params, seed = stage.params.zoo.classifier[dataset], stage.params.seed
+    params, seed = stage.params.zoo.classifier[dataset], rulers.SEED
     device = runtime.resolve_device(stage.params.runtime.device)
     network = classifier.build(classes, seed).to(device)
     loss = classifier.batch_loss(

@@ -7,6 +7,7 @@ from difflab.core.base.stage import Stage, run
 from difflab.images.archives.acquire import acquire
 from difflab.images.params import AcquireInputs
 from difflab.miniature.archives import face_archives, set_archives
+from difflab.miniature.data.bundled import SEED
 
 BUILDERS = {
     "celeba_hq": face_archives.write_celeba_hq,
@@ -21,7 +22,7 @@ BUILDERS = {
 
 def main(stage: Stage[AcquireInputs], *, archive: str) -> None:
     data = stage.params.data
-    build = partial(BUILDERS[archive], seed=stage.params.seed)
+    build = partial(BUILDERS[archive], seed=SEED)
     folder = Path("data/raw") / archive
     stage.done(acquire(archive, folder, data[archive], data.data_root, build, stage.scratch()))
 

@@ -21,7 +21,7 @@ def main(stage: Stage[PrepareCelebaHqInputs]) -> None:
     with atomic_path("data/celeba_hq") as folder:
         samples = celeba_hq.samples(archive, table, params.prepare, skipped)
         index = write_store(folder, samples, table.assign(split=split), keep_absent=True)
-        write_csv(folder / "frequencies.csv", shares)
+        write_csv(folder / "frequencies.csv", shares, gaps=shares.columns)
         present = index[index["present"]]
         check_splits(archive, present, SPLITS, skipped, "prepare.min_side")
 

@@ -11,6 +11,8 @@ from difflab.images.preparing import Skipped, check_splits
 from difflab.images.sets import image_sets
 from difflab.images.store_writer import write_store
 
+SEED = 0  # of the split of the scenes, which is part of the data: the study's is of trainings and samples
+
 
 def main(stage: Stage[PrepareImagesInputs]) -> None:
     params = stage.params
@@ -19,12 +21,7 @@ def main(stage: Stage[PrepareImagesInputs]) -> None:
     for dataset, size in settings.image_size:
         archive = open_source(Path("data/raw") / dataset, params.data.data_root)
         image_set = image_sets.read_image_set(
-            dataset,
-            archive,
-            params.seed,
-            settings.scenes_test_fraction,
-            settings.max_images[dataset],
-            settings.caption_column,
+            dataset, archive, SEED, settings.scenes_test_fraction, settings.max_images[dataset], settings.caption_column
         )
         skipped = Skipped()
         with atomic_path(Path("data/images") / dataset) as folder:

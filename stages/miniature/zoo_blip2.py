@@ -20,12 +20,12 @@ def main(stage: Stage[ZooBlip2Inputs]) -> None:
     params, seed, split = stage.params.zoo.blip2, stage.params.seed, stage.params.split
     if point_to(stage, params.hub, FOLDER):
         return
-    vit = vision_encoder.load(resolve("models/zoo/vision_encoder")).vit
-    processor = small_blip2.build_processor(vit.config.image_size, params.num_query_tokens)
-    model = small_blip2.build(vit, processor, params, seed).to(resolve_device(stage.params.runtime.device))
-    loss = small_blip2.batch_loss(model, processor, training_digits(split, seed), seed, params)
+    encoder = vision_encoder.load(resolve("models/zoo/vision_encoder"))
+    processor = small_blip2.build_processor(encoder.preprocess, params.num_query_tokens)
+    model = small_blip2.build(encoder.vit, processor, params, seed).to(resolve_device(stage.params.runtime.device))
+    loss = small_blip2.batch_loss(model, processor, training_digits(split), seed, params)
     fit(model, loss, params.training, scratch=stage.scratch(), log=stage.run.log_metrics, what="blip2")
-    metrics = small_blip2.held_out_accuracy(model, processor, held_out_digits(split, seed), seed)
+    metrics = small_blip2.held_out_accuracy(model, processor, held_out_digits(split), seed)
     with atomic_path(FOLDER) as temporary:
         model.save_pretrained(temporary)
         processor.save_pretrained(temporary)

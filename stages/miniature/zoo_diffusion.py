@@ -33,7 +33,7 @@ def main(stage: Stage[ZooDiffusionInputs]) -> None:
     fit(namer, text_loss, params.text_training, scratch=scratch, log=log("text"), what="text encoder")
 
     unet, hidden = small_diffusion.build(params, vae, seed).to(device), prompt_encoder.embed(namer.encoder, prompts)
-    pictures = small_diffusion.draw_pictures(vae, untitled_digits(seed), params, seed)
+    pictures = small_diffusion.draw_pictures(vae, untitled_digits(), params, seed)
     loss = small_diffusion.batch_loss(unet, pictures, prompts, hidden, params, seed)
     rows = fit(unet, loss, params.training, scratch=scratch, log=log("unet"), what="diffusion")
     with atomic_path(FOLDER) as temporary:

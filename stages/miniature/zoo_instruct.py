@@ -23,14 +23,14 @@ def main(stage: Stage[ZooInstructInputs]) -> None:
     params, seed, split = stage.params.zoo.instruct, stage.params.seed, stage.params.split
     if point_to(stage, params.hub, FOLDER):
         return
-    vit = vision_encoder.load(resolve("models/zoo/vision_encoder")).vit
-    processor = small_llava.build_processor(vit.config, small_llava.vocabulary())
-    model = small_llava.build(vit, processor, params, seed).to(resolve_device(stage.params.runtime.device))
+    encoder = vision_encoder.load(resolve("models/zoo/vision_encoder"))
+    processor = small_llava.build_processor(encoder.vit.config, encoder.preprocess, small_llava.vocabulary())
+    model = small_llava.build(encoder.vit, processor, params, seed).to(resolve_device(stage.params.runtime.device))
     # Neither the held-out digits nor those of a recipe, whose captions are to be scored.
-    digits = np.intersect1d(training_digits(split, seed), untitled_digits(seed))
+    digits = np.intersect1d(training_digits(split), untitled_digits())
     loss = small_llava.batch_loss(model, processor, digits, seed, params)
     fit(model, loss, params.training, scratch=stage.scratch(), log=stage.run.log_metrics, what="instruct")
-    metrics = small_llava.held_out_accuracy(model, processor, held_out_digits(split, seed), seed)
+    metrics = small_llava.held_out_accuracy(model, processor, held_out_digits(split), seed)
     with atomic_path(FOLDER) as temporary:
         model.save_pretrained(temporary)
         processor.save_pretrained(temporary)

@@ -22,11 +22,11 @@ def main(stage: Stage[ZooTextInputs]) -> None:
     models = text_encoders.draw_text_models(params, seed)
     sides = text_encoders.build_sides({role: models[role][0] for role in text_encoders.CLIP_ROLES}, vision.dim, seed)
     tokenizer = models["text_encoder"][1]
-    digits = training_digits(split, seed)
+    digits = training_digits(split)
     pairs = text_encoders.draw_pairs(vision, tokenizer, digits, params.num_images, seed, "zoo text training")
     loss = text_encoders.batch_loss(sides, pairs, params.training.batch_size, seed)
     fit(sides, loss, params.training, scratch=stage.scratch(), log=stage.run.log_metrics, what="text encoders")
-    unseen = held_out_digits(split, seed)
+    unseen = held_out_digits(split)
     held_out = text_encoders.draw_pairs(vision, tokenizer, unseen, params.num_held_out, seed, "zoo text held out")
     metrics = text_encoders.zero_shot_accuracy(sides, tokenizer, held_out)
     text_encoders.save_text_models(FOLDER, models)

@@ -57,7 +57,7 @@ def picture_examples(stage: Stage[ZooTransformerInputs]) -> tuple[Examples, Exam
     """Pictures of training digits and of held-out ones: their latents and both captions, encoded here."""
     params, seed, scratch = stage.params.zoo.transformer, stage.params.seed, stage.scratch()
     device = runtime.resolve_device(stage.params.runtime.device)
-    digits = training_digits(stage.params.split, seed)
+    digits = training_digits(stage.params.split)
     unseen = digits[:: small_transformer.HELD_OUT_EVERY]
     seen, share = np.array(sorted(set(digits) - set(unseen))), params.photo_fraction
     drawn = (seen, params.num_images, "training"), (unseen, params.num_held_out, "held-out")

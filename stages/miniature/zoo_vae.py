@@ -21,7 +21,7 @@ def main(stage: Stage[ZooVaeInputs]) -> None:
     params, seed, split = stage.params.zoo.vae, stage.params.seed, stage.params.split
     if point_to(stage, params.hub, FOLDER):
         return
-    digits, unseen = training_digits(split, seed), held_out_digits(split, seed)
+    digits, unseen = training_digits(split), held_out_digits(split)
     vae = small_vae.build(params, seed).to(resolve_device(stage.params.runtime.device))
     loss = small_vae.batch_loss(vae, digits, params, seed)
     rows = fit(vae, loss, params.training, scratch=stage.scratch(), log=stage.run.log_metrics, what="vae")

@@ -18,10 +18,10 @@ HELD_OUT_PICTURES = 4  # of each held-out digit
 
 
 def main(stage: Stage[ZooVisionEncoderInputs]) -> None:
-    params, seed, split = stage.params.zoo.vision_encoder, stage.params.seed, stage.params.split
+    params, seed, split = stage.params.zoo.vision_encoder, rulers.SEED, stage.params.split
     if point_to(stage, params.hub, FOLDER):
         return
-    digits, unseen = training_digits(split, seed), held_out_digits(split, seed)
+    digits, unseen = training_digits(split), held_out_digits(split)
     pictures, device = small_vision_encoder.pictures_hash(digits, params.image_size), stage.params.runtime.device
 
     def accuracy(folder: Path) -> dict[str, float | int]:

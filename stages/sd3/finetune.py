@@ -27,7 +27,7 @@ from difflab.sd3.training.density import SigmaDensity, quantiles
 from difflab.sd3.training.examples import Examples, caption_rows
 from difflab.sd3.training.flow_training import train_flow
 from difflab.sd3.training.latents import open_latents
-from difflab.training.curve import final_metrics
+from difflab.training.curve import CURVE_GAPS, final_metrics
 from difflab.training.seeds import Save, save_curve, seed_curves, seed_log, seed_metrics, train_seeds
 
 KINDS = ("blip2", "llama3")
@@ -92,7 +92,7 @@ def join(cell: str, folders: Mapping[int, Path]) -> dict[str, float]:
     with atomic_path(f"models/finetune/{cell}") as models:
         for seed, folder in folders.items():
             shutil.copytree(folder / "model", models / f"seed-{seed}")
-    write_csv(f"plots/finetune/{cell}.csv", seed_curves(folders))
+    write_csv(f"plots/finetune/{cell}.csv", seed_curves(folders), gaps=CURVE_GAPS)
     results = {seed: read_json(folder / "result.json") for seed, folder in folders.items()}
     shared = {name: results[min(results)][name] for name in SHARED}
     own = {s: {name: value for name, value in found.items() if name not in shared} for s, found in results.items()}

@@ -25,9 +25,10 @@ if TYPE_CHECKING:
 def main(stage: Stage[ScoreInputs]) -> None:
     params, generate = stage.params.score, stage.params.generate
     store = ImageStore("data/celeba_hq")
-    judge = scores.load_judge(store, params, stage.params.runtime.device, stage.params.seed)
-    judge.neighbours = scores.load_neighbours(store, judge)
     trainings, rows = sorted(stage.params.finetune.seeds), []
+    side = GeneratedImages(archive_path(ADAPTERS[0], CAPTIONS[0], trainings[0])).side
+    judge = scores.load_judge(store, params, stage.params.runtime.device, stage.params.seed, side)
+    judge.neighbours = scores.load_neighbours(store, judge)
     for adapter, captions, training in itertools.product(ADAPTERS, CAPTIONS, trainings):
         generated = GeneratedImages(archive_path(adapter, captions, training))
         for draw in generated.seeds:
@@ -40,7 +41,7 @@ def main(stage: Stage[ScoreInputs]) -> None:
     table = pd.DataFrame(rows).assign(
         extractor=judge.extractor.name,
         dim=judge.extractor.dim,
-        resize=judge.extractor.resize,
+        resize=judge.resize,
         reference=f"{params.reference_split} split",
         reference_n=len(judge.reference),
         prompts=f"{generate.split} split",

@@ -6,6 +6,7 @@ import torch
 
 from difflab.miniature.zoo import small_blip2
 from difflab.models.params import GenerationParams
+from difflab.models.vision.preprocessing import Preprocessor
 from difflab.models.vision.vit import build_vit
 from fakes.zoo import blip2, save, size
 
@@ -23,7 +24,7 @@ def a_vit():
 
 def save_blip2(folder: Path) -> Path:
     """A BLIP-2 with T5, untrained but loud: its captions differ from picture to picture."""
-    processor = small_blip2.build_processor(32, 3)
+    processor = small_blip2.build_processor(Preprocessor("", 32), 3)
     model = small_blip2.build(a_vit(), processor, blip2(), seed=0)
     with torch.no_grad():
         for name, parameter in model.named_parameters():

@@ -6,6 +6,7 @@ import torch
 
 from difflab.miniature.params import ZooInstructParams
 from difflab.miniature.zoo import small_llava
+from difflab.models.vision.preprocessing import Preprocessor
 from difflab.models.vision.vit import build_vit
 from fakes.zoo import fit_params, save, size
 
@@ -27,7 +28,9 @@ def vit():
 
 
 def processor():
-    return small_llava.build_processor(vit().config, small_llava.vocabulary())
+    return small_llava.build_processor(
+        vit().config, Preprocessor("", vit().config.image_size), small_llava.vocabulary()
+    )
 
 
 def model(seed: int = 0):

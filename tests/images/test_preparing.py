@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
+from difflab.core.base.files import png_bytes
 from difflab.core.base.store.decoder import decode_image
 from difflab.core.base.store.tensors import to_tensor, to_uint8
-from difflab.images.preparing import checked, face_png, face_square, readable, square_png
+from difflab.images.preparing import checked, face_png, face_square, readable, shows_face, square_png
 from fakes.set_archives import decoded, encoded, pixels
 
 
@@ -82,3 +84,28 @@ def test_mirroring_image_and_box_mirrors_the_square(width, height, box):
     mirrored = face_square(width, height, (width - box[0] - box[2], box[1], box[2], box[3]))
     assert abs(mirrored[0] - (width - right)) <= 1
     assert mirrored[1] == top
+
+
+@pytest.mark.parametrize(
+    "box",
+    [
+        (600, 274, 343, 475),
+        (-400, -300, 100, 100),
+        (10, 10, 20, 0),
+        (10, 10, -5, 20),
+        (0, 0, 1000, 1000),
+        (170, 0, 90, 90),
+    ],
+)
+def test_an_image_that_does_not_show_the_face_of_its_box_is_left_out(box):
+    content = png_bytes(Image.new("RGB", (178, 218), "grey"))
+    assert face_png((content, box, 40)) == "no_face_box"
+
+
+@given(st.integers(20, 300), st.integers(20, 300), st.data())
+def test_a_box_inside_its_image_is_shown_and_one_moved_off_it_is_not(width, height, data):
+    x, y = data.draw(st.integers(0, width - 2)), data.draw(st.integers(0, height - 2))
+    w, h = data.draw(st.integers(1, width - x)), data.draw(st.integers(1, height - y))
+    assert shows_face(width, height, (x, y, w, h))
+    for dx, dy in ((width, 0), (-width, 0), (0, height), (0, -height)):
+        assert not shows_face(width, height, (x + dx, y + dy, w, h))

@@ -3,12 +3,14 @@
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy import stats
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from difflab.core.base import rng
 from difflab.core.base.errors import DifflabError
-from difflab.metrics.restoration import Quality, compare, half_width, psnr, trained_metrics
+from difflab.metrics.restoration import EQUAL_DB, Quality, compare, half_width, psnr, trained_metrics
 
 
 def noisy_pair(n: int = 6, size: int = 12, channels: int = 3, sigma: float = 0.2) -> list[np.ndarray]:
@@ -108,7 +110,27 @@ def test_psnr_of_eight_bits_does_not_wrap():
     assert psnr(clean, restored, 255).item() == pytest.approx(28.1308, abs=1e-4)
 
 
-def test_one_image_is_compared_with_many_and_equal_ones_are_infinite():
+def test_one_image_is_compared_with_many_and_equal_ones_have_the_stated_most():
     clean = torch.zeros(1, 4, 4)
     found = psnr(clean, torch.stack([clean, clean + 1, clean - 0.1]), data_range=1)
-    assert found.tolist() == pytest.approx([float("inf"), 0, 20], abs=1e-6)
+    assert found.tolist() == pytest.approx([EQUAL_DB, 0, 20], abs=1e-6)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 3), st.sampled_from([1.0, 0.0]), st.booleans())
+def test_one_image_that_is_restored_exactly_leaves_every_number_finite(which, value, clip):
+    clean = np.random.default_rng(which).random((4, 8, 8, 3))
+    clean[which] = value
+    noisy = clean + 0.1 * np.random.default_rng(9).random(clean.shape)
+    noisy[which] = value
+    quality = compare(clean, noisy, clip)
+    assert quality.psnr[which] == EQUAL_DB == pytest.approx(138.13, abs=0.01)
+    assert np.isfinite(list(quality.metrics("v1").values())).all()
+
+
+@pytest.mark.parametrize(("side", "value"), [(0, np.nan), (1, np.inf), (0, 255.0), (0, -0.5)])
+def test_images_that_are_not_finite_or_of_another_range_are_refused(side, value):
+    pair = [np.full((2, 8, 8, 3), 0.5), np.full((2, 8, 8, 3), 0.4)]
+    pair[side][1, 0, 0, 0] = value
+    with pytest.raises(DifflabError, match=r"not finite|0 to 1 is needed"):
+        compare(*pair)

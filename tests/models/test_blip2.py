@@ -13,6 +13,7 @@ from difflab.models import blip2, roles
 from difflab.models.params import HubRef
 from difflab.models.pointers import write_pointer
 from difflab.models.vision import vit as vision
+from difflab.models.vision.preprocessing import Preprocessor
 from fakes.tiny_blip2 import GREEDY, SMALL, a_vit, save_blip2
 
 SAMPLED = GREEDY.model_copy(update={"do_sample": True, "top_p": 0.9})
@@ -33,7 +34,7 @@ def opt_folder(tmp_path_factory):
     tokenizer = base_tokenizer(corpus())
     tokenizer.add_special_tokens({"pad_token": "<pad>"})
     tokenizer.padding_side = "left"
-    images = zoo_blip2.build_processor(32, 3).image_processor
+    images = zoo_blip2.build_processor(Preprocessor("", 32), 3).image_processor
     processor = Blip2Processor(images, tokenizer, num_query_tokens=3)
     text = OPTConfig(
         vocab_size=len(tokenizer),

@@ -362,7 +362,7 @@ class TestEveryRoleLoadsThroughAPointer:
         loaded = vision_encoder.load(pointed(tmp_path / "vision_encoder"))
         same_weights(made, loaded)
 
-        processor = small_blip2.build_processor(made.vit.config.image_size, smoke.zoo.blip2.num_query_tokens)
+        processor = small_blip2.build_processor(made.preprocess, smoke.zoo.blip2.num_query_tokens)
         model = small_blip2.build(made.vit, processor, smoke.zoo.blip2, 0)
         zoo.save(tmp_path / "blip2", model, processor)
         captioner = load(pointed(tmp_path / "blip2"), torch.device("cpu"), torch.float32)

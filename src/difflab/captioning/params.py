@@ -29,7 +29,7 @@ class SynthesizeParams(Group):
     positive: str
     negative: str
     scheduler: SchedulerName
-    num_inference_steps: int = Field(ge=1)
+    num_inference_steps: int = Field(ge=1, le=1000)  # the levels of noise that the models were trained on
     guidance_scale: float = Field(ge=1)
     batch_size: int = Field(ge=1)
     image_size: int | None = Field(ge=8, le=4096)
@@ -47,7 +47,7 @@ class AxesParams(Group):
 
     models: Distinct[str] = Field(min_length=1)
     schedulers: Distinct[SchedulerName] = Field(min_length=1)
-    num_inference_steps: Distinct[int] = Field(min_length=1)
+    num_inference_steps: Distinct[PositiveInt] = Field(min_length=1)
     guidance_scales: Distinct[float] = Field(min_length=1)
     negative: Distinct[bool] = Field(min_length=1)
 

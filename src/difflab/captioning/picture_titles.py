@@ -8,6 +8,7 @@ import numpy as np
 
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import read_parquet
+from difflab.core.base.store.captions import has_word
 from difflab.datasets import class_sets_of
 from difflab.metrics.features.features import classify, judged_classes, share_correct
 
@@ -21,7 +22,8 @@ def read_variations(path: str | Path) -> dict[str, str]:
     """Titles by variation id `<id>-v<number>`, in the order of ids, from a table id, number, title.
 
     Raises:
-        DifflabError: the table is missing or empty, lacks a column, has a variation twice, or a title is no text.
+        DifflabError: the table is missing or empty, lacks a column, has a variation twice, or a title
+            is no text with a word.
     """
     if not Path(path).exists():
         raise DifflabError(f"{path} is missing: run `dvc repro vary_titles` (or `dvc pull`) to make it")
@@ -30,7 +32,7 @@ def read_variations(path: str | Path) -> dict[str, str]:
         raise DifflabError(f"{path} lacks the column {missing[0]}: variations have {', '.join(_COLUMNS)}")
     if frame.empty:
         raise DifflabError(f"{path} has no variation: see the reasons in data/titles/quarantine.csv")
-    if bad := [str(n) for n, title in enumerate(frame["title"]) if not isinstance(title, str) or not title.strip()]:
+    if bad := [str(n) for n, title in enumerate(frame["title"]) if not has_word(title)]:
         rows = ", ".join(bad[:5]) + (", ..." if len(bad) > 5 else "")
         raise DifflabError(f"{path} has {len(bad)} rows without a title (rows {rows}): run `dvc repro -f vary_titles`")
     ids = frame["id"] + "-v" + frame["number"].astype(str)

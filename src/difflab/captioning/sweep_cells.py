@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from difflab.metrics.features.features import VisionEncoderExtractor
 
 
+GAPS = ("digit_accuracy", "photo_accuracy", "both_accuracy", "kid", "clip_score", "seconds_per_image")
+"""Columns without a value where a cell was refused or a judge is not there."""
+
+
 @dataclass(frozen=True)
 class Cell:
     """One cell of a sweep: a model and its sampling options."""
@@ -83,6 +87,7 @@ class SweepJudge:
     reference: np.ndarray | None  # features of real pictures for KID, float32 [n, d]
     clip: "ClipScorer | None"
     seed: int  # of KID's subsets
+    side: int | None = None  # of the square pictures in pixels, which generated ones are brought to for KID
 
     def __call__(self, images: Sequence[np.ndarray] | np.ndarray, titles: Sequence[str]) -> dict[str, float | None]:
         """Of digit_accuracy, photo_accuracy, both_accuracy, kid and clip_score, those that are available."""
@@ -90,7 +95,9 @@ class SweepJudge:
         if self.extractor is not None:
             scores |= title_accuracy(images, titles, self.extractor)
             if self.reference is not None:
-                scores["kid"] = kernel_distance(extract(images, self.extractor), self.reference, seed=self.seed)
+                scores["kid"] = kernel_distance(
+                    extract(images, self.extractor, side=self.side), self.reference, seed=self.seed
+                )
         if self.clip is not None:
             scores["clip_score"] = self.clip(images, titles)
         return scores

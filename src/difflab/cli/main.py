@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from difflab.study import Params
 
 SEED = click.option(
-    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Random seed of the noise."
+    "--seed", type=click.IntRange(min=0, max=2**63 - 1), default=0, show_default=True, help="Random seed of the noise."
 )
 NEGATIVE = "Text to steer away from."
 MODEL = "Name in sweep.known (conf/study/sweep.yaml), or the repository of one of them"
@@ -303,7 +303,7 @@ def compose(overrides: tuple[str, ...], check: bool) -> None:
     from difflab.cli import compose
 
     text = compose.compose(overrides)
-    compose.validate(text, "the composed parameters")
+    compose.check_rulers(compose.validate(text, "the composed parameters"), "the composed parameters")
     if overrides and not check:
         changes = compose.difference(text, Path("params.yaml").read_text() if Path("params.yaml").exists() else "")
         click.echo(

@@ -164,7 +164,7 @@ def sweep(settings: "SweepParams", prompts: dict[str, str], machine: "RuntimePar
         scores = {} if made.refused else {**judge(made.images, texts), "seconds_per_image": made.seconds}
         rows.append(sweep_cells.row(cell, made.refused, scores))
         pictures.append((cell, made.images))
-    write_csv(out / TABLE, pd.DataFrame(rows))
+    write_csv(out / TABLE, pd.DataFrame(rows), gaps=sweep_cells.GAPS)
     shown = sweep_cells.sheet_rows(pictures, settings.shown)
     (out / GRID).unlink(missing_ok=True)  # of another sweep
     if shown:

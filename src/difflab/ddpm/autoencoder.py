@@ -9,6 +9,7 @@ from torch import Tensor
 from difflab.core.base import rng
 from difflab.core.base.store.tensors import to_float
 from difflab.models.autoencoder import loss_terms
+from difflab.models.latent_images import latent_scaling
 
 if TYPE_CHECKING:
     from diffusers.models import AutoencoderKL
@@ -35,4 +36,5 @@ def batch_loss(
 def encode(vae: "AutoencoderKL", pixels: Tensor, batch_size: int = 256) -> Tensor:
     """Shifted and scaled posterior means of uint8 images: float32 [n, C, h, w], on the CPU."""
     parts = [vae.encode(to_float(part.to(vae.device))).latent_dist.mean.cpu() for part in pixels.split(batch_size)]
-    return (torch.cat(parts) - vae.config.shift_factor) * vae.config.scaling_factor
+    shift, scale = latent_scaling(vae)
+    return (torch.cat(parts) - shift) * scale

@@ -230,7 +230,7 @@ class ImageVaeParams(AutoencoderParams):
     training: FitParams
 
 
-class ZooClassifierInputs(Seeded, WithRuntime):
+class ZooClassifierInputs(WithRuntime):
     class Data:
         data_root: str | None
 

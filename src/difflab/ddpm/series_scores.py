@@ -1,6 +1,5 @@
 """Scores of the DDPM series's images: nearness to one picture, distances between sets, and the class asked for."""
 
-import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
@@ -22,12 +21,11 @@ if TYPE_CHECKING:
     from difflab.images.generated_reader import GeneratedImages
 
 NEIGHBOURS = 5  # of density and coverage
-EQUAL_DB = 10 * math.log10(255**2 / 1e-9)  # of equal images, whose PSNR is infinite
 
 
 def nearness(images: Tensor, target: Tensor) -> np.ndarray:
     """PSNR in dB of each image uint8 [n, C, H, W] against one target uint8 [C, H, W], float64 [n]."""
-    return psnr(target, images, data_range=255).clamp_max(EQUAL_DB).numpy()
+    return psnr(target, images, data_range=255).numpy()
 
 
 def by_seed(generated: "GeneratedImages") -> dict[int, Tensor]:

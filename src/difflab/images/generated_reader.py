@@ -30,6 +30,11 @@ class GeneratedImages:
             self._ids.setdefault(int(seed), []).append(id)
         self.seeds = sorted(self._ids)  # the generation seeds
 
+    @property
+    def side(self) -> int:
+        """The width of the first image in pixels."""
+        return next(self.read(self.seeds[0], self.ids(self.seeds[0])[:1])).width
+
     def ids(self, seed: int) -> list[str]:
         """The sample ids of one seed, sorted."""
         return self._ids[seed]

@@ -21,9 +21,14 @@ def write_generated(path: str | Path, ids: Sequence[str], images: Mapping[int, I
     """Write an archive of the images by generation seed: uint8 [H, W, 3] for each of `ids`.
 
     They are encoded in threads while the following ones are made.
+
+    Raises:
+        DifflabError: an id occurs twice, or an image is of another kind, such as floats in an unknown range.
     """
+    if len(set(ids)) < len(ids):
+        raise DifflabError(f"{path}: an id is listed twice among {len(ids)}: each picture needs its own")
     named = ((f"seed-{seed}/{id}.png", i) for seed, made in images.items() for id, i in zip(ids, made, strict=True))
-    write_zip(path, _encoded(named))
+    write_zip(path, _encoded((name, checked(image, name)) for name, image in named))
 
 
 def _encoded(images: Iterable[tuple[str, np.ndarray]]) -> Iterator[tuple[str, bytes]]:
@@ -40,6 +45,13 @@ def _encoded(images: Iterable[tuple[str, np.ndarray]]) -> Iterator[tuple[str, by
                 yield name, content.result()
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def checked(image: np.ndarray, name: str) -> np.ndarray:
+    """The image itself, which must be uint8 [H, W, 3]: as floats its range is unknown, and NaN would become black."""
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        raise DifflabError(f"{name} is {image.dtype} {image.shape}: uint8 [H, W, 3] is needed (`to_uint8` makes it)")
+    return image
 
 
 def join_generated(path: str | Path, parts: Iterable[Path]) -> None:
@@ -60,13 +72,14 @@ def grid(images: Sequence[np.ndarray], ncols: int, padding: int = PADDING) -> Im
     """
     if not len(images):
         raise DifflabError("a grid needs at least one image")
-    side = max(images[0].shape[:2])
+    shown = [checked(np.asarray(image), "a picture of the grid") for image in images]
+    side = max(shown[0].shape[:2])
     if side > LARGEST:
-        height, width = (max(1, round(length * LARGEST / side)) for length in images[0].shape[:2])
-        tiles = [np.asarray(Image.fromarray(i).resize((width, height), Image.Resampling.LANCZOS)) for i in images]
+        height, width = (max(1, round(length * LARGEST / side)) for length in shown[0].shape[:2])
+        tiles = [np.asarray(Image.fromarray(i).resize((width, height), Image.Resampling.LANCZOS)) for i in shown]
     else:
         factor = max(1, -(-SMALLEST // side))
-        tiles = [np.asarray(image).repeat(factor, axis=0).repeat(factor, axis=1) for image in images]
+        tiles = [image.repeat(factor, axis=0).repeat(factor, axis=1) for image in shown]
     height, width, _ = tiles[0].shape
     ncols = min(ncols, len(tiles))
     nrows = -(-len(tiles) // ncols)

@@ -5,7 +5,6 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from difflab.core.params.base import Family, Group
-from difflab.core.params.common import Seeded
 
 
 class ArchiveParams(Group):
@@ -104,7 +103,7 @@ class BalanceParams(Group):
     spread_penalty: float = Field(gt=0)
 
 
-class AcquireInputs(Seeded):
+class AcquireInputs:
     """What `acquire` reads of params.yaml, as dvc.yaml declares it."""
 
     data: DataParams
@@ -121,7 +120,7 @@ class PrepareCelebaHqInputs(PrepareCelebaInputs):
     split: SplitParams
 
 
-class PrepareImagesInputs(Seeded):
+class PrepareImagesInputs:
     data: Annotated[DataParams, "data_root"]
     prepare: Annotated[PrepareParams, "absent_images", "unreadable_images", "num_workers"]
     images: ImagesParams

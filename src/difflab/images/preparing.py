@@ -127,15 +127,31 @@ def checked(content: bytes) -> Prepared:
 
 
 def face_png(job: tuple[bytes, Box, int]) -> Prepared | str:
-    """Crop (content, face box, minimum side) to `face_square`, as PNG; a square image keeps its own bytes."""
+    """Crop (content, face box, minimum side) to `face_square`, as PNG; a square image keeps its own bytes.
+
+    An image that does not show the face of its box gives "no_face_box".
+    """
     content, face, min_side = job
     width, height = image_size(content, "image")
     if min(width, height) < min_side:
         return "small"
     if width == height:
         return checked(content)
+    if not shows_face(width, height, face):
+        return "no_face_box"
     square = decode_image(content, "image").crop(face_square(width, height, face))
     return Prepared(png_bytes(square), *square.size, cropped=True)
+
+
+def shows_face(width: int, height: int, face: Box) -> bool:
+    """Whether half of a face box or more lies in an image of this size: boxes of the original of a smaller copy do not.
+
+    Args:
+        face: see `face_square`; one without an area is in no image.
+    """
+    x, y, face_width, face_height = face
+    inside = max(0, min(x + face_width, width) - max(x, 0)) * max(0, min(y + face_height, height) - max(y, 0))
+    return face_width > 0 and face_height > 0 and 2 * inside >= face_width * face_height
 
 
 def face_square(width: int, height: int, face: Box) -> Box:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from difflab.core.base.errors import DifflabError
+from difflab.core.base.store.tensors import check_finite
 from difflab.metrics.paired import interval
 
 if TYPE_CHECKING:
@@ -14,7 +15,11 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-SETTINGS = "per image on [0, 1], then the mean; SSIM of scikit-image's default, a 7 x 7 window, over channels"
+EQUAL_DB = 10 * math.log10(255**2 / 1e-9)  # 138.1 dB: what equal images count, whose PSNR is infinite
+SETTINGS = (
+    "per image on [0, 1], at most 138.1 dB (equal images), then the mean; "
+    "SSIM of scikit-image's default, a 7 x 7 window, over channels"
+)
 RESAMPLES = 2000  # of the bootstrap over trainings and images
 
 
@@ -26,10 +31,15 @@ def psnr(clean: "Tensor", restored: "Tensor", data_range: float) -> "Tensor":
         data_range: 2 for images in [-1, 1], 255 for 8 bits.
 
     Returns:
-        float64 [n]; infinite for equal images.
+        float64 [n], at most `EQUAL_DB`, which equal images have: one that is restored exactly leaves a mean finite.
+
+    Raises:
+        DifflabError: an image is not finite.
     """
-    error = (restored.cpu().double() - clean.cpu().double()).square().flatten(1).mean(1)
-    return 10 * (data_range**2 / error).log10()
+    difference = restored.cpu().double() - clean.cpu().double()
+    check_finite(difference, (), "the difference of image")
+    error = difference.square().flatten(1).mean(1)
+    return (10 * (data_range**2 / error).log10()).clamp_max(EQUAL_DB)
 
 
 @dataclass(frozen=True)
@@ -81,7 +91,10 @@ def compare(clean: np.ndarray, restored: np.ndarray, clip: bool = True) -> Quali
         clip: clip `restored` to 0..1, as saving it would; False measures noise as it was added.
 
     Raises:
-        DifflabError: different shapes, or images smaller than SSIM's window of 7 pixels.
+        DifflabError: different shapes, images smaller than SSIM's window of 7 pixels, images that are not finite, or
+            clean ones outside 0..1.
+
+    PSNR is at most `EQUAL_DB`, see `psnr`.
     """
     from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
@@ -89,9 +102,15 @@ def compare(clean: np.ndarray, restored: np.ndarray, clip: bool = True) -> Quali
         raise DifflabError(f"images {restored.shape} cannot be compared with images {clean.shape}")
     if min(clean.shape[1:3]) < 7:
         raise DifflabError(f"images of {clean.shape[1]} x {clean.shape[2]} are smaller than SSIM's window of 7")
+    for name, images in (("clean", clean), ("restored", restored)):
+        if not np.isfinite(images).all():
+            raise DifflabError(f"{name} images are not finite (NaN or infinite): look at the model or take float32")
+    if clean.size and not 0 <= clean.min() <= clean.max() <= 1:
+        raise DifflabError(f"clean images have values from {clean.min():g} to {clean.max():g}: 0 to 1 is needed")
     restored = np.clip(restored, 0, 1) if clip else restored
     pairs = list(zip(clean.astype(np.float64), restored.astype(np.float64), strict=True))
-    psnr = [peak_signal_noise_ratio(a, b, data_range=1.0) for a, b in pairs]
+    with np.errstate(divide="ignore"):  # equal images
+        psnr = [min(float(peak_signal_noise_ratio(a, b, data_range=1.0)), EQUAL_DB) for a, b in pairs]
     ssim = [structural_similarity(a, b, data_range=1.0, channel_axis=-1) for a, b in pairs]
     return Quality(np.array(psnr), np.array(ssim))
 

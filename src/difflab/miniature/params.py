@@ -177,7 +177,8 @@ class _WithSplit(Seeded, WithRuntime):
     split: SplitParams
 
 
-class ZooVisionEncoderInputs(_WithSplit):
+class ZooVisionEncoderInputs(WithRuntime):
+    split: SplitParams
     zoo: Annotated[MiniatureZoo, "rulers", "vision_encoder"]
 
 

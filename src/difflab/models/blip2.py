@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from difflab.core.base.errors import DifflabError
-from difflab.models.language.keyed_sampling import generation_arguments
+from difflab.models.language.keyed_sampling import generate, generation_arguments
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -40,7 +40,7 @@ class Blip2Captioner:
         """
         pixels = self.processor(images=list(images), return_tensors="pt")["pixel_values"]
         pixels = pixels.to(self.model.device, self.model.dtype)
-        tokens = self.model.generate(pixel_values=pixels, **generation_arguments(ids, seed, settings))
+        tokens = generate(self.model, pixel_values=pixels, **generation_arguments(ids, seed, settings))
         if self.model.config.use_decoder_only_language_model:  # OPT gives the prompt back, T5 does not
             tokens = tokens[:, self.model.config.num_query_tokens + 1 :]
         texts = self.processor.batch_decode(tokens, skip_special_tokens=True)

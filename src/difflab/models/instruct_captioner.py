@@ -9,6 +9,7 @@ import torch
 from difflab.core.base.errors import DifflabError
 from difflab.models.language.answers import sentence
 from difflab.models.language.chat_model import decoded
+from difflab.models.language.keyed_sampling import generate
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -24,6 +25,7 @@ class InstructCaptioner:
         tokenizer.padding_side = "left"
         if tokenizer.pad_token is None:  # any will do: the attention mask hides the padding
             tokenizer.pad_token = tokenizer.eos_token
+        model.generation_config.pad_token_id = tokenizer.pad_token_id
 
     @torch.inference_mode()
     def __call__(
@@ -36,9 +38,7 @@ class InstructCaptioner:
         captions: list[str] = []
         for start in range(0, len(images), batch_size):
             inputs = self.inputs(images[start : start + batch_size], instruction)
-            greedy = {"num_beams": 1, "do_sample": False} | dict.fromkeys(("temperature", "top_p", "top_k"))
-            pad = self.processor.tokenizer.pad_token_id
-            tokens = self.model.generate(**inputs, max_new_tokens=max_new_tokens, pad_token_id=pad, **greedy)
+            tokens = generate(self.model, max_new_tokens=max_new_tokens, **inputs)
             answers = tokens[:, inputs["input_ids"].shape[1] :].tolist()
             captions += [sentence(decoded(self.processor.tokenizer, answer)) for answer in answers]
         return captions

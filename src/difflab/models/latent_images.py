@@ -1,5 +1,6 @@
 """Both ends of sampling in latents: the noise that images start from, and the way from latents to pixels."""
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -8,7 +9,8 @@ import torch
 from torch import Tensor
 
 from difflab.core.base import rng
-from difflab.core.base.store.tensors import to_uint8
+from difflab.core.base.errors import DifflabError
+from difflab.core.base.store.tensors import check_finite, to_uint8
 
 if TYPE_CHECKING:
     from diffusers.models import AutoencoderKL
@@ -21,7 +23,27 @@ def initial_noise(ids: Sequence[str], shape: tuple[int, int, int], seed: int, ge
 
 
 @torch.no_grad()
-def decode(vae: "AutoencoderKL", latents: Tensor) -> np.ndarray:
-    """Undo shift and scaling, decode, clamp and round: latents [n, C, h, w] to uint8 [n, H, W, 3]."""
-    z = latents / vae.config.scaling_factor + (vae.config.shift_factor or 0.0)
-    return to_uint8(vae.decode(z.to(vae.dtype)).sample)
+def decode(vae: "AutoencoderKL", latents: Tensor, ids: Sequence[str] = ()) -> np.ndarray:
+    """Undo shift and scaling, decode, clamp and round: latents [n, C, h, w] to uint8 [n, H, W, 3].
+
+    Raises:
+        DifflabError: latents or pictures are not finite; `ids` name them in the message.
+    """
+    check_finite(latents, ids, "the latent")
+    shift, scale = latent_scaling(vae)
+    z = latents / scale + shift
+    return to_uint8(vae.decode(z.to(vae.dtype)).sample, ids)
+
+
+def latent_scaling(vae: "AutoencoderKL") -> tuple[float, float]:
+    """Shift and scale of an autoencoder's configuration: latents are (z - shift) * scale.
+
+    Raises:
+        DifflabError: the scale is absent or not above 0, or one of both is not finite.
+    """
+    shift, scale = vae.config.get("shift_factor") or 0.0, vae.config.get("scaling_factor")
+    if scale is None or not math.isfinite(scale) or scale <= 0 or not math.isfinite(shift):
+        raise DifflabError(
+            f"the autoencoder's configuration has scaling_factor {scale} and shift_factor {shift}: set them"
+        )
+    return shift, scale

@@ -1,7 +1,7 @@
 """LoRA adapters (Hu et al. 2021) by PEFT, whatever the model."""
 
 import difflib
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from torch import nn
@@ -10,6 +10,7 @@ from difflab.core.base.errors import DifflabError
 
 if TYPE_CHECKING:
     from peft import LoraConfig
+    from torch import Tensor
 
 ADAPTER = "default"
 
@@ -27,6 +28,14 @@ def add_lora(model: nn.Module, config: "LoraConfig") -> list[nn.Parameter]:
     return trained
 
 
+def check_rank(rank: int, width: int) -> None:
+    """Refuse a rank above the width of the adapted layers: a full matrix has no more."""
+    if rank > width:
+        raise DifflabError(
+            f"lora.rank is {rank}, above the width {width} of the adapted layers: a full matrix has that"
+        )
+
+
 def alpha_of(rank: int, alpha: float | None) -> float:
     """Alpha, or the rank where none is given: the scale alpha / rank of the update is then 1 at every rank."""
     return float(rank) if alpha is None else alpha
@@ -37,6 +46,25 @@ def linear_layers(module: nn.Module) -> list[str]:
     if any(".lora_" in name for name, _ in module.named_parameters()):
         raise DifflabError("the model has an adapter already: load it anew for another one")
     return [name for name, layer in module.named_modules() if isinstance(layer, nn.Linear)]
+
+
+def check_weights(
+    what: str, tensors: "Mapping[str, Tensor]", expected: "Mapping[str, Sequence[int]]", remedy: str
+) -> None:
+    """Refuse tensors read from the file `what` that are not exactly the expected ones, by name and shape, and finite."""
+    faults = (
+        [f"it lacks {name}" for name in sorted(expected.keys() - tensors.keys())]
+        or [f"{name} belongs to no adapted layer" for name in sorted(tensors.keys() - expected.keys())]
+        or [
+            f"{name} is {list(tensor.shape)}, not {list(expected[name])}"
+            for name, tensor in sorted(tensors.items())
+            if list(tensor.shape) != list(expected[name])
+        ]
+        or [f"{name} holds NaN or infinity" for name, t in sorted(tensors.items()) if not t.float().isfinite().all()]
+    )
+    if faults:
+        more = f" and {len(faults) - 1} more" if len(faults) > 1 else ""
+        raise DifflabError(f"{what} does not fit: {faults[0]}{more}: {remedy}")
 
 
 def check_target(

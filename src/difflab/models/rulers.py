@@ -23,6 +23,7 @@ from difflab.core.params.base import dotted
 if TYPE_CHECKING:
     from difflab.core.params.base import Group
 
+SEED = 0  # of a ruler's training, whatever the study's: two seeds of the study are measured by one ruler
 COMMITTED, ZOO, FACTS = Path("rulers"), Path("models/zoo"), "ruler.json"
 _CHANGE_NOTHING = ("hub", "weights", "training.log_interval", "training.checkpoint_interval")
 
@@ -80,16 +81,24 @@ def take(folder: Path, settings: "Group", pictures: str) -> None:
     made = read_json(source / FACTS)
     if ruler(source) != made["ruler"]:
         raise DifflabError(f"{source} holds other weights than its {FACTS} says: `git checkout {source}` mends it")
-    asked, had = _described(settings), made["settings"]
-    if differing := [name for name in sorted(asked.keys() | had.keys()) if asked.get(name) != had.get(name)]:
-        name = differing[0]
-        raise DifflabError(f"{source} was trained with {name}={had.get(name)}, not {asked.get(name)}: {retrain}")
+    if difference := differing(folder, settings):
+        raise DifflabError(f"{source} was trained with {difference}: {retrain}")
     if made["pictures"] != pictures:
         raise DifflabError(
             f"{source} was trained on other pictures than those of this study's training split: {retrain}"
         )
     with atomic_path(folder) as temporary:
         shutil.copytree(source, temporary)
+
+
+def differing(folder: Path, settings: "Group") -> str:
+    """What of the settings the committed ruler of a role was not trained with, as "name=had, not asked"; or ""."""
+    facts = COMMITTED / folder.relative_to(ZOO) / FACTS
+    if not facts.is_file():  # the stage says how to bring it back
+        return ""
+    asked, had = _described(settings), read_json(facts)["settings"]
+    names = [name for name in sorted(asked.keys() | had.keys()) if asked.get(name) != had.get(name)]
+    return f"{names[0]}={had.get(names[0])}, not {asked.get(names[0])}" if names else ""
 
 
 def _described(settings: "Group") -> dict[str, Any]:

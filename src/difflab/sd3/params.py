@@ -11,6 +11,7 @@ from difflab.models.params import GenerationParams, LoraParams
 from difflab.training.params import DensityParams, FlowTrainingParams
 
 Split = Literal["train", "val", "test"]
+NUM_TRAIN_TIMESTEPS = 1000  # of Stable Diffusion 3, and of the base that is trained here
 LogitMean = Annotated[float, Field(ge=-10, le=10)]
 
 
@@ -98,7 +99,7 @@ class GenerateParams(Group):
     split: Split
     num_images: int | None = Field(ge=1)
     seeds: Seeds
-    num_inference_steps: int = Field(ge=1)
+    num_inference_steps: int = Field(ge=1, le=NUM_TRAIN_TIMESTEPS)
     guidance_scale: float = Field(ge=0)
     batch_size: int = Field(ge=1)
     grid_images: int = Field(ge=1)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from difflab.core.base import rng, runtime
 from difflab.core.base.errors import DifflabError
+from difflab.core.base.store.tensors import check_finite
 from difflab.models import roles
 from difflab.models.latent_images import decode, initial_noise
 from difflab.models.roles import load_scheduler, load_transformer, load_vae
@@ -47,6 +48,11 @@ class Generator:
     batch_size: int
     components: Components
 
+    @property
+    def side(self) -> int:
+        """The side of the images in pixels."""
+        return self.transformer.config.sample_size * 2 ** (len(self.vae.config.block_out_channels) - 1)
+
     def use_adapter(self, folder: Path | None) -> None:
         """Put the adapter of a folder (see `load_adapter`) on the base in place of the present one; None: no adapter."""
         if getattr(self.transformer, "peft_config", None):
@@ -78,8 +84,10 @@ class Generator:
             part = slice(start, start + self.batch_size)
             noise = initial_noise(ids[part], shape, self.seed, generation_seed)
             given = [t.to(self.vae.device) for t in (noise, *self.prompts.gather(rows[part]), *empty)]
-            latents = sample(self.transformer, self.scheduler, num_inference_steps, guidance_scale, *given)
-            yield from decode(self.vae, latents)
+            latents = sample(
+                self.transformer, self.scheduler, num_inference_steps, guidance_scale, *given, ids=ids[part]
+            )
+            yield from decode(self.vae, latents, ids[part])
 
 
 def load_generator(prompts: "PromptTable", settings: "RuntimeParams", seed: int, batch_size: int) -> Generator:
@@ -123,6 +131,8 @@ def sample(
     pooled_prompt_embeds: Tensor,
     negative_prompt_embeds: Tensor,
     negative_pooled_prompt_embeds: Tensor,
+    *,
+    ids: Sequence[str] = (),
 ) -> Tensor:
     """Integrate dx/dsigma = v from sigma = 1 to 0 by Euler steps on the scheduler's (shifted) sigmas.
 
@@ -134,6 +144,7 @@ def sample(
         noise: [B, C, h, w], on the transformer's device.
         prompt_embeds, pooled_prompt_embeds: [B, L, joint dim] and [B, pooled dim].
         negative_prompt_embeds, negative_pooled_prompt_embeds: the same of the empty prompt, with B = 1.
+        ids: of the samples, for the message where one is not finite.
 
     Returns:
         Latents, float32 [B, C, h, w], still shifted and scaled.
@@ -145,7 +156,8 @@ def sample(
     prompt_embeds, pooled_prompt_embeds = prompt_embeds.to(dtype), pooled_prompt_embeds.to(dtype)
     scheduler.set_timesteps(num_inference_steps, device=noise.device)
     x = noise.float()
-    for timestep, step_size in zip(scheduler.timesteps, scheduler.sigmas.diff(), strict=True):
+    steps = zip(scheduler.timesteps, scheduler.sigmas.diff(), strict=True)
+    for number, (timestep, step_size) in enumerate(steps, start=1):
         inputs = torch.cat([x, x]) if guided else x
         velocity = transformer(
             hidden_states=inputs.to(dtype),
@@ -158,4 +170,5 @@ def sample(
             negative, positive = velocity.chunk(2)
             velocity = negative + guidance_scale * (positive - negative)
         x = x + step_size * velocity
+        check_finite(x, ids, f"step {number} of {num_inference_steps}: the latent")
     return x

@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import cast
 
+from difflab.core.base.errors import DifflabError
+
 Row = dict[str, float | None]
 NOT_METRICS = ("learning_rate", "grad_norm")
+CURVE_GAPS = ("train_loss", "val_loss", "grad_norm", "learning_rate")  # a row may have no value, see `Curve.add`
 
 
 @dataclass
@@ -30,6 +33,10 @@ class Curve:
         means = {name: fmean(values) for name, values in self.window.items()}
         row: Row = {"step": step, "samples_seen": samples_seen, "train_loss": None, "val_loss": None}
         row |= {"learning_rate": learning_rate, "grad_norm": None}
+        if bad := [name for name, value in (means | validation).items() if not math.isfinite(value)]:
+            raise DifflabError(
+                f"{bad[0]} is {(means | validation)[bad[0]]} after step {step}: lower the learning rate, then run again"
+            )
         self.rows.append(row | means | validation)
         self.window.clear()
 

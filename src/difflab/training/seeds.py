@@ -1,7 +1,7 @@
 """Several trainings of one cell in one stage: one seed after the other, and a finished one is never trained again.
 
     folders = train_seeds(settings.seeds, train, kept=stage.kept("finetune.seeds"), scratch=stage.scratch(), ...)
-    write_csv("plots/finetune/blip2-zero.csv", seed_curves(folders))
+    write_csv("plots/finetune/blip2-zero.csv", seed_curves(folders), gaps=CURVE_GAPS)
 
 A longer list of seeds, or a run that was stopped, trains only those that are missing.
 """
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from difflab.core.base import runtime
 from difflab.core.base.errors import Unreadable
 from difflab.core.base.files import atomic_path, read_json, read_parquet, read_tensor_facts, write_parquet
+from difflab.training.curve import CURVE_GAPS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -77,7 +78,7 @@ def _is_whole(folder: Path) -> bool:
 def save_curve(folder: Path, rows: "list[Row]") -> None:
     import pandas as pd
 
-    write_parquet(folder / CURVE, pd.DataFrame(rows))
+    write_parquet(folder / CURVE, pd.DataFrame(rows), gaps=CURVE_GAPS)
 
 
 def seed_curves(folders: Mapping[int, Path]) -> "pd.DataFrame":

@@ -6,11 +6,14 @@ import os
 import subprocess
 import zipfile
 
+import numpy as np
 import pandas as pd
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from safetensors.torch import save_file
 
 from difflab.core.base import files
 from difflab.core.base.errors import DifflabError
@@ -73,12 +76,16 @@ def test_json_keeps_order_and_refuses_nan(tmp_path):
     files.write_json(tmp_path / "a.json", {"b": 1.5, "a": "é"})
     assert (tmp_path / "a.json").read_text() == '{\n  "b": 1.5,\n  "a": "é"\n}\n'
     assert files.read_json(tmp_path / "a.json") == {"b": 1.5, "a": "é"}
-    with pytest.raises(ValueError, match="JSON"):
+    with pytest.raises(DifflabError, match="a is nan"):
         files.write_json(tmp_path / "b.json", {"a": float("nan")})
     assert names(tmp_path) == ["a.json"]
 
 
-@given(st.lists(st.tuples(st.text(max_size=5), st.floats(allow_nan=False), st.booleans()), max_size=20))
+@given(
+    st.lists(
+        st.tuples(st.text(max_size=5), st.floats(allow_nan=False, allow_infinity=False), st.booleans()), max_size=20
+    )
+)
 def test_parquet_comes_back_and_is_the_same_bytes(tmp_path_factory, rows):
     folder = tmp_path_factory.mktemp("parquet")
     frame = pd.DataFrame(rows, columns=["id", "value", "flag"])
@@ -188,3 +195,48 @@ def test_damaged_json_is_named_with_its_remedy(tmp_path, folder, remedy):
         files.write_bytes(path, content)
         with pytest.raises(DifflabError, match=rf"^unreadable: .*a\.json \(.*\): .*{remedy}"):
             files.read_json(path)
+
+
+NOT_FINITE = [float("nan"), float("inf"), float("-inf")]
+
+
+@pytest.mark.parametrize("value", NOT_FINITE)
+@pytest.mark.parametrize(
+    "wrap", [lambda v: {"a": 1, "loss": v}, lambda v: {"loss": [0.5, {"b": v}]}, lambda v: {"loss": (v,)}]
+)
+def test_json_never_holds_a_number_that_is_not_finite(tmp_path, value, wrap):
+    with pytest.raises(DifflabError, match=rf"m\.json is not written: loss.* is {value}, which is no result"):
+        files.write_json(tmp_path / "m.json", {"a": 1, "loss": wrap(value)})
+    assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize("write", [files.write_csv, files.write_parquet])
+@given(st.sampled_from(NOT_FINITE), st.sampled_from(["float32", "float64", "object"]), st.booleans())
+def test_a_table_holds_gaps_only_where_they_are_named_and_never_infinity(tmp_path_factory, write, value, dtype, named):
+    path = tmp_path_factory.mktemp("table") / "t.csv"
+    frame = pd.DataFrame({"id": ["a", "b"], "loss": pd.Series([0.5, value], dtype=dtype)})
+    gaps = ["loss"] if named else []
+    if named and np.isnan(value):
+        write(path, frame, gaps=gaps)
+        assert path.exists()
+        return
+    with pytest.raises(DifflabError, match=r"1 of its 2 rows have .* as loss"):
+        write(path, frame, gaps=gaps)
+    assert names(path.parent) == []
+
+
+@pytest.mark.parametrize("value", NOT_FINITE)
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+@pytest.mark.parametrize("inside", [None, "transformer"])
+def test_weights_that_are_not_finite_get_no_final_name(tmp_path, value, dtype, inside):
+    tensors = {"good": torch.zeros(3), "step": torch.tensor([3]), "bad": torch.tensor([1.0, value], dtype=dtype)}
+    with pytest.raises(DifflabError, match="1 of the 2 numbers of 'bad' are NaN or infinite"):
+        write_weights(tmp_path / ("model" if inside else "model.safetensors"), tensors, inside)
+    assert names(tmp_path) == []
+
+
+def write_weights(path, tensors, inside):
+    with files.atomic_path(path) as temporary:
+        if inside:
+            (temporary / inside).mkdir(parents=True)
+        save_file(tensors, temporary / inside / "w.safetensors" if inside else temporary)

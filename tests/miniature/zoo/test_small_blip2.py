@@ -13,6 +13,7 @@ from difflab.miniature.data.templates import short_caption
 from difflab.miniature.zoo import small_blip2
 from difflab.models.blip2 import Blip2Captioner
 from difflab.models.vision import vit as vision
+from difflab.models.vision.preprocessing import Preprocessor
 from fakes import zoo
 
 SETTINGS = zoo.blip2()
@@ -29,7 +30,7 @@ def vit():
 
 @pytest.fixture
 def processor():
-    return small_blip2.build_processor(32, SETTINGS.num_query_tokens)
+    return small_blip2.build_processor(Preprocessor("", 32), SETTINGS.num_query_tokens)
 
 
 @pytest.fixture

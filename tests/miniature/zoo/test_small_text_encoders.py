@@ -7,6 +7,7 @@ from transformers import CLIPTextConfig, CLIPTextModelWithProjection
 
 from difflab.core.base.files import sha256_file
 from difflab.core.base.numerals import NUMBER_WORDS
+from difflab.core.base.store.tensors import to_tensor
 from difflab.miniature.data import blend
 from difflab.miniature.data.blend import batch
 from difflab.miniature.data.sources import digits
@@ -97,6 +98,10 @@ class PerfectEncoder:
     """A vision encoder that sees digit and photograph exactly: their one-hot code instead of pixels."""
 
     image_size = 32
+
+    @staticmethod
+    def preprocess(images):
+        return to_tensor(images, 32)
 
     def __init__(self, monkeypatch) -> None:
         draw = blend.batch

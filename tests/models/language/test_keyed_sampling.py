@@ -2,10 +2,12 @@
 
 import pytest
 import torch
+from transformers import GenerationConfig
 
 from difflab.core.base import rng
-from difflab.models.language.keyed_sampling import KeyedSampling, generation_arguments
-from difflab.models.params import GenerationParams
+from difflab.core.base.errors import DifflabError
+from difflab.models.language.keyed_sampling import KeyedSampling, generate
+from fakes import tiny_captioner
 
 LOGITS = torch.tensor([2.0, 1.0, 0.0, -1.0])
 
@@ -40,15 +42,6 @@ def test_a_row_depends_on_its_key_and_the_number_of_the_token():
     assert not torch.equal(first, second)
 
 
-def test_greedy_overrules_what_the_model_asks_for():
-    settings = GenerationParams(batch_size=1, max_new_tokens=7, do_sample=False, temperature=0.5, top_p=0.5)
-    arguments = generation_arguments(["a"], 0, settings)
-    assert arguments["do_sample"] is False
-    assert arguments["max_new_tokens"] == 7
-    assert "logits_processor" not in arguments
-    assert arguments["temperature"] is None
-
-
 def test_the_noise_of_a_key_is_fixed():
     """Golden values, which integer arithmetic gives on every device before two logarithms."""
     keys = rng.fold(torch.arange(2), 5)
@@ -70,3 +63,38 @@ def test_the_noise_is_drawn_on_the_device_of_the_scores(top_p, monkeypatch):
     for _ in range(2):
         assert sampling(ids, scores).device.type == "meta"
     assert drawn == ["meta", "meta"]
+
+
+SETTINGS = [
+    {"repetition_penalty": 1.9}, {"no_repeat_ngram_size": 1}, {"temperature": 0.3, "do_sample": True}, {"num_beams": 3},
+    {"top_k": 2, "do_sample": True}, {"suppress_tokens": [3, 4, 5, 6, 7, 8]}, {"begin_suppress_tokens": [3, 4, 5]},
+    {"forced_bos_token_id": 9}, {"forced_eos_token_id": 1}, {"max_length": 3}, {"min_new_tokens": 6},
+    {"bad_words_ids": [[5], [6]]}, {"length_penalty": 5.0}, {"num_return_sequences": 1, "penalty_alpha": 0.6},
+    {"exponential_decay_length_penalty": (1, 9.0)}, {"encoder_repetition_penalty": 2.0}, {"max_time": 0.0},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("own", SETTINGS, ids=lambda own: next(iter(own)))
+@pytest.mark.parametrize("num_beams", [1, 2])
+def test_the_studys_settings_overrule_those_of_a_checkpoint(own, num_beams):
+    model = tiny_captioner.language_model()
+    model.generation_config = GenerationConfig(bos_token_id=0, eos_token_id=[1, 2], pad_token_id=1)
+    asked = {"input_ids": torch.tensor([[5, 6, 7, 5, 6]]), "max_new_tokens": 8, "num_beams": num_beams}
+    plain = generate(model, **asked)
+    model.generation_config = theirs = GenerationConfig(bos_token_id=0, eos_token_id=[1, 2], pad_token_id=1, **own)
+    assert torch.equal(generate(model, **asked), plain)
+    assert model.generation_config is theirs  # what is saved with it stays
+
+
+def test_a_checkpoint_says_what_ends_a_text():
+    model = tiny_captioner.language_model()
+    asked = {"input_ids": torch.tensor([[5, 6, 7]]), "max_new_tokens": 8}
+    model.generation_config = GenerationConfig(bos_token_id=0, eos_token_id=1, pad_token_id=1)
+    said = generate(model, **asked)[0, 3:].tolist()
+    model.generation_config.eos_token_id = [1, said[2]]
+    assert generate(model, **asked)[0, 3:].tolist() == said[: said.index(said[2]) + 1]
+
+
+def test_less_than_one_token_is_refused():
+    with pytest.raises(DifflabError, match="at least 1"):
+        generate(tiny_captioner.language_model(), input_ids=torch.tensor([[5]]), max_new_tokens=0)

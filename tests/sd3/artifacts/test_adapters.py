@@ -5,6 +5,7 @@ import json
 import pytest
 import torch
 from safetensors import safe_open
+from safetensors.torch import save_file
 
 from difflab.core.base.errors import DifflabError
 from difflab.sd3.artifacts.adapters import (
@@ -203,3 +204,59 @@ def test_peft_adapts_exactly_the_matched_modules(targets, blocks):
 def test_targets_and_blocks_that_do_not_exist_are_errors(changes, message):
     with pytest.raises(DifflabError, match=message):
         adapt(tiny_transformer(), lora_settings(**changes), seed=0)
+
+
+def edited(folder, change, facts=None):
+    """Write the saved file again with its tensors and its description changed."""
+    path = folder / FILE_NAME
+    with safe_open(path, framework="pt") as file:
+        tensors, metadata = {k: file.get_tensor(k) for k in file.keys()}, file.metadata()  # noqa: SIM118
+    change(tensors)
+    described = json.loads(metadata["lora_adapter_metadata"]) | (facts or {})
+    save_file(tensors, path, metadata={"lora_adapter_metadata": json.dumps(described)})
+
+
+LAST = "transformer.transformer_blocks.0.attn.to_q.lora_B.weight"
+
+
+@pytest.mark.parametrize(
+    ("change", "facts", "message"),
+    [
+        (lambda t: t.pop(LAST), {}, f"it lacks {LAST}"),
+        (lambda t: t.update({LAST.replace("to_q", "to_z"): t[LAST].clone()}), {}, "to_z.* belongs to no adapted layer"),
+        (lambda t: t.update({"transformer.alpha": torch.ones(1)}), {}, "alpha belongs to no adapted layer"),
+        (lambda t: t.update({LAST: t[LAST][:, :-1].clone()}), {}, "lora_B.weight is .*, not"),
+        (lambda t: t[LAST].view(-1)[3:4].fill_(float("nan")), {}, "holds NaN or infinity"),
+        (lambda t: t[LAST].view(-1)[3:4].fill_(float("inf")), {}, "holds NaN or infinity"),
+        (lambda t: None, {"transformer.r": 3}, "lora_A.weight is .*, not"),
+        (lambda t: None, {"transformer.r": "2"}, "says rank 2, alpha"),
+        (lambda t: None, {"transformer.lora_alpha": 0}, "alpha 0 and targets"),
+        (lambda t: None, {"transformer.lora_alpha": None}, "alpha None and targets"),
+        (lambda t: None, {"transformer.target_modules": ["to_q"]}, "and targets"),
+    ],
+)
+def test_an_adapter_has_every_tensor_of_its_description_once_and_no_other(tmp_path, change, facts, message):
+    save_adapter(tmp_path, trained(lora_settings()), lora_settings(), COMPONENTS)
+    edited(tmp_path, change, facts)
+    with pytest.raises(DifflabError, match=message):
+        load_adapter(tiny_transformer(), tmp_path, COMPONENTS)
+
+
+def test_a_damaged_file_and_a_description_that_does_not_parse_are_refused(tmp_path):
+    save_adapter(tmp_path, trained(lora_settings()), lora_settings(), COMPONENTS)
+    save_file({LAST: torch.ones(1)}, tmp_path / FILE_NAME, metadata={"lora_adapter_metadata": "{"})
+    with pytest.raises(DifflabError, match="is damaged"):
+        load_adapter(tiny_transformer(), tmp_path, COMPONENTS)
+    (tmp_path / FILE_NAME).write_bytes(b"\x08\0\0\0\0\0\0\0nonsense")
+    with pytest.raises(DifflabError, match="is damaged"):
+        load_adapter(tiny_transformer(), tmp_path, COMPONENTS)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_an_adapter_that_is_not_finite_is_not_saved(tmp_path, value):
+    transformer = trained(lora_settings())
+    with torch.no_grad():
+        next(p for p in transformer.parameters() if p.requires_grad).view(-1)[0] = value
+    with pytest.raises(DifflabError, match="is not written: 1 of the"):
+        save_adapter(tmp_path / "a", transformer, lora_settings(), COMPONENTS)
+    assert not list(tmp_path.rglob("*.safetensors"))

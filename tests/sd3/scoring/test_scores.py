@@ -23,12 +23,14 @@ PARAMS = {
     "real_faces": False,
 }  # fmt: skip
 
+SIDE = 16
+
 
 @pytest.fixture
 def judge() -> scores.Judge:
     extractor = Extractor()
     reference = extract([picture(f"reference {i}") for i in range(60)], extractor)
-    return scores.Judge(reference, extractor, Store().attributes, ScoreParams(**PARAMS), seed=0)
+    return scores.Judge(reference, extractor, Store().attributes, ScoreParams(**PARAMS), seed=0, side=SIDE)
 
 
 def score_cell(judge: scores.Judge, generated: GeneratedImages) -> list[dict]:
@@ -81,7 +83,9 @@ def test_with_neighbours_a_row_holds_what_they_say(tmp_path, judge):
 
 
 def test_faces_are_scored_without_classes(tmp_path, judge):
-    faces = scores.Judge(judge.reference, judge.extractor, pd.DataFrame(True, IDS, CELEBA.columns), judge.params, 0)
+    faces = scores.Judge(
+        judge.reference, judge.extractor, pd.DataFrame(True, IDS, CELEBA.columns), judge.params, 0, SIDE
+    )
     write_generated(tmp_path / "a.zip", seeds=(0,))
     (row,) = score_cell(faces, GeneratedImages(tmp_path / "a.zip"))
     assert set(row) == {"adapter", "captions", "seed", "n", "fid", "kid"}

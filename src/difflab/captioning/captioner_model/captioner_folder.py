@@ -17,7 +17,8 @@ from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import atomic_path, read_json, sha256_file, write_json
 from difflab.models import roles
 from difflab.models.language.prompt_tokens import literal
-from difflab.models.lora import ADAPTER
+from difflab.models.lora import ADAPTER, check_weights
+from difflab.models.vision.preprocessing import Preprocessor
 
 ZOO = Path("models/zoo")
 ROLES = {"encoder": "vision_encoder", "language_model": "language"}
@@ -38,7 +39,10 @@ def new_captioner(
     encoder = ViTModel.from_pretrained(vit, add_pooling_layer=False, dtype=dtype, local_files_only=True)
     model = AutoModelForCausalLM.from_pretrained(language, dtype=dtype, local_files_only=True)
     tokenizer = literal(AutoTokenizer.from_pretrained(language, local_files_only=True))
-    return Captioner(encoder.to(device).eval(), model.to(device).eval(), tokenizer, settings, seed).to(device)
+    trained_here = vit == models / ROLES["encoder"]
+    preprocess = Preprocessor(vit, encoder.config.image_size, trained_here=trained_here)
+    made = Captioner(encoder.to(device).eval(), model.to(device).eval(), tokenizer, settings, seed, preprocess)
+    return made.to(device)
 
 
 def bases_of(models: Path = ZOO) -> dict[str, Identity]:
@@ -77,7 +81,7 @@ def load_captioner(
     Raises:
         DifflabError: there is none, it is damaged or mixed with another one, or was trained on other base models.
     """
-    from peft.utils import set_peft_model_state_dict
+    from peft.utils import get_peft_model_state_dict, set_peft_model_state_dict
     from safetensors.torch import load_file
 
     folder = Path(folder)
@@ -92,8 +96,14 @@ def load_captioner(
             )
     captioner = new_captioner(settings, 0, device, dtype, models)
     adapter, projector = (load_file(folder / name) for name in WEIGHT_FILES)
-    captioner.projector.load_state_dict(projector)
     weights = {name.removeprefix(_PEFT_PREFIX): value for name, value in adapter.items()}
+    expected = get_peft_model_state_dict(captioner.language_model, adapter_name=ADAPTER)
+    for name, own, wanted in zip(
+        WEIGHT_FILES, (weights, projector), (expected, captioner.projector.state_dict()), strict=True
+    ):
+        shapes = {key: tensor.shape for key, tensor in wanted.items()}
+        check_weights(str(folder / name), own, shapes, f"restore it with `dvc checkout {folder}`")
+    captioner.projector.load_state_dict(projector)
     set_peft_model_state_dict(captioner.language_model, weights, adapter_name=ADAPTER)
     return captioner.eval(), settings
 

@@ -21,8 +21,10 @@ from torch.nn.utils.rnn import pad_sequence
 
 from difflab.core.base import rng
 from difflab.core.base.errors import DifflabError
-from difflab.core.base.store.tensors import to_tensor
-from difflab.models.lora import add_lora, check_target, linear_layers
+from difflab.core.base.store.tensors import check_finite
+from difflab.models.language.keyed_sampling import generate
+from difflab.models.lora import add_lora, check_rank, check_target, linear_layers
+from difflab.models.vision.preprocessing import Preprocessor
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -46,6 +48,7 @@ class Captioner(nn.Module):
         tokenizer: "PreTrainedTokenizerBase",
         settings: "CaptionerSettings",
         seed: int,
+        preprocess: Preprocessor | None = None,
     ) -> None:
         """Adapt `language_model` in place: give it to one captioner only.
 
@@ -54,14 +57,18 @@ class Captioner(nn.Module):
         """
         super().__init__()
         self.encoder, self.language_model = encoder.requires_grad_(False), language_model
+        self.preprocess = preprocess or Preprocessor("", encoder.config.image_size)
         self.tokenizer, self._patch_pooling = tokenizer, settings.patch_pooling
         grid = encoder.config.image_size // encoder.config.patch_size
         if grid % self._patch_pooling:
             pooling = f"captioner.patch_pooling is {self._patch_pooling}"
             raise DifflabError(f"{pooling}: the {grid} x {grid} patches of the encoder do not divide into such squares")
         self.pad_token_id = tokenizer.eos_token_id  # Llama has none; any will do, since the attention mask hides it
+        language_model.generation_config.eos_token_id = tokenizer.eos_token_id
+        language_model.generation_config.pad_token_id = self.pad_token_id
         torch.manual_seed(rng.key(seed, "init", "captioner"))
         layers = {name.rpartition(".")[2] for name in linear_layers(language_model)}
+        check_rank(settings.lora.rank, language_model.config.hidden_size)
         for target in settings.lora.targets:
             check_target(target, [target], layers, "captioner.lora.targets")
         add_lora(language_model, lora_config(settings.lora))
@@ -83,14 +90,15 @@ class Captioner(nn.Module):
     def encode(self, images: "np.ndarray | Sequence[Image.Image]") -> Tensor:
         """The ViT's last hidden states, [n, tokens, width], on the CPU in the ViT's precision: [CLS], then patches.
 
-        Images are uint8 [n, H, W, 3], or PIL images of any sizes; each is cropped to its central square.
+        Images are uint8 [n, H, W, 3], or PIL images of any sizes; the ViT sees them as its own configuration says.
         """
-        size, dtype = self.encoder.config.image_size, self.encoder.dtype
+        device, dtype = self.language_model.device, self.encoder.dtype
         parts = []
         for start in range(0, len(images), ENCODED_TOGETHER):
-            pixels = to_tensor(images[start : start + ENCODED_TOGETHER], size).to(self.language_model.device, dtype)
+            pixels = self.preprocess(images[start : start + ENCODED_TOGETHER]).to(device, dtype)
             hidden = self.encoder(pixel_values=pixels).last_hidden_state
             parts.append(pooled(hidden, self._patch_pooling).cpu())
+            check_finite(parts[-1], (), f"the ViT's features of the pictures from {start} on:")
         return torch.cat(parts)
 
     def token_losses(self, features: Tensor, captions: Sequence[str]) -> Tensor:
@@ -129,13 +137,13 @@ class Captioner(nn.Module):
         captions: list[str] = []
         for part in features.split(settings.batch_size):
             prefix = self.prefix(part)
-            tokens = self.language_model.generate(
+            tokens = generate(
+                self.language_model,
                 inputs_embeds=prefix,
                 attention_mask=torch.ones(prefix.shape[:2], dtype=torch.int64, device=self.language_model.device),
-                max_new_tokens=settings.max_new_tokens, num_beams=settings.num_beams,
-                eos_token_id=self.tokenizer.eos_token_id, pad_token_id=self.pad_token_id,
-                do_sample=False, temperature=None, top_p=None, top_k=None,  # released models ask for unseeded sampling
-            )  # fmt: skip
+                max_new_tokens=settings.max_new_tokens,
+                num_beams=settings.num_beams,
+            )
             captions += [self._text(row) for row in tokens.tolist()]
         return captions
 

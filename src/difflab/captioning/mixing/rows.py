@@ -10,6 +10,7 @@ import pandas as pd
 
 from difflab.core.base import rng
 from difflab.core.base.errors import DifflabError
+from difflab.core.base.store.captions import has_word
 from difflab.core.base.store.split import SPLITS
 from difflab.images.image_hashes import components
 
@@ -41,14 +42,14 @@ def clean(
 
     Args:
         image_ids: of the images of `source`; those of synthetic ones are <original>-v<number>.
-        titles: by id; None, NaN and blank ones are left out.
+        titles: by id; None, NaN and those without a word (blank, "???", an emoji) are left out.
 
     Raises:
         DifflabError: a synthetic image is not named after an original.
     """
     rows, known = [], set(image_ids)
     for id in sorted(known | set(titles)):
-        good = [" ".join(t.split()) for t in titles.get(id, ()) if isinstance(t, str) and t.strip()]
+        good = [" ".join(t.split()) for t in titles.get(id, ()) if has_word(t)]
         excluded["empty_titles"] += [id] * (len(titles.get(id, ())) - len(good))
         if id not in known:
             excluded["titles_without_image"].append(id)

@@ -5,12 +5,13 @@ import glob
 import hashlib
 import io
 import json
+import math
 import os
 import re
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Generator, Iterable
+from collections.abc import Collection, Generator, Iterable
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ _ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
 @contextmanager
 def atomic_path(path: str | Path) -> Generator[Path]:
     """Yield a temporary path beside `path`; rename it to `path` when the block succeeds, delete it otherwise.
+
+    Weights and other tensors (`*.safetensors`) that are not finite are refused: none gets its final name.
 
     The block writes a file or a folder there, whose bytes are on the disk before it is renamed. What a killed process
     left beside it, the next call removes. The suffix is kept, because writers choose their format by it.
@@ -40,6 +43,9 @@ def atomic_path(path: str | Path) -> Generator[Path]:
         yield temporary
         if not temporary.exists():
             raise RuntimeError(f"nothing was written for {path}")
+        for file in (temporary, *temporary.rglob("*")):
+            if file.suffix == ".safetensors" and file.is_file():
+                _check_tensors(file, path)
         _complete(temporary)
         if path.is_dir() and not path.is_symlink():
             path.rename(folder / "replaced")
@@ -50,6 +56,20 @@ def atomic_path(path: str | Path) -> Generator[Path]:
         raise
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _check_tensors(file: Path, path: Path) -> None:
+    """Refuse a file of tensors, written for `path`, that holds a number which is not finite."""
+    from safetensors import safe_open
+
+    with safe_open(file, framework="pt") as content:
+        for name in content.keys():  # noqa: SIM118 (not a dict)
+            tensor = content.get_tensor(name)
+            if tensor.is_floating_point() and (bad := int((~tensor.float().isfinite()).sum())):
+                raise DifflabError(
+                    f"{path} is not written: {bad:,} of the {tensor.numel():,} numbers of '{name}' are NaN or infinite; "
+                    "look for the first step with such a loss, or take float32 or bfloat16 in place of float16"
+                )
 
 
 def _lives(pid: int) -> bool:
@@ -82,8 +102,43 @@ def write_text(path: str | Path, content: str) -> None:
 
 
 def write_json(path: str | Path, value: object) -> None:
-    """Write indented JSON in the given key order; NaN and infinity are refused (they break `dvc metrics diff`)."""
+    """Write indented JSON in the given key order.
+
+    Raises:
+        DifflabError: a number is NaN or infinite, which JSON does not have; the line names its key.
+    """
+    if bad := _not_finite(value):
+        raise DifflabError(f"{path} is not written: {bad[0]} is {bad[1]}, which is no result")
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def _not_finite(value: object, name: str = "the value") -> tuple[str, float] | None:
+    """The dotted name and the value of the first number at any depth that is not finite."""
+    if isinstance(value, float):
+        return None if math.isfinite(value) else (name, value)
+    below = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list | tuple) else ()
+    inner = (_not_finite(v, str(k) if name == "the value" else f"{name}.{k}") for k, v in below)
+    return next((found for found in inner if found), None)
+
+
+def check_table(path: str | Path, frame, gaps: Collection[str] = ()) -> None:
+    """Refuse a DataFrame for `path` with infinite numbers, or with NaN in columns that may have no gaps.
+
+    Args:
+        gaps: columns in which a missing value means that there is none, such as the loss before the first step.
+    """
+    import numpy as np
+
+    for name in frame.columns:
+        values = frame[name].to_numpy()
+        if values.dtype == object:
+            values = np.array([v for v in values if isinstance(v, float)], np.float64)
+        if not np.issubdtype(values.dtype, np.floating):
+            continue
+        wrong = np.isinf(values) if name in gaps else ~np.isfinite(values)
+        if wrong.any():
+            what = f"{int(wrong.sum())} of its {len(frame)} rows have {values[wrong][0]} as {name}"
+            raise DifflabError(f"{path} is not written: {what}, which is no result")
 
 
 def link_or_copy(source: str | Path, target: str | Path) -> None:
@@ -133,11 +188,15 @@ def read_tensor_facts(path: str | Path) -> dict[str, str]:
         return file.metadata() or {}
 
 
-def write_parquet(path: str | Path, frame) -> None:
-    """Write a pandas DataFrame as one Parquet file: zstd, no pandas metadata, no index, the same bytes every time."""
+def write_parquet(path: str | Path, frame, gaps: Collection[str] = ()) -> None:
+    """Write a pandas DataFrame as one Parquet file: zstd, no pandas metadata, no index, the same bytes every time.
+
+    Its numbers are checked, see `check_table`.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    check_table(path, frame, gaps)
     table = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
     with atomic_path(path) as temporary:
         pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
@@ -155,8 +214,12 @@ def read_parquet(path: str | Path):
         return pd.read_parquet(path, page_checksum_verification=True)
 
 
-def write_csv(path: str | Path, frame) -> None:
-    """Write a pandas DataFrame as CSV without index, numbers with 6 significant digits, the same bytes every time."""
+def write_csv(path: str | Path, frame, gaps: Collection[str] = ()) -> None:
+    """Write a pandas DataFrame as CSV without index, numbers with 6 significant digits, the same bytes every time.
+
+    Its numbers are checked, see `check_table`.
+    """
+    check_table(path, frame, gaps)
     write_text(path, frame.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import atomic_path, read_json, write_csv, write_json
 from difflab.ddpm.common.networks import save_denoiser
-from difflab.training.curve import final_metrics
+from difflab.training.curve import CURVE_GAPS, final_metrics
 from difflab.training.seeds import save_curve, seed_curves, seed_metrics
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def join_trainings(
         for seed, folder in folders.items():
             shutil.copytree(folder / "model", temporary / f"seed-{seed}")
     table = seed_curves(folders)
-    write_csv(curves, table)
+    write_csv(curves, table, gaps=CURVE_GAPS)
     return table, seed_metrics({seed: read_json(folder / "result.json") for seed, folder in folders.items()})
 
 

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from difflab.core.base import rng
 from difflab.core.base.errors import DifflabError
+from difflab.core.base.store.tensors import check_finite
 
 if TYPE_CHECKING:
     from diffusers.schedulers import SchedulerMixin
@@ -63,7 +64,7 @@ def sample(
     keys = rng.fold(rng.id_keys(ids), rng.key(seed, "sampling")).to(device)
     start = rng.normal(rng.fold(keys, rng.key(0, "start")), shape)
     if sampler == "euler_maruyama":
-        return _euler_maruyama(denoise, schedule, start, keys, steps, on_step)
+        return _euler_maruyama(denoise, schedule, ids, start, keys, steps, on_step)
     scheduler = make_scheduler(sampler, schedule)
     scheduler.set_timesteps(steps, device=device)
     options: dict[str, Any] = {"eta": settings.eta} if sampler == "ddim" else {}
@@ -75,6 +76,7 @@ def sample(
         sigma = (schedule.sigmas[int(timestep)] if scaled else scheduler.sigmas[number]).item()
         ours = x * (1 + sigma**2) ** 0.5 if scaled else x
         x0 = denoise(ours, x.new_full((len(x),), sigma))
+        check_finite(x0, ids, f"step {number + 1} of {len(scheduler.timesteps)}: the estimate")
         on_step(sigma, ours, x0)
         output = x0 if scaled else (ours - x0) / sigma
         x = scheduler.step(output, timestep, x, **options).prev_sample
@@ -106,7 +108,13 @@ def karras_sigmas(schedule: "Schedule", count: int, rho: float = 7.0) -> Tensor:
 
 
 def _euler_maruyama(
-    denoise: "Denoise", schedule: "Schedule", start: Tensor, keys: Tensor, steps: int, on_step: OnStep
+    denoise: "Denoise",
+    schedule: "Schedule",
+    ids: Sequence[str],
+    start: Tensor,
+    keys: Tensor,
+    steps: int,
+    on_step: OnStep,
 ) -> Tensor:
     """dx = -2 sigma score dsigma + sqrt(2 sigma dsigma) dw backwards in sigma, score = (D(x) - x) / sigma^2.
 
@@ -116,6 +124,7 @@ def _euler_maruyama(
     x = start * sigmas[0]
     for number, (sigma, after) in enumerate(pairwise(sigmas)):
         x0 = denoise(x, x.new_full((len(x),), sigma))
+        check_finite(x0, ids, f"step {number + 1} of {steps}: the estimate")
         on_step(sigma, x, x0)
         if after == 0:
             return x0

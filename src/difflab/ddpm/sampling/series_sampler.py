@@ -72,7 +72,7 @@ class SeriesSampler:
                 self.denoise(wanted[part], settings.guidance_scale), self.denoiser.schedule, ids[part], self.shape,
                 settings, seed=seed, device=self.device, on_step=ignore if start else on_step,
             )  # fmt: skip
-            parts.append(self.pixels(x0))
+            parts.append(self.pixels(x0, ids[part]))
         return np.concatenate(parts)
 
     def denoise(self, wanted: Sequence[str], guidance_scale: float) -> Denoise:
@@ -94,11 +94,11 @@ class SeriesSampler:
             return {"tokens": self.denoiser.network.prompts.vocabulary.encode(wanted).to(self.device)}
         return {"class_labels": class_numbers(wanted, self.classes).to(self.device)} if self.classes else {}
 
-    def pixels(self, x0: Tensor) -> np.ndarray:
+    def pixels(self, x0: Tensor, ids: Sequence[str] = ()) -> np.ndarray:
         """What the network makes, as uint8 [n, H, W, 3]; values outside [-1, 1] are clipped, never wrapped."""
         if self.vae is not None:
-            return decode(self.vae, x0)
-        return to_uint8(x0.expand(-1, 3, -1, -1))
+            return decode(self.vae, x0, ids)
+        return to_uint8(x0.expand(-1, 3, -1, -1), ids)
 
 
 def load_sampler(folder: Path, device: torch.device) -> SeriesSampler:

@@ -5,18 +5,21 @@ An extractor has a `name`, a `dim`, a `resize` rule in words, the `ruler` that i
 """
 
 import os
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import torch
+from PIL import Image
+from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import atomic_path, sha256_bytes
 from difflab.core.base.runtime import full_float32, resolve_device
-from difflab.core.base.store.tensors import to_tensor
+from difflab.core.base.store.tensors import resized_square
 from difflab.models.rulers import ruler
 
 if TYPE_CHECKING:
@@ -41,7 +44,8 @@ def load_extractor(name: str, folder: Path, device: str = "cpu") -> Extractor:
     if name == "vision_encoder":
         from difflab.models import roles
 
-        return VisionEncoderExtractor(roles.resolve(folder), device)
+        resolved = roles.resolve(folder)
+        return VisionEncoderExtractor(resolved, device, trained_here=resolved == folder)
     if name == "inception":
         from difflab.metrics.features.inception import InceptionExtractor
 
@@ -54,14 +58,13 @@ class VisionEncoderExtractor:
 
     name = "vision_encoder"
 
-    def __init__(self, folder: Path, device: str = "cpu") -> None:
+    def __init__(self, folder: Path, device: str = "cpu", *, trained_here: bool = True) -> None:
         from difflab.models.vision import vision_encoder
 
         self.device = resolve_device(device)
-        self.vision_encoder = vision_encoder.load(folder).to(self.device).eval()
-        self.size = self.vision_encoder.image_size
+        self.vision_encoder = vision_encoder.load(folder, trained_here=trained_here).to(self.device).eval()
         self.dim, self.classes = self.vision_encoder.dim, self.vision_encoder.classes
-        self.resize = f"centre square, antialiased bicubic to {self.size}"
+        self.resize = self.vision_encoder.preprocess.rule
         self.ruler = ruler(folder)
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
@@ -69,8 +72,8 @@ class VisionEncoderExtractor:
             return self.vision_encoder.features(self.tensor(images)).float().cpu().numpy()
 
     def tensor(self, images: np.ndarray) -> torch.Tensor:
-        """uint8 [n, H, W, 3] to float32 [n, 3, S, S] in [-1, 1] on the vision encoder's device."""
-        return to_tensor(images, self.size).to(self.device)
+        """uint8 [n, H, W, 3] to float32 [n, 3, S, S], as the network sees them, on its device."""
+        return self.vision_encoder.preprocess(images).to(self.device)
 
 
 def as_array(image) -> np.ndarray:
@@ -94,39 +97,84 @@ def batches(images: Iterable, batch_size: int) -> Iterable[np.ndarray]:
         yield np.stack(batch)
 
 
-def extract(images: Iterable, extractor: Extractor, batch_size: int = 50) -> np.ndarray:
-    """Features float32 [n, dim] of images (uint8 arrays [H, W, 3], an array [n, H, W, 3], or PIL), in order.
+def in_squares(images: Iterable, side: int | None) -> Iterable[np.ndarray]:
+    """Pictures as uint8 [side, side, 3]: the centre square by PIL's antialiased bicubic filter, one rule for all sets.
+
+    Raises:
+        DifflabError: `side` is None and the pictures have several sizes, which a distance would measure.
+    """
+    first: tuple[int, ...] | None = None
+    for image in images:
+        array = as_array(image)
+        if side is not None and array.shape[:2] != (side, side):
+            array = np.asarray(resized_square(Image.fromarray(array), side))
+        first = first or array.shape
+        if array.shape != first:
+            sizes = f"{first[1]} x {first[0]} and {array.shape[1]} x {array.shape[0]} pixels"
+            raise DifflabError(f"pictures of {sizes} in one set: a distance needs one size, brought about by one rule")
+        yield array
+
+
+def extract(images: Iterable, extractor: Extractor, batch_size: int = 50, side: int | None = None) -> np.ndarray:
+    """Features float32 [n, dim] of images (uint8 arrays [H, W, 3], an array [n, H, W, 3], or PIL), in order; finite.
+
+    All have one size, or `side` gives the one that they are brought to (`in_squares`).
 
     Row i depends on image i only; the batch size changes it by float32 rounding (relative difference < 1e-5).
     """
     with full_float32():
-        rows = [extractor(batch) for batch in batches(images, batch_size)]
-    return np.concatenate(rows) if rows else np.zeros((0, extractor.dim), np.float32)
+        rows = [extractor(batch) for batch in batches(in_squares(images, side), batch_size)]
+    features = np.concatenate(rows) if rows else np.zeros((0, extractor.dim), np.float32)
+    if bad := np.flatnonzero(~np.isfinite(features).all(axis=1)).tolist():
+        raise DifflabError(
+            f"{len(bad)} of {len(features)} images have features that are not finite, first number {bad[0]}"
+        )
+    return features
 
 
 def reference_features(
-    store, ids: Sequence[str], extractor: Extractor, batch_size: int = 50, cache: Path | None = None
+    store,
+    ids: Sequence[str],
+    extractor: Extractor,
+    batch_size: int = 50,
+    cache: Path | None = None,
+    side: int | None = None,
 ) -> np.ndarray:
     """Features of real images of an `ImageStore`, float32 [len(ids), dim], kept under `cache` between runs.
+
+    They are brought to `side` pixels, see `extract`.
 
     The file's name is a hash of the images', the extractor, the kind of device and the runtime: what changed is another
     file.
     """
     folder = cache or Path(os.environ.get("DVC_ROOT", ".")) / ".scratch" / "features"
-    path = folder / f"{_cache_key(store, ids, extractor, batch_size)}.safetensors"
-    if path.exists():
-        return load_file(path)["features"]
+    path = folder / f"{_cache_key(store, ids, extractor, batch_size, side)}.safetensors"
+    if path.exists() and (kept := _kept_features(path, (len(ids), extractor.dim))) is not None:
+        return kept
     images = (
         image for start in range(0, len(ids), batch_size) for image in store.read(ids[start : start + batch_size])
     )
-    features = extract(images, extractor, batch_size)
+    features = extract(images, extractor, batch_size, side)
     with atomic_path(path) as temporary:
         save_file({"features": features}, temporary)
     return features
 
 
-def _cache_key(store, ids: Sequence[str], extractor: Extractor, batch_size: int) -> str:
-    made_by = [extractor.name, extractor.resize, extractor.ruler, batch_size, torch.__version__]
+def _kept_features(path: Path, shape: tuple[int, int]) -> np.ndarray | None:
+    """The features of an earlier run; None, with a warning, where the file is damaged or holds something else."""
+    try:
+        features = load_file(path)["features"]
+    except (SafetensorError, KeyError, OSError, ValueError) as error:
+        warnings.warn(f"{path} is damaged ({error}): its features are computed again", stacklevel=2)
+        return None
+    if features.shape != shape or not np.isfinite(features).all():
+        warnings.warn(f"{path} is not what was kept: its features are computed again", stacklevel=2)
+        return None
+    return features
+
+
+def _cache_key(store, ids: Sequence[str], extractor: Extractor, batch_size: int, side: int | None) -> str:
+    made_by = [extractor.name, extractor.resize, extractor.ruler, batch_size, side, torch.__version__]
     made_by += [torch.get_num_threads(), torch.backends.cpu.get_cpu_capability(), _device_kind(extractor.device)]
     lines = [*map(str, made_by), *(f"{i} {store.sha256(i)}" for i in ids)]
     return sha256_bytes("\n".join(lines).encode())[:32]

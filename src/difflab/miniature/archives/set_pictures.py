@@ -8,6 +8,7 @@ import numpy as np
 
 from difflab.core.base import rng as keyed
 from difflab.miniature.data.blend import PHOTO_NAMES, Composite, compose_many
+from difflab.miniature.data.bundled import SEED
 from difflab.miniature.data.digit_titles import titles
 from difflab.miniature.data.sources import digits, enlarged, photos
 
@@ -128,7 +129,7 @@ def titled(seed: int) -> list[tuple[Composite, str]]:
     return [(pictures[n], chosen[n]) for n in order.tolist()]
 
 
-def untitled_digits(seed: int) -> np.ndarray:
+def untitled_digits(seed: int = SEED) -> np.ndarray:
     """The handwritten digits (rows of `digits()`, ascending) of no titled picture, for a model that is to make more."""
     return np.setdiff1d(np.arange(len(digits().labels)), _titled_digits(seed))
 

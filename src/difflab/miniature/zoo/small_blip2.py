@@ -23,7 +23,6 @@ from transformers import (
 from transformers.models.blip.image_processing_pil_blip import BlipImageProcessorPil
 
 from difflab.core.base import rng
-from difflab.core.base.store.tensors import to_tensor
 from difflab.miniature.data import blend
 from difflab.miniature.data.templates import short_caption
 from difflab.miniature.data.vocabulary import MINIATURE
@@ -31,18 +30,20 @@ from difflab.miniature.zoo.tokenizers import special_ids, t5_tokenizer
 from difflab.models.blip2 import Blip2Captioner
 from difflab.models.params import GenerationParams
 from difflab.models.vision import vit as vision
+from difflab.models.vision.preprocessing import normalised
 
 if TYPE_CHECKING:
     from difflab.miniature.params import ZooBlip2Params
+    from difflab.models.vision.preprocessing import Preprocessor
 
 MAX_LENGTH = 64  # tokens of a prompt with its image tokens
 GREEDY = GenerationParams(batch_size=100, max_new_tokens=24, do_sample=False, temperature=1, top_p=1)
 
 
-def build_processor(image_size: int, num_query_tokens: int) -> Blip2Processor:
-    """Pixels in [-1, 1] as the vision encoder takes them, and the T5 tokenizer with "<image>" added."""
-    size = {"height": image_size, "width": image_size}
-    images = BlipImageProcessorPil(size=size, image_mean=[0.5] * 3, image_std=[0.5] * 3)
+def build_processor(eyes: "Preprocessor", num_query_tokens: int) -> Blip2Processor:
+    """Pixels as the vision encoder takes them, and the T5 tokenizer with "<image>" added."""
+    size = {"height": eyes.size, "width": eyes.size}
+    images = BlipImageProcessorPil(size=size, image_mean=eyes.mean, image_std=eyes.std)
     return Blip2Processor(images, t5_tokenizer(MAX_LENGTH), num_query_tokens=num_query_tokens)
 
 
@@ -87,6 +88,7 @@ def batch_loss(
 ) -> Callable[[int], dict[str, Tensor]]:
     """The captioning loss of a step, without a prompt, on composites of the digits `indices`."""
     size, prompt = model.config.vision_config.image_size, torch.tensor([prompt_ids(model)])
+    eyes = processor.image_processor
 
     def loss(step: int) -> dict[str, Tensor]:
         count = settings.training.batch_size
@@ -94,7 +96,7 @@ def batch_loss(
         pictures = blend.batch(drawn, seed, "zoo blip2", step, size)
         captions = [short_caption(picture.attributes) for picture in pictures.composites]
         batch = {
-            "pixel_values": to_tensor(pictures.images, size),
+            "pixel_values": normalised(pictures.images, size, eyes.image_mean, eyes.image_std),
             "input_ids": prompt.expand(count, -1),
             "labels": caption_labels(processor, captions),
         }

@@ -17,16 +17,17 @@ from transformers.models.clip.image_processing_pil_clip import CLIPImageProcesso
 
 from difflab.core.base import rng
 from difflab.core.base.numerals import NUMBER_WORDS
-from difflab.core.base.store.tensors import to_tensor
 from difflab.miniature.data import blend
 from difflab.miniature.data.vocabulary import PHOTO_DESCRIPTIONS, named
 from difflab.miniature.zoo.causal import IGNORED, llama_config
 from difflab.miniature.zoo.tokenizers import base_tokenizer, special_ids
 from difflab.models.instruct_captioner import InstructCaptioner, messages
 from difflab.models.language.chat_model import left_pad
+from difflab.models.vision.preprocessing import normalised
 
 if TYPE_CHECKING:
     from difflab.miniature.params import ZooInstructParams
+    from difflab.models.vision.preprocessing import Preprocessor
 
 IMAGE, PAD = "<image>", "<pad>"
 # As released: pictures before text, no token that ends the user's turn; the tokenizer begins the text.
@@ -71,14 +72,17 @@ def vocabulary() -> list[str]:
     return [*(text for task in TASKS for text in task.instructions), *answers]
 
 
-def build_processor(vision: ViTConfig, texts: Iterable[str]) -> LlavaProcessor:
-    """Pixels in [-1, 1] as the vision encoder has them, one token for each word of `texts`, an image token a patch.
+def build_processor(vision: ViTConfig, eyes: "Preprocessor", texts: Iterable[str]) -> LlavaProcessor:
+    """Pixels as the vision encoder has them, one token for each word of `texts`, an image token a patch.
 
     Any other text is spelt in bytes.
     """
-    side, half = vision.image_size, [0.5] * 3
+    side = eyes.size
     images = CLIPImageProcessorPil(
-        size={"shortest_edge": side}, crop_size={"height": side, "width": side}, image_mean=half, image_std=half
+        size={"shortest_edge": side},
+        crop_size={"height": side, "width": side},
+        image_mean=eyes.mean,
+        image_std=eyes.std,
     )
     spoken = [text for line in texts for text in (line, f" {line}")]
     tokenizer = base_tokenizer([*spoken, "USER:", " ASSISTANT:", "ASSISTANT:"])
@@ -123,6 +127,7 @@ def batch_loss(
 ) -> Callable[[int], dict[str, Tensor]]:
     """The loss of a step: cross-entropy of the answers in chats about composites of the digits `indices`."""
     size, pad = model.config.vision_config.image_size, processor.tokenizer.pad_token_id
+    eyes = processor.image_processor
     asked = [(task, text) for task in TASKS for text in task.instructions]
     prompts = [prompt_ids(processor, text, size) for _, text in asked]
 
@@ -140,7 +145,7 @@ def batch_loss(
             "input_ids": input_ids,
             "attention_mask": attention_mask,
             "labels": left_pad(learnt, IGNORED)[0],
-            "pixel_values": to_tensor(pictures.images, size),
+            "pixel_values": normalised(pictures.images, size, eyes.image_mean, eyes.image_std),
         }
         return {"loss": model(**{name: value.to(model.device) for name, value in batch.items()}).loss}
 

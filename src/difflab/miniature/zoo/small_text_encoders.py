@@ -23,7 +23,6 @@ from transformers import CLIPTextConfig, CLIPTextModelWithProjection, PreTrained
 
 from difflab.core.base import rng
 from difflab.core.base.files import atomic_path
-from difflab.core.base.store.tensors import to_tensor
 from difflab.miniature.data import blend
 from difflab.miniature.data.templates import detailed_caption, short_caption
 from difflab.miniature.data.vocabulary import DIGIT, PHOTO
@@ -160,7 +159,7 @@ def draw_pairs(
         chosen = rng.numpy_rng(seed, purpose, chunk).choice(digits, min(_CHUNK, count - chunk * _CHUNK))
         with_photos = chunk % _PLAIN_EVERY != _PLAIN_EVERY - 1
         drawn.append(blend.batch(chosen, seed, purpose, chunk, vision_encoder.image_size, with_photos))
-        features.append(vision_encoder.features(to_tensor(drawn[-1].images, vision_encoder.image_size)))
+        features.append(vision_encoder.features(vision_encoder.preprocess(drawn[-1].images)))
     pictures = [picture for part in drawn for picture in part.composites]
     captions = [[describe(p.attributes) for p in pictures] for describe in (short_caption, detailed_caption)]
     return Pairs(

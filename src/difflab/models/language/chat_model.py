@@ -9,7 +9,7 @@ import torch
 from torch.nn.utils.rnn import pad_sequence
 
 from difflab.models.language.answers import is_mark
-from difflab.models.language.keyed_sampling import generation_arguments
+from difflab.models.language.keyed_sampling import generate, generation_arguments
 from difflab.models.language.prompt_tokens import chat_ids
 
 if TYPE_CHECKING:
@@ -48,6 +48,8 @@ class ChatModel:
         self.ends = {ends} if isinstance(ends, int) else set(ends or [self.tokenizer.eos_token_id])
         pad = self.tokenizer.pad_token_id
         self.pad_token_id = pad if pad is not None else min(self.ends)
+        self.model.generation_config.eos_token_id = sorted(self.ends)
+        self.model.generation_config.pad_token_id = self.pad_token_id
 
     def answer(self, chats: Sequence[Chat], settings: "GenerationParams", seed: int) -> list[Reply]:
         """A reply to each conversation, greedily or with randomness keyed by the seed and its id.
@@ -72,10 +74,10 @@ class ChatModel:
         self, prompts: Sequence[list[int]], ids: Sequence[str], settings: "GenerationParams", seed: int
     ) -> list[list[int]]:
         input_ids, attention_mask = left_pad(prompts, self.pad_token_id)
-        output = self.model.generate(
+        output = generate(
+            self.model,
             input_ids=input_ids.to(self.model.device),
             attention_mask=attention_mask.to(self.model.device),
-            pad_token_id=self.pad_token_id,
             **generation_arguments(ids, seed, settings),
         )
         return output[:, input_ids.shape[1] :].tolist()

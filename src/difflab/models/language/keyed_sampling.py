@@ -8,9 +8,14 @@ from torch import Tensor
 from transformers.generation.logits_process import LogitsProcessor, LogitsProcessorList, TopPLogitsWarper
 
 from difflab.core.base import rng
+from difflab.core.base.errors import DifflabError
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
     from difflab.models.params import GenerationParams
+
+_TOKENS = ("bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id")
 
 
 class KeyedSampling(LogitsProcessor):
@@ -37,14 +42,39 @@ class KeyedSampling(LogitsProcessor):
 
 
 def generation_arguments(ids: Sequence[str], seed: int, settings: "GenerationParams") -> dict[str, Any]:
-    """Arguments of `model.generate` for the samples `ids`, one per row of the batch.
-
-    A model's own generation settings (many ask for unseeded sampling) are overruled.
-    """
-    arguments: dict[str, Any] = {"max_new_tokens": settings.max_new_tokens, "do_sample": False, "num_beams": 1}
-    arguments |= dict.fromkeys(("temperature", "top_p", "top_k"))
+    """Arguments of `generate` for the samples `ids`, one per row of the batch."""
+    arguments: dict[str, Any] = {"max_new_tokens": settings.max_new_tokens}
     if settings.do_sample:
         keys = rng.fold(rng.id_keys(ids), rng.key(seed, "caption sampling"))
         sampling = KeyedSampling(keys, settings.temperature, settings.top_p)
         arguments["logits_processor"] = LogitsProcessorList([sampling])
     return arguments
+
+
+@torch.no_grad()
+def generate(model: "PreTrainedModel", *, max_new_tokens: int, num_beams: int = 1, **arguments: Any) -> Tensor:
+    """`model.generate` of the most likely tokens, or of those that a `logits_processor` makes so.
+
+    Of the model's own generation settings the tokens alone are taken: which begin, end and pad a text. Penalties,
+    forced and suppressed tokens, lengths, beams and sampling are the study's: transformers would fill in the model's
+    for any that is not given, and some of them look at the padding, so that an answer would depend on its batch.
+
+    Raises:
+        DifflabError: a number of new tokens or beams below 1.
+    """
+    from transformers import GenerationConfig
+
+    if max_new_tokens < 1 or num_beams < 1:
+        raise DifflabError(f"{max_new_tokens} new tokens and {num_beams} beams: at least 1 of each is needed")
+    # BLIP-2 speaks through a language model inside, which has settings of its own.
+    speakers = [m for m in (model, getattr(model, "language_model", None)) if hasattr(m, "generation_config")]
+    own = [speaker.generation_config for speaker in speakers]
+    tokens = {name: value for name in _TOKENS if (value := getattr(own[-1], name)) is not None}
+    asked = GenerationConfig(**tokens, max_new_tokens=max_new_tokens, num_beams=num_beams, do_sample=False)
+    try:
+        for speaker in speakers:
+            speaker.generation_config = GenerationConfig(**tokens)
+        return model.generate(**arguments, generation_config=asked)
+    finally:
+        for speaker, settings in zip(speakers, own, strict=True):
+            speaker.generation_config = settings

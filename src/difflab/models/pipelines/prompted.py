@@ -3,7 +3,7 @@
 The pipeline does the work; here its noise is keyed by id, and options that a model cannot take are refused.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from difflab.core.base import rng
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import read_json
 from difflab.core.base.runtime import resolve_device, resolve_dtype
+from difflab.core.base.store.tensors import check_finite
 from difflab.models.language.prompt_tokens import literal
 from difflab.models.latent_images import initial_noise
 from difflab.models.pipelines.schedulers import pipeline_scheduler, refusal
@@ -161,12 +162,12 @@ class PromptedSampler:
                 generator=[torch.Generator().manual_seed(key) for key in keys],
                 negative_prompt=negative,
                 output_type="np",
+                callback_on_step_end=_checked_step(ids, options.num_inference_steps),
             ).images
         finally:
             self.pipeline.scheduler = self.own
-        if not np.isfinite(images).all():
-            raise DifflabError("the model's images are not finite: set runtime.dtype to float32 or bfloat16")
-        return np.rint(images * 255).astype(np.uint8)
+        check_finite(torch.from_numpy(images), ids, "the picture")
+        return np.rint(np.clip(images, 0, 1) * 255).astype(np.uint8)
 
     def truncation(self, prompt: str) -> str:
         """What of a prompt the encoder that reads most does not read, as one line; empty where all of it is read."""
@@ -182,6 +183,16 @@ class PromptedSampler:
             text = tokenizer.decode(tokens[limit - 1 : -1]).strip()
             lost.append((text, f"{len(tokens)} tokens, of which the model reads {limit}: '{text}' is truncated"))
         return min(lost, key=lambda loss: len(loss[0]))[1]
+
+
+def _checked_step(ids: Sequence[str], steps: int) -> Callable[..., dict[str, torch.Tensor]]:
+    """A pipeline's callback that refuses latents which are not finite; it names the id and the step."""
+
+    def check(pipeline: object, number: int, timestep: object, values: dict[str, torch.Tensor]) -> dict:
+        check_finite(values["latents"], ids, f"step {number + 1} of {steps}: the latent")
+        return {}
+
+    return check
 
 
 def find(known: "dict[str, PipelineParams]", name: str) -> str:

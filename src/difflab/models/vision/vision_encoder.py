@@ -11,6 +11,7 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from difflab.core.base.errors import DifflabError
+from difflab.models.vision.preprocessing import Preprocessor
 
 HEADS = "heads.safetensors"
 
@@ -19,11 +20,15 @@ class VisionEncoder(nn.Module):
     """A `ViTModel` whose mean token is the feature, and a linear head for each set of classes.
 
     `classes` are the names of the classes in the order of the logits, by head; empty for a ViT without heads.
+    `preprocess` makes what the network sees of pictures.
     """
 
-    def __init__(self, vit: nn.Module, classes: Mapping[str, tuple[str, ...]]) -> None:
+    def __init__(
+        self, vit: nn.Module, classes: Mapping[str, tuple[str, ...]], preprocess: Preprocessor | None = None
+    ) -> None:
         super().__init__()
         self.vit, self.classes = vit, dict(classes)
+        self.preprocess = preprocess or Preprocessor("", vit.config.image_size)
         self.heads = nn.ModuleDict({head: nn.Linear(self.dim, len(names)) for head, names in classes.items()})
 
     @property
@@ -35,7 +40,7 @@ class VisionEncoder(nn.Module):
         return self.vit.config.image_size
 
     def features(self, images: Tensor) -> Tensor:
-        """The mean of the last layer's tokens [n, dim]; images [n, 3, S, S] in [-1, 1]."""
+        """The mean of the last layer's tokens [n, dim]; images [n, 3, S, S] as `preprocess` makes them."""
         return self.vit(pixel_values=images).last_hidden_state.mean(dim=1)
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
@@ -53,8 +58,11 @@ def save(folder: str | Path, vision_encoder: VisionEncoder) -> None:
     save_file(heads, Path(folder) / HEADS, metadata={"classes": json.dumps(vision_encoder.classes)})
 
 
-def load(folder: str | Path) -> VisionEncoder:
-    """Read a vision encoder, float32, in eval mode; a folder with a ViT alone (as on the Hub) gives one without heads."""
+def load(folder: str | Path, *, trained_here: bool = True) -> VisionEncoder:
+    """Read a vision encoder, float32, in eval mode; a folder with a ViT alone (as on the Hub) gives one without heads.
+
+    One that was not `trained_here` must say how it sees pictures (`preprocessing.Preprocessor`).
+    """
     import torch
     from safetensors import safe_open
     from transformers.models.vit.modeling_vit import ViTModel
@@ -63,11 +71,12 @@ def load(folder: str | Path) -> VisionEncoder:
     if not (folder / "config.json").exists():
         raise DifflabError(f"{folder} holds no vision encoder: run `dvc repro zoo_vision_encoder` (or `dvc pull`)")
     vit = ViTModel.from_pretrained(folder, dtype=torch.float32, add_pooling_layer=False, local_files_only=True)
+    preprocess = Preprocessor(folder, vit.config.image_size, trained_here=trained_here)
     if not (folder / HEADS).exists():
-        return VisionEncoder(vit, {}).eval()
+        return VisionEncoder(vit, {}, preprocess).eval()
     with safe_open(folder / HEADS, framework="pt") as file:
         classes = {head: tuple(names) for head, names in json.loads(file.metadata()["classes"]).items()}
         weights = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-    vision_encoder = VisionEncoder(vit, classes)
+    vision_encoder = VisionEncoder(vit, classes, preprocess)
     vision_encoder.heads.load_state_dict(weights)
     return vision_encoder.eval()

@@ -7,19 +7,20 @@ fingerprints of the base, the autoencoder and the text encoders that it was trai
 
 import hashlib
 import json
+import math
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
 
 from difflab.core.base import rng
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import atomic_path
-from difflab.models.lora import ADAPTER, add_lora, alpha_of, check_target, linear_layers
+from difflab.models.lora import ADAPTER, add_lora, alpha_of, check_rank, check_target, check_weights, linear_layers
 from difflab.sd3.artifacts.components import NAMES, Components, check_components
 
 if TYPE_CHECKING:
@@ -70,28 +71,50 @@ def load_adapter(transformer: nn.Module, folder: Path, components: Components) -
     """Put a saved adapter on its base, which is used with `components`; first `transformer.unload_lora()` another one.
 
     Raises:
-        DifflabError: the file is absent, was not written by `save_adapter`, or was trained on another base or
-            with other components.
+        DifflabError: the file is absent or damaged, was not written by `save_adapter`, was trained on another base or
+            with other components, or its tensors are not those that its rank and targets say, or not finite.
     """
     path = Path(folder) / FILE_NAME
     if not path.exists():
         raise DifflabError(f"{path} is missing: run the finetune stage that writes it")
-    with safe_open(path, framework="pt") as file:
-        facts = json.loads((file.metadata() or {}).get(METADATA_KEY, "{}"))
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-    if "difflab.base" not in facts:
+    remedy = "run its finetune stage again"
+    try:
+        with safe_open(path, framework="pt") as file:
+            facts = json.loads((file.metadata() or {}).get(METADATA_KEY, "{}"))
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+    except (SafetensorError, ValueError) as error:
+        raise DifflabError(f"{path} is damaged ({' '.join(str(error).split())[:200]}): {remedy}") from None
+    if not isinstance(facts, dict) or "difflab.base" not in facts:
         raise DifflabError(f"{path} does not say which base it was trained on: it was not written by difflab")
     if facts["difflab.base"] != base_fingerprint(transformer):
-        raise DifflabError(f"{path} was trained on another base transformer: run its finetune stage again")
+        raise DifflabError(f"{path} was trained on another base transformer: {remedy}")
     trained_with = {part: facts.get(f"difflab.{part}") for part in NAMES}
-    check_components(str(path), trained_with, components, "run its finetune stage again")
+    check_components(str(path), trained_with, components, remedy)
     metadata = {name: value for name, value in facts.items() if name.startswith("transformer.")}
+    check_weights(str(path), tensors, _expected(transformer, metadata, str(path)), remedy)
     transformer.load_lora_adapter(tensors, adapter_name=ADAPTER, metadata=metadata)
+
+
+def _expected(transformer: nn.Module, metadata: dict[str, Any], path: str) -> dict[str, list[int]]:
+    """Names and shapes of the tensors of an adapter of this rank on these targets, and no others."""
+    rank, alpha, pattern = (metadata.get(f"transformer.{name}") for name in ("r", "lora_alpha", "target_modules"))
+    numbers = isinstance(rank, int) and isinstance(alpha, int | float)
+    if not numbers or not isinstance(pattern, str) or rank < 1 or not 0 < alpha < math.inf:
+        raise DifflabError(
+            f"{path} says rank {rank}, alpha {alpha} and targets {pattern}: run its finetune stage again"
+        )
+    shapes = {}
+    for name, layer in transformer.named_modules():
+        if isinstance(layer, nn.Linear) and re.fullmatch(pattern, name):
+            shapes[f"transformer.{name}.lora_A.weight"] = [rank, layer.in_features]
+            shapes[f"transformer.{name}.lora_B.weight"] = [layer.out_features, rank]
+    return shapes
 
 
 def matched_modules(transformer: nn.Module, settings: "LoraParams") -> list[str]:
     """The linear layers that the targets name in the chosen blocks; a DifflabError where there is no such thing."""
     layers = {b: linear_layers(transformer.transformer_blocks[b]) for b in _blocks(transformer, settings)}
+    check_rank(settings.rank, transformer.config.num_attention_heads * transformer.config.attention_head_dim)
     known = {name for names in layers.values() for name in names}
     for target in settings.targets:
         check_target(target, _expand(target), known, "lora.targets", PRESETS)

@@ -11,10 +11,12 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import atomic_path, write_json, write_parquet
 from difflab.core.base.runtime import full_float32
 from difflab.core.base.sharding import process_chunks
-from difflab.core.base.store.tensors import to_tensor
+from difflab.core.base.store.tensors import check_finite, to_tensor
+from difflab.models.latent_images import latent_scaling
 
 if TYPE_CHECKING:
     from diffusers.models import AutoencoderKL
@@ -50,6 +52,12 @@ def write_latents(
     """
     from safetensors.torch import save_file
 
+    shift, scale = latent_scaling(vae)
+    if odd := settings.image_size % (unit := 2 ** (len(vae.config.block_out_channels) - 1)):
+        raise DifflabError(
+            f"cache.latents.image_size is {settings.image_size}, which leaves {odd} when divided by {unit}, the factor "
+            "by which the autoencoder makes images smaller: choose a multiple"
+        )
     store_of = {id: store for store in stores for id in store.ids}
     ids = list(store_of)
 
@@ -62,6 +70,8 @@ def write_latents(
             images = images.to(vae.device, non_blocking=True)
             mirror_mean = moments(vae, images.flip(-1))[:1] if settings.mirror else ()
             parts.append([tensor.cpu() for tensor in (*moments(vae, images), *mirror_mean)])
+            for values in parts[-1]:
+                check_finite(values, chunk[sum(len(p[0]) for p in parts[:-1]) :], "the latent")
         mean, logvar, *mirror = (torch.cat(column) for column in zip(*parts, strict=True))
         save_file(pack(mean, logvar, mirror[0] if mirror else None, dtype), path)
 
@@ -75,8 +85,8 @@ def write_latents(
         "mirror": settings.mirror,
         "dtype": str(dtype).removeprefix("torch."),
         "vae": fingerprint,
-        "shift_factor": vae.config.shift_factor or 0.0,
-        "scaling_factor": vae.config.scaling_factor,
+        "shift_factor": shift,
+        "scaling_factor": scale,
     }
     place = np.arange(len(ids))
     with atomic_path(folder) as temporary:

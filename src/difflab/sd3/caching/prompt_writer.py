@@ -12,6 +12,7 @@ from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import atomic_path, link_or_copy, write_json, write_parquet
 from difflab.core.base.sharding import process_chunks
 from difflab.core.base.store.captions import check
+from difflab.core.base.store.tensors import check_finite
 from difflab.models.language.prompt_tokens import literal
 from difflab.sd3.artifacts.prompt_keys import caption_hash, embedding_settings, row_key
 
@@ -134,6 +135,8 @@ def write_prompts(
 
         encoded = encoders.encode([texts[h] for h in chunk], batch_size)
         tensors = {part: tensor.to(dtype).contiguous() for part, tensor in encoded.items()}
+        for part, tensor in tensors.items():
+            check_finite(tensor, [repr(texts[h]) for h in chunk], f"the {part} embedding")
         save_file(tensors, path, metadata={"keys": " ".join(row_key(h, settings) for h in chunk)})
 
     shards = process_chunks(hashes, shard_size, scratch, embed, what="prompt embeddings", suffix=".safetensors")

@@ -56,7 +56,7 @@ class SamplingCurve:
 
     @cached_property
     def judge(self) -> Judge:
-        return load_judge(self.store, self.score, self.runtime.device, self.seed)
+        return load_judge(self.store, self.score, self.runtime.device, self.seed, self._generator.side)
 
     @cached_property
     def _generator(self) -> Generator:

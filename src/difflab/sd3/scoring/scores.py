@@ -15,6 +15,7 @@ from difflab.datasets import data_set_of
 from difflab.metrics.distances import RankDeficientWarning, check_count, frechet_distance, kernel_distance
 from difflab.metrics.features.features import (
     Extractor,
+    as_array,
     classify,
     extract,
     judged_classes,
@@ -38,6 +39,7 @@ class Judge:
         reference: features of the real reference images, float32 [n, dim].
         attributes: the attribute table by sample id.
         seed: the study's seed, for subsets.
+        side: of the square pictures in pixels; generated ones have it, real ones are brought to it.
         neighbours: where it is given, rows hold its measures too.
         class_sets: the classes of the data set that the extractor can see.
         predictions: a table for each scored set, with one row per image, where there are such classes.
@@ -49,6 +51,7 @@ class Judge:
     attributes: pd.DataFrame
     params: "ScoreParams"
     seed: int
+    side: int
     neighbours: Neighbours | None = None
     predictions: list[pd.DataFrame] = field(default_factory=list)
     counts: set[int] = field(default_factory=set)
@@ -60,15 +63,23 @@ class Judge:
         """One row of the long table: labels, n, distances to the reference and class accuracy.
 
         Raises:
-            DifflabError: fewer images than `score.min_images`.
+            DifflabError: fewer images than `score.min_images`, or images smaller than `side`: they would be blurred.
         """
         what = " ".join(str(v) for v in labels.values() if v != "")
         check_count(len(ids), min_images=self.params.min_images, what=what)
         images = list(images)
-        features = extract(images, self.extractor, self.params.batch_size)
+        if small := [image for image in map(as_array, images) if min(image.shape[:2]) < self.side]:
+            size = f"{small[0].shape[1]} x {small[0].shape[0]}"
+            raise DifflabError(f"{what}: an image of {size} pixels, the others have {self.side}: score one size only")
+        features = extract(images, self.extractor, self.params.batch_size, self.side)
         row = {**labels, "n": len(ids), **self.distances(features)}
         row |= self.neighbours.measure(features) if self.neighbours else {}
         return row | self._accuracy(images, ids, labels) if self.class_sets else row
+
+    @property
+    def resize(self) -> str:
+        """How every picture came to the extractor's eyes, in words."""
+        return f"centre square, antialiased bicubic to {self.side}; then {self.extractor.resize}"
 
     def distances(self, features: np.ndarray) -> dict[str, float]:
         """FID and KID of features [n, dim] to the reference; a small n is warned of once."""
@@ -99,18 +110,22 @@ class Judge:
         return pd.concat(self.predictions, ignore_index=True) if self.predictions else nothing
 
 
-def load_judge(store: "ImageStore", params: "ScoreParams", device: str, seed: int) -> Judge:
-    """The judge of the real reference images of `store`, seen by the extractor of models/zoo/vision_encoder."""
+def load_judge(store: "ImageStore", params: "ScoreParams", device: str, seed: int, side: int) -> Judge:
+    """The judge of the real reference images of `store`, seen by the extractor of models/zoo/vision_encoder.
+
+    Args:
+        side: of the generated pictures, which the real ones are brought to.
+    """
     extractor = load_extractor(params.extractor, Path("models/zoo/vision_encoder"), device)
-    reference = reference_features(store, store.split(params.reference_split), extractor, params.batch_size)
-    return Judge(reference, extractor, store.attributes, params, seed)
+    reference = reference_features(store, store.split(params.reference_split), extractor, params.batch_size, side=side)
+    return Judge(reference, extractor, store.attributes, params, seed, side)
 
 
 def load_neighbours(store: "ImageStore", judge: Judge) -> Neighbours:
     """The neighbours of the judge's extractor: training images are those of `store`, unseen ones the floor's split."""
     size = judge.params.batch_size
     train, unseen = (
-        reference_features(store, store.split(split), judge.extractor, size)
+        reference_features(store, store.split(split), judge.extractor, size, side=judge.side)
         for split in ("train", judge.params.floor_split)
     )
     return Neighbours(judge.reference, train, unseen, judge.seed)

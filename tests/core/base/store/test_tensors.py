@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from difflab.core.base.store.tensors import to_tensor, to_uint8
+from difflab.core.base.errors import DifflabError
+from difflab.core.base.store.tensors import check_finite, to_tensor, to_uint8
 
 
 def smooth(width: int, height: int) -> Image.Image:
@@ -52,3 +53,21 @@ def test_values_outside_the_range_are_clamped_and_rounded():
 
 def test_mixed_sizes_share_a_batch():
     assert to_tensor([smooth(30, 20), np.asarray(smooth(9, 40))], 12).shape == (2, 3, 12, 12)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.sampled_from([float("nan"), float("inf"), float("-inf")]), st.integers(0, 3), st.integers(0, 47))
+def test_a_number_that_is_not_finite_never_becomes_a_pixel(value, image, place):
+    images = torch.zeros(4, 3, 4, 4)
+    images[image].view(-1)[place] = value
+    with pytest.raises(DifflabError, match=rf"picture of id-{image} is not finite"):
+        to_uint8(images, [f"id-{n}" for n in range(4)])
+    with pytest.raises(DifflabError, match=rf"picture number {image} is not finite"):
+        to_uint8(images)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_finite_values_of_every_precision_pass(dtype):
+    check_finite(torch.full((2, 3), 60000.0, dtype=dtype), [], "it")
+    with pytest.raises(DifflabError, match="number 0 is not finite"):
+        check_finite(torch.full((1,), float("inf"), dtype=dtype)[:, None], [], "it")

@@ -1,6 +1,7 @@
 """The captions table: one Parquet file per captioner, one row per (sample id, variant)."""
 
 from pathlib import Path
+from typing import TypeGuard
 
 import pandas as pd
 
@@ -33,6 +34,11 @@ def read_captions(path: str | Path, variant: str | None = None) -> pd.DataFrame:
     if rows.empty:
         raise DifflabError(f"{path} has no '{variant}' captions, only {', '.join(sorted(set(frame['variant'])))}")
     return rows.set_index("id")
+
+
+def has_word(text: object) -> TypeGuard[str]:
+    """Whether a value is text with a letter or a digit of any script: no measure of captions finds a word in another."""
+    return isinstance(text, str) and any(c.isalnum() for c in text)
 
 
 def check(frame: pd.DataFrame, what: str) -> None:

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from difflab.core.base.errors import DifflabError
+
 if TYPE_CHECKING:
     import torch
     from PIL import Image
@@ -41,8 +43,26 @@ def to_tensor(images: "Sequence[Image.Image | np.ndarray] | np.ndarray", size: i
     return torch.from_numpy(squares).permute(0, 3, 1, 2).to(torch.float32).div_(127.5).sub_(1).contiguous()
 
 
-def to_uint8(images: "torch.Tensor") -> np.ndarray:
-    """Float [n, 3, H, W] in [-1, 1] (clamped) to uint8 [n, H, W, 3], rounded to the nearest."""
+def check_finite(values: "torch.Tensor", ids: Sequence[str], what: str) -> None:
+    """Refuse values [n, ...] of samples that are not finite: a black picture, or a cache of NaN, would hide them.
+
+    Args:
+        ids: of the samples; empty where they have none.
+        what: the values in words, and the step at which they were computed.
+    """
+    finite = values.isfinite().flatten(1).all(1)
+    if not finite.all():
+        bad = (~finite).nonzero().flatten().tolist()
+        named = f"of {ids[bad[0]]}" if len(ids) > bad[0] else f"number {bad[0]}"
+        raise DifflabError(
+            f"{what} {named} is not finite (NaN or infinite; {len(bad)} of {len(values)} in the batch): "
+            "set runtime.dtype to float32 or bfloat16, or look at the weights"
+        )
+
+
+def to_uint8(images: "torch.Tensor", ids: Sequence[str] = ()) -> np.ndarray:
+    """Float [n, 3, H, W] in [-1, 1] (clamped) to uint8 [n, H, W, 3], rounded to the nearest; finite, or refused."""
+    check_finite(images, ids, "the picture")
     scaled = images.detach().float().clamp(-1, 1).add(1).mul(127.5).round()
     return scaled.permute(0, 2, 3, 1).to("cpu").numpy().astype(np.uint8)
 

@@ -10,6 +10,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from difflab.core.base.errors import DifflabError
+from difflab.core.base.store.captions import has_word
 from difflab.images.archives.folder import composed
 from difflab.images.archives.pictures import is_named_picture
 from difflab.images.sets.formats.rows import Captioned, clean, decoded_text
@@ -102,7 +103,7 @@ def _rows(archive: "Archive", name: str) -> list[tuple[int, str, str]]:
 
 def _reason(image: str, title: str) -> str:
     """Why a row is dropped, one of `_REASONS`, or nothing."""
-    if title.lower() in _NO_TITLE:
+    if title.lower() in _NO_TITLE or not has_word(title):
         return "untitled"
     return "unnamed" if image in _UNNAMED else ""
 
