@@ -8,7 +8,7 @@ UV_READY := command -v uv > /dev/null || $(BIN)/python -m pip install --quiet --
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
-unexport VIRTUAL_ENV PYTHONHOME
+unexport VIRTUAL_ENV PYTHONHOME PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help setup repro test check verify rulers lock clean
@@ -59,7 +59,7 @@ clean:  ## remove what the tools leave behind, but no result and no cache
 $(READY): requirements.lock pyproject.toml | $(VENV)/.made
 	@$(UV_READY)
 	@echo 'installing the locked packages into $(VENV): a few GB at the first time, mostly PyTorch (minutes)'
-	@uv pip sync --quiet --python $(BIN)/python --require-hashes --compile-bytecode requirements.lock
+	@uv pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
 	@uv pip install --quiet --python $(BIN)/python --no-deps --editable .
 	@echo 'ready: make repro runs the study'
 	@touch $@

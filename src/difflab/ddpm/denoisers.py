@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from scipy.linalg import cho_factor, cho_solve
 from scipy.special import log_ndtr
 
 from difflab.core.base import rng
@@ -90,16 +91,20 @@ def linear_denoiser(clean: np.ndarray, sigma: float) -> Restore:
 
         x_hat = mu + C (C + sigma^2 I)^-1 (y - mu)
 
-    Mean and covariance are those of training images, float [n, H, W, C] in 0..1.
+    Mean and covariance are those of training images, float [n, H, W, C] in 0..1. With C = R^T R the smaller of two equal
+    forms is solved: C (C + sigma^2 I)^-1 = R^T (R R^T + sigma^2 I)^-1 R (Woodbury).
     """
     flat = clean.reshape(len(clean), -1).astype(np.float64)
     mean = flat.mean(axis=0)
-    values, vectors = np.linalg.eigh(np.cov(flat, rowvar=False))
-    gains = np.clip(values, 0, None) / (np.clip(values, 0, None) + sigma**2)
+    root = (flat - mean) / np.sqrt(len(flat) - 1)
+    few = len(root) < root.shape[1]
+    gram = root @ root.T if few else root.T @ root
+    factor = cho_factor(gram + sigma**2 * np.eye(len(gram)))
 
     def restore(noisy: np.ndarray) -> np.ndarray:
-        around = noisy.reshape(len(noisy), -1) - mean
-        return (mean + ((around @ vectors) * gains) @ vectors.T).reshape(noisy.shape)
+        around = (noisy.reshape(len(noisy), -1) - mean).T
+        found = root.T @ cho_solve(factor, root @ around) if few else cho_solve(factor, gram @ around)
+        return (mean + found.T).reshape(noisy.shape)
 
     return restore
 
