@@ -14,7 +14,7 @@ from difflab.core.base.errors import DifflabError
 from difflab.metrics import paired
 from difflab.metrics.paired import difference, drawn_means, interval
 
-REPETITIONS = 1000
+REPETITIONS = 400
 
 
 def simulated(repetition: int, seeds=5, images=48, by_seed=1.0, by_image=1.0, rest=1.0, mean=0.0) -> pd.DataFrame:
@@ -46,7 +46,7 @@ def coverage(**effects) -> float:
     ids=str,
 )
 def test_the_interval_holds_the_truth_in_about_95_of_100_studies(effects):
-    assert 0.93 <= coverage(**effects) <= 0.975  # 1,000 studies: 0.95 +- 0.014
+    assert 0.92 <= coverage(**effects) <= 0.98  # 400 studies: 0.95 +- 0.022
 
 
 def test_where_neither_seeds_nor_images_matter_as_such_the_interval_is_on_the_safe_side():
@@ -66,7 +66,7 @@ def test_the_estimated_variance_is_that_of_many_studies():
     effects = {"by_seed": 0.6, "by_image": 2.0, "rest": 0.7}
     studies = [simulated(n, **effects) for n in range(REPETITIONS)]
     estimated = np.mean([interval(values).standard_error ** 2 for values in studies])
-    assert estimated == pytest.approx(np.var([values.to_numpy().mean() for values in studies]), rel=0.1)
+    assert estimated == pytest.approx(np.var([values.to_numpy().mean() for values in studies]), rel=0.2)
 
 
 def test_seeds_that_agree_more_than_chance_narrow_nothing():
