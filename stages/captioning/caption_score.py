@@ -44,11 +44,9 @@ def main(stage: Stage[CaptionScoreInputs]) -> None:
     table, scored = pd.DataFrame(runs), pd.concat(images, ignore_index=True)
     whole = table[table["originals"] == total].drop(columns=["originals", "images"])
     whole.insert(1, "share", whole["data"].map(shares))
-    sampling = {"seed": seed, "resamples": settings.resamples}
-    metrics = answer.summarise(scored[scored["originals"] == total], whole, **sampling, margin=settings.margin)
-    metrics |= by_originals.summarise(
-        scored[scored["data"].isin(CURVES)], table[table["data"].isin(CURVES)], **sampling
-    )
+    metrics = answer.summarise(scored[scored["originals"] == total], whole, margin=settings.margin)
+    curves = (frame[frame["data"].isin(CURVES)] for frame in (scored, table))
+    metrics |= by_originals.summarise(*curves, seed=seed, resamples=settings.resamples)
     write_parquet(OUTPUT, scored, gaps=["images"])
     write_csv(BY_SHARE, whole, gaps=["share"])
     write_csv(BY_ORIGINALS, table[table["data"].isin(CURVES)].astype({"images": "int64"}))

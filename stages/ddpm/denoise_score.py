@@ -53,7 +53,7 @@ def main(stage: Stage[DenoiseScoreInputs]) -> None:
         restored |= {name: [restore(noisy) for restore in some] for name, some in trained.items()}
         for name, several in restored.items():
             quality = [restoration.compare(test, images, clip=clipped or name != "noisy") for images in several]
-            own = restoration.trained_metrics(quality, "", seed) if name in trained else quality[0].metrics("")
+            own = restoration.trained_metrics(quality, "") if name in trained else quality[0].metrics("")
             own = {measure.removeprefix("_"): value for measure, value in own.items()}
             rows.append({"noise": noise, "method": name, "trainings": len(several) if name in trained else 0, **own})
         if clipped == params.clipped:

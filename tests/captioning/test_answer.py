@@ -18,7 +18,7 @@ def scores():
 
 @pytest.fixture(scope="module")
 def metrics(scores):
-    return answer.summarise(scores, runs(scores), seed=0, resamples=500, margin=0.1)
+    return answer.summarise(scores, runs(scores), margin=0.1)
 
 
 def test_the_share_is_that_of_synthetic_rows_in_the_training_split():
@@ -47,7 +47,7 @@ def test_what_was_not_trained_has_means_but_no_difference(metrics, name):
 
 def test_differences_are_paired_with_originals_only(scores, metrics):
     tables = {d: t.pivot(index="seed", columns="id", values="cider_d") for d, t in scores.groupby("data")}
-    expected = difference(tables["synthetic"], tables["original"], seed=0, resamples=500)
+    expected = difference(tables["synthetic"], tables["original"])
     key = "synthetic_cider_d_difference"
     assert [metrics[key], metrics[f"{key}_low"], metrics[f"{key}_high"]] == pytest.approx(
         [expected.mean, expected.low, expected.high]
@@ -57,20 +57,20 @@ def test_differences_are_paired_with_originals_only(scores, metrics):
 
 def test_the_order_of_rows_changes_nothing(scores, metrics):
     shuffled = scores.sample(frac=1, random_state=0)
-    again = answer.summarise(shuffled, runs(scores), seed=0, resamples=500, margin=0.1)
+    again = answer.summarise(shuffled, runs(scores), margin=0.1)
     assert again == pytest.approx(metrics, rel=1e-12)
 
 
 def test_a_run_that_lacks_an_image_is_refused(scores):
     some = scores.drop(scores.index[(scores.data == "mixed") & (scores.seed == 2)][:1])
     with pytest.raises(DifflabError, match="the value of seed 2 and image recipes-000 is missing"):
-        answer.summarise(some, runs(scores), seed=0, resamples=500, margin=0.1)
+        answer.summarise(some, runs(scores), margin=0.1)
 
 
 def test_a_single_seed_is_refused(scores):
     one = scores[scores.seed == 0]
     with pytest.raises(DifflabError, match="an interval over seeds needs two or more of them, not 1"):
-        answer.summarise(one, runs(one), seed=0, resamples=500, margin=0.1)
+        answer.summarise(one, runs(one), margin=0.1)
 
 
 @pytest.mark.parametrize(
@@ -106,5 +106,5 @@ def test_the_sentences_say_what_the_intervals_say(metrics):
 
 def test_recipes_have_no_sentence_on_digits():
     scores = images(["bleu_1", "cider_d"])
-    metrics = answer.summarise(scores, runs(scores), seed=0, resamples=500, margin=0.1)
+    metrics = answer.summarise(scores, runs(scores), margin=0.1)
     assert len(answer.sentences(metrics)) == 2

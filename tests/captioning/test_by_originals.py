@@ -23,7 +23,7 @@ def test_means_and_differences_stand_for_each_number_of_originals(metrics):
         d: t.pivot(index="seed", columns="id", values="cider_d")
         for d, t in images[images.originals == 96].groupby("data")
     }
-    expected = difference(tables["mixed"], tables["original"], seed=0, resamples=400)
+    expected = difference(tables["mixed"], tables["original"])
     key = "originals_96_mixed_cider_d_difference"
     assert [metrics[key], metrics[f"{key}_low"], metrics[f"{key}_high"]] == pytest.approx(
         [expected.mean, expected.low, expected.high]
@@ -68,6 +68,19 @@ def test_the_interval_of_the_worth_holds_the_truth_as_often_as_it_says():
         found = summarise(images, runs, seed=shift, resamples=200)
         held += found["originals_24_worth_low"] <= truth <= found["originals_24_worth_high"]
     assert held >= 53
+
+
+def test_all_originals_may_have_more_seeds_than_fewer_ones(metrics):
+    images, runs = (table[(table.originals == 384) | (table.seed < 3)] for table in sized())
+    found = summarise(images, runs, seed=0, resamples=400)
+    assert [found[f"originals_{size}_trainings"] for size in SIZES] == [3, 3, 5]
+    key = "originals_384_mixed_cider_d_difference"
+    assert [found[f"{key}{end}"] for end in ("", "_low", "_high")] == [
+        metrics[f"{key}{end}"] for end in ("", "_low", "_high")
+    ]
+    assert found["originals_24_worth_low"] < found["originals_24_worth"] < found["originals_24_worth_high"]
+    assert found["originals_24_worth"] == pytest.approx(1 / 3, abs=0.05)
+    assert sentences({"margin": 0.1} | found)[1].endswith("trainings, 3 of each number and 5 of all.)")
 
 
 def test_one_size_has_no_curve():

@@ -30,9 +30,10 @@ def test_the_names():
 
 
 def test_all_originals_come_first():
-    settings = tiny.params(originals=[50, None, 25], seeds=[1, 0])
-    assert trainings(settings, "synthetic") == [Training(None, 0), Training(None, 1)]
-    assert trainings(settings, "mixed") == [Training(size, seed) for size in (None, 25, 50) for seed in (0, 1)]
+    settings = tiny.params(originals=[50, None, 25], seeds=[1, 0, 2], subset_seeds=[3, 1])
+    whole = [Training(None, seed) for seed in (0, 1, 2)]
+    assert trainings(settings, "synthetic") == whole
+    assert trainings(settings, "mixed") == whole + [Training(size, seed) for size in (25, 50) for seed in (1, 3)]
 
 
 @given(st.integers(1, 19), SEEDS)

@@ -40,7 +40,7 @@ def runs(scores: pd.DataFrame) -> pd.DataFrame:
 
 def summarise(scores: pd.DataFrame, resamples: int = 20) -> dict[str, float]:
     """The metrics of `caption_score`, without and with the curve."""
-    found = answer.summarise(scores, runs(scores), seed=0, resamples=resamples, margin=0.1)
+    found = answer.summarise(scores, runs(scores), margin=0.1)
     return found | by_originals.summarise(*sized(), seed=0, resamples=resamples)
 
 

@@ -60,6 +60,7 @@ def params(lora: dict | None = None, **changes) -> CaptionerParams:
     values = {
         "patch_pooling": 2, "visual_dropout": 0.1, "lora": CaptionerLoraParams(**adapter),
         "training": training(), "decoding": decoding(), "originals": [None], "seeds": [0],
+        "subset_seeds": [0],
     }  # fmt: skip
     return CaptionerParams(**{**values, **changes})
 

@@ -54,7 +54,7 @@ def test_kept_seeds_are_not_trained_again_and_their_curves_are_logged(trainings,
     assert list(trainings.run([2, 1])) == [1, 2]
     assert trainings.trained == [2]
     assert trainings.logged == [(0, {}), (5, {"seed-1/train_loss": 1.0})]
-    assert capsys.readouterr().out == "cell-1: kept from an earlier run\n"
+    assert capsys.readouterr().out == "cell-seed-1: kept from an earlier run\n"
 
 
 def test_a_damaged_seed_is_trained_again_with_one_line(trainings, capsys):

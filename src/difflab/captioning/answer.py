@@ -37,9 +37,7 @@ def shares(rows: pd.DataFrame) -> dict[str, float]:
     return {BASELINE: 0.0, "mixed": float((source == "synthetic").mean()), "synthetic": 1.0}
 
 
-def summarise(
-    images: pd.DataFrame, runs: pd.DataFrame, *, seed: int, resamples: int, margin: float
-) -> dict[str, float]:
+def summarise(images: pd.DataFrame, runs: pd.DataFrame, *, margin: float) -> dict[str, float]:
     """Flat metrics of all training sets, each of all originals.
 
     Args:
@@ -65,7 +63,7 @@ def summarise(
     for measure in (m for m in MEASURE_NAMES if m in images):
         values = images.pivot(index=["data", "seed"], columns="id", values=measure)
         for data in DATA[1:]:
-            found = difference(values.loc[data], values.loc[BASELINE], seed=seed, resamples=resamples)
+            found = difference(values.loc[data], values.loc[BASELINE])
             key = f"{data}_{measure}_difference"
             metrics |= {key: found.mean, f"{key}_low": found.low, f"{key}_high": found.high}
     return metrics

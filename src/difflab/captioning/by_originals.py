@@ -25,15 +25,17 @@ def summarise(images: pd.DataFrame, runs: pd.DataFrame, *, seed: int, resamples:
     Args:
         images: a row per run and test image: `data` (original or mixed), `originals`, `seed`, `id` and "cider_d".
         runs: a row per run: `data`, `originals` and `images`, how many it was trained on.
+        seed, resamples: of the bootstrap behind the interval of the worth.
 
     Returns:
-        `originals`, all of them. For each number n of them, all included, `originals_<n>_<data>_cider_d`; for
-        mixed `..._difference` to the same originals alone, paired by seed and image, and its 95 % interval
-        `..._low`, `..._high`; `originals_<n>_worth`: how many originals one of the synthetic pictures beside them is
-        worth, with `_low`, `_high`, and `_reached`, the share of draws in which the curve reaches the score.
+        `originals`, all of them. For each number n of them, all included, `originals_<n>_trainings` of each kind of
+        data and `originals_<n>_<data>_cider_d`; for mixed `..._difference` to the same originals alone, paired by seed
+        and image, and its 95 % interval `..._low`, `..._high`; `originals_<n>_worth`: how many originals one of the
+        synthetic pictures beside them is worth, with `_low`, `_high`, and `_reached`, the share of draws in which the
+        curve reaches the score.
 
     Raises:
-        DifflabError: the runs differ in their seeds or images, or there are fewer than two seeds.
+        DifflabError: the runs of one number differ in their seeds or images, or there are fewer than two seeds.
     """
     keys = ["data", "originals"]
     tables = {
@@ -43,13 +45,14 @@ def summarise(images: pd.DataFrame, runs: pd.DataFrame, *, seed: int, resamples:
     sizes = sorted({size for _, size in tables})
     if len(sizes) < 2:
         return {}
-    sampling = {"seed": seed, "resamples": resamples}
-    draws, counts = drawn_means(tables, **sampling), runs.groupby(keys)["images"].mean()
+    draws = drawn_means(tables, seed=seed, resamples=resamples)
+    counts = runs.groupby(keys)["images"].mean()
     means = {key: np.array([table.to_numpy().mean()]) for key, table in tables.items()}
     metrics: dict[str, float] = {"originals": sizes[-1]}
     for size in sizes:
+        metrics[f"originals_{size}_trainings"] = len(tables[BASELINE, size])
         metrics |= {f"originals_{size}_{data}_{MAIN}": float(means[data, size][0]) for data in (BASELINE, MIXED)}
-        found = difference(tables[MIXED, size], tables[BASELINE, size], **sampling)
+        found = difference(tables[MIXED, size], tables[BASELINE, size])
         key, name = f"originals_{size}_{MIXED}_{MAIN}_difference", f"originals_{size}_worth"
         metrics |= {key: found.mean, f"{key}_low": found.low, f"{key}_high": found.high}
         worth, drawn = (
@@ -101,10 +104,10 @@ def sentences(metrics: Metrics) -> list[str]:
         change = f"{metrics[f'originals_{size}_{MIXED}_{MAIN}_difference']:+.2f}".replace("-", "\N{MINUS SIGN}")
         told.setdefault(_SIDES.get(found, found), []).append(f"{size} ({change})")
     where = "; ".join(f"{word} at {', '.join(some)}" for word, some in told.items())
-    first = sizes[0]
+    first, trainings = sizes[0], [f"{metrics[f'originals_{size}_trainings']:g}" for size in (sizes[0], sizes[-1])]
     return [
         f"**By the number of originals**, synthetic data beside them, in {MEASURE_NAMES[MAIN]}: {where}.",
         f"**One synthetic picture beside {first} originals is worth** {worth_text(metrics, first)} originals; beside "
         + "; beside ".join(f"{size}, {worth_text(metrics, size)}" for size in sizes[1:])
-        + ". (95 % intervals over seeds and test images.)",
+        + ". (95 % intervals over test images and trainings, {} of each number and {} of all.)".format(*trainings),
     ]

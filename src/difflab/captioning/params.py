@@ -125,10 +125,11 @@ class CaptionerSettings(Group):
 
 
 class CaptionerParams(CaptionerSettings):
-    """`captioner`: one captioner for each number of originals (None: all) and each seed."""
+    """`captioner`: one captioner for each seed on all originals, and for each fewer number and each subset seed."""
 
     originals: Distinct[PositiveInt | None] = Field(min_length=1)
     seeds: Seeds
+    subset_seeds: Seeds
 
     @model_validator(mode="after")
     def _all_originals_are_among_the_sizes(self) -> "CaptionerParams":

@@ -33,12 +33,13 @@ def parse(name: str) -> Training:
 
 
 def trainings(settings: "CaptionerParams", data: str) -> list[Training]:
-    """All trainings on one kind of data: those on all originals first, then by size; seeds ascending.
+    """All trainings on one kind of data: those on all originals first, then by size; the seeds of each ascending.
 
     Synthetic pictures alone are those of all originals: the curve is of originals without and with them.
     """
-    sizes = [None, *sorted(size for size in settings.originals if size is not None and data != "synthetic")]
-    return [Training(size, seed) for size in sizes for seed in sorted(settings.seeds)]
+    sizes = sorted(size for size in settings.originals if size is not None and data != "synthetic")
+    whole = [Training(None, seed) for seed in sorted(settings.seeds)]
+    return whole + [Training(size, seed) for size in sizes for seed in sorted(settings.subset_seeds)]
 
 
 def training_rows(rows: pd.DataFrame, data: str, originals: int | None, seed: int) -> pd.DataFrame:

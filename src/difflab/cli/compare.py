@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 SEEDS = (
     "seed", "finetune.seeds", "ddpm.seeds", "ddpm.common.seeds", "denoise.seeds", "cold.seeds", "captioner.seeds",
-    "finetune.seed", "ddpm.common.seed", "denoise.seed",
+    "captioner.subset_seeds", "finetune.seed", "ddpm.common.seed", "denoise.seed",
 )  # fmt: skip
 """Parameters that make a repetition, not another experiment."""
 Spreads = Mapping[tuple[str, str], Spread]

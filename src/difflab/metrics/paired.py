@@ -1,4 +1,4 @@
-"""How sure a difference is: of two systems with the same seeds and images, and of two means."""
+"""How sure a mean over seeds and images is, a difference of two systems, and what is computed from several means."""
 
 import math
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ class Interval:
     freedom: float  # of the Student quantile; infinite where all values are equal
 
 
-def difference(system: "pd.DataFrame", baseline: "pd.DataFrame", *, seed: int, resamples: int) -> Interval:
+def difference(system: "pd.DataFrame", baseline: "pd.DataFrame") -> Interval:
     """The interval of the mean of `system` - `baseline`, paired by seed and by image.
 
     Raises:
@@ -40,57 +40,62 @@ def difference(system: "pd.DataFrame", baseline: "pd.DataFrame", *, seed: int, r
             raise DifflabError(
                 f"a paired difference needs the same {what} on both sides: {len(odd)} stand on one only, first {odd[0]}"
             )
-    return interval(system - baseline, seed=seed, resamples=resamples)
+    return interval(system - baseline)
 
 
-def interval(values: "pd.DataFrame", *, seed: int, resamples: int) -> Interval:
+def interval(values: "pd.DataFrame") -> Interval:
     """The mean over seeds and images, whose interval counts both as samples.
 
-    The standard error is that of the pigeonhole bootstrap (Owen 2007, "The pigeonhole bootstrap"): seeds and
-    images are drawn again, each apart from the other, so that a seed's luck with all images and an image's with
-    all seeds both stay whole. One fewer of each is drawn than there are, which takes out the shortfall of
-    (n - 1) / n that matters with five seeds (Rao and Wu 1988). It is never too small on average; where neither
-    seeds nor images as such matter, only noise of single values, it is up to sqrt(3) times too large.
+    A two-way analysis of variance with random effects of the seed, of the image, and of both together (Searle, Casella
+    and McCulloch 1992): a seed's luck with all images and an image's with all seeds both count whole, the noise of
+    single values once. An effect of seeds or images that is estimated below zero counts as zero.
 
     The interval is mean +- t x standard error. The degrees of freedom of t follow from how much of the variance
-    comes from the few seeds (Satterthwaite 1946): where seeds matter most, percentiles of the draws from five of them
-    would cover 85 %.
+    comes from the few seeds (Satterthwaite 1946).
 
     Args:
         values: one value for each training seed (index) and image (columns), in any order.
-        resamples: the standard error's own error is about 1 / sqrt(2 x resamples) of it.
 
     Raises:
         DifflabError: fewer than two seeds or images, one of them twice, or a value is missing.
     """
     table = _checked(values)
-    centred = table - table.mean()
     if not np.ptp(table):
         return Interval(*[float(table[0, 0])] * 3, standard_error=0.0, freedom=math.inf)
-    seeds, images = table.shape
-    drawn_seeds, drawn_images = _shares(seeds, seed, "seeds", resamples), _shares(images, seed, "images", resamples)
-    error = float(((drawn_seeds @ centred) * drawn_images).sum(axis=1).std())
-    freedom = degrees_of_freedom(table)
-    mean, half = float(table.mean()), student(freedom) * error
-    return Interval(mean, mean - half, mean + half, error, freedom)
+    by_seed, by_image, rest = mean_squares(table)
+    parts = max(by_seed, rest), max(by_image, rest), rest
+    variance = parts[0] + parts[1] - rest
+    freedom = variance**2 / sum(v**2 / f for v, f in zip(parts, _freedoms(table), strict=True))
+    mean, half = float(table.mean()), student(freedom) * math.sqrt(variance)
+    return Interval(mean, mean - half, mean + half, math.sqrt(variance), freedom)
 
 
 def drawn_means(tables: "Mapping[Name, pd.DataFrame]", *, seed: int, resamples: int) -> "dict[Name, np.ndarray]":
-    """The means of several systems in the draws of `interval`'s bootstrap, the same seeds and images in all of them.
+    """The means of several systems, of seeds and images that are drawn again, each apart from the other.
+
+    The pigeonhole bootstrap (Owen 2007, "The pigeonhole bootstrap"): for the interval of what is computed from several
+    means, see `percentiles`. One fewer of each is drawn than there are, which takes out the shortfall of (n - 1) / n
+    that matters with five seeds (Rao and Wu 1988). Its variance is never too small on average; where only noise of
+    single values matters, it counts that up to three times.
 
     Args:
-        tables: of each system one value for each training seed (index) and image (columns), the same for all.
+        tables: of each system one value for each training seed (index) and image (columns). The images are the same
+            for all; systems with the same seeds are paired by them, those with others or more are drawn apart.
 
     Returns:
-        For each system float64 [resamples]: for the interval of what is computed from several means, see `percentiles`.
+        For each system float64 [resamples].
 
     Raises:
         DifflabError: as `interval`.
     """
-    checked = {name: _checked(values) for name, values in tables.items()}
-    seeds, images = next(iter(checked.values())).shape
-    drawn_seeds, drawn_images = _shares(seeds, seed, "seeds", resamples), _shares(images, seed, "images", resamples)
-    return {name: ((drawn_seeds @ table) * drawn_images).sum(axis=1) for name, table in checked.items()}
+    means, images = {}, None
+    for name, values in tables.items():
+        table = _checked(values)
+        if images is None:
+            images = _shares(table.shape[1], resamples, seed, "images")
+        seeds = _shares(table.shape[0], resamples, seed, "seeds", *sorted(values.index))
+        means[name] = ((seeds @ table) * images).sum(axis=1)
+    return means
 
 
 def percentiles(draws: np.ndarray, freedom: float) -> tuple[float, float]:
@@ -106,8 +111,11 @@ def percentiles(draws: np.ndarray, freedom: float) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def variances(values: np.ndarray) -> list[float]:
-    """What seeds, images and both together add to the bootstrap's variance of the mean of values [seeds, images]."""
+def mean_squares(values: np.ndarray) -> list[float]:
+    """The mean squares of values [seeds, images] by seeds, by images and of the rest, each of the mean of all values.
+
+    Where seeds do not matter the first is on average the third, where images do not, the second.
+    """
     by_seed = values.mean(axis=1, keepdims=True) - values.mean()
     by_image = values.mean(axis=0, keepdims=True) - values.mean()
     rest = values - values.mean() - by_seed - by_image
@@ -115,20 +123,14 @@ def variances(values: np.ndarray) -> list[float]:
     return [float((part**2).mean() / freedom) for part, freedom in parts]
 
 
-def degrees_of_freedom(values: np.ndarray) -> float:
-    """Satterthwaite's degrees of freedom of the mean of values [seeds, images]: at least seeds - 1, if the fewer."""
-    parts = variances(values)
-    return sum(parts) ** 2 / sum(v**2 / f for v, f in zip(parts, _freedoms(values), strict=True))
-
-
 def _freedoms(values: np.ndarray) -> tuple[int, int, int]:
     seeds, images = values.shape
     return seeds - 1, images - 1, (seeds - 1) * (images - 1)
 
 
-def _shares(count: int, seed: int, what: str, resamples: int) -> np.ndarray:
+def _shares(count: int, resamples: int, seed: int, *key: object) -> np.ndarray:
     """How large a share each of `count` things has in each draw of count - 1 of them: float64 [resamples, count]."""
-    generator = rng.numpy_rng(seed, "pigeonhole bootstrap", what)
+    generator = rng.numpy_rng(seed, "pigeonhole bootstrap", *key)
     return generator.multinomial(count - 1, np.full(count, 1 / count), resamples) / (count - 1)
 
 

@@ -20,7 +20,6 @@ SETTINGS = (
     "per image on [0, 1], at most 138.1 dB (equal images), then the mean; "
     "SSIM of scikit-image's default, a 7 x 7 window, over channels"
 )
-RESAMPLES = 2000  # of the bootstrap over trainings and images
 
 
 def psnr(clean: "Tensor", restored: "Tensor", data_range: float) -> "Tensor":
@@ -58,14 +57,13 @@ class Quality:
         return result
 
 
-def trained_metrics(trainings: "Sequence[Quality]", prefix: str, seed: int) -> dict[str, float]:
+def trained_metrics(trainings: "Sequence[Quality]", prefix: str) -> dict[str, float]:
     """Means over trainings and images with 95 % intervals that count both (`difflab.metrics.paired.interval`).
 
     Names are those of `Quality.metrics`; of one training there are the means alone.
 
     Args:
         trainings: the quality of the same images, restored by each training of a model.
-        seed: of the bootstrap.
     """
     import pandas as pd
 
@@ -73,7 +71,7 @@ def trained_metrics(trainings: "Sequence[Quality]", prefix: str, seed: int) -> d
     for name in vars(trainings[0]):
         values = pd.DataFrame([getattr(quality, name) for quality in trainings])
         if len(values) > 1:
-            found = interval(values, seed=seed, resamples=RESAMPLES)
+            found = interval(values)
             result |= _with_interval(f"{prefix}_{name}", found.mean, found.low, found.high)
         else:
             result[f"{prefix}_{name}"] = float(values.to_numpy().mean())

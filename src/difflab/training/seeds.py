@@ -9,6 +9,7 @@ A longer list of seeds, or a run that was stopped, trains only those that are mi
 import contextlib
 import shutil
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,34 +32,52 @@ Save = Callable[[Path], object]
 def train_seeds(
     seeds: Sequence[int], train: Callable[[int], Save], *, kept: Path, scratch: Path, what: str, log: "Log"
 ) -> dict[int, Path]:
-    """Train the seeds that are not kept, in ascending order; of a kept one the curve is logged again.
+    """Train the seeds that are not kept, in ascending order, each in a folder `seed-<n>`; see `train_all`.
 
     Args:
-        train: trains one seed (its state under a name of its own, so that a stopped one is resumed) and returns what
-            saves it. Every process of a launcher trains, the main one saves.
+        train: trains one seed.
         kept: `stage.kept("<group>.seeds")`.
-        scratch: `stage.scratch()`.
-        what: the cell, for the line that says what was kept.
-        log: the run's; see `seed_log`.
 
     Returns:
-        The folder `seed-<n>` of each seed, in ascending order; in further processes of a launcher they may not be
-        there yet, and there is nothing more to do.
+        The folder of each seed, in ascending order.
     """
-    folders = {seed: kept / f"seed-{seed}" for seed in sorted(seeds)}
-    there = {seed for seed, folder in folders.items() if _is_whole(folder)}  # asked once: all processes train the same
-    for seed, folder in folders.items():
-        if seed in there:
-            print(f"{what}-{seed}: kept from an earlier run", flush=True)
-            _log_again(folder, seed_log(log, seed))
+    named = {f"seed-{seed}": partial(train, seed) for seed in sorted(seeds)}
+    folders = train_all(named, kept=kept, scratch=scratch, what=what, log=log)
+    return dict(zip(sorted(seeds), folders.values(), strict=True))
+
+
+def train_all(
+    trainings: Mapping[str, Callable[[], Save]], *, kept: Path, scratch: Path, what: str, log: "Log"
+) -> dict[str, Path]:
+    """Train what is not kept, in order; of a kept one the curve is logged again.
+
+    Args:
+        trainings: by their names, trains (its state under a name of its own, so that a stopped one is resumed) and
+            returns what saves it. Every process of a launcher trains, the main one saves.
+        kept: `stage.kept` but for the parameters that list the trainings.
+        scratch: `stage.scratch()`.
+        what: the cell, for the line that says what was kept.
+        log: the run's; see `named_log`.
+
+    Returns:
+        The folder of each training, of its name; in further processes of a launcher they may not be there yet, and
+        there is nothing more to do.
+    """
+    folders = {name: kept / name for name in trainings}
+    there = {name for name, folder in folders.items() if _is_whole(folder)}  # asked once: all processes train the same
+    for name, train in trainings.items():
+        folder = folders[name]
+        if name in there:
+            print(f"{what}-{name}: kept from an earlier run", flush=True)
+            _log_again(folder, named_log(log, name))
             continue
-        save = train(seed)
+        save = train()
         if runtime.process_index()[0] != 0:
             continue
-        with atomic_path(scratch / folder.name) as made:
+        with atomic_path(scratch / name) as made:
             save(made)
         with contextlib.suppress(OSError):  # a queued experiment has just kept the same bytes
-            (scratch / folder.name).rename(folder)
+            (scratch / name).rename(folder)
     return folders
 
 
@@ -98,7 +117,12 @@ def seed_metrics(results: Mapping[int, Mapping[str, float]]) -> dict[str, float]
 
 def seed_log(log: "Log", seed: int) -> "Log":
     """Logs the curves of one seed beside those of the others: `seed-0/val_loss`."""
-    return lambda values, step: log({f"seed-{seed}/{name}": value for name, value in values.items()}, step=step)
+    return named_log(log, f"seed-{seed}")
+
+
+def named_log(log: "Log", name: str) -> "Log":
+    """Logs the curves of one training beside those of the others: `<name>/val_loss`."""
+    return lambda values, step: log({f"{name}/{key}": value for key, value in values.items()}, step=step)
 
 
 def _log_again(folder: Path, log: "Log") -> None:

@@ -69,7 +69,7 @@ def save_captioner(
             plain = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
             save_file(plain, temporary / name, metadata={"format": "pt"} if tensors is adapter else None)
         hashes = {name: sha256_file(temporary / name) for name in WEIGHT_FILES}
-        described = settings.model_dump(mode="json", exclude={"seeds", "originals"})
+        described = settings.model_dump(mode="json", exclude={"seeds", "subset_seeds", "originals"})
         write_json(temporary / CONFIG_FILE, {"bases": bases, "settings": described, "sha256": hashes})
 
 
