@@ -11,6 +11,7 @@ from difflab.metrics.features.features import (
     batches,
     classify,
     extract,
+    extract_and_classify,
     judged_classes,
     load_extractor,
     reference_features,
@@ -113,3 +114,12 @@ def test_only_classes_that_a_head_was_trained_on_are_judged():
 def test_accuracy_counts_samples_with_a_class_only():
     assert share_correct(np.array([1, 2, 3, 4]), np.array([1, 2, 0, -1])) == pytest.approx(2 / 3)
     assert share_correct(np.array([1]), np.array([-1])) is None
+
+
+@given(st.integers(0, 23), st.integers(1, 9))
+def test_one_pass_gives_the_features_and_the_classes_that_two_give(n, batch_size):
+    images, extractor = [picture(str(i)) for i in range(n)], Extractor()
+    features, seen = extract_and_classify(iter(images), extractor, batch_size)
+    np.testing.assert_array_equal(features, extract(images, extractor, batch_size))
+    for name, classes in classify(images, extractor, batch_size).items():
+        np.testing.assert_array_equal(seen[name], classes)

@@ -5,7 +5,7 @@ it can see, and a call that maps uint8 images [n, H, W, 3] of one size to float3
 """
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -102,6 +102,21 @@ def extract(images: Iterable, extractor: Extractor, batch_size: int = 50) -> np.
     return np.concatenate(rows) if rows else np.zeros((0, extractor.dim), np.float32)
 
 
+def extract_and_classify(
+    images: Iterable, extractor: "VisionEncoderExtractor", batch_size: int = 50
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """What `extract` and `classify` give, in one pass over the images: no more than a batch is decoded at a time."""
+    seen = _no_classes(extractor)
+
+    def looked_at() -> Iterator[np.ndarray]:
+        for batch in batches(images, batch_size):
+            _add_classes(seen, batch, extractor)
+            yield from batch
+
+    features = extract(looked_at(), extractor, batch_size)
+    return features, _joined(seen)
+
+
 def reference_features(
     store, ids: Sequence[str], extractor: Extractor, batch_size: int = 50, cache: Path | None = None
 ) -> np.ndarray:
@@ -136,11 +151,23 @@ def judged_classes(class_sets: "Sequence[ClassSet]", extractor: Extractor) -> "l
 
 def classify(images: Iterable, extractor: VisionEncoderExtractor, batch_size: int = 50) -> dict[str, np.ndarray]:
     """The class that each head of the vision encoder sees in each image: int64 [n] by head."""
-    seen: dict[str, list[np.ndarray]] = {name: [np.zeros(0, np.int64)] for name in extractor.classes}
-    with torch.inference_mode():
-        for batch in batches(images, batch_size):
-            for name, logits in extractor.vision_encoder(extractor.tensor(batch)).items():
-                seen[name].append(logits.argmax(dim=1).cpu().numpy())
+    seen = _no_classes(extractor)
+    for batch in batches(images, batch_size):
+        _add_classes(seen, batch, extractor)
+    return _joined(seen)
+
+
+def _no_classes(extractor: VisionEncoderExtractor) -> dict[str, list[np.ndarray]]:
+    return {name: [np.zeros(0, np.int64)] for name in extractor.classes}
+
+
+@torch.inference_mode()
+def _add_classes(seen: dict[str, list[np.ndarray]], batch: np.ndarray, extractor: VisionEncoderExtractor) -> None:
+    for name, logits in extractor.vision_encoder(extractor.tensor(batch)).items():
+        seen[name].append(logits.argmax(dim=1).cpu().numpy())
+
+
+def _joined(seen: dict[str, list[np.ndarray]]) -> dict[str, np.ndarray]:
     return {name: np.concatenate(parts) for name, parts in seen.items()}
 
 

@@ -15,8 +15,8 @@ from difflab.datasets import data_set_of
 from difflab.metrics.distances import RankDeficientWarning, check_count, frechet_distance, kernel_distance
 from difflab.metrics.features.features import (
     Extractor,
-    classify,
     extract,
+    extract_and_classify,
     judged_classes,
     load_extractor,
     reference_features,
@@ -59,16 +59,17 @@ class Judge:
     def score(self, images: Iterable, ids: Sequence[str], **labels: object) -> dict[str, Any]:
         """One row of the long table: labels, n, distances to the reference and class accuracy.
 
+        The images are taken one by one: an iterator that decodes them keeps no more than a batch in memory.
+
         Raises:
             DifflabError: fewer images than `score.min_images`.
         """
         what = " ".join(str(v) for v in labels.values() if v != "")
         check_count(len(ids), min_images=self.params.min_images, what=what)
-        images = list(images)
-        features = extract(images, self.extractor, self.params.batch_size)
+        features, seen = self._look(images)
         row = {**labels, "n": len(ids), **self.distances(features)}
         row |= self.neighbours.measure(features) if self.neighbours else {}
-        return row | self._accuracy(images, ids, labels) if self.class_sets else row
+        return row | self._accuracy(seen, ids, labels) if self.class_sets else row
 
     def distances(self, features: np.ndarray) -> dict[str, float]:
         """FID and KID of features [n, dim] to the reference; a small n is warned of once."""
@@ -80,10 +81,17 @@ class Judge:
         self.counts.add(len(features))
         return {"fid": fid, "kid": kernel_distance(features, self.reference, **sizes, seed=self.seed)}
 
-    def _accuracy(self, images: list, ids: Sequence[str], labels: dict[str, object]) -> dict[str, float | None]:
-        rows = self.attributes.loc[list(ids)]
+    def _look(self, images: Iterable) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """Features, and the classes of each head where the extractor sees those of the data set."""
+        if not self.class_sets:
+            return extract(images, self.extractor, self.params.batch_size), {}
         extractor = cast("VisionEncoderExtractor", self.extractor)  # no other sees classes
-        seen = classify(images, extractor, self.params.batch_size)
+        return extract_and_classify(images, extractor, self.params.batch_size)
+
+    def _accuracy(
+        self, seen: Mapping[str, np.ndarray], ids: Sequence[str], labels: dict[str, object]
+    ) -> dict[str, float | None]:
+        rows = self.attributes.loc[list(ids)]
         predictions: dict[str, Any] = {**labels, "id": list(ids)}
         shares: dict[str, float | None] = {}
         for classes in self.class_sets:
