@@ -31,7 +31,7 @@ def main(stage: Stage[SweepInputs]) -> None:
     ids, prompts = list(titles), list(titles.values())
     cells = {cell.name: cell for cell in sweep_cells.cells(settings)}
 
-    sampling = {"seed": seed, "batch_size": settings.batch_size}
+    sampling = {"seed": seed, "batch_size": settings.batch_size, "vae_batch": settings.vae, "offload": settings.offload}
     samplers = sweep_cells.Samplers(lambda name: load_prompted(settings.known[name], runtime, **sampling))
 
     def make(names: list[str], path: Path) -> None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from diffusers.schedulers import FlowMatchEulerDiscreteScheduler
 
     from difflab.core.params.common import RuntimeParams
+    from difflab.models.params import VaeBatch
     from difflab.sd3.artifacts.prompt_embeds import PromptTable
 
 ZOO = Path("models/zoo")
@@ -82,7 +83,9 @@ class Generator:
             yield from decode(self.vae, latents)
 
 
-def load_generator(prompts: "PromptTable", settings: "RuntimeParams", seed: int, batch_size: int) -> Generator:
+def load_generator(
+    prompts: "PromptTable", settings: "RuntimeParams", seed: int, batch_size: int, vae_batch: "VaeBatch" = "whole"
+) -> Generator:
     """Load the base transformer, its scheduler and the autoencoder.
 
     Raises:
@@ -97,7 +100,7 @@ def load_generator(prompts: "PromptTable", settings: "RuntimeParams", seed: int,
     if settings.compile:
         for block in transformer.transformer_blocks:
             block.compile()
-    vae = load_vae(roles.resolve(ZOO / "vae"), device)
+    vae = load_vae(roles.resolve(ZOO / "vae"), device, vae_batch)
     return Generator(transformer, load_scheduler(base), vae, prompts, seed, batch_size, components)
 
 

@@ -38,7 +38,8 @@ class SamplingCurve:
         store = ImageStore("data/celeba_hq")
         self.ids = store.split(generate.split)[: curve.num_images]
         self.judge = load_judge(store, score, runtime.device, seed)
-        self.generator = load_generator(open_prompts([curve.captions]), runtime, seed, generate.batch_size)
+        prompts = open_prompts([curve.captions])
+        self.generator = load_generator(prompts, runtime, seed, generate.batch_size, generate.vae)
         self.rows: list[dict] = []
 
     def measure(self, training: int, guidance_scale: float, /, **label: float) -> None:
