@@ -21,7 +21,7 @@ def test_without_the_package_the_line_says_how_to_get_it_or_do_without(tmp_path,
 
 def test_without_a_gpu_the_line_says_so(tmp_path, monkeypatch):
     monkeypatch.setattr(lora, "find_spec", lambda name: SimpleNamespace())
-    with pytest.raises(DifflabError, match="8bit, which wants an NVIDIA GPU, and runtime.device is cpu"):
+    with pytest.raises(DifflabError, match=r"8bit, which wants an NVIDIA GPU, and runtime\.device is cpu"):
         lora.load_quantised(tmp_path, "8bit", CPU, torch.bfloat16)
 
 
