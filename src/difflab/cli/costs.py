@@ -135,7 +135,8 @@ class _Study:
                    disk=count * 0.05 / 1000, scratch=count * PNG_MB * area / 1000)  # fmt: skip
         sweep = self.params.sweep
         largest = 16.3 if sweep.offload else 27.6  # its transformer, or all of Stable Diffusion 3.5 Large
-        yield Cost("sweep", 3600 * 989 / self.card.bfloat16_tflops, largest + 0.3 * sweep.batch_size + DECODE_GB / 2 * _together(sweep),
+        seconds = 3600 * 989 / self.card.bfloat16_tflops  # an hour of an H100
+        yield Cost("sweep", seconds, largest + 0.3 * sweep.batch_size + DECODE_GB / 2 * _together(sweep),
                    host=30 if sweep.offload else 16)  # fmt: skip
         trainings = 3 * len(captioner.originals) * len(captioner.seeds)
         tokens = 230 / captioner.patch_pooling**2
@@ -184,8 +185,9 @@ def costs_table(params: Any, cells: Iterable[str], root: Path = Path()) -> str:
     found, card = costs(params, cells), params.hardware
     if not found:
         return ""
-    lines = [f"a card of {card.memory_gb:g} GB at {card.price_per_hour:g} an hour, {card.training_utilisation:.0%} of"
-             f" {card.bfloat16_tflops:g} TFLOPS in training, {card.sampling_utilisation:.0%} in sampling:", HEAD]  # fmt: skip
+    shares = f"{card.training_utilisation:.0%} in training, {card.sampling_utilisation:.0%} in sampling"
+    assumed = f"{card.memory_gb:g} GB, {card.bfloat16_tflops:g} TFLOPS ({shares}), {card.price_per_hour:g} an hour"
+    lines = [f"on a card of {assumed}:", HEAD]
     for cost in found:
         hours = cost.seconds / 3600
         figures = (

@@ -62,15 +62,13 @@ def plan(overrides: tuple[str, ...]) -> None:
     `dvc exp run -S ...`.
     """
     from difflab.cli import compose
-    from difflab.cli.costs import costs_table
     from difflab.cli.plan import plan, runs
-    from difflab.core.params.loading import addresses, parse_yaml, read_values
+    from difflab.core.params.loading import parse_yaml, read_values
 
     params = _params(overrides)
     click.echo(plan(params))
-    if table := costs_table(params, addresses()):
-        click.echo(table)
-    click.echo(runs(parse_yaml(compose.compose(overrides), "the composed parameters") if overrides else read_values()))
+    values = parse_yaml(compose.compose(overrides), "the composed parameters") if overrides else read_values()
+    click.echo(runs(values, estimated=params.zoo.transformer.hub is None))
 
 
 @cli.command()
