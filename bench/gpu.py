@@ -9,6 +9,7 @@ generation per second, and bench/denoising.py: the U-Net of CIFAR-10 beside a pl
 Parts that do not fit the card say so, and the others follow; what would begin after --minutes is left out.
 """
 
+import gc
 import subprocess
 import sys
 import time
@@ -19,6 +20,7 @@ from pathlib import Path
 import torch
 from diffusers.models import AutoencoderKL, SD3Transformer2DModel
 from diffusers.schedulers import FlowMatchEulerDiscreteScheduler
+from diffusers.utils import logging
 from stopwatch import Steps, Stopwatch, parser
 from torch import nn
 from training_step import SIZES, adapted, ours, random_examples
@@ -49,6 +51,7 @@ def main() -> None:
         args.batch_sizes, args.steps, args.rank = args.batch_sizes[:1], 1, 4
     args.dtype, args.threads = "float32" if args.tiny else "bfloat16", 1 if args.tiny else 8
     runtime.configure(args.threads)
+    logging.set_verbosity_error()
     print(torch.cuda.get_device_name() if args.device == "cuda" else "CPU", f"torch {torch.__version__}", sep=", ")
     started = time.monotonic()
     for name, part in parts(args):
@@ -56,6 +59,7 @@ def main() -> None:
             print(f"{name}: left out, {args.minutes:g} minutes are over")
             continue
         if args.device == "cuda":
+            gc.collect()  # what the part before has left in cycles
             torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats()
         try:
@@ -83,7 +87,7 @@ def parts(args: Namespace) -> Iterator[Part]:
 def fine_tuning(size: str, args: Namespace) -> str:
     """`train_flow` on random latents and prompts."""
     device, (side, tokens, joint, pooled, _) = torch.device(args.device), SIZES[size]
-    transformer = adapted(size, runtime.resolve_dtype(args.dtype), args.rank).to(device)
+    transformer = drawn(size, args)
     inputs = inputs_of(transformer, 1, side, tokens, joint, pooled)
     each = flops.step_flops(transformer, flops.count(lambda: transformer(**inputs)))
     settings = Namespace(**{**vars(args), "compile": False, "log_interval": 10**6})
@@ -99,7 +103,7 @@ def generation(size: str, args: Namespace) -> str:
     """`sample` and `decode` at the batch size of the profile `paper`."""
     side, tokens, joint, pooled, _ = SIZES[size]
     count = 2 if args.tiny else 8
-    transformer = adapted(size, runtime.resolve_dtype(args.dtype), args.rank).to(args.device).eval()
+    transformer = drawn(size, args).eval()
     vae = autoencoder(args)
     scheduler = FlowMatchEulerDiscreteScheduler(shift=3.0)
     given = inputs_of(transformer, count, side, tokens, joint, pooled)
@@ -164,6 +168,13 @@ def denoising(args: Namespace) -> str:
     command += ["--dtype", args.dtype, "--threads", str(args.threads)]
     said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     return "; ".join(line for line in said.splitlines() if "images/s" in line)
+
+
+def drawn(size: str, args: Namespace) -> nn.Module:
+    """The transformer with its adapter, drawn on the device: on a CPU two thousand million numbers take half a minute."""
+    with torch.device(args.device):
+        transformer = adapted(size, runtime.resolve_dtype(args.dtype), args.rank)
+    return transformer.to(args.device)
 
 
 def autoencoder(args: Namespace) -> AutoencoderKL:
