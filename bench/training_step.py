@@ -43,6 +43,7 @@ SIZES = {  # latent side, tokens, joint and pooled width, network
     "tiny": (8, 48, 128, 96, {"num_layers": 4, "num_attention_heads": 4, "attention_head_dim": 32}),
     "sd3": (64, 154, 4096, 2048, {"num_layers": 24, "num_attention_heads": 24, "attention_head_dim": 64}),
 }
+SIZES["sd3-1024"] = (128, *SIZES["sd3"][1:])  # at twice the side
 SETTINGS = FlowTrainingParams(
     steps=1, batch_size=64, gradient_accumulation_steps=1, learning_rate=1e-4, adam_beta1=0.9, adam_beta2=0.999,
     adam_epsilon=1e-8, weight_decay=1e-4, lr_scheduler="cosine", lr_warmup_steps=0, lr_num_cycles=1, lr_power=1.0,
@@ -66,7 +67,7 @@ class Prompts:
         return self.embeds[rows], self.pooled[rows]
 
 
-def adapted(size: str, dtype: torch.dtype) -> nn.Module:
+def adapted(size: str, dtype: torch.dtype, rank: int = 16) -> nn.Module:
     """A transformer of random weights with a LoRA adapter."""
     side, _, joint, pooled, network = SIZES[size]
     width = network["num_attention_heads"] * network["attention_head_dim"]
@@ -74,7 +75,7 @@ def adapted(size: str, dtype: torch.dtype) -> nn.Module:
         sample_size=side, in_channels=16, out_channels=16, joint_attention_dim=joint,
         caption_projection_dim=width, pooled_projection_dim=pooled, pos_embed_max_size=side, **network,
     )  # fmt: skip
-    adapt(transformer.to(dtype), LoraParams(rank=16, alpha=16, targets=["attn"], blocks="all"), seed=0)
+    adapt(transformer.to(dtype), LoraParams(rank=rank, alpha=rank, targets=["attn"], blocks="all"), seed=0)
     return transformer
 
 
@@ -97,6 +98,7 @@ def main() -> None:
     options.add_argument("--dtype", choices=["float32", "bfloat16"], default="float32")
     options.add_argument("--compile", action="store_true")
     options.add_argument("--threads", type=int, default=4)
+    options.add_argument("--gradient-checkpointing", action="store_true")
     options.add_argument("--log-interval", type=int, default=10**6)
     options.add_argument("--record", action="store_true", help="record the run in MLflow")
     args = options.parse_args()
@@ -145,6 +147,7 @@ def ours(transformer: nn.Module, examples: Examples, args: Namespace, log: Log |
 
     def loop(steps: int) -> None:
         given = {"steps": steps, "batch_size": args.batch_size, "log_interval": args.log_interval}
+        given["gradient_checkpointing"] = args.gradient_checkpointing
         settings = SETTINGS.model_copy(update=given)
         with tempfile.TemporaryDirectory() as scratch:
             flow_training.train_flow(

@@ -13,7 +13,7 @@ from difflab.captioning.params import (
 )
 from difflab.core.base.errors import suggestion
 from difflab.core.params.base import Group, Seed
-from difflab.core.params.common import EnvironmentParams, RuntimeParams, TrackingParams
+from difflab.core.params.common import EnvironmentParams, HardwareParams, RuntimeParams, TrackingParams
 from difflab.ddpm.params import (
     ClassifiersParams,
     ColdParams,
@@ -61,6 +61,7 @@ class Params(Group):
     profile: str
     seed: Seed
     runtime: RuntimeParams
+    hardware: HardwareParams
     tracking: TrackingParams
     data: DataParams
     split: SplitParams
@@ -93,6 +94,15 @@ class Params(Group):
     caption_score: CaptionScoreParams
     report: ReportParams
     environment: EnvironmentParams
+
+    @model_validator(mode="after")
+    def _cards_are_for_released_models(self) -> "Params":
+        if self.hardware.card is not None and self.zoo.transformer.hub is None:
+            raise ValueError(
+                f"hardware is {self.hardware.card}, whose batch sizes are for released models, and zoo.transformer.hub "
+                "is null: take profile=paper too, or leave hardware out"
+            )
+        return self
 
     @model_validator(mode="after")
     def _enough_images_are_scored(self) -> "Params":

@@ -16,7 +16,7 @@ from difflab.core.base.store.image_store import ImageStore
 from difflab.images.sheet import rows_sheet
 from difflab.metrics.clip_score import ClipScorer
 from difflab.metrics.features.features import VisionEncoderExtractor, reference_features
-from difflab.models.pipelines.prompted import load_prompted
+from difflab.models.pipelines.prompted import PromptedSampler, load_prompted
 from difflab.models.pointers import fetch
 from difflab.models.roles import resolve
 
@@ -31,8 +31,13 @@ def main(stage: Stage[SweepInputs]) -> None:
     ids, prompts = list(titles), list(titles.values())
     cells = {cell.name: cell for cell in sweep_cells.cells(settings)}
 
-    sampling = {"seed": seed, "batch_size": settings.batch_size}
-    samplers = sweep_cells.Samplers(lambda name: load_prompted(settings.known[name], runtime, **sampling))
+    def load(name: str) -> PromptedSampler:
+        return load_prompted(
+            settings.known[name], runtime, seed=seed, batch_size=settings.batch_size, vae_batch=settings.vae,
+            offload=settings.offload,
+        )  # fmt: skip
+
+    samplers = sweep_cells.Samplers(load)
 
     def make(names: list[str], path: Path) -> None:
         cell = cells[names[0]]

@@ -29,7 +29,8 @@ def main(stage: Stage[SynthesizeInputs]) -> None:
     titles = read_variations(SOURCE)
     prompts = {id: title + settings.positive for id, title in titles.items()}
     options = Options(settings.scheduler, settings.num_inference_steps, settings.guidance_scale, settings.negative)
-    pipeline = load_pipeline(resolve(MODEL), resolve_device(runtime.device), resolve_dtype(runtime.dtype))
+    device, dtype = resolve_device(runtime.device), resolve_dtype(runtime.dtype)
+    pipeline = load_pipeline(resolve(MODEL), device, dtype, settings.vae, settings.offload)
     sampler = PromptedSampler(pipeline, distilled=False, seed=seed, batch_size=settings.batch_size)
 
     def synthesize(ids: list[str], path: Path) -> None:

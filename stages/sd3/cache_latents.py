@@ -15,7 +15,7 @@ VAE, FOLDER = Path("models/zoo/vae"), Path("data/latents")
 
 def main(stage: Stage[CacheLatentsInputs]) -> None:
     settings = stage.params.cache.latents
-    vae = load_vae(roles.resolve(VAE), runtime.resolve_device(stage.params.runtime.device))
+    vae = load_vae(roles.resolve(VAE), runtime.resolve_device(stage.params.runtime.device), settings.vae)
     meta = write_latents(
         FOLDER,
         [ImageStore("data/celeba_hq"), ImageStore("data/celeba")],

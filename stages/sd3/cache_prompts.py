@@ -19,7 +19,7 @@ def main(stage: Stage[CachePromptsInputs]) -> None:
     params, machine = stage.params.cache.prompts, stage.params.runtime
     captions = pd.concat([read_captions(path) for path in CAPTIONS], ignore_index=True)
     device, dtype = runtime.resolve_device(machine.device), runtime.resolve_dtype(machine.dtype)
-    encoders = TextEncoders(resolve(TEXT), params.max_sequence_length, device, dtype)
+    encoders = TextEncoders(resolve(TEXT), params.max_sequence_length, device, dtype, params.offload)
     meta = write_prompts(
         FOLDER,
         captions,

@@ -25,7 +25,8 @@ BATCHES_PER_CHUNK = 4  # what a killed run loses at most, per process; a chunk's
 def main(stage: Stage[GenerateInputs], *, adapter: str) -> None:
     settings, trainings = stage.params.generate, sorted(stage.params.finetune.seeds)
     ids = ImageStore("data/celeba_hq").split(settings.split)[: settings.num_images]
-    generator = load_generator(open_prompts(CAPTIONS), stage.params.runtime, stage.params.seed, settings.batch_size)
+    sampling = stage.params.seed, settings.batch_size, settings.vae
+    generator = load_generator(open_prompts(CAPTIONS), stage.params.runtime, *sampling)
     for captions in CAPTIONS:
         for training in trainings:
             if adapter != PRETRAINED:

@@ -36,7 +36,8 @@ def main(stage: Stage[ScoreInputs]) -> None:
             rows.append(judge.score(generated.read(draw), generated.ids(draw), **labels))
     n = scores.same_count(rows)
     floor = scores.floor_ids(store.split(params.floor_split), n, stage.params.seed)
-    rows.append(judge.score(store.read(floor), floor, adapter="real", captions="", training=0, seed=0))
+    real = (store.read([id])[0] for id in floor)
+    rows.append(judge.score(real, floor, adapter="real", captions="", training=0, seed=0))
 
     table = pd.DataFrame(rows).assign(
         extractor=judge.extractor.name,

@@ -8,7 +8,7 @@ from fakes import tiny_captioner as tiny
 
 SYNTHESIZE = {
     "positive": "", "negative": "", "scheduler": "ddpm", "num_inference_steps": 10, "guidance_scale": 3.0,
-    "batch_size": 4, "sheet_images": 4,
+    "batch_size": 4, "vae": "whole", "offload": False, "sheet_images": 4,
 }  # fmt: skip
 
 

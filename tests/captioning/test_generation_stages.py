@@ -62,7 +62,7 @@ def here(workspace, tmp_path, root, monkeypatch):
 def synthesis(**changes) -> RunningStage:
     values = {
         "positive": ", painted", "negative": "", "scheduler": "ddpm", "num_inference_steps": 2, "guidance_scale": 2.0,
-        "batch_size": 4, "image_size": None, "sheet_images": 4,
+        "batch_size": 4, "vae": "whole", "offload": False, "image_size": None, "sheet_images": 4,
     }  # fmt: skip
     return RunningStage(Path(), synthesize=SynthesizeParams(**{**values, **changes}))
 
@@ -133,7 +133,15 @@ def test_a_negative_prompt_without_guidance_is_refused_with_the_parameters():
 
 def sweeping(**presets) -> RunningStage:
     settings = SweepParams(
-        num_images=4, batch_size=4, shown=2, negative="dark", clip=None, presets=presets, known={"zoo": known()}
+        num_images=4,
+        batch_size=4,
+        vae="whole",
+        offload=False,
+        shown=2,
+        negative="dark",
+        clip=None,
+        presets=presets,
+        known={"zoo": known()},
     )
     return RunningStage(Path(), sweep=settings)
 

@@ -15,7 +15,7 @@ IDS, PROMPTS = ["prompt-00000", "prompt-00001"], ["three over a cat", "a rocket"
 
 def settings(**presets) -> SweepParams:
     return SweepParams(
-        num_images=2, batch_size=2, shown=2, negative="blurred", clip=None,
+        num_images=2, batch_size=2, vae="whole", offload=False, shown=2, negative="blurred", clip=None,
         presets=presets or {"one": axes()}, known={"zoo": known(), "turbo": known(True), "flow": known()},
     )  # fmt: skip
 

@@ -5,6 +5,7 @@ from omegaconf import OmegaConf
 
 from difflab.cli.compose import choices, compose, difference, validate
 from difflab.core.base.errors import DifflabError
+from difflab.core.params.base import dotted
 
 
 @pytest.fixture(scope="module")
@@ -35,9 +36,35 @@ def test_the_default_profile_is_the_study_as_conf_writes_it(conf):
     assert choices("profile", conf) == ["laptop", "paper", "smoke", "tiny"]
 
 
+@pytest.mark.parametrize("card", ["24gb", "48gb", "80gb"])
+def test_a_card_keeps_the_published_training_and_spares_memory(conf, card):
+    """Batch sizes change results by rounding alone; what decides them stays as published."""
+    published, fitted = (
+        validate(compose(o, conf), card) for o in (["profile=paper"], [f"hardware={card}", "profile=paper"])
+    )
+    training = fitted.finetune.training
+    assert training.batch_size * training.gradient_accumulation_steps == 60
+    changed = {
+        key: value for key, value in dotted(fitted.model_dump()).items() if value != dotted(published.model_dump())[key]
+    }
+    allowed = ("batch_size", "gradient_accumulation_steps", "gradient_checkpointing", "vae", "offload")
+    assert {key.rpartition(".")[2] for key in changed if not key.startswith("hardware.")} <= set(allowed)
+    assert fitted.hardware.card == card
+    assert "tiled" not in changed.values()
+    assert fitted.finetune.base == "full"
+
+
+def test_a_card_is_refused_where_it_would_change_the_miniatures_training(conf):
+    with pytest.raises(
+        DifflabError, match=r"hardware is 24gb, whose batch sizes are for released models.*profile=paper"
+    ):
+        validate(compose(["hardware=24gb"], conf), "here")
+
+
 @pytest.mark.parametrize(
     ("override", "message"),
     [
+        ("hardware=8gb", "there is no hardware '8gb', only 24gb, 48gb, 80gb"),
         ("profile=huge", "there is no profile 'huge', only laptop, paper, smoke, tiny"),
         ("experiment=nope", "there is no experiment 'nope', only "),
         ("quite.else=1", r"^unknown parameter 'quite.else'$"),

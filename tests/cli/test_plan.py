@@ -61,7 +61,7 @@ def test_the_published_profile_names_repositories_revisions_accounts_and_disk(ma
     assert "accepted the licence at https://huggingface.co/meta-llama/" in text
     assert "huggingface.co/Salesforce" not in text
     assert "Inception weights" in text
-    assert re.search(r"disk +\d+ GB free, about \d+ GB needed \(models [\d.]+ GB, latents and embeddings", text)
+    assert re.search(r"disk +\d+ GB free, about \d+ GB needed \(models [\d.]+ GB, results at their peak", text)
 
 
 def test_a_token_is_said_to_be_there_but_never_shown(make, root, monkeypatch):

@@ -243,7 +243,7 @@ def test_the_command_writes_a_table_and_a_grid_and_prints_seconds(workspace):
 def test_each_model_is_loaded_once(workspace, monkeypatch):
     loaded = []
 
-    def load_prompted(model, machine, *, seed, batch_size):
+    def load_prompted(model, machine, *, seed, batch_size, **memory):
         loaded.append(model.distilled)
         kind = "sd3" if model.distilled else "sd"
         return PromptedSampler(

@@ -65,7 +65,7 @@ def make_store(folder, prefix, count, size=32, start=0, held_out=0):
 
 
 def latent_settings(**changes):
-    values = dict(image_size=32, mirror=True, dtype="float32", batch_size=4, shard_size=5)
+    values = dict(image_size=32, mirror=True, dtype="float32", batch_size=4, vae="whole", shard_size=5)
     return LatentCacheParams(**{**values, **changes})
 
 
@@ -140,13 +140,14 @@ class Sd3Stage:
             training=flow_settings(**{"steps": 1, **training}),
             density=density_params(),
             lora=lora_settings(),
+            base="full",
             add_celeba=False,
             validation_samples=2,
             adapter_steps=[1],
         )
         generate = GenerateParams(
             split="val", num_images=None, seeds=[0], num_inference_steps=1, guidance_scale=1.0,
-            batch_size=2, grid_images=1,
+            batch_size=2, vae="whole", grid_images=1,
         )  # fmt: skip
         self.params = SimpleNamespace(
             seed=0,

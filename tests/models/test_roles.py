@@ -7,6 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import torch
 
 from difflab.cli.compose import compose, validate
 from difflab.core.base.errors import DifflabError
@@ -14,6 +15,7 @@ from difflab.models import roles
 from difflab.models.params import HubRef
 from difflab.models.pointers import point_to, write_pointer
 from fakes import zoo
+from fakes.sd3_study import make_vae
 
 REVISION = "0123456789abcdef0123456789abcdef01234567"
 
@@ -388,3 +390,29 @@ def same_weights(made, loaded):
     expected, found = made.state_dict(), loaded.state_dict()
     assert expected.keys() == found.keys()
     assert all(torch.equal(expected[key], found[key]) for key in expected)
+
+
+@pytest.mark.parametrize(("batch", "seen"), [("whole", [3]), ("sliced", [1, 1, 1]), ("tiled", [1] * 27)])
+def test_an_autoencoder_sees_a_batch_whole_picture_by_picture_or_in_tiles(batch, seen):
+    """Slices change rounding alone; tiles of half the side of the pictures that it was trained on change a little."""
+    vae, latents = make_vae(sample_size=32), torch.randn(3, 4, 8, 8, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        whole = vae.decode(latents).sample
+        roles.spare_memory(vae, batch)
+        sizes = []
+        vae.decoder.register_forward_pre_hook(lambda module, given: sizes.append(len(given[0])))
+        spared = vae.decode(latents).sample
+    assert sizes == seen
+    assert spared.shape == whole.shape
+    difference = (spared - whole).abs().max().item()
+    assert difference < 1e-5 if batch != "tiled" else 1e-5 < difference < 1
+
+
+@pytest.mark.parametrize("batch", ["whole", "sliced"])
+def test_slices_give_the_same_moments(batch):
+    vae = make_vae(sample_size=32)
+    roles.spare_memory(vae, batch)
+    images = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        both, each = vae.encode(images).latent_dist, [vae.encode(image[None]).latent_dist for image in images]
+    torch.testing.assert_close(both.mean, torch.cat([one.mean for one in each]), rtol=1e-5, atol=1e-5)

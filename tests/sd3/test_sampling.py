@@ -60,7 +60,7 @@ def generator(models, batch_size):
 def settings(**changes):
     values = {
         "split": "val", "num_images": None, "seeds": [0, 5], "num_inference_steps": 3, "guidance_scale": 2.0,
-        "batch_size": 3, "grid_images": 4,
+        "batch_size": 3, "vae": "whole", "grid_images": 4,
     }  # fmt: skip
     return GenerateParams(**{**values, **changes})
 

@@ -6,7 +6,7 @@ from pydantic import BeforeValidator, Field, PositiveInt, model_validator
 
 from difflab.core.params.base import COMMON, Distinct, Group, Seeds, share
 from difflab.core.params.common import Seeded, WithRuntime
-from difflab.models.params import GenerationParams, HubRef, PipelineParams, SchedulerName
+from difflab.models.params import GenerationParams, HubRef, PipelineParams, SchedulerName, VaeBatch
 from difflab.training.params import FitParams
 
 
@@ -32,6 +32,8 @@ class SynthesizeParams(Group):
     num_inference_steps: int = Field(ge=1, le=1000)  # the levels of noise that the models were trained on
     guidance_scale: float = Field(ge=1)
     batch_size: int = Field(ge=1)
+    vae: VaeBatch
+    offload: bool
     image_size: int | None = Field(ge=8, le=4096)
     sheet_images: int = Field(ge=1)
 
@@ -66,6 +68,8 @@ class SweepParams(Group):
 
     num_images: int = Field(ge=2)
     batch_size: int = Field(ge=1)
+    vae: VaeBatch
+    offload: bool
     shown: int = Field(ge=1)
     negative: str
     clip: HubRef | None

@@ -57,27 +57,36 @@ def cli() -> None:
 def plan(overrides: tuple[str, ...]) -> None:
     """Say what a run would do and need, without running it.
 
-    That is stages, models, data, accounts, disk and minutes. The run is that of params.yaml, with -S that of
+    That is stages, models, data, accounts, disk and minutes; of released models hours, money and memory by stage, beside
+    what the last run here took. The run is that of params.yaml, with -S that of
     `dvc exp run -S ...`.
     """
     from difflab.cli import compose
     from difflab.cli.plan import plan, runs
     from difflab.core.params.loading import parse_yaml, read_values
 
-    click.echo(plan(_params(overrides)))
-    click.echo(runs(parse_yaml(compose.compose(overrides), "the composed parameters") if overrides else read_values()))
+    params = _params(overrides)
+    click.echo(plan(params))
+    values = parse_yaml(compose.compose(overrides), "the composed parameters") if overrides else read_values()
+    click.echo(runs(values, estimated=params.zoo.transformer.hub is None))
 
 
 @cli.command()
 @overrides_option
-def doctor(overrides: tuple[str, ...]) -> None:
+@click.option("--hub", is_flag=True, help="Ask the Hub for the first byte of every file of every model.")
+def doctor(overrides: tuple[str, ...], hub: bool) -> None:
     """Say what this machine has, and what a run lacks on it.
 
     Fails if anything is missing. The run is that of params.yaml, with -S that of `dvc exp run -S ...`.
     """
     from difflab.cli.doctor import examine
+    from difflab.cli.hub_check import hub_check
+    from difflab.cli.plan import hub_models
 
-    findings = examine(_params(overrides))
+    params = _params(overrides)
+    findings = examine(params)
+    if hub:
+        findings += hub_check(list(hub_models(params)))
     click.echo("\n".join(map(str, findings)))
     if missing := sum(bool(finding.remedy) for finding in findings):
         raise DifflabError(f"{missing} items are missing: follow the MISSING lines above, then run again")

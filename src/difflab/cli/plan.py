@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from difflab.cli.costs import costs, costs_table
 from difflab.core.base.errors import DifflabError
 from difflab.core.params.loading import addresses
 from difflab.ddpm.params import ClassifiersParams
@@ -70,14 +71,15 @@ class Model:
 
 
 def plan(params: Any, pipeline: Path = Path("dvc.yaml")) -> str:
-    """Stages, models that are trained, and everything that is needed from elsewhere, as text."""
+    """Stages, models that are trained, everything that is needed from elsewhere, and what it costs, as text."""
     cells = addresses(str(pipeline))
     stages = {cell.partition("@")[0] for cell in cells}
     trained = ", ".join(f"zoo.{name}" for name, role in params.zoo if isinstance(role, BaseModel) and _is_trained(role))
     head = (
         f"profile {params.profile}: {len(stages)} stages of dvc.yaml, {len(cells)} runs with every matrix item counted"
     )
-    return "\n".join(map(str, [head, Finding("trained", trained or "no model"), *needs(params)]))
+    table = filter(None, [costs_table(params, cells)])
+    return "\n".join(map(str, [head, Finding("trained", trained or "no model"), *needs(params), *table]))
 
 
 def needs(params: Any) -> Iterator[Finding]:
@@ -159,7 +161,9 @@ def _archive(name: str, root: str | None, archive: ArchiveParams) -> tuple[str, 
 def disk(params: Any, models: list[Model]) -> Finding:
     """Whether there is room for what takes more than the miniature does and is not here."""
     parts = {"models": sum(model.gigabytes or 0 for model in models if not model.cached)}
-    if params.data.celeba_hq.source != "bundled":
+    if found := costs(params, addresses()):
+        parts["results at their peak"] = sum(cost.disk for cost in found) + max(cost.scratch for cost in found)
+    elif params.data.celeba_hq.source != "bundled":
         addition = params.prepare.max_celeba_images
         examples = (params.split.max_rows or CELEBA_HQ_IMAGES) + (CELEBA_ADDITION if addition is None else addition)
         megabytes = STORED_SAMPLE_MB * (params.cache.latents.image_size / 1024) ** 2
@@ -170,8 +174,12 @@ def disk(params: Any, models: list[Model]) -> Finding:
     return Finding("disk", text, "" if free > need else "free some space, or put the caches on another disk")
 
 
-def runs(values: Mapping[str, Any]) -> str:
-    """Which stages `difflab repro` would run with values of params.yaml, and how long. DVC looks at every file."""
+def runs(values: Mapping[str, Any], estimated: bool = True) -> str:
+    """Which stages `difflab repro` would run with values of params.yaml. DVC looks at every file.
+
+    Args:
+        estimated: whether to say how long they take, by the times of the default profile.
+    """
     from difflab.cli.changed import changed
     from difflab.cli.progress import remaining_seconds
     from difflab.cli.repro import default_jobs
@@ -183,9 +191,11 @@ def runs(values: Mapping[str, Any]) -> str:
         return f"to run: not known ({str(error).splitlines()[0].rstrip(' .:')})"
     if not stale:
         return "to run: nothing, all is up to date"
-    seconds, jobs = expected_seconds(stale), default_jobs()
-    wall = max(max(remaining_seconds(stale, seconds).values()), sum(seconds.values()) / jobs)
     count = Counter(stage.partition("@")[0] for stage in stale)
     listed = ", ".join(f"{name} x {n}" if n > 1 else name for name, n in count.items())
+    if not estimated:
+        return f"to run: {len(stale)} of them: {listed}"
+    seconds, jobs = expected_seconds(stale), default_jobs()
+    wall = max(max(remaining_seconds(stale, seconds).values()), sum(seconds.values()) / jobs)
     of = "at the estimates of the default profile"
     return f"to run: {len(stale)} of them, about {wall / 60:.0f} minutes with {jobs} at once {of}: {listed}"

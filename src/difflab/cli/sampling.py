@@ -152,7 +152,10 @@ def sweep(settings: "SweepParams", prompts: dict[str, str], machine: "RuntimePar
     ids, texts = list(prompts), list(prompts.values())
 
     def load(name: str) -> PromptedSampler:
-        sampler = load_prompted(settings.known[name], machine, seed=seed, batch_size=settings.batch_size)
+        sampler = load_prompted(
+            settings.known[name], machine, seed=seed, batch_size=settings.batch_size, vae_batch=settings.vae,
+            offload=settings.offload,
+        )  # fmt: skip
         warnings.extend(f"{line} ({name})" for line in _truncations(sampler, texts, settings.negative))
         return sampler
 

@@ -2,15 +2,21 @@
 
 import difflib
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import torch
 from torch import nn
 
 from difflab.core.base.errors import DifflabError
 
 if TYPE_CHECKING:
+    from diffusers.models import SD3Transformer2DModel
     from peft import LoraConfig
     from torch import Tensor
+
+    from difflab.models.params import BasePrecision
 
 ADAPTER = "default"
 
@@ -80,3 +86,34 @@ def check_target(
         meant = [name for name in (*presets, *sorted(known)) if name != target]
         near = difflib.get_close_matches(target, meant, n=4, cutoff=0.3) or sorted(known)[:4]
         raise DifflabError(f"{key}: '{target}' matches no linear layer; the nearest are {', '.join(near)}")
+
+
+def load_quantised(
+    folder: Path, precision: "BasePrecision", device: torch.device, dtype: torch.dtype
+) -> "SD3Transformer2DModel":
+    """A base whose linear layers hold 8 or 4 bits a weight (NF4: Dettmers et al. 2023, "QLoRA"), computing in `dtype`.
+
+    By bitsandbytes, as the model is read; adapters on it stay in float32.
+
+    Raises:
+        DifflabError: the package or the GPU is absent.
+    """
+    from diffusers import BitsAndBytesConfig
+    from diffusers.models import SD3Transformer2DModel
+
+    wanted = f"finetune.base is {precision}"
+    if find_spec("bitsandbytes") is None:
+        raise DifflabError(
+            f"{wanted} and bitsandbytes is not installed: pip install bitsandbytes, or finetune.base=full"
+        )
+    if device.type != "cuda":
+        raise DifflabError(
+            f"{wanted}, which wants an NVIDIA GPU, and runtime.device is {device}: take finetune.base=full"
+        )
+    bits = {"load_in_8bit": True} if precision == "8bit" else {
+        "load_in_4bit": True, "bnb_4bit_quant_type": "nf4", "bnb_4bit_compute_dtype": dtype
+    }  # fmt: skip
+    return SD3Transformer2DModel.from_pretrained(
+        folder / "transformer", quantization_config=BitsAndBytesConfig(**bits), torch_dtype=dtype,
+        device_map={"": device}, use_safetensors=True,
+    ).eval()  # fmt: skip

@@ -7,6 +7,8 @@ from pydantic import Field, field_validator, model_validator
 from difflab.core.params.base import Distinct, Group
 
 Rulers = Literal["committed", "retrain"]  # see difflab.models.rulers
+VaeBatch = Literal["whole", "sliced", "tiled"]  # see difflab.models.roles.spare_memory
+BasePrecision = Literal["full", "8bit", "4bit"]  # see difflab.models.lora.load_quantised
 SchedulerName = Literal["own", "ddpm", "ddim", "euler", "dpm++", "flow-match"]
 
 

@@ -56,7 +56,7 @@ def write_pointer(folder: str | Path, hub: "HubRef") -> "HubRef":
         mirror_of = {"mirror_of": {"repo_id": hub.repo_id, "revision": hub.revision, "reason": mirror.reason}}
         hub = hub.model_copy(update={"repo_id": mirror.repo_id, "revision": mirror.revision, "fallback": None})
         revision, files = _listing(hub)
-    files = {name: files[name] for name in sorted(files) if _listed(name, hub)}
+    files = {name: files[name] for name in sorted(files) if listed(name, hub)}
     if not files:
         raise DifflabError(f"{hub.repo_id} has no file like {patterns(hub)}: see subfolder and allow_patterns")
     fallback = {} if hub.fallback else {"fallback"}
@@ -100,7 +100,7 @@ def _from_cache(hub: "HubRef") -> tuple[str, dict[str, str | None]]:
     return root.name, {name: blob if len(blob) == 64 else None for name, blob in blobs.items()}
 
 
-def _listed(name: str, hub: "HubRef") -> bool:
+def listed(name: str, hub: "HubRef") -> bool:
     """Whether a file of the repository belongs to the role."""
     if any(fnmatch.fnmatch(name, p) for p in NOT_LOADED) or name.startswith("."):
         return False

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import read_json, sha256_file
-from difflab.models.params import HubRef
+from difflab.models.params import HubRef, VaeBatch
 
 if TYPE_CHECKING:
     import torch
@@ -150,13 +150,28 @@ def describe(hub: HubRef) -> str:
     return f"{hub.repo_id}@{(hub.revision or 'main')[:12]}"
 
 
-def load_vae(folder: str | Path, device: "torch.device | str" = "cpu") -> "AutoencoderKL":
-    """The autoencoder: float32, frozen, in eval mode."""
+def load_vae(folder: str | Path, device: "torch.device | str" = "cpu", batch: "VaeBatch" = "whole") -> "AutoencoderKL":
+    """The autoencoder: float32, frozen, in eval mode, which sees batches as `spare_memory` says."""
     import torch
     from diffusers.models import AutoencoderKL
 
     vae = AutoencoderKL.from_pretrained(folder, torch_dtype=torch.float32, use_safetensors=True)
+    spare_memory(vae, batch)
     return vae.requires_grad_(False).eval().to(device)
+
+
+def spare_memory(vae: "AutoencoderKL", batch: "VaeBatch") -> None:
+    """Let an autoencoder see a batch "whole", "sliced" picture by picture, or "tiled".
+
+    Slices change results by rounding. Tiles are half as long and wide as the pictures that it was trained on, overlap by
+    a quarter and are blended: the picture's parts know less of each other, and a memory of one tile is enough.
+    """
+    if batch != "whole":
+        vae.enable_slicing()
+    if batch == "tiled":
+        vae.enable_tiling()
+        vae.tile_sample_min_size //= 2
+        vae.tile_latent_min_size //= 2
 
 
 def load_transformer(

@@ -7,7 +7,7 @@ from pydantic import Field, NonNegativeFloat, model_validator
 from difflab.core.params.base import Distinct, Family, Group, Seeds
 from difflab.core.params.common import Dtype, Seeded, WithRuntime
 from difflab.images.params import BalanceParams
-from difflab.models.params import GenerationParams, LoraParams
+from difflab.models.params import BasePrecision, GenerationParams, LoraParams, VaeBatch
 from difflab.training.params import DensityParams, FlowTrainingParams
 
 Split = Literal["train", "val", "test"]
@@ -40,6 +40,7 @@ class PromptCacheParams(Group):
     max_sequence_length: int = Field(ge=8, le=512)
     dtype: Dtype
     batch_size: int = Field(ge=1)
+    offload: bool
     shard_size: int = Field(ge=1)
 
 
@@ -50,6 +51,7 @@ class LatentCacheParams(Group):
     mirror: bool
     dtype: Dtype
     batch_size: int = Field(ge=1)
+    vae: VaeBatch
     shard_size: int = Field(ge=1)
 
 
@@ -67,6 +69,7 @@ class FinetuneParams(Group):
     training: FlowTrainingParams
     density: DensityParams
     lora: LoraParams
+    base: BasePrecision
     add_celeba: bool
     validation_samples: int = Field(ge=1)
     adapter_steps: Distinct[int]
@@ -102,6 +105,7 @@ class GenerateParams(Group):
     num_inference_steps: int = Field(ge=1, le=NUM_TRAIN_TIMESTEPS)
     guidance_scale: float = Field(ge=0)
     batch_size: int = Field(ge=1)
+    vae: VaeBatch
     grid_images: int = Field(ge=1)
 
 

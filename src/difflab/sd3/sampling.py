@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from diffusers.schedulers import FlowMatchEulerDiscreteScheduler
 
     from difflab.core.params.common import RuntimeParams
+    from difflab.models.params import VaeBatch
     from difflab.sd3.artifacts.prompt_embeds import PromptTable
 
 ZOO = Path("models/zoo")
@@ -90,7 +91,9 @@ class Generator:
             yield from decode(self.vae, latents, ids[part])
 
 
-def load_generator(prompts: "PromptTable", settings: "RuntimeParams", seed: int, batch_size: int) -> Generator:
+def load_generator(
+    prompts: "PromptTable", settings: "RuntimeParams", seed: int, batch_size: int, vae_batch: "VaeBatch" = "whole"
+) -> Generator:
     """Load the base transformer, its scheduler and the autoencoder.
 
     Raises:
@@ -105,7 +108,7 @@ def load_generator(prompts: "PromptTable", settings: "RuntimeParams", seed: int,
     if settings.compile:
         for block in transformer.transformer_blocks:
             block.compile()
-    vae = load_vae(roles.resolve(ZOO / "vae"), device)
+    vae = load_vae(roles.resolve(ZOO / "vae"), device, vae_batch)
     return Generator(transformer, load_scheduler(base), vae, prompts, seed, batch_size, components)
 
 

@@ -16,6 +16,7 @@ def test_a_stage_ends_with_what_it_wrote_and_notes_its_time(repo):
     assert read_json(repo.folder / "metrics" / "demo.json") == {"fid": 0.333333, "n": 7}
     noted = read_json(repo.folder / ".scratch" / "times" / "demo.json")
     assert noted["status"] == "FINISHED"
+    assert noted["host_gb"] > 0
     assert noted["seconds"] > 0
 
 

@@ -12,6 +12,7 @@ from difflab.metrics.features.features import (
     batches,
     classify,
     extract,
+    extract_and_classify,
     judged_classes,
     load_extractor,
     reference_features,
@@ -139,3 +140,12 @@ def test_features_are_computed_in_full_float32(monkeypatch):
     extract([picture("a")], extractor)
     assert allowed == [False]
     assert torch.backends.cudnn.allow_tf32
+
+
+@given(st.integers(0, 23), st.integers(1, 9))
+def test_one_pass_gives_the_features_and_the_classes_that_two_give(n, batch_size):
+    images, extractor = [picture(str(i)) for i in range(n)], Extractor()
+    features, seen = extract_and_classify(iter(images), extractor, batch_size)
+    np.testing.assert_array_equal(features, extract(images, extractor, batch_size))
+    for name, classes in classify(images, extractor, batch_size).items():
+        np.testing.assert_array_equal(seen[name], classes)

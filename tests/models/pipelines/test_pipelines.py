@@ -29,6 +29,12 @@ def test_the_three_kinds_load_frozen_in_eval_mode(kind, name, tmp_path):
     assert pipeline.vae.dtype == torch.bfloat16
 
 
+def test_a_pipeline_spares_memory_where_it_is_asked_to(tmp_path):
+    pipeline = load_pipeline(tiny_pipelines.saved("sd", tmp_path), "cpu", vae_batch="sliced", offload=True)
+    assert pipeline.vae.use_slicing
+    assert pipeline.device.type == "cpu"  # nothing to leave: the CPU is where parts of a pipeline go
+
+
 def test_a_released_pipeline_is_fetched_once_and_its_pointer_kept(tmp_path, monkeypatch):
     """A local folder stands for the repository; its files are the pipeline's."""
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))

@@ -11,6 +11,7 @@ from difflab.core.base.errors import DifflabError
 from difflab.sd3.artifacts.adapters import (
     FILE_NAME,
     adapt,
+    as_base,
     base_fingerprint,
     load_adapter,
     matched_modules,
@@ -169,6 +170,16 @@ def test_the_fingerprint_sees_weights_but_not_adapters_or_precision():
     with torch.no_grad():
         other.transformer_blocks[1].attn.to_q.weight.mul_(1.1)
     assert base_fingerprint(other) != base
+
+
+def test_an_adapter_of_a_quantised_base_belongs_to_the_full_one(tmp_path):
+    """Its own numbers are packed, so that none of them is the full base's."""
+    full, quantised = tiny_transformer(), trained(lora_settings())
+    with torch.no_grad():
+        quantised.proj_out.weight.zero_()
+    save_adapter(tmp_path, as_base(quantised, full), lora_settings(), COMPONENTS)
+    load_adapter(tiny_transformer(), tmp_path, COMPONENTS)
+    assert base_fingerprint(quantised) == base_fingerprint(full)
 
 
 def test_the_second_attention_of_sd35_has_its_own_preset():

@@ -259,3 +259,15 @@ def test_the_index_is_readable_on_its_own(folder):
     assert index.iloc[0][["id", "variant", "row"]].tolist() == ["", "empty", 0]
     entry = index.set_index(["id", "variant"]).loc["a", "blip2"]
     assert entry["caption_sha256"] == caption_hash("a cat")
+
+
+def test_encoders_that_leave_the_device_after_use_give_the_same(text_folder, encoders):
+    captions = ["a cat", "", "a handwritten three over a rocket"]
+    spared = TextEncoders(text_folder, max_sequence_length=20, device="cpu", dtype=torch.float32, offload=True)
+    moved = []
+    for name, encoder in spared.encoders.items():
+        encoder.to = lambda device, name=name, encoder=encoder: moved.append((name, str(device))) or encoder
+    given = spared.encode(captions, batch_size=2)
+    for part, tensor in encoders.encode(captions, batch_size=2).items():
+        assert torch.equal(given[part], tensor)
+    assert [name for name, _ in moved] == [name for name in spared.encoders for _ in range(2)]  # there and back

@@ -1,11 +1,15 @@
 """Scoring of cells."""
 
+import weakref
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from difflab.core.base.errors import DifflabError
+from difflab.core.base.store.decoder import decode_image
 from difflab.datasets import KNOWN
+from difflab.images import generated_reader
 from difflab.images.facts.celeba_facts import CELEBA
 from difflab.images.generated_reader import GeneratedImages
 from difflab.images.generated_writer import tiles
@@ -72,6 +76,25 @@ def test_accuracy_takes_the_class_from_the_sample_id(tmp_path, judge, right, sha
     predictions = judge.all_predictions()
     assert predictions["id"].tolist() == IDS
     assert ((predictions.digit == predictions.expected_digit) == right).all()
+
+
+def test_no_more_than_a_batch_of_pictures_is_decoded_at_a_time(tmp_path, judge, monkeypatch):
+    """At the published settings a cell has 3,000 pictures of 3 MB."""
+    alive, most = set(), 0
+
+    def decode(content, name):
+        nonlocal most
+        image = decode_image(content, name)
+        alive.add(name)
+        weakref.finalize(image, alive.discard, name)
+        most = max(most, len(alive))
+        return image
+
+    monkeypatch.setattr(generated_reader, "decode_image", decode)
+    write_generated(tmp_path / "a.zip", seeds=(0,))
+    (row,) = score_cell(judge, GeneratedImages(tmp_path / "a.zip"))
+    assert row["n"] == len(IDS)
+    assert 0 < most <= judge.params.batch_size
 
 
 def test_with_neighbours_a_row_holds_what_they_say(tmp_path, judge):

@@ -2,6 +2,7 @@
 
 import io
 import os
+import resource
 import signal
 import sys
 from collections.abc import Callable, Generator, Iterable
@@ -15,6 +16,7 @@ from difflab.core.base.errors import DifflabError, Interrupted
 if TYPE_CHECKING:
     import torch
 
+_MAXRSS_BYTES = 1 if sys.platform == "darwin" else 1024  # what ru_maxrss counts in
 exit_status: int | None = None  # of a stage that has ended; `stages` ends the process with it
 
 
@@ -117,6 +119,17 @@ def resolve_dtype(name: str) -> "torch.dtype":
     import torch
 
     return getattr(torch, name)
+
+
+def peak_memory() -> dict[str, float]:
+    """The most memory that this process has held, in GB: `host_gb`, and `gpu_gb` where it used an NVIDIA GPU."""
+    used = {"host_gb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _MAXRSS_BYTES / 1e9, 2)}
+    if "torch" in sys.modules:
+        import torch
+
+        if torch.cuda.is_initialized():
+            used["gpu_gb"] = round(torch.cuda.max_memory_allocated() / 1e9, 2)
+    return used
 
 
 class StopSignal:

@@ -253,9 +253,9 @@ def _parse(name: str, main: Callable[..., None]) -> tuple[dict[str, str], str]:
 
 
 def _note_time(stage: Stage[Any], seconds: float, status: str) -> None:
-    """Keep the wall time of each stage's last run under .scratch (times never go into outputs)."""
+    """Keep wall time and peak memory of each stage's last run under .scratch (they never go into outputs)."""
     path = Path(os.environ.get("DVC_ROOT", "."), ".scratch", "times", f"{stage.address}.json")
     try:
-        write_json(path, {"seconds": round(seconds, 1), "status": status})
+        write_json(path, {"seconds": round(seconds, 1), "status": status, **runtime.peak_memory()})
     except (OSError, DifflabError) as error:
         warnings.warn(f"its time is not noted: {one_line(error) or error}", stacklevel=2)

@@ -19,6 +19,23 @@ class RuntimeParams(Group):
     numerics: Literal["pinned", "fast"]
 
 
+class HardwareParams(Group):
+    """`hardware`: the card that `difflab plan` reckons with. Changes no result, so no stage depends on it.
+
+    Peaks are dense and without sparsity, from the vendors' data sheets.
+    """
+
+    card: str | None
+    memory_gb: float = Field(gt=0)
+    bfloat16_tflops: float = Field(gt=0)
+    tf32_tflops: float = Field(gt=0)
+    float32_tflops: float = Field(gt=0)
+    bandwidth_gb_per_s: float = Field(gt=0)
+    price_per_hour: float = Field(ge=0)
+    training_utilisation: float = Field(gt=0, le=1)
+    sampling_utilisation: float = Field(gt=0, le=1)
+
+
 class TrackingParams(Group):
     """`tracking`: MLflow. Changes no result, so no stage depends on it."""
 

@@ -6,7 +6,7 @@ An extractor has a `name`, a `dim`, a `resize` rule in words, the `ruler` that i
 
 import os
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -132,6 +132,21 @@ def extract(images: Iterable, extractor: Extractor, batch_size: int = 50, side: 
     return features
 
 
+def extract_and_classify(
+    images: Iterable, extractor: "VisionEncoderExtractor", batch_size: int = 50, side: int | None = None
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """What `extract` and `classify` give, in one pass over the images: no more than a batch is decoded at a time."""
+    seen = _no_classes(extractor)
+
+    def looked_at() -> Iterator[np.ndarray]:
+        for batch in batches(in_squares(images, side), batch_size):
+            _add_classes(seen, batch, extractor)
+            yield from batch
+
+    features = extract(looked_at(), extractor, batch_size)
+    return features, _joined(seen)
+
+
 def reference_features(
     store,
     ids: Sequence[str],
@@ -192,11 +207,23 @@ def judged_classes(class_sets: "Sequence[ClassSet]", extractor: Extractor) -> "l
 
 def classify(images: Iterable, extractor: VisionEncoderExtractor, batch_size: int = 50) -> dict[str, np.ndarray]:
     """The class that each head of the vision encoder sees in each image: int64 [n] by head."""
-    seen: dict[str, list[np.ndarray]] = {name: [np.zeros(0, np.int64)] for name in extractor.classes}
-    with torch.inference_mode():
-        for batch in batches(images, batch_size):
-            for name, logits in extractor.vision_encoder(extractor.tensor(batch)).items():
-                seen[name].append(logits.argmax(dim=1).cpu().numpy())
+    seen = _no_classes(extractor)
+    for batch in batches(images, batch_size):
+        _add_classes(seen, batch, extractor)
+    return _joined(seen)
+
+
+def _no_classes(extractor: VisionEncoderExtractor) -> dict[str, list[np.ndarray]]:
+    return {name: [np.zeros(0, np.int64)] for name in extractor.classes}
+
+
+@torch.inference_mode()
+def _add_classes(seen: dict[str, list[np.ndarray]], batch: np.ndarray, extractor: VisionEncoderExtractor) -> None:
+    for name, logits in extractor.vision_encoder(extractor.tensor(batch)).items():
+        seen[name].append(logits.argmax(dim=1).cpu().numpy())
+
+
+def _joined(seen: dict[str, list[np.ndarray]]) -> dict[str, np.ndarray]:
     return {name: np.concatenate(parts) for name, parts in seen.items()}
 
 

@@ -20,13 +20,13 @@ from difflab.models.language.prompt_tokens import literal
 from difflab.models.latent_images import initial_noise
 from difflab.models.pipelines.schedulers import pipeline_scheduler, refusal
 from difflab.models.pointers import fetch
-from difflab.models.roles import resolve
+from difflab.models.roles import resolve, spare_memory
 
 if TYPE_CHECKING:
     from diffusers import DiffusionPipeline
 
     from difflab.core.params.common import RuntimeParams
-    from difflab.models.params import PipelineParams
+    from difflab.models.params import PipelineParams, VaeBatch
 
 TRAINED = Path("models/zoo/diffusion")
 INDEX = "model_index.json"
@@ -36,11 +36,15 @@ _T5_LENGTH = 256  # tokens that the pipeline of Stable Diffusion 3 gives to its 
 
 
 def load_pipeline(
-    folder: str | Path, device: torch.device | str = "cpu", dtype: torch.dtype | None = None
+    folder: str | Path,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype | None = None,
+    vae_batch: "VaeBatch" = "whole",
+    offload: bool = False,
 ) -> "DiffusionPipeline":
     """A pipeline of one of `KINDS` from a resolved folder, frozen, in eval mode, without what `UNUSED` names.
 
-    A dtype of None keeps the stored one.
+    A dtype of None keeps the stored one. With `offload` each component is on a GPU only while it is used.
 
     Raises:
         DifflabError: the folder holds no pipeline, one of another kind, or one without all of its components.
@@ -75,6 +79,10 @@ def load_pipeline(
             literal(component)
         if hasattr(component, "requires_grad_"):
             component.requires_grad_(False).eval()
+    spare_memory(pipeline.vae, vae_batch)
+    if offload and torch.device(device).type == "cuda":
+        pipeline.enable_model_cpu_offload(device=device)
+        return pipeline
     return pipeline.to(device)
 
 
@@ -158,7 +166,7 @@ class PromptedSampler:
                 prompts,
                 num_inference_steps=options.num_inference_steps,
                 guidance_scale=options.guidance_scale,
-                latents=noise.to(self.pipeline.device, network.dtype),
+                latents=noise.to(self.pipeline._execution_device, network.dtype),
                 generator=[torch.Generator().manual_seed(key) for key in keys],
                 negative_prompt=negative,
                 output_type="np",
@@ -203,8 +211,17 @@ def find(known: "dict[str, PipelineParams]", name: str) -> str:
     return short[name]
 
 
-def load_prompted(model: "PipelineParams", runtime: "RuntimeParams", *, seed: int, batch_size: int) -> PromptedSampler:
+def load_prompted(
+    model: "PipelineParams",
+    runtime: "RuntimeParams",
+    *,
+    seed: int,
+    batch_size: int,
+    vae_batch: "VaeBatch" = "whole",
+    offload: bool = False,
+) -> PromptedSampler:
     """The sampler of a model, which is downloaded where it has to be."""
     folder = resolve(TRAINED) if model.hub is None else fetch(model.hub)
-    pipeline = load_pipeline(folder, resolve_device(runtime.device), resolve_dtype(runtime.dtype))
+    device, dtype = resolve_device(runtime.device), resolve_dtype(runtime.dtype)
+    pipeline = load_pipeline(folder, device, dtype, vae_batch, offload)
     return PromptedSampler(pipeline, distilled=model.distilled, seed=seed, batch_size=batch_size)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 FILE_NAME = "pytorch_lora_weights.safetensors"
 METADATA_KEY = "lora_adapter_metadata"  # where diffusers reads the LoraConfig; it ignores keys of other prefixes
+_KNOWN_BASE = "difflab_base_fingerprint"
 PRESETS = {
     "attn": ["to_q", "to_k", "to_v", "to_out.0", "add_q_proj", "add_k_proj", "add_v_proj", "to_add_out"],
     "attn2": ["to_q", "to_k", "to_v", "to_out.0"],  # the second attention of SD3.5-medium
@@ -133,8 +134,11 @@ def peft_config(transformer: nn.Module, settings: "LoraParams") -> dict[str, obj
 def base_fingerprint(transformer: nn.Module) -> str:
     """A hash of the base: configuration, names and shapes of its parameters, and 64 numbers of each.
 
-    Adapters on it do not count, and loading it as float32 or bfloat16 gives the same.
+    Adapters on it do not count, and loading it as float32 or bfloat16 gives the same. A quantised base has that of the
+    full one, where `as_base` has told it.
     """
+    if known := getattr(transformer, _KNOWN_BASE, None):
+        return known
     config = {name: value for name, value in transformer.config.items() if not name.startswith("_")}
     digest = hashlib.sha256(json.dumps(config, sort_keys=True, default=str).encode())
     named = {n.replace(".base_layer", ""): p for n, p in transformer.named_parameters() if ".lora_" not in n}
@@ -143,6 +147,12 @@ def base_fingerprint(transformer: nn.Module) -> str:
         sample = flat[:: max(1, flat.numel() // 64)][:64].to(torch.bfloat16).cpu().view(torch.int16)
         digest.update(f"{name} {list(parameter.shape)}".encode() + sample.numpy().tobytes())
     return digest.hexdigest()[:16]
+
+
+def as_base(quantised: nn.Module, full: nn.Module) -> nn.Module:
+    """A quantised base that knows the fingerprint of the full one, to which its adapters belong."""
+    setattr(quantised, _KNOWN_BASE, base_fingerprint(full))
+    return quantised
 
 
 def _expand(target: str) -> list[str]:

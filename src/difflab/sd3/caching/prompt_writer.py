@@ -30,13 +30,19 @@ class TextEncoders:
         folder: text_encoder, tokenizer, text_encoder_2, ..., tokenizer_3, each as `save_pretrained` wrote it.
         max_sequence_length: tokens of the T5 encoder; CLIP's are its tokenizer's `model_max_length`.
         dtype: precision in which the encoders run.
+        offload: keep each encoder off the device but while it embeds.
 
     Raises:
         DifflabError: a part is missing, or the folder is not of the SD3 layout.
     """
 
     def __init__(
-        self, folder: str | Path, max_sequence_length: int, device: torch.device | str, dtype: torch.dtype
+        self,
+        folder: str | Path,
+        max_sequence_length: int,
+        device: torch.device | str,
+        dtype: torch.dtype,
+        offload: bool = False,
     ) -> None:
         from transformers import AutoTokenizer, CLIPTextModelWithProjection, T5EncoderModel
 
@@ -48,10 +54,11 @@ class TextEncoders:
                     raise DifflabError(f"{part} is missing: {folder} must hold the three text encoders of an SD3 base")
             kind = T5EncoderModel if name == T5 else CLIPTextModelWithProjection
             self.tokenizers[name] = literal(AutoTokenizer.from_pretrained(tokenizer))
-            self.encoders[name] = kind.from_pretrained(encoder, dtype=dtype, use_safetensors=True).to(device).eval()
+            model = kind.from_pretrained(encoder, dtype=dtype, use_safetensors=True).eval()
+            self.encoders[name] = model if offload else model.to(device)
         clip_length = min(self.tokenizers[name].model_max_length for name in CLIP)
         self.lengths = {**dict.fromkeys(CLIP, clip_length), T5: max_sequence_length}
-        self.device = torch.device(device)
+        self.device, self.offload = torch.device(device), offload
 
     @torch.no_grad()
     def encode(self, captions: Sequence[str], batch_size: int) -> "Shard":
@@ -62,18 +69,23 @@ class TextEncoders:
             without mask, as in the pipeline. pooled: [n, p], CLIP's projected vectors at the end token.
             All on the CPU, in the encoders' precision.
         """
-        batches = [self._encode(list(captions[i : i + batch_size])) for i in range(0, len(captions), batch_size)]
-        return {name: torch.cat([batch[name] for batch in batches]) for name in batches[0]}
+        batches = [list(captions[i : i + batch_size]) for i in range(0, len(captions), batch_size)]
+        (clip_l, pooled_l), (clip_g, pooled_g), (t5,) = (self._encode(name, batches) for name in (*CLIP, T5))
+        return {"clip_l": clip_l, "clip_g": clip_g, "t5": t5, "pooled": torch.cat([pooled_l, pooled_g], dim=-1)}
 
-    def _encode(self, captions: list[str]) -> "Shard":
-        clip_l, clip_g = (self.encoders[n](self._tokens(n, captions), output_hidden_states=True) for n in CLIP)
-        encoded = {
-            "clip_l": clip_l.hidden_states[-2],
-            "clip_g": clip_g.hidden_states[-2],
-            "t5": self.encoders[T5](self._tokens(T5, captions))[0],
-            "pooled": torch.cat([clip_l.text_embeds, clip_g.text_embeds], dim=-1),
-        }
-        return {name: tensor.cpu() for name, tensor in encoded.items()}
+    def _encode(self, name: str, batches: Sequence[list[str]]) -> tuple[Tensor, ...]:
+        """What one encoder gives for all batches: its hidden states, and CLIP's projected vectors."""
+        encoder, parts = self.encoders[name].to(self.device), []
+        for captions in batches:
+            if name == T5:
+                given = (encoder(self._tokens(name, captions))[0],)
+            else:
+                seen = encoder(self._tokens(name, captions), output_hidden_states=True)
+                given = seen.hidden_states[-2], seen.text_embeds
+            parts.append([tensor.cpu() for tensor in given])
+        if self.offload:
+            encoder.to("cpu")
+        return tuple(torch.cat(column) for column in zip(*parts, strict=True))
 
     def _tokens(self, name: str, captions: list[str]) -> Tensor:
         tokens = self.tokenizers[name](

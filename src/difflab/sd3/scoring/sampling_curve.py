@@ -60,7 +60,8 @@ class SamplingCurve:
 
     @cached_property
     def _generator(self) -> Generator:
-        return load_generator(self.prompts, self.runtime, self.seed, self.settings.batch_size)
+        settings = self.settings
+        return load_generator(self.prompts, self.runtime, self.seed, settings.batch_size, settings.vae)
 
     def measure(self, training: int, adapter: Path | None, guidance_scale: float, /, **label: float) -> None:
         """Add the row of a training's images by one of its adapters, or by the base (None)."""

@@ -1,7 +1,7 @@
 """Score every cell of the study in the same way."""
 
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -16,8 +16,8 @@ from difflab.metrics.distances import RankDeficientWarning, check_count, frechet
 from difflab.metrics.features.features import (
     Extractor,
     as_array,
-    classify,
     extract,
+    extract_and_classify,
     judged_classes,
     load_extractor,
     reference_features,
@@ -62,19 +62,17 @@ class Judge:
     def score(self, images: Iterable, ids: Sequence[str], **labels: object) -> dict[str, Any]:
         """One row of the long table: labels, n, distances to the reference and class accuracy.
 
+        The images are taken one by one: an iterator that decodes them keeps no more than a batch in memory.
+
         Raises:
             DifflabError: fewer images than `score.min_images`, or images smaller than `side`: they would be blurred.
         """
         what = " ".join(str(v) for v in labels.values() if v != "")
         check_count(len(ids), min_images=self.params.min_images, what=what)
-        images = list(images)
-        if small := [image for image in map(as_array, images) if min(image.shape[:2]) < self.side]:
-            size = f"{small[0].shape[1]} x {small[0].shape[0]}"
-            raise DifflabError(f"{what}: an image of {size} pixels, the others have {self.side}: score one size only")
-        features = extract(images, self.extractor, self.params.batch_size, self.side)
+        features, seen = self._look(self._large_enough(images, what))
         row = {**labels, "n": len(ids), **self.distances(features)}
         row |= self.neighbours.measure(features) if self.neighbours else {}
-        return row | self._accuracy(images, ids, labels) if self.class_sets else row
+        return row | self._accuracy(seen, ids, labels) if self.class_sets else row
 
     @property
     def resize(self) -> str:
@@ -91,10 +89,26 @@ class Judge:
         self.counts.add(len(features))
         return {"fid": fid, "kid": kernel_distance(features, self.reference, **sizes, seed=self.seed)}
 
-    def _accuracy(self, images: list, ids: Sequence[str], labels: dict[str, object]) -> dict[str, float | None]:
-        rows = self.attributes.loc[list(ids)]
+    def _large_enough(self, images: Iterable, what: str) -> Iterator[np.ndarray]:
+        for image in map(as_array, images):
+            if min(image.shape[:2]) < self.side:
+                size = f"{image.shape[1]} x {image.shape[0]}"
+                raise DifflabError(
+                    f"{what}: an image of {size} pixels, the others have {self.side}: score one size only"
+                )
+            yield image
+
+    def _look(self, images: Iterable) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """Features, and the classes of each head where the extractor sees those of the data set."""
+        if not self.class_sets:
+            return extract(images, self.extractor, self.params.batch_size, self.side), {}
         extractor = cast("VisionEncoderExtractor", self.extractor)  # no other sees classes
-        seen = classify(images, extractor, self.params.batch_size)
+        return extract_and_classify(images, extractor, self.params.batch_size, self.side)
+
+    def _accuracy(
+        self, seen: Mapping[str, np.ndarray], ids: Sequence[str], labels: dict[str, object]
+    ) -> dict[str, float | None]:
+        rows = self.attributes.loc[list(ids)]
         predictions: dict[str, Any] = {**labels, "id": list(ids)}
         shares: dict[str, float | None] = {}
         for classes in self.class_sets:

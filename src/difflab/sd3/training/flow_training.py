@@ -73,7 +73,8 @@ def train_flow(
     accumulation, batch_size = settings.gradient_accumulation_steps, settings.batch_size
     if batch_size % processes:
         raise DifflabError(f"{what}: batch_size {batch_size} is not a multiple of {processes} processes")
-    transformer.to(device)
+    if next(transformer.parameters()).device != device:  # a quantised base refuses to be moved where it is
+        transformer.to(device)
     optimizer, schedule = adamw_with_schedule(transformer, settings)
     stream = examples.stream(seed)
 
