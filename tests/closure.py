@@ -35,6 +35,10 @@ LIBRARIES = {
 # Folders that a stage may list of whose files it needs only some, with the reason.
 TAKEN_WHOLE: dict[str, str] = {
     "src/difflab/core/base": "the ground that every stage stands on: few files, rarely edited",
+    "src/difflab/images/archives": "an archive and how it is opened: a stage that reads one needs all but the fetching",
+    "src/difflab/images/generated": "reading and writing of one format",
+    "src/difflab/models/vision": "vision transformers, and what they see of a picture",
+    "src/difflab/report": "what the report alone consists of",
     "src/difflab/training": "the loop and its parts: a stage that trains needs all but one or two of them",
     "src/difflab/miniature/data": "what the miniature consists of: its pictures and the words for them",
     "src/difflab/ddpm/common": "a network is read from its file by one function that knows all kinds",

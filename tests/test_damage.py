@@ -20,8 +20,8 @@ from difflab.core.base.store.image_store import ImageStore
 from difflab.images.archives.opening import open_archive
 from difflab.images.archives.pictures import list_pictures
 from difflab.images.celeba import celeba, celeba_hq
-from difflab.images.generated_reader import GeneratedImages
-from difflab.images.generated_writer import write_generated
+from difflab.images.generated.reader import GeneratedImages
+from difflab.images.generated.writer import write_generated
 from difflab.images.sets.image_sets import read_image_set
 from difflab.images.store_writer import Sample, write_store
 from fakes import pictures

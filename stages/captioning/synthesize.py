@@ -12,7 +12,7 @@ from difflab.core.base.runtime import resolve_device, resolve_dtype
 from difflab.core.base.sharding import process_chunks
 from difflab.core.base.stage import Stage, run
 from difflab.core.base.store.image_store import ImageStore
-from difflab.images.generated_writer import write_generated
+from difflab.images.generated.writer import write_generated
 from difflab.images.sheet import contact_sheet
 from difflab.metrics.features.features import VisionEncoderExtractor
 from difflab.models.pipelines.prompted import Options, PromptedSampler, load_pipeline

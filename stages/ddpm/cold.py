@@ -20,7 +20,7 @@ from difflab.ddpm.common.data import load_pixels
 from difflab.ddpm.common.networks import build_unet
 from difflab.ddpm.params import ColdInputs
 from difflab.ddpm.training.denoiser_training import TrainingImages, train_denoiser
-from difflab.images.generated_writer import grid
+from difflab.images.generated.writer import grid
 from difflab.metrics.restoration import compare
 from difflab.training.curve import CURVE_GAPS
 

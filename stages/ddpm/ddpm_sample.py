@@ -18,7 +18,7 @@ from difflab.ddpm.common.trainings import trainings
 from difflab.ddpm.params import DdpmSampleInputs
 from difflab.ddpm.sampling.samplers import ignore
 from difflab.ddpm.sampling.series_sampler import load_sampler
-from difflab.images.generated_writer import grid, write_generated
+from difflab.images.generated.writer import grid, write_generated
 
 SHOWN, FRAMES, ROWS = 40, 20, 2
 

@@ -16,7 +16,7 @@ from difflab.ddpm.common.settings import CONDITIONAL, DATASETS, SETTING_NAMES, S
 from difflab.ddpm.common.trainings import trainings
 from difflab.ddpm.floors import RealImages
 from difflab.ddpm.params import DdpmScoreInputs
-from difflab.images.generated_reader import GeneratedImages
+from difflab.images.generated.reader import GeneratedImages
 from difflab.metrics.intervals import with_intervals
 from difflab.models.rulers import ruler
 

@@ -18,7 +18,7 @@ from difflab.ddpm.common.settings import DATASETS, SETTING_NAMES, SINGLE
 from difflab.ddpm.common.trainings import trainings
 from difflab.ddpm.memorisation import memory, memory_metrics
 from difflab.ddpm.params import MemorisationInputs
-from difflab.images.generated_reader import GeneratedImages
+from difflab.images.generated.reader import GeneratedImages
 from difflab.images.sheet import rows_sheet
 
 

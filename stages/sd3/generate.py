@@ -12,8 +12,8 @@ from difflab.core.base.files import atomic_path
 from difflab.core.base.sharding import process_chunks
 from difflab.core.base.stage import Stage, run
 from difflab.core.base.store.image_store import ImageStore
-from difflab.images.generated_reader import GeneratedImages
-from difflab.images.generated_writer import grid, join_generated, write_generated
+from difflab.images.generated.reader import GeneratedImages
+from difflab.images.generated.writer import grid, join_generated, write_generated
 from difflab.sd3.artifacts.prompt_embeds import open_prompts
 from difflab.sd3.cells import CAPTIONS, PRETRAINED, adapter_folder, archive_path
 from difflab.sd3.params import GenerateInputs, GenerateParams

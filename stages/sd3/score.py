@@ -11,8 +11,8 @@ from difflab.core.base.stage import Stage, run
 from difflab.core.base.store.captions import read_captions
 from difflab.core.base.store.image_store import ImageStore
 from difflab.datasets import data_set_of
-from difflab.images.generated_reader import GeneratedImages
-from difflab.images.generated_writer import figure_drawn, grid
+from difflab.images.generated.reader import GeneratedImages
+from difflab.images.generated.writer import figure_drawn, grid
 from difflab.sd3.cells import ADAPTERS, CAPTIONS, FINE_TUNED, archive_path
 from difflab.sd3.params import ScoreInputs
 from difflab.sd3.scoring import scores

@@ -13,7 +13,7 @@ from difflab.captioning.synthetic_images import SEED, write_synthetic
 from difflab.core.base.files import sha256_bytes, sha256_file
 from difflab.core.base.store.captions import read_captions
 from difflab.core.base.store.image_store import ImageStore
-from difflab.images.generated_writer import write_generated
+from difflab.images.generated.writer import write_generated
 from difflab.models.pipelines.prompted import Options, PromptedSampler
 from fakes import tiny_pipelines
 

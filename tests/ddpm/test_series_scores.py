@@ -13,7 +13,7 @@ from difflab.core.base.numerals import NUMBER_WORDS
 from difflab.ddpm import classifier, series_scores
 from difflab.ddpm.common.data import Split
 from difflab.ddpm.floors import RealImages
-from difflab.images.generated_reader import GeneratedImages
+from difflab.images.generated.reader import GeneratedImages
 from difflab.metrics.distances import frechet_distance, squared_mmd
 from difflab.metrics.manifold import precision_recall
 from fakes.study_results import picture

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from difflab.captioning import answer
-from difflab.images.generated_writer import grid
+from difflab.images.generated.writer import grid
 from difflab.report import figures
 from difflab.report.summary import part, summarise
 from difflab.sd3.cells import ADAPTERS

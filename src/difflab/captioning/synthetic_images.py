@@ -10,7 +10,7 @@ from PIL import Image
 from difflab.core.base.files import atomic_path, png_bytes, write_csv
 from difflab.core.base.store.captions import write_captions
 from difflab.core.base.store.decoder import decode_image
-from difflab.images.generated_reader import GeneratedImages
+from difflab.images.generated.reader import GeneratedImages
 from difflab.images.store_writer import Sample, write_store
 
 SEED = 0  # under which the parts hold their pictures

@@ -18,7 +18,7 @@ from difflab.metrics.manifold import density_coverage, extrapolated_fid, precisi
 from difflab.metrics.restoration import psnr
 
 if TYPE_CHECKING:
-    from difflab.images.generated_reader import GeneratedImages
+    from difflab.images.generated.reader import GeneratedImages
 
 NEIGHBOURS = 5  # of density and coverage
 

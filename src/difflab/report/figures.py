@@ -18,7 +18,7 @@ from difflab.captioning.answer import BASELINE, DATA, MAIN, MEASURE_NAMES
 from difflab.captioning.by_originals import MIXED, sizes_of
 from difflab.core.base.files import png_bytes, write_bytes
 from difflab.core.base.store.decoder import decode_image
-from difflab.images.generated_writer import tiles
+from difflab.images.generated.writer import tiles
 from difflab.images.sheet import rows_sheet
 from difflab.metrics.intervals import with_intervals
 from difflab.report import findings

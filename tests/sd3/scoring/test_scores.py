@@ -9,10 +9,10 @@ import pytest
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.store.decoder import decode_image
 from difflab.datasets import KNOWN
-from difflab.images import generated_reader
 from difflab.images.facts.celeba_facts import CELEBA
-from difflab.images.generated_reader import GeneratedImages
-from difflab.images.generated_writer import tiles
+from difflab.images.generated import reader as generated_reader
+from difflab.images.generated.reader import GeneratedImages
+from difflab.images.generated.writer import tiles
 from difflab.metrics.distances import RankDeficientWarning, frechet_distance, squared_mmd
 from difflab.metrics.features.features import extract
 from difflab.sd3.params import ScoreParams

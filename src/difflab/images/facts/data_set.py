@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from difflab.core.base.errors import DifflabError
-from difflab.images.facts.negation import affirms
+from difflab.core.base.negation import affirms
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -13,8 +13,8 @@ from difflab.core.base.files import atomic_path, read_json, write_csv, write_jso
 from difflab.core.base.runtime import process_index
 from difflab.core.base.sharding import process_chunks
 from difflab.core.base.store.image_store import ImageStore
-from difflab.images.generated_reader import GeneratedImages
-from difflab.images.generated_writer import write_generated
+from difflab.images.generated.reader import GeneratedImages
+from difflab.images.generated.writer import write_generated
 from difflab.metrics.intervals import mean_interval, pooled_spread, scale_of
 from difflab.sd3.artifacts.prompt_embeds import open_prompts
 from difflab.sd3.sampling import Generator, load_generator

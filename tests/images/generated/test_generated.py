@@ -10,8 +10,8 @@ from PIL import Image
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import png_bytes, write_zip
 from difflab.images import generated_writer
-from difflab.images.generated_reader import GeneratedImages
-from difflab.images.generated_writer import join_generated, write_generated
+from difflab.images.generated.reader import GeneratedImages
+from difflab.images.generated.writer import join_generated, write_generated
 from fakes.set_archives import pixels
 
 IDS = ["hq-00003", "hq-00001", "hq-00002"]

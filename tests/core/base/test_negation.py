@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from difflab.images.facts.negation import affirms
+from difflab.core.base.negation import affirms
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from difflab.core.base.errors import DifflabError
-from difflab.images.generated_writer import grid
-from difflab.images.generated_writer import tiles as tiles_of
+from difflab.images.generated.writer import grid
+from difflab.images.generated.writer import tiles as tiles_of
 
 
 def tiles(count, side):
