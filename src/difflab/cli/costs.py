@@ -47,7 +47,7 @@ class _Study:
     """The counts of a study's pictures, and the costs that follow from them."""
 
     def __init__(self, params: Any, cells: list[str]) -> None:
-        self.params, self.cells, self.card = params, cells, params.hardware
+        self.params, self.cells, self.hardware = params, cells, params.hardware
         rows, addition = params.split.max_rows or CELEBA_HQ, params.prepare.max_celeba_images
         self.images = rows + (CELEBA_ADDITION if addition is None else addition)
         self.held_out = {
@@ -71,12 +71,12 @@ class _Study:
         latents, prompts = self.params.cache.latents, self.params.cache.prompts
         encoded = self.images * (1 + latents.mirror) * work.autoencoder(self.side, decode=False)
         size = self.images * (0.786 + 0.262 * latents.mirror) * self.area / 1000
-        yield Cost("cache_latents", encoded / self._speed(self.card.float32_tflops, sampling=True),
+        yield Cost("cache_latents", encoded / self._speed(self.hardware.float32_tflops, sampling=True),
                    0.4 + ENCODE_GB * self.area * _together(latents), disk=size, scratch=size)  # fmt: skip
         captions = 2 * self.images
         stored = captions * (77 * 4096 + prompts.max_sequence_length * 8192 + 4096) / 1e9
         embedded = (
-            captions * TEXT_ENCODERS.forward(self.text / 2) / self._speed(self.card.bfloat16_tflops, sampling=True)
+            captions * TEXT_ENCODERS.forward(self.text / 2) / self._speed(self.hardware.bfloat16_tflops, sampling=True)
         )
         gpu = 9.5 if prompts.offload else TEXT_ENCODERS.gigabytes
         yield Cost("cache_prompts", embedded + 1000 * stored / WRITE_MB_PER_S, gpu + 0.5, host=12, disk=stored)
@@ -87,8 +87,8 @@ class _Study:
         images = training.steps * training.batch_size * training.gradient_accumulation_steps
         backward = 2 + training.gradient_checkpointing
         validations = (1 + training.steps // training.validation_interval) * settings.validation_samples * 5
-        each = images * backward * 1.06 * self.forward / self._speed(self.card.bfloat16_tflops, sampling=False)
-        each += validations * self.forward / self._speed(self.card.bfloat16_tflops, sampling=True)
+        each = images * backward * 1.06 * self.forward / self._speed(self.hardware.bfloat16_tflops, sampling=False)
+        each += validations * self.forward / self._speed(self.hardware.bfloat16_tflops, sampling=True)
         cells = sum(cell.startswith("finetune@") for cell in self.cells)
         tokens, blocks = (
             (self.side // 16) ** 2 + self.text,
@@ -130,12 +130,12 @@ class _Study:
         passes = made.num_inference_steps * (1 + (made.guidance_scale != 1))
         each = passes * work.SD21_UNET + work.autoencoder(work.SD21_SIDE, decode=True)
         decoding = DECODE_GB / 2 * area * _together(made)
-        yield Cost("synthesize", count * each / self._speed(self.card.bfloat16_tflops, sampling=True),
+        yield Cost("synthesize", count * each / self._speed(self.hardware.bfloat16_tflops, sampling=True),
                    (1.8 if made.offload else 2.6) + 0.3 * made.batch_size + decoding,
                    disk=count * 0.05 / 1000, scratch=count * PNG_MB * area / 1000)  # fmt: skip
         sweep = self.params.sweep
         largest = 16.3 if sweep.offload else 27.6  # its transformer, or all of Stable Diffusion 3.5 Large
-        seconds = 3600 * 989 / self.card.bfloat16_tflops  # an hour of an H100
+        seconds = 3600 * 989 / self.hardware.bfloat16_tflops  # an hour of an H100
         yield Cost("sweep", seconds, largest + 0.3 * sweep.batch_size + DECODE_GB / 2 * _together(sweep),
                    host=30 if sweep.offload else 16)  # fmt: skip
         trainings = 3 * len(captioner.originals) * len(captioner.seeds)
@@ -143,28 +143,32 @@ class _Study:
         trained = trainings * captioner.training.steps * captioner.training.batch_size * 2.2 * LLAMA_1B.forward(tokens)
         held = captioner.training.batch_size * tokens * work.ACTIVATION * 2048 * LLAMA_1B.layers / 1e9
         seen = 4 * titled * 197 * 768 * 4 / captioner.patch_pooling**2 / 1e9
-        yield Cost("captioner", trained / self._speed(self.card.bfloat16_tflops, sampling=False),
+        yield Cost("captioner", trained / self._speed(self.hardware.bfloat16_tflops, sampling=False),
                    LLAMA_1B.gigabytes + held + 1, host=6 + seen)  # fmt: skip
         asked, test = self.params.captioner_instruct, RECIPES * self.params.mix.test_fraction
         yield Cost("captioner_instruct", self._written(LLAVA_7B, test, 620, asked.max_new_tokens, asked.batch_size),
                    LLAVA_7B.gigabytes + _cache(LLAVA_7B, asked.batch_size, 660) + 0.5, host=16)  # fmt: skip
 
     def _speed(self, tflops: float, *, sampling: bool) -> float:
-        """Operations a second that are expected of the card."""
-        return 1e12 * tflops * (self.card.sampling_utilisation if sampling else self.card.training_utilisation)
+        """Operations a second that are expected of the hardware."""
+        return 1e12 * tflops * (self.hardware.sampling_utilisation if sampling else self.hardware.training_utilisation)
 
     def _pictures(self, count: int, steps: int, guidance: float) -> float:
         """Seconds of so many pictures of SD3; guidance takes a second pass for the empty prompt."""
         denoised = (
-            count * steps * (1 + (guidance != 1)) * self.forward / self._speed(self.card.bfloat16_tflops, sampling=True)
+            count
+            * steps
+            * (1 + (guidance != 1))
+            * self.forward
+            / self._speed(self.hardware.bfloat16_tflops, sampling=True)
         )
         decoded = count * work.autoencoder(self.side, decode=True)
-        return denoised + decoded / self._speed(self.card.tf32_tflops, sampling=True)
+        return denoised + decoded / self._speed(self.hardware.tf32_tflops, sampling=True)
 
     def _written(self, model: Language, count: float, read: int, tokens: int, batch_size: int) -> float:
         """Seconds of so many answers: a step of decoding reads all weights, or waits for the host."""
-        read_seconds = count * model.forward(read) / self._speed(self.card.bfloat16_tflops, sampling=True)
-        step = max(model.layers * LAYER_SECONDS, model.gigabytes / (self.card.bandwidth_gb_per_s * BANDWIDTH_SHARE))
+        read_seconds = count * model.forward(read) / self._speed(self.hardware.bfloat16_tflops, sampling=True)
+        step = max(model.layers * LAYER_SECONDS, model.gigabytes / (self.hardware.bandwidth_gb_per_s * BANDWIDTH_SHARE))
         return read_seconds + count / batch_size * tokens * step
 
 
@@ -182,27 +186,22 @@ def costs_table(params: Any, cells: Iterable[str], root: Path = Path()) -> str:
 
     Empty where no stage runs released models.
     """
-    found, card = costs(params, cells), params.hardware
+    found, hardware = costs(params, cells), params.hardware
     if not found:
         return ""
-    shares = f"{card.training_utilisation:.0%} in training, {card.sampling_utilisation:.0%} in sampling"
-    assumed = f"{card.memory_gb:g} GB, {card.bfloat16_tflops:g} TFLOPS ({shares}), {card.price_per_hour:g} an hour"
-    lines = [f"on a card of {assumed}:", HEAD]
+    memory, price = params.hardware.memory_gb, params.hardware.price_per_hour
+    shares = f"{hardware.training_utilisation:.0%} in training, {hardware.sampling_utilisation:.0%} in sampling"
+    lines = [f"on a card of {memory:g} GB, {hardware.bfloat16_tflops:g} TFLOPS ({shares}), {price:g} an hour:", HEAD]
     for cost in found:
         hours = cost.seconds / 3600
-        figures = (
-            f"{hours:>6.1f} {hours * card.price_per_hour:>7.0f} {cost.gpu:>7.1f} {cost.host:>8.0f} {cost.disk:>8.0f}"
-        )
+        figures = f"{hours:>6.1f} {hours * price:>7.0f} {cost.gpu:>7.1f} {cost.host:>8.0f} {cost.disk:>8.0f}"
         lines.append(f"{cost.stage:<20} {figures}   {measured(cost.stage, root)}".rstrip())
-    hours = sum(cost.seconds for cost in found) / 3600
-    disk = sum(cost.disk for cost in found)
-    lines.append(f"{'together':<20} {hours:>6.0f} {hours * card.price_per_hour:>7.0f} {max(c.gpu for c in found):>7.1f} "
-                 f"{max(c.host for c in found):>8.0f} {disk:>8.0f}   disk at its peak "
-                 f"{disk + max(c.scratch for c in found):.0f} GB, beside models and archives")  # fmt: skip
-    if large := [cost.stage for cost in found if cost.gpu > card.memory_gb]:
-        lines.append(
-            f"does not fit {card.memory_gb:g} GB: {', '.join(large)}; -S hardware=24gb|48gb|80gb takes what fits"
-        )
+    hours, disk = sum(cost.seconds for cost in found) / 3600, sum(cost.disk for cost in found)
+    gpu, host, scratch = (max(getattr(cost, name) for cost in found) for name in ("gpu", "host", "scratch"))
+    sums = f"{hours:>6.0f} {hours * price:>7.0f} {gpu:>7.1f} {host:>8.0f} {disk:>8.0f}"
+    lines.append(f"{'together':<20} {sums}   disk at its peak {disk + scratch:.0f} GB, beside models and archives")
+    if large := [cost.stage for cost in found if cost.gpu > memory]:
+        lines.append(f"does not fit {memory:g} GB: {', '.join(large)}; -S hardware=24gb|48gb|80gb takes what fits")
     return "\n".join(lines)
 
 
