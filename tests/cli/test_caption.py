@@ -126,7 +126,7 @@ def test_the_command_prints_a_line_for_each_picture(work, root, monkeypatch):
     expected = captions(work, str(work / "photos"))
     result = CliRunner().invoke(cli, ["caption", "photos"])
     assert result.exit_code == 0, result.output
-    assert result.output.splitlines() == [f"photos/{name}: {text}" for name, text in expected]
+    assert result.stdout.splitlines() == [f"photos/{name}: {text}" for name, text in expected]
     assert CliRunner().invoke(cli, ["caption", "photos", "--beam", "0"]).exit_code == 2
     assert CliRunner().invoke(cli, ["caption"]).exit_code == 2
 

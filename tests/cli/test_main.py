@@ -114,6 +114,7 @@ def test_readme_is_refreshed_and_checked(difflab, tmp_path):
 
 
 def test_a_stale_page_of_graphs_is_found(difflab):
+    difflab("compose")
     code, _, err = difflab("graphs", "--check")
     assert code == 1
     assert err.startswith("ERROR: docs/graphs.md is not what dvc.yaml gives: run `difflab graphs`\n")
@@ -122,8 +123,9 @@ def test_a_stale_page_of_graphs_is_found(difflab):
 
 
 def test_the_shell_completes_commands_and_cells(difflab, monkeypatch):
-    monkeypatch.setenv("_DIFFLAB_COMPLETE", "bash_complete")
     script = "import sys; sys.argv[0] = 'difflab'; from difflab.cli.main import main; main()"
+    difflab("compose")
+    monkeypatch.setenv("_DIFFLAB_COMPLETE", "bash_complete")
     for words, expected in (("difflab co", ["plain,compare", "plain,compose"]), ("difflab repro finetune@l", None)):
         monkeypatch.setenv("COMP_WORDS", words)
         monkeypatch.setenv("COMP_CWORD", str(words.count(" ")))

@@ -1,6 +1,5 @@
 """A small DVC repository without Git: first -> left, right -> last."""
 
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -34,15 +33,17 @@ def dvc(*words):
 
 def init() -> None:
     """Do `dvc init --no-scm` in the current folder, by a copy of what it made once."""
-    shutil.copytree(_initialised().name, ".", dirs_exist_ok=True)
+    for name, content in _initialised().items():
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).write_bytes(content)
 
 
 @cache
-def _initialised() -> tempfile.TemporaryDirectory:
-    folder = tempfile.TemporaryDirectory()
-    command = [sys.executable, "-m", "dvc", "init", "--no-scm", "-q"]
-    subprocess.run(command, cwd=folder.name, check=True, capture_output=True)
-    return folder
+def _initialised() -> dict[str, bytes]:
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run([sys.executable, "-m", "dvc", "init", "--no-scm", "-q"], cwd=folder, check=True)
+        files = (path for path in Path(folder).rglob("*") if path.is_file())
+        return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
 
 def make() -> None:

@@ -125,7 +125,8 @@ def write_inputs(root: Path) -> None:
             held_out = np.where(step % 50 == 0, 1 / step, np.nan)
             columns = {"seed": 0, "step": step, "train_loss": 1 / step, "val_loss": held_out}
             columns |= {f"val_loss_sigma_{s}": held_out * (1 + s) for s in (0.1, 0.5, 0.9)}
-            write_csv(root / f"plots/finetune/{captions}-{adapter}.csv", pd.DataFrame(columns))
+            curve = pd.DataFrame(columns)
+            write_csv(root / f"plots/finetune/{captions}-{adapter}.csv", curve, gaps=list(curve))
     write_bytes(root / "plots/grids/real.png", png_bytes(Image.fromarray(picture("real", 530))))
     prompts = {"id": IDS[:4], "blip2": [f"a short prompt {i}" for i in range(4)], "llama3": ["a long one"] * 4}
     write_csv(root / "data/scores/prompts.csv", pd.DataFrame(prompts))

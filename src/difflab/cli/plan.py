@@ -72,7 +72,7 @@ class Model:
 
 def plan(params: Any, pipeline: Path = Path("dvc.yaml")) -> str:
     """Stages, models that are trained, everything that is needed from elsewhere, and what it costs, as text."""
-    cells = addresses(str(pipeline))
+    cells = addresses(str(pipeline), params.model_dump(mode="json"))
     stages = {cell.partition("@")[0] for cell in cells}
     trained = ", ".join(f"zoo.{name}" for name, role in params.zoo if isinstance(role, BaseModel) and _is_trained(role))
     head = (
@@ -161,7 +161,7 @@ def _archive(name: str, root: str | None, archive: ArchiveParams) -> tuple[str, 
 def disk(params: Any, models: list[Model]) -> Finding:
     """Whether there is room for what takes more than the miniature does and is not here."""
     parts = {"models": sum(model.gigabytes or 0 for model in models if not model.cached)}
-    if found := costs(params, addresses()):
+    if found := costs(params, addresses(values=params.model_dump(mode="json"))):
         parts["results at their peak"] = sum(cost.disk for cost in found) + max(cost.scratch for cost in found)
     elif params.data.celeba_hq.source != "bundled":
         addition = params.prepare.max_celeba_images

@@ -10,6 +10,7 @@ from difflab.core.base.errors import DifflabError
 from difflab.models.language.answers import sentence
 from difflab.models.language.chat_model import decoded
 from difflab.models.language.keyed_sampling import generate
+from difflab.models.language.prompt_tokens import control_tokens
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -46,13 +47,15 @@ class InstructCaptioner:
     def inputs(self, images: "Sequence[Image.Image]", instruction: str) -> Any:
         """What `generate` takes, on the model's device: chats of any lengths, padded left and masked.
 
-        An "<image>" that the instruction spells is text.
+        Raises:
+            DifflabError: the instruction spells a control token, such as "<image>": templates that leave the first token
+                to the tokenizer (LLaVA 1.5's) cannot keep it a text.
         """
+        if spelt := [token for token in control_tokens(self.processor.tokenizer) if token in instruction]:
+            raise DifflabError(f"the instruction '{instruction}' holds the model's own {spelt[0]}: say it without")
         chats = [messages(image, instruction) for image in images]
         options = {"tokenize": True, "return_dict": True, "return_tensors": "pt", "processor_kwargs": {"padding": True}}
-        encoded = self.processor.apply_chat_template(
-            chats, add_generation_prompt=True, sanitize_control_tokens=True, **options
-        )
+        encoded = self.processor.apply_chat_template(chats, add_generation_prompt=True, **options)
         return encoded.to(self.model.device, self.model.dtype)
 
 

@@ -198,7 +198,7 @@ def test_an_unknown_stage_lists_the_known_ones(pipeline):
         ("process.num_images=19", "20 images are needed"),
         (
             "ddpm.text.training.condition_dropout=0",
-            "guidance_scale is 3, but ddpm.text.training.condition_dropout is 0",
+            "guidance_scale is 2, but ddpm.text.training.condition_dropout is 0",
         ),
         ("zoo.diffusion.prompt_dropout=0", "guidance_scale is .*, but zoo.diffusion.prompt_dropout is 0"),
         ("data.cifar10.url=ftp://a", "an http.s. address is needed"),

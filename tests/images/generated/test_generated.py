@@ -9,7 +9,7 @@ from PIL import Image
 
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import png_bytes, write_zip
-from difflab.images import generated_writer
+from difflab.images.generated import writer as generated_writer
 from difflab.images.generated.reader import GeneratedImages
 from difflab.images.generated.writer import join_generated, write_generated
 from fakes.set_archives import pixels

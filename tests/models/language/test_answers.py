@@ -129,9 +129,14 @@ def test_a_sentence_of_anything_is_one_clean_line(answer):
     assert not said or any(c.isalnum() for c in said)
 
 
+def does_not_repeat(text: str) -> bool:
+    words = text.lower().strip(".").split()
+    return len(set(words)) == len(words)
+
+
 @settings(max_examples=100, deadline=None)
 @given(
-    st.from_regex(r"[A-Z][a-z]{1,8}( [a-z]{1,8}){1,8}\.", fullmatch=True),
+    st.from_regex(r"[A-Z][a-z]{1,8}( [a-z]{1,8}){1,8}\.", fullmatch=True).filter(does_not_repeat),
     st.sampled_from(
         ["{}", "1. {}", "- {}", '"{}"', "Here it is:\n{}", "{}\n\nNote: done.", "<think>Hm.</think>{}", "*{}*"]
     ),

@@ -156,23 +156,29 @@ def _as_matrix(stage: dict[str, Any]) -> dict[str, Any]:
     return {**json.loads(text), "matrix": {axis: list(stage["foreach"])}, "each": stage["foreach"]}
 
 
-def addresses(path: str = "dvc.yaml") -> list[str]:
-    """Every stage of dvc.yaml as DVC names it, those of a matrix with each item: `finetune@blip2-minus`."""
+def addresses(path: str = "dvc.yaml", values: Mapping[str, Any] | None = None) -> list[str]:
+    """Every stage of dvc.yaml as DVC names it, those of a matrix with each item: `finetune@blip2-minus`.
+
+    Args:
+        values: parameters, in place of those of the params.yaml beside dvc.yaml.
+    """
     names = []
     for name, stage in read_pipeline(path)["stages"].items():
-        axes = axes_of(stage, path).values()
+        axes = axes_of(stage, path, values).values()
         names += [f"{name}@{'-'.join(item)}" for item in itertools.product(*axes)] if axes else [name]
     return names
 
 
-def axes_of(stage: Mapping[str, Any], path: str = "dvc.yaml") -> dict[str, list[str]]:
-    """The axes of a stage's matrix, each value once, with `${group.key}` of the params.yaml beside dvc.yaml replaced."""
+def axes_of(
+    stage: Mapping[str, Any], path: str = "dvc.yaml", values: Mapping[str, Any] | None = None
+) -> dict[str, list[str]]:
+    """The axes of a stage's matrix, each value once, with `${group.key}` replaced; `values` as of `addresses`."""
     axes = stage.get("matrix") or {}
     if "${" not in str(axes):
         return axes
-    values = dotted(read_values(Path(path).with_name("params.yaml")))
+    flat = dotted(read_values(Path(path).with_name("params.yaml")) if values is None else values)
     return {
-        name: list(dict.fromkeys(re.sub(r"\$\{([\w.]+)\}", lambda m: str(values[m[1]]), cell) for cell in cells))
+        name: list(dict.fromkeys(re.sub(r"\$\{([\w.]+)\}", lambda m: str(flat[m[1]]), cell) for cell in cells))
         for name, cells in axes.items()
     }
 
