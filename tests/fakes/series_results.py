@@ -99,6 +99,6 @@ def write_series_inputs(root: Path) -> None:
     """Metrics, tables and pictures of every stage of the DDPM series, below `root`."""
     for stage, values in METRICS.items():
         write_json(root / metrics_file(stage), values)
-    write_csv(root / "plots/anatomy.csv", anatomy())
+    write_csv(root / "plots/anatomy.csv", anatomy(), gaps=["input", "output"])
     for path in PICTURES:
         write_bytes(root / path, png_bytes(Image.new("RGB", (4, 4))))

@@ -17,7 +17,7 @@ def changed(targets: Collection[str], values: Mapping[str, Any] | None = None) -
 
     `values` are parameters to ask about, in place of those of params.yaml.
     """
-    names = addresses(str(Path("dvc.yaml").resolve()))
+    names = addresses(str(Path("dvc.yaml").resolve()), values)
     known = sorted({*names, *(name.split("@")[0] for name in names)})
     if wrong := [target for target in targets if target not in known and ":" not in target]:
         near = suggestion(wrong[0], known) or "; `dvc stage list` names them"
