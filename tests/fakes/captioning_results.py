@@ -72,7 +72,7 @@ def write_caption_inputs(root: Path) -> None:
         "mix": mix,
         "caption_score": summarise(scores),
     }
-    write_csv(root / "plots/captioner/scores.csv", runs(scores))
+    write_csv(root / "plots/captioner/scores.csv", runs(scores), gaps=["share"])
     scored, made = sized()
     means = scored.groupby(["data", "originals", "seed"])["cider_d"].mean().reset_index()
     write_csv(root / "plots/captioner/originals.csv", means.merge(made))
