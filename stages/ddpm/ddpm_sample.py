@@ -53,8 +53,9 @@ def show(setting: str, images: np.ndarray, frames: list[np.ndarray]) -> None:
     """Write the contact sheet of the first training, and the way of its first images."""
     columns = [*spread(frames, FRAMES), images[:ROWS]]
     rows = [column[row] for row in range(len(images[:ROWS])) for column in columns]
-    write_bytes(f"plots/ddpm/{setting}.png", png_bytes(grid(list(images[:SHOWN]), ncols=10)))
-    write_bytes(f"plots/ddpm/{setting}-process.png", png_bytes(grid(rows, ncols=len(columns))))
+    folder = Path("plots/ddpm_sample") / setting
+    write_bytes(folder / "samples.png", png_bytes(grid(list(images[:SHOWN]), ncols=10)))
+    write_bytes(folder / "process.png", png_bytes(grid(rows, ncols=len(columns))))
 
 
 def spread(frames: list[np.ndarray], count: int) -> list[np.ndarray]:

@@ -86,7 +86,7 @@ METRICS = {
 }
 PICTURES = (
     "plots/grids/denoise.png",
-    *(f"plots/ddpm/{setting}{end}.png" for setting in SETTINGS for end in ("", "-process")),
+    *(f"plots/ddpm_sample/{setting}/{name}.png" for setting in SETTINGS for name in ("samples", "process")),
     "plots/process.png",
     "plots/attention.png",
     "plots/memorisation.png",
