@@ -113,6 +113,7 @@ def stop_in_the_third_batch(monkeypatch) -> list[int]:
 def test_a_killed_run_keeps_its_batches_and_ends_with_the_same_bytes(here, monkeypatch):
     from stages.captioning.synthesize import main
 
+    monkeypatch.setattr("stages.captioning.synthesize.BATCHES_PER_CHUNK", 1)
     main(synthesis())
     expected = sha256_file("data/synthetic")
     shutil.rmtree("data/synthetic")

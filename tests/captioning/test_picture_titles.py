@@ -35,7 +35,7 @@ def test_a_table_that_is_no_table_of_variations_is_one_line(tmp_path):
     write_parquet(path, frame().iloc[:0])
     with pytest.raises(DifflabError, match=r"has no variation: see the reasons in data/titles/quarantine\.csv"):
         read_variations(path)
-    write_parquet(path, frame().assign(title=["a", None, "b", " ", "c", "d"]))
+    write_parquet(path, frame().assign(title=["a", None, "b", " ", "c", "d"]), gaps=["title"])
     with pytest.raises(DifflabError, match=r"2 rows without a title \(rows 1, 3\)"):
         read_variations(path)
     write_parquet(path, pd.concat([frame(), frame().iloc[:1]]))

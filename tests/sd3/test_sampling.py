@@ -8,7 +8,7 @@ import pytest
 import torch
 from diffusers import FlowMatchEulerDiscreteScheduler, StableDiffusion3Pipeline
 from diffusers.models import AutoencoderKL, SD3Transformer2DModel
-from stages.sd3.generate import write_archive
+from stages.sd3.generate import BATCHES_PER_CHUNK, write_archive
 
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.sharding import process_chunks
@@ -127,7 +127,9 @@ def test_finished_batches_are_taken_over(models, tmp_path, monkeypatch):
     scratch = tmp_path / "scratch"
     write_archive(tmp_path / "a.zip", generator(models, 3), IDS, "blip2", 0, settings(), scratch)
     what = "blip2 training 0 draw 0"
-    process_chunks(IDS, 3, scratch, lambda chunk, path: pytest.fail("made again"), what=what, suffix=".zip")
+    process_chunks(
+        IDS, 3 * BATCHES_PER_CHUNK, scratch, lambda chunk, path: pytest.fail("made again"), what=what, suffix=".zip"
+    )
     monkeypatch.setattr(Generator, "images", lambda *args, **kwargs: pytest.fail("made again"))
     assert write_archive(tmp_path / "b" / "a.zip", generator(models, 3), IDS, "blip2", 0, settings(), scratch)
 

@@ -67,10 +67,10 @@ def made(fine_tuned, root, tmp_path, monkeypatch):
     return made, made_at_most
 
 
-def load_judge(store, params, device, seed):
+def load_judge(store, params, device, seed, side):
     extractor = Extractor()
     images = np.stack([np.asarray(image) for image in store.read(store.split("train"))])
-    return Judge(extractor(images), extractor, pd.DataFrame(index=store.ids), params, seed)
+    return Judge(extractor(images), extractor, pd.DataFrame(index=store.ids), params, seed, side)
 
 
 def run(name):
