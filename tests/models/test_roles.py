@@ -15,7 +15,6 @@ from difflab.models import roles
 from difflab.models.params import HubRef
 from difflab.models.pointers import point_to, write_pointer
 from fakes import zoo
-from fakes.sd3_study import make_vae
 
 REVISION = "0123456789abcdef0123456789abcdef01234567"
 
@@ -337,7 +336,6 @@ class TestEveryRoleLoadsThroughAPointer:
         assert load_scheduler(place).config.shift == 3.0
 
     def test_text_encoders(self, smoke, tmp_path, pointed):
-        import torch
 
         from difflab.miniature.zoo.small_text_encoders import draw_text_models, save_text_models
         from difflab.sd3.caching.prompt_writer import TextEncoders
@@ -352,7 +350,6 @@ class TestEveryRoleLoadsThroughAPointer:
         assert all(torch.equal(expected[key], found[key]) for key in expected)
 
     def test_vision_encoder_and_blip2(self, smoke, tmp_path, pointed):
-        import torch
 
         from difflab.miniature.zoo import small_blip2, small_vision_encoder
         from difflab.models.blip2 import load
@@ -371,7 +368,6 @@ class TestEveryRoleLoadsThroughAPointer:
         same_weights(model, captioner.model)
 
     def test_llama(self, smoke, tmp_path, pointed):
-        import torch
 
         from difflab.miniature.zoo import small_rewriter
         from difflab.models.language.rewriter import Rewriter
@@ -385,35 +381,7 @@ class TestEveryRoleLoadsThroughAPointer:
 
 
 def same_weights(made, loaded):
-    import torch
 
     expected, found = made.state_dict(), loaded.state_dict()
     assert expected.keys() == found.keys()
     assert all(torch.equal(expected[key], found[key]) for key in expected)
-
-
-@pytest.mark.parametrize(("batch", "seen"), [("whole", [3]), ("sliced", [1, 1, 1]), ("tiled", [1] * 27)])
-def test_an_autoencoder_sees_a_batch_whole_picture_by_picture_or_in_tiles(batch, seen):
-    """Slices change rounding alone; tiles, of half the side of the pictures that it was trained on, more."""
-    vae, latents = make_vae(sample_size=32), torch.randn(3, 4, 8, 8, generator=torch.Generator().manual_seed(0))
-    with torch.no_grad():
-        whole = vae.decode(latents).sample
-        roles.spare_memory(vae, batch)
-        sizes = []
-        vae.decoder.register_forward_pre_hook(lambda module, given: sizes.append(len(given[0])))
-        spared = vae.decode(latents).sample
-    assert sizes == seen
-    assert spared.shape == whole.shape
-    difference = (spared - whole).abs().max().item()
-    assert difference < 1e-5 if batch != "tiled" else difference > 1e-5  # tiles have group norms of their own
-    assert spared.isfinite().all()
-
-
-@pytest.mark.parametrize("batch", ["whole", "sliced"])
-def test_slices_give_the_same_moments(batch):
-    vae = make_vae(sample_size=32)
-    roles.spare_memory(vae, batch)
-    images = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
-    with torch.no_grad():
-        both, each = vae.encode(images).latent_dist, [vae.encode(image[None]).latent_dist for image in images]
-    torch.testing.assert_close(both.mean, torch.cat([one.mean for one in each]), rtol=1e-5, atol=1e-5)
