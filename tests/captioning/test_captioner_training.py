@@ -85,6 +85,18 @@ def test_the_weights_of_the_lowest_validation_loss_are_kept(tmp_path, monkeypatc
     assert not captioner.training
 
 
+def test_the_average_of_the_weights_is_validated_and_kept(tmp_path):
+    """The average trails behind the weights, which move in the same way."""
+    start = trained(tiny.captioner(awake=False))
+    last, rows, _ = train(tmp_path / "last", log_interval=12)
+    mean, averaged, _ = train(tmp_path / "mean", log_interval=12, ema_decay=0.9)
+    assert [row["train_loss"] for row in rows] == [row["train_loss"] for row in averaged]
+    assert rows[-1]["val_loss"] != averaged[-1]["val_loss"]
+    last, mean = trained(last), trained(mean)
+    moved = [sum((w[n] - start[n]).square().sum().item() for n in start) for w in (mean, last)]
+    assert 0 < moved[0] < moved[1]
+
+
 def test_rows_hold_training_and_validation_loss(tmp_path):
     _, rows, _ = train(tmp_path)
     assert [row["step"] for row in rows] == [0, 4, 8, 12]

@@ -7,13 +7,12 @@ import numpy as np
 import torch
 
 from difflab.captioning.captioner_model.visual_prefix import Captioner
-from difflab.captioning.params import CaptionerLoraParams, CaptionerParams, DecodingParams
+from difflab.captioning.params import CaptionerLoraParams, CaptionerParams, CaptionerTrainingParams, DecodingParams
 from difflab.miniature.data.blend import PHOTO_NAMES
 from difflab.miniature.data.digit_titles import titles
 from difflab.miniature.zoo.causal import llama_config
 from difflab.miniature.zoo.tokenizers import base_tokenizer
 from difflab.models.vision.vit import build_vit
-from difflab.training.params import FitParams
 from fakes.zoo import fit_params, size
 
 WIDTH, HIDDEN, LAYERS, SIZE, GRID = 16, 32, 2, 16, 4
@@ -46,9 +45,10 @@ def language_model(seed: int = 0):
     return model
 
 
-def training(**changes) -> FitParams:
+def training(**changes) -> CaptionerTrainingParams:
     values = {"steps": 12, "weight_decay": 0.01, "warmup_steps": 2, "checkpoint_interval": 5, "log_interval": 4}
-    return fit_params(**{**values, **changes})
+    ema_decay = changes.pop("ema_decay", 0.0)
+    return CaptionerTrainingParams(ema_decay=ema_decay, **fit_params(**{**values, **changes}).model_dump())
 
 
 def decoding(**changes) -> DecodingParams:

@@ -14,9 +14,9 @@ from difflab.training.supervised import fit
 
 if TYPE_CHECKING:
     from difflab.captioning.captioner_model.visual_prefix import Captioner
+    from difflab.captioning.params import CaptionerTrainingParams
     from difflab.training.curve import Row
     from difflab.training.loop import Log
-    from difflab.training.params import FitParams
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def train_captioner(
     captioner: "Captioner",
     train: TitledFeatures,
     validation: TitledFeatures,
-    settings: "FitParams",
+    settings: "CaptionerTrainingParams",
     *,
     seed: int,
     scratch: Path,
@@ -52,7 +52,8 @@ def train_captioner(
     """Train projector and adapter on the captions' cross-entropy; keep the step of the lowest validation loss.
 
     Order and titles belong to (seed, sample id, epoch). A run that was stopped is resumed from its state
-    in `scratch`, bit for bit on a CPU. On return the captioner holds the best weights, in eval mode.
+    in `scratch`, bit for bit on a CPU. On return the captioner holds the best weights (of their
+    average, where `ema_decay` > 0), in eval mode.
 
     Returns:
         The rows of `training.supervised.fit`, each with "val_loss", the mean over the tokens of all titles.
@@ -70,6 +71,7 @@ def train_captioner(
 
     return fit(
         captioner, batch_loss, settings, scratch=scratch, log=log, what=what, keep_best=True,
+        ema_decay=settings.ema_decay,
         validate=lambda step: {"val_loss": mean_loss(captioner, validation)}, identity_of=[seed, train.ids, train.titles],
     )  # fmt: skip
 

@@ -118,13 +118,19 @@ class DecodingParams(Group):
     num_beams: int = Field(ge=1)
 
 
+class CaptionerTrainingParams(FitParams):
+    """`captioner.training`: what every training has, and the average of the weights that is kept."""
+
+    ema_decay: float = Field(ge=0, lt=1)
+
+
 class CaptionerSettings(Group):
     """One captioner: a frozen ViT, a projector and a language model with LoRA."""
 
     patch_pooling: int = Field(ge=1)
     visual_dropout: float = Field(ge=0, lt=1)
     lora: CaptionerLoraParams
-    training: FitParams
+    training: CaptionerTrainingParams
     decoding: DecodingParams
 
 

@@ -25,6 +25,7 @@ def fit(
     log: Log = lambda values, step: None,
     what: str = "model",
     keep_best: bool = False,
+    ema_decay: float = 0.0,
     identity_of: Sequence[Any] = (),
 ) -> "list[Row]":
     """Train the parameters of `model` that require a gradient: AdamW, warm-up, cosine to zero, clipping.
@@ -33,7 +34,7 @@ def fit(
         model: on its device; in eval mode on return.
         batch_loss: takes the step number (0, 1, ...), by which its data is keyed, and returns 0-d tensors: "loss" and
             any further scalars to report.
-        scratch, validate, log, what, keep_best, identity_of: see `Loop`. Each model of a stage has its own name.
+        scratch, validate, log, what, keep_best, ema_decay, identity_of: see `Loop`. Each model of a stage has its own name.
 
     Returns:
         The curve: a row every `log_interval` steps and after the last; with `validate`, before the first too.
@@ -44,6 +45,7 @@ def fit(
             model=model, optimizer=optimizer, schedule=schedule, settings=settings, what=what, scratch=scratch,
             stop=stop, identity_of=[settings.model_dump(), *identity_of], seed=0, samples_per_step=settings.batch_size,
             row_interval=settings.log_interval, validate=validate, log=log, keep_best=keep_best,
+            ema_decay=ema_decay,
         )  # fmt: skip
         for step in loop.steps():
             scalars = batch_loss(step)

@@ -130,22 +130,22 @@ def test_captions_are_true_of_their_pictures():
         assert f"digit {picture.digit} " in text
 
 
-def test_recipes_are_960_pictures_with_a_title_of_their_own(folder):
+def test_recipes_are_1320_pictures_with_a_title_of_their_own(folder):
     archive = open_archive(folder / "recipes.zip")
     images = recipes.read(archive)["train"]
-    assert len({image.captions for image in images}) == len({image.file for image in images}) == 960
+    assert len({image.captions for image in images}) == len({image.file for image in images}) == 1320
     sizes = {Image.open(io.BytesIO(archive.read(image.file))).size for image in images}
     assert sizes == {(32, 32)}
     header, *rows = csv.reader(io.StringIO(archive.read(set_archives.RECIPES).decode()))
     assert header == ["", "Title", "Ingredients", "Instructions", "Image_Name", "Cleaned_Ingredients"]
-    assert [row[0] for row in rows] == [str(n) for n in range(960)]
+    assert [row[0] for row in rows] == [str(n) for n in range(1320)]
     assert all(len(row) == 6 and all(row) for row in rows)
 
 
 def test_titles_are_true_of_their_pictures_and_every_pair_comes_equally_often():
     titled = set_pictures.titled(0)
     pairs = [(picture.digit, picture.photo) for picture, _ in titled]
-    assert Counter(pairs) == {(digit, name): 8 for digit in range(10) for name in photos()}
+    assert Counter(pairs) == {(digit, name): 11 for digit in range(10) for name in photos()}
     assert all(title in titles(*pair) for (_, title), pair in zip(titled, pairs, strict=True))
     assert [named(title) for _, title in titled] == [(digit, PHOTO_NAMES.index(name)) for digit, name in pairs]
     assert len({digit for digit, _ in pairs[:40]}) > 1  # in random order
@@ -156,6 +156,6 @@ def test_every_titled_picture_shows_another_handwritten_digit(monkeypatch):
     compose = set_pictures.compose_many
     monkeypatch.setattr(set_pictures, "compose_many", lambda rows, *a: drawn.extend(rows) or compose(rows, *a))
     titled = set_pictures.titled(0)
-    assert len(set(drawn)) == 960
-    assert np.bincount(digits().labels[drawn]).tolist() == [96] * 10
-    assert len(np.unique([picture.image.reshape(-1) for picture, _ in titled], axis=0)) == 960
+    assert len(set(drawn)) == 1320
+    assert np.bincount(digits().labels[drawn]).tolist() == [132] * 10
+    assert len(np.unique([picture.image.reshape(-1) for picture, _ in titled], axis=0)) == 1320

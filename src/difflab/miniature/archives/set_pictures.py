@@ -15,7 +15,7 @@ from difflab.miniature.data.sources import digits, enlarged, photos
 CROP_SIDE, TRAIN_CROPS, TEST_CROPS = 32, 150, 30  # pixels; crops of each class
 TEST_DIGITS = 300
 CAPTIONED = 40
-TITLED_SIDE, TITLED_PER_PAIR = 32, 8  # pixels; titled pictures of each digit over each photograph
+TITLED_SIDE, TITLED_PER_PAIR = 32, 11  # pixels; titled pictures of each digit over each photograph
 CANVASES = ((96, 96), (96, 128), (128, 96))  # (height, width) of the captioned pictures
 
 Box = tuple[float, float, float, float]
@@ -112,9 +112,9 @@ def captioned(seed: int) -> list[Composite]:
 
 
 def titled(seed: int) -> list[tuple[Composite, str]]:
-    """960 pictures of 32 x 32, each with one of its titles, in random order.
+    """1,320 pictures of 32 x 32, each with one of its titles, in random order.
 
-    Eight show every digit over every photograph; no handwritten digit and no title comes twice.
+    Eleven show every digit over every photograph; no handwritten digit and no title comes twice.
     """
     pairs = [(digit, name) for digit in range(10) for name in PHOTO_NAMES]
     rows = _titled_digits(seed)
