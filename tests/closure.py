@@ -37,6 +37,8 @@ TAKEN_WHOLE: dict[str, str] = {
     "src/difflab/core/base": "the ground that every stage stands on: few files, rarely edited",
     "src/difflab/images/archives": "an archive and how it is opened: a stage that reads one needs all but the fetching",
     "src/difflab/images/generated": "reading and writing of one format",
+    "src/difflab/metrics/uncertainty": "intervals over trainings and images, where a stage has both or one of them",
+    "src/difflab/models/language": "one file leads to most others: how a language model is asked, writes and is read",
     "src/difflab/models/vision": "vision transformers, and what they see of a picture",
     "src/difflab/report": "what the report alone consists of",
     "src/difflab/training": "the loop and its parts: a stage that trains needs all but one or two of them",

@@ -17,7 +17,6 @@ from difflab.images.archives.opening import data_root
 from difflab.models import rulers
 from difflab.training.supervised import fit
 
-
 FOLDER = Path("models/zoo/classifier")
 
 

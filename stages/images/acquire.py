@@ -9,10 +9,7 @@ from difflab.images.params import AcquireInputs
 from difflab.miniature.archives import face_archives
 from difflab.miniature.data.bundled import SEED
 
-BUILDERS = {
-    "celeba_hq": face_archives.write_celeba_hq,
-    "celeba": face_archives.write_celeba,
-}
+BUILDERS = {"celeba_hq": face_archives.write_celeba_hq, "celeba": face_archives.write_celeba}
 
 
 def main(stage: Stage[AcquireInputs], *, archive: str) -> None:

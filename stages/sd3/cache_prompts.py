@@ -5,9 +5,9 @@ from pathlib import Path
 import pandas as pd
 
 from difflab.core.base import runtime
+from difflab.core.base.roles import fingerprint, resolve
 from difflab.core.base.stage import Stage, run
 from difflab.core.base.store.captions import read_captions
-from difflab.models.roles import fingerprint, resolve
 from difflab.sd3.caching.prompt_writer import TextEncoders, write_prompts
 from difflab.sd3.params import CachePromptsInputs
 

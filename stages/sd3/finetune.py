@@ -17,10 +17,10 @@ from torch import nn
 
 from difflab.core.base import rng, runtime
 from difflab.core.base.files import atomic_path, read_json, write_csv, write_json
+from difflab.core.base.roles import load_transformer, resolve
 from difflab.core.base.stage import Stage, run
 from difflab.core.base.store.image_store import ImageStore
 from difflab.models.lora import load_quantised
-from difflab.models.roles import load_transformer, resolve
 from difflab.sd3.artifacts.adapters import adapt, as_base, save_adapter
 from difflab.sd3.artifacts.components import check_base
 from difflab.sd3.artifacts.prompt_embeds import open_prompts

@@ -36,7 +36,9 @@ def changed(targets: Collection[str], values: Mapping[str, Any] | None = None) -
             wanted = named.union(*(networkx.descendants(graph, stage) for stage in named))
             order = [s.addressing for s in networkx.dfs_postorder_nodes(graph) if s in wanted]
             needs = {s.addressing: [d.addressing for d in graph.successors(s)] for s in wanted}
-            whole = {s.addressing for s in wanted if any(d.def_path == FILE for d in s.deps if not hasattr(d, "params"))}
+            whole = {
+                s.addressing for s in wanted if any(d.def_path == FILE for d in s.deps if not hasattr(d, "params"))
+            }
             stale = set(repository.status(targets=list(targets) or None, with_deps=True))
     except DvcException as error:
         raise DifflabError(str(error)) from error

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from difflab.core.base.errors import DifflabError, suggestion
-from difflab.core.params.loading import check_params, dotted, parse_yaml
+from difflab.core.params.loading import check_params, dotted
 
 
 def compose(overrides: Sequence[str] = (), conf: Path = Path("conf")) -> str:

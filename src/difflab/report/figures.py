@@ -20,7 +20,7 @@ from difflab.core.base.files import png_bytes, write_bytes
 from difflab.core.base.store.decoder import decode_image
 from difflab.images.generated.writer import tiles
 from difflab.images.sheet import rows_sheet
-from difflab.metrics.intervals import with_intervals
+from difflab.metrics.uncertainty.intervals import with_intervals
 from difflab.report import findings
 from difflab.report.study_tables import DATA_NAMES, published
 from difflab.report.summary import part

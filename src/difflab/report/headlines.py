@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from difflab.ddpm.common.settings import DATASETS
 
 if TYPE_CHECKING:
-    from difflab.metrics.intervals import Interval
+    from difflab.metrics.uncertainty.intervals import Interval
 
 Summary = Mapping[str, float | str]
 HEADLINES = {

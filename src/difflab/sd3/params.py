@@ -5,9 +5,9 @@ from typing import Annotated, Literal
 from pydantic import Field, NonNegativeFloat, model_validator
 
 from difflab.core.params.base import Distinct, Family, Group, Seeds
-from difflab.core.params.common import Dtype, Seeded, WithRuntime
+from difflab.core.params.common import Dtype, Seeded, VaeBatch, WithRuntime
 from difflab.images.params import BalanceParams
-from difflab.models.params import BasePrecision, GenerationParams, LoraParams, VaeBatch
+from difflab.models.params import BasePrecision, GenerationParams, LoraParams
 from difflab.training.params import DensityParams, FlowTrainingParams
 
 Split = Literal["train", "val", "test"]

@@ -19,8 +19,8 @@ from torch.nn import functional
 
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import read_json, read_parquet, read_tensor_facts, read_tensors
+from difflab.core.base.roles import fingerprint
 from difflab.core.base.store.captions import read_captions
-from difflab.models.roles import fingerprint
 from difflab.sd3.artifacts import shards
 from difflab.sd3.artifacts.prompt_keys import caption_hash, embedding_settings, row_key
 
