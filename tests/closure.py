@@ -41,6 +41,7 @@ TAKEN_WHOLE: dict[str, str] = {
     "src/difflab/models/language": "one file leads to most others: how a language model is asked, writes and is read",
     "src/difflab/models/vision": "vision transformers, and what they see of a picture",
     "src/difflab/report": "what the report alone consists of",
+    "src/difflab/sd3/scoring": "what scores one archive of images, and the tables and curves of many",
     "src/difflab/training": "the loop and its parts: a stage that trains needs all but one or two of them",
     "src/difflab/miniature/data": "what the miniature consists of: its pictures and the words for them",
     "src/difflab/ddpm/common": "a network is read from its file by one function that knows all kinds",

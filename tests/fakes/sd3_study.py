@@ -15,13 +15,12 @@ from difflab.core.base.roles import fingerprint
 from difflab.core.base.store.captions import write_captions
 from difflab.core.base.store.image_store import ImageStore
 from difflab.images.store_writer import Sample, write_store
+from difflab.sd3.artifacts.cells import CAPTIONS
 from difflab.sd3.artifacts.components import write_components
 from difflab.sd3.caching.latent_writer import write_latents
 from difflab.sd3.caching.prompt_writer import write_prompts
 from difflab.sd3.params import FinetuneParams, GenerateParams, LatentCacheParams
 from fakes.flow import density_params, flow_settings, lora_settings, runtime, tiny_transformer
-
-CAPTIONS = ("blip2", "llama3")
 
 
 class FakeEncoders:

@@ -45,9 +45,9 @@ def summarise(images: pd.DataFrame, runs: pd.DataFrame, *, margin: float) -> dic
         runs: a row per run: `data`, `share`, `seed` and each measure, of the run as a whole.
 
     Returns:
-        `<data>_<measure>`: mean over trainings, with its interval over them on these test images, see
-        `metrics.uncertainty.intervals.with_intervals`. For the training sets with synthetic data `<data>_<measure>_difference` to
-        originals only, paired by seed and image, with the ends `_low` and `_high` of its 95 % interval.
+        `<data>_<measure>`: mean over trainings, with its interval over them on these test images
+        (`metrics.uncertainty.intervals.with_intervals`). For the training sets with synthetic data
+        `<data>_<measure>_difference` to originals only, paired by seed and image, with the ends `_low` and `_high` of its 95 % interval.
         `<data>_share` of synthetic data; `n` test images; `trainings` of each set; the `margin` of CIDEr-D.
 
     Raises:
