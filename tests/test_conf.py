@@ -47,6 +47,12 @@ def test_every_experiment_says_the_command_that_runs_it(experiment, root):
     assert f"-S experiment={experiment}" in text
 
 
+def test_the_docs_list_every_experiment(root):
+    text = (root / "docs" / "experiments.md").read_text()
+    table = text.partition("### Stored experiments")[2].partition("\n## ")[0]
+    assert re.findall(r"^\| `(\w+)` \| .+ \|$", table, re.MULTILINE) == choices("experiment", root / "conf")
+
+
 @pytest.mark.parametrize("row", ["pretrained", "minus", "zero", "plus"])
 def test_every_row_of_the_published_table_stands_in_the_docs(row, root):
     text = (root / "docs" / "experiments.md").read_text()

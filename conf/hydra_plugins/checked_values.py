@@ -1,4 +1,4 @@
-"""`dvc exp run` refuses values that cannot be before it removes any result: DVC composes params.yaml first.
+"""`dvc exp run` refuses values that cannot be before it starts anything: DVC composes params.yaml first.
 
 Found by DVC (hydra.plugins_path in .dvc/config), which resolves the composed configuration with `OmegaConf.resolve` and
 then writes it; `difflab compose` checks by itself.
@@ -19,7 +19,7 @@ def resolve_and_check(config: Any) -> None:
     from dvc.exceptions import DvcException
 
     sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
-    from difflab.cli.compose import check_rulers
+    from difflab.committed_rulers import check_rulers
     from difflab.core.base.errors import DifflabError
     from difflab.core.params.loading import check_params
 

@@ -114,7 +114,7 @@ class Params(Group):
 
     @model_validator(mode="after")
     def _curves_are_of_trained_cells(self) -> "Params":
-        trained = {self.trained_on.blip2, self.trained_on.llama3}
+        trained = {*self.trained_on.model_dump().values()}
         for name in ("guidance_curve", "step_curve"):
             if (cell := getattr(self, name).trained_on) not in trained:
                 raise ValueError(

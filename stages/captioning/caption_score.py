@@ -26,7 +26,7 @@ def main(stage: Stage[CaptionScoreInputs]) -> None:
     shares, total = answer.shares(rows), int((train["source"] == "original").sum())
     runs, images = [], []
     for data in (*answer.DATA, *answer.UNTRAINED):
-        path = f"data/captions/captioner/{data}.parquet"
+        path = f"data/captioner/{data}.parquet"
         for variant, own in read_captions(path).groupby("variant"):
             training, captions = parse(str(variant)), dict(zip(own["id"], own["caption"], strict=True))
             scores = scorer.score(captions, f"{path}, {variant}")

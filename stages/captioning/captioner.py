@@ -90,7 +90,7 @@ def join(data: str, folders: dict[Training, Path], mixed: MixedSet, parts: dict[
     write_csv(f"plots/captioner/{data}.csv", seed_curves(whole), gaps=CURVE_GAPS)
     results = {training: read_json(folder / "result.json") for training, folder in folders.items()}
     captions = {training.name: result.pop("captions") for training, result in results.items()}
-    mixed.write_captions(f"data/captions/captioner/{data}.parquet", parts["test"], captions)
+    mixed.write_captions(f"data/captioner/{data}.parquet", parts["test"], captions)
     sizes = [result.pop("trained_parameters") for result in results.values()]
     train = parts["train"]
     metrics: dict[str, float] = {"train_images": len(train), "train_titles": int(train["titles"].map(len).sum())}

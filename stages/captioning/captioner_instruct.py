@@ -2,10 +2,10 @@
 
 from difflab.captioning.mixed_set import MixedSet
 from difflab.captioning.params import CaptionerInstructInputs
+from difflab.core.base.roles import resolve
 from difflab.core.base.runtime import resolve_device, resolve_dtype
 from difflab.core.base.stage import Stage, run
 from difflab.models.instruct_captioner import load_instruct_captioner
-from difflab.models.roles import resolve
 
 
 def main(stage: Stage[CaptionerInstructInputs]) -> None:

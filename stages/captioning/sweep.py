@@ -10,6 +10,7 @@ from difflab.captioning.params import SweepInputs
 from difflab.captioning.picture_titles import first_variations, read_variations
 from difflab.captioning.sweep_cells import SweepJudge
 from difflab.core.base.files import png_bytes, write_bytes, write_csv
+from difflab.core.base.roles import resolve
 from difflab.core.base.sharding import process_chunks
 from difflab.core.base.stage import Stage, run
 from difflab.core.base.store.image_store import ImageStore
@@ -18,7 +19,6 @@ from difflab.metrics.clip_score import ClipScorer
 from difflab.metrics.features.features import VisionEncoderExtractor, reference_features
 from difflab.models.pipelines.prompted import PromptedSampler, load_prompted
 from difflab.models.pointers import fetch
-from difflab.models.roles import resolve
 
 TITLES, ORIGINALS = "data/titles/variations.parquet", "data/images/recipes"
 JUDGE = "models/zoo/vision_encoder"

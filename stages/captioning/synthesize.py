@@ -8,6 +8,7 @@ from difflab.captioning.params import SynthesizeInputs
 from difflab.captioning.picture_titles import read_variations, title_accuracy
 from difflab.captioning.synthetic_images import SEED, write_synthetic
 from difflab.core.base.files import png_bytes, write_bytes
+from difflab.core.base.roles import resolve
 from difflab.core.base.runtime import resolve_device, resolve_dtype
 from difflab.core.base.sharding import process_chunks
 from difflab.core.base.stage import Stage, run
@@ -16,7 +17,6 @@ from difflab.images.generated.writer import write_generated
 from difflab.images.sheet import contact_sheet
 from difflab.metrics.features.features import VisionEncoderExtractor
 from difflab.models.pipelines.prompted import Options, PromptedSampler, load_pipeline
-from difflab.models.roles import resolve
 
 SOURCE, OUTPUT = "data/titles/variations.parquet", Path("data/synthetic")
 SHEET, METRICS = "plots/synthetic.png", "metrics/synthesize.json"

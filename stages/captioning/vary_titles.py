@@ -12,12 +12,12 @@ from difflab.captioning.judging import metrics, outcomes_frame, quarantine_frame
 from difflab.captioning.mixing.rows import drawn_splits
 from difflab.captioning.params import VaryTitlesInputs
 from difflab.core.base.files import read_parquet, write_csv, write_parquet
+from difflab.core.base.roles import resolve
 from difflab.core.base.runtime import resolve_device, resolve_dtype
 from difflab.core.base.sharding import process_chunks
 from difflab.core.base.stage import Stage, run
 from difflab.core.base.store.captions import read_captions
 from difflab.models.language.chat_model import ChatModel
-from difflab.models.roles import resolve
 from difflab.models.title_variations import vary
 
 SOURCE, FOLDER = "data/images/recipes/captions.parquet", Path("data/titles")

@@ -21,7 +21,7 @@ from difflab.ddpm.common.networks import build_unet
 from difflab.ddpm.params import ColdInputs
 from difflab.ddpm.training.denoiser_training import TrainingImages, train_denoiser
 from difflab.images.generated.writer import grid
-from difflab.metrics.restoration import compare
+from difflab.metrics.uncertainty.restoration import compare
 from difflab.training.curve import CURVE_GAPS
 
 SHOWN = 10

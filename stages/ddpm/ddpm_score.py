@@ -17,7 +17,7 @@ from difflab.ddpm.common.trainings import trainings
 from difflab.ddpm.floors import RealImages
 from difflab.ddpm.params import DdpmScoreInputs
 from difflab.images.generated.reader import GeneratedImages
-from difflab.metrics.intervals import with_intervals
+from difflab.metrics.uncertainty.intervals import with_intervals
 from difflab.models.rulers import ruler
 
 Draws = dict[int, Tensor]

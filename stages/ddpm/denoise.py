@@ -20,7 +20,7 @@ from difflab.ddpm.common.trainings import join_trainings, save_training
 from difflab.ddpm.params import DenoiseInputs
 from difflab.ddpm.training.denoiser_training import TrainingImages, train_denoiser
 from difflab.ddpm.training.objective import GaussianNoise, fixed_noise, weight
-from difflab.metrics.restoration import psnr
+from difflab.metrics.uncertainty.restoration import psnr
 from difflab.training.seeds import Save, seed_log, train_seeds
 
 

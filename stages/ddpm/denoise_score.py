@@ -18,7 +18,7 @@ from difflab.ddpm.common.data import load_pixels
 from difflab.ddpm.common.trainings import trainings
 from difflab.ddpm.params import DenoiseScoreInputs
 from difflab.images.sheet import rows_sheet
-from difflab.metrics import restoration
+from difflab.metrics.uncertainty import restoration
 
 SHOWN, TUNING_IMAGES = 8, 50
 

@@ -1,6 +1,7 @@
-"""The ResNet-20 that judges the images of one set: copy the committed one, train it, or take published weights."""
+"""The ResNet-20s that judge the images of each set: copy the committed one, train it, or take published weights."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -16,9 +17,22 @@ from difflab.images.archives.opening import data_root
 from difflab.models import rulers
 from difflab.training.supervised import fit
 
+FOLDER = Path("models/zoo/classifier")
 
-def main(stage: Stage[ZooClassifierInputs], *, dataset: str) -> None:
-    params, folder = stage.params.zoo.classifier[dataset], Path("models/zoo/classifier") / dataset
+
+def main(stage: Stage[ZooClassifierInputs]) -> None:
+    metrics: dict[str, float | str | None] = {}
+    for dataset, _ in stage.params.zoo.classifier:
+        found = make(stage, dataset)
+        print(f"{dataset}: {found['accuracy']:.1%} of {found['n']} test images are named")
+        metrics |= {f"{dataset}_{name}": value for name, value in found.items()}
+    stage.write_metrics("metrics/zoo_classifier.json", metrics)
+    stage.done(f"wrote {FOLDER}")
+
+
+def make(stage: Stage[ZooClassifierInputs], dataset: str) -> dict[str, Any]:
+    """Write the classifier of one set; its accuracy on the n test images, and which ruler it is."""
+    params, folder = stage.params.zoo.classifier[dataset], FOLDER / dataset
     store = ImageStore(f"data/images/{dataset}")
     classes = list(store.attributes.columns)
     test, labels = images(store, "test")
@@ -46,9 +60,7 @@ def main(stage: Stage[ZooClassifierInputs], *, dataset: str) -> None:
                 temporary.mkdir()
                 classifier.save(temporary, network.half())
                 rulers.describe(temporary, stage.address, params, pictures, accuracy(temporary))
-    metrics = {**accuracy(folder), "trained": int(params.weights is None), "ruler": rulers.ruler(folder)}
-    stage.write_metrics(f"metrics/zoo_classifier/{dataset}.json", metrics)
-    stage.done(f"wrote {folder}, which names {metrics['accuracy']:.1%} of {len(test)} test images")
+    return {**accuracy(folder), "trained": int(params.weights is None), "ruler": rulers.ruler(folder)}
 
 
 def images(store: ImageStore, split: str) -> tuple[torch.Tensor, torch.Tensor]:
@@ -70,7 +82,7 @@ def trained(
         batch_size=params.training.batch_size, flip=params.flip, shift=params.shift, seed=seed,
     )  # fmt: skip
     log, what = stage.run.log_metrics, f"classifier {dataset}"
-    fit(network, loss, params.training, scratch=stage.scratch(), log=log, what=what)
+    fit(network, loss, params.training, scratch=stage.scratch() / dataset, log=log, what=what)
     return network
 
 

@@ -14,7 +14,7 @@ from difflab.core.base.store.tensors import to_float
 from difflab.ddpm import autoencoder
 from difflab.ddpm.common.data import INDEX, LATENTS, Split, pixel_split
 from difflab.ddpm.params import ZooImageVaeInputs
-from difflab.metrics.restoration import psnr
+from difflab.metrics.uncertainty.restoration import psnr
 from difflab.models.autoencoder import new_autoencoder, set_scaling
 from difflab.models.latent_images import decode
 from difflab.training.supervised import fit

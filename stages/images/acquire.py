@@ -1,4 +1,4 @@
-"""Build an archive of the miniature, or take (or download) the official one, into data/raw/."""
+"""Build an archive of the miniature's faces, or take (or download) the official one, into data/raw/."""
 
 from functools import partial
 from pathlib import Path
@@ -6,18 +6,10 @@ from pathlib import Path
 from difflab.core.base.stage import Stage, run
 from difflab.images.archives.acquire import acquire
 from difflab.images.params import AcquireInputs
-from difflab.miniature.archives import face_archives, set_archives
+from difflab.miniature.archives import face_archives
 from difflab.miniature.data.bundled import SEED
 
-BUILDERS = {
-    "celeba_hq": face_archives.write_celeba_hq,
-    "celeba": face_archives.write_celeba,
-    "cifar10": set_archives.write_cifar10,
-    "mnist": set_archives.write_mnist,
-    "scenes": set_archives.write_scenes,
-    "coco": set_archives.write_coco,
-    "recipes": set_archives.write_recipes,
-}
+BUILDERS = {"celeba_hq": face_archives.write_celeba_hq, "celeba": face_archives.write_celeba}
 
 
 def main(stage: Stage[AcquireInputs], *, archive: str) -> None:

@@ -3,13 +3,13 @@
 from pathlib import Path
 
 from difflab.core.base.files import atomic_path
+from difflab.core.base.roles import resolve
 from difflab.core.base.runtime import resolve_device
 from difflab.core.base.stage import Stage, run
 from difflab.miniature.data.bundled import held_out_digits, training_digits
 from difflab.miniature.params import ZooBlip2Inputs
 from difflab.miniature.zoo import small_blip2
 from difflab.models.pointers import point_to
-from difflab.models.roles import resolve
 from difflab.models.vision import vision_encoder
 from difflab.training.supervised import fit
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from difflab.core.base.files import atomic_path
+from difflab.core.base.roles import load_vae, resolve
 from difflab.core.base.runtime import resolve_device
 from difflab.core.base.stage import Stage, run
 from difflab.miniature.archives.set_pictures import untitled_digits
@@ -11,7 +12,6 @@ from difflab.miniature.params import ZooDiffusionInputs
 from difflab.miniature.zoo import prompt_encoder, small_diffusion
 from difflab.miniature.zoo.tokenizers import clip_tokenizer
 from difflab.models.pointers import point_to
-from difflab.models.roles import load_vae, resolve
 from difflab.training.supervised import fit
 
 FOLDER = Path("models/zoo/diffusion")

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
+from difflab.core.base.roles import resolve
 from difflab.core.base.stage import Stage, run
 from difflab.miniature.data.bundled import held_out_digits, training_digits
 from difflab.miniature.params import ZooTextInputs
 from difflab.miniature.zoo import small_text_encoders as text_encoders
 from difflab.models.pointers import point_to
-from difflab.models.roles import resolve
 from difflab.models.vision import vision_encoder
 from difflab.training.supervised import fit
 

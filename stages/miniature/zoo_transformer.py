@@ -7,15 +7,14 @@ import pandas as pd
 import torch
 from diffusers.schedulers import FlowMatchEulerDiscreteScheduler
 
-from difflab.core.base import runtime
+from difflab.core.base import roles, runtime
 from difflab.core.base.files import atomic_path
+from difflab.core.base.roles import load_vae
 from difflab.core.base.stage import Stage, run
 from difflab.miniature.data.bundled import training_digits
 from difflab.miniature.params import ZooTransformerInputs
 from difflab.miniature.zoo import small_transformer
-from difflab.models import roles
 from difflab.models.pointers import point_to
-from difflab.models.roles import load_vae
 from difflab.sd3.artifacts.components import write_components
 from difflab.sd3.artifacts.prompt_embeds import PromptTable
 from difflab.sd3.caching.latent_writer import moments, pack

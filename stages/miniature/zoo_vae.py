@@ -5,7 +5,7 @@ from pathlib import Path
 from difflab.core.base.files import atomic_path
 from difflab.core.base.runtime import resolve_device
 from difflab.core.base.stage import Stage, run
-from difflab.metrics.restoration import psnr
+from difflab.metrics.uncertainty.restoration import psnr
 from difflab.miniature.data.bundled import held_out_digits, training_digits
 from difflab.miniature.params import ZooVaeInputs
 from difflab.miniature.zoo import small_vae

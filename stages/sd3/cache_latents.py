@@ -2,11 +2,10 @@
 
 from pathlib import Path
 
-from difflab.core.base import runtime
+from difflab.core.base import roles, runtime
+from difflab.core.base.roles import load_vae
 from difflab.core.base.stage import Stage, run
 from difflab.core.base.store.image_store import ImageStore
-from difflab.models import roles
-from difflab.models.roles import load_vae
 from difflab.sd3.caching.latent_writer import write_latents
 from difflab.sd3.params import CacheLatentsInputs
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from difflab.core.base.files import write_parquet
+from difflab.core.base.roles import resolve
 from difflab.core.base.runtime import resolve_device, resolve_dtype
 from difflab.core.base.sharding import process_chunks
 from difflab.core.base.stage import Stage, run
@@ -14,7 +15,6 @@ from difflab.core.base.store.captions import write_captions
 from difflab.core.base.store.image_store import ImageStore
 from difflab.datasets import data_set_of
 from difflab.models import blip2
-from difflab.models.roles import resolve
 from difflab.sd3.params import CaptionBlip2Inputs
 
 OUTPUT, METRICS = "data/captions/blip2.parquet", "metrics/caption_blip2.json"

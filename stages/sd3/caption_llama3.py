@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from difflab.core.base.files import write_parquet
+from difflab.core.base.roles import resolve
 from difflab.core.base.runtime import resolve_device, resolve_dtype
 from difflab.core.base.sharding import process_chunks
 from difflab.core.base.stage import Stage, run
@@ -16,7 +17,6 @@ from difflab.core.base.store.captions import read_captions, write_captions
 from difflab.core.base.store.image_store import ImageStore
 from difflab.datasets import data_set_of
 from difflab.models.language.rewriter import Request, Rewriter
-from difflab.models.roles import resolve
 from difflab.sd3.params import CaptionLlama3Inputs
 
 if TYPE_CHECKING:

@@ -17,11 +17,12 @@ from torch import nn
 
 from difflab.core.base import rng, runtime
 from difflab.core.base.files import atomic_path, read_json, write_csv, write_json
+from difflab.core.base.roles import load_transformer, resolve
 from difflab.core.base.stage import Stage, run
 from difflab.core.base.store.image_store import ImageStore
 from difflab.models.lora import load_quantised
-from difflab.models.roles import load_transformer, resolve
 from difflab.sd3.artifacts.adapters import adapt, as_base, save_adapter
+from difflab.sd3.artifacts.cells import BOTH, PUBLISHED
 from difflab.sd3.artifacts.components import check_base
 from difflab.sd3.artifacts.prompt_embeds import open_prompts
 from difflab.sd3.params import FinetuneInputs
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from difflab.core.params.common import RuntimeParams
     from difflab.models.params import BasePrecision
 
-KINDS = ("blip2", "llama3")
 SHARED = ("step", "samples_seen", "val_loss_pretrained", "trained_parameters", "adapted_layers")  # by all seeds
 
 
@@ -118,7 +118,7 @@ def join(cell: str, folders: Mapping[int, Path]) -> dict[str, float]:
 def load_examples(stage: Stage[FinetuneInputs], captions: str) -> tuple[Examples, Examples]:
     """The training images (with the extra CelebA images, where wanted) and the first validation images."""
     params = stage.params.finetune
-    kinds = KINDS if captions == "both" else (captions,)
+    kinds = PUBLISHED if captions == BOTH else (captions,)
     latents, prompts = open_latents(), open_prompts(kinds)
     stores = [ImageStore("data/celeba_hq")]
     if params.add_celeba:

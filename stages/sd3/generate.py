@@ -1,4 +1,4 @@
-"""Generate images for held-out prompts of both kinds, by the base or by the adapters of one logit mean.
+"""Generate images for held-out prompts of every kind, by the base or by the adapters of one logit mean.
 
 Each training has noise of its own; the base gets the noise of all of them.
 """
@@ -14,8 +14,8 @@ from difflab.core.base.stage import Stage, run
 from difflab.core.base.store.image_store import ImageStore
 from difflab.images.generated.reader import GeneratedImages
 from difflab.images.generated.writer import grid, join_generated, write_generated
+from difflab.sd3.artifacts.cells import CAPTIONS, PRETRAINED, adapter_folder, archive_path, grid_path
 from difflab.sd3.artifacts.prompt_embeds import open_prompts
-from difflab.sd3.cells import CAPTIONS, PRETRAINED, adapter_folder, archive_path
 from difflab.sd3.params import GenerateInputs, GenerateParams
 from difflab.sd3.sampling import Generator, load_generator
 
@@ -35,7 +35,7 @@ def main(stage: Stage[GenerateInputs], *, adapter: str) -> None:
             written = write_archive(archive, generator, ids, captions, training, settings, stage.scratch())
             if written and training == trainings[0]:
                 shown = GeneratedImages(archive).read(settings.seeds[0], ids[: settings.grid_images])
-                with atomic_path(Path("plots/grids") / f"{adapter}-{captions}.png") as temporary:
+                with atomic_path(grid_path(adapter, captions)) as temporary:
                     grid(list(map(np.asarray, shown)), ncols=8).save(temporary)
     count, kinds = len(ids) * len(settings.seeds), f"{len(CAPTIONS)} kinds of captions and {len(trainings)} trainings"
     stage.done(f"wrote data/generated/{adapter}, {count} images for each of {kinds}")

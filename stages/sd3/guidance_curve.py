@@ -1,7 +1,7 @@
 """Measure the trainings of one cell at several guidance scales, and where their mean distance is least."""
 
 from difflab.core.base.stage import Stage, run
-from difflab.sd3.cells import adapter_folder
+from difflab.sd3.artifacts.cells import adapter_folder
 from difflab.sd3.params import GuidanceCurveInputs
 from difflab.sd3.scoring.sampling_curve import SamplingCurve, point
 

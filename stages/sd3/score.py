@@ -13,7 +13,7 @@ from difflab.core.base.store.image_store import ImageStore
 from difflab.datasets import data_set_of
 from difflab.images.generated.reader import GeneratedImages
 from difflab.images.generated.writer import figure_drawn, grid
-from difflab.sd3.cells import ADAPTERS, CAPTIONS, FINE_TUNED, archive_path
+from difflab.sd3.artifacts.cells import ADAPTERS, CAPTIONS, FINE_TUNED, archive_path, captions_path
 from difflab.sd3.params import ScoreInputs
 from difflab.sd3.scoring import scores
 from difflab.sd3.scoring.summary import compared, summarise
@@ -55,7 +55,7 @@ def main(stage: Stage[ScoreInputs]) -> None:
     prompts = store.split(generate.split)[: generate.grid_images]
     withheld = data_set_of(store.attributes.columns).people and not params.real_faces
     write_bytes("plots/grids/real.png", png_bytes(real_grid(store, prompts, withheld)))
-    captions = {c: read_captions(f"data/captions/{c}.parquet", c)["caption"].loc[prompts] for c in CAPTIONS}
+    captions = {c: read_captions(captions_path(c), c)["caption"].loc[prompts] for c in CAPTIONS}
     write_csv("data/scores/prompts.csv", pd.DataFrame(captions).rename_axis("id").reset_index())
 
     metrics = summarise(table) | compared(table, params.margin)

@@ -5,7 +5,7 @@ import pytest
 
 from difflab.captioning import answer
 from difflab.core.base.errors import DifflabError
-from difflab.metrics.paired import difference
+from difflab.metrics.uncertainty.paired import difference
 from fakes.captioning_results import images, runs
 
 MEASURES = ["bleu_1", "rouge_l", "cider_d", "both_correct"]

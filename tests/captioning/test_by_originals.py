@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from difflab.captioning.by_originals import equivalent, sentences, sizes_of, summarise, worth_text
-from difflab.metrics.paired import difference
+from difflab.metrics.uncertainty.paired import difference
 from fakes.captioning_results import CURVE, sized
 
 SIZES = [24, 96, 384]

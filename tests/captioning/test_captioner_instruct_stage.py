@@ -18,8 +18,8 @@ def test_the_stage_captions_the_test_images_the_same_bytes_every_time(root, tmp_
     hashes = []
     for _ in range(2):
         main(RunningStage(tmp_path, captioner_instruct=CaptionerInstructParams(**tiny.asking())))
-        hashes.append(sha256_file("data/captions/captioner/instruct.parquet"))
+        hashes.append(sha256_file("data/captioner/instruct.parquet"))
     assert hashes[0] == hashes[1]
-    table = read_captions("data/captions/captioner/instruct.parquet", "seed-0")
+    table = read_captions("data/captioner/instruct.parquet", "seed-0")
     assert table.index.tolist() == [id for id, split in SPLITS.items() if split == "test"]
     assert table["source_sha256"].tolist() == [sha256_bytes(content(ORIGINALS[id])) for id in table.index]

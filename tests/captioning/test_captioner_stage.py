@@ -64,7 +64,7 @@ def train(data, seeds=(0,), scratch="scratch", originals=(None,)):
 
 def outputs(data):
     """The hashes of what the stage wrote."""
-    files = (f"models/captioner/{data}", f"data/captions/captioner/{data}.parquet", f"plots/captioner/{data}.csv")
+    files = (f"models/captioner/{data}", f"data/captioner/{data}.parquet", f"plots/captioner/{data}.csv")
     return [sha256_file(file) for file in (*files, f"metrics/captioner/{data}.json")]
 
 
@@ -79,7 +79,7 @@ def test_each_seed_trains_on_the_data_for_the_same_steps_and_captions_the_test_i
     losses = curve.groupby("seed")["val_loss"].min()
     for seed in (0, 3):
         assert metrics[f"seed_{seed}_val_loss"] == pytest.approx(losses[seed], rel=1e-5)
-        table = read_captions(f"data/captions/captioner/{data}.parquet", f"seed-{seed}")
+        table = read_captions(f"data/captioner/{data}.parquet", f"seed-{seed}")
         assert table.index.tolist() == ["b"]
         assert table["source_sha256"].tolist() == [sha256_bytes(content(ORIGINALS["b"]))]
         captioner, settings = load_captioner(f"models/captioner/{data}/seed-{seed}", "cpu", torch.float32)
@@ -151,7 +151,7 @@ def test_more_sizes_train_what_is_missing_and_change_nothing_else(workspace, ste
     train("mixed", [0, 1], originals=(None, 1))
     assert set(steps.of) == {f"captioner mixed-originals-1-seed-{seed}" for seed in (0, 1)}
     assert (sha256_file("models/captioner/mixed"), sha256_file("plots/captioner/mixed.csv")) == (models, curves)
-    captions = pd.read_parquet("data/captions/captioner/mixed.parquet")
+    captions = pd.read_parquet("data/captioner/mixed.parquet")
     assert set(captions["variant"]) == {f"{size}seed-{seed}" for size in ("", "originals-1-") for seed in (0, 1)}
     metrics = read_json("metrics/captioner/mixed.json")
     assert (metrics["seeds"], metrics["train_images"]) == (2, 4)
@@ -174,7 +174,7 @@ def test_before_training_the_same_images_are_captioned(workspace):
     from stages.captioning.captioner_zero_shot import main
 
     main(running())
-    table = read_captions("data/captions/captioner/zero_shot.parquet", "seed-0")
+    table = read_captions("data/captioner/zero_shot.parquet", "seed-0")
     assert table.index.tolist() == [id for id, split in SPLITS.items() if split == "test"]
 
 

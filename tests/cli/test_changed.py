@@ -32,6 +32,17 @@ def test_parameters_are_parsed_once_and_again_when_they_change(study, monkeypatc
     assert param.read_param_file is not before, "DVC is itself again"
 
 
+def test_a_changed_file_of_parameters_is_checked_and_makes_nothing_else_stale(study, monkeypatch):
+    monkeypatch.setattr("difflab.cli.changed.CHECK", "first")
+    Path("params.yaml").write_text("a: 1\n")
+    change("first", deps=["params.yaml"])
+    repro.repro([], jobs=2)
+    assert changed([], {"a": 1}) == {}
+    assert set(changed([], {"a": 2})) == {"first"}
+    Path("params.yaml").write_text("a: 2\n")
+    assert changed([]) == {"first": []}
+
+
 def study_fs():
     from dvc.fs import LocalFileSystem
 

@@ -7,7 +7,7 @@ import pytest
 
 from difflab.cli.compare import compare, difference, group, score
 from difflab.cli.results import Result
-from difflab.metrics.intervals import Spread, student
+from difflab.metrics.uncertainty.intervals import Spread, student
 from difflab.report.headlines import Headline
 
 CELL = "sd3_minus_blip2_fid"

@@ -10,7 +10,7 @@ import pytest
 
 from difflab.cli.hub_check import hub_check
 from difflab.cli.plan import Model
-from difflab.models.params import HubRef
+from difflab.core.params.common import HubRef
 
 FILES = ("config.json", "model.safetensors", "pytorch_model.bin")
 TOKEN = "hf_doNotShowThis"

@@ -24,7 +24,7 @@ from difflab.ddpm.denoisers import (
     total_variation,
     tuned,
 )  # fmt: skip
-from difflab.metrics.restoration import compare
+from difflab.metrics.uncertainty.restoration import compare
 from fakes import tiny
 from fakes.gaussian import PerfectNetwork, best_x0, samples
 from fakes.real_cifar10 import classes_and_splits

@@ -11,17 +11,16 @@ from PIL import Image
 
 from difflab.core.base import rng
 from difflab.core.base.files import png_bytes, write_json
+from difflab.core.base.roles import fingerprint
 from difflab.core.base.store.captions import write_captions
 from difflab.core.base.store.image_store import ImageStore
 from difflab.images.store_writer import Sample, write_store
-from difflab.models.roles import fingerprint
+from difflab.sd3.artifacts.cells import CAPTIONS
 from difflab.sd3.artifacts.components import write_components
 from difflab.sd3.caching.latent_writer import write_latents
 from difflab.sd3.caching.prompt_writer import write_prompts
 from difflab.sd3.params import FinetuneParams, GenerateParams, LatentCacheParams
 from fakes.flow import density_params, flow_settings, lora_settings, runtime, tiny_transformer
-
-CAPTIONS = ("blip2", "llama3")
 
 
 class FakeEncoders:
@@ -110,7 +109,7 @@ def save_captions(folder: Path, kind: str, caption: str) -> None:
 
 
 def cache_latents(folder: Path) -> None:
-    from difflab.models.roles import load_vae
+    from difflab.core.base.roles import load_vae
 
     vae, scratch = folder / "models/zoo/vae", folder / "scratch"
     store = ImageStore(folder / "data/celeba_hq")

@@ -7,7 +7,7 @@ from PIL import Image
 
 from difflab.core.base.files import png_bytes, write_bytes, write_csv, write_json
 from difflab.ddpm.common.settings import CONDITIONAL, SETTINGS, SINGLE
-from difflab.metrics.intervals import with_intervals
+from difflab.metrics.uncertainty.intervals import with_intervals
 from difflab.report.summary import metrics_file
 
 PSNR = {"noisy": 14.8, "tv": 22.1, "nlm": 22.6, "linear": 23.4, "v0": 24.5, "v1": 25.6, "v2": 24.2, "v2_imputed": 25.2}

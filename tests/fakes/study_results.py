@@ -14,7 +14,7 @@ from difflab.core.base.files import png_bytes, sha256_bytes, write_bytes, write_
 from difflab.miniature.data.blend import ATTRIBUTES
 from difflab.miniature.data.vocabulary import DIGIT, PHOTO
 from difflab.report.summary import PREFIXES
-from difflab.sd3.cells import ADAPTERS, CAPTIONS, FINE_TUNED
+from difflab.sd3.artifacts.cells import ADAPTERS, CAPTIONS, FINE_TUNED
 from difflab.sd3.scoring.summary import compared, summarise
 from fakes.captioning_results import write_caption_inputs
 from fakes.series_results import write_series_inputs
@@ -117,7 +117,7 @@ def write_inputs(root: Path) -> None:
     write_metrics(root, "score", summarise(table) | compared(table, margin=0.1) | counts)
     for captions in CAPTIONS:
         for adapter in ADAPTERS:
-            grid = root / "plots/grids" / f"{adapter}-{captions}.png"
+            grid = root / "plots/grids" / adapter / f"{captions}.png"
             write_bytes(grid, png_bytes(Image.fromarray(picture(grid.name, 530))))
         for adapter in FINE_TUNED:
             write_metrics(root, f"finetune/{captions}-{adapter}", {"val_loss": 0.6, "note": "text"})

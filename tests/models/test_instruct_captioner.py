@@ -7,13 +7,13 @@ import pytest
 import torch
 from PIL import Image
 
+from difflab.core.base import roles
 from difflab.core.base.errors import DifflabError
+from difflab.core.params.common import HubRef
 from difflab.miniature.data import blend
 from difflab.miniature.zoo.small_llava import CHAT_TEMPLATE
-from difflab.models import roles
 from difflab.models.instruct_captioner import InstructCaptioner, load_instruct_captioner, messages
 from difflab.models.language.answers import sentence
-from difflab.models.params import HubRef
 from difflab.models.pointers import write_pointer
 from fakes import tiny_instruct as tiny
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from difflab.models import roles
+from difflab.core.base import roles
 from fakes.sd3_study import make_vae
 
 

@@ -8,7 +8,7 @@ from difflab.captioning import answer
 from difflab.images.generated.writer import grid
 from difflab.report import figures
 from difflab.report.summary import part, summarise
-from difflab.sd3.cells import ADAPTERS
+from difflab.sd3.artifacts.cells import ADAPTERS
 from difflab.training.params import DensityParams
 from fakes.captioning_results import images, runs, sized
 from fakes.captioning_results import summarise as summarise_captions

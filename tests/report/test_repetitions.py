@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import t
 
 from difflab.core.base.errors import DifflabError
-from difflab.metrics.intervals import Spread
+from difflab.metrics.uncertainty.intervals import Spread
 from difflab.report.headlines import Headline
 from difflab.report.repetitions import ARITHMETIC, HEADER, Repetition, between, parse, prediction, record
 

@@ -11,7 +11,7 @@ from difflab.report.findings import METHODS
 from difflab.report.study_tables import published, published_fid
 from difflab.report.summary import part, summarise
 from difflab.report.tables import number, value
-from difflab.sd3.cells import FINE_TUNED, mean_on_sigma, median_sigma, signed
+from difflab.sd3.artifacts.cells import FINE_TUNED, mean_on_sigma, median_sigma, signed
 from fakes import captioning_results
 from fakes.captioning_results import images
 from fakes.series_results import cold, ddpm_score, denoise_score, memorisation

@@ -60,7 +60,7 @@ def test_a_second_run_does_nothing(finished):
 
 def test_one_logit_mean_reruns_its_own_cells_only(study):
     with changed(study / "params.yaml", "minus: -0.5", "minus: -0.75"):
-        assert would_run(study) == {"finetune@blip2-minus", "finetune@llama3-minus", "report"}
+        assert would_run(study) == {"check_params", "finetune@blip2-minus", "finetune@llama3-minus", "report"}
 
 
 def test_report_code_retrains_nothing(study):

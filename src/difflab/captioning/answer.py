@@ -8,8 +8,8 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from difflab.metrics.intervals import with_intervals
-from difflab.metrics.paired import difference
+from difflab.metrics.uncertainty.intervals import with_intervals
+from difflab.metrics.uncertainty.paired import difference
 
 BASELINE = "original"
 DATA = (BASELINE, "mixed", "synthetic")
@@ -45,10 +45,10 @@ def summarise(images: pd.DataFrame, runs: pd.DataFrame, *, margin: float) -> dic
         runs: a row per run: `data`, `share`, `seed` and each measure, of the run as a whole.
 
     Returns:
-        `<data>_<measure>`: mean over trainings, with its interval over them on these test images, see
-        `metrics.intervals.with_intervals`. For the training sets with synthetic data `<data>_<measure>_difference` to
-        originals only, paired by seed and image, with the ends `_low` and `_high` of its 95 % interval.
-        `<data>_share` of synthetic data; `n` test images; `trainings` of each set; the `margin` of CIDEr-D.
+        `<data>_<measure>`: mean over trainings, with its interval over them on these test images
+        (`metrics.uncertainty.intervals.with_intervals`). For the training sets with synthetic data
+        `<data>_<measure>_difference` to originals only, paired by seed and image, with the ends `_low` and `_high`
+        of its 95 % interval. `<data>_share` of synthetic data; `n` test images; `trainings` of each set; the `margin` of CIDEr-D.
 
     Raises:
         DifflabError: the runs differ in their seeds or images, or there are fewer than two seeds.

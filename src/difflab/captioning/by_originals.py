@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from difflab.captioning.answer import BASELINE, MAIN, MEASURE_NAMES, verdict
-from difflab.metrics.paired import difference, drawn_means, percentiles
+from difflab.metrics.uncertainty.paired import difference, drawn_means, percentiles
 
 MIXED = "mixed"
 Metrics = Mapping[str, float]

@@ -49,7 +49,7 @@ class MixedSet:
 
     def caption_test(self, name: str, captioner: "Callable[[list[Image.Image]], list[str]]") -> str:
         """Write the captions of the test images as those of seed 0; returns what was written, in words."""
-        test, path = self.part("test"), f"data/captions/captioner/{name}.parquet"
+        test, path = self.part("test"), f"data/captioner/{name}.parquet"
         captions = [caption for images in self.images(test) for caption in captioner(images)]
         self.write_captions(path, test, {"seed-0": captions})
         return f"wrote {path}, {len(captions)} captions, {len(set(captions))} distinct"

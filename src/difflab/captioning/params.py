@@ -5,8 +5,8 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, PositiveInt, model_validator
 
 from difflab.core.params.base import COMMON, Distinct, Group, Seeds, share
-from difflab.core.params.common import Seeded, WithRuntime
-from difflab.models.params import GenerationParams, HubRef, PipelineParams, SchedulerName, VaeBatch
+from difflab.core.params.common import HubRef, Seeded, VaeBatch, WithRuntime
+from difflab.models.params import GenerationParams, PipelineParams, SchedulerName
 from difflab.training.params import FitParams
 
 

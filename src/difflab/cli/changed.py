@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from difflab.core.base.errors import DifflabError, suggestion
-from difflab.core.params.loading import addresses
+from difflab.core.params.loading import FILE, addresses, read_values
+
+CHECK = "check_params"  # comes before every other stage, and makes none run again: what it writes is always the same
 
 
 def changed(targets: Collection[str], values: Mapping[str, Any] | None = None) -> dict[str, list[str]]:
@@ -34,11 +36,16 @@ def changed(targets: Collection[str], values: Mapping[str, Any] | None = None) -
             wanted = named.union(*(networkx.descendants(graph, stage) for stage in named))
             order = [s.addressing for s in networkx.dfs_postorder_nodes(graph) if s in wanted]
             needs = {s.addressing: [d.addressing for d in graph.successors(s)] for s in wanted}
+            whole = {
+                s.addressing for s in wanted if any(d.def_path == FILE for d in s.deps if not hasattr(d, "params"))
+            }
             stale = set(repository.status(targets=list(targets) or None, with_deps=True))
     except DvcException as error:
         raise DifflabError(str(error)) from error
+    if values is not None and values != read_values():
+        stale |= whole
     for stage in order:
-        if not stale.isdisjoint(needs[stage]):
+        if not (stale - {CHECK}).isdisjoint(needs[stage]):
             stale.add(stage)
     return {stage: [n for n in needs[stage] if n in stale] for stage in order if stage in stale}
 
@@ -58,7 +65,7 @@ def _parameters_parsed_once(values: Mapping[str, Any] | None = None) -> Generato
     parsed: dict[tuple[str, int, int], Any] = {}
 
     def parse(fs: Any, path: str) -> Any:
-        if values is not None and Path(path).name == "params.yaml":
+        if values is not None and Path(path).name == FILE:
             return values
         state = os.stat(path)
         version = path, state.st_mtime_ns, state.st_size

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from difflab.cli.experiments import changed_params, deciding_params
-from difflab.metrics.intervals import Interval, Spread, apart, mean_interval, pooled_spread, scale_of
+from difflab.metrics.uncertainty.intervals import Interval, Spread, apart, mean_interval, pooled_spread, scale_of
 from difflab.report.headlines import Headline, headline_names, interval
 from difflab.report.repetitions import prediction
 from difflab.report.tables import plus_minus, table

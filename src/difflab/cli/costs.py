@@ -11,6 +11,7 @@ from typing import Any
 from difflab.cli import work
 from difflab.cli.work import BLIP2_T5, GEMMA_1B, LLAMA_1B, LLAMA_8B, LLAVA_7B, TEXT_ENCODERS, Language
 from difflab.core.base.files import read_json
+from difflab.sd3.artifacts.cells import CAPTIONS
 
 CELEBA_HQ, CELEBA_ADDITION, RECIPES = 30_000, 6_000, 13_471  # rows of the tables; about as many pass a side of 768
 LAYER_SECONDS, BANDWIDTH_SHARE = (
@@ -73,7 +74,7 @@ class _Study:
         size = self.images * (0.786 + 0.262 * latents.mirror) * self.area / 1000
         yield Cost("cache_latents", encoded / self._speed(self.hardware.float32_tflops, sampling=True),
                    0.4 + ENCODE_GB * self.area * _together(latents), disk=size, scratch=size)  # fmt: skip
-        captions = 2 * self.images
+        captions = len(CAPTIONS) * self.images
         stored = captions * (77 * 4096 + prompts.max_sequence_length * 8192 + 4096) / 1e9
         embedded = (
             captions * TEXT_ENCODERS.forward(self.text / 2) / self._speed(self.hardware.bfloat16_tflops, sampling=True)
@@ -105,7 +106,7 @@ class _Study:
     def sampling(self) -> Iterator[Cost]:
         settings, cells = self.params.generate, [c for c in self.cells if c.startswith("generate")]
         each = self.held_out.get(settings.split, self.images) if settings.num_images is None else settings.num_images
-        archives = 2 * (len(cells) or 4) * self.trainings * len(settings.seeds)
+        archives = len(CAPTIONS) * (len(cells) or 4) * self.trainings * len(settings.seeds)
         gpu = 4.6 + 0.15 * settings.batch_size * self.area + DECODE_GB * self.area * _together(settings)
         size = archives * each * PNG_MB * self.area / 1000
         made = self._pictures(archives * each, settings.num_inference_steps, settings.guidance_scale)

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from difflab.cli.plan import Finding, Model
 from difflab.core.base.errors import DifflabError
+from difflab.core.base.roles import ask, describe, is_local, offline
 from difflab.models.pointers import listed
-from difflab.models.roles import ask, describe, is_local, offline
 
 if TYPE_CHECKING:
-    from difflab.models.params import HubRef
+    from difflab.core.params.common import HubRef
 
 THREADS, SECONDS, ALL_SECONDS = 16, 10.0, 120.0  # at once; for an answer; for all of them
 

@@ -310,9 +310,10 @@ def compose(overrides: tuple[str, ...], check: bool) -> None:
     With -S it writes nothing: it says whether the values can be, and what they change in params.yaml.
     """
     from difflab.cli import compose
+    from difflab.committed_rulers import check_rulers
 
     text = compose.compose(overrides)
-    compose.check_rulers(compose.validate(text, "the composed parameters"), "the composed parameters")
+    check_rulers(compose.validate(text, "the composed parameters"), "the composed parameters")
     if overrides and not check:
         changes = compose.difference(text, Path("params.yaml").read_text() if Path("params.yaml").exists() else "")
         click.echo(

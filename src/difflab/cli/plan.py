@@ -11,11 +11,11 @@ from pydantic import BaseModel
 
 from difflab.cli.costs import costs, costs_table
 from difflab.core.base.errors import DifflabError
+from difflab.core.params.common import HubRef
 from difflab.core.params.loading import addresses
 from difflab.ddpm.params import ClassifiersParams
 from difflab.images.archives.acquire import check_layout, find_archive
 from difflab.images.params import ArchiveParams
-from difflab.models.params import HubRef
 
 # Download sizes in GB of the safetensors files of a role, rounded from parameter counts and the precision of the
 # published files; whose licence must be accepted with an account.
@@ -97,7 +97,7 @@ def needs(params: Any) -> Iterator[Finding]:
 
 def hub_models(params: Any) -> Iterator[Model]:
     """Every role whose `hub` is set, and further models of the sweep's presets."""
-    from difflab.models.roles import cached_snapshot
+    from difflab.core.base.roles import cached_snapshot
 
     roles = list(_hub_refs(params, ""))
     seen = {hub.repo_id for _, hub in roles}

@@ -14,7 +14,7 @@ from difflab.report.repetitions import REPETITIONS, between, parse, prediction, 
 from difflab.report.tables import table
 
 if TYPE_CHECKING:
-    from difflab.metrics.intervals import Interval, Spread
+    from difflab.metrics.uncertainty.intervals import Interval, Spread
 
 IN_GIT = ("metrics", "plots", "reports")
 MISSES, RARE = 0.05, 0.01

@@ -180,8 +180,8 @@ def load_judge(device: str, seed: int) -> SweepJudge:
     """The vision encoder where it exists, for class accuracy only: the command computes neither KID nor CLIP score."""
     from transformers.utils.logging import disable_progress_bar
 
+    from difflab.core.base.roles import resolve
     from difflab.metrics.features.features import VisionEncoderExtractor
-    from difflab.models.roles import resolve
 
     disable_progress_bar()
     return SweepJudge(VisionEncoderExtractor(resolve(JUDGE), device) if JUDGE.exists() else None, None, None, seed)

@@ -12,7 +12,7 @@ from scipy.special import log_ndtr
 
 from difflab.core.base import rng
 from difflab.ddpm.common.networks import load_denoiser
-from difflab.metrics.restoration import psnr
+from difflab.metrics.uncertainty.restoration import psnr
 
 if TYPE_CHECKING:
     from difflab.ddpm.common.denoiser import Denoiser

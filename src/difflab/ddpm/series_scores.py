@@ -15,7 +15,7 @@ from difflab.ddpm.classifier import SIZE, ResNet20, judge
 from difflab.ddpm.floors import RealImages, floor, halves
 from difflab.metrics.distances import frechet_distance, kernel_distance
 from difflab.metrics.manifold import density_coverage, extrapolated_fid, precision_recall
-from difflab.metrics.restoration import psnr
+from difflab.metrics.uncertainty.restoration import psnr
 
 if TYPE_CHECKING:
     from difflab.images.generated.reader import GeneratedImages

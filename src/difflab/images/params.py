@@ -103,15 +103,23 @@ class BalanceParams(Group):
     spread_penalty: float = Field(gt=0)
 
 
+class CheckParamsInputs:
+    """`check_params` stands for no group: it checks the whole file."""
+
+
 class AcquireInputs:
     """What `acquire` reads of params.yaml, as dvc.yaml declares it."""
 
     data: DataParams
 
 
-class PrepareCelebaInputs:
+class AcquireImagesInputs:
     """Of a group with names beside it only these parts are read, here and below."""
 
+    data: Annotated[DataParams, "data_root", "cifar10", "mnist", "scenes", "coco", "recipes"]
+
+
+class PrepareCelebaInputs:
     data: Annotated[DataParams, "data_root"]
     prepare: PrepareParams
 

@@ -5,9 +5,9 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from difflab.core.params.base import Family, Group
-from difflab.core.params.common import Seeded, WithRuntime
+from difflab.core.params.common import HubRef, Seeded, WithRuntime
 from difflab.images.params import SplitParams
-from difflab.models.params import AutoencoderParams, HubRef, Rulers
+from difflab.models.params import AutoencoderParams, Rulers
 from difflab.training.params import DensityParams, FitParams, FlowTrainingParams
 
 

@@ -48,7 +48,7 @@ class Blip2Captioner:
 
 
 def load(folder: str | Path, device: torch.device, dtype: torch.dtype) -> Blip2Captioner:
-    """Read a captioner from a `save_pretrained` folder (`difflab.models.roles.resolve`).
+    """Read a captioner from a `save_pretrained` folder (`difflab.core.base.roles.resolve`).
 
     In float16 the Q-Former stays in float32, as transformers asks for.
     """

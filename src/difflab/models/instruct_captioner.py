@@ -60,7 +60,7 @@ class InstructCaptioner:
 
 
 def load_instruct_captioner(folder: str | Path, device: torch.device | str, dtype: torch.dtype) -> InstructCaptioner:
-    """Read an instruction model from a `save_pretrained` folder (`difflab.models.roles.resolve`)."""
+    """Read an instruction model from a `save_pretrained` folder (`difflab.core.base.roles.resolve`)."""
     from transformers import AutoModelForImageTextToText, AutoProcessor
 
     remedy = "run `dvc repro zoo_instruct` (or `dvc pull`), or let zoo.instruct.hub name a chat model for pictures"

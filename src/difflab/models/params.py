@@ -5,34 +5,11 @@ from typing import Literal
 from pydantic import Field, field_validator, model_validator
 
 from difflab.core.params.base import Distinct, Group
+from difflab.core.params.common import HubRef
 
 Rulers = Literal["committed", "retrain"]  # see difflab.models.rulers
-VaeBatch = Literal["whole", "sliced", "tiled"]  # see difflab.models.roles.spare_memory
 BasePrecision = Literal["full", "8bit", "4bit"]  # see difflab.models.lora.load_quantised
 SchedulerName = Literal["own", "ddpm", "ddim", "euler", "dpm++", "flow-match"]
-
-
-class Mirror(Group):
-    """A repository with the files of another one, and why that may be gone."""
-
-    repo_id: str = Field(min_length=1)
-    revision: str
-    reason: str = Field(min_length=1)
-
-
-class HubRef(Group):
-    """A model on the Hugging Face Hub at a pinned revision.
-
-    Attributes:
-        fallback: what is taken where `repo_id` does not exist any more. The one parameter that may be left out: the
-            pointer to a model says where it came from, and stages depend on that.
-    """
-
-    repo_id: str = Field(min_length=1)
-    revision: str | None
-    subfolder: str | None
-    allow_patterns: list[str] | None
-    fallback: Mirror | None = None
 
 
 class GenerationParams(Group):

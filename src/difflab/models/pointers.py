@@ -1,4 +1,4 @@
-"""Pointers to released models, in place of weights that the pipeline trains (`difflab.models.roles` reads them)."""
+"""Pointers to released models, in place of weights that the pipeline trains (`difflab.core.base.roles` reads them)."""
 
 import fnmatch
 import os
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import atomic_path, sha256_file, write_json
-from difflab.models.roles import (
+from difflab.core.base.roles import (
     NOT_LOADED,
     POINTER,
     Vanished,
@@ -22,7 +22,7 @@ from difflab.models.roles import (
 
 if TYPE_CHECKING:
     from difflab.core.base.stage import Stage
-    from difflab.models.params import HubRef
+    from difflab.core.params.common import HubRef
 
 
 def point_to(stage: "Stage", hub: "HubRef | None", folder: Path) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 
 from difflab.core.base.errors import DifflabError, suggestion
 from difflab.core.params.loading import parse_yaml
-from difflab.metrics.intervals import Interval, apart
+from difflab.metrics.uncertainty.intervals import Interval, apart
 from difflab.report.tables import decimals, interval, plus_minus, table
 
 CLAIMS = "claims.yaml"

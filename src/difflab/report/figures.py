@@ -20,12 +20,21 @@ from difflab.core.base.files import png_bytes, write_bytes
 from difflab.core.base.store.decoder import decode_image
 from difflab.images.generated.writer import tiles
 from difflab.images.sheet import rows_sheet
-from difflab.metrics.intervals import with_intervals
+from difflab.metrics.uncertainty.intervals import with_intervals
 from difflab.report import findings
 from difflab.report.study_tables import DATA_NAMES, published
 from difflab.report.summary import part
 from difflab.report.tables import interval, number
-from difflab.sd3.cells import ADAPTERS, BOTH, CAPTION_NAMES, CAPTIONS, FINE_TUNED, MINUS, adapter_name, mean_on_sigma
+from difflab.sd3.artifacts.cells import (
+    ADAPTERS,
+    BOTH,
+    CAPTION_NAMES,
+    CAPTIONS,
+    FINE_TUNED,
+    MINUS,
+    adapter_name,
+    mean_on_sigma,
+)
 
 TEXT, MUTED = "#1c2230", "#667085"
 COLOURS = {"pretrained": "#8a93a3", "minus": "#0072b2", "zero": "#d98200", "plus": "#009e73"}
@@ -92,10 +101,10 @@ def before_after(grids: Path, captions: str, prompts: pd.DataFrame, means: dict[
     """The first samples of every adapter side by side, each row with its prompt; None where a grid does not exist.
 
     Args:
-        grids: folder of the pictures `real.png` and `<adapter>-<captions>.png`, tiled in the order of `prompts`.
+        grids: folder of the pictures `real.png` and `<adapter>/<captions>.png`, tiled in the order of `prompts`.
         prompts: columns `id` and one for each kind of captions.
     """
-    columns = {"real": "real"} | {f"{a}-{captions}": adapter_name(a, means).replace(MINUS, "-") for a in ADAPTERS}
+    columns = {"real": "real"} | {f"{a}/{captions}": adapter_name(a, means).replace(MINUS, "-") for a in ADAPTERS}
     paths = [grids / f"{name}.png" for name in columns]
     if not all(path.is_file() for path in paths):
         return None
@@ -124,7 +133,7 @@ def panels(columns: int = 2, rows: int = 1, height: float = 2.7, **options) -> t
 
 def fid_by_cell(found: Mapping[str, float], logit_means: dict[str, float]) -> Figure:
     """Bars of FID with 95 % intervals, and the floor as a line."""
-    result, axes = panels(sharey=True)
+    result, axes = panels(len(CAPTIONS), sharey=True)
     for axis, captions in zip(axes, CAPTIONS, strict=True):
         for x, adapter in enumerate(ADAPTERS):
             value = found.get(f"{adapter}_{captions}_fid")
@@ -166,7 +175,7 @@ def loss_curves(curves: Curves, logit_means: dict[str, float]) -> Figure:
 
 
 def loss_by_sigma(curves: Curves, logit_means: dict[str, float]) -> Figure:
-    """Held-out loss at each fixed sigma, one panel for each; solid lines BLIP-2, dashed lines Llama 3."""
+    """Held-out loss at each fixed sigma, one panel for each; a style of line for each kind of captions."""
     columns = sigma_columns(curves)
     result, axes = panels(len(columns), height=2.5)
     for axis, (column, sigma) in zip(axes, columns, strict=True):

@@ -5,7 +5,7 @@ Each function takes the numbers of its study by their short names (`summary.part
 
 from difflab.ddpm.common.settings import CONDITIONAL, SETTING_NAMES, SETTINGS, SINGLE
 from difflab.report.tables import Numbers, number, value
-from difflab.sd3.cells import CAPTION_NAMES, CAPTIONS, FINE_TUNED, adapter_name
+from difflab.sd3.artifacts.cells import CAPTION_NAMES, CAPTIONS, FINE_TUNED, adapter_name
 
 METHODS = {
     "noisy": "noisy input",

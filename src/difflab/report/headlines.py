@@ -9,14 +9,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from difflab.ddpm.common.settings import DATASETS
+from difflab.sd3.artifacts.cells import ADAPTERS, CAPTIONS
 
 if TYPE_CHECKING:
-    from difflab.metrics.intervals import Interval
+    from difflab.metrics.uncertainty.intervals import Interval
 
 Summary = Mapping[str, float | str]
+_KINDS = "|".join(CAPTIONS)
 HEADLINES = {
-    "sd3": r"((?:pretrained|minus|zero|plus)_(?:blip2|llama3))_(fid|kid|precision|recall|digit_accuracy|photo_accuracy)"
-    r"|((?:blip2|llama3)_(?:minus_zero|minus_plus|zero_plus))_(fid_difference)",
+    "sd3": rf"((?:{'|'.join(ADAPTERS)})_(?:{_KINDS}))_(fid|kid|precision|recall|digit_accuracy|photo_accuracy)"
+    rf"|((?:{_KINDS})_(?:minus_zero|minus_plus|zero_plus))_(fid_difference)",
     "denoising": r"(v\w+)_(psnr)",
     "ddpm": rf"({'|'.join(DATASETS)})_(mean_psnr|fid|kid|precision|recall|accuracy)",
     "cold": r"(blur|mask)_(restored_psnr|walked_back_psnr)",

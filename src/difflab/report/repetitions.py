@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from difflab.core.base.errors import DifflabError
-from difflab.metrics.intervals import Interval, Spread, pooled_spread, scale_of, student, widened
+from difflab.metrics.uncertainty.intervals import Interval, Spread, pooled_spread, scale_of, student, widened
 from difflab.report.headlines import Headline, Summary, headline_names, interval
 
 REPETITIONS = "metrics/repetitions.csv"

@@ -15,10 +15,15 @@ from difflab.core.params.loading import dotted, load_params
 from difflab.report import claims, findings, study_tables
 from difflab.report.summary import part
 from difflab.report.tables import bullets, number
-from difflab.sd3.cells import BOTH
+from difflab.sd3.artifacts.cells import BOTH, CAPTION_NAMES, CAPTIONS
 
 DEFAULT = "tiny"
 """The profile whose results the claims speak of."""
+DRAWN = ("solid", "dashed", "dotted", "dash-dotted")  # as figures.LINE_STYLES
+BEFORE_AFTER = "plots/report/before_after_{}.png"
+CAPTION_MEASURES = (
+    "n_unique", "digit_accuracy_held_out", "photo_accuracy_held_out", "facts_kept", "captions_complete", "contradictory",
+)  # fmt: skip
 PICTURE = re.compile(r"!\[[^\]]*\]\(\.\./([^)]+)\)")
 
 
@@ -36,10 +41,11 @@ def write(
     """
     values = {key: value for key, value in fields(summary, params, root).items() if value}
     template = Path(__file__).with_name("template.md").read_text()
-    missing = [*missing, *(path for path in PICTURE.findall(template) if not (root / path).is_file())]
+    pictures = [*PICTURE.findall(template), *map(BEFORE_AFTER.format, CAPTIONS)]
+    missing = [*missing, *(path for path in pictures if not (root / path).is_file())]
     if missing:
         values["missing"] = bullets(f"`{path}`: `dvc repro` makes it" for path in missing)
-    values |= dict.fromkeys((name for name, holds in conditions(summary, params).items() if holds), "")
+    values |= dict.fromkeys((name for name, holds in conditions(summary, params, root).items() if holds), "")
     sections = [_filled(section, {**summary, **values}, missing) for section in template.strip().split("\n\n## ")]
     return "\n\n## ".join(section for section in sections if section) + "\n"
 
@@ -81,6 +87,9 @@ def fields(summary: Mapping[str, float], params: Mapping[str, Any], root: Path) 
         "trained_noise": findings.trained_noise(part(summary, "denoising")),
         "series_table": study_tables.series(shown),
         "machine": machine(),
+        "before_after": before_after(root),
+        "caption_measures": caption_measures(summary),
+        "line_styles": f"{', '.join(f'{DRAWN[n]}: {name}' for n, name in enumerate(CAPTION_NAMES.values()))}.".capitalize(),
         "density_table": study_tables.densities(part(summary, "sd3")),
         "claims_table": claims.claims_table(claims.known_findings(stated, summary)[0]),
         **{f"{study}_findings": bullets(sentences) for study, sentences in by_study(summary).items()},
@@ -94,14 +103,29 @@ def fields(summary: Mapping[str, float], params: Mapping[str, Any], root: Path) 
     return values | tables(summary)
 
 
-def conditions(summary: Mapping[str, float], params: Mapping[str, Any]) -> dict[str, bool]:
+def before_after(root: Path) -> str:
+    """The pictures of samples before and after fine-tuning, for each kind of captions that has one."""
+    made = {BEFORE_AFTER.format(kind): name for kind, name in CAPTION_NAMES.items()}
+    return "\n\n".join(
+        f"![{name}, before and after](../{path})\n*{name}.*" for path, name in made.items() if (root / path).is_file()
+    )
+
+
+def caption_measures(summary: Mapping[str, float]) -> str:
+    """Rows of what was measured of the captions, without the bar that the first begins with."""
+    names = (f"sd3_captions_{kind}_{measure}" for kind in CAPTIONS for measure in CAPTION_MEASURES)
+    return "\n| ".join(f"`{name}` | {summary[name]:.4g} |" for name in names if name in summary)
+
+
+def conditions(summary: Mapping[str, float], params: Mapping[str, Any], root: Path = Path()) -> dict[str, bool]:
     """Fields that stand for nothing: the block that one of them begins is left out where it does not hold."""
     same_sign = dotted(params)["finetune.density.convention"] == study_tables.published()["convention"]
     return {
         "if_miniature": not summary["sd3_comparable_with_published"],
         "if_same_sign": same_sign,
         "if_other_sign": not same_sign,
-        "if_both_captions": dotted(params).get("trained_on.blip2") == dotted(params).get("trained_on.llama3") == BOTH,
+        "if_both_captions": all(dotted(params).get(f"trained_on.{kind}") == BOTH for kind in CAPTIONS),
+        "if_before_after": bool(before_after(root)),
         "if_faces_withheld": bool(summary.get("sd3_faces_withheld")),
         "if_rank_deficient": bool(summary.get("sd3_rank_deficient")),
         "if_by_originals": bool(by_originals.sizes_of(part(summary, "captioning"))),

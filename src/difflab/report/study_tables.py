@@ -14,7 +14,15 @@ from difflab.ddpm.common.settings import SETTING_NAMES
 from difflab.report.findings import DEGRADATIONS, INTERVAL, METHODS, PERCENT, SSIM, logit_means, verdict
 from difflab.report.headlines import GIVEN
 from difflab.report.tables import Numbers, described, number, signed, table, value
-from difflab.sd3.cells import ADAPTERS, CAPTION_NAMES, CAPTIONS, FINE_TUNED, adapter_name, mean_on_sigma, median_sigma
+from difflab.sd3.artifacts.cells import (
+    ADAPTERS,
+    CAPTION_NAMES,
+    CAPTIONS,
+    FINE_TUNED,
+    adapter_name,
+    mean_on_sigma,
+    median_sigma,
+)
 
 DATA_NAMES = {
     BASELINE: "originals only",
@@ -78,7 +86,7 @@ def cells(found: Numbers, corner: str, *measures: str, scale: float = 1) -> str:
             show = PERCENT if accuracy else value(scale=scale)
             columns[SEVERAL.get(measure, "") + name] = f"{{}}_{captions}_{measure}", show
             values[f"real_{captions}_{measure}"] = found.get(f"real_{measure}", found.get(f"floor_{measure}"))
-    for captions in CAPTIONS if measures == ("fid",) else ():
+    for captions in filter(published()["fid"][0].get, CAPTIONS) if measures == ("fid",) else ():
         columns[f"published, {CAPTION_NAMES[captions]}"] = f"{{}}_{captions}_published", value(1)
         for adapter in ADAPTERS:
             fid = published_fid(captions, found.get(f"{adapter}_logit_mean_on_sigma"))

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from difflab.core.base.files import read_json
-from difflab.sd3.cells import BOTH, CAPTIONS, FINE_TUNED, mean_on_sigma
+from difflab.sd3.artifacts.cells import BOTH, CAPTIONS, FINE_TUNED, mean_on_sigma
 
 Numbers = dict[str, Any]  # numbers, and the texts of `TEXTS`
 PREFIXES = {
@@ -16,11 +16,9 @@ PREFIXES = {
     "zoo_blip2": "models_blip2",
     "zoo_llama": "models_llama",
     "zoo_transformer": "models_transformer",
-    "zoo_classifier@cifar10": "models_classifier_cifar10",
-    "zoo_classifier@mnist": "models_classifier_mnist",
+    "zoo_classifier": "models_classifier",
     "zoo_image_vae": "models_image_vae",
-    "caption_blip2": "sd3_captions_blip2",
-    "caption_llama3": "sd3_captions_llama3",
+    **{f"caption_{kind}": f"sd3_captions_{kind}" for kind in CAPTIONS},
     "cache_latents": "sd3_latents",
     "cache_prompts": "sd3_prompts",
     **{f"finetune@{c}-{a}": f"sd3_finetune_{c}_{a}" for c in (*CAPTIONS, BOTH) for a in FINE_TUNED},

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from difflab.sd3.cells import MINUS
+from difflab.sd3.artifacts.cells import MINUS
 
 Numbers = Mapping[str, float]
 Show = Callable[[Numbers, str], str]

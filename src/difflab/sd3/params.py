@@ -2,12 +2,13 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeFloat, model_validator
+from pydantic import ConfigDict, Field, NonNegativeFloat, model_validator
 
 from difflab.core.params.base import Distinct, Family, Group, Seeds
-from difflab.core.params.common import Dtype, Seeded, WithRuntime
+from difflab.core.params.common import Dtype, Seeded, VaeBatch, WithRuntime
 from difflab.images.params import BalanceParams
-from difflab.models.params import BasePrecision, GenerationParams, LoraParams, VaeBatch
+from difflab.models.params import BasePrecision, GenerationParams, LoraParams
+from difflab.sd3.artifacts.cells import BOTH, CAPTIONS
 from difflab.training.params import DensityParams, FlowTrainingParams
 
 Split = Literal["train", "val", "test"]
@@ -90,10 +91,18 @@ class LogitMeanParams(Group):
 
 
 class TrainedOnParams(Group):
-    """`trained_on`: the captions that the adapters behind the prompts of each kind were trained on."""
+    """`trained_on`: by kind the captions that the adapters behind its prompts were trained on, its own or `both`."""
 
-    blip2: Literal["blip2", "both"]
-    llama3: Literal["llama3", "both"]
+    model_config = ConfigDict(extra="allow")
+
+    @model_validator(mode="after")
+    def _kinds_are_known(self) -> "TrainedOnParams":
+        given = self.model_dump()
+        if given.keys() != set(CAPTIONS):
+            raise ValueError(f"the kinds of captions are {', '.join(CAPTIONS)} (given: {', '.join(given)})")
+        if other := [kind for kind, own in given.items() if own not in (kind, BOTH)]:
+            raise ValueError(f"{other[0]} is '{given[other[0]]}': give {other[0]} or {BOTH}")
+        return self
 
 
 class GenerateParams(Group):
@@ -132,8 +141,8 @@ class ScoreParams(Group):
 class CurveParams(Group):
     """What both curves are measured on: prompts of one kind, the adapters of one cell, and a number of images of each."""
 
-    captions: Literal["blip2", "llama3"]
-    trained_on: Literal["blip2", "llama3", "both"]
+    captions: str = Field(pattern=f"^({'|'.join(CAPTIONS)})$")
+    trained_on: str = Field(pattern=f"^({'|'.join((*CAPTIONS, BOTH))})$")
     logit_mean: Literal["minus", "zero", "plus"]
     num_images: int = Field(ge=2)
 

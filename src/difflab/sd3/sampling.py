@@ -9,12 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from difflab.core.base import rng, runtime
+from difflab.core.base import rng, roles, runtime
 from difflab.core.base.errors import DifflabError
+from difflab.core.base.roles import load_scheduler, load_transformer, load_vae
 from difflab.core.base.store.tensors import check_finite
-from difflab.models import roles
 from difflab.models.latent_images import decode, initial_noise
-from difflab.models.roles import load_scheduler, load_transformer, load_vae
 from difflab.sd3.artifacts.adapters import load_adapter
 from difflab.sd3.artifacts.components import Components, check_base
 
@@ -22,8 +21,7 @@ if TYPE_CHECKING:
     from diffusers.models import AutoencoderKL, SD3Transformer2DModel
     from diffusers.schedulers import FlowMatchEulerDiscreteScheduler
 
-    from difflab.core.params.common import RuntimeParams
-    from difflab.models.params import VaeBatch
+    from difflab.core.params.common import RuntimeParams, VaeBatch
     from difflab.sd3.artifacts.prompt_embeds import PromptTable
 
 ZOO = Path("models/zoo")

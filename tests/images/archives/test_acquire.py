@@ -5,7 +5,8 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from stages.images.acquire import BUILDERS
+from stages.images import acquire as faces
+from stages.images import acquire_images
 
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import read_json, sha256_file
@@ -25,6 +26,7 @@ from fakes.set_archives import (
     write_tar,
 )
 
+BUILDERS = faces.BUILDERS | acquire_images.BUILDERS
 MAKE = {
     "celeba_hq": lambda path: write_members(path.with_suffix(".zip"), celeba_hq_members({}, 3)),
     "celeba": lambda path: write_members(path.with_suffix(".zip"), celeba_members({}, 3, {})),

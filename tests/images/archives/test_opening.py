@@ -142,7 +142,7 @@ def test_a_source_is_opened_where_it_lies_and_refused_when_changed(tmp_path, mon
     assert open_source(tmp_path / "raw", None).has("Top/Img/1.jpg")
 
     write_members(place, MEMBERS | {"Top/Img/1.jpg": b"\x02"})
-    with pytest.raises(DifflabError, match=r"has changed .*dvc repro -f acquire@raw`"):
+    with pytest.raises(DifflabError, match=r"has changed .*dvc repro -f acquire_images`"):
         open_source(tmp_path / "raw", None)
     place.unlink()
     with pytest.raises(DifflabError, match="is missing: put it back"):
@@ -150,7 +150,7 @@ def test_a_source_is_opened_where_it_lies_and_refused_when_changed(tmp_path, mon
 
 
 def test_without_a_source_the_error_says_which_stage_makes_it(tmp_path):
-    with pytest.raises(DifflabError, match=r"source\.json is missing: run `dvc repro acquire@coco`"):
+    with pytest.raises(DifflabError, match=r"source\.json is missing: run `dvc repro acquire_images`"):
         open_source(tmp_path / "coco", None)
 
 

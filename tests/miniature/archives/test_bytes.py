@@ -5,10 +5,11 @@ import subprocess
 import sys
 
 import pytest
-from stages.images.acquire import BUILDERS
+from stages.images import acquire, acquire_images
 
 from difflab.core.base.files import sha256_file
 
+BUILDERS = acquire.BUILDERS | acquire_images.BUILDERS
 GOLDEN = {
     "celeba_hq": "66096dcf1ccce694d33a1310776107024c803daf9bc23019ab968880233df811",
     "celeba": "07a686153223ac417d5619dabbeada8614910b797419fa1e2a50d5d4e8ded516",
@@ -24,7 +25,7 @@ _BUILD = """
 import sys
 from pathlib import Path
 from difflab.core.base.files import sha256_file
-from stages.images.acquire import BUILDERS
+from stages.images.acquire_images import BUILDERS
 for archive in sys.argv[2:]:
     BUILDERS[archive](Path(sys.argv[1]) / archive, 0)
     print(archive, sha256_file(Path(sys.argv[1]) / archive))

@@ -12,6 +12,7 @@ from difflab.cli.compose import compose, validate
 from difflab.core.base import rng
 from difflab.core.base.files import read_json, sha256_file
 from difflab.core.base.store.tensors import to_tensor
+from difflab.core.params.common import HubRef
 from difflab.miniature.archives.set_pictures import untitled_digits
 from difflab.miniature.data import blend
 from difflab.miniature.data.bundled import held_out_digits
@@ -20,7 +21,6 @@ from difflab.miniature.data.sources import digits
 from difflab.miniature.data.vocabulary import named
 from difflab.miniature.zoo import small_llava
 from difflab.models.instruct_captioner import InstructCaptioner, messages
-from difflab.models.params import HubRef
 from difflab.models.vision import vision_encoder
 from fakes import tiny_instruct as tiny
 from fakes import zoo

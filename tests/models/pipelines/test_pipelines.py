@@ -10,7 +10,7 @@ import torch
 from difflab.cli.compose import compose, validate
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import read_json
-from difflab.models.params import HubRef
+from difflab.core.params.common import HubRef
 from difflab.models.pipelines.prompted import UNUSED, load_pipeline
 from difflab.models.pointers import fetch
 from fakes import tiny_pipelines

@@ -13,9 +13,9 @@ import torch
 
 from difflab.captioning.captioner_model.visual_prefix import Captioner, lora_config
 from difflab.captioning.params import CaptionerSettings
+from difflab.core.base import roles
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import atomic_path, read_json, sha256_file, write_json
-from difflab.models import roles
 from difflab.models.language.prompt_tokens import literal
 from difflab.models.lora import ADAPTER, check_weights
 from difflab.models.vision.preprocessing import Preprocessor

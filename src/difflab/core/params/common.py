@@ -1,4 +1,4 @@
-"""Groups that concern the machine and the tracking, not one stage."""
+"""Groups that concern the machine, the tracking and where models come from, not one stage."""
 
 from typing import Literal
 
@@ -7,6 +7,7 @@ from pydantic import Field
 from difflab.core.params.base import Group
 
 Dtype = Literal["float32", "bfloat16", "float16"]
+VaeBatch = Literal["whole", "sliced", "tiled"]  # see difflab.core.base.roles.spare_memory
 
 
 class RuntimeParams(Group):
@@ -60,3 +61,26 @@ class WithRuntime:
     """Inputs of a stage that runs models."""
 
     runtime: RuntimeParams
+
+
+class Mirror(Group):
+    """A repository with the files of another one, and why that may be gone."""
+
+    repo_id: str = Field(min_length=1)
+    revision: str
+    reason: str = Field(min_length=1)
+
+
+class HubRef(Group):
+    """A model on the Hugging Face Hub at a pinned revision.
+
+    Attributes:
+        fallback: what is taken where `repo_id` does not exist any more. The one parameter that may be left out: the
+            pointer to a model says where it came from, and stages depend on that.
+    """
+
+    repo_id: str = Field(min_length=1)
+    revision: str | None
+    subfolder: str | None
+    allow_patterns: list[str] | None
+    fallback: Mirror | None = None

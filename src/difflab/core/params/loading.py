@@ -22,6 +22,7 @@ _FLOAT = re.compile(
     |\.(?:nan|NaN|NAN))$""",
     re.VERBOSE,
 )
+FILE = "params.yaml"
 ALWAYS_VISIBLE = ("tracking",)  # cannot change a result
 
 
@@ -72,7 +73,7 @@ def _child(value: Any, name: str) -> Any:
     return getattr(value, name)
 
 
-def load_params(path: str | Path = "params.yaml"):
+def load_params(path: str | Path = FILE):
     """The whole of params.yaml, checked: an error names the key that is unknown, missing or out of range."""
     if not Path(path).exists():
         raise DifflabError(f"{path} is missing: run `difflab compose` to write it from conf/")
@@ -89,7 +90,7 @@ def check_params(values: Any, source: str):
         raise DifflabError(f"{source}: {describe(error)}") from None
 
 
-def read_values(path: str | Path = "params.yaml") -> dict[str, Any]:
+def read_values(path: str | Path = FILE) -> dict[str, Any]:
     """params.yaml as plain data."""
     return parse_yaml(Path(path).read_text(errors="replace"), str(path)) or {}
 
@@ -176,7 +177,7 @@ def axes_of(
     axes = stage.get("matrix") or {}
     if "${" not in str(axes):
         return axes
-    flat = dotted(read_values(Path(path).with_name("params.yaml")) if values is None else values)
+    flat = dotted(read_values(Path(path).with_name(FILE)) if values is None else values)
     return {
         name: list(dict.fromkeys(re.sub(r"\$\{([\w.]+)\}", lambda m: str(flat[m[1]]), cell) for cell in cells))
         for name, cells in axes.items()
@@ -204,5 +205,7 @@ def stage_entry(stage: str, item: dict[str, str], path: str = "dvc.yaml") -> dic
 
 
 def declared_groups(stage: str, item: dict[str, str], path: str = "dvc.yaml") -> tuple[str, ...]:
-    """The parameter groups that dvc.yaml lists under `params` of this stage."""
-    return tuple(stage_entry(stage, item, path).get("params", []))
+    """The parameter groups that dvc.yaml lists under `params` of this stage; all, where the file is among its deps."""
+    entry = stage_entry(stage, item, path)
+    whole = read_values(Path(path).with_name(FILE)) if FILE in entry.get("deps", []) else ()
+    return (*entry.get("params", []), *whole)

@@ -198,7 +198,7 @@ def write_source(folder: Path, source: str, name: str, archive: Path) -> str:
 def open_source(folder: str | Path, root: str | None) -> Archive:
     """Open the archive that `<folder>/source.json` names; `root` is the parameter `data.data_root`."""
     folder = Path(folder)
-    stage = f"acquire@{folder.name}"
+    stage = f"acquire@{folder.name}" if folder.name.startswith("celeba") else "acquire_images"
     if not (folder / SOURCE_FILE).exists():
         raise DifflabError(f"{folder / SOURCE_FILE} is missing: run `dvc repro {stage}`, or `dvc pull {folder}`")
     source = read_json(folder / SOURCE_FILE)

@@ -42,7 +42,7 @@ class Extractor(Protocol):
 def load_extractor(name: str, folder: Path, device: str = "cpu") -> Extractor:
     """The extractor `name` ("vision_encoder" or "inception") with its weights from its role folder."""
     if name == "vision_encoder":
-        from difflab.models import roles
+        from difflab.core.base import roles
 
         resolved = roles.resolve(folder)
         return VisionEncoderExtractor(resolved, device, trained_here=resolved == folder)

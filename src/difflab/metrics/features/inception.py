@@ -16,10 +16,9 @@ import numpy as np
 import torch
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from difflab.core.base import runtime
+from difflab.core.base import roles, runtime
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import atomic_path, read_tensors, sha256_file
-from difflab.models import roles
 
 HASH = "6726825d"  # head of the sha256 of the released file, also in its name
 WEIGHTS = f"pt_inception-2015-12-05-{HASH}.pth"

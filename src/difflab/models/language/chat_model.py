@@ -35,7 +35,7 @@ class Reply:
 
 
 class ChatModel:
-    """A causal language model with a chat template, from a `save_pretrained` folder (`difflab.models.roles.resolve`)."""
+    """A causal language model with a chat template, from a `save_pretrained` folder (`difflab.core.base.roles.resolve`)."""
 
     def __init__(self, folder: str | Path, device: torch.device | str, dtype: torch.dtype) -> None:
         from transformers import AutoModelForCausalLM, AutoTokenizer

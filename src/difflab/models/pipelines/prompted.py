@@ -14,19 +14,19 @@ import torch
 from difflab.core.base import rng
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import read_json
+from difflab.core.base.roles import resolve, spare_memory
 from difflab.core.base.runtime import resolve_device, resolve_dtype
 from difflab.core.base.store.tensors import check_finite
 from difflab.models.language.prompt_tokens import literal
 from difflab.models.latent_images import initial_noise
 from difflab.models.pipelines.schedulers import pipeline_scheduler, refusal
 from difflab.models.pointers import fetch
-from difflab.models.roles import resolve, spare_memory
 
 if TYPE_CHECKING:
     from diffusers import DiffusionPipeline
 
-    from difflab.core.params.common import RuntimeParams
-    from difflab.models.params import PipelineParams, VaeBatch
+    from difflab.core.params.common import RuntimeParams, VaeBatch
+    from difflab.models.params import PipelineParams
 
 TRAINED = Path("models/zoo/diffusion")
 INDEX = "model_index.json"

@@ -11,7 +11,7 @@ from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import read_json, write_json
 
 Components = dict[str, str]
-"""Fingerprints (`difflab.models.roles.fingerprint`) under the keys of `NAMES`."""
+"""Fingerprints (`difflab.core.base.roles.fingerprint`) under the keys of `NAMES`."""
 
 NAMES = {"vae": "another autoencoder", "text_encoders": "other text encoders"}
 FILE_NAME = "components.json"

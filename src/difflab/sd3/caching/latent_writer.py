@@ -44,7 +44,7 @@ def write_latents(
 
     Args:
         vae: in eval mode, on the device to work on, in float32 (half precision would cost more than packing).
-        fingerprint: identity of the autoencoder, `models.roles.fingerprint(models/zoo/vae)`.
+        fingerprint: identity of the autoencoder, `core.base.roles.fingerprint(models/zoo/vae)`.
         dtype: precision of the stored means.
 
     Returns:

@@ -118,7 +118,7 @@ def write_prompts(
 
     Args:
         captions: a captions table (`difflab.core.base.store.captions`); one text may occur under many ids and variants.
-        fingerprint: identity of the encoders, `models.roles.fingerprint(models/zoo/text)`.
+        fingerprint: identity of the encoders, `core.base.roles.fingerprint(models/zoo/text)`.
         dtype: precision of the stored embeddings.
 
     Returns:

@@ -15,7 +15,7 @@ from difflab.core.base.sharding import process_chunks
 from difflab.core.base.store.image_store import ImageStore
 from difflab.images.generated.reader import GeneratedImages
 from difflab.images.generated.writer import write_generated
-from difflab.metrics.intervals import mean_interval, pooled_spread, scale_of
+from difflab.metrics.uncertainty.intervals import mean_interval, pooled_spread, scale_of
 from difflab.sd3.artifacts.prompt_embeds import open_prompts
 from difflab.sd3.sampling import Generator, load_generator
 from difflab.sd3.scoring.scores import Judge, load_judge

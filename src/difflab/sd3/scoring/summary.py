@@ -7,15 +7,16 @@ from typing import Any
 
 import pandas as pd
 
-from difflab.metrics.intervals import difference, equivalence, pooled_spread, with_intervals
-from difflab.sd3.cells import CAPTIONS, FINE_TUNED, PRETRAINED
+from difflab.metrics.uncertainty.intervals import difference, equivalence, pooled_spread, with_intervals
+from difflab.sd3.artifacts.cells import CAPTIONS, FINE_TUNED, PRETRAINED
 from difflab.sd3.scoring.neighbours import MEASURES
 
 DISTANCES = ("fid", "kid", "fid_infinity")
 
 
 def summarise(table: pd.DataFrame) -> dict[str, float]:
-    """Metrics of the long table: `<adapter>_<captions>_<measure>` with `_low` and `_high`, see `metrics.intervals`.
+    """Metrics of the long table: `<adapter>_<captions>_<measure>` with `_low` and `_high`, see
+    `metrics.uncertainty.intervals`.
 
     The spread of the fine-tuned cells is that between trainings, pooled over all of them; it contains generation. The
     base is given: its spread is that of generation alone, between the noises of the trainings, pooled over its own two
@@ -53,7 +54,8 @@ def compared(table: pd.DataFrame, margin: float) -> dict[str, Any]:
     """Each pair of logit means by FID: `<captions>_<a>_<b>_fid_difference` (a - b), its interval and `..._verdict`.
 
     Args:
-        margin: the share of b's FID below which a difference does not matter, see `metrics.intervals.equivalence`.
+        margin: the share of b's FID below which a difference does not matter, see
+            `metrics.uncertainty.intervals.equivalence`.
 
     Returns:
         With one training of each cell, the differences alone.

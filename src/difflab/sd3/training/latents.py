@@ -27,7 +27,7 @@ from torch import Tensor
 from difflab.core.base import rng
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import read_json, read_parquet, read_tensors
-from difflab.models.roles import fingerprint
+from difflab.core.base.roles import fingerprint
 from difflab.sd3.artifacts import shards
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.stats import t
 
 from difflab.core.base.errors import DifflabError
-from difflab.metrics.intervals import (
+from difflab.metrics.uncertainty.intervals import (
     Spread,
     apart,
     difference,

@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from difflab.cli.compose import compose, validate
+from difflab.core.base import roles
 from difflab.core.base.errors import DifflabError
-from difflab.models import roles
-from difflab.models.params import HubRef
+from difflab.core.params.common import HubRef
 from difflab.models.pointers import point_to, write_pointer
 from fakes import zoo
 
@@ -314,8 +314,8 @@ class TestEveryRoleLoadsThroughAPointer:
         return pointed
 
     def test_vae(self, smoke, tmp_path, pointed):
+        from difflab.core.base.roles import load_vae
         from difflab.miniature.zoo import small_vae
-        from difflab.models.roles import load_vae
 
         made = small_vae.build(smoke.zoo.vae, 0)
         made.save_pretrained(tmp_path / "made")
@@ -324,8 +324,8 @@ class TestEveryRoleLoadsThroughAPointer:
     def test_transformer_and_scheduler(self, smoke, tmp_path, pointed):
         from diffusers.schedulers import FlowMatchEulerDiscreteScheduler
 
+        from difflab.core.base.roles import load_scheduler, load_transformer
         from difflab.miniature.zoo import small_transformer
-        from difflab.models.roles import load_scheduler, load_transformer
 
         sizes = {"latent_shape": (16, 8, 8), "joint_attention_dim": 32, "pooled_projection_dim": 24}
         made = small_transformer.build(smoke.zoo.transformer, 0, **sizes)

@@ -11,8 +11,8 @@ from scipy.stats import t
 
 from difflab.core.base import rng
 from difflab.core.base.errors import DifflabError
-from difflab.metrics import paired
-from difflab.metrics.paired import difference, drawn_means, interval
+from difflab.metrics.uncertainty import paired
+from difflab.metrics.uncertainty.paired import difference, drawn_means, interval
 
 REPETITIONS = 400
 

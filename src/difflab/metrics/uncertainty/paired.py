@@ -8,7 +8,7 @@ import numpy as np
 
 from difflab.core.base import rng
 from difflab.core.base.errors import DifflabError
-from difflab.metrics.intervals import student
+from difflab.metrics.uncertainty.intervals import student
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,7 +10,7 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from difflab.core.base import rng
 from difflab.core.base.errors import DifflabError
-from difflab.metrics.restoration import EQUAL_DB, Quality, compare, half_width, psnr, trained_metrics
+from difflab.metrics.uncertainty.restoration import EQUAL_DB, Quality, compare, half_width, psnr, trained_metrics
 
 
 def noisy_pair(n: int = 6, size: int = 12, channels: int = 3, sigma: float = 0.2) -> list[np.ndarray]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.store.tensors import check_finite
-from difflab.metrics.paired import interval
+from difflab.metrics.uncertainty.paired import interval
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,7 +58,7 @@ class Quality:
 
 
 def trained_metrics(trainings: "Sequence[Quality]", prefix: str) -> dict[str, float]:
-    """Means over trainings and images with 95 % intervals that count both (`difflab.metrics.paired.interval`).
+    """Means over trainings and images with 95 % intervals that count both (`difflab.metrics.uncertainty.paired.interval`).
 
     Names are those of `Quality.metrics`; of one training there are the means alone.
 

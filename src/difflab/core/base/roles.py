@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import read_json, sha256_file
-from difflab.models.params import HubRef, VaeBatch
+from difflab.core.params.common import HubRef, VaeBatch
 
 if TYPE_CHECKING:
     import torch

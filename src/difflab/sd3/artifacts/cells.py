@@ -6,10 +6,22 @@ from pathlib import Path
 PRETRAINED = "pretrained"
 ADAPTERS = (PRETRAINED, "minus", "zero", "plus")
 FINE_TUNED = ADAPTERS[1:]
-CAPTIONS = ("blip2", "llama3")
-BOTH = "both"  # of an adapter that was trained on a random kind of caption for each sample
-MINUS = "\N{MINUS SIGN}"
 CAPTION_NAMES = {"blip2": "BLIP-2 captions", "llama3": "Llama 3 captions"}
+"""The kinds of captions, each with its name for people. A kind's name is one lower-case word."""
+CAPTIONS = tuple(CAPTION_NAMES)
+BOTH = "both"  # of an adapter that was trained on a random one of `PUBLISHED` for each sample
+PUBLISHED = ("blip2", "llama3")
+MINUS = "\N{MINUS SIGN}"
+
+
+def captions_path(captions: str) -> Path:
+    """The table of one kind of captions."""
+    return Path("data/captions") / f"{captions}.parquet"
+
+
+def grid_path(adapter: str, captions: str) -> Path:
+    """The picture of the first images that an adapter, or the base, made for one kind of captions."""
+    return Path("plots/grids") / adapter / f"{captions}.png"
 
 
 def adapter_folder(captions: str, logit_mean: str, training: int) -> Path:
