@@ -101,10 +101,12 @@ def test_the_curve_by_originals_has_a_line_without_and_one_with_synthetic_pictur
 
 
 def test_before_and_after_shows_the_first_tiles_of_every_grid_with_their_prompts(tmp_path):
-    columns = ["real", *(f"{adapter}-blip2" for adapter in ADAPTERS)]
+    columns = ["real", *(f"{adapter}/blip2" for adapter in ADAPTERS)]
     for shade, name in enumerate(columns):
         tiles = [np.full((64, 64, 3), 40 * shade + k, np.uint8) for k in range(9)]
-        grid(tiles, ncols=8).save(tmp_path / f"{name}.png")
+        path = tmp_path / f"{name}.png"
+        path.parent.mkdir(exist_ok=True)
+        grid(tiles, ncols=8).save(path)
     prompts = pd.DataFrame({"id": list("abcdefghi"), "blip2": [f"prompt {k}" for k in range(9)]})
     sheet = np.asarray(figures.before_after(tmp_path, "blip2", prompts, MEANS))
     side = 88 + 2

@@ -48,7 +48,8 @@ def summarise(images: pd.DataFrame, runs: pd.DataFrame, *, margin: float) -> dic
         `<data>_<measure>`: mean over trainings, with its interval over them on these test images
         (`metrics.uncertainty.intervals.with_intervals`). For the training sets with synthetic data
         `<data>_<measure>_difference` to originals only, paired by seed and image, with the ends `_low` and `_high`
-        of its 95 % interval. `<data>_share` of synthetic data; `n` test images; `trainings` of each set; the `margin` of CIDEr-D.
+        of its 95 % interval. `<data>_share` of synthetic data; `n` test images; `trainings` of each set; the `margin`
+        of CIDEr-D.
 
     Raises:
         DifflabError: the runs differ in their seeds or images, or there are fewer than two seeds.
