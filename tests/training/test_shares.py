@@ -1,10 +1,12 @@
 """Processes that share the steps of a training train what one process trains, whatever their shares."""
 
 import math
+import socket
 
 import pytest
 import torch
 
+from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import write_json
 from difflab.core.base.processes import PeerEnded
 from difflab.core.base.runtime import process_index
@@ -97,3 +99,16 @@ def test_passes_are_few_and_even(count, most):
     assert sum(sizes) == count
     assert len(sizes) == math.ceil(count / most)
     assert all(0 < size <= most for size in sizes)
+
+
+@pytest.mark.parametrize("port", ["taken", None])
+def test_processes_that_cannot_meet_are_one_line(monkeypatch, port):
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        for name, value in {"RANK": "0", "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1"}.items():
+            monkeypatch.setenv(name, value)
+        if port:
+            monkeypatch.setenv("MASTER_PORT", str(other.getsockname()[1]))
+        with pytest.raises(DifflabError, match=r"cannot meet at 127\.0\.0\.1:.*: give the launcher another port"):
+            shares.anywhere(False)

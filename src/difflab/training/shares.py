@@ -99,8 +99,11 @@ def _group() -> "ModuleType":
         try:
             dist.init_process_group(backend, timeout=_WAIT)
         except (RuntimeError, ValueError) as error:
-            if "EADDRINUSE" in str(error) or "address already in use" in str(error):
-                port = os.environ.get("MASTER_PORT")
-                raise DifflabError(f"port {port} of this launch is taken: give the launcher another one") from None
+            if isinstance(error, ValueError) or "EADDRINUSE" in str(error):
+                where = ":".join(os.environ.get(name, "?") for name in ("MASTER_ADDR", "MASTER_PORT"))
+                raise DifflabError(
+                    f"the processes of this launch cannot meet at {where}: give the launcher another port, or leave the "
+                    "start to runtime.processes"
+                ) from None
             raise
     return dist

@@ -73,6 +73,8 @@ class Stage(Generic[Inputs]):
     def fingerprint(self, *without: str) -> str:
         """A hash of the declared parameters, the matrix item and the content of every dependency (data and code).
 
+        It does not know `runtime.processes`: any number of them goes on with what another number has left.
+
         Args:
             without: the dotted names of parameters that are left out.
         """
@@ -82,7 +84,9 @@ class Stage(Generic[Inputs]):
             if missing := [dep for dep in deps if dep not in known and not Path(dep).exists()]:
                 raise DifflabError(f"{missing[0]} is missing: run `dvc repro` (or `dvc pull`) to make it")
             self._content = {dep: known.get(dep) or sha256_file(dep) for dep in deps}
-        values = {name: value for name, value in dotted(self.values()).items() if name not in without}
+        values = {
+            name: value for name, value in dotted(self.values()).items() if name not in (*without, "runtime.processes")
+        }
         text = json.dumps([self.address, values, self._content], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
