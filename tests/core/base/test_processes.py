@@ -103,9 +103,9 @@ def test_a_process_that_fails_ends_the_stage_with_its_one_line(split, end, line)
 
 
 def test_ctrl_c_stops_all_of_them_and_the_next_run_goes_on(split):
-    repo = split("if ids[0] > 'id-1': Path('started').touch(); time.sleep(60)")
+    repo = split("if ids[0] > 'id-1': Path(f'at-{ids[0]}').touch(); time.sleep(60)")
     process = repo.start("demo")
-    wait(lambda: (repo.folder / "started").exists() or process.poll() is not None)
+    wait(lambda: len(list(repo.folder.glob("at-*"))) == 2 or process.poll() is not None)
     workers = psutil.Process(process.pid).children()
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
