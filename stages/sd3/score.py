@@ -35,7 +35,7 @@ def main(stage: Stage[ScoreInputs]) -> None:
     for adapter, captions, training in itertools.product(ADAPTERS, CAPTIONS, trainings):
         generated = GeneratedImages(archive_path(adapter, captions, training))
         for draw in generated.seeds:
-            own = {"adapter": adapter, "captions": captions, "training": training, "seed": draw}
+            own: dict[str, object] = {"adapter": adapter, "captions": captions, "training": training, "seed": draw}
             name = judge.check(ids := generated.ids(draw), **own)
             cells[name], labels[name] = PictureSet(ids, partial(generated.read, draw)), own
     n = scores.same_count([{"n": len(cell.ids)} for cell in cells.values()])

@@ -8,7 +8,7 @@ import os
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -20,15 +20,13 @@ from difflab.core.base.runtime import process_index
 if TYPE_CHECKING:
     from types import ModuleType
 
-T = TypeVar("T", bound=Sequence | Tensor)
-
 _WAIT = timedelta(hours=2)  # for the main process, which may be writing
 
 
-def own(*columns: T) -> tuple[T, ...]:
-    """The rows of this process in columns that are the same in all."""
+def own(*columns: Any) -> tuple[Any, ...]:
+    """The rows of this process in columns (tensors or lists) that are the same in all."""
     rank, count = process_index()
-    return tuple(column[rank::count] if count > 1 else column for column in columns)
+    return tuple(column[rank::count] for column in columns) if count > 1 else columns
 
 
 def weighted(loss: Tensor, own: int, whole: int) -> Tensor:

@@ -103,12 +103,12 @@ def test_a_process_that_fails_ends_the_stage_with_its_one_line(split, end, line)
 
 
 def test_ctrl_c_stops_all_of_them_and_the_next_run_goes_on(split):
-    repo = split("if ids[0] > 'id-1': Path(f'at-{ids[0]}').touch(); time.sleep(60)")
+    repo = split("if ids[0] > 'id-1': Path(f'at-{ids[0]}').touch(); time.sleep(900)")
     process = repo.start("demo")
-    wait(lambda: len(list(repo.folder.glob("at-*"))) == 2 or process.poll() is not None)
+    wait(lambda: len(list(repo.folder.glob("at-*"))) == 2 or process.poll() is not None, seconds=300)
     workers = psutil.Process(process.pid).children()
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=300)
     assert process.returncode == 130
     assert [said for said in err.splitlines() if not said.startswith("WARNING")] == [
         "demo: things stopped with its state saved: run the same command to go on"

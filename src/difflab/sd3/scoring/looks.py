@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from safetensors.numpy import load_file, save_file
 
 from difflab.core.base.sharding import process_chunks
 
@@ -34,15 +35,14 @@ def look_at(
     def work(pieces: list[str], path: Path) -> None:
         name, start = starts[pieces[0]]
         features, seen = look(sets[name].read(sets[name].ids[start : start + size]), name)
-        np.savez(path, features=features, **{f"class {head}": classes for head, classes in seen.items()})
+        save_file({"features": features, **{f"class {head}": classes for head, classes in seen.items()}}, path)
 
-    paths = process_chunks(list(starts), 1, scratch, work, what="features", suffix=".npz")
+    paths = process_chunks(list(starts), 1, scratch, work, what="features", suffix=".safetensors")
     if paths is None:
         return None
     parts: dict[str, list[Mapping[str, np.ndarray]]] = {name: [] for name in sets}
     for (name, _), path in zip(starts.values(), paths, strict=True):
-        with np.load(path) as piece:
-            parts[name].append(dict(piece))
+        parts[name].append(load_file(path))
     return {name: _joined(pieces) for name, pieces in parts.items()}
 
 
