@@ -11,6 +11,7 @@ import pandas as pd
 
 from difflab.core.base import rng
 from difflab.core.base.errors import DifflabError
+from difflab.core.base.runtime import process_index
 from difflab.datasets import data_set_of
 from difflab.metrics.distances import RankDeficientWarning, check_count, frechet_distance, kernel_distance
 from difflab.metrics.features.features import (
@@ -28,7 +29,6 @@ from difflab.metrics.features.features import (
 )
 from difflab.sd3.scoring.looks import Looked, PictureSet, look_at
 from difflab.sd3.scoring.neighbours import Neighbours
-from difflab.training import shares
 
 if TYPE_CHECKING:
     from difflab.core.base.store.image_store import ImageStore
@@ -170,7 +170,8 @@ def look_at_all(
     ids = {split: store.split(split) for split in splits}
     paths = {split: kept_path(store, ids[split], extractor, size, side=side) for split in ids}
     kept = {s: kept_features(path, (len(ids[s]), extractor.dim)) for s, path in paths.items()}
-    missing = shares.from_main([f"the split {split}" for split in kept if kept[split] is None])
+    alone = process_index()[1] == 1  # several have to agree on the sets, and do not ask what is kept
+    missing = [f"the split {split}" for split in kept if kept[split] is None or not alone]
     real = {f"the split {split}": PictureSet(ids[split], one_by_one(store)) for split in ids}
 
     def look(images: Iterable, name: str) -> Looked:
