@@ -52,7 +52,12 @@ def ours(network: nn.Module, pixels: torch.Tensor, args: Namespace) -> Loop:
     ids = [f"bench-{n:05d}" for n in range(len(pixels))]
     table = schedule.linear()
     runtime = RuntimeParams(
-        num_threads=args.threads, device=args.device, dtype=args.dtype, compile=args.compile, numerics="pinned"
+        num_threads=args.threads,
+        processes=1,
+        device=args.device,
+        dtype=args.dtype,
+        compile=args.compile,
+        numerics="pinned",
     )
 
     def loop(steps: int) -> None:

@@ -20,7 +20,6 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import torch
-from accelerate import Accelerator
 from diffusers.models import SD3Transformer2DModel
 from mlflow import MlflowClient
 from stopwatch import Loop, Steps, Stopwatch, parser
@@ -107,7 +106,7 @@ def main() -> None:
     examples = random_examples(args.size, args.batch_size)
     watch = Stopwatch(torch.device(args.device))
     steps = Steps(transformer, watch)
-    calls = [(flow_training, "flow_loss"), (Accelerator, "backward"), (nn.utils, "clip_grad_norm_")]
+    calls = [(flow_training, "flow_loss"), (torch.Tensor, "backward"), (nn.utils, "clip_grad_norm_")]
     spent: list[float] = []
     with watch.timing([*calls, (torch.optim.AdamW, "step")]), recorded(spent) if args.record else nullcontext() as log:
         seconds, inside = steps.run(ours(transformer, examples, args, log), args.steps, args.warmup)
@@ -142,7 +141,12 @@ def recorded(spent: list[float]) -> Iterator[Log]:
 def ours(transformer: nn.Module, examples: Examples, args: Namespace, log: Log | None) -> Loop:
     """`train_flow`."""
     runtime = RuntimeParams(
-        num_threads=args.threads, device=args.device, dtype=args.dtype, compile=args.compile, numerics="pinned"
+        num_threads=args.threads,
+        processes=1,
+        device=args.device,
+        dtype=args.dtype,
+        compile=args.compile,
+        numerics="pinned",
     )
 
     def loop(steps: int) -> None:

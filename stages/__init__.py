@@ -29,7 +29,8 @@ if runtime.quiet():
 
 
 def _quit(signum: int, frame: object) -> None:
-    os.write(2, b"stopped before any work began\n")
+    if os.environ.get("RANK", "0") == "0":
+        os.write(2, b"stopped before any work began\n")
     os._exit(130)
 
 

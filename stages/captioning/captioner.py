@@ -19,7 +19,7 @@ from difflab.captioning.params import CaptionerInputs, CaptionerParams
 from difflab.captioning.trainings import Training, training_rows, trainings
 from difflab.core.base import rng
 from difflab.core.base.files import atomic_path, read_json, write_csv, write_json
-from difflab.core.base.runtime import resolve_device, resolve_dtype
+from difflab.core.base.runtime import process_index, resolve_device, resolve_dtype
 from difflab.core.base.stage import Stage, run
 from difflab.training.curve import CURVE_GAPS, best_row
 from difflab.training.seeds import Save, named_log, save_curve, seed_curves, seed_metrics, train_all
@@ -43,7 +43,7 @@ def main(stage: Stage[CaptionerInputs], *, data: str) -> None:
             captioner, seen["train"].part(set(rows["id"])), seen["val"], settings.training, seed=own_seed,
             scratch=scratch, what=f"captioner {data}-{training.name}", log=named_log(log, training.name),
         )  # fmt: skip
-        captions = captioner.write(seen["test"].features, settings.decoding)
+        captions = captioner.write(seen["test"].features, settings.decoding) if process_index()[0] == 0 else []
         return partial(save, captioner=captioner, settings=settings, rows=curve, captions=captions, images=len(rows))
 
     named = {training.name: training for training in trainings(settings, data)}
@@ -51,6 +51,8 @@ def main(stage: Stage[CaptionerInputs], *, data: str) -> None:
     kept = stage.kept("captioner.seeds", "captioner.subset_seeds", "captioner.originals")
     calls = {name: partial(train, training, rows[name]) for name, training in named.items()}
     folders = train_all(calls, kept=kept, scratch=scratch, what=f"captioner {data}", log=log)
+    if process_index()[0] > 0:  # the main process writes
+        return
     metrics = join(data, {named[name]: folder for name, folder in folders.items()}, mixed, parts)
     stage.write_metrics(f"metrics/captioner/{data}.json", metrics)
     mean = metrics["val_loss"]
@@ -112,4 +114,4 @@ def titled(captioner: Captioner, mixed: MixedSet, rows: pd.DataFrame) -> TitledF
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, split=True)

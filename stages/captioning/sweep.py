@@ -70,4 +70,4 @@ def main(stage: Stage[SweepInputs]) -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, split=True)

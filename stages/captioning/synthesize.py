@@ -61,4 +61,4 @@ def main(stage: Stage[SynthesizeInputs]) -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, split=True)

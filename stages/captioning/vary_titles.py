@@ -54,4 +54,4 @@ def main(stage: Stage[VaryTitlesInputs]) -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, split=True)

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from difflab.core.base import rng
+from difflab.core.base.runtime import process_index
 from difflab.core.base.stage import Stage, run
 from difflab.core.base.store.image_store import ImageStore
 from difflab.ddpm.common import schedule
@@ -68,6 +69,8 @@ def main(stage: Stage[DdpmInputs], *, setting: str) -> None:
 
     kept, log = stage.kept(f"ddpm.{setting}.seeds"), stage.run.log_metrics
     folders = train_seeds(params.seeds, train_one, kept=kept, scratch=scratch, what=what, log=log)
+    if process_index()[0] > 0:  # the main process writes
+        return
     models = Path("models/ddpm") / setting
     curves, last = join_trainings(folders, models, f"plots/ddpm/{setting}.csv")
     counts = {"train_images": len(train.ids), "trainings": len(folders)}
@@ -77,4 +80,4 @@ def main(stage: Stage[DdpmInputs], *, setting: str) -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, split=True)

@@ -12,6 +12,7 @@ import torch
 
 from difflab.core.base import rng, runtime
 from difflab.core.base.files import atomic_path, png_bytes, write_bytes, write_parquet
+from difflab.core.base.sharding import process_chunks
 from difflab.core.base.stage import Stage, run
 from difflab.ddpm.common.settings import SETTING_NAMES
 from difflab.ddpm.common.trainings import trainings
@@ -21,32 +22,57 @@ from difflab.ddpm.sampling.series_sampler import load_sampler
 from difflab.images.generated.writer import grid, write_generated
 
 SHOWN, FRAMES, ROWS = 40, 20, 2
+BATCHES_PER_CHUNK = 4  # what a killed run loses at most, per process
 
 
 def main(stage: Stage[DdpmSampleInputs], *, setting: str) -> None:
     settings, batch_size = stage.params.ddpm_sample[setting], stage.params.ddpm_sample.batch_size
     device, folder = runtime.resolve_device(stage.params.runtime.device), Path("data/samples") / setting
-    models = trainings(Path("models/ddpm") / setting)
+    models, scratch = trainings(Path("models/ddpm") / setting), stage.scratch()
     ids = [f"{setting}-{n:05d}" for n in range(settings.num_images)]
+    parts: dict[str, dict[int, list[Path] | None]] = {model.name: {} for model in models.values()}
+    wanted: dict[str, str] = {}
+    for training, model in models.items():
+        sampler = load_sampler(model, device)
+        wanted = dict(zip(ids, sampler.wanted(len(ids)), strict=True))
+        for draw in settings.seeds:
+            seed = rng.key(stage.params.seed, "ddpm sample", training, draw)  # no two trainings share noise
+            shown = ids[0] if not any(parts.values()) else None
+
+            def sample(chunk: list[str], path: Path, sampler=sampler, wanted=wanted, seed=seed, shown=shown) -> None:
+                frames: list[np.ndarray] = []
+
+                def keep(sigma: float, x: torch.Tensor, x0: torch.Tensor) -> None:
+                    frames.append(sampler.pixels(x0[:ROWS]))
+
+                asked, on_step = [wanted[id] for id in chunk], keep if chunk[0] == shown else ignore
+                images = sampler.images(chunk, asked, settings, seed=seed, batch_size=batch_size, on_step=on_step)
+                np.savez(path, images=images, frames=np.stack(frames) if frames else images[:0])
+
+            what, size = f"training {training} draw {draw}", batch_size * BATCHES_PER_CHUNK
+            parts[model.name][draw] = process_chunks(ids, size, scratch, sample, what=what, suffix=".npz")
+    if runtime.process_index()[0] > 0:  # the main process writes
+        return
     with atomic_path(folder) as temporary:
-        for training, model in models.items():
-            sampler = load_sampler(model, device)
-            wanted, frames = sampler.wanted(len(ids)), []
-
-            def keep(sigma: float, x: torch.Tensor, x0: torch.Tensor, sampler=sampler, frames=frames) -> None:
-                frames.append(sampler.pixels(x0[:ROWS]))
-
-            made: dict[int, np.ndarray] = {}
-            for draw in settings.seeds:
-                seed = rng.key(stage.params.seed, "ddpm sample", training, draw)  # no two trainings share noise
-                on_step = ignore if made else keep
-                made[draw] = sampler.images(ids, wanted, settings, seed=seed, batch_size=batch_size, on_step=on_step)
-            write_generated(temporary / model.name / "images.zip", ids, made)
-            if model == next(iter(models.values())):
-                show(setting, made[settings.seeds[0]], frames)
-        write_parquet(temporary / "wanted.parquet", pd.DataFrame({"id": ids, "wanted": wanted}))
+        for name, by_draw in parts.items():
+            made = {draw: _images(paths or []) for draw, paths in by_draw.items()}
+            write_generated(temporary / name / "images.zip", ids, made)
+            if name == next(iter(parts)):
+                first = settings.seeds[0]
+                with np.load((by_draw[first] or [])[0]) as chunk:
+                    show(setting, made[first], list(chunk["frames"]))
+        write_parquet(temporary / "wanted.parquet", pd.DataFrame({"id": ids, "wanted": list(wanted.values())}))
     count = len(ids) * len(settings.seeds)
     stage.done(f"wrote {folder}, {SETTING_NAMES[setting]}, trainings: {len(models)}, {count:,} images each")
+
+
+def _images(paths: list[Path]) -> np.ndarray:
+    """The images of all chunks, uint8 [n, H, W, 3]."""
+    parts = []
+    for path in paths:
+        with np.load(path) as chunk:
+            parts.append(chunk["images"])
+    return np.concatenate(parts)
 
 
 def show(setting: str, images: np.ndarray, frames: list[np.ndarray]) -> None:
@@ -65,4 +91,4 @@ def spread(frames: list[np.ndarray], count: int) -> list[np.ndarray]:
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, split=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from difflab.core.base import rng
+from difflab.core.base.runtime import process_index
 from difflab.core.base.stage import Stage, run
 from difflab.core.base.store.image_store import ImageStore
 from difflab.core.base.store.tensors import to_float
@@ -56,6 +57,8 @@ def main(stage: Stage[DenoiseInputs], *, version: str) -> None:
 
     what, kept = f"denoise {version}", stage.kept("denoise.seeds")
     folders = train_seeds(params.seeds, train_one, kept=kept, scratch=scratch, what=what, log=stage.run.log_metrics)
+    if process_index()[0] > 0:  # the main process writes
+        return
     models = Path("models/denoise") / version
     _, last = join_trainings(folders, models, f"plots/denoise/{version}.csv")
     counts = {"train_images": len(ids), "trainings": len(folders)}
@@ -73,4 +76,4 @@ def validation_psnr(denoiser: Denoiser, clean: torch.Tensor, noisy: torch.Tensor
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, split=True)

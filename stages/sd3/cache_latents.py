@@ -33,4 +33,4 @@ def main(stage: Stage[CacheLatentsInputs]) -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, split=True)

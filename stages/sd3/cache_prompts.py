@@ -42,4 +42,4 @@ def main(stage: Stage[CachePromptsInputs]) -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, split=True)

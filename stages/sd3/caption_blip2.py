@@ -83,4 +83,4 @@ def metrics(
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, split=True)

@@ -98,4 +98,4 @@ def metrics(
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, split=True)

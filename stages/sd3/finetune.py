@@ -84,7 +84,7 @@ def main(stage: Stage[FinetuneInputs], *, captions: str, logit_mean: str) -> Non
 
     kept, log = stage.kept("finetune.seeds"), stage.run.log_metrics
     folders = train_seeds(params.seeds, train, kept=kept, scratch=scratch, what=f"finetune {cell}", log=log)
-    if runtime.process_index()[0] != 0:  # a further process of a launcher: the main one writes
+    if runtime.process_index()[0] > 0:  # the main process writes
         return
     metrics = join(cell, folders)
     first = rng.key(stage.params.seed, "finetune", min(folders))
@@ -140,4 +140,4 @@ def load_examples(stage: Stage[FinetuneInputs], captions: str) -> tuple[Examples
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, split=True)

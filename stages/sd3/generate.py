@@ -73,4 +73,4 @@ def write_archive(
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, split=True)

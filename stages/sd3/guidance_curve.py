@@ -26,4 +26,4 @@ def main(stage: Stage[GuidanceCurveInputs]) -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, split=True)

@@ -1,6 +1,7 @@
 """Score the images of all trainings of all cells: distances, neighbours and classes, beside the floor of real images."""
 
 import itertools
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +17,7 @@ from difflab.images.generated.writer import figure_drawn, grid
 from difflab.sd3.artifacts.cells import ADAPTERS, CAPTIONS, FINE_TUNED, archive_path, captions_path
 from difflab.sd3.params import ScoreInputs
 from difflab.sd3.scoring import scores
+from difflab.sd3.scoring.looks import PictureSet
 from difflab.sd3.scoring.summary import compared, summarise
 
 if TYPE_CHECKING:
@@ -25,19 +27,26 @@ if TYPE_CHECKING:
 def main(stage: Stage[ScoreInputs]) -> None:
     params, generate = stage.params.score, stage.params.generate
     store = ImageStore("data/celeba_hq")
-    trainings, rows = sorted(stage.params.finetune.seeds), []
+    trainings = sorted(stage.params.finetune.seeds)
     side = GeneratedImages(archive_path(ADAPTERS[0], CAPTIONS[0], trainings[0])).side
-    judge = scores.load_judge(store, params, stage.params.runtime.device, stage.params.seed, side)
-    judge.neighbours = scores.load_neighbours(store, judge)
+    judge = scores.new_judge(store, params, stage.params.runtime.device, stage.params.seed, side)
+    cells: dict[str, PictureSet] = {}
+    labels: dict[str, dict[str, object]] = {}
     for adapter, captions, training in itertools.product(ADAPTERS, CAPTIONS, trainings):
         generated = GeneratedImages(archive_path(adapter, captions, training))
         for draw in generated.seeds:
-            labels = {"adapter": adapter, "captions": captions, "training": training, "seed": draw}
-            rows.append(judge.score(generated.read(draw), generated.ids(draw), **labels))
-    n = scores.same_count(rows)
+            own: dict[str, object] = {"adapter": adapter, "captions": captions, "training": training, "seed": draw}
+            name = judge.check(ids := generated.ids(draw), **own)
+            cells[name], labels[name] = PictureSet(ids, partial(generated.read, draw)), own
+    n = scores.same_count([{"n": len(cell.ids)} for cell in cells.values()])
     floor = scores.floor_ids(store.split(params.floor_split), n, stage.params.seed)
-    real = (store.read([id])[0] for id in floor)
-    rows.append(judge.score(real, floor, adapter="real", captions="", training=0, seed=0))
+    own = {"adapter": "real", "captions": "", "training": 0, "seed": 0}
+    name = judge.check(floor, **own)
+    cells[name], labels[name] = PictureSet(floor, scores.one_by_one(store)), own
+    looked = scores.look_at_all(judge, store, cells, stage.scratch())
+    if looked is None:  # the main process writes
+        return
+    rows = [judge.row(looked[name], cells[name].ids, **labels[name]) for name in cells]
 
     table = pd.DataFrame(rows).assign(
         extractor=judge.extractor.name,
@@ -76,4 +85,4 @@ def real_grid(store: ImageStore, ids: list[str], withheld: bool) -> "Image.Image
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, split=True)

@@ -36,4 +36,4 @@ def adapters(training: Path) -> list[tuple[int, Path | None]]:
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, split=True)

@@ -16,7 +16,7 @@ from difflab.core.params.common import RuntimeParams
 from fakes import tiny_captioner as tiny
 from fakes.set_archives import encoded, write_folder
 
-RUNTIME = RuntimeParams(num_threads=1, device="cpu", dtype="float32", compile=False, numerics="pinned")
+RUNTIME = RuntimeParams(num_threads=1, processes=1, device="cpu", dtype="float32", compile=False, numerics="pinned")
 
 
 @pytest.fixture(scope="module")

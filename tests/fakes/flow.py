@@ -111,5 +111,13 @@ def lora_settings(**changes):
 
 def runtime(**changes):
     return RuntimeParams(
-        **{"num_threads": 1, "device": "cpu", "dtype": "float32", "compile": False, "numerics": "pinned", **changes}
+        **{
+            "num_threads": 1,
+            "processes": 1,
+            "device": "cpu",
+            "dtype": "float32",
+            "compile": False,
+            "numerics": "pinned",
+            **changes,
+        }
     )

@@ -1,8 +1,11 @@
 """Programs that tests start: under a launcher, and never left alive."""
 
+import multiprocessing
 import os
+import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import psutil
@@ -30,3 +33,38 @@ def launch(program: Path, *arguments: str, processes: int = 1, timeout: float = 
                     one.kill()
     assert process.returncode == 0, errors[-2000:]
     return output
+
+
+def forked(work, count):
+    """What `work()` gives in each of `count` processes of one launch, forked from this one; 1 is this process."""
+    if count == 1:
+        return [work()]
+    context = multiprocessing.get_context("fork")
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        launch = {"WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(found.getsockname()[1])}
+
+    def be(rank, answers):
+        os.environ.update(launch, RANK=str(rank), LOCAL_RANK=str(rank))
+        answers.put((rank, work()))
+
+    answers = context.SimpleQueue()
+    processes = [context.Process(target=be, args=(rank, answers)) for rank in range(count)]
+    for process in processes:
+        process.start()
+    try:
+        deadline = time.monotonic() + 120
+        found = {}
+        while len(found) < count:
+            assert time.monotonic() < deadline
+            assert all(process.exitcode in (None, 0) for process in processes), "a process has failed"
+            if answers.empty():
+                time.sleep(0.01)
+            else:
+                rank, answer = answers.get()
+                found[rank] = answer
+    finally:
+        for process in processes:
+            process.kill()
+            process.join()
+    return [found[rank] for rank in range(count)]

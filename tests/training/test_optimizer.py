@@ -10,12 +10,12 @@ from difflab.core.base.errors import DifflabError
 from difflab.training.optimizer import (
     adamw_with_cosine,
     adamw_with_schedule,
+    autocast_of,
     averaged,
     moving_average,
-    training_dtype,
     warmup_cosine,
 )
-from fakes.flow import flow_settings
+from fakes.flow import flow_settings, runtime
 from fakes.tiny import training
 
 STEPS, WARMUP, PEAK = 20, 4, 1e-3
@@ -83,9 +83,14 @@ def test_adamw_with_cosine_is_fused_and_follows_the_cosine():
 
 
 def test_float16_is_refused():
-    assert training_dtype("bfloat16") == torch.bfloat16
     with pytest.raises(DifflabError, match="train with bfloat16 or float32"):
-        training_dtype("float16")
+        autocast_of(runtime(dtype="float16"))
+
+
+def test_forward_passes_round_as_the_runtime_says():
+    for name in ("float32", "bfloat16"):
+        with autocast_of(runtime(dtype=name)):
+            assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == getattr(torch, name)
 
 
 def test_the_average_is_the_closed_form_with_warm_up():

@@ -92,14 +92,6 @@ def test_a_seed_that_another_run_has_kept_meanwhile_is_left_as_it_is(trainings):
     assert (folder / "weights").read_text() == "0"
 
 
-def test_a_further_process_trains_and_writes_nothing(trainings, monkeypatch):
-    monkeypatch.setenv("RANK", "1")
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    folders = trainings.run([0, 1])
-    assert trainings.trained == [0, 1]
-    assert not any(folder.exists() for folder in folders.values())
-
-
 def test_curves_are_joined_with_a_column_for_the_seed(trainings):
     table = seed_curves(trainings.run([1, 2]))
     assert list(table) == ["seed", "step", "samples_seen", "train_loss"]

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from difflab.core.base import rng
+from difflab.training import shares
 from difflab.training.data_order import SampleStream
 from difflab.training.supervised import fit
 
@@ -67,7 +68,12 @@ def train_captioner(
     def batch_loss(step: int) -> dict[str, Tensor]:
         index, keys = stream.take(step * settings.batch_size, settings.batch_size)
         titles = train.drawn_titles(index, rng.fold(keys, rng.key(seed, "title")))
-        return {"loss": captioner.token_losses(train.features[index], titles).mean()}
+        own_index, own_titles = shares.own(index, titles)
+        if not own_titles:
+            return {"loss": torch.zeros((), device=captioner.language_model.device)}
+        losses = captioner.token_losses(train.features[own_index], own_titles)
+        whole = len(losses) if len(own_titles) == len(titles) else sum(map(len, captioner.tokens(titles)))
+        return {"loss": shares.weighted(losses.mean(), len(losses), whole)}
 
     return fit(
         captioner, batch_loss, settings, scratch=scratch, log=log, what=what, keep_best=True,

@@ -7,7 +7,10 @@ from difflab.report.headlines import headline_names
 from difflab.report.tables import table
 
 MOVED = 3  # scores shown of each experiment
-MACHINE = ("runtime.num_threads", "runtime.device", "runtime.compile", "runtime.numerics", "tracking.enabled")
+MACHINE = (
+    *("runtime.num_threads", "runtime.processes", "runtime.device", "runtime.compile", "runtime.numerics"),
+    "tracking.enabled",
+)
 """Parameters that say where and how a study is computed, and not what: a run with others is a repetition of it."""
 
 

@@ -57,7 +57,8 @@ def visible_gpus() -> list[str]:
 def repro(targets: Collection[str], jobs: int | None = None) -> dict[str, str]:
     """Bring the targets (all stages if there are none) up to date, `jobs` stages at once (None: `default_jobs`).
 
-    A failed stage stops what depends on it, nothing else. With several GPUs each stage at a time has its own.
+    A failed stage stops what depends on it, nothing else. Several GPUs are dealt out to the stages at work; one with more
+    than one is split over them (`runtime.processes`).
 
     Returns:
         for each stage that was out of date: "done", "failed" or "skipped", because a stage before it failed.
@@ -76,7 +77,10 @@ def repro(targets: Collection[str], jobs: int | None = None) -> dict[str, str]:
     forked = sys.platform == "linux" and not gpus
     if forked and len(needs) >= _PRELOADED_FROM:
         resident.preload()
-    places = [{"CUDA_VISIBLE_DEVICES": gpus[job % len(gpus)]} if gpus and jobs > 1 else {} for job in range(jobs)]
+    shares = (
+        [gpus[job::jobs] or gpus[job % len(gpus) :][:1] for job in range(jobs)] if gpus and jobs > 1 else [[]] * jobs
+    )
+    places = [{"CUDA_VISIBLE_DEVICES": ",".join(share)} if share else {} for share in shares]
     urgency = _urgency(needs, seconds)
     order = TopologicalSorter(needs)
     order.prepare()

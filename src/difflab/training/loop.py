@@ -25,15 +25,14 @@ from torch import Tensor, nn
 
 from difflab.core.base import rng
 from difflab.core.base.errors import DifflabError, Interrupted
-from difflab.core.base.runtime import StopSignal, interrupted
+from difflab.core.base.runtime import StopSignal, interrupted, process_index
+from difflab.training import shares
 from difflab.training.checkpoint import State, put_tensors, trained_tensors
 from difflab.training.curve import Curve, best_row
 from difflab.training.optimizer import averaged, moving_average
 from difflab.training.status import Meter, Speed, status_line
 
 if TYPE_CHECKING:
-    from accelerate import Accelerator
-
     from difflab.training.params import LoopParams
 
 Log = Callable[..., None]
@@ -69,12 +68,12 @@ class Loop:
     keep_best: bool = False  # end with the weights of the lowest validation loss (`best_row`), not the last
     save_steps: Sequence[int] = ()  # after these steps `save(step)` is called, with averaged weights
     save: Callable[[int], None] = lambda step: None
-    accelerator: "Accelerator | None" = None  # of several processes; the main one prints, logs and saves
 
     def __post_init__(self) -> None:
         self.parameters = [p for p in self.model.parameters() if p.requires_grad]
         self.ema = moving_average(self.parameters, self.ema_decay)
-        self.is_main = self.accelerator is None or self.accelerator.is_main_process
+        rank, self.processes = process_index()
+        self.is_main = rank == 0  # it prints, logs and saves
         path = Path(self.scratch) / f"{self.what.replace(' ', '_')}.safetensors"
         settings = [self.what, *self.identity_of]
         self.state = State(path, self.model, self.optimizer, self.schedule, settings, self.ema)
@@ -84,7 +83,7 @@ class Loop:
             print(f"{self.what}: resuming from step {self.step}", flush=True)
         self.curve = Curve(self.row_interval, self.settings.steps, progress["rows"], progress["window"])
         self.speed = Speed(self.parameters[0].device, self.samples_per_step)
-        self._meter = Meter(self.accelerator)
+        self._meter = Meter()
 
     def steps(self) -> Iterator[int]:
         """The numbers of the steps that are left, from 0; `update` belongs to each of them.
@@ -98,8 +97,9 @@ class Loop:
             self._between_updates()
             if self.step == self.settings.steps:
                 break
-            self.stop_if_requested(agree=self.step % self.settings.log_interval == 0)
-            torch.manual_seed(rng.key(self.seed, "dropout", self.what, self.step))
+            self.stop_if_requested()
+            own = process_index()[:1] if self.processes > 1 else ()  # each share of a batch has its own
+            torch.manual_seed(rng.key(self.seed, "dropout", self.what, self.step, *own))
             yield self.step
             self.step += 1
         if self.ema is not None:
@@ -111,7 +111,12 @@ class Loop:
         self.model.eval()
 
     def update(self, loss: Tensor, **scalars: Tensor) -> None:
-        """One optimizer step on the gradients that are there; the 0-d tensors go to status line, curve and log."""
+        """One optimizer step on the gradients that are there; the 0-d tensors go to status line, curve and log.
+
+        Of several processes each brings its share of all of them, see `difflab.training.shares`.
+        """
+        loss, *others = shares.add_up(self.parameters, loss, *scalars.values())
+        scalars = dict(zip(scalars, others, strict=True))
         grad_norm = nn.utils.clip_grad_norm_(self.parameters, self.settings.max_grad_norm, foreach=True)
         self.optimizer.step()
         self.schedule.step()
@@ -121,15 +126,12 @@ class Loop:
         self._meter.add(self.step + 1, train_loss=loss, grad_norm=grad_norm, **scalars)
         self.speed.count_step()
 
-    def stop_if_requested(self, agree: bool = False) -> None:
+    def stop_if_requested(self) -> None:
         """Save the state and raise `Interrupted` after a Ctrl-C; what is left of the step is computed again.
 
-        Several processes stop only where they `agree`, which makes them wait for each other.
+        Several processes stop together: all of them have to call it equally often.
         """
-        stop, accelerator = bool(self.stop), self.accelerator
-        if accelerator is not None and accelerator.num_processes > 1:
-            stop = agree and bool(accelerator.reduce(torch.tensor(float(stop), device=accelerator.device)))
-        if stop:
+        if shares.anywhere(bool(self.stop)):
             self._save_state()
             raise interrupted(self.what)
 
@@ -161,7 +163,7 @@ class Loop:
             with averaged(self.ema, self.parameters):
                 if step in self.save_steps and self.is_main:
                     self.save(step)
-                found = self.validate(step) if due and self.validate is not None else {}
+                found = shares.from_main(self.validate(step)) if due and self.validate is not None else {}
                 if self.keep_best and found and best_row([*self.curve.rows, found]) is found:
                     self.state.best |= {n: t.detach().clone() for n, t in trained_tensors(self.model).items()}
                 return found

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 import torch
@@ -11,11 +11,12 @@ from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR as Schedule
 
 from difflab.core.base.errors import DifflabError
-from difflab.core.base.runtime import resolve_dtype
+from difflab.core.base.runtime import resolve_device, resolve_dtype
 
 if TYPE_CHECKING:
     from diffusers.training_utils import EMAModel
 
+    from difflab.core.params.common import RuntimeParams
     from difflab.training.params import FitParams, FlowTrainingParams
 
 
@@ -35,10 +36,7 @@ def warmup_cosine(step: int, settings: "FitParams") -> float:
 
 
 def adamw_with_schedule(model: nn.Module, settings: "FlowTrainingParams") -> tuple[AdamW, Schedule]:
-    """A fused AdamW on what requires a gradient, with one of diffusers' six schedules.
-
-    Neither goes through `accelerator.prepare`: a prepared schedule advances once per process.
-    """
+    """A fused AdamW on what requires a gradient, with one of diffusers' six schedules."""
     from diffusers.optimization import get_scheduler
 
     optimizer = AdamW(
@@ -75,12 +73,13 @@ def averaged(ema: "EMAModel | None", parameters: Sequence[nn.Parameter]) -> Gene
         ema.restore(parameters)
 
 
-def training_dtype(name: str) -> torch.dtype:
-    """The precision of autocast.
+def autocast_of(runtime: "RuntimeParams") -> AbstractContextManager[object]:
+    """The precision of a forward pass in training; in float32 it does nothing. It can be entered many times.
 
     Raises:
         DifflabError: float16, whose loss scaling is not part of the saved state.
     """
-    if name == "float16":
+    if runtime.dtype == "float16":
         raise DifflabError("runtime.dtype float16 is for inference only: train with bfloat16 or float32")
-    return resolve_dtype(name)
+    dtype = resolve_dtype(runtime.dtype)
+    return nullcontext() if dtype == torch.float32 else torch.autocast(resolve_device(runtime.device).type, dtype)

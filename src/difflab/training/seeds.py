@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from difflab.core.base import runtime
 from difflab.core.base.errors import Unreadable
 from difflab.core.base.files import atomic_path, read_json, read_parquet, read_tensor_facts, write_parquet
+from difflab.training import shares
 from difflab.training.curve import CURVE_GAPS
 
 if TYPE_CHECKING:
@@ -64,7 +65,8 @@ def train_all(
         there is nothing more to do.
     """
     folders = {name: kept / name for name in trainings}
-    there = {name for name, folder in folders.items() if _is_whole(folder)}  # asked once: all processes train the same
+    main = runtime.process_index()[0] == 0
+    there = shares.from_main({name for name, folder in folders.items() if _is_whole(folder)} if main else set())
     for name, train in trainings.items():
         folder = folders[name]
         if name in there:
@@ -72,7 +74,7 @@ def train_all(
             _log_again(folder, named_log(log, name))
             continue
         save = train()
-        if runtime.process_index()[0] != 0:
+        if not main:
             continue
         with atomic_path(scratch / name) as made:
             save(made)
@@ -88,7 +90,7 @@ def _is_whole(folder: Path) -> bool:
         for file in folder.rglob("*"):
             if file.suffix in readers:
                 readers[file.suffix](file)
-    except (Unreadable, FileNotFoundError) as error:  # the latter: another process of a launcher removes it
+    except Unreadable as error:
         print(f"{error}: {folder.name} is trained again", flush=True)
         shutil.rmtree(folder, ignore_errors=True)
     return folder.exists()

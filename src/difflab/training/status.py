@@ -6,22 +6,17 @@ import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from difflab.core.base.errors import DifflabError
 
-if TYPE_CHECKING:
-    from accelerate import Accelerator
-
 
 class Meter:
-    """Scalars of the last steps, means over the accelerator's processes. Only `read` waits for the device."""
+    """Scalars of the last steps, kept on the device. Only `read` waits for it."""
 
-    def __init__(self, accelerator: "Accelerator | None" = None) -> None:
-        self._accelerator = accelerator
+    def __init__(self) -> None:
         self._values: dict[str, list[Tensor]] = {}
         self._first_step = 0
 
@@ -39,10 +34,7 @@ class Meter:
             DifflabError: one is NaN or infinite; the line names the step and the last good state.
         """
         held, self._values = self._values, {}
-        columns = {name: torch.stack(v).float() for name, v in held.items()}
-        if self._accelerator is not None:
-            columns = {name: self._accelerator.reduce(column, "mean") for name, column in columns.items()}
-        values = {name: column.tolist() for name, column in columns.items()}
+        values = {name: torch.stack(v).float().tolist() for name, v in held.items()}
         if bad := [(i, n) for n, column in values.items() for i, v in enumerate(column) if not math.isfinite(v)]:
             index, name = min(bad, key=lambda found: found[0])
             kept = f"the last good state is kept in {state}" if state.exists() else "no state was saved before"

@@ -33,8 +33,9 @@ def fit(
     Args:
         model: on its device; in eval mode on return.
         batch_loss: takes the step number (0, 1, ...), by which its data is keyed, and returns 0-d tensors: "loss" and
-            any further scalars to report.
-        scratch, validate, log, what, keep_best, ema_decay, identity_of: see `Loop`. Each model of a stage has its own name.
+            any further scalars to report, of this process's share of the batch (`difflab.training.shares`).
+        scratch, validate, log, what, keep_best, ema_decay, identity_of: see `Loop`. Each model of a stage has its own
+            name.
 
     Returns:
         The curve: a row every `log_interval` steps and after the last; with `validate`, before the first too.
@@ -50,6 +51,7 @@ def fit(
         for step in loop.steps():
             scalars = batch_loss(step)
             loss = scalars.pop("loss")
-            loss.backward()
+            if loss.requires_grad:  # a process may have no share of a batch
+                loss.backward()
             loop.update(loss, **scalars)
     return loop.curve.rows

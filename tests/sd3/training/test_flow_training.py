@@ -201,14 +201,8 @@ def test_gradient_checkpointing_changes_rounding_only(tmp_path):
 
 
 def test_bfloat16_trains_float32_weights(tmp_path):
-    from accelerate.state import AcceleratorState
-
     plain, _ = train(tmp_path / "plain")
-    AcceleratorState._reset_state()  # it keeps the precision of the first run of a process
-    try:
-        mixed, _ = train(tmp_path / "mixed", machine=runtime(dtype="bfloat16"))
-    finally:
-        AcceleratorState._reset_state()
+    mixed, _ = train(tmp_path / "mixed", machine=runtime(dtype="bfloat16"))
     assert all(p.dtype == torch.float32 for p in mixed.parameters())
     assert 0 < difference(plain, mixed) < 0.01
 
@@ -251,16 +245,9 @@ def test_a_step_never_waits_for_the_device(tmp_path):
     assert counts[0] == counts[1]
 
 
-@pytest.fixture(scope="module")
-def accelerator():
-    from accelerate import Accelerator
-
-    return Accelerator(cpu=True)
-
-
-def test_held_out_losses_are_the_plain_double_loop(accelerator):
+def test_held_out_losses_are_the_plain_double_loop():
     data, model = examples(3), tiny_transformer().eval()
-    found = held_out_losses(model, data, accelerator, batch_size=2, stop=StopSignal())
+    found = held_out_losses(model, data, batch_size=2, stop=StopSignal())
     keys = rng.fold(rng.id_keys(data.ids), rng.key(HELD_OUT_SEED, "held-out noise"))
     for sigma in HELD_OUT_SIGMAS:
         errors = []
@@ -278,32 +265,32 @@ def test_held_out_losses_are_the_plain_double_loop(accelerator):
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 7, 100])
-def test_the_batch_size_does_not_matter_to_held_out_losses(accelerator, batch_size):
+def test_the_batch_size_does_not_matter_to_held_out_losses(batch_size):
     data, model = examples(7), tiny_transformer()
-    whole = held_out_losses(model, data, accelerator, batch_size=7, stop=StopSignal())
-    parts = held_out_losses(model, data, accelerator, batch_size=batch_size, stop=StopSignal())
+    whole = held_out_losses(model, data, batch_size=7, stop=StopSignal())
+    parts = held_out_losses(model, data, batch_size=batch_size, stop=StopSignal())
     assert parts == pytest.approx(whole, rel=1e-5)
 
 
-def test_validation_leaves_mode_gradients_and_random_state_alone(accelerator):
+def test_validation_leaves_mode_gradients_and_random_state_alone():
     model = tiny_transformer().train()
     before = torch.get_rng_state()
-    held_out_losses(model, examples(3), accelerator, batch_size=2, stop=StopSignal())
+    held_out_losses(model, examples(3), batch_size=2, stop=StopSignal())
     assert model.training
     assert all(p.grad is None for p in model.parameters())
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_held_out_losses_differ_between_models(accelerator):
+def test_held_out_losses_differ_between_models():
     data = examples(3)
-    a = held_out_losses(tiny_transformer(0), data, accelerator, batch_size=2, stop=StopSignal())
-    b = held_out_losses(tiny_transformer(1), data, accelerator, batch_size=2, stop=StopSignal())
+    a = held_out_losses(tiny_transformer(0), data, batch_size=2, stop=StopSignal())
+    b = held_out_losses(tiny_transformer(1), data, batch_size=2, stop=StopSignal())
     assert a["val_loss"] != b["val_loss"]
 
 
-def test_a_stop_ends_the_validation_between_two_batches(accelerator):
+def test_a_stop_ends_the_validation_between_two_batches():
     model, stop = tiny_transformer().train(), StopSignal()
     stop.requested = True
     with pytest.raises(Interrupted):
-        held_out_losses(model, examples(3), accelerator, batch_size=2, stop=stop)
+        held_out_losses(model, examples(3), batch_size=2, stop=stop)
     assert model.training

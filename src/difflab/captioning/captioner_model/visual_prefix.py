@@ -101,12 +101,14 @@ class Captioner(nn.Module):
             check_finite(parts[-1], (), f"the ViT's features of the pictures from {start} on:")
         return torch.cat(parts)
 
+    def tokens(self, captions: Sequence[str]) -> list[list[int]]:
+        """The tokens of each caption and of its end."""
+        texts = self.tokenizer(list(captions), add_special_tokens=False)["input_ids"]
+        return [[*tokens, self.tokenizer.eos_token_id] for tokens in texts]
+
     def token_losses(self, features: Tensor, captions: Sequence[str]) -> Tensor:
         """Cross-entropy of the tokens of n captions and their ends, one after the other, float32 [tokens]."""
-        texts = self.tokenizer(list(captions), add_special_tokens=False)["input_ids"]
-        rows = [
-            torch.tensor([*tokens, self.tokenizer.eos_token_id], device=self.language_model.device) for tokens in texts
-        ]
+        rows = [torch.tensor(tokens, device=self.language_model.device) for tokens in self.tokens(captions)]
         input_ids = pad_sequence(rows, batch_first=True, padding_value=self.pad_token_id)
         written = pad_sequence([torch.ones_like(row) for row in rows], batch_first=True)
         prefix = self.prefix(features)

@@ -38,6 +38,8 @@ def configure(num_threads: int, dtype: str = "float32") -> None:
         torch.set_num_threads(num_threads)
         torch.backends.cudnn.allow_tf32 = dtype != "float32"
         torch.backends.cuda.matmul.allow_tf32 = False
+        if process_index()[1] > 1 and torch.cuda.device_count() > (own := _launched("LOCAL_RANK", 0)):
+            torch.cuda.set_device(own)
         if numerics.is_pinned():
             from difflab.core.base import elementary
 
@@ -67,8 +69,12 @@ def print_everything() -> None:
 
 
 def quiet() -> bool:
-    """Whether progress bars would be noise: in CI, or when nobody looks at the terminal."""
-    return os.environ.get("CI", "").lower() in {"1", "true"} or not sys.stderr.isatty()
+    """Whether progress bars would be noise: in CI, when nobody looks at the terminal, or beside the main process's."""
+    return (
+        os.environ.get("RANK", "0") != "0"
+        or os.environ.get("CI", "").lower() in {"1", "true"}
+        or not sys.stderr.isatty()
+    )
 
 
 def progress(items: Iterable, total: int | None = None, desc: str = "", unit: str = "it") -> Iterable:
@@ -102,7 +108,7 @@ def resolve_device(name: str) -> "torch.device":
     """
     import torch
 
-    if name == "auto":
+    if name == "auto" or (name == "cuda" and process_index()[1] > 1):
         own, count = _launched("LOCAL_RANK", 0), torch.cuda.device_count()
         if count and own >= count:
             raise DifflabError(f"process {own} of this launch has no GPU, this machine shows {count}: start {count}")
@@ -150,7 +156,9 @@ def graceful_stop(what: str) -> Generator[StopSignal]:
         if stop.requested:
             raise KeyboardInterrupt
         stop.requested = True
-        print(f"stopping: saving the state of {what} (Ctrl-C again to stop at once)", file=sys.stderr, flush=True)
+        rank, count = process_index()
+        if rank == 0 and (count == 1 or signum == signal.SIGINT):  # a launcher sends SIGTERM when a process has failed
+            print(f"stopping: saving the state of {what} (Ctrl-C again to stop at once)", file=sys.stderr, flush=True)
 
     with _signals_to(handle):
         yield stop

@@ -19,14 +19,15 @@ import shutil
 import signal
 import sys
 import time
+import traceback
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import FunctionType
-from typing import IO, Any, Generic, TypeVar, cast
+from typing import IO, Any, Generic, Literal, TypeVar, cast
 
 from difflab.core import environment, tracking
-from difflab.core.base import runtime
+from difflab.core.base import processes, runtime
 from difflab.core.base.errors import DifflabError, Interrupted, one_line
 from difflab.core.base.files import sha256_file, write_json
 from difflab.core.params import Declared, load_params
@@ -72,6 +73,8 @@ class Stage(Generic[Inputs]):
     def fingerprint(self, *without: str) -> str:
         """A hash of the declared parameters, the matrix item and the content of every dependency (data and code).
 
+        It does not know `runtime.processes`: any number of them goes on with what another number has left.
+
         Args:
             without: the dotted names of parameters that are left out.
         """
@@ -81,7 +84,9 @@ class Stage(Generic[Inputs]):
             if missing := [dep for dep in deps if dep not in known and not Path(dep).exists()]:
                 raise DifflabError(f"{missing[0]} is missing: run `dvc repro` (or `dvc pull`) to make it")
             self._content = {dep: known.get(dep) or sha256_file(dep) for dep in deps}
-        values = {name: value for name, value in dotted(self.values()).items() if name not in without}
+        values = {
+            name: value for name, value in dotted(self.values()).items() if name not in (*without, "runtime.processes")
+        }
         text = json.dumps([self.address, values, self._content], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -198,39 +203,72 @@ def _read_alone(path: Path, guard: Path = Path(".dvc/tmp/lock"), limit: float = 
         return path.read_text()
 
 
-def run(main: Callable[..., None]) -> None:
-    """Run a stage script's `main(stage, *, <matrix keys>)` as a program and exit with its status."""
+def run(main: Callable[..., None], *, split: bool = False) -> None:
+    """Run a stage script's `main(stage, *, <matrix keys>)` as a program and exit with its status.
+
+    Args:
+        split: its work can be shared: `runtime.processes` says by how many (`difflab.core.base.processes`).
+    """
     started = time.perf_counter()
     name = Path(inspect.getfile(main)).stem
     item, variant = _parse(name, main)
 
     warnings.formatwarning = lambda message, *_, **__: f"WARNING {name}: {message}\n"  # ty: ignore[invalid-assignment]
     stage: Stage[Any] | None = None
-    status, code = "FAILED", 1
+    status, code, here = "FAILED", 1, True
     signal.signal(signal.SIGINT, signal.default_int_handler)  # from here on there is something to save
     try:
+        if runtime.process_index()[0] > 0:  # the main process speaks for all
+            sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115
+            warnings.simplefilter("ignore")
         stage = Stage(name, item, variant)
-        machine = stage.params.runtime if "runtime" in stage.groups else None
-        runtime.configure(machine.num_threads, machine.dtype) if machine else runtime.configure(1)
-        _warn_of_other_libraries(stage)
-        stage.run = tracking.start(stage)
-        main(stage, **item)
-        stage._finish()
+        here = (count := _begin(stage, split)) == 1
+        if here:
+            main(stage, **item)
+            stage._finish()
+        else:
+            processes.launch([*_program(name, main), *sys.argv[1:]], count)
         status, code = "FINISHED", 0
     except (Interrupted, KeyboardInterrupt) as stop:
-        print(f"{name}: {str(stop) or 'stopped'}", file=sys.stderr, flush=True)
+        _tell(f"{name}: {str(stop) or 'stopped'}", "stop")
         status, code = "KILLED", 130
+    except processes.Ended as end:
+        print(end, file=sys.stderr, flush=True)
+        status, code = "KILLED" if end.status == 130 else "FAILED", end.status
+    except processes.PeerEnded:
+        time.sleep(2)  # the launcher ends this process as soon as it sees the other one's end
     except Exception as error:
         if (line := one_line(error)) is None:
-            raise
-        print(f"ERROR {name}: {line}", file=sys.stderr, flush=True)
+            _tell(traceback.format_exc(), "error")
+        else:
+            _tell(f"ERROR {name}: {line}", "error")
     finally:
         if stage is not None:
             with contextlib.suppress(KeyboardInterrupt):  # the recording process ends by itself
                 stage.run.end(status)
-            _note_time(stage, time.perf_counter() - started, status)
+            if (here or code) and runtime.process_index()[0] == 0:  # of a launch, the main process notes its own
+                _note_time(stage, time.perf_counter() - started, status)
     runtime.exit_status = code
     sys.exit(code)
+
+
+def _begin(stage: Stage[Any], split: bool) -> int:
+    """Set up this process for the stage's work; returns how many it takes, 1 for this one alone."""
+    machine = stage.params.runtime if "runtime" in stage.groups else None
+    runtime.configure(machine.num_threads, machine.dtype) if machine else runtime.configure(1)
+    if split and machine and (wanted := processes.wanted(machine.processes, machine.device)) > 1:
+        return wanted
+    if not split and runtime.process_index()[1] > 1:
+        raise DifflabError(f"{stage.name} works in one process: start it without a launcher")
+    _warn_of_other_libraries(stage)
+    stage.run = tracking.start(stage)
+    return 1
+
+
+def _tell(text: str, why: Literal["error", "stop"]) -> None:
+    """Say how the stage ended, or leave it to the process that started this one."""
+    if not processes.say(text, why):
+        print(text, file=sys.stderr, flush=True)
 
 
 def _warn_of_other_libraries(stage: Stage[Any]) -> None:
@@ -241,10 +279,15 @@ def _warn_of_other_libraries(stage: Stage[Any]) -> None:
         )
 
 
+def _program(name: str, main: Callable[..., None]) -> list[str]:
+    """What follows `python` to start this stage's script."""
+    spec = cast("FunctionType", main).__globals__["__spec__"]
+    return ["-m", spec.name if spec else f"stages.{name}"]
+
+
 def _parse(name: str, main: Callable[..., None]) -> tuple[dict[str, str], str]:
     script = cast("FunctionType", main).__globals__
-    module = script["__spec__"].name if script["__spec__"] else f"stages.{name}"
-    parser = argparse.ArgumentParser(prog=f"python -m {module}", description=script["__doc__"])
+    parser = argparse.ArgumentParser(prog=f"python {' '.join(_program(name, main))}", description=script["__doc__"])
     for key in list(inspect.signature(main).parameters)[1:]:
         parser.add_argument(f"--{key.replace('_', '-')}", dest=key, required=True)
     parser.add_argument("--as", default="", help="take parameters and dependencies of this dvc.yaml stage")

@@ -1,6 +1,6 @@
 """Groups that concern the machine, the tracking and where models come from, not one stage."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -14,6 +14,7 @@ class RuntimeParams(Group):
     """`runtime`: what the results of every model stage depend on."""
 
     num_threads: int = Field(ge=1)
+    processes: Literal["auto"] | Annotated[int, Field(ge=1)]
     device: str = Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")
     dtype: Dtype
     compile: bool

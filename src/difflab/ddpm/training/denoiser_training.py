@@ -5,7 +5,6 @@ makes the host wait for the device.
 """
 
 from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,9 +16,10 @@ from difflab.core.base import rng
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.runtime import graceful_stop, resolve_device
 from difflab.core.base.store.tensors import per_sample, to_float
+from difflab.training import shares
 from difflab.training.data_order import SampleStream
 from difflab.training.loop import Log, Loop, Validate
-from difflab.training.optimizer import adamw_with_cosine, training_dtype
+from difflab.training.optimizer import adamw_with_cosine, autocast_of
 
 if TYPE_CHECKING:
     from difflab.core.params.common import RuntimeParams
@@ -75,18 +75,17 @@ def train_denoiser(
     """
     if not images.ids:
         raise DifflabError(f"{what}: there is no image to train on")
-    dtype, device = training_dtype(runtime.dtype), resolve_device(runtime.device)
+    device, autocast = resolve_device(runtime.device), autocast_of(runtime)
     layout = torch.channels_last if settings.channels_last else torch.contiguous_format
     model.to(device=device, memory_format=layout)
     images = images.to(device)
     optimizer, schedule = adamw_with_cosine(model, settings)
     stream, seed_key = SampleStream(rng.id_keys(images.ids), seed), rng.key(seed, "image training")
-    autocast = nullcontext() if dtype == torch.float32 else torch.autocast(device.type, dtype)
     forward = torch.compile(model) if runtime.compile else model
 
     def batch_at(step: int) -> tuple[Tensor, Tensor, Tensor, dict[str, Tensor] | None]:
-        """Clean images, corrupted images, levels and conditions of a step."""
-        index, keys = stream.take(step * settings.batch_size, settings.batch_size)
+        """Clean images, corrupted images, levels and conditions of this process's share of a step."""
+        index, keys = shares.own(*stream.take(step * settings.batch_size, settings.batch_size))
         index, keys = (t.to(device, non_blocking=True) for t in (index, rng.fold(keys, seed_key)))
         x0 = to_float(images.pixels[index])
         if settings.flip:
@@ -109,10 +108,13 @@ def train_denoiser(
         for step in loop.steps():
             with loop.speed.waiting():
                 x0, x, level, condition = batch_at(step)
-            with autocast:
-                restored = forward(x, level, condition)
-            loss = (weight(level) * (restored - x0).square().flatten(1).mean(1)).mean()
-            loss.backward()
+            loss = torch.zeros((), device=device)
+            if len(x0):
+                with autocast:
+                    restored = forward(x, level, condition)
+                loss = (weight(level) * (restored - x0).square().flatten(1).mean(1)).mean()
+                loss = shares.weighted(loss, len(x0), settings.batch_size)
+                loss.backward()
             loop.update(loss)
     return loop.curve.rows
 

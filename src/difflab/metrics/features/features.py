@@ -162,21 +162,34 @@ def reference_features(
     The file's name is a hash of the images', the extractor, the kind of device and the runtime: what changed is another
     file.
     """
-    folder = cache or Path(os.environ.get("DVC_ROOT", ".")) / ".scratch" / "features"
-    path = folder / f"{_cache_key(store, ids, extractor, batch_size, side)}.safetensors"
-    if path.exists() and (kept := _kept_features(path, (len(ids), extractor.dim))) is not None:
+    path = kept_path(store, ids, extractor, batch_size, cache, side)
+    if (kept := kept_features(path, (len(ids), extractor.dim))) is not None:
         return kept
     images = (
         image for start in range(0, len(ids), batch_size) for image in store.read(ids[start : start + batch_size])
     )
     features = extract(images, extractor, batch_size, side)
-    with atomic_path(path) as temporary:
-        save_file({"features": features}, temporary)
+    keep_features(path, features)
     return features
 
 
-def _kept_features(path: Path, shape: tuple[int, int]) -> np.ndarray | None:
-    """The features of an earlier run; None, with a warning, where the file is damaged or holds something else."""
+def kept_path(
+    store, ids: Sequence[str], extractor: Extractor, batch_size: int, cache: Path | None = None, side: int | None = None
+) -> Path:
+    """Where `reference_features` keeps what it finds."""
+    folder = cache or Path(os.environ.get("DVC_ROOT", ".")) / ".scratch" / "features"
+    return folder / f"{_cache_key(store, ids, extractor, batch_size, side)}.safetensors"
+
+
+def keep_features(path: Path, features: np.ndarray) -> None:
+    with atomic_path(path) as temporary:
+        save_file({"features": features}, temporary)
+
+
+def kept_features(path: Path, shape: tuple[int, int]) -> np.ndarray | None:
+    """The features of an earlier run; None without, and with a warning for a damaged file or one of something else."""
+    if not path.exists():
+        return None
     try:
         features = load_file(path)["features"]
     except (SafetensorError, KeyError, OSError, ValueError) as error:

@@ -1,7 +1,7 @@
 """Score every cell of the study in the same way."""
 
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -11,6 +11,7 @@ import pandas as pd
 
 from difflab.core.base import rng
 from difflab.core.base.errors import DifflabError
+from difflab.core.base.runtime import process_index
 from difflab.datasets import data_set_of
 from difflab.metrics.distances import RankDeficientWarning, check_count, frechet_distance, kernel_distance
 from difflab.metrics.features.features import (
@@ -19,10 +20,14 @@ from difflab.metrics.features.features import (
     extract,
     extract_and_classify,
     judged_classes,
+    keep_features,
+    kept_features,
+    kept_path,
     load_extractor,
     reference_features,
     share_correct,
 )
+from difflab.sd3.scoring.looks import Looked, PictureSet, look_at
 from difflab.sd3.scoring.neighbours import Neighbours
 
 if TYPE_CHECKING:
@@ -67,9 +72,18 @@ class Judge:
         Raises:
             DifflabError: fewer images than `score.min_images`, or images smaller than `side`: they would be blurred.
         """
+        what = self.check(ids, **labels)
+        return self.row(self.look(images, what), ids, **labels)
+
+    def check(self, ids: Sequence[str], **labels: object) -> str:
+        """The name of a set in messages, once it is known to have enough images."""
         what = " ".join(str(v) for v in labels.values() if v != "")
         check_count(len(ids), min_images=self.params.min_images, what=what)
-        features, seen = self._look(self._large_enough(images, what))
+        return what
+
+    def row(self, looked: Looked, ids: Sequence[str], **labels: object) -> dict[str, Any]:
+        """The row of what `look` has seen of the images of `ids`."""
+        features, seen = looked
         row = {**labels, "n": len(ids), **self.distances(features)}
         row |= self.neighbours.measure(features) if self.neighbours else {}
         return row | self._accuracy(seen, ids, labels) if self.class_sets else row
@@ -98,8 +112,9 @@ class Judge:
                 )
             yield image
 
-    def _look(self, images: Iterable) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    def look(self, images: Iterable, what: str) -> Looked:
         """Features, and the classes of each head where the extractor sees those of the data set."""
+        images = self._large_enough(images, what)
         if not self.class_sets:
             return extract(images, self.extractor, self.params.batch_size, self.side), {}
         extractor = cast("VisionEncoderExtractor", self.extractor)  # no other sees classes
@@ -130,19 +145,54 @@ def load_judge(store: "ImageStore", params: "ScoreParams", device: str, seed: in
     Args:
         side: of the generated pictures, which the real ones are brought to.
     """
+    judge = new_judge(store, params, device, seed, side)
+    ids = store.split(params.reference_split)
+    judge.reference = reference_features(store, ids, judge.extractor, params.batch_size, side=side)
+    return judge
+
+
+def new_judge(store: "ImageStore", params: "ScoreParams", device: str, seed: int, side: int) -> Judge:
+    """A judge that has not seen its reference, as `load_judge` makes it."""
     extractor = load_extractor(params.extractor, Path("models/zoo/vision_encoder"), device)
-    reference = reference_features(store, store.split(params.reference_split), extractor, params.batch_size, side=side)
-    return Judge(reference, extractor, store.attributes, params, seed, side)
+    return Judge(np.zeros((0, extractor.dim), np.float32), extractor, store.attributes, params, seed, side)
 
 
-def load_neighbours(store: "ImageStore", judge: Judge) -> Neighbours:
-    """The neighbours of the judge's extractor: training images are those of `store`, unseen ones the floor's split."""
-    size = judge.params.batch_size
-    train, unseen = (
-        reference_features(store, store.split(split), judge.extractor, size, side=judge.side)
-        for split in ("train", judge.params.floor_split)
+def look_at_all(
+    judge: Judge, store: "ImageStore", cells: Mapping[str, PictureSet], scratch: Path
+) -> dict[str, Looked] | None:
+    """What the judge sees of all sets, and, as its reference and neighbours, of the real images of `store`.
+
+    The neighbours' training images are those of `store`, unseen ones the floor's split. Features of real images are
+    kept between stages (`reference_features`). None in processes but the main one.
+    """
+    params, extractor = judge.params, judge.extractor
+    size, side, splits = params.batch_size, judge.side, (params.reference_split, "train", params.floor_split)
+    ids = {split: store.split(split) for split in splits}
+    paths = {split: kept_path(store, ids[split], extractor, size, side=side) for split in ids}
+    kept = {s: kept_features(path, (len(ids[s]), extractor.dim)) for s, path in paths.items()}
+    alone = process_index()[1] == 1  # several have to agree on the sets, and do not ask what is kept
+    missing = [f"the split {split}" for split in kept if kept[split] is None or not alone]
+    real = {f"the split {split}": PictureSet(ids[split], one_by_one(store)) for split in ids}
+
+    def look(images: Iterable, name: str) -> Looked:
+        return judge.look(images, name) if name in cells else (extract(images, extractor, size, side), {})
+
+    found = look_at({**{name: real[name] for name in missing}, **cells}, look, size, scratch)
+    if found is None:
+        return None
+    for split, path in paths.items():
+        if (name := f"the split {split}") in missing:
+            keep_features(path, found.pop(name)[0])
+    judge.reference, train, unseen = (
+        reference_features(store, ids[split], extractor, size, side=side) for split in splits
     )
-    return Neighbours(judge.reference, train, unseen, judge.seed)
+    judge.neighbours = Neighbours(judge.reference, train, unseen, judge.seed)
+    return found
+
+
+def one_by_one(store: "ImageStore") -> Callable[[Sequence[str]], Iterable]:
+    """Reads the pictures of some ids of a store, each when its turn comes."""
+    return lambda ids: (store.read([id])[0] for id in ids)
 
 
 def same_count(rows: Sequence[Mapping[str, Any]]) -> int:

@@ -4,24 +4,21 @@ sigma is the share of noise on the straight path from the clean latent (0) to pu
 take the timestep `NUM_TRAIN_TIMESTEPS * sigma` and predict the velocity dx_t / dsigma = noise - x0.
 """
 
-import contextlib
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
 
-from difflab.core.base.errors import DifflabError
-from difflab.core.base.runtime import StopSignal, graceful_stop, interrupted, resolve_device
+from difflab.core.base.runtime import StopSignal, graceful_stop, interrupted, process_index, resolve_device
 from difflab.core.base.store.tensors import per_sample
-from difflab.training import flops
+from difflab.training import flops, shares
 from difflab.training.loop import Log, Loop
-from difflab.training.optimizer import adamw_with_schedule, training_dtype
+from difflab.training.optimizer import adamw_with_schedule, autocast_of
 
 if TYPE_CHECKING:
-    from accelerate import Accelerator
-
     from difflab.core.params.common import RuntimeParams
     from difflab.sd3.training.density import SigmaDensity
     from difflab.sd3.training.examples import Batch, Examples
@@ -68,64 +65,66 @@ def train_flow(
         DifflabError: the loss or gradient is not finite, or a setting does not fit the machine.
         Interrupted: Ctrl-C or SIGTERM; the state is saved.
     """
-    accelerator = accelerator_of(runtime)
-    device, rank, processes = accelerator.device, accelerator.process_index, accelerator.num_processes
-    accumulation, batch_size = settings.gradient_accumulation_steps, settings.batch_size
-    if batch_size % processes:
-        raise DifflabError(f"{what}: batch_size {batch_size} is not a multiple of {processes} processes")
+    device, autocast = resolve_device(runtime.device), autocast_of(runtime)
+    per_step = settings.batch_size * settings.gradient_accumulation_steps
     if next(transformer.parameters()).device != device:  # a quantised base refuses to be moved where it is
         transformer.to(device)
     optimizer, schedule = adamw_with_schedule(transformer, settings)
     stream = examples.stream(seed)
 
-    def batch_at(position: int) -> "Batch":
-        """This process's share of the batch that starts at a position of the stream."""
-        index, keys = (part[rank::processes] for part in stream.take(position, batch_size))
-        return examples.training_batch(index, keys, density, seed, settings.prompt_dropout, device)
+    def predict(**given: Any) -> Any:
+        with autocast:
+            return transformer(**given)
 
     def validate(step: int) -> dict[str, float]:
-        return held_out_losses(model, cast("Examples", held_out), accelerator, batch_size=batch_size, stop=stop)
+        data = cast("Examples", held_out)
+        return held_out_losses(transformer, data, predict, batch_size=settings.batch_size, stop=stop)
 
     with graceful_stop(what) as stop:
         loop = Loop(
             model=transformer, optimizer=optimizer, schedule=schedule, settings=settings, what=what,
-            scratch=scratch, stop=stop, seed=seed, samples_per_step=batch_size * accumulation,
+            scratch=scratch, stop=stop, seed=seed, samples_per_step=per_step,
             identity_of=[seed, settings.model_dump(), density.params.model_dump(), density.logit_mean, examples.ids],
             row_interval=settings.validation_interval, ema_decay=settings.ema_decay,
             validate=validate if held_out else None, log=log, save_steps=save_steps,
-            save=lambda step: save(Path(scratch) / f"step-{step:06d}", transformer), accelerator=accelerator,
+            save=lambda step: save(Path(scratch) / f"step-{step:06d}", transformer),
         )  # fmt: skip
         if peak := flops.peak_flops(device):
-            loop.speed.set_flops(flops_per_image(transformer, examples, accelerator), peak * processes)
+            loop.speed.set_flops(flops_per_image(transformer, examples, predict), peak * loop.processes)
         if settings.gradient_checkpointing:
             transformer.enable_gradient_checkpointing()
         if runtime.compile:
             for block in transformer.transformer_blocks:  # alike blocks compile once: seconds, not minutes
                 block.compile()
-        model = accelerator.prepare(transformer)
 
         for step in loop.steps():
             step_loss = torch.zeros((), device=device)
-            for micro in range(accumulation):
-                if micro:
+            index, keys = shares.own(*stream.take(step * per_step, per_step))
+            for number, rows in enumerate(passes(len(index), settings.batch_size)):
+                if number and loop.processes == 1:
                     loop.stop_if_requested()
                 with loop.speed.waiting():
-                    batch = batch_at((step * accumulation + micro) * batch_size)
-                with contextlib.nullcontext() if micro == accumulation - 1 else accelerator.no_sync(model):
-                    loss = flow_loss(model, batch, density, settings.prediction_loss) / accumulation
-                    accelerator.backward(loss)
+                    drawn = index[rows], keys[rows], density, seed, settings.prompt_dropout, device
+                    batch = examples.training_batch(*drawn)
+                loss = flow_loss(predict, batch, density, settings.prediction_loss)
+                loss = shares.weighted(loss, len(batch.x0), per_step)
+                loss.backward()
                 step_loss += loss.detach()
             loop.update(step_loss)
 
-    accelerator.wait_for_everyone()
-    accelerator.unwrap_model(model, keep_fp32_wrapper=False)
     if settings.gradient_checkpointing:
         transformer.disable_gradient_checkpointing()
     return loop.curve.rows
 
 
+def passes(count: int, most: int) -> list[slice]:
+    """`count` rows in the fewest passes of at most `most` rows, as even as they can be with the largest first."""
+    size = math.ceil(count / math.ceil(count / most)) if count else 1
+    return [slice(start, start + size) for start in range(0, count, size)]
+
+
 def flow_loss(
-    model: nn.Module, batch: "Batch", density: "SigmaDensity", prediction_loss: Literal["velocity", "x0"]
+    model: Callable[..., Any], batch: "Batch", density: "SigmaDensity", prediction_loss: Literal["velocity", "x0"]
 ) -> Tensor:
     """The weighted flow-matching loss of a batch, 0-d: mean over samples of weight(sigma) x squared error.
 
@@ -138,7 +137,7 @@ def flow_loss(
     return (density.weight(batch.sigma) * error).mean()
 
 
-def squared_error(model: nn.Module, batch: "Batch", sigma: Tensor) -> Tensor:
+def squared_error(model: Callable[..., Any], batch: "Batch", sigma: Tensor) -> Tensor:
     """Mean squared error of the velocity that an `SD3Transformer2DModel` predicts at `sigma` (float32 [B]): [B]."""
     x_t = add_noise(batch.x0, batch.noise, sigma)
     velocity = model(
@@ -159,49 +158,47 @@ def add_noise(x0: Tensor, noise: Tensor, sigma: Tensor) -> Tensor:
 
 @torch.no_grad()
 def held_out_losses(
-    model: nn.Module, examples: "Examples", accelerator: "Accelerator", *, batch_size: int, stop: StopSignal
+    transformer: nn.Module,
+    examples: "Examples",
+    predict: Callable[..., Any] | None = None,
+    *,
+    batch_size: int,
+    stop: StopSignal,
 ) -> dict[str, float]:
     """Mean velocity error (unweighted, whatever the training loss) at each sigma, over all samples.
 
     The images, their noise and the sigmas are the same each time, so that two values can be compared. No number of
     the training run's random stream is used, and the model's train/eval mode is put back. Each of n processes takes
-    every n-th sample; a single one polls `stop` between batches and then raises `Interrupted`.
+    every n-th batch; a single one polls `stop` between batches and then raises `Interrupted`.
+
+    Args:
+        predict: calls the transformer in the precision of training; None calls it as it is.
 
     Returns:
         {"val_loss": mean over the sigmas, "val_loss_sigma_0.1": ..., ...}; `batch_size` changes it by rounding only.
     """
-    was_training = model.training
-    model.eval()
-    device, processes = accelerator.device, accelerator.num_processes
+    was_training, device = transformer.training, next(transformer.parameters()).device
+    transformer.eval()
     sums = torch.zeros(len(HELD_OUT_SIGMAS), dtype=torch.float64, device=device)
+    (batches,) = shares.own(torch.arange(len(examples)).split(batch_size))
     try:
-        for index in torch.arange(accelerator.process_index, len(examples), processes).split(batch_size):
-            if stop and processes == 1:
+        for index in batches:
+            if stop and process_index()[1] == 1:
                 raise interrupted("validation")
             batch = examples.held_out_batch(index, HELD_OUT_SEED, device)
             for place, level in enumerate(HELD_OUT_SIGMAS):
-                sums[place] += squared_error(model, batch, batch.x0.new_full((len(index),), level)).double().sum()
+                sums[place] += (
+                    squared_error(predict or transformer, batch, batch.x0.new_full((len(index),), level)).double().sum()
+                )
     finally:
-        model.train(was_training)
-    means = (accelerator.reduce(sums, "sum") / len(examples)).tolist()
+        transformer.train(was_training)
+    means = (shares.total(sums) / len(examples)).tolist()
     by_sigma = {f"val_loss_sigma_{level}": value for level, value in zip(HELD_OUT_SIGMAS, means, strict=True)}
     return {"val_loss": sum(means) / len(means), **by_sigma}
 
 
-def accelerator_of(runtime: "RuntimeParams") -> "Accelerator":
-    """Accelerate for the device, the precision and the processes of this run."""
-    from accelerate import Accelerator
-
-    mixed = training_dtype(runtime.dtype) == torch.bfloat16
-    device = resolve_device(runtime.device)
-    if device.index is not None:
-        torch.cuda.set_device(device)
-    return Accelerator(mixed_precision="bf16" if mixed else "no", cpu=device.type == "cpu")
-
-
-def flops_per_image(transformer: nn.Module, examples: "Examples", accelerator: "Accelerator") -> float:
+def flops_per_image(transformer: nn.Module, examples: "Examples", predict: Callable[..., Any]) -> float:
     """Operations of a training step for one image, counted on one forward pass."""
-    batch = examples.held_out_batch(torch.zeros(1, dtype=torch.int64), 0, accelerator.device)
-    with accelerator.autocast():
-        forward = flops.count(lambda: squared_error(transformer, batch, batch.x0.new_full((1,), 0.5)))
+    batch = examples.held_out_batch(torch.zeros(1, dtype=torch.int64), 0, next(transformer.parameters()).device)
+    forward = flops.count(lambda: squared_error(predict, batch, batch.x0.new_full((1,), 0.5)))
     return flops.step_flops(transformer, forward)
