@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import read_json, sha256_file
 from difflab.models.params import HubRef, VaeBatch
+from difflab.models.pretrained import pretrained, pretrained_model
 
 if TYPE_CHECKING:
     import torch
@@ -155,7 +156,7 @@ def load_vae(folder: str | Path, device: "torch.device | str" = "cpu", batch: "V
     import torch
     from diffusers.models import AutoencoderKL
 
-    vae = AutoencoderKL.from_pretrained(folder, torch_dtype=torch.float32, use_safetensors=True)
+    vae = pretrained_model(AutoencoderKL, folder, torch_dtype=torch.float32, use_safetensors=True)
     spare_memory(vae, batch)
     return vae.requires_grad_(False).eval().to(device)
 
@@ -181,11 +182,11 @@ def load_transformer(
     from diffusers.models import SD3Transformer2DModel
 
     path = Path(folder) / "transformer"
-    return SD3Transformer2DModel.from_pretrained(path, torch_dtype=dtype, use_safetensors=True).eval().to(device)
+    return pretrained_model(SD3Transformer2DModel, path, torch_dtype=dtype, use_safetensors=True).eval().to(device)
 
 
 def load_scheduler(folder: str | Path) -> "FlowMatchEulerDiscreteScheduler":
     """The sampler's configuration, from the sub-folder `scheduler`."""
     from diffusers.schedulers import FlowMatchEulerDiscreteScheduler
 
-    return FlowMatchEulerDiscreteScheduler.from_pretrained(Path(folder) / "scheduler")
+    return pretrained(FlowMatchEulerDiscreteScheduler, Path(folder) / "scheduler")

@@ -16,7 +16,7 @@ from PIL import Image
 
 from difflab.captioning.answer import BASELINE, DATA, MAIN, MEASURE_NAMES
 from difflab.captioning.by_originals import MIXED, sizes_of
-from difflab.core.base.files import png_bytes, write_bytes
+from difflab.core.base.files import png_bytes, read_csv, write_bytes
 from difflab.core.base.store.decoder import decode_image
 from difflab.images.generated.writer import tiles
 from difflab.images.sheet import rows_sheet
@@ -50,7 +50,7 @@ def draw(
 
     def read(path: str) -> pd.DataFrame | None:
         if (root / path).is_file():
-            return pd.read_csv(root / path)
+            return read_csv(root / path)
         missing.append(path)
         return None
 

@@ -101,7 +101,7 @@ def test_an_answer_without_a_sentence_leaves_the_short_caption(rewriter, monkeyp
     said = rewriter.tokenizer("A cat.", add_special_tokens=False)["input_ids"]
     monkeypatch.setattr(rewriter, "_answer", lambda prompts, *args: [[end], [*said, end]])
     asked = [Request("a", "a dog", ("It sits.",)), Request("b", "a dog", ())]  # the longest comes first
-    expected = [Answer("a dog", truncated=False), Answer("A cat.", truncated=False)]
+    expected = [Answer("a dog", truncated=False, unread=True), Answer("A cat.", truncated=False)]
     assert rewriter.rewrite(asked, settings(), seed=0) == expected
 
 

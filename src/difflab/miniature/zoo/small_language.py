@@ -21,6 +21,7 @@ from difflab.miniature.data.digit_titles import titles
 from difflab.miniature.data.vocabulary import named
 from difflab.miniature.zoo.causal import answer_loss, small_llama
 from difflab.miniature.zoo.tokenizers import base_tokenizer
+from difflab.models.pretrained import pretrained, pretrained_model
 
 if TYPE_CHECKING:
     from difflab.miniature.params import ZooLanguageParams
@@ -74,8 +75,8 @@ def batch_loss(
 @torch.no_grad()
 def evaluate(folder: Path, count: int, seed: int, device: torch.device) -> dict[str, float | int]:
     """n; faithful, the share of titles after lines of keywords that name their digit and their photograph."""
-    tokenizer = AutoTokenizer.from_pretrained(folder)
-    model = AutoModelForCausalLM.from_pretrained(folder).to(device).eval()
+    tokenizer = pretrained(AutoTokenizer, folder)
+    model = pretrained_model(AutoModelForCausalLM, folder).to(device).eval()
     generator = rng.numpy_rng(seed, "language examination")
     right = 0
     for _ in range(count):

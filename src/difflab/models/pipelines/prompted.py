@@ -20,6 +20,7 @@ from difflab.models.language.prompt_tokens import literal
 from difflab.models.latent_images import initial_noise
 from difflab.models.pipelines.schedulers import pipeline_scheduler, refusal
 from difflab.models.pointers import fetch
+from difflab.models.pretrained import pretrained
 from difflab.models.roles import resolve, spare_memory
 
 if TYPE_CHECKING:
@@ -71,8 +72,8 @@ def load_pipeline(
         raise DifflabError(
             f"{folder} lacks {', '.join(absent)} of its {INDEX}: let hub.allow_patterns name {absent[0]}/*"
         )
-    pipeline = getattr(diffusers, kind).from_pretrained(
-        folder, dtype=dtype, use_safetensors=True, local_files_only=True, **options
+    pipeline = pretrained(
+        getattr(diffusers, kind), folder, dtype=dtype, use_safetensors=True, local_files_only=True, **options
     )
     for name, component in pipeline.components.items():
         if name.startswith("tokenizer") and component is not None:
