@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-_DIGIT = re.compile(r"(?<!hex )(?<!significant )(?<!third )(?<!letters and )digit", re.IGNORECASE)
+_DIGIT = re.compile(r"(?<!hex )(?<!significant )(?<!third )(?<!last )(?<!letters and )digit", re.IGNORECASE)
 
 
 def modules(root, package):

@@ -38,7 +38,8 @@ def main(stage: Stage[PrepareImagesInputs]) -> None:
         found |= {"captions": len(captions), **skipped.counts("absent", "unreadable", "small", "cropped")}
         twins = image_sets.near_twins(index, skipped.looks)
         found |= image_set.dropped
-        found |= {"duplicates": image_sets.shared_images(index), "near_twins": len(twins) if skipped.looks else None}
+        found |= {"duplicates": image_sets.shared_images(index)}
+        found |= {"near_twins": len(twins)} if skipped.looks else {}
         found["passed_over"] = archive.count_passed_over()
         print(
             f"{dataset}: {counts['train']:,} images to train on and {counts['test']:,} to test, {size} x {size} "

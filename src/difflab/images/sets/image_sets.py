@@ -165,7 +165,7 @@ def shared_images(index: pd.DataFrame) -> int:
 def near_twins(index: pd.DataFrame, looks: dict[str, preparing.Look]) -> list[tuple[str, str]]:
     """The test images that look like a training image, equal ones too, each with the first such image: pairs of ids.
 
-    Of grey images nothing is said: 202 of the 300 digits that test MNIST's miniature would be a twin of another digit.
+    Of grey images nothing is said: most small grey drawings would be the twin of another.
     """
     train, test = ([id for id in index.loc[index["split"] == split, "id"] if id in looks] for split in SPLITS)
     pairs = near_pairs(_hashes([looks[id] for id in test]), _hashes([looks[id] for id in train]), *NEAR)
