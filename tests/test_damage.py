@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import read_json, read_parquet, read_tensor_facts, read_tensors, write_parquet
 from difflab.core.base.store.captions import read_captions, write_captions
-from difflab.core.base.store.decoder import check_image, decode_image, image_size
+from difflab.core.base.store.decoder import decode_image, image_size
 from difflab.core.base.store.image_store import ImageStore
 from difflab.images.archives.opening import open_archive
 from difflab.images.archives.pictures import list_pictures
@@ -42,7 +42,7 @@ Reader = Callable[[Path], object]
 
 def _image(path: Path) -> None:
     content = path.read_bytes()
-    for function in (image_size, check_image, decode_image):
+    for function in (image_size, decode_image):
         function(content, path.name)
 
 
