@@ -20,7 +20,7 @@ from difflab.core.base.files import atomic_path, read_json, write_csv, write_jso
 from difflab.core.base.stage import Stage, run
 from difflab.core.base.store.image_store import ImageStore
 from difflab.models.lora import load_quantised
-from difflab.models.roles import load_transformer, resolve
+from difflab.models.roles import load_scheduler, load_transformer, resolve
 from difflab.sd3.artifacts.adapters import adapt, as_base, save_adapter
 from difflab.sd3.artifacts.components import check_base
 from difflab.sd3.artifacts.prompt_embeds import open_prompts
@@ -97,6 +97,7 @@ def main(stage: Stage[FinetuneInputs], *, captions: str, logit_mean: str) -> Non
 def load_base(folder: Path, precision: "BasePrecision", machine: "RuntimeParams") -> nn.Module:
     """The transformer to adapt: in `runtime.dtype` on the CPU, or quantised on the GPU."""
     dtype = runtime.resolve_dtype(machine.dtype)
+    load_scheduler(folder)  # a base that `generate` would refuse is not trained
     full = load_transformer(folder, dtype=dtype)
     if precision == "full":
         return full

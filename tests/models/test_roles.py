@@ -335,6 +335,18 @@ class TestEveryRoleLoadsThroughAPointer:
         same_weights(made, load_transformer(place))
         assert load_scheduler(place).config.shift == 3.0
 
+    def test_a_base_with_the_scheduler_of_another_kind_of_model_is_refused(self, tmp_path):
+        from diffusers.schedulers import DDPMScheduler
+
+        from difflab.models.roles import load_scheduler
+
+        DDPMScheduler().save_pretrained(tmp_path / "scheduler")
+        with pytest.raises(DifflabError, match="its scheduler is a DDPMScheduler"):
+            load_scheduler(tmp_path)
+        (tmp_path / "scheduler" / "scheduler_config.json").write_text('{"_class_name": "Nothing"}')
+        with pytest.raises(DifflabError, match="diffusers has no scheduler 'Nothing'"):
+            load_scheduler(tmp_path)
+
     def test_text_encoders(self, smoke, tmp_path, pointed):
 
         from difflab.miniature.zoo.small_text_encoders import draw_text_models, save_text_models

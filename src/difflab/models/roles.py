@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import read_json, sha256_file
 from difflab.models.params import HubRef, VaeBatch
+from difflab.models.pipelines.schedulers import flow_scheduler
 from difflab.models.pretrained import pretrained, pretrained_model
 
 if TYPE_CHECKING:
@@ -186,7 +187,12 @@ def load_transformer(
 
 
 def load_scheduler(folder: str | Path) -> "FlowMatchEulerDiscreteScheduler":
-    """The sampler's configuration, from the sub-folder `scheduler`."""
-    from diffusers.schedulers import FlowMatchEulerDiscreteScheduler
+    """The Euler steps on the noise levels that the sub-folder `scheduler` says, see `flow_scheduler`."""
+    from diffusers import schedulers
 
-    return pretrained(FlowMatchEulerDiscreteScheduler, Path(folder) / "scheduler")
+    place = Path(folder) / "scheduler"
+    name = read_json(place / "scheduler_config.json").get("_class_name")
+    kind = getattr(schedulers, str(name), None)
+    if not isinstance(kind, type) or not issubclass(kind, schedulers.SchedulerMixin):
+        raise DifflabError(f"{place}: diffusers has no scheduler '{name}'")
+    return flow_scheduler(pretrained(kind, place), place)
