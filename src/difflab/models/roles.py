@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from difflab.core.base.errors import DifflabError
+from difflab.core.base.errors import DifflabError, reading
 from difflab.core.base.files import read_json, sha256_file
 from difflab.models.params import HubRef, VaeBatch
 from difflab.models.pipelines.schedulers import flow_scheduler
@@ -80,9 +80,10 @@ def _read_pointer(folder: Path) -> tuple[HubRef, dict[str, str | None]] | None:
     if not (folder / POINTER).exists():
         return None
     content = read_json(folder / POINTER)
-    files = content.pop("files")
-    content.pop("mirror_of", None)
-    return HubRef.model_validate(content), files
+    with reading(folder / POINTER, f"`dvc checkout {folder}` restores it"):
+        files = dict(content.pop("files"))
+        content.pop("mirror_of", None)
+        return HubRef.model_validate(content), files
 
 
 def cached_snapshot(hub: HubRef) -> Path | None:

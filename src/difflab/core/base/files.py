@@ -231,16 +231,17 @@ def write_csv(path: str | Path, frame, gaps: Collection[str] = ()) -> None:
     write_text(path, frame.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
 
 
-def read_csv(path: str | Path, **options: Any):
-    """A CSV file as a pandas DataFrame; `options` are of pandas.
+def read_csv(content: str | Path | io.BytesIO, name: str = "", **options: Any):
+    """A CSV file, or the content of the file `name`, as a pandas DataFrame; `options` are of pandas.
 
     Raises:
         Unreadable: it is damaged.
     """
     import pandas as pd
 
+    path = name or str(content)
     with reading(path, _remedy(path)):
-        return pd.read_csv(path, **options)
+        return pd.read_csv(content, **options)
 
 
 def write_zip(path: str | Path, entries: Iterable[tuple[str, bytes]]) -> None:
