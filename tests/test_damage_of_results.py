@@ -17,7 +17,7 @@ from difflab.cli import costs, history, pages, reproduced, results, times
 from difflab.core.base import stage
 from difflab.core.base.damage import remove_damaged
 from difflab.core.base.files import read_json, write_json, write_parquet, write_zip
-from difflab.core.params.loading import addresses, load_params, read_pipeline, read_values
+from difflab.core.params.loading import addresses, load_params, read_pipeline
 from difflab.ddpm import classifier
 from difflab.ddpm.common import data as ddpm_data
 from difflab.ddpm.common.networks import load_denoiser, save_denoiser
@@ -158,7 +158,10 @@ def _commands(root: Path) -> list[Case]:
     }
     (root / "dvc.lock").write_text(yaml.safe_dump({"schema": "2.0", "stages": {"mix": lock, "score": lock}}))
     write_json(root / ".scratch/times/mix.json", {"status": "FINISHED", "seconds": 1.5, "gpu_gb": 2.0})
-    numbers, values = read_json(root / "metrics/summary.json"), read_values(root / "params.yaml")
+    numbers, values = (
+        read_json(root / "metrics/summary.json"),
+        load_params(root / "params.yaml").model_dump(mode="json"),
+    )
 
     def within(read: Callable[[], object]) -> Callable[[], None]:
         def reader() -> None:
