@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from difflab.captioning import answer, by_originals
+from difflab.core.base.errors import reading
 from difflab.core.base.files import read_csv
 from difflab.core.environment import LIBRARIES, installed, mismatches, processor
 from difflab.core.params.loading import dotted, load_params
@@ -87,9 +88,11 @@ def fields(summary: Mapping[str, float], params: Mapping[str, Any], root: Path) 
     if "process_octaves_off" in summary:
         values["process_factor"] = 2 ** summary["process_octaves_off"]
     if (path := root / "plots/score.csv").is_file():
-        values["made_by_table"] = study_tables.made_by(read_csv(path))
+        with reading(path, "run `dvc repro score`"):
+            values["made_by_table"] = study_tables.made_by(read_csv(path))
     if (path := root / "plots/anatomy.csv").is_file():
-        values["anatomy_table"] = study_tables.anatomy(read_csv(path, dtype={"input": str, "output": str}))
+        with reading(path, "run `dvc repro process`"):
+            values["anatomy_table"] = study_tables.anatomy(read_csv(path, dtype={"input": str, "output": str}))
     return values | tables(summary)
 
 
