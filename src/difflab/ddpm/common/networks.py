@@ -18,9 +18,10 @@ from difflab.core.base import rng
 from difflab.core.base.errors import DifflabError, reading
 from difflab.core.base.files import read_json, read_tensors, write_json
 from difflab.ddpm.common import schedule
-from difflab.ddpm.common.conditions import PromptedUNet, PromptEncoder, Vocabulary, digit_prompts
+from difflab.ddpm.common.conditions import PromptedUNet, PromptEncoder, Vocabulary
 from difflab.ddpm.common.denoiser import Denoiser
 from difflab.ddpm.common.drunet import DRUNet
+from difflab.ddpm.common.prompts import digit_prompts
 
 if TYPE_CHECKING:
     from diffusers import UNet2DConditionModel, UNet2DModel
