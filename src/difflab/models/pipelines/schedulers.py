@@ -106,7 +106,7 @@ def flow_scheduler(own: "SchedulerMixin", name: object) -> "FlowMatchEulerDiscre
     return _made(FlowMatchEulerDiscreteScheduler, own, TRAINED)
 
 
-def _made(kind: type, own: "SchedulerMixin", kept: tuple[str, ...], **chosen: object) -> Any:
+def _made(kind: Any, own: "SchedulerMixin", kept: tuple[str, ...], **chosen: object) -> Any:
     """A scheduler with the `kept` values of the model's own; a warning names others that would have changed the samples."""
     defaults, config = kind().config, own.config
     other = [k for k in defaults if k in config and not k.startswith("_") and k not in (*kept, *_TIMES, *chosen)]
