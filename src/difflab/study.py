@@ -14,6 +14,7 @@ from difflab.captioning.params import (
 from difflab.core.base.errors import suggestion
 from difflab.core.params.base import Group, Seed
 from difflab.core.params.common import EnvironmentParams, HardwareParams, RuntimeParams, TrackingParams
+from difflab.ddpm.common.prompts import unreadable_prompt
 from difflab.ddpm.params import (
     ClassifiersParams,
     ColdParams,
@@ -206,7 +207,29 @@ class Params(Group):
         return self
 
     @model_validator(mode="after")
+    def _precision_trains(self) -> "Params":
+        if self.runtime.dtype == "float16":
+            raise ValueError("runtime.dtype is float16, in which nothing trains: take bfloat16 or float32")
+        if self.finetune.base != "full" and self.runtime.device == "cpu":
+            raise ValueError(
+                f"finetune.base is {self.finetune.base}, which wants an NVIDIA GPU, and runtime.device is cpu: take "
+                "finetune.base=full"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _the_trained_pipeline_takes_the_scheduler(self) -> "Params":
+        if self.zoo.diffusion.hub is None and self.synthesize.scheduler == "flow-match":
+            raise ValueError(
+                "synthesize.scheduler is flow-match, and zoo.diffusion trains no flow model: take ddim or euler"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _the_process_can_be_followed(self) -> "Params":
+        for prompt in self.process.words:
+            if reason := unreadable_prompt(prompt):
+                raise ValueError(f"process.words: '{prompt}' {reason}")
         self._check_steps("process", self.process.num_inference_steps, "class_conditional", "ddim")
         if self.process.num_images < 2 * CLASSES:
             raise ValueError(

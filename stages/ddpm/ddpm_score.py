@@ -4,10 +4,10 @@ from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from torch import Tensor
 
 from difflab.core.base import runtime
+from difflab.core.base.files import read_parquet
 from difflab.core.base.stage import Stage, run
 from difflab.core.base.store.image_store import ImageStore
 from difflab.ddpm import classifier, series_scores
@@ -30,7 +30,7 @@ def main(stage: Stage[DdpmScoreInputs]) -> None:
     for setting in SETTINGS:
         folder = Path("data/samples") / setting
         made = [series_scores.by_seed(GeneratedImages(f / "images.zip")) for f in trainings(folder).values()]
-        wanted = pd.read_parquet(folder / "wanted.parquet")["wanted"].tolist()
+        wanted = read_parquet(folder / "wanted.parquet")["wanted"].tolist()
         facts = {"n": len(wanted), "draws": len(made[0]), "trainings": len(made)}
         own, scores = near(setting, made, wanted) if setting in SINGLE else distant(stage, setting, made, wanted)
         metrics |= {f"{setting}_{name}": value for name, value in (facts | own).items()}

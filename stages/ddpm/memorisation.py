@@ -6,11 +6,10 @@ Samples of all trainings count alike, of the first generation seed each.
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import torch
 
 from difflab.core.base import rng
-from difflab.core.base.files import png_bytes, write_bytes
+from difflab.core.base.files import png_bytes, read_parquet, write_bytes
 from difflab.core.base.stage import Stage, run
 from difflab.core.base.store.image_store import ImageStore
 from difflab.ddpm.common.data import load_pixels
@@ -32,7 +31,7 @@ def main(stage: Stage[MemorisationInputs]) -> None:
         store = ImageStore(f"data/images/{DATASETS[setting]}")
         ids, held_out = store.split("train"), store.split("test")
         if setting in SINGLE:
-            ids = pd.read_parquet(folder / "wanted.parquet")["wanted"].tolist()[:1]
+            ids = read_parquet(folder / "wanted.parquet")["wanted"].tolist()[:1]
         n = min(len(ids), len(held_out))
         chosen = (drawn(some, n, stage.params.seed) for some in (ids, held_out))
         train, unseen = (load_pixels(store, some, images.shape[1]) for some in chosen)

@@ -15,9 +15,9 @@ from difflab.core.base.files import atomic_path, write_csv
 from difflab.core.base.stage import Stage, run
 from difflab.core.base.store.image_store import ImageStore
 from difflab.core.base.store.tensors import to_float
-from difflab.ddpm.common.conditions import digit_prompts
 from difflab.ddpm.common.data import Split, pixel_split
 from difflab.ddpm.common.denoiser import fold
+from difflab.ddpm.common.prompts import digit_prompts
 from difflab.ddpm.common.settings import DATASETS
 from difflab.ddpm.common.trainings import trainings
 from difflab.ddpm.params import ProcessInputs

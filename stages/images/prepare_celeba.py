@@ -1,9 +1,15 @@
-"""Add large CelebA images that are not in CelebA-HQ to the training images, cropped around the face."""
+"""Add large CelebA images that are not in CelebA-HQ to the training images, cropped around the face.
+
+Those that look like a held-out image of CelebA-HQ are named.
+"""
 
 from difflab.core.base.files import atomic_path
 from difflab.core.base.stage import Stage, run
+from difflab.core.base.store.image_store import ImageStore
+from difflab.core.base.store.split import SPLITS
 from difflab.images.archives.opening import open_source
 from difflab.images.celeba import celeba, celeba_hq
+from difflab.images.near_twins import describe, look, near_twins
 from difflab.images.params import PrepareCelebaInputs
 from difflab.images.preparing import Skipped
 from difflab.images.store_writer import write_store
@@ -26,8 +32,13 @@ def main(stage: Stage[PrepareCelebaInputs]) -> None:
     excluded = {"in_celeba_hq": int(in_hq.sum()), **skipped.counts("absent", "no_face_box", "unreadable", "small")}
     beyond_limit = len(table) - sum(excluded.values()) - len(index)
     metrics = {"rows": len(table), **excluded, "beyond_limit": beyond_limit, "kept": len(index)}
+    hq = ImageStore("data/celeba_hq")
+    held_out = [id for split in SPLITS if split != "train" for id in hq.split(split)]
+    looks = {id: found for id in held_out if (found := look(hq.read([id])[0]))}
+    twins = near_twins(looks, index["id"], skipped.looks | looks)
+    metrics |= {"near_twins": len(twins)} if looks and skipped.looks else {}
     metrics["passed_over"] = archive.count_passed_over()
-    for line in archive.describe_passed_over():
+    for line in archive.describe_passed_over() + describe(twins):
         print(line)
     stage.write_metrics("metrics/prepare_celeba.json", metrics)
     reasons = ", ".join(f"{count:,} {reason.replace('_', ' ')}" for reason, count in excluded.items())

@@ -6,6 +6,7 @@ from difflab.core.base.store.split import SPLITS
 from difflab.datasets import data_set_of
 from difflab.images.archives.opening import open_source
 from difflab.images.celeba import celeba_hq
+from difflab.images.near_twins import describe, near_twins
 from difflab.images.params import PrepareCelebaHqInputs
 from difflab.images.preparing import Skipped, check_splits
 from difflab.images.store_writer import write_store
@@ -27,8 +28,11 @@ def main(stage: Stage[PrepareCelebaHqInputs]) -> None:
 
     print(shares.to_string(index=False, float_format="{:.4f}".format))
     metrics = {"rows": len(index), "present": len(present), **skipped.counts("absent", "unreadable")}
+    held_out, train = (present.loc[(present["split"] == "train") == is_train, "id"] for is_train in (False, True))
+    twins = near_twins(held_out, train, skipped.looks)
+    metrics |= {"near_twins": len(twins)} if skipped.looks else {}
     metrics["passed_over"] = archive.count_passed_over()
-    for line in archive.describe_passed_over():
+    for line in archive.describe_passed_over() + describe(twins):
         print(line)
     for name in SPLITS:
         metrics[name] = int((index["split"] == name).sum())

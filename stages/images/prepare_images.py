@@ -6,6 +6,7 @@ from difflab.core.base.files import atomic_path
 from difflab.core.base.stage import Stage, run
 from difflab.core.base.store.captions import write_captions
 from difflab.images.archives.opening import open_source
+from difflab.images.near_twins import describe, near_twins
 from difflab.images.params import PrepareImagesInputs
 from difflab.images.preparing import Skipped, check_splits
 from difflab.images.sets import image_sets
@@ -36,7 +37,8 @@ def main(stage: Stage[PrepareImagesInputs]) -> None:
         counts = {split: int((index["split"] == split).sum()) for split in image_sets.SPLITS}
         found = {"images": len(index), **counts, "classes": len(image_set.classes), "image_size": size}
         found |= {"captions": len(captions), **skipped.counts("absent", "unreadable", "small", "cropped")}
-        twins = image_sets.near_twins(index, skipped.looks)
+        train, test = (index.loc[index["split"] == split, "id"] for split in image_sets.SPLITS)
+        twins = near_twins(test, train, skipped.looks)
         found |= image_set.dropped
         found |= {"duplicates": image_sets.shared_images(index)}
         found |= {"near_twins": len(twins)} if skipped.looks else {}
@@ -45,11 +47,8 @@ def main(stage: Stage[PrepareImagesInputs]) -> None:
             f"{dataset}: {counts['train']:,} images to train on and {counts['test']:,} to test, {size} x {size} "
             f"({found['unreadable']:,} unreadable, {found['small']:,} too small, {found['cropped']:,} cropped)"
         )
-        for line in archive.describe_passed_over():
+        for line in archive.describe_passed_over() + describe(twins):
             print(line)
-        if twins:
-            shown = ", ".join(f"{test} like {train}" for test, train in twins[:10]) + ", ..." * (len(twins) > 10)
-            print(f"{len(twins):,} test images look like one to train on: {shown}")
         print(image_sets.class_counts(index, image_set.classes).to_string(index=False))
         metrics |= {f"{dataset}_{name}": count for name, count in found.items()}
     stage.write_metrics("metrics/prepare_images.json", metrics)

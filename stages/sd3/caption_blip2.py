@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from difflab.core.base.files import write_parquet
+from difflab.core.base.files import read_parquet, write_parquet
 from difflab.core.base.roles import resolve
 from difflab.core.base.runtime import resolve_device, resolve_dtype
 from difflab.core.base.sharding import process_chunks
@@ -43,7 +43,7 @@ def main(stage: Stage[CaptionBlip2Inputs]) -> None:
     paths = process_chunks(list(store_of), chunk_size, scratch, caption_chunk, what="captions", suffix=".parquet")
     if paths is None:
         return
-    frame = pd.concat([pd.read_parquet(path) for path in paths], ignore_index=True)
+    frame = pd.concat([read_parquet(path) for path in paths], ignore_index=True)
     write_captions(OUTPUT, frame)
     splits = {name: hq.split(name) for name in ("train", "val", "test")}
     splits |= {"held_out": splits["val"] + splits["test"], "celeba": celeba.ids}

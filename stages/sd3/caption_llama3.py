@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from difflab.core.base.files import write_parquet
+from difflab.core.base.files import read_parquet, write_parquet
 from difflab.core.base.roles import resolve
 from difflab.core.base.runtime import resolve_device, resolve_dtype
 from difflab.core.base.sharding import process_chunks
@@ -57,7 +57,7 @@ def main(stage: Stage[CaptionLlama3Inputs]) -> None:
     paths = process_chunks(list(requests), chunk_size, scratch, rewrite_chunk, what="captions", suffix=".parquet")
     if paths is None:
         return
-    frame = pd.concat([pd.read_parquet(path) for path in paths], ignore_index=True)
+    frame = pd.concat([read_parquet(path) for path in paths], ignore_index=True)
     unread = int(frame.pop("unread").sum())  # answers without a sentence: the short caption stands in for them
     write_captions(OUTPUT, frame)
     values = metrics(frame, attributes, settings.subjective) | {"unread": unread}

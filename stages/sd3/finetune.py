@@ -21,6 +21,7 @@ from difflab.core.base.roles import load_transformer, resolve
 from difflab.core.base.stage import Stage, run
 from difflab.core.base.store.image_store import ImageStore
 from difflab.models.lora import load_quantised
+from difflab.models.pipelines.schedulers import load_scheduler
 from difflab.sd3.artifacts.adapters import adapt, as_base, save_adapter
 from difflab.sd3.artifacts.cells import BOTH, PUBLISHED
 from difflab.sd3.artifacts.components import check_base
@@ -97,6 +98,7 @@ def main(stage: Stage[FinetuneInputs], *, captions: str, logit_mean: str) -> Non
 def load_base(folder: Path, precision: "BasePrecision", machine: "RuntimeParams") -> nn.Module:
     """The transformer to adapt: in `runtime.dtype` on the CPU, or quantised on the GPU."""
     dtype = runtime.resolve_dtype(machine.dtype)
+    load_scheduler(folder)  # a base that `generate` would refuse is not trained
     full = load_transformer(folder, dtype=dtype)
     if precision == "full":
         return full

@@ -5,9 +5,10 @@ from torch import Tensor, nn
 
 from difflab.core.base import rng
 from difflab.ddpm.common import schedule
-from difflab.ddpm.common.conditions import PromptedUNet, PromptEncoder, Vocabulary, digit_prompts
+from difflab.ddpm.common.conditions import PromptedUNet, PromptEncoder, Vocabulary
 from difflab.ddpm.common.denoiser import Denoiser
 from difflab.ddpm.common.networks import build_unet
+from difflab.ddpm.common.prompts import digit_prompts
 from difflab.ddpm.params import (
     ImageTrainingParams,
     ObjectiveParams,

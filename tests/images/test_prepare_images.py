@@ -8,9 +8,10 @@ from difflab.core.base.files import sha256_file
 from difflab.core.base.store.captions import read_captions, write_captions
 from difflab.core.base.store.image_store import ImageStore
 from difflab.images.archives.opening import open_archive
+from difflab.images.near_twins import near_twins
 from difflab.images.preparing import Skipped, check_splits
 from difflab.images.sets.formats import image_folder
-from difflab.images.sets.image_sets import class_counts, near_twins, read_image_set, samples, shared_images
+from difflab.images.sets.image_sets import class_counts, read_image_set, samples, shared_images
 from difflab.images.store_writer import write_store
 from fakes import pictures
 from fakes.face_archives import prepare_params, write_members
@@ -237,7 +238,8 @@ def test_test_images_that_look_like_one_to_train_on_are_named(tmp_path):
     archive, image_set = read("scenes", write_folder(folder, members))
     index, skipped = prepare(tmp_path / "out", archive, image_set, 32)
     assert shared_images(index) == 0
-    assert near_twins(index, skipped.looks) == [("scenes-test-00000", "scenes-train-00000")]
+    train, test = (index.loc[index["split"] == split, "id"] for split in ("train", "test"))
+    assert near_twins(test, train, skipped.looks) == [("scenes-test-00000", "scenes-train-00000")]
 
 
 def test_folders_of_splits_hold_for_scenes_too(tmp_path):

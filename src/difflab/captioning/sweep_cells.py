@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from difflab.captioning.picture_titles import title_accuracy
+from difflab.core.base.errors import reading
 from difflab.metrics.distances import kernel_distance
 from difflab.metrics.features.features import extract
 from difflab.models.pipelines.prompted import Options, PromptedSampler
@@ -119,7 +120,7 @@ def save_images(path: Path, made: CellImages) -> None:
 
 def load_images(path: Path) -> CellImages:
     """What `save_images` wrote."""
-    with np.load(path) as content:
+    with reading(path, "delete it: its images are made again"), np.load(path) as content:
         return CellImages(content["images"], str(content["refused"]))
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from difflab.cli import work
+from difflab.cli.times import read_run
 from difflab.cli.work import BLIP2_T5, GEMMA_1B, LLAMA_1B, LLAMA_8B, LLAVA_7B, TEXT_ENCODERS, Language
-from difflab.core.base.files import read_json
 from difflab.sd3.artifacts.cells import CAPTIONS
 
 CELEBA_HQ, CELEBA_ADDITION, RECIPES = 30_000, 6_000, 13_471  # rows of the tables; about as many pass a side of 768
@@ -209,7 +209,7 @@ def costs_table(params: Any, cells: Iterable[str], root: Path = Path()) -> str:
 def measured(stage: str, root: Path = Path()) -> str:
     """What the last finished run of a stage's cells took here: hours of all, the most memory of any."""
     runs = [
-        read_json(path) for path in sorted((root / ".scratch/times").glob("*.json")) if path.stem.split("@")[0] == stage
+        read_run(path) for path in sorted((root / ".scratch/times").glob("*.json")) if path.stem.split("@")[0] == stage
     ]
     runs = [run for run in runs if run.get("status") == "FINISHED"]
     if not runs:

@@ -2,7 +2,6 @@
 
 import copy
 import io
-import json
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -13,7 +12,8 @@ import pandas as pd
 
 from difflab.cli.results import lock_stages, mapping
 from difflab.cli.revisions import git, read_files, resolve
-from difflab.core.base.errors import DifflabError
+from difflab.core.base.errors import DifflabError, reading
+from difflab.core.base.files import parse_json, read_csv
 from difflab.core.params.loading import Declared, check_params
 from difflab.core.recorder import MlflowRun
 from difflab.core.tracking import CURVE, repository_root, start_record
@@ -109,10 +109,11 @@ def _as_recorded(declared: dict[str, Any], study: dict[str, Any]) -> dict[str, A
 def _take(result: StageResult, path: str, content: bytes) -> None:
     """Add an output: metrics, a curve or a picture."""
     if path.endswith(".json"):
-        result.metrics |= {k: float(v) for k, v in json.loads(content).items() if isinstance(v, int | float)}
+        with reading(path):
+            result.metrics |= {k: float(v) for k, v in parse_json(content).items() if isinstance(v, int | float)}
     elif path.endswith(".png"):
         result.pictures[path] = content
-    elif path.endswith(".csv") and "step" in (table := pd.read_csv(io.BytesIO(content))):
+    elif path.endswith(".csv") and "step" in (table := read_csv(io.BytesIO(content), path)):
         for row in table.select_dtypes("number").to_dict("records"):
             step, prefix = int(row.pop("step")), CURVE
             if "seed" in row:  # several trainings in one table, each with curves of its own

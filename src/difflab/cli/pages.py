@@ -33,10 +33,7 @@ def read_summary(summary: Path = SUMMARY) -> Mapping[str, float]:
     """The numbers of metrics/summary.json; an error line where there are none."""
     if not summary.exists():
         raise DifflabError(f"{summary} is missing: run `dvc repro`")
-    try:
-        numbers = read_json(summary)
-    except ValueError:
-        numbers = None
+    numbers = read_json(summary)
     if not isinstance(numbers, dict) or not all(map(_is_result, numbers.items())):
         raise DifflabError(
             f"{summary} is damaged: `git restore {summary}` brings it back, or `dvc repro report` writes it"

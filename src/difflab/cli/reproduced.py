@@ -47,7 +47,7 @@ class Number:
 def known_spreads(rev: str = WORKSPACE) -> dict[tuple[str, str], "Spread"]:
     """The spreads between runs of the whole study that a revision's metrics/repetitions.csv tells; empty without one."""
     found = read_files(rev, [REPETITIONS])
-    return between(parse(found[REPETITIONS].decode())) if found else {}
+    return between(parse(found[REPETITIONS].decode(errors="replace"))) if found else {}
 
 
 def reproduced(rev: str = "HEAD", name: str | None = None) -> tuple[str, bool]:

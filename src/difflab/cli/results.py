@@ -1,13 +1,13 @@
 """What a revision holds: its parameters, its numbers, and which stages made them from what."""
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from difflab.cli.revisions import read_files
-from difflab.core.base.errors import DifflabError
+from difflab.core.base.errors import DifflabError, reading
+from difflab.core.base.files import parse_json
 from difflab.core.params.loading import dotted, parse_yaml
 from difflab.report.headlines import Headline, ruler
 from difflab.report.summary import PREFIXES, metrics_file, prefixed
@@ -60,10 +60,8 @@ def read(rev: str) -> Result:
         raise DifflabError(f"'{rev}' has no {SUMMARY}: run `dvc repro report` there")
 
     def numbers(path: str) -> dict[str, Any]:
-        try:
-            found = json.loads(texts[path])
-        except json.JSONDecodeError as error:
-            raise DifflabError(f"{path} of '{rev}' is damaged ({error}): run `dvc repro -f report`") from None
+        with reading(f"{path} of '{rev}'", "run `dvc repro -f report`"):
+            found = parse_json(texts[path])
         if not isinstance(found, dict):
             raise DifflabError(f"{path} of '{rev}' is damaged (no names and numbers): run `dvc repro -f report`")
         return found

@@ -5,9 +5,9 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from difflab.core.base.errors import DifflabError
+from difflab.core.base.errors import DifflabError, reading
 from difflab.core.base.files import read_json, write_text
-from difflab.core.params.loading import read_pipeline
+from difflab.core.params.loading import read_pipeline, read_yaml
 
 ESTIMATES = Path("conf/seconds.yaml")
 _HEAD = """\
@@ -37,16 +37,16 @@ def expected_seconds(addresses: Iterable[str], root: Path = Path()) -> dict[str,
     seconds = {}
     for address in addresses:
         file = root / f".scratch/times/{address}.json"
-        last = read_json(file) if file.exists() else {}
+        last = read_run(file) if file.exists() else {}
         finished = last.get("status") == "FINISHED"
-        seconds[address] = last["seconds"] if finished else float(estimates.get(address.partition("@")[0], 1))
+        seconds[address] = last["seconds"] if finished else estimates.get(address.partition("@")[0], 1.0)
     return seconds
 
 
 def last_run(address: str, since: float) -> float | None:
     """Seconds of a stage's last run here if it finished after `since` (seconds since the epoch); None otherwise."""
     file = Path(f".scratch/times/{address}.json")
-    last = read_json(file) if file.exists() and file.stat().st_mtime >= since else {}
+    last = read_run(file) if file.exists() and file.stat().st_mtime >= since else {}
     return last["seconds"] if last.get("status") == "FINISHED" else None
 
 
@@ -72,13 +72,26 @@ def _measured(root: Path) -> dict[str, dict[str, Any]]:
     if not files:
         raise DifflabError("no stage has run on this machine: times appear after `dvc repro`")
     files.sort(key=lambda path: (order.index(path.stem.split("@")[0]), path.stem))
-    return {path.stem: read_json(path) for path in files}
+    return {path.stem: read_run(path) for path in files}
+
+
+def read_run(path: Path) -> dict[str, Any]:
+    """What a stage's last run here took, numbers but for its `status`: `seconds`, and memory where it was measured.
+
+    Raises:
+        Unreadable: it is damaged.
+    """
+    with reading(path, "delete it"):
+        found = {**read_json(path)}
+        status = str(found.pop("status"))
+        return {"status": status, "seconds": float(found.pop("seconds")), **{k: float(v) for k, v in found.items()}}
 
 
 def _estimates(root: Path) -> dict[str, float]:
-    import yaml
-
-    return yaml.safe_load((root / ESTIMATES).read_text()) if (root / ESTIMATES).exists() else {}
+    if not (root / ESTIMATES).exists():
+        return {}
+    with reading(root / ESTIMATES, f"`git checkout {ESTIMATES}` brings it back"):
+        return {str(stage): float(seconds) for stage, seconds in read_yaml(root / ESTIMATES).items()}
 
 
 def _stages(root: Path) -> list[str]:

@@ -14,9 +14,9 @@ from PIL import Image
 from difflab.core.base import runtime
 from difflab.core.base.errors import DifflabError, Unreadable
 from difflab.core.base.files import png_bytes
-from difflab.core.base.store.decoder import UnreadableImage, check_image, decode_image, image_size
+from difflab.core.base.store.decoder import UnreadableImage, decode_image, image_size
 from difflab.core.base.store.tensors import resized_square
-from difflab.images.image_hashes import image_hashes
+from difflab.images.near_twins import Look, look
 from difflab.images.store_writer import Sample
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Box = tuple[int, int, int, int]
-Look = tuple[int, bytes]  # perceptual hash and coloured thumbnail, see `image_hashes`
 _COMPRESSION = 1  # of zlib: a third larger than the best, and many times as fast
 
 
@@ -40,7 +39,7 @@ class Skipped:
     no_face_box: list[str] = field(default_factory=list)
     small: list[str] = field(default_factory=list)
     cropped: list[str] = field(default_factory=list)
-    looks: dict[str, "Look"] = field(default_factory=dict, compare=False)  # of the samples, by id
+    looks: dict[str, Look] = field(default_factory=dict, compare=False)  # of the samples, by id
 
     def counts(self, *reasons: str) -> dict[str, int]:
         """How many files there are for each of these reasons."""
@@ -123,7 +122,8 @@ def check_splits(archive: "Archive", index: "pd.DataFrame", splits: Iterable[str
 
 def checked(content: bytes) -> Prepared:
     """An encoded image that can be decoded to its end; its bytes are kept as they are."""
-    return Prepared(content, *check_image(content, "image"))
+    image = decode_image(content, "image")
+    return Prepared(content, *image.size, look=look(image))
 
 
 def face_png(job: tuple[bytes, Box, int]) -> Prepared | str:
@@ -140,7 +140,7 @@ def face_png(job: tuple[bytes, Box, int]) -> Prepared | str:
     if not shows_face(width, height, face):
         return "no_face_box"
     square = decode_image(content, "image").crop(face_square(width, height, face))
-    return Prepared(png_bytes(square), *square.size, cropped=True)
+    return Prepared(png_bytes(square), *square.size, cropped=True, look=look(square))
 
 
 def shows_face(width: int, height: int, face: Box) -> bool:
@@ -181,12 +181,7 @@ def square_png(job: tuple[np.ndarray | bytes, int]) -> Prepared | str:
     buffer = io.BytesIO()
     square = resized_square(image, size)
     square.save(buffer, format="PNG", compress_level=_COMPRESSION)
-    return Prepared(buffer.getvalue(), size, size, image.width != image.height, _look(square))
-
-
-def _look(image: Image.Image) -> Look | None:
-    found = image_hashes([image])
-    return None if image.mode == "L" or found.blank[0] else (int(found.hashes[0]), found.colours[0].tobytes())
+    return Prepared(buffer.getvalue(), size, size, image.width != image.height, look(square))
 
 
 def readable(function: Callable[[T], Prepared | str], job: T) -> Prepared | str:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from difflab.core.base.pretrained import pretrained, pretrained_model
 from difflab.core.base.runtime import resolve_device
 from difflab.metrics.features.features import as_array
 from difflab.models.language.prompt_tokens import literal
@@ -18,8 +19,8 @@ class ClipScorer:
         from transformers import CLIPModel, CLIPProcessor
 
         self.device = resolve_device(device)
-        self.model = CLIPModel.from_pretrained(folder, local_files_only=True).to(self.device).eval()
-        self.processor = CLIPProcessor.from_pretrained(folder, local_files_only=True)
+        self.model = pretrained_model(CLIPModel, folder, local_files_only=True).to(self.device).eval()
+        self.processor = pretrained(CLIPProcessor, folder, local_files_only=True)
         literal(self.processor.tokenizer)
 
     @torch.no_grad()

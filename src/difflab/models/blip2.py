@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from difflab.core.base.errors import DifflabError
+from difflab.core.base.pretrained import pretrained, pretrained_model
 from difflab.models.language.keyed_sampling import generate, generation_arguments
 
 if TYPE_CHECKING:
@@ -56,6 +57,6 @@ def load(folder: str | Path, device: torch.device, dtype: torch.dtype) -> Blip2C
 
     if not (Path(folder) / "config.json").exists():
         raise DifflabError(f"{folder} holds no BLIP-2: run `dvc repro zoo_blip2` (or `dvc pull`) to make it")
-    processor = AutoProcessor.from_pretrained(folder, local_files_only=True)
-    model = Blip2ForConditionalGeneration.from_pretrained(folder, dtype=dtype, local_files_only=True)
+    processor = pretrained(AutoProcessor, folder, local_files_only=True)
+    model = pretrained_model(Blip2ForConditionalGeneration, folder, dtype=dtype, local_files_only=True)
     return Blip2Captioner(model.to(device), processor)

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from difflab.core.base.errors import DifflabError
+from difflab.core.base.errors import DifflabError, Unreadable
+from difflab.core.base.pretrained import pretrained, pretrained_model
 from difflab.models.language.answers import sentence
 from difflab.models.language.chat_model import decoded
 from difflab.models.language.keyed_sampling import generate
@@ -67,17 +68,17 @@ def load_instruct_captioner(folder: str | Path, device: torch.device | str, dtyp
     if not (Path(folder) / "config.json").exists():
         raise DifflabError(f"{folder} holds no instruction model: {remedy}")
     try:
-        processor = AutoProcessor.from_pretrained(folder, backend="pil", local_files_only=True)
-    except (OSError, ValueError):
+        processor = pretrained(AutoProcessor, folder, backend="pil", local_files_only=True)
+    except Unreadable:
         processor = None
     if not hasattr(processor, "image_processor"):  # without a processor, AutoProcessor returns the tokenizer
         raise DifflabError(f"{folder} has no processor of pictures and text: {remedy}")
     if processor.chat_template is None:
         raise DifflabError(f"{folder} has no chat template: {remedy}")
     try:
-        model = AutoModelForImageTextToText.from_pretrained(folder, dtype=dtype, local_files_only=True)
-    except (OSError, ValueError):
-        raise DifflabError(f"{folder} holds no model that reads pictures and text: {remedy}") from None
+        model = pretrained_model(AutoModelForImageTextToText, folder, dtype=dtype, local_files_only=True)
+    except Unreadable as error:
+        raise DifflabError(f"{folder} holds no model that reads pictures and text ({error}): {remedy}") from None
     return InstructCaptioner(model.to(device), processor)
 
 

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from difflab.core.base.errors import DifflabError
+from difflab.core.base.pretrained import pretrained_model
 
 if TYPE_CHECKING:
     from diffusers.models import SD3Transformer2DModel
@@ -113,7 +114,7 @@ def load_quantised(
     bits = {"load_in_8bit": True} if precision == "8bit" else {
         "load_in_4bit": True, "bnb_4bit_quant_type": "nf4", "bnb_4bit_compute_dtype": dtype
     }  # fmt: skip
-    return SD3Transformer2DModel.from_pretrained(
-        folder / "transformer", quantization_config=BitsAndBytesConfig(**bits), torch_dtype=dtype,
+    return pretrained_model(
+        SD3Transformer2DModel, folder / "transformer", quantization_config=BitsAndBytesConfig(**bits), torch_dtype=dtype,
         device_map={"": device}, use_safetensors=True,
     ).eval()  # fmt: skip

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from difflab.core.base.errors import DifflabError
+from difflab.core.base.errors import DifflabError, reading
 from difflab.core.base.files import atomic_path, read_json, sha256_file, write_json
 from difflab.core.environment import LIBRARIES, installed, processor
 from difflab.core.params.base import dotted
@@ -78,7 +78,8 @@ def take(folder: Path, settings: "Group", pictures: str) -> None:
     retrain = "-S zoo.rulers=retrain trains one for this study"
     if not (source / FACTS).is_file():
         raise DifflabError(f"{source} holds no ruler: `git checkout {source}` brings it back, or {retrain}")
-    made = read_json(source / FACTS)
+    with reading(source / FACTS, f"`git checkout {source}` brings it back"):
+        made = {name: read_json(source / FACTS)[name] for name in ("ruler", "pictures")}
     if ruler(source) != made["ruler"]:
         raise DifflabError(f"{source} holds other weights than its {FACTS} says: `git checkout {source}` mends it")
     if difference := differing(folder, settings):
@@ -96,7 +97,8 @@ def differing(folder: Path, settings: "Group") -> str:
     facts = COMMITTED / folder.relative_to(ZOO) / FACTS
     if not facts.is_file():  # the stage says how to bring it back
         return ""
-    asked, had = _described(settings), read_json(facts)["settings"]
+    with reading(facts, f"`git checkout {facts}` brings it back"):
+        asked, had = _described(settings), dict(read_json(facts)["settings"])
     names = [name for name in sorted(asked.keys() | had.keys()) if asked.get(name) != had.get(name)]
     return f"{names[0]}={had.get(names[0])}, not {asked.get(names[0])}" if names else ""
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from difflab.core.base.errors import DifflabError, suggestion
-from difflab.core.params.loading import parse_yaml
+from difflab.core.params.loading import read_yaml
 from difflab.metrics.uncertainty.intervals import Interval, apart
 from difflab.report.tables import decimals, interval, plus_minus, table
 
@@ -59,7 +59,7 @@ def read(path: Path = Path(CLAIMS)) -> list[Claim]:
     """
     if not path.is_file():
         raise DifflabError(f"{path} is missing: `git restore {path}` brings it back")
-    entries = parse_yaml(path.read_text(), str(path))
+    entries = read_yaml(path)
     if not isinstance(entries, list):
         raise DifflabError(f"{path} is no list of claims: `git diff {path}` shows what changed")
     return [_claim(number, entry, path) for number, entry in enumerate(entries, 1)]

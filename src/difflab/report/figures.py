@@ -16,7 +16,8 @@ from PIL import Image
 
 from difflab.captioning.answer import BASELINE, DATA, MAIN, MEASURE_NAMES
 from difflab.captioning.by_originals import MIXED, sizes_of
-from difflab.core.base.files import png_bytes, write_bytes
+from difflab.core.base.errors import reading
+from difflab.core.base.files import png_bytes, read_csv, write_bytes
 from difflab.core.base.store.decoder import decode_image
 from difflab.images.generated.writer import tiles
 from difflab.images.sheet import rows_sheet
@@ -59,7 +60,7 @@ def draw(
 
     def read(path: str) -> pd.DataFrame | None:
         if (root / path).is_file():
-            return pd.read_csv(root / path)
+            return read_csv(root / path)
         missing.append(path)
         return None
 
@@ -89,7 +90,8 @@ def draw(
     if trained is not None and "originals" in captioning:
         drawn["captions_by_originals"] = lambda: captions_by_originals(captioning, trained)
     for name, function in drawn.items():
-        render(function, folder / f"{name}.png")
+        with reading(f"the tables behind {name}.png", "`dvc status` names the stage that makes them again"):
+            render(function, folder / f"{name}.png")
     if (prompts := read("data/scores/prompts.csv")) is not None:
         for captions in CAPTIONS:
             if sheet := before_after(root / "plots/grids", captions, prompts, means):

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from difflab.captioning import answer, by_originals
+from difflab.core.base.errors import reading
+from difflab.core.base.files import read_csv
 from difflab.core.environment import LIBRARIES, installed, mismatches, processor
 from difflab.core.params.loading import dotted, load_params
 from difflab.report import claims, findings, study_tables
@@ -97,9 +97,11 @@ def fields(summary: Mapping[str, float], params: Mapping[str, Any], root: Path) 
     if "process_octaves_off" in summary:
         values["process_factor"] = 2 ** summary["process_octaves_off"]
     if (path := root / "plots/score.csv").is_file():
-        values["made_by_table"] = study_tables.made_by(pd.read_csv(path))
+        with reading(path, "run `dvc repro score`"):
+            values["made_by_table"] = study_tables.made_by(read_csv(path))
     if (path := root / "plots/anatomy.csv").is_file():
-        values["anatomy_table"] = study_tables.anatomy(pd.read_csv(path, dtype={"input": str, "output": str}))
+        with reading(path, "run `dvc repro process`"):
+            values["anatomy_table"] = study_tables.anatomy(read_csv(path, dtype={"input": str, "output": str}))
     return values | tables(summary)
 
 

@@ -13,12 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import nn
 
 from difflab.core.base.errors import DifflabError, Unreadable, reading
-from difflab.core.base.files import atomic_path
+from difflab.core.base.files import atomic_path, read_tensor_facts, read_tensors
 
 if TYPE_CHECKING:
     from diffusers.training_utils import EMAModel
@@ -87,10 +86,9 @@ class State:
         if not self.path.exists():
             return None
         try:
-            with reading(self.path):
-                facts, content = _read(self.path)
+            facts, content = _read(self.path)
         except Unreadable as error:
-            warnings.warn(f"{error}: {self.path.stem} starts afresh", stacklevel=2)
+            warnings.warn(str(error), stacklevel=2)
             return None
         if facts["identity"] != self._identity:
             raise DifflabError(f"{self.path} is the state of other settings: delete it to start afresh")
@@ -118,11 +116,12 @@ class State:
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
     """The facts and the tensors of a state, checked against their checksum (safetensors has none)."""
-    with safe_open(path, framework="pt") as file:
-        facts = json.loads(file.metadata()["state"])
-        content = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-    if facts["checksum"] != _checksum(content):
-        raise ValueError("its checksum is another one")
+    afresh = f"{path.stem} starts afresh"
+    content = read_tensors(path, afresh)
+    with reading(path, afresh):
+        facts = json.loads(read_tensor_facts(path, afresh)["state"])
+        if facts["checksum"] != _checksum(content):
+            raise ValueError("its checksum is another one")
     return facts, content
 
 

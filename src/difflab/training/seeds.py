@@ -7,15 +7,14 @@ A longer list of seeds, or a run that was stopped, trains only those that are mi
 """
 
 import contextlib
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from difflab.core.base import runtime
-from difflab.core.base.errors import Unreadable
-from difflab.core.base.files import atomic_path, read_json, read_parquet, read_tensor_facts, write_parquet
+from difflab.core.base.damage import remove_damaged
+from difflab.core.base.files import atomic_path, read_parquet, write_parquet
 from difflab.training import shares
 from difflab.training.curve import CURVE_GAPS
 
@@ -85,14 +84,7 @@ def train_all(
 
 def _is_whole(folder: Path) -> bool:
     """Whether a kept training can be read; a damaged one is removed, with a line that says so."""
-    readers = {".json": read_json, ".parquet": read_parquet, ".safetensors": read_tensor_facts}
-    try:
-        for file in folder.rglob("*"):
-            if file.suffix in readers:
-                readers[file.suffix](file)
-    except Unreadable as error:
-        print(f"{error}: {folder.name} is trained again", flush=True)
-        shutil.rmtree(folder, ignore_errors=True)
+    remove_damaged(folder, f"{folder.name} is trained again")
     return folder.exists()
 
 

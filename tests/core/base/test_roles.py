@@ -324,8 +324,9 @@ class TestEveryRoleLoadsThroughAPointer:
     def test_transformer_and_scheduler(self, smoke, tmp_path, pointed):
         from diffusers.schedulers import FlowMatchEulerDiscreteScheduler
 
-        from difflab.core.base.roles import load_scheduler, load_transformer
+        from difflab.core.base.roles import load_transformer
         from difflab.miniature.zoo import small_transformer
+        from difflab.models.pipelines.schedulers import load_scheduler
 
         sizes = {"latent_shape": (16, 8, 8), "joint_attention_dim": 32, "pooled_projection_dim": 24}
         made = small_transformer.build(smoke.zoo.transformer, 0, **sizes)
@@ -334,6 +335,18 @@ class TestEveryRoleLoadsThroughAPointer:
         place = pointed(tmp_path / "made", allow_patterns=["transformer/*", "scheduler/*"])
         same_weights(made, load_transformer(place))
         assert load_scheduler(place).config.shift == 3.0
+
+    def test_a_base_with_the_scheduler_of_another_kind_of_model_is_refused(self, tmp_path):
+        from diffusers.schedulers import DDPMScheduler
+
+        from difflab.models.pipelines.schedulers import load_scheduler
+
+        DDPMScheduler().save_pretrained(tmp_path / "scheduler")
+        with pytest.raises(DifflabError, match="its scheduler is a DDPMScheduler"):
+            load_scheduler(tmp_path)
+        (tmp_path / "scheduler" / "scheduler_config.json").write_text('{"_class_name": "Nothing"}')
+        with pytest.raises(DifflabError, match="diffusers has no scheduler 'Nothing'"):
+            load_scheduler(tmp_path)
 
     def test_text_encoders(self, smoke, tmp_path, pointed):
 

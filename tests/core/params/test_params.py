@@ -196,6 +196,11 @@ def test_an_unknown_stage_lists_the_known_ones(pipeline):
         ("ddpm_sample.single_image_32.num_inference_steps=30", "ddim needs a divisor of .* 1000"),
         ("process.num_inference_steps=30", "ddim needs a divisor of .* 1000"),
         ("process.num_images=19", "20 images are needed"),
+        ("process.words=[a cat]", "process.words: 'a cat' has the unknown word 'cat': the model learns 0, 1, "),
+        ("process.words=[the digit 3 the digit]", "has 5 words, the model reads 3"),
+        ("process.words=['??']", "process.words: '..' has no word"),
+        ("runtime.dtype=float16", "runtime.dtype is float16, in which nothing trains"),
+        ("synthesize.scheduler=flow-match", "zoo.diffusion trains no flow model"),
         (
             "ddpm.text.training.condition_dropout=0",
             "guidance_scale is 2, but ddpm.text.training.condition_dropout is 0",

@@ -13,9 +13,9 @@ from difflab.ddpm.common.conditions import (
     class_numbers,
     conditions_for,
     digit_of,
-    digit_prompts,
 )  # fmt: skip
 from difflab.ddpm.common.networks import build_network
+from difflab.ddpm.common.prompts import digit_prompts
 from difflab.ddpm.common.settings import BY_CLASS, SETTINGS
 from fakes.tiny import CLASSES, digit_vocabulary, names, network, noise, setting_params
 

@@ -5,11 +5,12 @@ import pytest
 import torch
 from diffusers.schedulers import FlowMatchEulerDiscreteScheduler
 
-from difflab.core.base.roles import load_scheduler, load_transformer
+from difflab.core.base.roles import load_transformer
 from difflab.core.base.store.captions import check
 from difflab.miniature.data.sources import digits
 from difflab.miniature.data.vocabulary import DIGIT, PHOTO_WORDS
 from difflab.miniature.zoo import small_transformer
+from difflab.models.pipelines.schedulers import load_scheduler
 from fakes import zoo
 
 ALLOWED = np.arange(100, 160)

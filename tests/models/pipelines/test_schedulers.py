@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from diffusers import DDIMScheduler, FlowMatchEulerDiscreteScheduler
+from diffusers import DDIMScheduler, EulerDiscreteScheduler, FlowMatchEulerDiscreteScheduler
 
 from difflab.core.base.errors import DifflabError
-from difflab.models.pipelines.schedulers import SCHEDULERS, is_flow, pipeline_scheduler, refusal
+from difflab.models.pipelines.schedulers import SCHEDULERS, flow_scheduler, is_flow, pipeline_scheduler, refusal
 
 BETAS = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "steps_offset": 1}
 FLOW = FlowMatchEulerDiscreteScheduler(shift=3.0)
@@ -102,3 +102,57 @@ def test_every_scheduler_is_taken_by_flow_models_or_by_the_others(name):
 def test_an_unknown_name_is_an_error():
     with pytest.raises(DifflabError, match="unknown scheduler 'heun'"):
         refusal("heun", own(), 10)
+
+
+def test_how_samples_are_drawn_is_the_studys_and_what_that_overrules_is_said():
+    """Karras' sigmas of a checkpoint would make `euler` another sampler than the one named in the scores."""
+    model = EulerDiscreteScheduler(**{k: v for k, v in BETAS.items() if k != "steps_offset"}, use_karras_sigmas=True)
+    with pytest.warns(
+        UserWarning, match="own use_karras_sigmas=True of its scheduler is overruled by the study's Euler"
+    ):
+        made = pipeline_scheduler("euler", model)
+    assert not made.config.use_karras_sigmas
+    assert pipeline_scheduler("own", model).config.use_karras_sigmas
+
+
+def test_thresholds_for_pixels_are_not_taken_over():
+    with pytest.warns(UserWarning, match="thresholding=True"):
+        assert not pipeline_scheduler("ddim", own(thresholding=True)).config.thresholding
+
+
+@pytest.mark.parametrize("name", [name for name in SCHEDULERS if name not in ("own", "flow-match")])
+def test_a_prediction_of_another_kind_is_refused(name):
+    assert refusal(name, own(prediction_type="flow_prediction"), 20).startswith(
+        f"{name}: the model predicts 'flow_pred"
+    )
+
+
+@pytest.mark.filterwarnings("error::UserWarning")
+def test_a_configuration_without_wishes_of_its_own_is_taken_in_silence():
+    for name in ("ddpm", "ddim", "euler", "dpm++"):
+        pipeline_scheduler(name, own())
+    made = flow_scheduler(FLOW, "base")
+    assert made.config.items() >= {k: v for k, v in FLOW.config.items() if not k.startswith("_")}.items()
+
+
+def test_a_base_keeps_its_shift_and_its_sampling_is_the_studys():
+    with pytest.warns(UserWarning, match="invert_sigmas=True, use_karras_sigmas=True"):
+        made = flow_scheduler(
+            FlowMatchEulerDiscreteScheduler(shift=2.0, use_karras_sigmas=True, invert_sigmas=True), "base"
+        )
+    assert made.config.shift == 2.0
+    made.set_timesteps(4)
+    assert (made.sigmas.diff() < 0).all()
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (own(), "its scheduler is a DDIMScheduler, and a base must be a flow model"),
+        (FlowMatchEulerDiscreteScheduler(num_train_timesteps=500), "trained with 500 timesteps; 1000 are needed"),
+        (FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True), "depend on the size of the picture"),
+    ],
+)
+def test_a_base_of_another_kind_is_refused(model, message):
+    with pytest.raises(DifflabError, match=f"^models/base: .*{message}"):
+        flow_scheduler(model, "models/base")

@@ -5,7 +5,6 @@ projector.safetensors
 captioner.json                                   settings, base models, and the hashes of both weight files
 """
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,8 @@ from difflab.captioning.captioner_model.visual_prefix import Captioner, lora_con
 from difflab.captioning.params import CaptionerSettings
 from difflab.core.base import roles
 from difflab.core.base.errors import DifflabError
-from difflab.core.base.files import atomic_path, read_json, sha256_file, write_json
+from difflab.core.base.files import atomic_path, read_json, read_tensors, sha256_file, write_json
+from difflab.core.base.pretrained import pretrained, pretrained_model
 from difflab.models.language.prompt_tokens import literal
 from difflab.models.lora import ADAPTER, check_weights
 from difflab.models.vision.preprocessing import Preprocessor
@@ -36,9 +36,9 @@ def new_captioner(
     from transformers.models.vit.modeling_vit import ViTModel
 
     vit, language = (roles.resolve(models / role) for role in ROLES.values())
-    encoder = ViTModel.from_pretrained(vit, add_pooling_layer=False, dtype=dtype, local_files_only=True)
-    model = AutoModelForCausalLM.from_pretrained(language, dtype=dtype, local_files_only=True)
-    tokenizer = literal(AutoTokenizer.from_pretrained(language, local_files_only=True))
+    encoder = pretrained_model(ViTModel, vit, add_pooling_layer=False, dtype=dtype, local_files_only=True)
+    model = pretrained_model(AutoModelForCausalLM, language, dtype=dtype, local_files_only=True)
+    tokenizer = literal(pretrained(AutoTokenizer, language, local_files_only=True))
     trained_here = vit == models / ROLES["encoder"]
     preprocess = Preprocessor(vit, encoder.config.image_size, trained_here=trained_here)
     made = Captioner(encoder.to(device).eval(), model.to(device).eval(), tokenizer, settings, seed, preprocess)
@@ -82,7 +82,6 @@ def load_captioner(
         DifflabError: there is none, it is damaged or mixed with another one, or was trained on other base models.
     """
     from peft.utils import get_peft_model_state_dict, set_peft_model_state_dict
-    from safetensors.torch import load_file
 
     folder = Path(folder)
     if not (folder / CONFIG_FILE).exists():
@@ -95,7 +94,7 @@ def load_captioner(
                 f"{models / ROLES[part]} is {_name(here)}: run `dvc repro captioner` again, or restore that base"
             )
     captioner = new_captioner(settings, 0, device, dtype, models)
-    adapter, projector = (load_file(folder / name) for name in WEIGHT_FILES)
+    adapter, projector = (read_tensors(folder / name) for name in WEIGHT_FILES)
     weights = {name.removeprefix(_PEFT_PREFIX): value for name, value in adapter.items()}
     expected = get_peft_model_state_dict(captioner.language_model, adapter_name=ADAPTER)
     for name, own, wanted in zip(
@@ -114,8 +113,8 @@ def _checked(folder: Path) -> tuple[CaptionerSettings, dict[str, Identity]]:
     def damaged(reason: str) -> DifflabError:
         return DifflabError(f"{folder} is damaged ({reason}): restore it with `dvc checkout {folder}`")
 
+    facts = read_json(folder / CONFIG_FILE)
     try:
-        facts = json.loads((folder / CONFIG_FILE).read_text())
         settings, identity = CaptionerSettings.model_validate(facts["settings"]), facts["bases"]
         for part in ROLES:
             _name(identity[part])

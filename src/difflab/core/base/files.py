@@ -153,10 +153,19 @@ def read_json(path: str | Path) -> Any:
     """The value in a JSON file.
 
     Raises:
-        Unreadable: it is damaged.
+        Unreadable: it is damaged, or holds NaN or Infinity, which JSON does not have.
     """
     with reading(path, _remedy(path)):
-        return json.loads(Path(path).read_text())
+        return parse_json(Path(path).read_bytes())
+
+
+def parse_json(text: str | bytes) -> Any:
+    """The value of a JSON text; a ValueError for NaN and Infinity, which Python would read as numbers."""
+    return json.loads(text, parse_constant=_refuse_constant)
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no number of JSON")
 
 
 def _remedy(path: str | Path) -> str:
@@ -164,27 +173,26 @@ def _remedy(path: str | Path) -> str:
     return "delete it" if scratch else f"`git checkout` or `dvc checkout {path}` restores it"
 
 
-def read_tensors(path: str | Path) -> dict[str, Any]:
+def read_tensors(path: str | Path, remedy: str = "") -> dict[str, Any]:
     """The tensors of a safetensors file by name, torch's, on the CPU; a page of the file is read when it is used.
+
+    Args:
+        remedy: what the message ends with, where it is not to restore the file.
 
     Raises:
         Unreadable: it is damaged.
     """
     from safetensors.torch import load_file
 
-    with reading(path, _remedy(path)):
+    with reading(path, remedy or _remedy(path)):
         return load_file(path)
 
 
-def read_tensor_facts(path: str | Path) -> dict[str, str]:
-    """The metadata of a safetensors file.
-
-    Raises:
-        Unreadable: it is damaged.
-    """
+def read_tensor_facts(path: str | Path, remedy: str = "") -> dict[str, str]:
+    """The metadata of a safetensors file; arguments and errors as of `read_tensors`."""
     from safetensors import safe_open
 
-    with reading(path, _remedy(path)), safe_open(path, framework="pt") as file:
+    with reading(path, remedy or _remedy(path)), safe_open(path, framework="pt") as file:
         return file.metadata() or {}
 
 
@@ -221,6 +229,19 @@ def write_csv(path: str | Path, frame, gaps: Collection[str] = ()) -> None:
     """
     check_table(path, frame, gaps)
     write_text(path, frame.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
+
+
+def read_csv(content: str | Path | io.BytesIO, name: str = "", **options: Any):
+    """A CSV file, or the content of the file `name`, as a pandas DataFrame; `options` are of pandas.
+
+    Raises:
+        Unreadable: it is damaged.
+    """
+    import pandas as pd
+
+    path = name or str(content)
+    with reading(path, _remedy(path)):
+        return pd.read_csv(content, **options)
 
 
 def write_zip(path: str | Path, entries: Iterable[tuple[str, bytes]]) -> None:

@@ -10,14 +10,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from difflab.core.base.errors import DifflabError
+from difflab.core.base.errors import DifflabError, reading
 from difflab.core.base.files import read_json, sha256_file
+from difflab.core.base.pretrained import pretrained_model
 from difflab.core.params.common import HubRef, VaeBatch
 
 if TYPE_CHECKING:
     import torch
     from diffusers.models import AutoencoderKL, SD3Transformer2DModel
-    from diffusers.schedulers import FlowMatchEulerDiscreteScheduler
 
 POINTER = "source.json"
 NOT_LOADED = ["*.bin", "*.ckpt", "*.pt", "*.pth", "*.pkl", "*.h5", "*.msgpack", "*.onnx*", "*.fp16*"]
@@ -78,9 +78,10 @@ def _read_pointer(folder: Path) -> tuple[HubRef, dict[str, str | None]] | None:
     if not (folder / POINTER).exists():
         return None
     content = read_json(folder / POINTER)
-    files = content.pop("files")
-    content.pop("mirror_of", None)
-    return HubRef.model_validate(content), files
+    with reading(folder / POINTER, f"`dvc checkout {folder}` restores it"):
+        files = dict(content.pop("files"))
+        content.pop("mirror_of", None)
+        return HubRef.model_validate(content), files
 
 
 def cached_snapshot(hub: HubRef) -> Path | None:
@@ -155,7 +156,7 @@ def load_vae(folder: str | Path, device: "torch.device | str" = "cpu", batch: "V
     import torch
     from diffusers.models import AutoencoderKL
 
-    vae = AutoencoderKL.from_pretrained(folder, torch_dtype=torch.float32, use_safetensors=True)
+    vae = pretrained_model(AutoencoderKL, folder, torch_dtype=torch.float32, use_safetensors=True)
     spare_memory(vae, batch)
     return vae.requires_grad_(False).eval().to(device)
 
@@ -181,11 +182,4 @@ def load_transformer(
     from diffusers.models import SD3Transformer2DModel
 
     path = Path(folder) / "transformer"
-    return SD3Transformer2DModel.from_pretrained(path, torch_dtype=dtype, use_safetensors=True).eval().to(device)
-
-
-def load_scheduler(folder: str | Path) -> "FlowMatchEulerDiscreteScheduler":
-    """The sampler's configuration, from the sub-folder `scheduler`."""
-    from diffusers.schedulers import FlowMatchEulerDiscreteScheduler
-
-    return FlowMatchEulerDiscreteScheduler.from_pretrained(Path(folder) / "scheduler")
+    return pretrained_model(SD3Transformer2DModel, path, torch_dtype=dtype, use_safetensors=True).eval().to(device)

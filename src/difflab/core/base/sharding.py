@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from difflab.core.base import runtime
+from difflab.core.base.damage import remove_damaged
 from difflab.core.base.files import atomic_path, sha256_bytes
 
 
@@ -40,6 +41,8 @@ def process_chunks(
     paths = [scratch / what.replace(" ", "-") / f"{i:06d}-{digest}{suffix}" for i, digest in enumerate(hashes)]
     rank, size = runtime.process_index()
     mine = list(zip(chunks, paths, strict=True))[rank::size]
+    for _, path in mine:
+        remove_damaged(path, "this chunk is made again")
     if found := sum(path.exists() for _, path in mine):
         print(f"{what}: {found} of {len(mine)} chunks are there from an interrupted run", flush=True)
     with runtime.immediate_stop(what):

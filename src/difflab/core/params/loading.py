@@ -92,7 +92,12 @@ def check_params(values: Any, source: str):
 
 def read_values(path: str | Path = FILE) -> dict[str, Any]:
     """params.yaml as plain data."""
-    return parse_yaml(Path(path).read_text(errors="replace"), str(path)) or {}
+    return read_yaml(path) or {}
+
+
+def read_yaml(path: str | Path) -> Any:
+    """The content of a YAML file; bytes that are no UTF-8 are seen as the replacement character, and refused as values."""
+    return parse_yaml(Path(path).read_text(encoding="utf-8", errors="replace"), str(path))
 
 
 def parse_yaml(text: str, source: str) -> Any:
@@ -137,7 +142,7 @@ def read_pipeline(path: str) -> dict[str, Any]:
     """The content of dvc.yaml; a `foreach` reads as a matrix of one axis whose items carry values."""
     if not Path(path).exists():
         raise DifflabError(f"{path} is missing: run this in the root of the repository")
-    content = parse_yaml(Path(path).read_text(), path)
+    content = read_yaml(path)
     if not isinstance(content, dict) or not content.get("stages"):
         raise DifflabError(f"{path} has no stages: `git checkout {Path(path).name}` brings them back")
     if not isinstance(content["stages"], dict) or not all(isinstance(s, dict) for s in content["stages"].values()):

@@ -1,6 +1,5 @@
 """What a network is told about an image: its class, or a prompt of few words for its digit."""
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -11,14 +10,9 @@ from difflab.core.base import rng
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.numerals import NUMBER_WORDS, numbers_in
 from difflab.core.base.store.tensors import per_sample
+from difflab.ddpm.common.prompts import digit_prompts, words_of
 
 PAD = 0  # the empty prompt is padding alone
-TEMPLATES = ("{word}", "{number}", "the digit {number}", "the digit {word}", "a handwritten {word}", "a {word}")
-
-
-def digit_prompts(digit: int) -> list[str]:
-    """The ways to ask for a digit: "three", "3", "the digit 3", ..."""
-    return [t.format(word=NUMBER_WORDS[digit], number=digit) for t in TEMPLATES]
 
 
 def digit_of(prompt: str) -> int:
@@ -38,14 +32,14 @@ class Vocabulary:
     @classmethod
     def of(cls, prompts: Iterable[str]) -> "Vocabulary":
         """The vocabulary of all words of some prompts, long enough for the longest."""
-        split = [_words(p) for p in prompts]
+        split = [words_of(p) for p in prompts]
         return cls(sorted({word for words in split for word in words}), max(map(len, split)))
 
     def encode(self, prompts: Sequence[str]) -> Tensor:
         """Token numbers, int64 [len(prompts), length], padded on the right; unknown or too many words are refused."""
         rows = []
         for prompt in prompts:
-            words = _words(prompt)
+            words = words_of(prompt)
             if unknown := [word for word in words if word not in self._numbers]:
                 raise DifflabError(
                     f"the prompt '{prompt}' has the unknown word '{unknown[0]}': the model knows "
@@ -55,10 +49,6 @@ class Vocabulary:
                 raise DifflabError(f"the prompt '{prompt}' has {len(words)} words, the model reads {self.length}")
             rows.append([self._numbers[w] for w in words] + [PAD] * (self.length - len(words)))
         return torch.tensor(rows, dtype=torch.int64)
-
-
-def _words(prompt: str) -> list[str]:
-    return re.findall(r"\w+", prompt.lower())
 
 
 class PromptEncoder(nn.Module):

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from difflab.core.base.errors import DifflabError
+from difflab.core.base.errors import DifflabError, reading
 from difflab.core.base.files import read_parquet, read_tensors
-from difflab.core.base.store.tensors import to_tensor, to_uint8
+from difflab.core.base.store.tensors import check_finite, to_tensor, to_uint8
 
 if TYPE_CHECKING:
     from difflab.core.base.store.image_store import ImageStore
@@ -42,9 +42,15 @@ def pixel_split(store: "ImageStore", split: str, size: int, channels: int) -> Sp
 
 def latent_split(folder: Path, split: str) -> Split:
     """The latents of a split, as the stage `zoo_image_vae` wrote them."""
-    index = read_parquet(folder / INDEX)
-    rows = index[index["split"] == split]
-    return Split(rows["id"].tolist(), read_tensors(folder / LATENTS)[split], rows["label"].tolist())
+    remedy = "run `dvc repro zoo_image_vae`"
+    index, latents = read_parquet(folder / INDEX), read_tensors(folder / LATENTS)
+    with reading(folder, remedy):
+        rows = index[index["split"] == split]
+        found = Split(rows["id"].tolist(), latents[split], rows["label"].tolist())
+    if found.pixels.ndim != 4 or len(found.pixels) != len(found.ids):
+        raise DifflabError(f"{folder}: {INDEX} and {LATENTS} do not belong together: {remedy}")
+    check_finite(found.pixels, found.ids, f"{folder / LATENTS}: the latent", remedy)
+    return found
 
 
 def copies(split: Split, row: int, count: int, key: str) -> Split:

@@ -15,12 +15,13 @@ from safetensors.torch import save_file
 from torch import nn
 
 from difflab.core.base import rng
-from difflab.core.base.errors import DifflabError
+from difflab.core.base.errors import DifflabError, reading
 from difflab.core.base.files import read_json, read_tensors, write_json
 from difflab.ddpm.common import schedule
-from difflab.ddpm.common.conditions import PromptedUNet, PromptEncoder, Vocabulary, digit_prompts
+from difflab.ddpm.common.conditions import PromptedUNet, PromptEncoder, Vocabulary
 from difflab.ddpm.common.denoiser import Denoiser
 from difflab.ddpm.common.drunet import DRUNet
+from difflab.ddpm.common.prompts import digit_prompts
 
 if TYPE_CHECKING:
     from diffusers import UNet2DConditionModel, UNet2DModel
@@ -126,8 +127,9 @@ def save_denoiser(folder: Path, denoiser: Denoiser, params: "ScheduleParams", **
 def load_denoiser(folder: str | Path, device: torch.device | str = "cpu") -> tuple[Denoiser, dict[str, Any]]:
     """A denoiser in eval mode, and its description."""
     from diffusers import UNet2DConditionModel, UNet2DModel
+    from pydantic import TypeAdapter
 
-    from difflab.ddpm.params import ScheduleParams
+    from difflab.ddpm.params import Prediction, ScheduleParams
 
     folder = Path(folder)
     if not (folder / DESCRIPTION).exists():
@@ -135,15 +137,17 @@ def load_denoiser(folder: str | Path, device: torch.device | str = "cpu") -> tup
     description = read_json(folder / DESCRIPTION)
     config = read_json(folder / "unet" / "config.json")
     kinds = {kind.__name__: kind for kind in (UNet2DModel, UNet2DConditionModel, DRUNet)}
-    network: nn.Module = kinds[config["_class_name"]].from_config(config)
-    load_weights(network, folder / "unet" / "diffusion_pytorch_model.safetensors")
-    if words := description.get("prompts"):
-        prompts = PromptEncoder(Vocabulary(words["words"], words["length"]), words["dim"], seed=0)
-        load_weights(prompts, folder / PROMPTS)
-        network = PromptedUNet(network, prompts)
-    table = schedule.make(ScheduleParams(**description["schedule"]))
-    denoiser = Denoiser(network, table, description["prediction"], description["patch_size"])
-    return denoiser.to(device).eval(), description
+    with reading(folder, f"`dvc checkout {folder}` restores it"):
+        network: nn.Module = kinds[config["_class_name"]].from_config(config)
+        load_weights(network, folder / "unet" / "diffusion_pytorch_model.safetensors")
+        if words := description.get("prompts"):
+            prompts = PromptEncoder(Vocabulary(words["words"], words["length"]), words["dim"], seed=0)
+            load_weights(prompts, folder / PROMPTS)
+            network = PromptedUNet(network, prompts)
+        table = schedule.make(ScheduleParams(**description["schedule"]))
+        prediction = TypeAdapter(Prediction).validate_python(description["prediction"])
+        denoiser = Denoiser(network, table, prediction, int(description["patch_size"]))
+        return denoiser.to(device).eval(), description
 
 
 def load_weights(network: nn.Module, path: Path) -> None:

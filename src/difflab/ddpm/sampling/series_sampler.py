@@ -12,9 +12,10 @@ from torch import Tensor
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.roles import load_vae
 from difflab.core.base.store.tensors import to_uint8
-from difflab.ddpm.common.conditions import PromptedUNet, class_numbers, digit_prompts
+from difflab.ddpm.common.conditions import PromptedUNet, class_numbers
 from difflab.ddpm.common.denoiser import Condition, Denoise, Denoiser, guided
 from difflab.ddpm.common.networks import load_denoiser
+from difflab.ddpm.common.prompts import digit_prompts
 from difflab.ddpm.common.settings import BY_CLASS, SETTINGS
 from difflab.ddpm.sampling.samplers import OnStep, ignore, sample
 from difflab.models.latent_images import decode

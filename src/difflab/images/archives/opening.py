@@ -202,10 +202,15 @@ def open_source(folder: str | Path, root: str | None) -> Archive:
     if not (folder / SOURCE_FILE).exists():
         raise DifflabError(f"{folder / SOURCE_FILE} is missing: run `dvc repro {stage}`, or `dvc pull {folder}`")
     source = read_json(folder / SOURCE_FILE)
-    path = (data_root(root) if source["source"] == "data_root" else folder) / source["file"]
-    if not path.exists():
+    with reading(folder / SOURCE_FILE, f"run `dvc repro -f {stage}`"):
+        path, sha256 = (
+            (data_root(root) if source["source"] == "data_root" else folder) / source["file"],
+            source["sha256"],
+        )
+        there = path.exists()  # refuses names that no file can have
+    if not there:
         raise DifflabError(f"the archive {path} is missing: put it back, or run `dvc repro -f {stage}`")
-    if sha256_listed(path) != source["sha256"]:
+    if sha256_listed(path) != sha256:
         raise DifflabError(f"the archive {path} has changed since it was acquired: run `dvc repro -f {stage}`")
     return open_archive(path)
 

@@ -13,7 +13,6 @@ from difflab.core.base.files import sha256_bytes
 from difflab.core.base.numerals import NUMBER_WORDS
 from difflab.images import preparing
 from difflab.images.archives.pictures import list_pictures
-from difflab.images.image_hashes import ImageHashes, near_pairs
 from difflab.images.sets.formats import cifar10, coco, image_folder, mnist, recipes
 from difflab.images.sets.formats.splits import split_of, two_splits
 
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
 DATASETS = ("cifar10", "mnist", "scenes", "coco", "recipes")
 SPLITS = ("train", "test")
 TRAINING_ONLY = ("coco", "recipes")  # sets that need no image to test
-NEAR = (8, 0.96)  # bits of the hash, correlation of the colours; measured in conf/study/mix.yaml
 CAPTIONS = "human"  # kind of the captions that come with a set; its variants are human-0, human-1, ...
 
 
@@ -160,22 +158,6 @@ def shared_images(index: pd.DataFrame) -> int:
     """How many test images have the content of a training image."""
     train, test = (index.loc[index["split"] == split, "sha256"] for split in SPLITS)
     return int(test.isin(train).sum())
-
-
-def near_twins(index: pd.DataFrame, looks: dict[str, preparing.Look]) -> list[tuple[str, str]]:
-    """The test images that look like a training image, equal ones too, each with the first such image: pairs of ids.
-
-    Of grey images nothing is said: most small grey drawings would be the twin of another.
-    """
-    train, test = ([id for id in index.loc[index["split"] == split, "id"] if id in looks] for split in SPLITS)
-    pairs = near_pairs(_hashes([looks[id] for id in test]), _hashes([looks[id] for id in train]), *NEAR)
-    first = dict(reversed(pairs.tolist()))
-    return [(test[row], train[first[row]]) for row in sorted(first)]
-
-
-def _hashes(looks: list[preparing.Look]) -> ImageHashes:
-    colours = np.frombuffer(b"".join(colours for _, colours in looks), np.uint8).reshape(len(looks), 8, 8, 3)
-    return ImageHashes(np.array([hash for hash, _ in looks], np.uint64), colours, np.zeros(len(looks), bool))
 
 
 def class_counts(index: pd.DataFrame, classes: tuple[str, ...]) -> pd.DataFrame:

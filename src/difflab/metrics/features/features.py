@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import torch
 from PIL import Image
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import save_file
 
-from difflab.core.base.errors import DifflabError
-from difflab.core.base.files import atomic_path, sha256_bytes
+from difflab.core.base.errors import DifflabError, Unreadable
+from difflab.core.base.files import atomic_path, read_tensors, sha256_bytes
 from difflab.core.base.runtime import full_float32, resolve_device
 from difflab.core.base.store.tensors import resized_square
 from difflab.models.rulers import ruler
@@ -191,8 +190,8 @@ def kept_features(path: Path, shape: tuple[int, int]) -> np.ndarray | None:
     if not path.exists():
         return None
     try:
-        features = load_file(path)["features"]
-    except (SafetensorError, KeyError, OSError, ValueError) as error:
+        features = read_tensors(path)["features"].numpy()
+    except (Unreadable, KeyError, TypeError) as error:
         warnings.warn(f"{path} is damaged ({error}): its features are computed again", stacklevel=2)
         return None
     if features.shape != shape or not np.isfinite(features).all():

@@ -17,7 +17,7 @@ import torch
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from difflab.core.base import roles, runtime
-from difflab.core.base.errors import DifflabError
+from difflab.core.base.errors import DifflabError, reading
 from difflab.core.base.files import atomic_path, read_tensors, sha256_file
 
 HASH = "6726825d"  # head of the sha256 of the released file, also in its name
@@ -70,7 +70,8 @@ def read_weights(path: Path) -> dict:
     """A state dict from safetensors, or from the released .pth file read as tensors only, no pickled code."""
     if path.suffix == ".safetensors":
         return read_tensors(path)
-    return torch.load(path, map_location="cpu", weights_only=True)
+    with reading(path, "delete it: it is downloaded again"):
+        return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def build(state: dict):

@@ -16,6 +16,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM, 
 
 from difflab.core.base import rng
 from difflab.core.base.numerals import NUMBER_WORDS
+from difflab.core.base.pretrained import pretrained, pretrained_model
 from difflab.miniature.data.blend import PHOTO_NAMES
 from difflab.miniature.data.digit_titles import titles
 from difflab.miniature.data.vocabulary import named
@@ -74,8 +75,8 @@ def batch_loss(
 @torch.no_grad()
 def evaluate(folder: Path, count: int, seed: int, device: torch.device) -> dict[str, float | int]:
     """n; faithful, the share of titles after lines of keywords that name their digit and their photograph."""
-    tokenizer = AutoTokenizer.from_pretrained(folder)
-    model = AutoModelForCausalLM.from_pretrained(folder).to(device).eval()
+    tokenizer = pretrained(AutoTokenizer, folder)
+    model = pretrained_model(AutoModelForCausalLM, folder).to(device).eval()
     generator = rng.numpy_rng(seed, "language examination")
     right = 0
     for _ in range(count):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
+from difflab.core.base.pretrained import pretrained, pretrained_model
 from difflab.models.language.answers import is_mark
 from difflab.models.language.keyed_sampling import generate, generation_arguments
 from difflab.models.language.prompt_tokens import chat_ids
@@ -40,8 +41,8 @@ class ChatModel:
     def __init__(self, folder: str | Path, device: torch.device | str, dtype: torch.dtype) -> None:
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
-        self.tokenizer = AutoTokenizer.from_pretrained(folder)
-        model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, use_safetensors=True)
+        self.tokenizer = pretrained(AutoTokenizer, folder)
+        model = pretrained_model(AutoModelForCausalLM, folder, dtype=dtype, use_safetensors=True)
         self.model = model.to(device).eval()
         # Chat models end a turn with any of several tokens, and some have no padding token of their own.
         ends = self.model.generation_config.eos_token_id

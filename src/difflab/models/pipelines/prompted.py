@@ -14,6 +14,7 @@ import torch
 from difflab.core.base import rng
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import read_json
+from difflab.core.base.pretrained import pretrained
 from difflab.core.base.roles import resolve, spare_memory
 from difflab.core.base.runtime import resolve_device, resolve_dtype
 from difflab.core.base.store.tensors import check_finite
@@ -71,8 +72,8 @@ def load_pipeline(
         raise DifflabError(
             f"{folder} lacks {', '.join(absent)} of its {INDEX}: let hub.allow_patterns name {absent[0]}/*"
         )
-    pipeline = getattr(diffusers, kind).from_pretrained(
-        folder, dtype=dtype, use_safetensors=True, local_files_only=True, **options
+    pipeline = pretrained(
+        getattr(diffusers, kind), folder, dtype=dtype, use_safetensors=True, local_files_only=True, **options
     )
     for name, component in pipeline.components.items():
         if name.startswith("tokenizer") and component is not None:

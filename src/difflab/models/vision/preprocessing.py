@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from difflab.core.base.errors import DifflabError
+from difflab.core.base.errors import DifflabError, Unreadable, reading
 from difflab.core.base.files import read_json
+from difflab.core.base.pretrained import REMEDY, pretrained
 from difflab.core.base.store.tensors import to_tensor
 
 if TYPE_CHECKING:
@@ -97,11 +98,11 @@ def _load(folder: Path):
         if (folder / name).is_file():
             read_json(folder / name)  # a damaged one is named as such
     try:
-        own = AutoImageProcessor.from_pretrained(folder, backend="pil", local_files_only=True)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise DifflabError(f"{folder}: its preprocessor configuration is of no known kind ({reason})") from None
-    values = [*(own.image_mean or ()), *(own.image_std or ())]
+        own = pretrained(AutoImageProcessor, folder, backend="pil", local_files_only=True)
+    except Unreadable as error:
+        raise DifflabError(f"{folder}: its preprocessor configuration is of no known kind ({error})") from None
+    with reading(folder, REMEDY):
+        values = [float(value) for value in (*(own.image_mean or ()), *(own.image_std or ()))]
     if own.do_normalize and (len(values) != 6 or not all(np.isfinite(values)) or min(values[3:]) <= 0):
         raise DifflabError(
             f"{folder}: image_mean and image_std of its preprocessor must be three numbers each, std > 0"

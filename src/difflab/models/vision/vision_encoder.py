@@ -10,7 +10,9 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from difflab.core.base.errors import DifflabError
+from difflab.core.base.errors import DifflabError, reading
+from difflab.core.base.files import read_tensor_facts, read_tensors
+from difflab.core.base.pretrained import pretrained_model
 from difflab.models.vision.preprocessing import Preprocessor
 
 HEADS = "heads.safetensors"
@@ -64,19 +66,18 @@ def load(folder: str | Path, *, trained_here: bool = True) -> VisionEncoder:
     One that was not `trained_here` must say how it sees pictures (`preprocessing.Preprocessor`).
     """
     import torch
-    from safetensors import safe_open
     from transformers.models.vit.modeling_vit import ViTModel
 
     folder = Path(folder)
     if not (folder / "config.json").exists():
         raise DifflabError(f"{folder} holds no vision encoder: run `dvc repro zoo_vision_encoder` (or `dvc pull`)")
-    vit = ViTModel.from_pretrained(folder, dtype=torch.float32, add_pooling_layer=False, local_files_only=True)
+    vit = pretrained_model(ViTModel, folder, dtype=torch.float32, add_pooling_layer=False, local_files_only=True)
     preprocess = Preprocessor(folder, vit.config.image_size, trained_here=trained_here)
     if not (folder / HEADS).exists():
         return VisionEncoder(vit, {}, preprocess).eval()
-    with safe_open(folder / HEADS, framework="pt") as file:
-        classes = {head: tuple(names) for head, names in json.loads(file.metadata()["classes"]).items()}
-        weights = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-    vision_encoder = VisionEncoder(vit, classes, preprocess)
-    vision_encoder.heads.load_state_dict(weights)
+    weights, facts = read_tensors(folder / HEADS), read_tensor_facts(folder / HEADS)
+    with reading(folder / HEADS, f"`dvc checkout {folder}` restores it"):
+        classes = {head: tuple(map(str, names)) for head, names in json.loads(facts["classes"]).items()}
+        vision_encoder = VisionEncoder(vit, classes, preprocess)
+        vision_encoder.heads.load_state_dict(weights)
     return vision_encoder.eval()

@@ -13,13 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
 
 from difflab.core.base import rng
-from difflab.core.base.errors import DifflabError
-from difflab.core.base.files import atomic_path
+from difflab.core.base.errors import DifflabError, reading
+from difflab.core.base.files import atomic_path, read_tensor_facts, read_tensors
 from difflab.models.lora import ADAPTER, add_lora, alpha_of, check_rank, check_target, check_weights, linear_layers
 from difflab.sd3.artifacts.components import NAMES, Components, check_components
 
@@ -79,12 +78,9 @@ def load_adapter(transformer: nn.Module, folder: Path, components: Components) -
     if not path.exists():
         raise DifflabError(f"{path} is missing: run the finetune stage that writes it")
     remedy = "run its finetune stage again"
-    try:
-        with safe_open(path, framework="pt") as file:
-            facts = json.loads((file.metadata() or {}).get(METADATA_KEY, "{}"))
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-    except (SafetensorError, ValueError) as error:
-        raise DifflabError(f"{path} is damaged ({' '.join(str(error).split())[:200]}): {remedy}") from None
+    tensors = read_tensors(path, remedy)
+    with reading(path, remedy):
+        facts = json.loads(read_tensor_facts(path, remedy).get(METADATA_KEY, "{}"))
     if not isinstance(facts, dict) or "difflab.base" not in facts:
         raise DifflabError(f"{path} does not say which base it was trained on: it was not written by difflab")
     if facts["difflab.base"] != base_fingerprint(transformer):

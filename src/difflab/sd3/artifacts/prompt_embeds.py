@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from difflab.core.base.errors import DifflabError
+from difflab.core.base.errors import DifflabError, reading
 from difflab.core.base.files import read_json, read_parquet, read_tensor_facts, read_tensors
 from difflab.core.base.roles import fingerprint
 from difflab.core.base.store.captions import read_captions
@@ -48,17 +48,21 @@ class PromptTable:
         if not (self.folder / "meta.json").exists():
             raise DifflabError(f"{self.folder} holds no prompt cache: {REMEDY}")
         meta = read_json(self.folder / "meta.json")
-        self.text_encoders: str = meta["text_encoders"]
         self.index = read_parquet(self.folder / "index.parquet")
-        self._rows = {(i, v): r for i, v, r in self.index[["id", "variant", "row"]].itertuples(index=False)}
-        settings = embedding_settings(meta)
+        with reading(self.folder, REMEDY):
+            self.text_encoders, count = str(meta["text_encoders"]), int(meta["rows"])
+            entries = self.index[["id", "variant", "row", "caption_sha256", "key"]]
+            self._rows = {(i, v): r for i, v, r, *_ in entries.itertuples(index=False)}
+            self._names = {r: f"'{v}' of '{i}'" if i else "the empty prompt" for (i, v), r in self._rows.items()}
+            settings = embedding_settings(meta)
         for entry in self.index.itertuples(index=False):
             if entry.key != row_key(entry.caption_sha256, settings):
                 raise DifflabError(
                     f"{self.folder}: the '{entry.variant}' entry of '{entry.id}' was made with "
                     f"other encoders or settings than meta.json says: {REMEDY}"
                 )
-        self._shards = self._open(meta["rows"])
+        self._shards = self._open(count)
+        shards.check(self._shards, {"clip_l", "clip_g", "t5", "pooled"}, self.folder, REMEDY)
 
     def _open(self, count: int) -> list[shards.Shard]:
         keys = self.index.drop_duplicates("row").sort_values("row")["key"].tolist()
@@ -68,6 +72,8 @@ class PromptTable:
             if own != keys[start : start + len(own)]:
                 raise DifflabError(f"{path} does not belong to the index beside it: {REMEDY}")
             opened.append(read_tensors(path))  # memory-mapped: pages are read when a row is
+            if any(len(own) != tensor.shape[:1].numel() for tensor in opened[-1].values()):
+                raise DifflabError(f"{path} has not one row for each of its {len(own)} keys: {REMEDY}")
             start += len(own)
         if not start == count == len(keys):
             raise DifflabError(f"{self.folder} has {start} rows of {count}: {REMEDY}")
@@ -85,7 +91,9 @@ class PromptTable:
 
     def gather(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """prompt_embeds [B, Lc + Lt, joint] and pooled_prompt_embeds [B, p] of int64 rows [B], as stored."""
-        return combine(shards.take(self._shards, rows))
+        taken = shards.take(self._shards, rows)
+        shards.check_rows(taken, [self._names[row] for row in rows.tolist()], self.folder, REMEDY)
+        return combine(taken)
 
     def check_captions(self, captions: pd.DataFrame) -> None:
         """Refuse the cache, as a DifflabError, when a caption of the table is absent or has changed."""

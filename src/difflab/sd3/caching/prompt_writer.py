@@ -10,6 +10,7 @@ from torch import Tensor
 
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import atomic_path, link_or_copy, write_json, write_parquet
+from difflab.core.base.pretrained import pretrained, pretrained_model
 from difflab.core.base.sharding import process_chunks
 from difflab.core.base.store.captions import check
 from difflab.core.base.store.tensors import check_finite
@@ -53,8 +54,8 @@ class TextEncoders:
                 if not part.exists():
                     raise DifflabError(f"{part} is missing: {folder} must hold the three text encoders of an SD3 base")
             kind = T5EncoderModel if name == T5 else CLIPTextModelWithProjection
-            self.tokenizers[name] = literal(AutoTokenizer.from_pretrained(tokenizer))
-            model = kind.from_pretrained(encoder, dtype=dtype, use_safetensors=True).eval()
+            self.tokenizers[name] = literal(pretrained(AutoTokenizer, tokenizer))
+            model = pretrained_model(kind, encoder, dtype=dtype, use_safetensors=True).eval()
             self.encoders[name] = model if offload else model.to(device)
         clip_length = min(self.tokenizers[name].model_max_length for name in CLIP)
         self.lengths = {**dict.fromkeys(CLIP, clip_length), T5: max_sequence_length}

@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 
 from difflab.core.base import rng
-from difflab.core.base.errors import DifflabError
+from difflab.core.base.errors import DifflabError, reading
 from difflab.core.base.files import read_json, read_parquet, read_tensors
 from difflab.core.base.roles import fingerprint
 from difflab.sd3.artifacts import shards
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 FOLDER, VAE = Path("data/latents"), Path("models/zoo/vae")
 REMEDY = "run `dvc repro cache_latents`"
+_TENSORS, _MIRROR = {"mean", "logvar", "logvar_range"}, {"mirror", "mirror_scale"}
 
 
 class LatentTable:
@@ -76,11 +77,15 @@ class LatentTable:
         meta = read_json(folder / "meta.json")
         index = read_parquet(folder / "index.parquet")
         packed = [read_tensors(path) for path in sorted(folder.glob("latents-*.safetensors"))]
-        if index.groupby("shard", sort=True).size().tolist() != [shards.length(shard) for shard in packed]:
+        with reading(folder, REMEDY):
+            sizes = index.groupby("shard", sort=True).size().tolist()
+            ids, sha256 = index["id"].tolist(), index.set_index("id")["sha256"].to_dict()
+            shift, scaling = float(meta["shift_factor"]), float(meta["scaling_factor"])
+            vae, mirror = str(meta["vae"]), bool(meta["mirror"])
+        shards.check(packed, _TENSORS | (_MIRROR if mirror else set()), folder, REMEDY)
+        if not packed or sizes != [shards.length(shard) for shard in packed] or len(sha256) < len(ids):
             raise DifflabError(f"{folder}: index and shards differ: {REMEDY}")
-        sha256 = index.set_index("id")["sha256"].to_dict()
-        factors = {name: meta[name] for name in ("shift_factor", "scaling_factor")}
-        return cls(index["id"], packed, **factors, sha256=sha256, vae=meta["vae"])
+        return cls(ids, packed, shift_factor=shift, scaling_factor=scaling, sha256=sha256, vae=vae)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -117,7 +122,7 @@ class LatentTable:
         mirrored = None
         if "mirror" in self._shards[0]:
             mirrored = rng.uniform(rng.fold(keys, rng.key(0, "mirror"))) < 0.5
-        packed = shards.take(self._shards, rows.cpu())
+        packed = self._take(rows.cpu())
         packed = {name: tensor.to(keys.device, non_blocking=True) for name, tensor in packed.items()}
         mean, logvar = unpack(packed, mirrored)
         noise = rng.normal(rng.fold(keys, rng.key(0, "posterior")), self.shape)
@@ -125,7 +130,12 @@ class LatentTable:
 
     def mode(self, rows: Tensor) -> Tensor:
         """The latents of the posterior means, unmirrored: float32 [B, C, h, w] on the CPU."""
-        return self._scale(unpack(shards.take(self._shards, rows.cpu()))[0])
+        return self._scale(unpack(self._take(rows.cpu()))[0])
+
+    def _take(self, rows: Tensor) -> shards.Shard:
+        packed = shards.take(self._shards, rows)
+        shards.check_rows(packed, [self.ids[row] for row in rows.tolist()], FOLDER, REMEDY)
+        return packed
 
     def _scale(self, z: Tensor) -> Tensor:
         return (z - self.shift_factor) * self.scaling_factor

@@ -74,17 +74,6 @@ def image_size(content: bytes, name: str) -> tuple[int, int]:
         return _turned_size(image)
 
 
-def check_image(content: bytes, name: str) -> tuple[int, int]:
-    """Width and height of an image that `decode_image` can read to its end; a JPEG is computed at an eighth."""
-    with _opened(content, name) as image:
-        if image.format not in ("JPEG", "MPO"):
-            return decode_image(content, name).size
-        size = _turned_size(image)
-        image.draft("RGB", (image.width // 8, image.height // 8))
-        image.load()
-    return size
-
-
 def is_image(head: bytes) -> bool:
     """Whether a file starts as an image of `FORMATS` does; `head` is its first 32 bytes, or more."""
     if head.startswith((_PNG, b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"qoif")):

@@ -43,20 +43,23 @@ def to_tensor(images: "Sequence[Image.Image | np.ndarray] | np.ndarray", size: i
     return torch.from_numpy(squares).permute(0, 3, 1, 2).to(torch.float32).div_(127.5).sub_(1).contiguous()
 
 
-def check_finite(values: "torch.Tensor", ids: Sequence[str], what: str) -> None:
+_REMEDY = "set runtime.dtype to float32 or bfloat16, or look at the weights"
+
+
+def check_finite(values: "torch.Tensor", ids: Sequence[str], what: str, remedy: str = _REMEDY) -> None:
     """Refuse values [n, ...] of samples that are not finite: a black picture, or a cache of NaN, would hide them.
 
     Args:
         ids: of the samples; empty where they have none.
         what: the values in words, and the step at which they were computed.
+        remedy: what the message ends with.
     """
     finite = values.isfinite().flatten(1).all(1)
     if not finite.all():
         bad = (~finite).nonzero().flatten().tolist()
         named = f"of {ids[bad[0]]}" if len(ids) > bad[0] else f"number {bad[0]}"
         raise DifflabError(
-            f"{what} {named} is not finite (NaN or infinite; {len(bad)} of {len(values)} in the batch): "
-            "set runtime.dtype to float32 or bfloat16, or look at the weights"
+            f"{what} {named} is not finite (NaN or infinite; {len(bad)} of {len(values)} in the batch): {remedy}"
         )
 
 
