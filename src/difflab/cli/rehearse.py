@@ -159,6 +159,6 @@ def verdict(rows: list[performance.Performed], profile: str, minutes: float, log
     if not failed:
         return f"{head}: {', '.join(waited)} did not run: see {log}"
     others = [f"so would {', '.join(failed[1:])}"] if failed[1:] else []
-    others += [f"{len(waited)} stages wait for them"] if waited else []
+    others += [f"they keep {len(waited)} others from running"] if waited else []
     why = performance.error_of(failed[0], log)
     return "; ".join([f"{head}: {failed[0]} would stop the run: {why}", *others, f"log: {log}"])

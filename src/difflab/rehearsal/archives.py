@@ -94,8 +94,8 @@ def _attributes(files: list[str]) -> bytes:
 
 
 def write_cifar10(path: Path, images: int, size: int) -> None:
-    """cifar-10-binary.tar.gz: at least a picture of each class in every batch."""
-    rows = max(images, len(CIFAR10))
+    """cifar-10-binary.tar.gz: at least two pictures of each class in every batch, as means of classes are taken away."""
+    rows = max(images, 2 * len(CIFAR10))
     with atomic_path(path) as temporary, tarfile.open(temporary, "w:gz") as archive:
         _add(archive, "batches.meta.txt", ("\n".join(CIFAR10) + "\n\n").encode())
         for file in (*(f"data_batch_{n}.bin" for n in range(1, 6)), "test_batch.bin"):

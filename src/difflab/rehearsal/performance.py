@@ -1,12 +1,15 @@
 """The run of a rehearsal, stage by stage, and what it took."""
 
+import contextlib
+import os
 import re
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import IO, TYPE_CHECKING, NamedTuple, cast
 
 from difflab.core.base.files import read_json
 
@@ -15,6 +18,7 @@ if TYPE_CHECKING:
 
 RAN, FAILED, WAITED = "ran", "failed", "not started"
 LOG = "rehearsal.log"
+STOPPED = 130  # exit status of `difflab repro` after Ctrl-C
 _COMMAND = "from difflab.cli.main import main; main()"
 _OUTCOME = re.compile(r"\d+ (failed|skipped) \(([^)]*)\)")
 _ERROR = re.compile(r"^(?:ERROR [\w@.-]+: .*|\w*(?:Error|Exception)\b.*|Killed.*)")
@@ -40,22 +44,34 @@ def perform(place: "Workspace", arguments: Iterable[str], say: Callable[[str], N
     command = [sys.executable, "-c", _COMMAND, "repro", *arguments]
     process = subprocess.Popen(
         command, cwd=place.repository, env=place.environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT, text=True, errors="replace",
+        stderr=subprocess.STDOUT, text=True, errors="replace", start_new_session=True,
     )  # fmt: skip
-    assert process.stdout is not None
-    try:
-        with (place.folder / LOG).open("w", buffering=1) as log:
-            for line in process.stdout:
-                log.write(line)
-                say(line.rstrip("\n"))
-                if line.startswith("Stages: "):
-                    for what, names in _OUTCOME.findall(line):
-                        outcomes |= dict.fromkeys(names.split(", "), FAILED if what == "failed" else WAITED)
-    finally:
-        process.wait()
-    if process.returncode == 130:
+    with (place.folder / LOG).open("w", buffering=1) as log, _stopping(process):
+        for line in cast("IO[str]", process.stdout):
+            log.write(line)
+            say(line.rstrip("\n"))
+            if line.startswith("Stages: "):
+                for what, names in _OUTCOME.findall(line):
+                    outcomes |= dict.fromkeys(names.split(", "), FAILED if what == "failed" else WAITED)
+    if process.wait() == STOPPED:
         raise KeyboardInterrupt
     return outcomes, (time.monotonic() - began) / 60
+
+
+@contextlib.contextmanager
+def _stopping(process: subprocess.Popen) -> Generator[None]:
+    """Hand Ctrl-C and SIGTERM on to the run, once, as its terminal would: its stages save their states and it ends."""
+
+    def stop(signum: int, frame: object) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGINT)
+
+    previous = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
 
 
 def performed(place: "Workspace", stages: Iterable[str], outcomes: dict[str, str]) -> list[Performed]:

@@ -5,6 +5,7 @@ FOLDER/archives     the data root
 FOLDER/hf, torch    caches in the layout of the Hugging Face Hub and of torch.hub
 """
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -35,7 +36,8 @@ class Workspace:
         """Take the folder; whether the same rehearsal began there before.
 
         Raises:
-            DifflabError: it lies in the repository `root`, holds something else, or its disk has less room.
+            DifflabError: it lies in the repository `root`, holds something else, its disk has less room, or another rehearsal runs
+                there.
         """
         if self.folder == root.resolve() or root.resolve() in self.folder.parents:
             raise DifflabError(f"--folder is {self.folder}, inside the repository: take one outside, as ../rehearsal")
@@ -51,6 +53,13 @@ class Workspace:
                 "on another disk"
             )
         self.folder.mkdir(parents=True, exist_ok=True)
+        self._lock = (self.folder / "lock").open("w")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise DifflabError(
+                f"another rehearsal runs in {self.folder}: wait for it, or give --folder another place"
+            ) from None
         again = marker.exists() and read_json(marker) == settings
         write_json(marker, settings)
         return again
