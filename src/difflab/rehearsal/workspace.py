@@ -36,8 +36,8 @@ class Workspace:
         """Take the folder; whether the same rehearsal began there before.
 
         Raises:
-            DifflabError: it lies in the repository `root`, holds something else, its disk has less room, or another rehearsal runs
-                there.
+            DifflabError: it lies in the repository `root`, holds something else or another rehearsal that runs, or its disk
+                has less room.
         """
         if self.folder == root.resolve() or root.resolve() in self.folder.parents:
             raise DifflabError(f"--folder is {self.folder}, inside the repository: take one outside, as ../rehearsal")
