@@ -1,5 +1,6 @@
 """`difflab rehearse`: a profile from acquiring to the report, offline, with stand-ins of what it fetches."""
 
+import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -123,6 +124,9 @@ def _prepare(
     from difflab.models.roles import cached_snapshot
 
     for name in archives.write(place.archives, paths, sizes.images, sizes.size):
+        shutil.rmtree(
+            place.repository / "data" / "raw" / name, ignore_errors=True
+        )  # DVC does not look into a data root
         yield f"archive: {name}"
     for hub in hubs:
         released = cached_snapshot(hub.model_copy(update={"allow_patterns": None, "subfolder": None}))

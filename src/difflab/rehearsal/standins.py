@@ -1,5 +1,6 @@
 """Stand-ins of released models: a Hugging Face cache in the published layout, with random weights."""
 
+import gc
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -103,7 +104,7 @@ def write_network(
         values = values | {"image_token_index": processor.image_token_id}
     torch.manual_seed(rng.key(0, "stand-in", repo_id, folder.name) % 2**63)
     model = build(part["class"], values, getattr(torch, dtype), device)
-    if name.startswith("gemma"):
+    if name.startswith("gemma") and beside:
         speaking.speak(model, beside[0])
     if "generation" in part:
         _told_how_to_write(model, part["generation"], values)
@@ -111,6 +112,10 @@ def write_network(
     shards = part.get("shards", 1)
     limit = max(sum(weights) // shards, max(weights)) if shards > 1 else sum(weights) + 1
     model.save_pretrained(folder, max_shard_size=limit)
+    if device != "cpu":  # the stages need all of it
+        del model
+        gc.collect()
+        torch.cuda.empty_cache()
 
 
 def build(class_name: str, values: Mapping[str, Any], dtype: Any, device: str):
@@ -124,12 +129,15 @@ def build(class_name: str, values: Mapping[str, Any], dtype: Any, device: str):
     transformers.utils.logging.disable_progress_bar()
     library = transformers if hasattr(transformers, class_name) else diffusers
     kind = getattr(library, class_name)
-    with torch.device(device):
-        if library is diffusers:
-            model = kind.from_config(dict(values))
-        else:
-            model = kind(kind.config_class(**values))
-    return model.to(dtype).eval()
+    on_gpu = torch.device(device).type == "cuda"
+    usual = torch.get_default_dtype()
+    torch.set_default_dtype(dtype if on_gpu else usual)  # in float32 it might not fit; a CPU cannot draw all in half
+    try:
+        with torch.device(device):
+            made = kind.from_config(dict(values)) if library is diffusers else kind(kind.config_class(**values))
+    finally:
+        torch.set_default_dtype(usual)
+    return made.to(dtype).eval()
 
 
 def parameters(class_name: str, values: Mapping[str, Any]) -> int:
