@@ -10,7 +10,7 @@ from difflab.cli.compose import compose
 from difflab.core.params.loading import addresses, parse_yaml
 from study.shell import locked, run
 
-SMALLEST = ["--images", "8", "--steps", "1", "--size", "64", "--width", "64"]
+SMALLEST = ["--images", "8", "--steps", "2", "--size", "64", "--width", "64"]
 
 
 @pytest.mark.long
