@@ -57,9 +57,9 @@ def test_every_model_of_the_published_settings_has_a_stand_in(hubs):
 
 
 def test_the_disk_of_full_size_is_counted(hubs):
-    sizes = {hub.repo_id: gigabytes(hub) for hub in hubs}
-    assert sizes["meta-llama/Llama-3.1-8B-Instruct"] == pytest.approx(16.1, rel=0.01)
-    assert sizes["google/gemma-3-1b-it"] == pytest.approx(2.0, rel=0.01)
+    of = {hub.repo_id: hub for hub in hubs}
+    assert gigabytes(of["meta-llama/Llama-3.1-8B-Instruct"]) == pytest.approx(16.1, rel=0.01)
+    assert gigabytes(of["google/gemma-3-1b-it"]) == pytest.approx(2.0, rel=0.01)
 
 
 def row(stage, outcome):
