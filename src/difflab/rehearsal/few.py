@@ -59,7 +59,7 @@ def _readable(value: Any, sizes: Sizes) -> Any:
 
 _FEW: tuple[tuple[str, Rule], ...] = (  # by the end of the dotted name; the first that fits counts
     (r"process\.num_images", lambda value, sizes: min(value, max(sizes.images, 20))),  # two of each class
-    (r"captioner\.seeds", _first(2)),  # which are paired
+    (r"captioner\.\w*seeds", _first(2)),  # which are paired
     (r"seeds", _first(1)),
     (r"captioner\.originals", lambda value, sizes: [2, None] if len(value) > 1 else value),
     (r"adapter_steps", lambda value, sizes: list(range(1, sizes.steps + 1))[:: max(1, sizes.steps - 1)]),
