@@ -126,6 +126,62 @@ def repro(targets: tuple[str, ...], jobs: int | None) -> None:
 
 
 @cli.command()
+@overrides_option
+@click.option(
+    "--images",
+    type=int,
+    help="Pictures of each set of faces and captions; others have a few times as many. Default: 8, with --full 64.",
+)
+@click.option("--steps", type=click.IntRange(min=1), default=2, show_default=True, help="Of training and of sampling.")
+@click.option("--size", type=int, help="Side of faces in pixels. Default: 256, with --full 1024.")
+@click.option("--width", type=int, default=128, show_default=True, help="Channels of every network, a multiple of 64.")
+@click.option(
+    "--full", is_flag=True, help="Networks and batches of full size, with random weights. Needs an NVIDIA GPU."
+)
+@click.option("--folder", type=click.Path(path_type=Path), help="Where. Default: beside the repository.")
+@click.option("-j", "--jobs", type=click.IntRange(min=1), help="Stages at once, as of `difflab repro`.")
+def rehearse(
+    overrides: tuple[str, ...],
+    images: int | None,
+    steps: int,
+    size: int | None,
+    width: int,
+    full: bool,
+    folder: Path | None,
+    jobs: int | None,
+) -> None:
+    """Run a whole profile in minutes, to find what would stop it after days.
+
+    Every stage of the profile runs offline, from the archives to the report, in a copy of the repository in a folder of its
+    own: with stand-ins of the released models (their configurations, random weights), with archives in the official
+    formats, with few pictures and steps. The same command goes on where it was stopped, or after a repair.
+
+    \b
+    difflab rehearse -S profile=paper
+    difflab rehearse -S profile=paper -S hardware=24gb --full
+    """
+    from difflab.cli.rehearse import rehearse
+    from difflab.cli.repro import visible_gpus
+    from difflab.core.base import runtime
+    from difflab.rehearsal.few import Sizes
+
+    on_gpu = bool(visible_gpus())
+    if full and not on_gpu:
+        raise DifflabError("--full needs an NVIDIA GPU, and none is visible: without --full networks are small")
+    sizes = Sizes(
+        images if images is not None else 64 if full else 8, steps, size or (1024 if full else 256),
+        None if full else width, on_gpu,
+    )  # fmt: skip
+    try:
+        ran = rehearse(overrides, sizes, folder, click.echo, jobs)
+    except KeyboardInterrupt:
+        click.echo("stopped: run the same command to go on", err=True)
+        runtime.exit_status = 130
+        sys.exit(130)
+    sys.exit(not ran)
+
+
+@cli.command()
 @click.option("--write", is_flag=True, help="Write them to conf/seconds.yaml, the estimates for other machines.")
 def times(write: bool) -> None:
     """Print how long each stage took when it last ran here."""
