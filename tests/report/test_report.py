@@ -26,7 +26,7 @@ TITLES = [
 
 @pytest.fixture
 def params(root):
-    """No more than the stage declares."""
+    """What the stage sees: the whole file."""
     groups = declared_groups("report", {}, str(root / "dvc.yaml"))
     return Declared(load_params(root / "params.yaml"), "report", groups).as_dict()
 
@@ -45,7 +45,7 @@ def study(tmp_path, monkeypatch) -> Path:
 
 
 def written(folder: Path, params, comparable: bool = False) -> str:
-    density = params["finetune.density"]
+    density = params["finetune"]["density"]
     summary = summarise(params["logit_mean"], density, comparable, folder)
     drawn = folder / "plots/report"
     missing = figures.draw(summary, drawn, density["logit_std"], density["convention"], folder)
@@ -73,14 +73,14 @@ def test_values_of_a_miniature_are_not_said_to_compare(study, params):
 
 @pytest.mark.parametrize(("convention", "same"), [("diffusers", True), ("sigma", False)])
 def test_the_sign_of_the_published_m_is_compared_with_this_run(study, params, convention, same):
-    params["finetune.density"]["convention"] = convention
+    params["finetune"]["density"]["convention"] = convention
     text = written(study, params)
     assert ("Both use the same sign of m." in text, "m has the opposite sign" in text) == (same, not same)
 
 
 def test_the_deciding_values_stand_with_the_machine_and_its_versions(study, params):
     text = written(study, params)
-    assert f"| SD3 LoRA | LoRA rank {params['finetune.lora.rank']}; LoRA alpha = rank; " in text
+    assert f"| SD3 LoRA | LoRA rank {params['finetune']['lora']['rank']}; LoRA alpha = rank; " in text
     assert f"torch {version('torch')}" in text
     assert f"Python {platform.python_version()}; " in text
 
@@ -156,7 +156,7 @@ def test_one_absent_input_changes_its_own_section_only(study, params, gone, titl
 
 
 def test_the_headline_is_the_table_and_a_finding_of_three_studies(study, params):
-    summary = summarise(params["logit_mean"], params["finetune.density"], False, study)
+    summary = summarise(params["logit_mean"], params["finetune"]["density"], False, study)
     text = report.headline_text(summary)
     assert text.count("\n- ") == 3
     assert "| pretrained (given) | 60.5" in text
@@ -181,7 +181,7 @@ def test_the_published_design_is_said_and_its_curves_are_drawn(study, params):
     params["trained_on"] = {"blip2": "both", "llama3": "both"}
     text = written(study, params)
     assert "random kind of caption for each sample" in text
-    density, drawn = params["finetune.density"], study / "drawn"
+    density, drawn = params["finetune"]["density"], study / "drawn"
     summary = summarise(params["logit_mean"], density, False, study, trained_on=["both", "both"])
     missing = figures.draw(summary, drawn, density["logit_std"], density["convention"], study, ["both", "both"])
     assert not [path for path in missing if path.startswith("plots/finetune")]
