@@ -29,7 +29,9 @@ def study_pipeline(device: torch.device | str = "cpu", dtype: torch.dtype | None
     """
     from diffusers import StableDiffusion3Pipeline
     from transformers import AutoTokenizer, CLIPTextModelWithProjection, T5EncoderModel
+    from transformers.utils.logging import disable_progress_bar
 
+    disable_progress_bar()  # of loading and writing
     base, text = roles.resolve(ZOO / "transformer"), roles.resolve(ZOO / "text")
     check_base(base, study_components())
     parts = {}

@@ -28,7 +28,8 @@ class Description:
     """What a header and a model card say of an adapter beside its weights.
 
     Attributes:
-        base, licence: of the base, as the Hub writes them.
+        base, licence: the base's name for people, and its licence.
+        loads_from: what `from_pretrained` takes for it: a repository or a folder.
         resolution: the side of the pictures in pixels.
         prediction: what a U-Net predicts: "epsilon" or "v_prediction"; empty for a flow.
         settings: how it was trained: names and values, one line each; empty where it is not known.
@@ -39,6 +40,7 @@ class Description:
 
     title: str
     base: str
+    loads_from: str
     licence: str
     resolution: int
     prediction: str

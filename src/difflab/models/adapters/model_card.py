@@ -46,7 +46,8 @@ def model_card(format: str, updates: Updates, described: "Description", file: st
         text += ["Prompts that it was trained for:", "", *(f"- {prompt}" for prompt in described.prompts), ""]
     text += ["## Training", "", _table(_shape(updates) | dict(described.settings)), ""]
     scores = {name: f"{value:.4g}" for name, value in described.scores.items()}
-    text += ["## Scores", "", _table(scores) if scores else "None were measured.", ""]
+    measured = ["On held-out prompts, means over the trainings of this kind.", "", _table(scores)]
+    text += ["## Scores", "", *(measured if scores else ["None were measured."]), ""]
     text += ["## Licence", "", f"The base is under {described.licence}, which also binds what is made from it.", ""]
     return "\n".join(text)
 
@@ -54,7 +55,7 @@ def model_card(format: str, updates: Updates, described: "Description", file: st
 def _header(described: "Description") -> str:
     name = described.licence.lower().replace(" ", "-")
     licence = ["license: mit"] if name.startswith("mit") else ["license: other", f"license_name: {name}"]
-    base = [f"base_model: {described.base}"] if described.base.count("/") == 1 and " " not in described.base else []
+    base = [f"base_model: {described.base}"] if described.base == described.loads_from else []
     return "\n".join(["---", *base, "library_name: diffusers", *licence, "tags: [lora, text-to-image]", "---", ""])
 
 
@@ -66,7 +67,7 @@ def _use(format: str, components: list[str], described: "Description", file: str
     prompt = repr(described.prompts[0] if described.prompts else "a prompt")
     call = f", {described.call}" if described.call else ""
     return _USE[format].format(
-        pipeline=pipeline, base=described.base, lines=lines, prompt=prompt, call=call, file=file
+        pipeline=pipeline, base=described.loads_from, lines=lines, prompt=prompt, call=call, file=file
     )  # fmt: skip
 
 

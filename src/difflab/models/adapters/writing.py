@@ -71,7 +71,7 @@ def contents(
     if format == "peft":
         files = {}
         for component, (tensors, config) in peft_format.write(updates, layers).items():
-            config["base_model_name_or_path"] = described.base
+            config["base_model_name_or_path"] = described.loads_from
             files[f"{component}/{peft_format.FILE_NAME}"] = packed(tensors, flat)
             files[f"{component}/{peft_format.CONFIG}"] = f"{json.dumps(config, indent=2, sort_keys=True)}\n".encode()
         return files
