@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from difflab.core.base.errors import DifflabError
 from difflab.models.adapters.lora_config import alpha_of_layer, config, rank_of_layer
-from difflab.models.adapters.updates import COMPONENTS, OWN, Updates, paired, update
+from difflab.models.adapters.updates import COMPONENTS, OWN, Updates, canonical, paired, update
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -35,9 +35,8 @@ def read(tensors: Mapping[str, "Tensor"], header: Mapping[str, str], source: str
     for layer, parts in paired(tensors, DOWN, UP, source).items():
         component, _, module = layer.partition(".")
         told = {key.removeprefix(f"{component}."): v for key, v in facts.items() if key.startswith(f"{component}.")}
-        updates[layer] = update(
-            layer, parts, source, rank_of_layer(told, module), partial(alpha_of_layer, told, module)
-        )
+        name, alpha = canonical(layer), partial(alpha_of_layer, told, module)
+        updates[name] = update(name, parts, source, rank_of_layer(told, module), alpha)
     return updates
 
 

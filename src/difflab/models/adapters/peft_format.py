@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from difflab.core.base.errors import DifflabError
 from difflab.models.adapters.lora_config import alpha_of_layer, config, rank_of_layer, unsupported
-from difflab.models.adapters.updates import TEXT_ENCODERS, Updates, paired, update
+from difflab.models.adapters.updates import TEXT_ENCODERS, Updates, canonical, paired, update
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -34,7 +34,7 @@ def read(component: str, tensors: Mapping[str, "Tensor"], told: Mapping[str, Any
     updates = {}
     for layer, parts in paired(tensors, DOWN, UP, source).items():
         module = layer.removeprefix(_PREFIX)
-        name = f"{component}.{_with_text_model(component, module)}"
+        name = canonical(f"{component}.{module}")
         updates[name] = update(name, parts, source, rank_of_layer(told, module), partial(alpha_of_layer, told, module))
     return updates
 
@@ -51,21 +51,16 @@ def write(updates: Updates, layers: Collection[str]) -> dict[str, tuple[dict[str
     """Tensors and adapter_config.json of each component.
 
     Args:
-        layers: of the base, to call a text encoder's as the model does, which PEFT compares to the letter.
+        layers: of the base. PEFT compares names to the letter, and transformers has no `text_model` in a CLIP encoder
+            without projection any more (5.6).
     """
     made = {}
     for component in dict.fromkeys(layer.partition(".")[0] for layer in updates):
         modules = {n.partition(".")[2]: u for n, u in updates.items() if n.startswith(f"{component}.")}
-        if component in TEXT_ENCODERS and not any(name.startswith(f"{component}.{_TEXT}") for name in layers):
+        if component in TEXT_ENCODERS and f"{component}.text_projection" not in layers:
             modules = {name.removeprefix(_TEXT): part for name, part in modules.items()}
         tensors = {}
         for module, part in modules.items():
             tensors |= {f"{_PREFIX}{module}.{DOWN}": part.down, f"{_PREFIX}{module}.{UP}": part.up}
         made[component] = tensors, {"peft_type": "LORA", "bias": "none", "inference_mode": True, **config(modules)}
     return made
-
-
-def _with_text_model(component: str, module: str) -> str:
-    """A module of a CLIP encoder that transformers has flattened, by the name that files have for it."""
-    flat = component in TEXT_ENCODERS and module.startswith("encoder.layers.")
-    return f"{_TEXT}{module}" if flat else module

@@ -54,6 +54,13 @@ class Update:
 Updates = dict[str, Update]
 
 
+def canonical(layer: str) -> str:
+    """The name with `text_model` of a layer of a CLIP encoder that transformers has flattened; others as they are."""
+    component, _, module = layer.partition(".")
+    flat = component in TEXT_ENCODERS and module.startswith("encoder.layers.")
+    return f"{component}.text_model.{module}" if flat else layer
+
+
 def paired(tensors: Mapping[str, "Tensor"], down: str, up: str, source: str) -> dict[str, dict[str, "Tensor"]]:
     """The tensors of each layer under "down", "up" and, where the file has it, "alpha".
 
