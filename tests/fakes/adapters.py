@@ -90,3 +90,15 @@ def updates(layers: dict[str, tuple[int, ...]], rank: int, alpha: float, seed: i
         down, ones = torch.randn(rank, *inputs, generator=generator), [1] * (len(inputs) - 1)
         made[name] = Update(down, torch.randn(out, rank, *ones, generator=generator), alpha)
     return made
+
+
+def study_zoo(pipeline) -> Path:
+    """The parts of a Stable Diffusion 3 pipeline as the roles of the study in models/zoo of the present folder."""
+    zoo = Path("models/zoo")
+    pipeline.transformer.save_pretrained(zoo / "transformer/transformer")
+    pipeline.scheduler.save_pretrained(zoo / "transformer/scheduler")
+    pipeline.vae.save_pretrained(zoo / "vae")
+    for number in ("", "_2", "_3"):
+        for part in ("text_encoder", "tokenizer"):
+            getattr(pipeline, part + number).save_pretrained(zoo / "text" / (part + number))
+    return zoo
