@@ -10,6 +10,7 @@ from difflab.core.base.files import read_json, read_parquet
 from difflab.models.adapters.fit import check_fit, layers_of
 from difflab.models.adapters.header import Description
 from difflab.models.adapters.reading import read_adapter
+from difflab.models.roles import fingerprint
 from difflab.sd3.artifacts.adapters import base_fingerprint
 from difflab.sd3.artifacts.components import NAMES, check_components
 from difflab.sd3.cells import FINE_TUNED
@@ -63,17 +64,18 @@ def open_adapters(paths: list[Path], chosen: str | None, params: "Params", devic
 
 
 def check_base(file: "AdapterFile", base: Base, pipeline: "DiffusionPipeline") -> None:
-    """Refuse, as a DifflabError, an adapter that says it was trained on another base, or with other components."""
+    """Refuse, as a DifflabError, an adapter that says it was trained on another base, or with other components.
+
+    It may name its base by the denoiser's weights, as the SD3 study does, or by the whole folder.
+    """
     remedy = "name its base with --base"
     denoiser = getattr(pipeline, file.denoiser, None)
     if denoiser is None:
         kind = type(pipeline).__name__
         raise DifflabError(f"{file.path} is an adapter of a {file.denoiser}, and {base.name} is a {kind}: {remedy}")
     told = file.facts.get("base")
-    if told is not None and told != base_fingerprint(denoiser):
-        raise DifflabError(
-            f"{file.path} was trained on another base ({told}, not {base_fingerprint(denoiser)}): {remedy}"
-        )
+    if told is not None and told not in (present := base_fingerprint(denoiser), fingerprint(base.folder())):
+        raise DifflabError(f"{file.path} was trained on another base ({told}, not {present}): {remedy}")
     if base.is_study and NAMES.keys() <= file.facts.keys():
         check_components(str(file.path), file.facts, study_components(), remedy)
 

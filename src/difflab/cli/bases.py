@@ -38,6 +38,7 @@ class Base:
         name: for people: a repository, or what it is.
         loads_from: what `from_pretrained` takes.
         load: with a device and a dtype, None for the stored one.
+        folder: the role or the folder whose fingerprint an adapter may name, see `difflab.models.roles.fingerprint`.
         defaults: how it is sampled where nothing is said.
         text_length: tokens of its T5, where that is not the pipeline's own number.
         is_study: whether it is that of the SD3 study.
@@ -47,6 +48,7 @@ class Base:
     loads_from: str
     licence: str
     load: Callable[..., "DiffusionPipeline"]
+    folder: Callable[[], Path]
     defaults: Options
     text_length: int | None = None
     is_study: bool = False
@@ -92,6 +94,7 @@ def _study(params: "Params") -> Base:
         loads_from=repo_id or str(OUTPUTS / STUDY),
         licence=licence_of(repo_id) if repo_id else OWN_LICENCE,
         load=study_pipeline,
+        folder=lambda: ZOO / "transformer",
         defaults=options,
         text_length=params.cache.prompts.max_sequence_length,
         is_study=True,
@@ -110,6 +113,7 @@ def _known(model: "PipelineParams") -> Base:
         loads_from=str(TRAINED) if hub is None else name,
         licence=OWN_LICENCE if hub is None else licence_of(name),
         load=load,
+        folder=lambda: TRAINED if hub is None else fetch(hub),
         defaults=Options(model.scheduler, model.num_inference_steps, model.guidance_scale),
     )
 
@@ -128,6 +132,7 @@ def _folder(folder: Path, denoiser: str, params: "Params") -> Base:
         loads_from=str(folder),
         licence=told[-1] if told else f"the licence of {folder}, which it does not state",
         load=lambda device="cpu", dtype=None: load_pipeline(folder, device, dtype),
+        folder=lambda: folder,
         defaults=usual.defaults,
         text_length=usual.text_length,
     )
