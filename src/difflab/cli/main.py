@@ -20,6 +20,10 @@ SEED = click.option(
 )
 NEGATIVE = "Text to steer away from."
 MODEL = "Name in sweep.known (conf/study/sweep.yaml), or the repository of one of them"
+BASE = click.option(
+    "--base",
+    help="What an adapter was trained on: sd3 (the study's), a name or repository as for a model, or a folder.",
+)
 CHECK = click.option("--check", is_flag=True, help="Write nothing; fail if the file is out of date.")
 SET = "As in `dvc exp run -S`, repeatable: profile=paper, experiment=faces, finetune.lora.rank=8."
 overrides_option = click.option("-S", "--set-param", "overrides", multiple=True, metavar="KEY=VALUE", help=SET)
@@ -263,20 +267,58 @@ def experiments(all_commits: bool) -> None:
 
 @cli.command()
 @click.option("--prompt", required=True, help="What to show.")
-@click.option("--model", default="zoo", show_default=True, help=f"{MODEL}.")
+@click.option("--model", "models", multiple=True, help=f"{MODEL}, or the path of an adapter; adapters repeat.")
+@BASE
 @click.option("--negative-prompt", default="", help=NEGATIVE)
 @click.option("--guidance-scale", type=float, help="1: none. Default: the model's, as for the next two.")
 @click.option("--num-inference-steps", type=int)
 @click.option("--scheduler", help="own, ddpm, ddim, euler, dpm++ or flow-match.")
 @SEED
 @click.option("--out", type=click.Path(path_type=Path), default=Path("generated.png"), show_default=True)
-def generate(out: Path, **options) -> None:
-    """Make one picture for a prompt."""
-    from difflab.cli.sampling import Request, generate
+def generate(out: Path, models: tuple[str, ...], base: str | None, **options) -> None:
+    """Make one picture for a prompt.
 
-    params = _params()
-    for line in generate(Request(**options), out, params.sweep.known, params.runtime):
+    With several adapters a sheet: their base, then each of them, from the same noise. An adapter is a folder or a file
+    in any format that `difflab export` writes.
+    """
+    from difflab.cli.sampling import Request
+    from difflab.cli.side_by_side import generate_by
+
+    for line in generate_by(models or ("zoo",), base, Request(**options), out, _params()):
         click.echo(line, err=line.startswith("WARNING"))
+
+
+@cli.command()
+@click.argument("adapter", type=click.Path(path_type=Path))
+@click.option("--to", "format", required=True, metavar="FORMAT", help="diffusers, peft, kohya or comfyui.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="A folder, or a .safetensors file; default: under exports/."
+)
+@BASE
+def export(adapter: Path, format: str, out: Path | None, base: str | None) -> None:
+    """Write a LoRA adapter for another program.
+
+    ADAPTER is a folder of models/finetune, or a file or folder in any of the formats. The folder that is written holds
+    a model card too. docs/export.md says what each program reads.
+    """
+    from difflab.cli.export import export
+
+    click.echo(export(adapter, format, out, base, _params()))
+
+
+@cli.command()
+@click.argument("adapter", required=False, type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), help="A folder that is not there yet; default: under exports/.")
+@click.option("--bits", type=click.Choice(["8", "4"]), help="Bits of the denoiser's weights: 8 by torchao, 4 on a GPU.")
+@BASE
+def merge(adapter: Path | None, out: Path | None, bits: str | None, base: str | None) -> None:
+    """Write a whole pipeline of diffusers with ADAPTER in its weights.
+
+    Without ADAPTER that of the base alone, on which diffusers loads adapters.
+    """
+    from difflab.cli.merge import merge
+
+    click.echo(merge(adapter, out, base, {"8": 8, "4": 4, None: None}[bits], _params()))
 
 
 @cli.command()
@@ -322,10 +364,10 @@ def images() -> None:
     """Export image sets: cifar10, mnist, scenes, coco, recipes."""
 
 
-@images.command()
+@images.command("export")
 @click.argument("dataset")
 @click.argument("folder", type=click.Path(path_type=Path))
-def export(dataset: str, folder: Path) -> None:
+def export_images(dataset: str, folder: Path) -> None:
     """Write the prepared images of DATASET and their texts to FOLDER as an image folder with metadata.jsonl."""
     from difflab.cli.image_export import export
 

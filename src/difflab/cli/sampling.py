@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 TITLES, JUDGE = Path("data/titles/variations.parquet"), Path("models/zoo/vision_encoder")
 TABLE, GRID = "sweep.csv", "sweep.png"
+PROMPT_ID = "prompt-00000"  # of a lone prompt; with the seed it decides the noise
 _SHARES = ("digit_accuracy", "photo_accuracy", "both_accuracy")
 
 
@@ -38,7 +39,7 @@ class Request:
     """A picture to generate; None takes the model's default."""
 
     prompt: str
-    model: str
+    model: str = "zoo"
     negative_prompt: str = ""
     guidance_scale: float | None = None
     num_inference_steps: int | None = None
@@ -52,10 +53,7 @@ def generate(request: Request, out: Path, known: "dict[str, PipelineParams]", ma
     Raises:
         DifflabError: an empty prompt, a path that cannot be written, an unknown model, or options it cannot take.
     """
-    prompts = _by_id([request.prompt])
-    if out.suffix.lower() != ".png":
-        raise DifflabError(f"--out {out} must end with .png")
-    _require_file(out)
+    require_picture(request.prompt, out)
     name = find(known, request.model)
     model = known[name]
     options = Options(
@@ -73,11 +71,19 @@ def generate(request: Request, out: Path, known: "dict[str, PipelineParams]", ma
     if reason := sampler.refusal(options):
         raise DifflabError(f"{name} cannot take {reason}")
     warnings = _truncations(sampler, [request.prompt], request.negative_prompt)
-    (images,) = sampler.images(list(prompts), list(prompts.values()), options, not runtime.quiet())
+    (images,) = sampler.images([PROMPT_ID], [request.prompt], options, not runtime.quiet())
     write_bytes(out, png_bytes(Image.fromarray(images[0])))
     made = f"{options.scheduler}, {options.num_inference_steps} steps, guidance {options.guidance_scale:g}"
     height, width, _ = images[0].shape
     return [*warnings, f"wrote {out}, {width} x {height} pixels by {name} ({made}, seed {request.seed})"]
+
+
+def require_picture(prompt: str, out: Path) -> None:
+    """Refuse, as a DifflabError, an empty prompt and a path that a picture cannot be written to."""
+    _by_id([prompt])
+    if out.suffix.lower() != ".png":
+        raise DifflabError(f"--out {out} must end with .png")
+    _require_file(out)
 
 
 def chosen(

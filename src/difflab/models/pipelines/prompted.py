@@ -123,9 +123,19 @@ class PromptedSampler:
         distilled: whether the model was distilled to few steps without guidance, as the turbo models.
         seed: part of every noise key. One id has one noise, whatever the prompt and the options.
         batch_size: images in a forward pass; with guidance the network sees twice as many.
+        text_length: tokens that the T5 of Stable Diffusion 3 reads; None is the pipeline's own number.
     """
 
-    def __init__(self, pipeline: "DiffusionPipeline", *, distilled: bool, seed: int, batch_size: int) -> None:
+    def __init__(
+        self,
+        pipeline: "DiffusionPipeline",
+        *,
+        distilled: bool,
+        seed: int,
+        batch_size: int,
+        text_length: int | None = None,
+    ) -> None:
+        self.text_length = text_length
         self.pipeline, self.distilled, self.seed, self.batch_size = pipeline, distilled, seed, batch_size
         self.own = pipeline.scheduler
         pipeline.set_progress_bar_config(disable=True)
@@ -161,6 +171,7 @@ class PromptedSampler:
         keys = rng.fold(rng.id_keys(ids), rng.key(self.seed, "step noise")).tolist()
         # Without one the pipeline takes what its model was trained on: SDXL zeros, the others the empty prompt.
         negative = [options.negative_prompt] * len(ids) if options.negative_prompt else None
+        length = {} if self.text_length is None else {"max_sequence_length": self.text_length}
         self.pipeline.scheduler = pipeline_scheduler(options.scheduler, self.own)
         try:
             images = self.pipeline(
@@ -172,6 +183,7 @@ class PromptedSampler:
                 negative_prompt=negative,
                 output_type="np",
                 callback_on_step_end=_checked_step(ids, options.num_inference_steps),
+                **length,
             ).images
         finally:
             self.pipeline.scheduler = self.own
@@ -185,7 +197,7 @@ class PromptedSampler:
             tokenizer = getattr(self.pipeline, f"tokenizer{number}", None)
             if tokenizer is None or getattr(self.pipeline, f"text_encoder{number}", None) is None:
                 continue
-            limit = _T5_LENGTH if number == "_3" else tokenizer.model_max_length
+            limit = (self.text_length or _T5_LENGTH) if number == "_3" else tokenizer.model_max_length
             tokens = tokenizer(prompt, truncation=False)["input_ids"]
             if len(tokens) <= limit:
                 return ""

@@ -1,0 +1,134 @@
+"""Reading a LoRA adapter in any format: which one it is shows in the names of its tensors."""
+
+import json
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from difflab.core.base.errors import DifflabError, reading
+from difflab.models.adapters import diffusers_format, kohya_format, peft_format
+from difflab.models.adapters.updates import COMPONENTS, DENOISERS, OWN, Updates
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from torch import Tensor
+
+_PICKLES = (".bin", ".pt", ".pth", ".ckpt")
+_SEED = re.compile(r"seed-(\d+)")
+
+
+@dataclass(frozen=True)
+class AdapterFile:
+    """The tensors of an adapter, not yet checked against a base.
+
+    Attributes:
+        path: what was read: a file, or a folder by PEFT.
+        tensors: of one file.
+        header: of that file.
+        peft: by component, tensors and adapter_config.json, where PEFT wrote it.
+        facts: what difflab wrote of it, as "base", the fingerprint of its base.
+    """
+
+    path: Path
+    tensors: "dict[str, Tensor]" = field(default_factory=dict)
+    header: dict[str, str] = field(default_factory=dict)
+    peft: "dict[str, tuple[dict[str, Tensor], dict[str, Any]]]" = field(default_factory=dict)
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def denoiser(self) -> str:
+        """ "transformer" or "unet": what the base of this adapter has; "unet" also where only text encoders are adapted."""
+        three = any(re.match(r"transformer\.|lora_unet_joint_blocks_", name) for name in self.tensors)
+        return DENOISERS[0] if three or DENOISERS[0] in self.peft else DENOISERS[1]
+
+    def updates(self, layers: "Collection[str]") -> Updates:
+        """The updates by the names of diffusers; `layers` are those of the base, which kohya's keys need.
+
+        Raises:
+            DifflabError: it is incomplete, holds other tensors, contradicts itself or is not finite.
+        """
+        source = str(self.path)
+        found: Updates = {}
+        for component, (tensors, told) in self.peft.items():
+            found |= peft_format.read(component, tensors, told, source)
+        kohya = {name: tensor for name, tensor in self.tensors.items() if name.startswith("lora_")}
+        named = {name: tensor for name, tensor in self.tensors.items() if name not in kohya}
+        found |= kohya_format.read(kohya, layers, source)
+        return found | diffusers_format.read(named, self.header, source)
+
+
+def read_adapter(path: Path) -> AdapterFile:
+    """An adapter from a file, or from the folder that holds one.
+
+    Raises:
+        DifflabError: there is none, it is damaged, or its tensors are not those of a LoRA adapter.
+    """
+    path = located(path)
+    if path.is_dir():
+        return _read_peft(path)
+    tensors, header = _tensors(path)
+    known = (*(f"{component}." for component in COMPONENTS), "lora_")
+    if not tensors or (other := next((name for name in tensors if not name.startswith(known)), None)):
+        what = f"its tensor '{other}' belongs to none" if tensors else "it holds no tensor"
+        raise DifflabError(f"{path} is no LoRA adapter of a diffusion pipeline: {what}")
+    return AdapterFile(path, tensors, header, facts=_own(header, path))
+
+
+def located(path: Path) -> Path:
+    """The file or PEFT's folder that a path stands for: of several trainings the one with the least seed.
+
+    Raises:
+        DifflabError: there is no adapter.
+    """
+    if path.is_file():
+        if path.suffix in _PICKLES:
+            raise DifflabError(f"{path} is a pickle, which may run anything when read: take the .safetensors file")
+        return path
+    if not path.is_dir():
+        raise DifflabError(f"{path} does not exist: name the file or the folder of an adapter")
+    if (path / diffusers_format.FILE_NAME).is_file():
+        return path / diffusers_format.FILE_NAME
+    if any((folder / peft_format.CONFIG).is_file() for folder in (path, *(path / name for name in COMPONENTS))):
+        return path
+    if seeds := sorted((int(found[1]), entry) for entry in path.iterdir() if (found := _SEED.fullmatch(entry.name))):
+        return located(seeds[0][1])
+    if len(files := sorted(path.glob("*.safetensors"))) == 1 and not (path / "config.json").exists():
+        return files[0]
+    raise DifflabError(
+        f"{path} holds no adapter: neither {diffusers_format.FILE_NAME} nor {peft_format.CONFIG} nor one other "
+        ".safetensors file"
+    )
+
+
+def _read_peft(folder: Path) -> AdapterFile:
+    found, facts, whole = {}, {}, (folder / peft_format.CONFIG).is_file()
+    folders = (
+        [folder] if whole else [folder / name for name in COMPONENTS if (folder / name / peft_format.CONFIG).is_file()]
+    )
+    for part in folders:
+        if not (part / peft_format.FILE_NAME).is_file():
+            raise DifflabError(
+                f"{part} holds {peft_format.CONFIG} without {peft_format.FILE_NAME}: the adapter is incomplete"
+            )
+        with reading(part / peft_format.CONFIG, "export the adapter again"):
+            told = dict(json.loads((part / peft_format.CONFIG).read_text()))
+        tensors, header = _tensors(part / peft_format.FILE_NAME)
+        facts |= _own(header, part)
+        found[peft_format.component_of(tensors) if whole else part.name] = tensors, told
+    return AdapterFile(folder, peft=found, facts=facts)
+
+
+def _own(header: dict[str, str], path: Path) -> dict[str, Any]:
+    """What difflab wrote of an adapter: among diffusers' facts, or as fields of the header."""
+    facts = header | diffusers_format.read_facts(header, str(path))
+    return {name.removeprefix(OWN): value for name, value in facts.items() if name.startswith(OWN)}
+
+
+def _tensors(path: Path) -> "tuple[dict[str, Tensor], dict[str, str]]":
+    from safetensors import safe_open
+
+    with reading(path, "a LoRA adapter is a .safetensors file"), safe_open(path, framework="pt") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+        return tensors, file.metadata() or {}

@@ -1,0 +1,146 @@
+"""What every format of a LoRA adapter holds: for each adapted layer one low-rank update (Hu et al. 2021, equation 3).
+
+Layers have the names of diffusers, the pipeline's component in front: "transformer.transformer_blocks.0.attn.to_q",
+"unet.mid_block.attentions.0.proj_in", "text_encoder.text_model.encoder.layers.0.self_attn.q_proj". The text model of a
+CLIP encoder is always called `text_model` here, as in files, though transformers may have flattened it.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+from difflab.core.base.errors import DifflabError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+DENOISERS = ("transformer", "unet")
+TEXT_ENCODERS = ("text_encoder", "text_encoder_2", "text_encoder_3")
+COMPONENTS = (*DENOISERS, *TEXT_ENCODERS)
+ALPHA = "alpha"
+OWN = "difflab."  # before the names of what difflab adds to a header
+
+
+@dataclass(frozen=True)
+class Update:
+    """W becomes W + alpha / rank * up @ down.
+
+    Attributes:
+        down: "A", [rank, in]; of a convolution [rank, in, kh, kw].
+        up: "B", [out, rank]; of a convolution [out, rank, 1, 1].
+    """
+
+    down: "Tensor"
+    up: "Tensor"
+    alpha: float
+
+    @property
+    def rank(self) -> int:
+        return len(self.down)
+
+    @property
+    def scale(self) -> float:
+        return self.alpha / self.rank
+
+    def delta(self) -> "Tensor":
+        """What is added to the weight: float32 [out, in], or [out, in, kh, kw]."""
+        product = self.up.float().flatten(1) @ self.down.float().flatten(1)
+        return self.scale * product.reshape(len(self.up), *self.down.shape[1:])
+
+
+Updates = dict[str, Update]
+
+
+def canonical(layer: str) -> str:
+    """The name with `text_model` of a layer of a CLIP encoder that transformers has flattened; others as they are."""
+    component, _, module = layer.partition(".")
+    flat = component in TEXT_ENCODERS and module.startswith("encoder.layers.")
+    return f"{component}.text_model.{module}" if flat else layer
+
+
+def paired(tensors: Mapping[str, "Tensor"], down: str, up: str, source: str) -> dict[str, dict[str, "Tensor"]]:
+    """The tensors of each layer under "down", "up" and, where the file has it, "alpha".
+
+    Args:
+        tensors: under "<layer>.<suffix>".
+        down, up: the suffixes of a format, "lora_A.weight" and "lora_B.weight" for instance.
+
+    Raises:
+        DifflabError: a tensor is of another kind, one of a pair is missing, or a value is not finite.
+    """
+    suffixes = {f".{down}": "down", f".{up}": "up", f".{ALPHA}": ALPHA}
+    found: dict[str, dict[str, Tensor]] = {}
+    for name, tensor in sorted(tensors.items()):
+        suffix = next((s for s in suffixes if name.endswith(s)), None)
+        if suffix is None:
+            raise DifflabError(
+                f"{source} holds '{name}', which is no part of a LoRA adapter (*.{down}, *.{up}, *.alpha)"
+            )
+        if not tensor.float().isfinite().all():
+            raise DifflabError(f"{source}: '{name}' holds NaN or infinity: the training that wrote it had diverged")
+        found.setdefault(name.removesuffix(suffix), {})[suffixes[suffix]] = tensor
+    for layer, parts in found.items():
+        if missing := {"down": down, "up": up}.keys() - parts.keys():
+            lacks = {"down": down, "up": up}[min(missing)]
+            raise DifflabError(f"{source} lacks '{layer}.{lacks}': the file is incomplete, export it again")
+    return found
+
+
+def update(
+    layer: str,
+    parts: Mapping[str, "Tensor"],
+    source: str,
+    rank: int | None = None,
+    alpha: Callable[[int], float] = float,
+) -> Update:
+    """The update of `parts`, from `paired`, checked.
+
+    Args:
+        rank: what the file says of it beside the tensors.
+        alpha: of a rank, where the file has no tensor with it; by default the rank, that is a scale of 1.
+
+    Raises:
+        DifflabError: shapes, rank or alpha contradict one another.
+    """
+    down, up = parts["down"], parts["up"]
+    if down.ndim not in (2, 4) or up.ndim != down.ndim or down.shape[0] != up.shape[1] or not len(down):
+        shapes = f"{list(down.shape)} and {list(up.shape)}"
+        raise DifflabError(f"{source}: the two matrices of '{layer}' are {shapes}, which have no rank in common")
+    if rank not in (None, len(down)):
+        raise DifflabError(f"{source} says rank {rank} of '{layer}', whose matrices have rank {len(down)}")
+    told = parts.get(ALPHA)
+    if told is not None and told.numel() != 1:
+        raise DifflabError(f"{source}: '{layer}.{ALPHA}' is {list(told.shape)}, not one number")
+    value = alpha(len(down)) if told is None else float(told)
+    if not 0 < value < math.inf:
+        raise DifflabError(f"{source} says alpha {value:g} of '{layer}': it must be above 0")
+    return Update(down, up, value)
+
+
+def stacked(parts: Mapping[int, Update], out: int, count: int) -> Update:
+    """One update for `count` layers of `out` rows each that share their input, of which `parts` are adapted.
+
+    Ranks add up; "up" is block diagonal, so that the product is the same to the bit where scales agree.
+    """
+    downs, ups = [], []
+    scale = parts[min(parts)].scale
+    for number, part in sorted(parts.items()):
+        block = part.up.new_zeros(count * out, part.rank)
+        block[number * out : (number + 1) * out] = part.up if part.scale == scale else part.up * (part.scale / scale)
+        downs.append(part.down)
+        ups.append(block)
+    down = torch.cat(downs)
+    return Update(down, torch.cat(ups, dim=1), scale * len(down))
+
+
+def unstacked(whole: Update, count: int) -> dict[int, Update]:
+    """The inverse of `stacked`: what of an update each of `count` layers gets, without columns that are zero for it."""
+    updates = {}
+    for number, up in enumerate(whole.up.chunk(count)):
+        used = up.ne(0).any(dim=0)
+        if used.any():
+            updates[number] = Update(whole.down[used], up[:, used].contiguous(), whole.scale * int(used.sum()))
+    return updates

@@ -1,0 +1,219 @@
+"""`difflab export`, `merge` and `generate --model ADAPTER`, and the commands and lines of docs/export.md as they stand."""
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+from diffusers import StableDiffusion3Pipeline
+from PIL import Image
+from safetensors import SafetensorError
+
+from difflab.cli.main import cli
+from difflab.core.base.errors import one_line
+from difflab.models.adapters.reading import read_adapter
+from difflab.sd3.artifacts.adapters import load_adapter
+from difflab.sd3.pipeline import study_components, study_pipeline
+from fakes import adapters, tiny_pipelines
+
+CELL, PROMPT = "models/finetune/blip2-zero", "three over a cat"
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """The models of a repository: both bases tiny, two adapters of the study, one of the U-Net and its text encoder."""
+    folder = tmp_path_factory.mktemp("made")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        pipeline = adapters.base("sd3")
+        adapters.study_zoo(pipeline)
+        for captions in ("blip2", "llama3"):
+            cell = folder / f"models/finetune/{captions}-zero/seed-0"
+            adapters.study_adapter(cell, pipeline.transformer, study_components())
+        tiny_pipelines.saved("sd", folder / "models/zoo/diffusion")
+        adapters.saved(adapters.trained("sd"), folder / "models/personal/cat")
+    return folder
+
+
+@pytest.fixture
+def workspace(tmp_path, made, root, monkeypatch):
+    shutil.copytree(made / "models", tmp_path / "models")
+    for name in ("dvc.yaml", "conf", "params.yaml"):
+        (tmp_path / name).symlink_to(root / name)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def run(*arguments: str) -> str:
+    result = CliRunner().invoke(cli, list(arguments))
+    if result.exception and result.exit_code:
+        raise result.exception
+    return result.output
+
+
+def error(*arguments: str) -> str:
+    result = CliRunner().invoke(cli, list(arguments))
+    assert result.exit_code
+    line = one_line(result.exception)
+    assert line, result.exception
+    assert "\n" not in line
+    return line
+
+
+def blocks(root, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", (root / "docs/export.md").read_text(), re.MULTILINE | re.DOTALL)
+
+
+def test_the_six_commands_of_the_page(workspace, root):
+    (commands,) = blocks(root, "bash")
+    assert len(commands.splitlines()) == 6
+    for command in commands.splitlines():
+        program, *arguments = shlex.split(command)
+        assert program == "difflab"
+        assert run(*arguments).startswith("wrote exports/")
+    sheet = Image.open("exports/sheet.png")
+    assert sheet.width > 3 * 128  # base and two adapters
+    assert (workspace / "exports/back/README.md").exists()
+    assert {"model_index.json", "README.md"} <= {path.name for path in (workspace / "exports/merged").iterdir()}
+    back, first = read_adapter(workspace / "exports/back"), read_adapter(workspace / CELL)
+    assert back.facts["base"] == first.facts["base"]
+
+
+def test_the_lines_of_the_page_in_a_clean_process_make_the_picture_of_the_study(workspace, root):
+    """By diffusers' own loader; beside it the study's way, which puts the adapter on by PEFT."""
+    run("merge", "--out", "exports/sd3")
+    (lines,) = blocks(root, "python")
+    assert lines in (root / "README.md").read_text()
+    lines = lines.replace("**options)", "output_type='np', **options)").replace('image.save("exports/three.png")\n', "")
+    script = f"import torch, numpy\ntorch.manual_seed(0)\n{lines}\nnumpy.save('image.npy', image)\n"
+    subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
+    pipeline = study_pipeline()
+    load_adapter(pipeline.transformer, workspace / CELL / "seed-0", study_components())
+    torch.manual_seed(0)
+    options = {"num_inference_steps": 8, "guidance_scale": 2.5, "max_sequence_length": 13, "output_type": "np"}
+    expected = pipeline("a handwritten three over a photo of coffee", **options).images[0]
+    assert abs(np.load("image.npy") - expected).max() < 1e-4
+
+
+def test_a_merged_pipeline_makes_the_pictures_of_the_adapter(workspace):
+    run("merge", CELL, "--out", "merged")
+    run("generate", "--model", CELL, "--prompt", PROMPT, "--out", "adapter.png")
+    merged = StableDiffusion3Pipeline.from_pretrained("merged")
+    pipeline = study_pipeline()
+    load_adapter(pipeline.transformer, workspace / CELL / "seed-0", study_components())
+    first, second = (adapters.picture(p, max_sequence_length=13) for p in (merged, pipeline))
+    assert abs(first - second).max() < 1e-5
+    assert Image.open("adapter.png").size == (16, 16)
+
+
+def test_side_by_side_the_base_comes_first_and_each_is_as_alone(workspace):
+    other = "models/finetune/llama3-zero"
+    told = run("generate", "--model", CELL, "--model", other, "--prompt", PROMPT, "--out", "sheet.png")
+    assert (
+        "base, blip2-zero-seed-0, llama3-zero-seed-0 from the same noise (own, 8 steps, guidance 2.5, seed 0)" in told
+    )
+    run("generate", "--model", CELL, "--prompt", PROMPT, "--out", "alone.png")
+    sheet, alone = (np.asarray(Image.open(name)) for name in ("sheet.png", "alone.png"))
+    second = (
+        Image.fromarray(sheet).crop((6 + 134, 6, 6 + 134 + 128, 6 + 128)).resize((16, 16), Image.Resampling.NEAREST)
+    )
+    assert np.array_equal(np.asarray(second), alone)
+
+
+def test_an_adapter_of_a_unet_and_its_text_encoder(workspace):
+    assert "wrote cat.safetensors" in run("export", "models/personal/cat", "--to", "kohya", "--out", "cat.safetensors")
+    told = run("generate", "--model", "cat.safetensors", "--prompt", PROMPT, "--num-inference-steps", "2")
+    assert "16 x 16 pixels by cat (ddpm, 2 steps" in told
+    run(
+        "generate", "--model", "models/personal/cat", "--prompt", PROMPT, "--num-inference-steps", "2", "--out", "b.png"
+    )
+    first, second = (np.asarray(Image.open(name)).astype(int) for name in ("generated.png", "b.png"))
+    assert abs(first - second).max() <= 1
+    assert "wrote exports/cat-merged" in run("merge", "models/personal/cat")
+
+
+def test_an_adapter_of_another_base(workspace):
+    other = adapters.base("sd3")
+    other.transformer.pos_embed.proj.weight.add_(1.0)
+    other.save_pretrained("other")
+    assert "was trained on another base" in error("export", CELL, "--to", "peft", "--base", "other")
+    assert "is an adapter of a unet" in error("merge", "models/personal/cat", "--base", "sd3")
+    path = adapters.study_adapter(workspace / "elsewhere", study_pipeline().transformer, adapters.COMPONENTS)
+    assert "was trained with another autoencoder" in error("export", str(path), "--to", "peft")
+    assert not (workspace / "exports").exists()
+
+
+def test_a_zoo_without_its_parts(workspace):
+    shutil.rmtree("models/zoo/text")
+    assert "run `dvc repro zoo_text`" in error("export", CELL, "--to", "peft")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["export", CELL, "--to", "comfy"], "unknown format 'comfy': one of diffusers, peft, kohya, comfyui; did you mean"),
+        (["export", "models/zoo/vae", "--to", "peft"], "models/zoo/vae holds no adapter"),
+        (["export", "params.yaml", "--to", "peft"], "unreadable: params.yaml"),
+        (["export", "nowhere", "--to", "peft"], "nowhere does not exist"),
+        (["export", CELL, "--to", "peft", "--out", "models"], "models exists already"),
+        (["export", CELL, "--to", "peft", "--out", "a.safetensors"], "PEFT reads a folder"),
+        (["export", CELL, "--to", "peft", "--out", "params.yaml/a"], "params.yaml"),
+        (["export", CELL, "--to", "peft", "--base", "zo"], "unknown base 'zo': one of sd3, zoo"),
+        (["merge", CELL, "--out", "models"], "models exists already"),
+        (["merge", "models/zoo/vae"], "models/zoo/vae holds no adapter"),
+        (["generate", "--prompt", "a", "--model", "models/finetune/blip2-zro"], f"did you mean '{CELL}'"),
+        (["generate", "--prompt", "a", "--model", CELL, "--model", "zoo"], "zoo is a whole model: the base of an adapter"),
+        (["generate", "--prompt", "a", "--model", "sd-turbo", "--model", "zoo"], "`difflab sweep` takes several"),
+        (["generate", "--prompt", "a", "--base", "sd3"], "--base is the base of an adapter"),
+        (["generate", "--prompt", "a", "--model", CELL, "--model", "models/personal/cat"], "of a transformer and of a"),
+        (["generate", "--prompt", "a", "--model", CELL, "--scheduler", "ddim"], "cannot take ddim: a flow model"),
+        (["generate", "--prompt", " ", "--model", CELL], "a prompt is empty"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_is_one_line(workspace, arguments, words):
+    assert words in error(*arguments)
+    assert not (workspace / "generated.png").exists()
+
+
+@pytest.mark.parametrize("command", [["export", CELL, "--to", "kohya"], ["merge", CELL]])
+def test_a_full_disk_leaves_nothing(workspace, monkeypatch, command):
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("pathlib.Path.write_bytes", full)
+    monkeypatch.setattr("diffusers.DiffusionPipeline.save_pretrained", full)
+    assert "the disk is full while writing exports/" in error(*command, "--out", "exports/new")
+    assert list((workspace / "exports").iterdir()) == []
+
+
+def test_a_full_disk_is_told_where_safetensors_hides_it(workspace, monkeypatch):
+    def full(*_, **__):
+        raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr("diffusers.DiffusionPipeline.save_pretrained", full)
+    assert "the disk is full while writing new" in error("merge", CELL, "--out", "exports/new")
+    assert list((workspace / "exports").iterdir()) == []
+
+
+def test_without_torchao_the_remedy_is_named(workspace, monkeypatch):
+    monkeypatch.setattr("difflab.cli.merge.find_spec", lambda name: None)
+    assert "--bits 8 wants torchao, which is not installed: pip install" in error("merge", CELL, "--bits", "8")
+    monkeypatch.setattr("difflab.cli.merge.find_spec", lambda name: name)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    assert "--bits 4 wants an NVIDIA GPU" in error("merge", CELL, "--bits", "4")
+
+
+def test_eight_bits_are_smaller_and_nearly_the_same(workspace):
+    pytest.importorskip("torchao")
+    run("merge", CELL, "--out", "full")
+    run("merge", CELL, "--bits", "8", "--out", "small")
+    first, second = (
+        adapters.picture(StableDiffusion3Pipeline.from_pretrained(name, torch_dtype=torch.float32))
+        for name in ("full", "small")
+    )
+    assert 0 < abs(first - second).max() < 0.1
