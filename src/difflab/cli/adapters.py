@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 from difflab.cli.bases import Base, find_base
 from difflab.core.base.errors import DifflabError, suggestion
 from difflab.core.base.files import read_json, read_parquet
+from difflab.core.base.roles import fingerprint
 from difflab.models.adapters.fit import check_fit, layers_of
 from difflab.models.adapters.header import Description
 from difflab.models.adapters.reading import read_adapter
-from difflab.models.roles import fingerprint
 from difflab.sd3.artifacts.adapters import base_fingerprint
+from difflab.sd3.artifacts.cells import FINE_TUNED
 from difflab.sd3.artifacts.components import NAMES, check_components
-from difflab.sd3.cells import FINE_TUNED
 from difflab.sd3.pipeline import study_components
 
 if TYPE_CHECKING:

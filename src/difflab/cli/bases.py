@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from difflab.core.base.errors import DifflabError, suggestion
 from difflab.core.base.files import read_json
+from difflab.core.base.roles import POINTER, resolve
 from difflab.models.pipelines.prompted import INDEX, TRAINED, Options, find, load_pipeline
 from difflab.models.pointers import fetch
-from difflab.models.roles import POINTER, resolve
 from difflab.sd3.pipeline import study_pipeline
 from difflab.sd3.sampling import ZOO
 
@@ -38,7 +38,7 @@ class Base:
         name: for people: a repository, or what it is.
         loads_from: what `from_pretrained` takes.
         load: with a device and a dtype, None for the stored one.
-        folder: the role or the folder whose fingerprint an adapter may name, see `difflab.models.roles.fingerprint`.
+        folder: the role or the folder whose fingerprint an adapter may name, see `difflab.core.base.roles.fingerprint`.
         defaults: how it is sampled where nothing is said.
         text_length: tokens of its T5, where that is not the pipeline's own number.
         is_study: whether it is that of the SD3 study.
