@@ -8,6 +8,7 @@ import pandas as pd
 import torch
 
 from difflab.core.base import rng
+from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import read_json, write_csv, write_json
 from difflab.core.base.stage import Stage, run
 from difflab.core.base.store.image_store import ImageStore
@@ -25,12 +26,16 @@ from difflab.sd3.training.flow_training import train_flow
 from difflab.sd3.training.latents import open_latents
 from difflab.training.seeds import Save, save_curve, train_all
 
+RANKS = Path("plots/blocks/ranks.csv")
 LISTED = ("blocks.seeds", "blocks.random_sets")  # what lists the trainings: those that are there are kept
 
 
 def main(stage: Stage[TuneBlocksInputs]) -> None:
     params, settings = stage.params, stage.params.blocks
-    scratch, ranked = stage.scratch(), pd.read_csv("plots/blocks/ranks.csv")
+    scratch = stage.scratch()
+    if not RANKS.is_file():
+        raise DifflabError(f"{RANKS} is missing: run `dvc repro rank_blocks`")
+    ranked = pd.read_csv(RANKS)
     importance = {str(way): rows["importance"].tolist() for way, rows in ranked.groupby("way", sort=False)}
     plan = tuning.planned(importance, settings.k, settings.random_sets, params.seed)
     store, latents, prompts = ImageStore("data/celeba_hq"), open_latents(), open_prompts([settings.captions])
@@ -81,7 +86,7 @@ def main(stage: Stage[TuneBlocksInputs]) -> None:
         curve.measure(seed, folder / "model", params.generate.guidance_scale, cell=number)
     if not curve.rows:
         return
-    table = joined(cells, folders, curve.rows, count)
+    table = joined(cells, plan, folders, curve.rows, count)
     write_csv("plots/blocks/tuning.csv", table)
     found = tuning.metrics(plan, importance, table)
     facts = {"trained_parameters": count, "k": settings.k, "sets": len(plan.sets), "trainings": len(settings.seeds)}
@@ -100,14 +105,16 @@ def trained_parameters(transformer: torch.nn.Module, lora) -> int:
     return sum(lora.rank * (layer.in_features + layer.out_features) for layer in layers)
 
 
-def joined(cells: list[tuple[tuning.Blocks, int]], folders: dict[str, Path], rows: list[dict], count: int):
+def joined(
+    cells: list[tuple[tuning.Blocks, int]], plan: tuning.Plan, folders: dict[str, Path], rows: list[dict], count: int
+) -> pd.DataFrame:
     """The table of all trainings: what the sets are, what the loss gained, and the scores of the pictures."""
     table = []
     for (blocks, seed), row in zip(cells, rows, strict=True):
         losses = read_json(folders[training_name(blocks, seed)] / "result.json")
         gain = losses["before"] - losses["after"]
         scores = {name: value for name, value in row.items() if name not in ("cell", "seed")}
-        facts = {"blocks": tuning.shown(blocks), "seed": seed, "trained_parameters": count}
+        facts = {"blocks": tuning.shown(blocks), "roles": plan.roles(blocks), "seed": seed, "trained_parameters": count}
         table.append({**facts, "val_loss": losses["after"], tuning.GAIN: gain, **scores})
     return pd.DataFrame(table)
 

@@ -23,12 +23,11 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from difflab.core.base.errors import DifflabError
+from difflab.sd3.blocks.ways import BYPASS, MEAN, PATCHES, TEXT, WAYS
 
 if TYPE_CHECKING:
     from diffusers.models import SD3Transformer2DModel
     from diffusers.models.attention_processor import Attention
-
-MEAN, BYPASS, TEXT, PATCHES = WAYS = ("mean", "bypass", "text", "patches")
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ from torch import Tensor
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import read_tensors
 from difflab.metrics.features.features import extract, extract_and_classify
-from difflab.sd3.blocks.ablation import MEAN, WAYS, Updates, ablated, mean_updates
+from difflab.sd3.blocks.ablation import Updates, ablated, mean_updates
+from difflab.sd3.blocks.ways import MEAN, WAYS
 from difflab.sd3.training.examples import Examples, caption_rows
 from difflab.sd3.training.flow_training import (
     HELD_OUT_SEED,

@@ -15,8 +15,8 @@ import pandas as pd
 
 from difflab.core.base import rng
 from difflab.metrics.intervals import student
-from difflab.sd3.blocks.ablation import WAYS
 from difflab.sd3.blocks.effects import WHOLE, Seen
+from difflab.sd3.blocks.ways import WAYS
 from difflab.sd3.training.flow_training import HELD_OUT_SIGMAS
 
 if TYPE_CHECKING:

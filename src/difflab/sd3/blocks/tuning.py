@@ -12,10 +12,10 @@ from difflab.core.base import rng
 from difflab.core.base.errors import DifflabError
 from difflab.metrics.intervals import student
 from difflab.sd3.blocks.ranking import kendall_tau
+from difflab.sd3.blocks.ways import MISLEADS, OPEN, PREDICTS
 
 Blocks = tuple[int, ...]  # ascending
-TOP, BOTTOM, RANDOM = "top", "bottom", "random"
-PREDICTS, MISLEADS, OPEN = "predicts", "misleads", "open"
+RANDOM, BOTTOM = "random", "bottom"
 GAIN = "gain"
 
 
@@ -31,6 +31,12 @@ class Plan:
     def sets(self) -> list[Blocks]:
         """Each set once, in order."""
         return sorted({*self.top.values(), *self.bottom.values(), *self.random})
+
+    def roles(self, blocks: Blocks) -> str:
+        """What a set stands for: "top_mean bottom_text random"."""
+        named = {"top": self.top, "bottom": self.bottom}
+        found = [f"{role}_{way}" for role, sets in named.items() for way, own in sets.items() if own == blocks]
+        return " ".join([*found, *([RANDOM] if blocks in self.random else [])])
 
 
 def planned(importance: Mapping[str, Sequence[float]], k: int, random_sets: int, seed: int) -> Plan:
