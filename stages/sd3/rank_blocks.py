@@ -9,7 +9,7 @@ from difflab.core.base.files import write_csv
 from difflab.core.base.sharding import process_chunks
 from difflab.core.base.stage import Stage, run
 from difflab.core.base.store.image_store import ImageStore
-from difflab.metrics.distances import RankDeficientWarning, check_count, frechet_distance
+from difflab.metrics.distances import RankDeficientWarning, frechet_distance
 from difflab.sd3.artifacts.prompt_embeds import open_prompts
 from difflab.sd3.blocks import ranking
 from difflab.sd3.blocks.effects import Bench, by_cell, cell_names, first_examples
@@ -27,8 +27,7 @@ def main(stage: Stage[RankBlocksInputs]) -> None:
         first_examples(store, latents, prompts, split, count, settings.captions)
         for split, count in (("val", settings.held_out_samples), ("train", settings.mean_samples))
     )
-    ids = store.split(params.generate.split)[: settings.num_images]
-    check_count(len(ids), min_images=params.score.min_images, what="the pictures without a block")
+    ids = store.split(params.generate.split)[: settings.ablated_images]
     machine = params.runtime.model_copy(update={"compile": False})  # hooks and compiled blocks do not mix
     sampling = params.seed, params.generate.batch_size, params.generate.vae
     generator = load_generator(prompts, machine, *sampling)

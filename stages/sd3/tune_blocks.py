@@ -51,9 +51,9 @@ def main(stage: Stage[TuneBlocksInputs]) -> None:
     whole = load_transformer(base)
     count = tuning.same_size({b: trained_parameters(whole, lora) for b, lora in loras.items()})
     del whole
-    training = params.finetune.training.model_copy(
-        update={"steps": settings.steps, "validation_interval": settings.steps}
-    )
+    warmup = min(params.finetune.training.lr_warmup_steps, settings.steps // 4)
+    shorter = {"steps": settings.steps, "validation_interval": settings.steps, "lr_warmup_steps": warmup}
+    training = params.finetune.training.model_copy(update=shorter)
     density = SigmaDensity(params.finetune.density, params.logit_mean[settings.logit_mean])
 
     def tune(blocks: tuning.Blocks, seed: int) -> Save:

@@ -95,7 +95,8 @@ def by_block(found: pd.DataFrame) -> pd.DataFrame:
 def drift_table(found: pd.DataFrame) -> str:
     """How far each block is moved, and which of its layers most."""
     rows = []
-    for (adapter, block), layers in found.groupby(["adapter", "block"], sort=False):
+    for _, layers in found.groupby(["adapter", "block"], sort=False):
+        adapter, block = layers[["adapter", "block"]].iloc[0]
         most = layers.loc[layers["relative"].idxmax()]
         moved = by_block(layers).iloc[0, 0]
         ends = f"{most['relative']:.1%}", f"{layers['largest'].max():.2f}", f"{layers['effective_rank'].median():.1f}"
@@ -132,14 +133,14 @@ def drift_chart(found: pd.DataFrame) -> "Figure":
     width = 2.2 + len(names) * max(1.5, 0.28 * len(blocks))
     figure = Figure(figsize=(width, 1.4 + 0.24 * len(targets)), layout="constrained")
     axes = figure.subplots(1, len(names), squeeze=False, sharey=True)[0]
-    image = None
+    most = 100 * found["relative"].max()
     for axis, name in zip(axes, names, strict=True):
         grid = found[found["adapter"] == name].pivot(index="target", columns="block", values="relative")
         values = 100 * grid.reindex(index=targets, columns=blocks).to_numpy(dtype=float)
-        image = axis.imshow(np.ma.masked_invalid(values), vmin=0, vmax=100 * found["relative"].max(), aspect="auto")
+        axis.imshow(np.ma.masked_invalid(values), vmin=0, vmax=most, aspect="auto")
         axis.set_title(name, fontsize=8)
         axis.set_xticks(range(len(blocks)), [str(b) for b in blocks], fontsize=7)
         axis.set_yticks(range(len(targets)), targets, fontsize=7)
         axis.set_xlabel("block", fontsize=8)
-    figure.colorbar(image, ax=list(axes), label="size of the update, % of the weight's norm")
+    figure.colorbar(axes[0].images[0], ax=list(axes), label="size of the update, % of the weight's norm")
     return figure

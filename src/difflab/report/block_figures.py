@@ -53,10 +53,10 @@ def _grid(rows: Mapping[str, str]):
 
 def _say_ranks(axis: Any, ranked: pd.DataFrame, tops: np.ndarray) -> None:
     """The rank of each block above its bar, with its interval where that holds more than one."""
-    for rank, top in zip(ranked.itertuples(), tops, strict=True):
-        ends = f" ({rank.rank_low}–{rank.rank_high})" if rank.rank_low < rank.rank_high else ""  # noqa: RUF001
-        where = rank.block, max(top, 0)
-        axis.annotate(f"{rank.rank}{ends}", where, (0, 3), textcoords="offset points", ha="center", size=7)
+    for row, top in zip(ranked.to_dict("records"), tops, strict=True):
+        low, high = row["rank_low"], row["rank_high"]
+        ends, where = f" ({low}–{high})" if low < high else "", (row["block"], max(top, 0))
+        axis.annotate(f"{row['rank']}{ends}", where, (0, 3), textcoords="offset points", ha="center", size=7)
 
 
 def by_sigma(found: pd.DataFrame) -> Figure:
@@ -87,18 +87,18 @@ def agreement(pairs: pd.DataFrame) -> Figure:
     """
     figure, axes = plt.subplots(figsize=(4.4, 3.4), layout="constrained")
     names, values = [WAY_NAMES[way] for way in WAYS], np.eye(len(WAYS))
-    for pair in pairs.itertuples():
-        a, b = WAYS.index(pair.first), WAYS.index(pair.second)
-        values[a, b] = values[b, a] = pair.tau
-        text = f"{pair.tau:+.2f}\n({pair.low:+.2f} to {pair.high:+.2f})"
+    for pair in pairs.to_dict("records"):
+        a, b = WAYS.index(pair["first"]), WAYS.index(pair["second"])
+        values[a, b] = values[b, a] = pair["tau"]
+        text = f"{pair['tau']:+.2f}\n({pair['low']:+.2f} to {pair['high']:+.2f})"
         for x, y in ((a, b), (b, a)):
-            shade = "white" if abs(pair.tau) > 0.6 else "black"
+            shade = "white" if abs(pair["tau"]) > 0.6 else "black"
             axes.text(x, y, signed(text), ha="center", va="center", size=6.5, color=shade)
     image = axes.imshow(values, cmap="RdBu", vmin=-1, vmax=1)
     axes.set_xticks(range(len(names)), [name.replace(" ", "\n") for name in names])
     axes.set_yticks(range(len(names)), names)
     axes.grid(visible=False)
-    figure.colorbar(image, label="Kendall's τ   (−1 reversed, 1 same order)")  # noqa: RUF001
+    figure.colorbar(image, label="Kendall's τ   (−1 reversed, 1 same order)")
     return figure
 
 

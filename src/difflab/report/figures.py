@@ -79,8 +79,7 @@ def draw(
     trained = read("plots/captioner/originals.csv")
     if trained is not None and "originals" in captioning:
         drawn["captions_by_originals"] = lambda: captions_by_originals(captioning, trained)
-    drawn |= block_charts(read, part(summary, "blocks_tuned"))
-    for name, function in drawn.items():
+    for name, function in {**drawn, **block_charts(read, part(summary, "blocks_tuned"))}.items():
         render(function, folder / f"{name}.png")
     if (prompts := read("data/scores/prompts.csv")) is not None:
         for captions in CAPTIONS:

@@ -124,8 +124,8 @@ def blocks_tuned(found: Numbers) -> str:
     for way in (w for w in WAYS if f"tuned_{w}_verdict" in found):
         keys = [f"tuned_{way}_top_minus_{other}_{m}" for m in ("gain", "fid") for other in ("random", "bottom")]
         rows.append([WAY_NAMES[way], *(between(found, key, 3) for key in keys), str(found[f"tuned_{way}_verdict"])])
-    header = ["ranking by", "gain, best − random", "gain, best − worst"]  # noqa: RUF001
-    header += ["FID, best − random", "FID, best − worst", "the ranking"]  # noqa: RUF001
+    header = ["ranking by", "gain, best − random", "gain, best − worst"]
+    header += ["FID, best − random", "FID, best − worst", "the ranking"]
     return table(header, rows) if rows else ""
 
 

@@ -156,6 +156,7 @@ class StepCurveParams(CurveParams):
 class BlocksParams(PromptedParams):
     """`blocks`: which blocks of the base matter, and whether that predicts what tuning them brings."""
 
+    ablated_images: int = Field(ge=4)
     held_out_samples: int = Field(ge=2)
     mean_samples: int = Field(ge=1)
     logit_mean: Literal["minus", "zero", "plus"]
@@ -211,7 +212,7 @@ class StepCurveInputs(ScoreInputs):
 class RankBlocksInputs(Seeded, WithRuntime):
     generate: GenerateParams
     score: ScoreParams
-    blocks: Annotated[BlocksParams, "captions", "num_images", "held_out_samples", "mean_samples"]
+    blocks: Annotated[BlocksParams, "captions", "ablated_images", "held_out_samples", "mean_samples"]
 
 
 class TuneBlocksInputs(Seeded, WithRuntime):

@@ -10,34 +10,11 @@ from scipy import stats
 from difflab.sd3.blocks import ranking
 from difflab.sd3.blocks.effects import WHOLE, Seen
 from difflab.sd3.blocks.ways import WAYS
-from difflab.sd3.training.flow_training import HELD_OUT_SIGMAS
-
-SIGMAS = len(HELD_OUT_SIGMAS)
-
-
-def cells(importance, images=40, noise=0.1, seed=0):
-    """Cells whose loss rises by `importance[way][block]`, give or take."""
-    drawn = np.random.default_rng(seed)
-    whole = drawn.random((images, SIGMAS))
-    features, correct = drawn.normal(size=(images, 3)), {"digit": np.ones(images)}
-    made = {WHOLE: Seen(whole, features, correct)}
-    for way in WAYS:
-        for block, effect in enumerate(importance[way]):
-            errors = whole + effect + noise * drawn.normal(size=whole.shape)
-            wrong = {"digit": (np.arange(images) % 4 > 0).astype(float)}
-            made[f"{way}-{block}"] = Seen(errors, features + effect, wrong)
-    return made
-
-
-ORDERS = {"mean": [1.0, 3.0, 2.0], "bypass": [2.0, 3.0, 1.0], "text": [1.0, 2.0, 3.0], "patches": [1.0, 3.0, 2.0]}
-
-
-def distance(features):
-    return float(np.square(features.mean(0)).sum())
+from fakes.block_results import IMPORTANCE, cells, distance
 
 
 def test_the_effect_is_that_of_the_cell_minus_that_of_the_whole():
-    made = cells(ORDERS)
+    made = cells(IMPORTANCE)
     found = ranking.effects(made, distance).set_index(["way", "block", "measure"])
     assert found.loc[("mean", 1, "loss"), "effect"] == pytest.approx(3, abs=0.05)
     assert found.loc[("mean", 1, "loss_sigma_0.9"), "effect"] == pytest.approx(3, abs=0.1)
@@ -49,7 +26,7 @@ def test_the_effect_is_that_of_the_cell_minus_that_of_the_whole():
 
 
 def test_what_no_picture_shows_is_no_measure():
-    made = cells(ORDERS)
+    made = cells(IMPORTANCE)
     made = {n: Seen(s.errors, s.features, {"digit": np.full(40, np.nan)}) for n, s in made.items()}
     assert "digit_accuracy" not in set(ranking.effects(made, distance)["measure"])
 
@@ -71,7 +48,7 @@ def test_the_jackknife_of_a_mean_is_students_interval_of_the_parts():
 
 
 def test_ranks_and_their_intervals_follow_the_effects():
-    found = ranking.ranking(ranking.importances(cells(ORDERS)), seed=0).set_index(["way", "block"])
+    found = ranking.ranking(ranking.importances(cells(IMPORTANCE)), seed=0).set_index(["way", "block"])
     assert found["rank"].unstack().loc[list(WAYS)].to_numpy().tolist() == [[3, 1, 2], [2, 1, 3], [3, 2, 1], [3, 1, 2]]
     assert (found["rank_low"] == found["rank"]).all()
     assert (found["rank_high"] == found["rank"]).all()
@@ -84,7 +61,7 @@ def test_blocks_that_chance_orders_have_wide_ranks():
 
 
 def test_agreement_is_kendalls_tau_of_scipy_with_the_chance_of_as_much():
-    by_way = ranking.importances(cells(ORDERS))
+    by_way = ranking.importances(cells(IMPORTANCE))
     found = ranking.agreement(by_way, seed=0).set_index(["first", "second"])
     assert found.loc[("mean", "patches"), ["tau", "low", "high"]].tolist() == [1, 1, 1]
     assert found.loc[("bypass", "text"), "tau"] == pytest.approx(-1 / 3)
@@ -98,13 +75,13 @@ def test_tau_of_untied_rankings(a, b):
 
 
 def test_the_same_seed_gives_the_same_intervals():
-    by_way = ranking.importances(cells(ORDERS, noise=3))
+    by_way = ranking.importances(cells(IMPORTANCE, noise=3))
     once, again = (ranking.agreement(by_way, seed=5) for _ in range(2))
     pd.testing.assert_frame_equal(once, again)
 
 
 def test_metrics_are_flat_and_named_by_way_and_block():
-    made = cells(ORDERS)
+    made = cells(IMPORTANCE)
     by_way = ranking.importances(made)
     tables = ranking.effects(made, distance), ranking.ranking(by_way, 0), ranking.agreement(by_way, 0)
     found = ranking.metrics(*tables)

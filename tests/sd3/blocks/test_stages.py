@@ -27,8 +27,8 @@ SCORE = dict(extractor="vision_encoder", reference_split="train", floor_split="v
 class BlocksStage(sd3_study.Sd3Stage):
     def __init__(self, **changes):
         super().__init__(validation_interval=1)
-        values = dict(captions="blip2", num_images=2, held_out_samples=2, mean_samples=3, logit_mean="zero", k=1,
-            random_sets=3, seeds=[0, 1], steps=1, targets=TARGETS)  # fmt: skip
+        values = dict(captions="blip2", num_images=2, ablated_images=4, held_out_samples=2, mean_samples=3, k=1,
+            logit_mean="zero", random_sets=3, seeds=[0, 1], steps=1, targets=TARGETS)  # fmt: skip
         self.params.score = ScoreParams(**SCORE)
         self.params.blocks = BlocksParams(**{**values, **changes})
 

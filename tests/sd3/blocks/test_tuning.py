@@ -1,9 +1,6 @@
 """Which sets are tuned, and what their gains say of a ranking."""
 
-import itertools
-
 import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,6 +8,7 @@ from scipy import stats
 
 from difflab.core.base.errors import DifflabError
 from difflab.sd3.blocks import tuning
+from fakes.block_results import tuned
 
 IMPORTANCE = {"mean": [1.0, 3.0, 2.0], "bypass": [3.0, 2.0, 1.0]}
 
@@ -74,20 +72,11 @@ def test_the_interval_of_a_contrast_covers_the_truth_as_often_as_it_says():
     assert 0.92 <= covered / 600 <= 0.98
 
 
-def table(gains, seeds=3, noise=0.001):
-    drawn = np.random.default_rng(0)
-    rows = [
-        {"blocks": str(block), "seed": seed, "gain": gain + noise * drawn.normal(), "fid": 10 - gain, "n": 100}
-        for (block, gain), seed in itertools.product(enumerate(gains), range(seeds))
-    ]
-    return pd.DataFrame(rows)
-
-
 def test_a_ranking_that_foresees_the_gains_predicts_and_its_reverse_misleads():
     """Gains rise as the importance by "mean" does, and against that by "against"."""
     importance = {"mean": [1.0, 3.0, 2.0], "against": [3.0, 1.0, 2.0]}
     plan = tuning.planned(importance, 1, 3, seed=0)
-    found = tuning.metrics(plan, importance, table([0.1, 0.3, 0.2]))
+    found = tuning.metrics(plan, importance, tuned(plan))
     assert found["mean_verdict"] == "predicts"
     assert found["mean_gain_tau"] == 1
     assert found["mean_top_minus_bottom_gain"] == pytest.approx(0.2, abs=0.005)
@@ -99,11 +88,11 @@ def test_a_ranking_that_foresees_the_gains_predicts_and_its_reverse_misleads():
 
 def test_gains_that_differ_by_chance_leave_it_open():
     plan = tuning.planned(IMPORTANCE, 1, 3, seed=0)
-    assert tuning.metrics(plan, IMPORTANCE, table([0.1, 0.1, 0.1], noise=0.1))["mean_verdict"] == "open"
+    assert tuning.metrics(plan, IMPORTANCE, tuned(plan, [0.1, 0.1, 0.1], noise=0.1))["mean_verdict"] == "open"
 
 
 def test_one_seed_has_no_interval_and_no_verdict():
     plan = tuning.planned(IMPORTANCE, 1, 3, seed=0)
-    found = tuning.metrics(plan, IMPORTANCE, table([0.1, 0.3, 0.2], seeds=1))
+    found = tuning.metrics(plan, IMPORTANCE, tuned(plan, seeds=1))
     assert "mean_top_minus_random_gain_low" not in found
     assert found["mean_verdict"] == "open"

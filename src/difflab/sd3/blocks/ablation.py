@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from diffusers.models.attention_processor import Attention
 
 
+Streams = tuple[Tensor | None, Tensor]
+"""The stream of the text and that of the patches, [B, tokens, width] each, as a block returns them."""
+
+
 @dataclass(frozen=True)
 class Updates:
     """The mean updates of every block at some levels of noise, on the CPU in the precision of the transformer.
@@ -44,12 +48,11 @@ class Updates:
     patches: list[Tensor]
     text: list[Tensor | None]
 
-    def of(self, block: int, timestep: Tensor) -> tuple[Tensor | None, Tensor]:
+    def of(self, block: int, timestep: Tensor) -> Streams:
         """The means of a block at the levels nearest to `timestep` [B]: of text and of patches, [B, tokens, width]."""
         rows = (timestep.float().cpu()[:, None] - self.timesteps).abs().argmin(1)
-        text = self.text[block]
-        moved = [None if t is None else t[rows].to(timestep.device) for t in (text, self.patches[block])]
-        return moved[0], moved[1]  # ty: ignore[invalid-return-type]
+        text, device = self.text[block], timestep.device
+        return None if text is None else text[rows].to(device), self.patches[block][rows].to(device)
 
 
 @contextmanager
@@ -90,7 +93,7 @@ def ablated(
 
 def check_blocks(blocks: Iterable[int], transformer: nn.Module) -> None:
     """Refuse, as a DifflabError, numbers that no block of the transformer has."""
-    count = len(transformer.transformer_blocks)  # ty: ignore[invalid-argument-type]
+    count = len(transformer.transformer_blocks)
     for block in blocks:
         if not 0 <= block < count:
             raise DifflabError(f"block {block} does not exist: the transformer has 0 to {count - 1}")
@@ -106,9 +109,9 @@ def mean_updates(
         timesteps: of the levels, float32 [levels].
         batches: for a timestep, the keyword arguments of forward passes over the data set.
     """
-    means: list[list[tuple[Tensor | None, Tensor]]] = []
+    means: list[list[Streams]] = []
     for timestep in timesteps.tolist():
-        sums: dict[int, list[Tensor | None]] = {}
+        sums: dict[int, Streams] = {}
         count = 0
         with ExitStack() as undo:
             for number, block in enumerate(transformer.transformer_blocks):
@@ -119,34 +122,41 @@ def mean_updates(
         level = (sums[number] for number in range(len(transformer.transformer_blocks)))
         means.append([_divided(both, count, transformer.dtype) for both in level])
     by_block = list(zip(*means, strict=True))
-    text = [None if levels[0][0] is None else torch.stack([t for t, _ in levels]) for levels in by_block]
-    return Updates(timesteps, [torch.stack([p for _, p in levels]) for levels in by_block], text)
+    text = [[t for t, _ in levels if t is not None] for levels in by_block]
+    patches = [torch.stack([p for _, p in levels]) for levels in by_block]
+    return Updates(timesteps, patches, [torch.stack(levels) if levels else None for levels in text])
 
 
-def _divided(both: list[Tensor | None], count: int, dtype: torch.dtype) -> Any:
-    return tuple(None if total is None else (total / count).to("cpu", dtype) for total in both)
+def _divided(sums: Streams, count: int, dtype: torch.dtype) -> Streams:
+    text, patches = sums
+    return None if text is None else (text / count).to("cpu", dtype), (patches / count).to("cpu", dtype)
 
 
-def _streams(kwargs: dict[str, Tensor], output: tuple[Tensor | None, Tensor]) -> tuple[Tensor | None, Tensor]:
-    """What came into a block, text and patches; no text where none leaves it."""
+def _streams(kwargs: dict[str, Tensor], output: Streams) -> Streams:
+    """What came into a block; no text where none leaves it."""
     return None if output[0] is None else kwargs["encoder_hidden_states"], kwargs["hidden_states"]
 
 
-def _adding(sums: dict[int, list[Tensor | None]], number: int) -> Callable[..., None]:
-    def hook(module: nn.Module, args: Any, kwargs: dict[str, Tensor], output: tuple[Tensor | None, Tensor]) -> None:
-        added = [None if a is None else (a - b).float().sum(0) for a, b in zip(output, _streams(kwargs, output))]  # noqa: B905
-        before = sums.get(number, [0.0, 0.0])
-        sums[number] = [None if a is None else a + b for a, b in zip(added, before, strict=True)]
+def _adding(sums: dict[int, Streams], number: int) -> Callable[..., None]:
+    def hook(module: nn.Module, args: Any, kwargs: dict[str, Tensor], output: Streams) -> None:
+        (text_in, patches_in), (text_out, patches_out) = _streams(kwargs, output), output
+        text = None if text_out is None or text_in is None else (text_out - text_in).float().sum(0)
+        patches = (patches_out - patches_in).float().sum(0)
+        if number in sums:
+            before = sums[number]
+            text = None if text is None or before[0] is None else text + before[0]
+            patches = patches + before[1]
+        sums[number] = text, patches
 
     return hook
 
 
-def _pass_by(module: nn.Module, args: Any, kwargs: dict[str, Tensor], output: Any) -> tuple[Tensor | None, Tensor]:
+def _pass_by(module: nn.Module, args: Any, kwargs: dict[str, Tensor], output: Any) -> Streams:
     return _streams(kwargs, output)
 
 
-def _replacing(means: Callable[[], tuple[Tensor | None, Tensor]]) -> Callable[..., Any]:
-    def hook(module: nn.Module, args: Any, kwargs: dict[str, Tensor], output: Any) -> tuple[Tensor | None, Tensor]:
+def _replacing(means: Callable[[], Streams]) -> Callable[..., Any]:
+    def hook(module: nn.Module, args: Any, kwargs: dict[str, Tensor], output: Any) -> Streams:
         (text, patches), (text_mean, patches_mean) = _streams(kwargs, output), means()
         return None if text is None or text_mean is None else text + text_mean, patches + patches_mean
 
@@ -176,7 +186,7 @@ def _without_patches(patches: int, tokens: int) -> Tensor:
 def _mask(attention: "Attention", sees: Callable[[int, int], Tensor], undo: ExitStack) -> None:
     processor = attention.processor
     undo.callback(attention.set_processor, processor)
-    attention.set_processor(_MaskedProcessor(processor, sees))  # ty: ignore[invalid-argument-type]
+    attention.set_processor(_MaskedProcessor(processor, sees))
 
 
 class _MaskedProcessor:

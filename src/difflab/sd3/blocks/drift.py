@@ -5,6 +5,7 @@ singular values, which are those of the small matrix s R_B R_A^T of the factors 
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -39,12 +40,13 @@ def updates(transformer: nn.Module) -> dict[str, Update]:
         DifflabError: there is none.
     """
     found = {}
-    for name, layer in transformer.named_modules():
+    layers: dict[str, Any] = dict(transformer.named_modules())
+    for name, layer in layers.items():
         factors = getattr(layer, "lora_A", {}), getattr(layer, "lora_B", {})
         if ADAPTER in factors[0]:
             right, left = (factor[ADAPTER].weight.detach().double().cpu() for factor in factors)
-            norm = layer.base_layer.weight.detach().double().norm().item()  # ty: ignore[unresolved-attribute]
-            found[name] = Update(layer.scaling[ADAPTER] * left, right, norm)  # ty: ignore[not-subscriptable]
+            norm = layer.base_layer.weight.detach().double().norm().item()
+            found[name] = Update(layer.scaling[ADAPTER] * left, right, norm)
     if not found:
         raise DifflabError("the transformer has no adapter: load one first")
     return found

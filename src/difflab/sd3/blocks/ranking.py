@@ -8,7 +8,7 @@ over the images: of means Student's, of the Frechet distance that of a jackknife
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -145,16 +145,18 @@ def metrics(found: pd.DataFrame, ranked: pd.DataFrame, pairs: pd.DataFrame) -> d
     The last is the tau between the ranking by loss and that by FID, in one way.
     """
     flat: dict[str, float] = {}
-    for row in found[found["measure"] == LOSS].itertuples():
-        name = f"{row.way}_{row.block}_loss"
-        flat |= {name: row.effect, f"{name}_low": row.low, f"{name}_high": row.high}  # ty: ignore[invalid-argument-type]
-    for row in ranked.itertuples():
-        name = f"{row.way}_{row.block}_rank"
-        flat |= {name: row.rank, f"{name}_low": row.rank_low, f"{name}_high": row.rank_high}  # ty: ignore[invalid-argument-type]
-    for row in pairs.itertuples():
-        name = f"{row.first}_{row.second}_tau"
-        flat |= {name: row.tau, f"{name}_low": row.low, f"{name}_high": row.high, f"{name}_p": row.p}  # ty: ignore[invalid-argument-type]
+    for row in found[found["measure"] == LOSS].to_dict("records"):
+        flat |= _with_ends(f"{row['way']}_{row['block']}_loss", row, "effect", "low", "high")
+    for row in ranked.to_dict("records"):
+        flat |= _with_ends(f"{row['way']}_{row['block']}_rank", row, "rank", "rank_low", "rank_high")
+    for row in pairs.to_dict("records"):
+        name = f"{row['first']}_{row['second']}_tau"
+        flat |= _with_ends(name, row, "tau", "low", "high") | {f"{name}_p": row["p"]}
     for way in ranked["way"].unique():
         of = {m: found[(found["way"] == way) & (found["measure"] == m)]["effect"].to_numpy() for m in (LOSS, "fid")}
         flat[f"{way}_fid_tau"] = kendall_tau(of[LOSS], of["fid"])
     return flat
+
+
+def _with_ends(name: str, row: Mapping[Any, Any], value: str, low: str, high: str) -> dict[str, float]:
+    return {name: row[value], f"{name}_low": row[low], f"{name}_high": row[high]}
