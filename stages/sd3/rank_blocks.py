@@ -12,7 +12,8 @@ from difflab.core.base.store.image_store import ImageStore
 from difflab.metrics.distances import RankDeficientWarning, frechet_distance
 from difflab.sd3.artifacts.prompt_embeds import open_prompts
 from difflab.sd3.blocks import ranking
-from difflab.sd3.blocks.effects import Bench, by_cell, cell_names, first_examples
+from difflab.sd3.blocks.effects import Bench, by_cell, cell_names
+from difflab.sd3.blocks.samples import first_examples
 from difflab.sd3.params import RankBlocksInputs
 from difflab.sd3.sampling import load_generator
 from difflab.sd3.scoring.scores import load_judge

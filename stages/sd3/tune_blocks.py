@@ -17,7 +17,7 @@ from difflab.sd3.artifacts.adapters import adapt, matched_modules, save_adapter
 from difflab.sd3.artifacts.components import check_base
 from difflab.sd3.artifacts.prompt_embeds import open_prompts
 from difflab.sd3.blocks import tuning
-from difflab.sd3.blocks.effects import first_examples
+from difflab.sd3.blocks.samples import first_examples
 from difflab.sd3.params import TuneBlocksInputs
 from difflab.sd3.scoring.sampling_curve import SamplingCurve
 from difflab.sd3.training.adapted_base import load_base

@@ -12,12 +12,10 @@ import torch
 from safetensors.numpy import save_file
 from torch import Tensor
 
-from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import read_tensors
 from difflab.metrics.features.features import extract, extract_and_classify
 from difflab.sd3.blocks.ablation import Updates, ablated, mean_updates
 from difflab.sd3.blocks.ways import MEAN, WAYS
-from difflab.sd3.training.examples import Examples, caption_rows
 from difflab.sd3.training.flow_training import (
     HELD_OUT_SEED,
     HELD_OUT_SIGMAS,
@@ -28,14 +26,12 @@ from difflab.sd3.training.flow_training import (
 )
 
 if TYPE_CHECKING:
-    from difflab.core.base.store.image_store import ImageStore
     from difflab.core.params.common import RuntimeParams
     from difflab.metrics.features.features import VisionEncoderExtractor
-    from difflab.sd3.artifacts.prompt_embeds import PromptTable
     from difflab.sd3.params import BlocksParams, GenerateParams
     from difflab.sd3.sampling import Generator
     from difflab.sd3.scoring.scores import Judge
-    from difflab.sd3.training.latents import LatentTable
+    from difflab.sd3.training.examples import Examples
 
 WHOLE = "whole"  # the cell of the base with all its blocks
 
@@ -81,8 +77,8 @@ class Bench:
 
     generator: "Generator"
     judge: "Judge"
-    held_out: Examples
-    train: Examples
+    held_out: "Examples"
+    train: "Examples"
     ids: Sequence[str]
     settings: "BlocksParams"
     sampling: "GenerateParams"
@@ -146,22 +142,6 @@ class Bench:
     @cached_property
     def _accelerator(self):
         return accelerator_of(self.runtime)
-
-
-def first_examples(
-    store: "ImageStore", latents: "LatentTable", prompts: "PromptTable", split: str, count: int | None, captions: str
-) -> Examples:
-    """The first samples of a split (None: all) with captions of one kind.
-
-    Raises:
-        DifflabError: the split has fewer.
-    """
-    ids = store.split(split)
-    if count is not None and len(ids) < count:
-        raise DifflabError(f"{count} images of the {split} split are asked for, and it has {len(ids)}: ask for fewer")
-    ids = ids[:count]
-    latents.check_images(store, ids)
-    return Examples(latents, prompts, ids, caption_rows(prompts, ids, captions))
 
 
 def by_cell(paths: Iterable[Path], names: Sequence[str]) -> dict[str, Seen]:

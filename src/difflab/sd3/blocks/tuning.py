@@ -11,7 +11,6 @@ import pandas as pd
 from difflab.core.base import rng
 from difflab.core.base.errors import DifflabError
 from difflab.metrics.intervals import student
-from difflab.sd3.blocks.ranking import kendall_tau
 from difflab.sd3.blocks.ways import MISLEADS, OPEN, PREDICTS
 
 Blocks = tuple[int, ...]  # ascending
@@ -97,6 +96,8 @@ def metrics(plan: Plan, importance: Mapping[str, Sequence[float]], table: pd.Dat
     Args:
         table: a row for each set and seed: `blocks` (as `shown`), `seed`, and the measures from `gain` on.
     """
+    from scipy.stats import kendalltau
+
     flat: dict[str, float | str] = {}
     measures = [str(name) for name in table.columns if name in (GAIN, "fid") or str(name).endswith("_accuracy")]
     for way in plan.top:
@@ -110,7 +111,7 @@ def metrics(plan: Plan, importance: Mapping[str, Sequence[float]], table: pd.Dat
         flat[f"{way}_verdict"] = verdict(flat, f"{way}_top_minus_random_{GAIN}")
         gains = table.groupby("blocks")[GAIN].mean()
         summed = [float(np.sum([importance[way][b] for b in s])) for s in plan.sets]
-        flat[f"{way}_gain_tau"] = kendall_tau(summed, [float(gains[shown(s)]) for s in plan.sets])
+        flat[f"{way}_gain_tau"] = float(kendalltau(summed, [gains[shown(s)] for s in plan.sets]).statistic)
     return flat
 
 
