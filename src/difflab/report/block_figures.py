@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 from difflab.report.tables import signed
 from difflab.sd3.blocks.ways import WAY_NAMES, WAYS
 
-COLOURS = {"top": "#0072b2", "random": "#8a93a3", "bottom": "#d98200"}
-MEASURES = {"loss": "held-out loss", "fid": "FID", "digit_accuracy": "digit correct, %"}
-"""The rows of the chart of effects, where they are known; accuracies are shown in percent."""
+COLOURS = {"best": "#0072b2", "random": "#8a93a3", "worst": "#d98200"}
+MEASURES = {"loss": "held-out loss", "fid": "FID", "digit_accuracy": "digits correct, points"}
+"""The rows of the chart of effects, where they are known; accuracies are shown in percentage points."""
 
 
 def effects(found: pd.DataFrame, ranked: pd.DataFrame) -> Figure:
@@ -29,7 +29,7 @@ def effects(found: pd.DataFrame, ranked: pd.DataFrame) -> Figure:
         axis, scale = axes[row][column], 100 if measure.endswith("accuracy") else 1
         own = found[(found["way"] == way) & (found["measure"] == measure)].sort_values("block")
         effect, low, high = (scale * own[name].to_numpy() for name in ("effect", "low", "high"))
-        axis.bar(own["block"], effect, color=COLOURS["top"], width=0.66, alpha=0.85)
+        axis.bar(own["block"], effect, color=COLOURS["best"], width=0.66, alpha=0.85)
         axis.errorbar(own["block"], effect, yerr=[effect - low, high - effect], fmt="none", ecolor="#1c2230", capsize=2)
         axis.axhline(0, color="#667085", linewidth=0.8)
         axis.grid(axis="x", visible=False)
@@ -90,7 +90,7 @@ def agreement(pairs: pd.DataFrame) -> Figure:
     for pair in pairs.to_dict("records"):
         a, b = WAYS.index(pair["first"]), WAYS.index(pair["second"])
         values[a, b] = values[b, a] = pair["tau"]
-        text = f"{pair['tau']:+.2f}\n({pair['low']:+.2f} to {pair['high']:+.2f})"
+        text = f"{pair['tau']:+.2f}\n{pair['low']:+.2f}\nto {pair['high']:+.2f}"
         for x, y in ((a, b), (b, a)):
             shade = "white" if abs(pair["tau"]) > 0.6 else "black"
             axes.text(x, y, signed(text), ha="center", va="center", size=6.5, color=shade)
@@ -126,7 +126,7 @@ def tuning(table: pd.DataFrame, found: Mapping[str, Any]) -> Figure:
 
 def by_role(table: pd.DataFrame, way: str) -> dict[str, pd.DataFrame]:
     """The trainings of the best blocks by a way's ranking, of random ones, and of the worst."""
-    roles = {"top": f"top_{way}", "random": "random", "bottom": f"bottom_{way}"}
+    roles = {"best": f"top_{way}", "random": "random", "worst": f"bottom_{way}"}
     return {name: table[[role in have.split() for have in table["roles"]]] for name, role in roles.items()}
 
 

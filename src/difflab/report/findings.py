@@ -7,7 +7,7 @@ import itertools
 
 from difflab.ddpm.common.settings import CONDITIONAL, SETTING_NAMES, SETTINGS, SINGLE
 from difflab.report.tables import Numbers, number, signed, value
-from difflab.sd3.blocks.ways import MEAN, WAY_NAMES, WAYS
+from difflab.sd3.blocks.ways import MEAN, PREDICTS, WAY_NAMES, WAYS
 from difflab.sd3.cells import CAPTION_NAMES, CAPTIONS, FINE_TUNED, adapter_name
 
 METHODS = {
@@ -119,9 +119,11 @@ def blocks(found: Numbers) -> list[str]:
             f"{WAY_NAMES[b]} most (Kendall's τ {tau})."
         )
     told = {way: str(found.get(f"tuned_{way}_verdict", "")) for way in WAYS}
-    if all(told.values()):
-        said = ", ".join(f"{WAY_NAMES[way]} {verdict}" for way, verdict in told.items())
-        sentences.append(f"**Does a ranking foresee what tuning its best blocks brings, over random ones?** {said}.")
+    if set(told.values()) == {PREDICTS}:
+        sentences.append("**Every ranking predicts tuning**: its best blocks gain more held-out loss than random ones.")
+    elif all(told.values()):
+        said = ", ".join(f"{WAY_NAMES[way]}: {verdict}" for way, verdict in told.items())
+        sentences.append(f"**Not every ranking predicts** that its best blocks gain more than random ones ({said}).")
     return sentences
 
 
