@@ -30,6 +30,7 @@ from difflab.images.params import BalanceParams, DataParams, ImagesParams, Prepa
 from difflab.miniature.params import MiniatureZoo
 from difflab.report.params import ReportParams
 from difflab.sd3.params import (
+    BlocksParams,
     CacheParams,
     CaptionParams,
     FinetuneParams,
@@ -78,6 +79,7 @@ class Params(Group):
     generate: GenerateParams
     guidance_curve: GuidanceCurveParams
     step_curve: StepCurveParams
+    blocks: BlocksParams
     score: ScoreParams
     denoise: DenoiseParams
     denoise_score: DenoiseScoreParams
@@ -107,7 +109,7 @@ class Params(Group):
 
     @model_validator(mode="after")
     def _enough_images_are_scored(self) -> "Params":
-        for name in ("generate", "guidance_curve", "step_curve"):
+        for name in ("generate", "guidance_curve", "step_curve", "blocks"):
             count = getattr(self, name).num_images
             if count is not None and count < self.score.min_images:
                 raise ValueError(f"{name}.num_images is {count}, below score.min_images {self.score.min_images}")
@@ -176,6 +178,7 @@ class Params(Group):
         zoo, lora = self.zoo, self.finetune.lora
         for name, targets, layers in (
             ("finetune.lora.targets", lora.targets, _SD3_LAYERS),
+            ("blocks.targets", self.blocks.targets, _SD3_LAYERS),
             ("captioner.lora.targets", self.captioner.lora.targets, _LLAMA_LAYERS),
         ):
             known = {*layers, *(layer.partition(".")[0] for layer in layers if "norm" not in layer)}
@@ -188,6 +191,11 @@ class Params(Group):
             if lora.blocks != "all" and max(lora.blocks) >= zoo.transformer.num_layers:
                 last = zoo.transformer.num_layers - 1
                 raise ValueError(f"finetune.lora.blocks has {max(lora.blocks)}: the transformer has 0 to {last}")
+            if 2 * self.blocks.k > zoo.transformer.num_layers:
+                raise ValueError(
+                    f"blocks.k is {self.blocks.k}, but the transformer has {zoo.transformer.num_layers} blocks: the best "
+                    f"and the worst {self.blocks.k} would overlap"
+                )
         if zoo.language.hub is None:
             _check_rank("captioner", self.captioner.lora.rank, zoo.language.hidden_size)
         return self

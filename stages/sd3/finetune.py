@@ -9,24 +9,21 @@ import shutil
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pandas as pd
 import torch
-from torch import nn
 
 from difflab.core.base import rng, runtime
 from difflab.core.base.files import atomic_path, read_json, write_csv, write_json
-from difflab.core.base.roles import load_transformer, resolve
+from difflab.core.base.roles import resolve
 from difflab.core.base.stage import Stage, run
 from difflab.core.base.store.image_store import ImageStore
-from difflab.models.lora import load_quantised
-from difflab.models.pipelines.schedulers import load_scheduler
-from difflab.sd3.artifacts.adapters import adapt, as_base, save_adapter
+from difflab.sd3.artifacts.adapters import adapt, save_adapter
 from difflab.sd3.artifacts.cells import BOTH, PUBLISHED
 from difflab.sd3.artifacts.components import check_base
 from difflab.sd3.artifacts.prompt_embeds import open_prompts
 from difflab.sd3.params import FinetuneInputs
+from difflab.sd3.training.adapted_base import load_base
 from difflab.sd3.training.balance import balance_weights
 from difflab.sd3.training.density import SigmaDensity, quantiles
 from difflab.sd3.training.examples import Examples, caption_rows
@@ -34,10 +31,6 @@ from difflab.sd3.training.flow_training import train_flow
 from difflab.sd3.training.latents import open_latents
 from difflab.training.curve import CURVE_GAPS, final_metrics
 from difflab.training.seeds import Save, save_curve, seed_curves, seed_log, seed_metrics, train_seeds
-
-if TYPE_CHECKING:
-    from difflab.core.params.common import RuntimeParams
-    from difflab.models.params import BasePrecision
 
 SHARED = ("step", "samples_seen", "val_loss_pretrained", "trained_parameters", "adapted_layers")  # by all seeds
 
@@ -93,16 +86,6 @@ def main(stage: Stage[FinetuneInputs], *, captions: str, logit_mean: str) -> Non
     stage.write_metrics(f"metrics/finetune/{cell}.json", metrics)
     losses = f"mean held-out loss {metrics['val_loss_pretrained']:.4f} -> {metrics['val_loss']:.4f}"
     stage.done(f"wrote models/finetune/{cell}, {len(folders)} trainings, {losses}")
-
-
-def load_base(folder: Path, precision: "BasePrecision", machine: "RuntimeParams") -> nn.Module:
-    """The transformer to adapt: in `runtime.dtype` on the CPU, or quantised on the GPU."""
-    dtype = runtime.resolve_dtype(machine.dtype)
-    load_scheduler(folder)  # a base that `generate` would refuse is not trained
-    full = load_transformer(folder, dtype=dtype)
-    if precision == "full":
-        return full
-    return as_base(load_quantised(folder, precision, runtime.resolve_device(machine.device), dtype), full)
 
 
 def join(cell: str, folders: Mapping[int, Path]) -> dict[str, float]:

@@ -16,6 +16,7 @@ from difflab.miniature.data.vocabulary import DIGIT, PHOTO
 from difflab.report.summary import PREFIXES
 from difflab.sd3.artifacts.cells import ADAPTERS, CAPTIONS, FINE_TUNED
 from difflab.sd3.scoring.summary import compared, summarise
+from fakes.block_results import write_block_inputs
 from fakes.captioning_results import write_caption_inputs
 from fakes.series_results import write_series_inputs
 
@@ -138,6 +139,7 @@ def write_inputs(root: Path) -> None:
             write_metrics(root, stage.replace("@", "/"), {"digit_accuracy": 0.97, "n": 1500})
     write_metrics(root, "guidance_curve", {"n": 100, "best_guidance_scale": 3})
     write_metrics(root, "step_curve", {"n": 100, "first_fid": 60.0, "last_fid": 9.0})
+    write_block_inputs(root)
     write_series_inputs(root)
     write_caption_inputs(root)
 

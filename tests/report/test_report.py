@@ -19,8 +19,8 @@ from difflab.report.summary import metrics_file, summarise
 from fakes.study_results import write_inputs
 
 TITLES = [
-    "Findings", "Stable Diffusion 3 with LoRA", "Denoising", "DDPM series", "Process analysis", "Memorisation",
-    "Cold diffusion", "Captioning with synthetic data", "How it was made",
+    "Findings", "Stable Diffusion 3 with LoRA", "Which blocks matter", "Denoising", "DDPM series", "Process analysis",
+    "Memorisation", "Cold diffusion", "Captioning with synthetic data", "How it was made",
 ]  # fmt: skip
 
 
@@ -59,7 +59,7 @@ def titles(text: str) -> list[str]:
 def test_every_study_has_its_findings_tables_and_pictures(study, params):
     text = written(study, params)
     assert titles(text) == TITLES
-    assert text.count("\n### [") == 7  # a group of findings for each study
+    assert text.count("\n### [") == 8  # a group of findings for each study
     pictures = re.findall(r"!\[[^\]]*\]\(\.\./([^)]+)\)", text)
     assert len(pictures) == len(set(pictures)) > 25
     assert all((study / path).is_file() for path in pictures)
@@ -137,6 +137,7 @@ def test_without_any_input_the_report_says_what_is_missing(tmp_path, params):
         ("metrics/denoise_score.json", "Denoising"),
         ("metrics/caption_score.json", "Captioning with synthetic data"),
         ("plots/step_curve.csv", "Stable Diffusion 3 with LoRA"),
+        ("plots/blocks/tuning.csv", "Which blocks matter"),
         ("plots/cold/mask.png", "Cold diffusion"),
         ("plots/anatomy.csv", "Process analysis"),
     ],
@@ -163,7 +164,7 @@ def test_the_headline_is_the_table_and_a_finding_of_three_studies(study, params)
     everything = report.results_text(summary)
     captions = read_json(study / metrics_file("caption_score"))
     assert all(sentence in everything for sentence in answer.sentences(captions))
-    assert everything.count("| --- |") == 12
+    assert everything.count("| --- |") == 14
 
 
 def test_the_report_imports_no_heavy_library():

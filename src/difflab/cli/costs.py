@@ -12,6 +12,7 @@ from difflab.cli import work
 from difflab.cli.times import read_run
 from difflab.cli.work import BLIP2_T5, GEMMA_1B, LLAMA_1B, LLAMA_8B, LLAVA_7B, TEXT_ENCODERS, Language
 from difflab.sd3.artifacts.cells import CAPTIONS
+from difflab.sd3.blocks.ways import WAYS
 
 CELEBA_HQ, CELEBA_ADDITION, RECIPES = 30_000, 6_000, 13_471  # rows of the tables; about as many pass a side of 768
 LAYER_SECONDS, BANDWIDTH_SHARE = (
@@ -20,6 +21,7 @@ LAYER_SECONDS, BANDWIDTH_SHARE = (
 )  # host's work for a layer of a decoding step; share of the card's bandwidth
 PNG_MB, PNG_SECONDS, READ_SECONDS, WRITE_MB_PER_S = 1.8, 0.31, 0.03, 400  # of a picture of 1024 px; of a disk
 TRAINED_BYTES = 16  # of a trained number: float32, its gradient and AdamW's two moments
+SIGMAS = 5  # at which the held-out loss is measured
 DECODE_GB, ENCODE_GB = 3.1, 2.65  # an autoencoder in float32 for each picture of 1024 px
 HEAD = f"{'stage':<20} {'hours':>6} {'price':>7} {'GPU GB':>7} {'host GB':>8} {'disk GB':>8}   measured"
 
@@ -41,7 +43,14 @@ def costs(params: Any, cells: Iterable[str]) -> list[Cost]:
     if params.zoo.transformer.hub is None:
         return []
     study = _Study(params, list(cells))
-    return [*study.captions(), *study.caches(), *study.fine_tuning(), *study.sampling(), *study.recipes()]
+    return [
+        *study.captions(),
+        *study.caches(),
+        *study.fine_tuning(),
+        *study.sampling(),
+        *study.blocks(),
+        *study.recipes(),
+    ]
 
 
 class _Study:
@@ -91,17 +100,22 @@ class _Study:
         each = images * backward * 1.06 * self.forward / self._speed(self.hardware.bfloat16_tflops, sampling=False)
         each += validations * self.forward / self._speed(self.hardware.bfloat16_tflops, sampling=True)
         cells = sum(cell.startswith("finetune@") for cell in self.cells)
-        tokens, blocks = (
-            (self.side // 16) ** 2 + self.text,
-            work.SD3_LAYERS if lora.blocks == "all" else len(lora.blocks),
-        )
-        adapter = blocks * 8 * 2 * work.SD3_WIDTH * lora.rank * TRAINED_BYTES / 1e9
-        kept = tokens * work.SD3_WIDTH / 1e9
-        layers = work.SD3_LAYERS
-        held = (4 * layers + work.ACTIVATION) if training.gradient_checkpointing else work.ACTIVATION * layers
-        weights = {"full": 4.1, "8bit": 2.1, "4bit": 1.2}[settings.base]
-        yield Cost("finetune", cells * self.trainings * each, weights + adapter + 0.5 + training.batch_size * kept * held,
+        adapter = self._adapter(lora)
+        yield Cost("finetune", cells * self.trainings * each, self._training_memory(lora),
                    host=8, disk=cells * self.trainings * (1 + len(settings.adapter_steps)) * adapter / 4)  # fmt: skip
+
+    def _adapter(self, lora: Any) -> float:
+        """GB of an adapter in training, with its gradient and AdamW's moments."""
+        blocks = work.SD3_LAYERS if lora.blocks == "all" else len(lora.blocks)
+        return blocks * 8 * 2 * work.SD3_WIDTH * lora.rank * TRAINED_BYTES / 1e9
+
+    def _training_memory(self, lora: Any) -> float:
+        """GB of a fine-tuning: the base, the adapter, and what a batch keeps for the backward pass."""
+        training, layers = self.params.finetune.training, work.SD3_LAYERS
+        kept = ((self.side // 16) ** 2 + self.text) * work.SD3_WIDTH / 1e9
+        held = (4 * layers + work.ACTIVATION) if training.gradient_checkpointing else work.ACTIVATION * layers
+        weights = {"full": 4.1, "8bit": 2.1, "4bit": 1.2}[self.params.finetune.base]
+        return weights + self._adapter(lora) + 0.5 + training.batch_size * kept * held
 
     def sampling(self) -> Iterator[Cost]:
         settings, cells = self.params.generate, [c for c in self.cells if c.startswith("generate")]
@@ -121,6 +135,27 @@ class _Study:
         points = 1 + len(self.params.finetune.adapter_steps)
         made = self._pictures(points * steps.num_images, settings.num_inference_steps, settings.guidance_scale)
         yield Cost("step_curve", self.trainings * made, gpu)
+
+    def blocks(self) -> Iterator[Cost]:
+        """Ranking the blocks of the base and tuning sets of them; of the sets, the most that there can be."""
+        blocks, sampling, settings = self.params.blocks, self.params.generate, self.params.finetune
+        layers, levels, ways = work.SD3_LAYERS, SIGMAS + sampling.num_inference_steps, len(WAYS)
+        cells = 1 + ways * layers
+        passes = cells * blocks.held_out_samples * SIGMAS + blocks.mean_samples * levels
+        measured = passes * self.forward / self._speed(self.hardware.bfloat16_tflops, sampling=True)
+        made = self._pictures(cells * blocks.ablated_images, sampling.num_inference_steps, sampling.guidance_scale)
+        gpu = 4.6 + 0.15 * sampling.batch_size * self.area + DECODE_GB * self.area * _together(sampling)
+        tokens = (self.side // 16) ** 2 + self.text
+        means = 2 * layers * levels * tokens * work.SD3_WIDTH / 1e9  # of mean ablation, in bfloat16
+        yield Cost("rank_blocks", measured + made, gpu, host=4 + means)
+        trainings = (2 * ways + blocks.random_sets) * len(blocks.seeds)
+        made = self._pictures(trainings * blocks.num_images, sampling.num_inference_steps, sampling.guidance_scale)
+        training = settings.training
+        images = blocks.steps * training.batch_size * training.gradient_accumulation_steps
+        trained = images * (2 + training.gradient_checkpointing) * self.forward
+        trained /= self._speed(self.hardware.bfloat16_tflops, sampling=False)
+        lora = settings.lora.model_copy(update={"blocks": list(range(blocks.k))})
+        yield Cost("tune_blocks", trainings * trained + made, max(gpu, self._training_memory(lora)), host=8)
 
     def recipes(self) -> Iterator[Cost]:
         titles, made, captioner = self.params.titles, self.params.synthesize, self.params.captioner

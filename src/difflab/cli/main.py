@@ -346,6 +346,25 @@ def sweep(
     click.echo(sweep(settings, asked(prompts, settings.num_images), params.runtime, seed, out))
 
 
+@cli.command("adapter-report")
+@click.argument("folders", nargs=-1, required=True, metavar="FOLDER...", type=click.Path(path_type=Path))
+@click.option(
+    "--captions", type=click.Choice(["blip2", "llama3"]), default="llama3", show_default=True, help="Whose prompts."
+)
+@click.option("--prompts", type=click.IntRange(min=1), default=4, show_default=True, help="How many are shown.")
+@click.option("--out", type=click.Path(path_type=Path), default=Path("adapters"), show_default=True, help="A folder.")
+def adapter_report(folders: tuple[Path, ...], captions: str, prompts: int, out: Path) -> None:
+    """Say where LoRA adapters act and how alike they are.
+
+    FOLDER is an adapter, or a cell of models/finetune, which stands for its trainings. Prints by how much each moves each
+    block (size of the update as a share of the weights, singular values) and the cosine between each two; writes that by
+    layer, its chart, and pictures of the same prompts and noise without and with each adapter to --out.
+    """
+    from difflab.cli.adapter_report import adapter_report
+
+    click.echo(adapter_report(folders, captions, prompts, out, _params()))
+
+
 @cli.command()
 @click.argument("paths", nargs=-1, required=True, metavar="IMAGE...")
 @click.option("--model", default="models/captioner/original/seed-0", show_default=True, help="A trained captioner.")

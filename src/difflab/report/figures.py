@@ -22,7 +22,7 @@ from difflab.core.base.store.decoder import decode_image
 from difflab.images.generated.writer import tiles
 from difflab.images.sheet import rows_sheet
 from difflab.metrics.uncertainty.intervals import with_intervals
-from difflab.report import findings
+from difflab.report import block_figures, findings
 from difflab.report.study_tables import DATA_NAMES, published
 from difflab.report.summary import part
 from difflab.report.tables import interval, number
@@ -89,7 +89,7 @@ def draw(
     trained = read("plots/captioner/originals.csv")
     if trained is not None and "originals" in captioning:
         drawn["captions_by_originals"] = lambda: captions_by_originals(captioning, trained)
-    for name, function in drawn.items():
+    for name, function in {**drawn, **block_charts(read, part(summary, "blocks_tuned"))}.items():
         with reading(f"the tables behind {name}.png", "`dvc status` names the stage that makes them again"):
             render(function, folder / f"{name}.png")
     if (prompts := read("data/scores/prompts.csv")) is not None:
@@ -97,6 +97,22 @@ def draw(
             if sheet := before_after(root / "plots/grids", captions, prompts, means):
                 write_bytes(folder / f"before_after_{captions}.png", png_bytes(sheet))
     return missing
+
+
+def block_charts(
+    read: Callable[[str], pd.DataFrame | None], tuned: Mapping[str, float]
+) -> dict[str, Callable[[], Figure]]:
+    """The charts of the blocks of the base that have their tables."""
+    found, ranked, pairs, table = (read(f"plots/blocks/{n}.csv") for n in ("effects", "ranks", "agreement", "tuning"))
+    charts: dict[str, Callable[[], Figure]] = {}
+    if found is not None and ranked is not None:
+        charts |= {"block_effects": lambda: block_figures.effects(found, ranked)}
+        charts |= {"block_effects_by_sigma": lambda: block_figures.by_sigma(found)}
+    if pairs is not None:
+        charts |= {"block_agreement": lambda: block_figures.agreement(pairs)}
+    if table is not None and tuned:
+        charts |= {"block_tuning": lambda: block_figures.tuning(table.astype({"blocks": str}), tuned)}
+    return charts
 
 
 def before_after(grids: Path, captions: str, prompts: pd.DataFrame, means: dict[str, float]) -> Image.Image | None:

@@ -3,9 +3,12 @@
 Each function takes the numbers of its study by their short names (`summary.part`).
 """
 
+import itertools
+
 from difflab.ddpm.common.settings import CONDITIONAL, SETTING_NAMES, SETTINGS, SINGLE
-from difflab.report.tables import Numbers, number, value
+from difflab.report.tables import Numbers, number, signed, value
 from difflab.sd3.artifacts.cells import CAPTION_NAMES, CAPTIONS, FINE_TUNED, adapter_name
+from difflab.sd3.blocks.ways import MEAN, PREDICTS, WAY_NAMES, WAYS
 
 METHODS = {
     "noisy": "noisy input",
@@ -94,6 +97,34 @@ def captions(found: Numbers) -> str:
         f"**{CAPTION_NAMES[first]} have the lowest FID in {lowest.count(first)} of {len(columns)} columns**; the best of "
         f"each kind are {' and '.join(best)}."
     )
+
+
+def blocks(found: Numbers) -> list[str]:
+    """Which blocks matter by each way to take one away, whether the ways agree, and whether that predicts tuning."""
+    count = int(found.get("blocks", 0))
+    first = {w: [b for b in range(count) if found.get(f"{w}_{b}_rank") == 1] for w in WAYS}
+    if not all(first.values()):
+        return []
+    if len({chosen[0] for chosen in first.values()}) == 1:
+        sentences = [f"**Block {first[MEAN][0]} matters most**, by every way to take one away."]
+    else:
+        names = ", ".join(f"{WAY_NAMES[way]} {chosen[0]}" for way, chosen in first.items())
+        sentences = [f"**Which block matters most depends on how it is taken away**: {names}."]
+    pairs = [(a, b) for a, b in itertools.combinations(WAYS, 2) if f"{a}_{b}_tau" in found]
+    if differ := [(a, b) for a, b in pairs if found[f"{a}_{b}_tau"] < 1]:
+        a, b = min(differ, key=lambda pair: found[f"{pair[0]}_{pair[1]}_tau"])
+        tau = signed(f"{found[f'{a}_{b}_tau']:.2f}")
+        sentences.append(
+            f"**The ways do not give one order**: {len(differ)} of {len(pairs)} pairs differ, {WAY_NAMES[a]} and "
+            f"{WAY_NAMES[b]} most (Kendall's τ {tau})."
+        )
+    told = {way: str(found.get(f"tuned_{way}_verdict", "")) for way in WAYS}
+    if set(told.values()) == {PREDICTS}:
+        sentences.append("**Every ranking predicts tuning**: its best blocks gain more held-out loss than random ones.")
+    elif all(told.values()):
+        said = ", ".join(f"{WAY_NAMES[way]}: {verdict}" for way, verdict in told.items())
+        sentences.append(f"**Not every ranking predicts** that its best blocks gain more than random ones ({said}).")
+    return sentences
 
 
 def trained_noise(found: Numbers) -> str:

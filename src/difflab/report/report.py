@@ -139,6 +139,7 @@ def by_study(summary: Mapping[str, float]) -> dict[str, list[str]]:
     """The findings of every study, in the order of the report; empty for one that was not run."""
     studies = {
         "sd3": findings.sd3,
+        "blocks": findings.blocks,
         "denoising": findings.denoising,
         "ddpm": findings.ddpm,
         "process": findings.process,
@@ -163,6 +164,8 @@ def tables(summary: Mapping[str, float]) -> dict[str, str]:
             found["neighbours_table"] = study_tables.cells(sd3, "model", "precision", "recall")
         if "real_digit_accuracy" in sd3:
             found["accuracy_table"] = study_tables.cells(sd3, "model", "digit_accuracy", "photo_accuracy")
+    if blocks := part(summary, "blocks"):
+        found |= {"blocks_table": study_tables.blocks(blocks), "blocks_tuned_table": study_tables.blocks_tuned(blocks)}
     for study in ("denoising", "ddpm", "memorisation", "cold", "captioning"):
         if numbers := scored(summary, study):
             found[f"{study}_table"] = getattr(study_tables, study)(numbers)

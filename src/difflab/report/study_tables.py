@@ -23,6 +23,7 @@ from difflab.sd3.artifacts.cells import (
     mean_on_sigma,
     median_sigma,
 )
+from difflab.sd3.blocks.ways import WAY_NAMES, WAYS
 
 DATA_NAMES = {
     BASELINE: "originals only",
@@ -112,6 +113,28 @@ def between(found: Numbers, key: str, digits: int = 2) -> str:
     ends = [found[f"{key}_{end}"] for end in ("low", "high") if f"{key}_{end}" in found]
     value, *interval = (signed(f"{number:+.{digits}f}") for number in (found[key], *ends))
     return f"{value} ({' to '.join(interval)})" if interval else value
+
+
+def blocks(found: Numbers) -> str:
+    """The rise of held-out loss without each block, and in brackets its rank, in each way."""
+    names = {str(block): f"block {block}" for block in range(int(found.get("blocks", 0)))}
+
+    def with_rank(found: Numbers, key: str) -> str:
+        rank = key.replace("_loss", "_rank")
+        return f"{value(3)(found, key)} [{found[rank]:g}]" if rank in found else value(3)(found, key)
+
+    return described("without", names, {WAY_NAMES[way]: (f"{way}_{{}}_loss", with_rank) for way in WAYS}, found)
+
+
+def blocks_tuned(found: Numbers) -> str:
+    """What the best blocks by each ranking gain over random ones and over the worst, and what that says."""
+    rows = []
+    for way in (w for w in WAYS if f"tuned_{w}_verdict" in found):
+        keys = [f"tuned_{way}_top_minus_{other}_{m}" for m in ("gain", "fid") for other in ("random", "bottom")]
+        rows.append([WAY_NAMES[way], *(between(found, key, 3) for key in keys), str(found[f"tuned_{way}_verdict"])])
+    header = ["ranking by", "gain, best − random", "gain, best − worst"]
+    header += ["FID, best − random", "FID, best − worst", "the ranking"]
+    return table(header, rows) if rows else ""
 
 
 def densities(found: Numbers) -> str:

@@ -25,6 +25,8 @@ PREFIXES = {
     "score": "sd3",
     "guidance_curve": "sd3_guidance_curve",
     "step_curve": "sd3_step_curve",
+    "rank_blocks": "blocks",
+    "tune_blocks": "blocks_tuned",
     "denoise_score": "denoising",
     "ddpm_score": "ddpm",
     "process": "process",

@@ -138,13 +138,18 @@ class ScoreParams(Group):
         return self
 
 
-class CurveParams(Group):
-    """What both curves are measured on: prompts of one kind, the adapters of one cell, and a number of images of each."""
+class PromptedParams(Group):
+    """Prompts of one kind of captions, and how many of them."""
 
     captions: str = Field(pattern=f"^({'|'.join(CAPTIONS)})$")
+    num_images: int = Field(ge=2)
+
+
+class CurveParams(PromptedParams):
+    """What both curves are measured on: prompts of one kind, the adapters of one cell, and a number of images of each."""
+
     trained_on: str = Field(pattern=f"^({'|'.join((*CAPTIONS, BOTH))})$")
     logit_mean: Literal["minus", "zero", "plus"]
-    num_images: int = Field(ge=2)
 
 
 class GuidanceCurveParams(CurveParams):
@@ -155,6 +160,20 @@ class GuidanceCurveParams(CurveParams):
 
 class StepCurveParams(CurveParams):
     """`step_curve`: the same against the training step, at generate.guidance_scale."""
+
+
+class BlocksParams(PromptedParams):
+    """`blocks`: which blocks of the base matter, and whether that predicts what tuning them brings."""
+
+    ablated_images: int = Field(ge=4)
+    held_out_samples: int = Field(ge=2)
+    mean_samples: int = Field(ge=1)
+    logit_mean: Literal["minus", "zero", "plus"]
+    k: int = Field(ge=1)
+    random_sets: int = Field(ge=1)
+    seeds: Seeds
+    steps: int = Field(ge=1)
+    targets: Distinct[str] = Field(min_length=1)
 
 
 class CaptionBlip2Inputs(Seeded, WithRuntime):
@@ -197,3 +216,17 @@ class GuidanceCurveInputs(ScoreInputs):
 
 class StepCurveInputs(ScoreInputs):
     step_curve: StepCurveParams
+
+
+class RankBlocksInputs(Seeded, WithRuntime):
+    generate: GenerateParams
+    score: ScoreParams
+    blocks: Annotated[BlocksParams, "captions", "ablated_images", "held_out_samples", "mean_samples"]
+
+
+class TuneBlocksInputs(Seeded, WithRuntime):
+    generate: GenerateParams
+    score: ScoreParams
+    finetune: Annotated[FinetuneParams, "training", "density", "lora", "base"]
+    logit_mean: LogitMeanParams
+    blocks: BlocksParams

@@ -22,7 +22,7 @@ from difflab.sd3.scoring.scores import Judge, load_judge
 
 if TYPE_CHECKING:
     from difflab.core.params.common import RuntimeParams
-    from difflab.sd3.params import CurveParams, GenerateParams, ScoreParams
+    from difflab.sd3.params import GenerateParams, PromptedParams, ScoreParams
 
 BATCHES_PER_CHUNK = 4  # what a killed run loses at most, per process; a chunk's last pictures are encoded by themselves
 
@@ -40,7 +40,7 @@ class SamplingCurve:
 
     def __init__(
         self,
-        curve: "CurveParams",
+        curve: "PromptedParams",
         generate: "GenerateParams",
         score: "ScoreParams",
         runtime: "RuntimeParams",
