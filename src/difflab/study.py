@@ -2,6 +2,7 @@
 
 from pydantic import model_validator
 
+from difflab.attention.params import AttentionMapsParams
 from difflab.captioning.params import (
     CaptionerInstructParams,
     CaptionerParams,
@@ -77,6 +78,7 @@ class Params(Group):
     generate: GenerateParams
     guidance_curve: GuidanceCurveParams
     step_curve: StepCurveParams
+    attention_maps: AttentionMapsParams
     score: ScoreParams
     denoise: DenoiseParams
     denoise_score: DenoiseScoreParams
@@ -115,7 +117,7 @@ class Params(Group):
     @model_validator(mode="after")
     def _curves_are_of_trained_cells(self) -> "Params":
         trained = {self.trained_on.blip2, self.trained_on.llama3}
-        for name in ("guidance_curve", "step_curve"):
+        for name in ("guidance_curve", "step_curve", "attention_maps"):
             if (cell := getattr(self, name).trained_on) not in trained:
                 raise ValueError(
                     f"{name}.trained_on is {cell}, but adapters are trained on {' and '.join(sorted(trained))}"

@@ -162,9 +162,11 @@ def test_streamed_records_are_those_in_memory(tmp_path):
 
 def test_a_stream_that_is_interrupted_leaves_no_folder(tmp_path):
     network = tiny_transformer()
-    with pytest.raises(KeyboardInterrupt), streamed(network, tmp_path / "kept"):
-        run(network)
-        raise KeyboardInterrupt
+    folder = streamed(network, tmp_path / "kept")
+    folder.__enter__()
+    run(network)
+    with pytest.raises(KeyboardInterrupt):
+        folder.__exit__(KeyboardInterrupt, KeyboardInterrupt(), None)
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(DifflabError, match="holds no captured attention"):
         StoredRecords(tmp_path / "kept")

@@ -59,7 +59,9 @@ def tokens(
         DifflabError: a block, step, head or row was not captured, or there are more pictures than three.
     """
     if not 0 < len(pictures) <= MOST_PICTURES:
-        raise DifflabError(f"{len(pictures)} pictures: affinities are taken within one and across up to {MOST_PICTURES}")
+        raise DifflabError(
+            f"{len(pictures)} pictures: affinities are taken within one and across up to {MOST_PICTURES}"
+        )
     gathered: list[list[Tensor]] = []
     for records, row in pictures:
         found = records.chosen(blocks, steps, kind)

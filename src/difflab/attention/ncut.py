@@ -43,7 +43,9 @@ def normalised_cut(affinity: np.ndarray, count: int) -> Cut:
 
     weights = np.asarray(affinity, np.float64)
     if not np.isfinite(weights).all() or (weights < 0).any() or not np.allclose(weights, weights.T, atol=1e-6):
-        raise DifflabError("affinities to cut must be symmetric, finite and not negative: take similarities, or W + W^T")
+        raise DifflabError(
+            "affinities to cut must be symmetric, finite and not negative: take similarities, or W + W^T"
+        )
     _check_count(count, len(weights))
     degree = weights.sum(1)
     if not (degree > 0).all():
@@ -111,7 +113,7 @@ def colours(cut: Cut, reference: np.ndarray | None = None) -> np.ndarray:
     (coordinates of the same tokens under another model), they are turned to it by orthogonal Procrustes, so that one
     colour means one thing in both.
     """
-    return _scaled(coordinates(cut, reference))
+    return in_colour(coordinates(cut, reference))
 
 
 def coordinates(cut: Cut, reference: np.ndarray | None = None) -> np.ndarray:
@@ -128,11 +130,13 @@ def coordinates(cut: Cut, reference: np.ndarray | None = None) -> np.ndarray:
     if reference is None:
         return points
     if reference.shape != points.shape:
-        raise DifflabError(f"colours of {len(points):,} tokens cannot follow those of {len(reference):,}: take the same")
+        raise DifflabError(
+            f"colours of {len(points):,} tokens cannot follow those of {len(reference):,}: take the same"
+        )
     return points @ orthogonal_procrustes(points, reference)[0]
 
 
-def _scaled(points: np.ndarray) -> np.ndarray:
+def in_colour(points: np.ndarray) -> np.ndarray:
     """Coordinates within 3 standard deviations of the mean, moved to 0..1: fixed, so that aligned ones stay so."""
     return np.clip(points / 6 + 0.5, 0, 1)
 
