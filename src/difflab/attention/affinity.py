@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 Affinity = Literal["attention", "output", "query", "key", "value"]
 AFFINITIES: tuple[Affinity, ...] = get_args(Affinity)
 MOST_PICTURES = 3
-_BYTES = 4  # of a float32
+_AT_ONCE = 2**22  # affinities of several heads that are computed together: 16 MB
+_MATRICES, _BYTES = 3, 4  # that are in memory at a time: the sum, scores, weights; of a float32
 
 
 @dataclass(frozen=True)
@@ -84,35 +85,38 @@ def affinities(given: Tokens, kind: Affinity, rows: Sequence[int] | None = None)
     "attention" is softmax(q k^T / sqrt(width)) over the tokens of all pictures: each row sums to 1, and says where a token
     reads from. The others are cosines in -1..1 between the tokens' outputs, queries, keys or values.
 
-    One head after the other is computed, so that two matrices [R, T] are in memory and no more.
+    Where they are large, one head after the other is computed: three matrices [R, T] are in memory and no more.
 
     Raises:
         DifflabError: a token does not exist, or the matrices do not fit into memory.
     """
-    check_numbers("token", rows or (), given.count, "the pictures")
+    check_numbers("token", rows or (), given.count, "this choice of pictures")
     asked = list(range(given.count)) if rows is None else list(rows)
     check_fits(len(asked), given.count)
     left, right = (given.query, given.key) if kind == "attention" else (part := getattr(given, kind), part)
     total = torch.zeros(len(asked), right.shape[1])
-    for ours, all_tokens in zip(left, right, strict=True):
+    at_once = max(1, _AT_ONCE // max(1, total.numel()))
+    for ours, all_tokens in zip(left.split(at_once), right.split(at_once), strict=True):
         if kind == "attention":
-            scores = ours[asked] @ all_tokens.T / math.sqrt(ours.shape[-1])
-            total += torch.softmax(scores, dim=-1)
+            scores = ours[:, asked] @ all_tokens.mT / math.sqrt(ours.shape[-1])
+            total += torch.softmax(scores, dim=-1).sum(0)
         else:
             unit = functional.normalize(all_tokens, dim=-1)
-            total += unit[asked] @ unit.T
+            total += (unit[:, asked] @ unit.mT).sum(0)
     return total / len(left)
 
 
 def check_fits(rows: int, count: int, free: int | None = None) -> None:
     """Refuse, as a DifflabError, affinities [rows, count] that do not fit into the free memory (bytes; None: measured).
 
-    Two matrices of float32 are needed at a time; the message says how many tokens would fit.
+    Some matrices of float32 are needed at a time; the message says how many tokens would fit.
     """
+    needed = _MATRICES * _BYTES * rows * count
+    if needed <= _MATRICES * _BYTES * _AT_ONCE:
+        return
     free = free_memory() if free is None else free
-    needed = 2 * _BYTES * rows * count
     if needed > free:
-        most = math.isqrt(free // (2 * _BYTES)) if rows == count else free // (2 * _BYTES * rows)
+        most = math.isqrt(free // (_MATRICES * _BYTES)) if rows == count else free // (_MATRICES * _BYTES * rows)
         raise DifflabError(
             f"the affinities of {rows:,} with {count:,} tokens need {needed / 1e9:.2g} GB, {free / 1e9:.2g} GB are free: "
             f"{most:,} tokens would fit; take fewer pictures, or ask for single tokens"

@@ -12,7 +12,7 @@ import pandas as pd
 from difflab.captioning import answer, by_originals
 from difflab.core.environment import LIBRARIES, installed, mismatches, processor
 from difflab.core.params.loading import dotted, load_params
-from difflab.report import claims, findings, study_tables
+from difflab.report import attention, claims, findings, study_tables
 from difflab.report.summary import part
 from difflab.report.tables import bullets, number
 from difflab.sd3.cells import BOTH
@@ -113,6 +113,7 @@ def by_study(summary: Mapping[str, float]) -> dict[str, list[str]]:
     """The findings of every study, in the order of the report; empty for one that was not run."""
     studies = {
         "sd3": findings.sd3,
+        "attention": attention.sentences,
         "denoising": findings.denoising,
         "ddpm": findings.ddpm,
         "process": findings.process,
@@ -137,6 +138,8 @@ def tables(summary: Mapping[str, float]) -> dict[str, str]:
             found["neighbours_table"] = study_tables.cells(sd3, "model", "precision", "recall")
         if "real_digit_accuracy" in sd3:
             found["accuracy_table"] = study_tables.cells(sd3, "model", "digit_accuracy", "photo_accuracy")
+    if numbers := scored(summary, "attention"):
+        found["attention_table"] = attention.scores_table(numbers)
     for study in ("denoising", "ddpm", "memorisation", "cold", "captioning"):
         if numbers := scored(summary, study):
             found[f"{study}_table"] = getattr(study_tables, study)(numbers)

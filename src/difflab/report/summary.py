@@ -27,6 +27,7 @@ PREFIXES = {
     "score": "sd3",
     "guidance_curve": "sd3_guidance_curve",
     "step_curve": "sd3_step_curve",
+    "attention_maps": "attention",
     "denoise_score": "denoising",
     "ddpm_score": "ddpm",
     "process": "process",
