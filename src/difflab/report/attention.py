@@ -31,7 +31,7 @@ def sentences(found: Numbers) -> list[str]:
         block, key = found[f"{part}_best_block"], "{}_{}_pointing_accuracy"
         tuned = ", ".join(_PERCENT(found, key.format(part, model)) for model in FINE_TUNED)
         said.append(
-            f"**The word for the {part} attends to it** in block {block:g}: the patch that it reads most shows the {part} in "
+            f"**The word for the {part} attends to it** in block {block:g}: the patch that it reads most shows it in "
             f"{_PERCENT(found, key.format(part, PRETRAINED))} of pictures before and {tuned} after the three fine-tunings; "
             f"a patch at random in {_PERCENT(found, key.format(part, 'chance'))}, the mean mask of other pictures "
             f"in {_PERCENT(found, key.format(part, 'prior'))}."
