@@ -81,6 +81,7 @@ def attention(request: Request, out: Path, params: "Params", keep: bool = False)
     words = {word: placed.positions(word) for word in request.words or placed.words()}
     check_size(request.size, generator)
     attention_layers(generator.transformer, request.blocks)
+    check_numbers("head", request.heads or (), generator.transformer.config.num_attention_heads, "a layer")
     generator.use_adapter(request.adapter)
     folder = out / RECORDS
     picture = captured_picture(request, generator, params, steps, scale, folder)
