@@ -39,7 +39,6 @@ TAKEN_WHOLE: dict[str, str] = {
     "src/difflab/images/generated": "reading and writing of one format",
     "src/difflab/models/vision": "vision transformers, and what they see of a picture",
     "src/difflab/report": "what the report alone consists of",
-    "src/difflab/attention": "what is captured and how it is drawn and scored; only its storing is the command's alone",
     "src/difflab/training": "the loop and its parts: a stage that trains needs all but one or two of them",
     "src/difflab/miniature/data": "what the miniature consists of: its pictures and the words for them",
     "src/difflab/ddpm/common": "a network is read from its file by one function that knows all kinds",
