@@ -2,6 +2,7 @@
 
 from pydantic import model_validator
 
+from difflab.attention.params import AttentionMapsParams
 from difflab.captioning.params import (
     CaptionerInstructParams,
     CaptionerParams,
@@ -80,6 +81,7 @@ class Params(Group):
     guidance_curve: GuidanceCurveParams
     step_curve: StepCurveParams
     blocks: BlocksParams
+    attention_maps: AttentionMapsParams
     score: ScoreParams
     denoise: DenoiseParams
     denoise_score: DenoiseScoreParams
@@ -118,7 +120,7 @@ class Params(Group):
     @model_validator(mode="after")
     def _curves_are_of_trained_cells(self) -> "Params":
         trained = {*self.trained_on.model_dump().values()}
-        for name in ("guidance_curve", "step_curve"):
+        for name in ("guidance_curve", "step_curve", "attention_maps"):
             if (cell := getattr(self, name).trained_on) not in trained:
                 raise ValueError(
                     f"{name}.trained_on is {cell}, but adapters are trained on {' and '.join(sorted(trained))}"

@@ -4,7 +4,7 @@ import gc
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -319,6 +319,37 @@ def merge(adapter: Path | None, out: Path | None, bits: str | None, base: str | 
     from difflab.cli.merge import merge
 
     click.echo(merge(adapter, out, base, {"8": 8, "4": 4, None: None}[bits], _params()))
+
+
+@cli.command()
+@click.option("--prompt", required=True, help="What to show.")
+@click.option("--token", "words", multiple=True, help="A word of the prompt; repeatable. Default: every token of it.")
+@click.option("--affinity", default="attention", show_default=True, help="attention, output, query, key or value.")
+@click.option(
+    "--block", "blocks", type=int, multiple=True, help="Counted from 0; repeatable. Default: the mean of all."
+)
+@click.option("--step", "steps", type=int, multiple=True, help="Of sampling, counted from 0; as --block.")
+@click.option("--head", "heads", type=int, multiple=True, help="Of attention, counted from 0; as --block.")
+@click.option(
+    "--adapter", type=click.Path(path_type=Path), help="Folder: models/finetune/blip2-minus/seed-0. Default: none."
+)
+@click.option("--num-inference-steps", type=int, help="Default: generate.num_inference_steps.")
+@click.option("--guidance-scale", type=float, help="1: none. Default: generate.guidance_scale.")
+@click.option("--size", type=int, help="Pixels; only the size that the base was trained on.")
+@SEED
+@click.option("--out", type=click.Path(path_type=Path), default=Path("attention"), show_default=True, help="A folder.")
+@click.option("--keep", is_flag=True, help="Keep queries, keys, values and outputs in OUT/capture.")
+def attention(out: Path, keep: bool, **options) -> None:
+    """Draw where the words of a prompt attend to.
+
+    Makes the picture of the prompt by the study's base or one of its adapters, and writes it with the heat map of each
+    token to OUT/attention.png, the numbers to OUT/attention.safetensors. docs/attention.md says what they mean.
+    """
+    from difflab.cli.attention import Request, attention
+
+    several = ("blocks", "steps", "heads")
+    asked: dict[str, Any] = {name: (value or None) if name in several else value for name, value in options.items()}
+    click.echo("\n".join(attention(Request(**asked), out, _params(), keep)))
 
 
 @cli.command()

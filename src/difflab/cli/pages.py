@@ -18,6 +18,7 @@ TITLES = {
     "images": "Data sets",
     "miniature": "Models of the miniature",
     "sd3": "SD3 LoRA study",
+    "attention": "Attention",
     "ddpm": "DDPM series and denoising",
     "captioning": "Captioning study",
     "report": "Report",

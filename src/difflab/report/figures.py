@@ -22,7 +22,7 @@ from difflab.core.base.store.decoder import decode_image
 from difflab.images.generated.writer import tiles
 from difflab.images.sheet import rows_sheet
 from difflab.metrics.uncertainty.intervals import with_intervals
-from difflab.report import block_figures, findings
+from difflab.report import attention, block_figures, findings
 from difflab.report.study_tables import DATA_NAMES, published
 from difflab.report.summary import part
 from difflab.report.tables import interval, number
@@ -83,6 +83,9 @@ def draw(
         if (rows := read(f"plots/{stage}.csv")) is not None:
             args = rows, published()[known], x, label
             drawn[stage] = lambda args=args: curve_beside_published(*args)
+    inside = part(summary, "attention")
+    if (rows := read("plots/attention_maps.csv")) is not None and attention.parts(inside):
+        drawn["attention"] = lambda rows=rows: attention.figure(inside, rows, COLOURS)
     runs = read("plots/captioner/scores.csv")
     if runs is not None and "original_share" in captioning:
         drawn["captions_by_share"] = lambda: captions_by_share(captioning, runs)

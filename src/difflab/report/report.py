@@ -12,7 +12,7 @@ from difflab.core.base.errors import reading
 from difflab.core.base.files import read_csv
 from difflab.core.environment import LIBRARIES, installed, mismatches, processor
 from difflab.core.params.loading import dotted, load_params
-from difflab.report import claims, findings, study_tables
+from difflab.report import attention, claims, findings, study_tables
 from difflab.report.summary import part
 from difflab.report.tables import bullets, number
 from difflab.sd3.artifacts.cells import BOTH, CAPTION_NAMES, CAPTIONS
@@ -140,6 +140,7 @@ def by_study(summary: Mapping[str, float]) -> dict[str, list[str]]:
     studies = {
         "sd3": findings.sd3,
         "blocks": findings.blocks,
+        "attention": attention.sentences,
         "denoising": findings.denoising,
         "ddpm": findings.ddpm,
         "process": findings.process,
@@ -166,6 +167,8 @@ def tables(summary: Mapping[str, float]) -> dict[str, str]:
             found["accuracy_table"] = study_tables.cells(sd3, "model", "digit_accuracy", "photo_accuracy")
     if blocks := part(summary, "blocks"):
         found |= {"blocks_table": study_tables.blocks(blocks), "blocks_tuned_table": study_tables.blocks_tuned(blocks)}
+    if numbers := scored(summary, "attention"):
+        found["attention_table"] = attention.scores_table(numbers)
     for study in ("denoising", "ddpm", "memorisation", "cold", "captioning"):
         if numbers := scored(summary, study):
             found[f"{study}_table"] = getattr(study_tables, study)(numbers)

@@ -27,6 +27,7 @@ PREFIXES = {
     "step_curve": "sd3_step_curve",
     "rank_blocks": "blocks",
     "tune_blocks": "blocks_tuned",
+    "attention_maps": "attention",
     "denoise_score": "denoising",
     "ddpm_score": "ddpm",
     "process": "process",

@@ -4,7 +4,7 @@ Sex is always told, as "a man" or "a woman". A beard is told when `No_Beard` is 
 true: a face without a beard needs no word for it.
 """
 
-from difflab.images.facts.data_set import Attributes, Contradiction, DataSet, Fact, all_of
+from difflab.images.facts.data_set import Attributes, Contradiction, DataSet, Fact, Part, all_of
 
 # What may stand between a colour and the hair that has it: "black, very long and wavy hair".
 _ADJECTIVES = (
@@ -166,4 +166,15 @@ CONTRADICTIONS = (
     Contradiction("straight_and_wavy", all_of("Straight_Hair", "Wavy_Hair"), ("Straight_Hair", "Wavy_Hair")),
 )
 
-CELEBA = DataSet("celeba", FACTS, CONTRADICTIONS, SUBJECTIVE, people=True)
+PARTS = (
+    Part("hair", r"\bhair(?:ed)?\b", ("hair",)),
+    Part("eyes", r"\beyes?\b", ("l_eye", "r_eye")),
+    Part("eyebrows", r"\b(?:eye)?brows?\b", ("l_brow", "r_brow")),
+    Part("nose", r"\bnose\b", ("nose",)),
+    Part("mouth", r"\b(?:mouth|lips?|lipstick|smil(?:e|es|ing))\b", ("mouth", "u_lip", "l_lip")),
+    Part("eyeglasses", r"\b(?:eye)?glasses\b", ("eye_g",)),
+    Part("hat", r"\b(?:hat|cap|beanie|fedora|beret)\b", ("hat",)),
+    Part("earrings", r"\bear-?rings?\b", ("ear_r",)),
+    Part("necklace", r"\bnecklaces?\b", ("neck_l",)),
+)
+CELEBA = DataSet("celeba", FACTS, CONTRADICTIONS, SUBJECTIVE, parts=PARTS, people=True)

@@ -73,6 +73,15 @@ class ClassSet:
 
 
 @dataclass(frozen=True)
+class Part:
+    """Something that pictures show in one place, of which the archive has masks as CelebAMask-HQ has them."""
+
+    name: str  # in metrics
+    pattern: str  # a regular expression that the word for it matches in a caption (in lower case)
+    masks: tuple[str, ...]  # the masks whose union it is, as the archive calls them
+
+
+@dataclass(frozen=True)
 class DataSet:
     """A kind of attribute table; the defaults are those of pictures of which nothing is known."""
 
@@ -81,6 +90,7 @@ class DataSet:
     contradictions: tuple[Contradiction, ...] = ()
     subjective: tuple[str, ...] = ()  # attributes that are opinions about a person
     class_sets: tuple[ClassSet, ...] = ()  # what generated pictures and captions are judged by
+    parts: tuple[Part, ...] = ()  # what attention to a word is scored by
     title_words: frozenset[str] = frozenset()  # all that titles of its pictures are made of, in lower case
     people: bool = False  # whether the pictures are of real people, who are not shown in reports unless asked for
 

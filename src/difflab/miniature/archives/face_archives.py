@@ -3,12 +3,16 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+from PIL import Image
+
 from difflab.core.base import rng as keyed
-from difflab.core.base.files import write_zip
+from difflab.core.base.files import png_bytes, write_zip
 from difflab.miniature.archives.set_archives import jpeg
 from difflab.miniature.data.blend import ATTRIBUTES, compose_many
 from difflab.miniature.data.bundled import hq_digits, hq_images, photo_of
 from difflab.miniature.data.sources import digits
+from difflab.miniature.data.vocabulary import DIGIT_MASK
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,7 +24,7 @@ CANVASES = ((36, 36), (36, 48), (40, 56), (48, 36), (48, 64), (56, 40), (64, 48)
 
 
 def write_celeba_hq(path: Path, seed: int) -> None:
-    """CelebAMask-HQ.zip: attribute table, mapping to CelebA, CelebA-HQ-img/<n>.jpg (32 x 32)."""
+    """CelebAMask-HQ.zip: attribute table, mapping to CelebA, CelebA-HQ-img/<n>.jpg (32 x 32), the digits' masks."""
     pictures = {f"{number}.jpg": picture for number, picture in enumerate(hq_images(seed))}
     mapping = "idx        orig_idx    orig_file\n" + "".join(
         f"{number:<10d} {digit:<10d}  {_file(digit)}\n" for number, digit in enumerate(hq_digits(seed).tolist())
@@ -31,6 +35,7 @@ def write_celeba_hq(path: Path, seed: int) -> None:
             ("CelebAMask-HQ/CelebAMask-HQ-attribute-anno.txt", _attribute_table(pictures)),
             ("CelebAMask-HQ/CelebA-HQ-to-CelebA-mapping.txt", mapping.encode()),
             *((f"CelebAMask-HQ/CelebA-HQ-img/{file}", jpeg(picture.image)) for file, picture in pictures.items()),
+            *((_mask_file(n), _mask(picture.mask)) for n, picture in enumerate(pictures.values())),
         ],
     )
 
@@ -57,6 +62,15 @@ def write_celeba(path: Path, seed: int) -> None:
             *((f"CelebA/Img/img_celeba/{file}", jpeg(picture.image)) for file, picture in pictures.items()),
         ],
     )
+
+
+def _mask_file(number: int) -> str:
+    """Where CelebAMask-HQ keeps the mask of a part of an image: 2,000 images in a folder."""
+    return f"CelebAMask-HQ/CelebAMask-HQ-mask-anno/{number // 2000}/{number:05d}_{DIGIT_MASK}.png"
+
+
+def _mask(covered: np.ndarray) -> bytes:
+    return png_bytes(Image.fromarray(covered.astype(np.uint8) * 255))
 
 
 def _middle(height: int, width: int, offset: int) -> tuple[int, int, int, int]:

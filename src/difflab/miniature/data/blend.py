@@ -57,12 +57,14 @@ class Composite:
         attributes: all of `ATTRIBUTES`, true of the picture.
         digit: 0 to 9, or -1 for a photograph alone.
         photo: one of `PHOTO_NAMES`, or "" for a plain digit.
+        mask: bool [H, W], the pixels of which the digit's strokes cover half or more.
     """
 
     image: np.ndarray
     attributes: dict[str, bool]
     digit: int
     photo: str
+    mask: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,8 @@ class Rendered:
         """The pictures one by one, with all attributes."""
         names = [PHOTO_NAMES[p] if p >= 0 else "" for p in self.photos]
         rows = [dict(zip(ATTRIBUTES, row, strict=True)) for row in _attributes(*self._measured).tolist()]
-        parts = zip(self.images, rows, self.digits.tolist(), names, strict=True)
+        _, _, mask, *_ = self._measured
+        parts = zip(self.images, rows, self.digits.tolist(), names, mask >= 0.5, strict=True)
         return [Composite(*part) for part in parts]
 
 

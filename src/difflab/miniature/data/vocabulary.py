@@ -4,7 +4,7 @@ Templates, titles and tokenizers all take their words from here.
 """
 
 from difflab.core.base.numerals import NUMBER_WORDS, numbers_in, tokens
-from difflab.images.facts.data_set import ClassSet, Contradiction, DataSet, Fact, all_of
+from difflab.images.facts.data_set import ClassSet, Contradiction, DataSet, Fact, Part, all_of
 from difflab.miniature.data.blend import PHOTO_NAMES
 
 SIZES = {"Large": "large", "Small": "small"}
@@ -49,6 +49,7 @@ def digits_in(text: str) -> set[int]:
     return numbers_in(text, _PHOTO_NUMBERS)
 
 
+DIGIT_MASK = "digit"
 DIGIT = ClassSet("digit", tuple(f"Digit_{n}" for n in range(len(NUMBER_WORDS))), digits_in)
 PHOTO = ClassSet("photo", tuple(f"Photo_{name}" for name in PHOTO_NAMES), photos_in)
 
@@ -90,5 +91,6 @@ MINIATURE = DataSet(
     ),
     contradictions=tuple(Contradiction(f"{a}_and_{b}".lower(), all_of(a, b), (a, b)) for a, b in _OPPOSITES),
     class_sets=(DIGIT, PHOTO),
+    parts=(Part("digit", rf"\b(?:{'|'.join(NUMBER_WORDS)})\b", (DIGIT_MASK,)),),
     title_words=_TITLE_WORDS,
 )

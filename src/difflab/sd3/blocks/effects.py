@@ -5,7 +5,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from safetensors.numpy import save_file
 from torch import Tensor
 
 from difflab.core.base.files import read_tensors
+from difflab.core.base.runtime import resolve_device
 from difflab.metrics.features.features import extract, extract_and_classify
 from difflab.sd3.blocks.ablation import Updates, ablated, mean_updates
 from difflab.sd3.blocks.ways import MEAN, WAYS
@@ -20,10 +21,10 @@ from difflab.sd3.training.flow_training import (
     HELD_OUT_SEED,
     HELD_OUT_SIGMAS,
     NUM_TRAIN_TIMESTEPS,
-    accelerator_of,
     add_noise,
     squared_error,
 )
+from difflab.training.optimizer import autocast_of
 
 if TYPE_CHECKING:
     from difflab.core.params.common import RuntimeParams
@@ -99,12 +100,12 @@ class Bench:
         scheduler.set_timesteps(self.sampling.num_inference_steps)
         levels = [NUM_TRAIN_TIMESTEPS * sigma for sigma in HELD_OUT_SIGMAS] + scheduler.timesteps.tolist()
         timesteps = torch.tensor(sorted(set(levels)), dtype=torch.float32)
-        with self._accelerator.autocast():
+        with self._autocast:
             return mean_updates(self.generator.transformer, timesteps, self._passes)
 
     def _passes(self, timestep: float) -> Iterator[dict[str, Tensor]]:
         """Forward passes over the training images at one level of noise."""
-        dtype, device = self.generator.transformer.dtype, self._accelerator.device
+        dtype, device = self.generator.transformer.dtype, self._device
         for index in torch.arange(len(self.train)).split(self.sampling.batch_size):
             batch = self.train.held_out_batch(index, HELD_OUT_SEED, device)
             sigma = batch.x0.new_full((len(index),), timestep / NUM_TRAIN_TIMESTEPS)
@@ -119,9 +120,9 @@ class Bench:
     def _errors(self) -> np.ndarray:
         rows = []
         for index in torch.arange(len(self.held_out)).split(self.sampling.batch_size):
-            batch = self.held_out.held_out_batch(index, HELD_OUT_SEED, self._accelerator.device)
+            batch = self.held_out.held_out_batch(index, HELD_OUT_SEED, self._device)
             levels = (batch.x0.new_full((len(index),), sigma) for sigma in HELD_OUT_SIGMAS)
-            with self._accelerator.autocast():
+            with self._autocast:
                 found = [squared_error(self.generator.transformer, batch, sigma) for sigma in levels]
             rows.append(torch.stack(found, dim=1).double().cpu().numpy())
         return np.concatenate(rows)
@@ -140,8 +141,12 @@ class Bench:
         return features, {n: np.where(e < 0, np.nan, 1.0 * (seen[n] == e)) for n, e in expected.items()}
 
     @cached_property
-    def _accelerator(self):
-        return accelerator_of(self.runtime)
+    def _device(self) -> torch.device:
+        return resolve_device(self.runtime.device)
+
+    @cached_property
+    def _autocast(self) -> Any:
+        return autocast_of(self.runtime)
 
 
 def by_cell(paths: Iterable[Path], names: Sequence[str]) -> dict[str, Seen]:

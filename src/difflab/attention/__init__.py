@@ -1,0 +1,1 @@
+"""Looking inside a diffusion network: what its attention layers compute, drawn and scored."""
