@@ -6,7 +6,7 @@ from pathlib import Path
 from difflab.core.base.stage import Stage, run
 from difflab.images.archives.acquire import acquire
 from difflab.images.params import AcquireInputs
-from difflab.miniature.archives import face_archives, set_archives
+from difflab.miniature.archives import face_archives, set_archives, subjects
 from difflab.miniature.data.bundled import SEED
 
 BUILDERS = {
@@ -17,6 +17,7 @@ BUILDERS = {
     "scenes": set_archives.write_scenes,
     "coco": set_archives.write_coco,
     "recipes": set_archives.write_recipes,
+    "subjects": subjects.write_subjects,
 }
 
 
