@@ -12,16 +12,16 @@ from difflab.core.base.stage import Stage, run
 from difflab.datasets import class_sets_of
 from difflab.images.archives.opening import open_source
 from difflab.images.sheet import rows_sheet
+from difflab.metrics.clip_score import ClipScorer
 from difflab.metrics.features.features import VisionEncoderExtractor
 from difflab.models import roles
 from difflab.models.pipelines.prompted import TRAINED, load_prompted
 from difflab.models.pointers import fetch
 from difflab.personal import outcomes
 from difflab.personal.base import Base
-from difflab.personal.cells import Cell, picture_cells, steps_are_measured, table_cells
-from difflab.personal.methods import METHODS
+from difflab.personal.cells import METHODS, PRIORS, Cell, picture_cells, steps_are_measured, table_cells
+from difflab.personal.image_encoders import ImageEncoder
 from difflab.personal.params import PersonalInputs
-from difflab.personal.priors import PRIORS
 from difflab.personal.subjects import Subject, read_subjects
 from difflab.personal.trainings import RESULT, SHOWN, Study
 from difflab.training.seeds import train_all
@@ -91,7 +91,13 @@ def load(stage: Stage[PersonalInputs]) -> Study:
     resolved = roles.resolve(JUDGE)
     extractor = VisionEncoderExtractor(resolved, runtime.device, trained_here=str(resolved) == JUDGE)
     class_sets = class_sets_of(template.format(words[0]) for template in params.prompts)
-    return Study(base, subjects, extractor, class_sets, params, seed=stage.params.seed, origin=origin)
+    named = {"dino": params.encoders.dino, "clip_image": params.encoders.clip}
+    encoders = {name: ImageEncoder(fetch(hub), runtime.device) for name, hub in named.items() if hub is not None}
+    clip = params.encoders.clip
+    return Study(
+        base, subjects, extractor, class_sets, params, seed=stage.params.seed, origin=origin, encoders=encoders,
+        clip_text=None if clip is None else ClipScorer(fetch(clip), runtime.device),
+    )  # fmt: skip
 
 
 def curves(stage: Stage[PersonalInputs], results: dict, units: list[tuple[str, int]]) -> dict[str, float]:

@@ -5,6 +5,14 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from difflab.personal.params import Method, PersonalParams, Prior
 
+METHODS = {
+    "lora": "LoRA",
+    "lora_text": "LoRA, text encoder too",
+    "full": "full network",
+    "textual_inversion": "textual inversion",
+}
+PRIORS = {"none": "no prior", "images": "class images", "output": "class output"}
+
 
 class Cell(NamedTuple):
     """What is trained, for each subject and seed alike."""

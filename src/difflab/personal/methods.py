@@ -28,12 +28,6 @@ if TYPE_CHECKING:
 
 LORA_FILE, EMBEDDING_FILE = "pytorch_lora_weights.safetensors", "learned_embeds.safetensors"
 METADATA_KEY = "lora_adapter_metadata"  # where diffusers reads the LoraConfig
-METHODS = {
-    "lora": "LoRA",
-    "lora_text": "LoRA, text encoder too",
-    "full": "full U-Net",
-    "textual_inversion": "textual inversion",
-}
 
 
 class LearnedToken(nn.Module):

@@ -19,8 +19,6 @@ from difflab.core.base import rng
 if TYPE_CHECKING:
     from difflab.personal.base import Base
 
-PRIORS = {"none": "no prior", "images": "class images", "output": "class output"}
-
 
 @dataclass(frozen=True)
 class ClassImages:

@@ -13,7 +13,7 @@ from difflab.core.base.files import read_json, write_json
 from difflab.metrics.features.features import extract_and_classify, judged_classes
 from difflab.models.pipelines.prompted import Options, PromptedSampler
 from difflab.personal import methods
-from difflab.personal.judging import Made, References, SubjectJudge, measures
+from difflab.personal.judging import Made, References, SubjectJudge, cosines, measures
 from difflab.personal.priors import ClassImages
 from difflab.personal.subject_training import Pictures, Preservation, mask_weights, train_subject
 from difflab.personal.words import learned_text
@@ -22,9 +22,11 @@ from difflab.training.seeds import Save, named_log, save_curve
 if TYPE_CHECKING:
     from difflab.core.params.common import RuntimeParams
     from difflab.images.facts.data_set import ClassSet
+    from difflab.metrics.clip_score import ClipScorer
     from difflab.metrics.features.features import VisionEncoderExtractor
     from difflab.personal.base import Base
     from difflab.personal.cells import Cell
+    from difflab.personal.image_encoders import ImageEncoder
     from difflab.personal.params import PersonalParams
     from difflab.personal.subjects import Subject
     from difflab.training.loop import Log
@@ -40,6 +42,8 @@ class Study:
         extractor: the vision encoder that judges.
         class_sets: what prompts may name and heads may see.
         origin: fingerprint of the base.
+        encoders: further encoders by the measure that their similarity is, "dino" and "clip_image".
+        clip_text: the CLIP score of pictures and their prompts.
     """
 
     def __init__(
@@ -52,8 +56,11 @@ class Study:
         *,
         seed: int,
         origin: str,
+        encoders: "Mapping[str, ImageEncoder] | None" = None,
+        clip_text: "ClipScorer | None" = None,
     ) -> None:
         self.base, self.extractor, self.params, self.seed, self.origin = base, extractor, params, seed, origin
+        self.encoders, self.clip_text = encoders or {}, clip_text
         self.subjects = {subject.name: subject for subject in subjects}
         self.class_sets = judged_classes(class_sets, extractor)
         self.features = {s.name: extract_and_classify(s.images, extractor)[0] for s in subjects}
@@ -88,21 +95,27 @@ class Study:
         return self.see(base, named, count, purpose)[0]
 
     def see(self, base: "Base", named: str, count: int, purpose: str) -> tuple[Made, np.ndarray]:
-        """The same, with the first pictures of the prompts themselves."""
+        """The same, with the pictures themselves."""
         templates = self.params.prompts
         prompts = [templates[number % len(templates)].format(named).strip() for number in range(count)]
         images = self.sample(base, prompts, purpose)
         features, classes = extract_and_classify(images, self.extractor)
-        return Made(features, prompts, classes), images[: self.params.shown]
+        return Made(features, prompts, classes), images
 
     def measured(self, base: "Base", named: str, subject: str, kept: Sequence[int], left_out: Sequence[int]):
         """The measures of a model that calls the subject `named`, and pictures of it."""
         count = len(self.params.prompts) * self.params.images_per_prompt
-        made, shown = self.see(base, named, count, "subject")
+        made, images = self.see(base, named, count, "subject")
         of_class = self.look(base, self.class_word(subject), self.params.class_images, "class")
         own, before = self.features[subject], self.before[self.class_word(subject)]
         against = References(subject, own[list(kept)], own[list(left_out)], before)
-        return measures(self.judge, made, of_class, against, self.class_sets), shown
+        found = measures(self.judge, made, of_class, against, self.class_sets)
+        for name, encoder in self.encoders.items():
+            found[name] = float(cosines(encoder(images), encoder(self.subjects[subject].images)).mean())
+        if self.clip_text is not None:  # as published: the prompt with the class word, which CLIP knows
+            texts = [template.format(self.class_word(subject)) for template in self.params.prompts]
+            found["clip_text"] = self.clip_text(images, [texts[n % len(texts)] for n in range(count)]) / 100
+        return found, images[: self.params.shown]
 
     def of_base(self, subject: str, seed: int) -> tuple[dict[str, float], np.ndarray]:
         """What the base itself makes of the words "sks dog", measured in the same way."""

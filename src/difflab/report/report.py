@@ -118,6 +118,7 @@ def by_study(summary: Mapping[str, float]) -> dict[str, list[str]]:
         "process": findings.process,
         "memorisation": findings.memorisation,
         "cold": findings.cold,
+        "personal": findings.personal,
         "captioning": lambda found: [*answer.sentences(found), *by_originals.sentences(found)],
     }
     return {name: find(found) if (found := scored(summary, name)) else [] for name, find in studies.items()}
@@ -137,7 +138,7 @@ def tables(summary: Mapping[str, float]) -> dict[str, str]:
             found["neighbours_table"] = study_tables.cells(sd3, "model", "precision", "recall")
         if "real_digit_accuracy" in sd3:
             found["accuracy_table"] = study_tables.cells(sd3, "model", "digit_accuracy", "photo_accuracy")
-    for study in ("denoising", "ddpm", "memorisation", "cold", "captioning"):
+    for study in ("denoising", "ddpm", "memorisation", "cold", "captioning", "personal"):
         if numbers := scored(summary, study):
             found[f"{study}_table"] = getattr(study_tables, study)(numbers)
     if captioning := scored(summary, "captioning"):
