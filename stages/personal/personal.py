@@ -2,6 +2,7 @@
 
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -50,7 +51,7 @@ def main(stage: Stage[PersonalInputs]) -> None:
     results = {training: read_json(folder / RESULT) for training, folder in folders.items()}
     bases = {unit: study.of_base(*unit) for unit in units}
     found = {cell.name: [results[name(cell, *u)]["measures"] for u in units] for cell in table_cells(params)}
-    metrics = outcomes.table({"base": [bases[unit][0] for unit in units], **found})
+    metrics: dict[str, Any] = outcomes.table({"base": [bases[unit][0] for unit in units], **found})
     metrics |= outcomes.drift_verdicts(found, params.margin) | curves(stage, results, units)
     metrics |= {"judge_accuracy": study.judge.held_out_accuracy(), "trainings": len(units), "cells": len(found)}
     metrics |= {"pictures": max(params.pictures), "steps": params.training.steps, "margin": params.margin}
@@ -90,7 +91,8 @@ def load(stage: Stage[PersonalInputs]) -> Study:
     outcomes.check_prompts(params.prompts, [t for s in subjects for texts in s.texts for t in texts], words)
     resolved = roles.resolve(JUDGE)
     extractor = VisionEncoderExtractor(resolved, runtime.device, trained_here=str(resolved) == JUDGE)
-    class_sets = class_sets_of(template.format(words[0]) for template in params.prompts)
+    plain = subjects[0].words.class_word or words[0]
+    class_sets = class_sets_of(template.format(plain) for template in params.prompts)
     named = {"dino": params.encoders.dino, "clip_image": params.encoders.clip}
     encoders = {name: ImageEncoder(fetch(hub), runtime.device) for name, hub in named.items() if hub is not None}
     clip = params.encoders.clip

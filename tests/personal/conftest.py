@@ -1,5 +1,6 @@
 """A folder of two subjects, the parameters of a study of seconds, and tiny bases."""
 
+import copy
 import json
 
 import numpy as np
@@ -51,7 +52,9 @@ def archive(folder):
 
 @pytest.fixture
 def base():
-    return Base(tiny_pipelines.pipeline("sd"))
+    pipeline = tiny_pipelines.pipeline("sd")
+    pipeline.tokenizer = copy.deepcopy(pipeline.tokenizer)  # it is shared, and a token may be added
+    return Base(pipeline)
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ TITLES = {
     "sd3": "SD3 LoRA study",
     "ddpm": "DDPM series and denoising",
     "captioning": "Captioning study",
+    "personal": "Few images",
     "report": "Report",
 }
 HEAD = """# The graph of each study
