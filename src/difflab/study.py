@@ -29,6 +29,7 @@ from difflab.ddpm.params import (
 )
 from difflab.images.params import BalanceParams, DataParams, ImagesParams, PrepareParams, SplitParams
 from difflab.miniature.params import MiniatureZoo
+from difflab.personal.params import PersonalParams
 from difflab.report.params import ReportParams
 from difflab.sd3.params import (
     BlocksParams,
@@ -97,6 +98,7 @@ class Params(Group):
     captioner: CaptionerParams
     captioner_instruct: CaptionerInstructParams
     caption_score: CaptionScoreParams
+    personal: PersonalParams
     report: ReportParams
     environment: EnvironmentParams
 

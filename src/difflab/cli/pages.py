@@ -21,6 +21,7 @@ TITLES = {
     "attention": "Attention",
     "ddpm": "DDPM series and denoising",
     "captioning": "Captioning study",
+    "personal": "Few images",
     "report": "Report",
 }
 HEAD = """# The graph of each study

@@ -27,6 +27,7 @@ class DataParams(Family):
     scenes: ArchiveParams
     coco: ArchiveParams
     recipes: ArchiveParams
+    subjects: ArchiveParams
 
 
 class StratifyParams(Group):

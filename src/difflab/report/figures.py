@@ -89,6 +89,9 @@ def draw(
     runs = read("plots/captioner/scores.csv")
     if runs is not None and "original_share" in captioning:
         drawn["captions_by_share"] = lambda: captions_by_share(captioning, runs)
+    personal, few = part(summary, "personal"), read("plots/personal.csv")
+    if few is not None and findings.points_of(personal, "pictures"):
+        drawn["few_images"] = lambda: few_images(personal, few)
     trained = read("plots/captioner/originals.csv")
     if trained is not None and "originals" in captioning:
         drawn["captions_by_originals"] = lambda: captions_by_originals(captioning, trained)
@@ -326,6 +329,31 @@ def captions_by_originals(found: Mapping[str, float], runs: pd.DataFrame) -> Fig
     axis.set_xlabel("originals")
     axis.set_ylabel(MEASURE_NAMES[MAIN])
     axis.legend()
+    return result
+
+
+def few_images(found: Mapping[str, float], runs: pd.DataFrame) -> Figure:
+    """How often the subject shows and how often the class word is kept, by pictures and by steps: trainings and means.
+
+    Args:
+        found: the metrics of `personal`.
+        runs: one row per training and point: `axis`, `value` and the measures.
+    """
+    result, axes = panels(2, height=2.6, sharey=True)
+    for axis, of in zip(axes, ("pictures", "steps"), strict=True):
+        points, own = findings.points_of(found, of), runs[runs["axis"] == of]
+        for measure, label, colour in (
+            ("subject_accuracy", "subject shown", "minus"),
+            ("class_correct", "class kept", "zero"),
+        ):
+            axis.scatter(own["value"], own[measure], s=7, color=COLOURS[colour], alpha=0.5, linewidths=0)
+            means = [found[f"{of}_{n}_{measure}"] for n in points]
+            axis.plot(points, means, color=COLOURS[colour], marker="o", ms=4.5, label=label)
+        axis.set_xticks(points)
+        axis.set_xlabel(of)
+        axis.set_ylim(-0.03, 1.03)
+    axes[0].set_ylabel("share of pictures")
+    axes[0].legend()
     return result
 
 

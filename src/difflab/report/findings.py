@@ -6,6 +6,8 @@ Each function takes the numbers of its study by their short names (`summary.part
 import itertools
 
 from difflab.ddpm.common.settings import CONDITIONAL, SETTING_NAMES, SETTINGS, SINGLE
+from difflab.personal.cells import METHODS as PERSONAL_METHODS
+from difflab.personal.cells import PRIORS
 from difflab.report.tables import Numbers, number, signed, value
 from difflab.sd3.artifacts.cells import CAPTION_NAMES, CAPTIONS, FINE_TUNED, adapter_name
 from difflab.sd3.blocks.ways import MEAN, PREDICTS, WAY_NAMES, WAYS
@@ -25,6 +27,7 @@ CLASSICAL = {"tv", "nlm", "linear"}
 SAYS = {"better": "better than", "worse": "worse than", "equal": "equal to", "open": "not clearly better than"}
 TURNED = {"better": "worse", "worse": "better", "equal": "equal", "open": "open"}
 DEGRADATIONS = {"blur": "Blur", "mask": "Masking"}
+DRIFTS = {"better": "less", "worse": "more", "equal": "equally", "open": "not clearly less"}
 PERCENT, INTERVAL, SSIM, PSNR = value(1, 100, " %"), value(2), value(3), value(1, unit=" dB")
 
 
@@ -203,6 +206,50 @@ def cold(found: Numbers) -> list[str]:
                 f"**{name}**: one step from half strength takes {half} to {restored} dB, walking back from full "
                 f"strength {full} to {back} dB."
             )
+    return sentences
+
+
+def personal(found: Numbers) -> list[str]:
+    """Which method teaches a subject, how many steps and pictures it takes, and whether a prior helps."""
+    cells = {
+        (m, p): f"{m}_{p}" for m in PERSONAL_METHODS for p in PRIORS if f"{m}_{p}_subject_accuracy" in found
+    }  # fmt: skip
+    if not cells:
+        return []
+    (method, prior), best = max(cells.items(), key=lambda item: found[f"{item[1]}_subject_accuracy"])
+    shown, before = (PERCENT(found, f"{cell}_subject_accuracy") for cell in (best, "base"))
+    sentences = [
+        f"**Method: {PERSONAL_METHODS[method]}, {PRIORS[prior]}** shows the subject most often, in {shown} of pictures of "
+        f"new prompts; the base does in {before}."
+    ]
+    for axis, noun in (("steps", "Steps"), ("pictures", "Pictures")):
+        if points := points_of(found, axis):
+            told = ", ".join(f"{PERCENT(found, f'{axis}_{n}_subject_accuracy')} ({n})" for n in points)
+            sentences.append(f"**{noun}**: the subject shows in {told}.")
+    return [*sentences, *priors(found)]
+
+
+def points_of(found: Numbers, axis: str) -> list[int]:
+    """The points at which a curve of the few-image study was measured, ascending."""
+    start, end = f"{axis}_", "_subject_accuracy"
+    return sorted(int(n) for key in found if key.startswith(start) and key.endswith(end)
+                  and (n := key[len(start) : -len(end)]).isdigit())  # fmt: skip
+
+
+def priors(found: Numbers) -> list[str]:
+    """Does a prior keep what the class word means?"""
+    sentences = []
+    for prior in ("images", "output"):
+        said = {m: v for m in PERSONAL_METHODS if (v := str(found.get(f"{m}_{prior}_none_drift_verdict", "")))}
+        if not said:
+            continue
+        drift = INTERVAL if all(f"{m}_none_drift_kid" in found for m in said) else value()
+        told = "; ".join(
+            f"{PERSONAL_METHODS[m]}: {DRIFTS[v]} ({drift(found, f'{m}_{prior}_drift_kid')} for "
+            f"{drift(found, f'{m}_none_drift_kid')})"
+            for m, v in said.items()
+        )
+        sentences.append(f"**Prior, {PRIORS[prior]}**: the class word drifts, by KID, for {told}.")
     return sentences
 
 

@@ -146,6 +146,7 @@ def by_study(summary: Mapping[str, float]) -> dict[str, list[str]]:
         "process": findings.process,
         "memorisation": findings.memorisation,
         "cold": findings.cold,
+        "personal": findings.personal,
         "captioning": lambda found: [*answer.sentences(found), *by_originals.sentences(found)],
     }
     return {name: find(found) if (found := scored(summary, name)) else [] for name, find in studies.items()}
@@ -169,7 +170,7 @@ def tables(summary: Mapping[str, float]) -> dict[str, str]:
         found |= {"blocks_table": study_tables.blocks(blocks), "blocks_tuned_table": study_tables.blocks_tuned(blocks)}
     if numbers := scored(summary, "attention"):
         found["attention_table"] = attention.scores_table(numbers)
-    for study in ("denoising", "ddpm", "memorisation", "cold", "captioning"):
+    for study in ("denoising", "ddpm", "memorisation", "cold", "captioning", "personal"):
         if numbers := scored(summary, study):
             found[f"{study}_table"] = getattr(study_tables, study)(numbers)
     if captioning := scored(summary, "captioning"):

@@ -11,6 +11,8 @@ import pandas as pd
 from difflab.captioning import answer, by_originals
 from difflab.captioning.answer import BASELINE, DATA, INSTRUCT, MEASURE_NAMES, ZERO_SHOT
 from difflab.ddpm.common.settings import SETTING_NAMES
+from difflab.personal.cells import METHODS as PERSONAL_METHODS
+from difflab.personal.cells import PRIORS
 from difflab.report.findings import DEGRADATIONS, INTERVAL, METHODS, PERCENT, SSIM, logit_means, verdict
 from difflab.report.headlines import GIVEN
 from difflab.report.tables import Numbers, described, number, signed, table, value
@@ -209,6 +211,25 @@ def cold(found: Numbers) -> str:
         "walked back": ("{}_walked_back_{}", show),
     }
     return described("degradation", rows, columns, found)
+
+
+def personal(found: Numbers) -> str:
+    """Every measure of each method and prior, beside the base."""
+    rows = {f"{m}_{p}": f"{name}, {PRIORS[p]}" for m, name in PERSONAL_METHODS.items() for p in PRIORS}
+    columns = {
+        "subject shown": ("{}_subject_accuracy", PERCENT),
+        "similarity": ("{}_similarity", value(3)),
+        "DINO": ("{}_dino", value(3)),
+        "CLIP-I": ("{}_clip_image", value(3)),
+        "prompt followed": ("{}_prompt_accuracy", PERCENT),
+        "CLIP-T": ("{}_clip_text", value(3)),
+        "drift of the class (KID)": ("{}_drift_kid", value(3)),
+        "class kept": ("{}_class_correct", PERCENT),
+        "diversity": ("{}_diversity", value(3)),
+        "memorisation": ("{}_memorisation", value(3)),
+    }
+    known = {name: c for name, c in columns.items() if c[0].format("base") in found}
+    return described("method, prior", {"base": "base, not trained", **rows}, known, found)
 
 
 def captioning(found: Numbers) -> str:

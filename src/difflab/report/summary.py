@@ -38,6 +38,7 @@ PREFIXES = {
     "synthesize": "captioning_synthetic",
     "mix": "captioning_mix",
     "caption_score": "captioning",
+    "personal": "personal",
 }
 """What the names of a stage's numbers start with, for each stage whose metrics the report reads."""
 

@@ -18,6 +18,7 @@ GOLDEN = {
     "scenes": "a5f1dea6c3ea78c05fd8522588d228f961c9c4297e8e60d9627da642cedc4589",
     "coco": "379c5d51fa6262838e0c7c857f71c5588bbc3a357c623f8ceee6f7a8c4f6ea13",
     "recipes": "3dc153261f8e68a00450d0140502b5025ef66cd4b02be8bca03948f8884b9bda",
+    "subjects": "5ec42624540c6ff0670848e1f4f47d1fa17842a10232b6e19698a1a3de0f81a6",
 }
 """Of seed 0, with the libraries of requirements.lock: only another one (Pillow's JPEG encoder, say) may change them."""
 

@@ -66,6 +66,12 @@ OFFICIAL = {
         "fetch annotations_trainval2017.zip and train2017.zip from https://cocodataset.org/#download and unpack "
         "both into one folder, or take an image folder with a metadata.jsonl or .csv, or with a .txt beside each image",
     ),
+    "subjects": Official(
+        "subjects.zip",
+        None,
+        "make a folder of five to ten pictures for each subject, as in https://github.com/google/dreambooth, with "
+        "captions or without",
+    ),
     "recipes": Official(
         "food-ingredients-and-recipe-dataset-with-images.zip",
         r"[^/]+\.csv",

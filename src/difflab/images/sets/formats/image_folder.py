@@ -56,7 +56,7 @@ def read(archive: "Archive", column: str | None = None) -> dict[str, list[Captio
     Args:
         column: of the captions in tables; None: the only one of text, caption and captions.
     """
-    found = _by_tables(archive, column) or _by_texts(archive) or _by_classes(archive)
+    found = captions(archive, column) or _by_classes(archive)
     if not found:
         raise DifflabError(
             f"{archive.path} has no captions: write a {METADATA} or metadata.csv (file_name, text), "
@@ -67,6 +67,11 @@ def read(archive: "Archive", column: str | None = None) -> dict[str, list[Captio
         images = splits.setdefault(split_of(file) or "train", [])
         images.append(Captioned(len(images), file, tuple(texts)))
     return two_splits(splits, archive, {split: [image.file for image in images] for split, images in splits.items()})
+
+
+def captions(archive: "Archive", column: str | None = None) -> Captions:
+    """The captions of the first two kinds; empty where there are none. Of a table they may be of files that are absent."""
+    return _by_tables(archive, column) or _by_texts(archive)
 
 
 def _by_tables(archive: "Archive", column: str | None) -> Captions:

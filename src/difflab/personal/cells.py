@@ -1,0 +1,51 @@
+"""The trainings of the study: every method with every prior, and the curve over the number of pictures."""
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from difflab.personal.params import Method, PersonalParams, Prior
+
+METHODS = {
+    "lora": "LoRA",
+    "lora_text": "LoRA, text encoder too",
+    "full": "full network",
+    "textual_inversion": "textual inversion",
+}
+PRIORS = {"none": "no prior", "images": "class images", "output": "class output"}
+
+
+class Cell(NamedTuple):
+    """What is trained, for each subject and seed alike."""
+
+    method: "Method"
+    prior: "Prior"
+    pictures: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.method}_{self.prior}"
+
+
+def table_cells(params: "PersonalParams") -> list[Cell]:
+    """Every method with every prior, on the most pictures.
+
+    Textual inversion leaves all weights as they are, so that no prior could change: it stands once.
+    """
+    most = max(params.pictures)
+    cells = [Cell(method, prior, most) for method in params.methods for prior in params.priors]
+    kept: dict[str, Cell] = {}
+    for cell in cells:
+        if cell.method == "textual_inversion":
+            cell = cell._replace(prior="none")
+        kept[cell.name] = cell
+    return list(kept.values())
+
+
+def picture_cells(params: "PersonalParams") -> list[Cell]:
+    """The curve's method without a prior, on fewer pictures."""
+    return [Cell(params.curve_method, "none", n) for n in sorted(params.pictures)[:-1]]
+
+
+def steps_are_measured(cell: Cell, params: "PersonalParams") -> bool:
+    """Whether a cell is measured at `curve_steps` too."""
+    return cell == Cell(params.curve_method, "none", max(params.pictures))

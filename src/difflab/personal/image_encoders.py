@@ -1,0 +1,55 @@
+"""Subject fidelity as DreamBooth measures it: the mean cosine to the subject's pictures by DINO, and by CLIP.
+
+Ruiz et al. 2023, section 4.1: DINO's class token, CLIP's image embedding. Prompt fidelity by CLIP: `metrics.clip_score`.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from difflab.core.base.errors import DifflabError
+from difflab.core.base.runtime import full_float32, resolve_device
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_BATCH = 32
+
+
+class ImageEncoder:
+    """A released ViT (DINO) or CLIP from its resolved folder, in float32.
+
+    Raises:
+        DifflabError: the folder holds another model, or no preprocessor configuration.
+    """
+
+    def __init__(self, folder: str | Path, device: str = "cpu") -> None:
+        from transformers import AutoConfig, AutoImageProcessor, CLIPVisionModelWithProjection, ViTModel
+
+        kind = AutoConfig.from_pretrained(folder, local_files_only=True).model_type
+        classes = {
+            "vit": ViTModel,
+            "clip": CLIPVisionModelWithProjection,
+            "clip_vision_model": CLIPVisionModelWithProjection,
+        }
+        if kind not in classes:
+            raise DifflabError(f"{folder} is a {kind}: personal.encoders takes a ViT (DINO) or a CLIP")
+        self.device = resolve_device(device)
+        self.model = classes[kind].from_pretrained(folder, local_files_only=True).to(self.device).eval()
+        self.processor = AutoImageProcessor.from_pretrained(folder, backend="pil", local_files_only=True)
+
+    @torch.no_grad()
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        """Features float32 [n, d] of pictures uint8 [n, H, W, 3]."""
+        parts = []
+        for start in range(0, len(images), _BATCH):
+            pixels = self.processor(list(images[start : start + _BATCH]), return_tensors="pt")["pixel_values"]
+            with full_float32():
+                parts.append(self._embedded(self.model(pixel_values=pixels.to(self.device))).cpu().numpy())
+        return np.concatenate(parts)
+
+    def _embedded(self, output) -> "Tensor":
+        embeds = getattr(output, "image_embeds", None)
+        return (output.last_hidden_state[:, 0] if embeds is None else embeds).float()

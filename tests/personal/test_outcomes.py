@@ -1,0 +1,59 @@
+"""Means over trainings with pooled intervals, verdicts on drift, and prompts that were trained."""
+
+import numpy as np
+import pytest
+
+from difflab.core.base.errors import DifflabError
+from difflab.metrics.uncertainty.intervals import mean_interval, pooled_spread
+from difflab.personal.cells import Cell, picture_cells, steps_are_measured, table_cells
+from difflab.personal.outcomes import check_prompts, drift_verdicts, table
+
+
+def of(*drifts):
+    return [{"drift_kid": drift, "similarity": 0.5} for drift in drifts]
+
+
+CELLS = {"lora_none": of(0.5, 0.6, 0.55), "lora_images": of(0.2, 0.24, 0.22), "lora_output": of(0.21, 0.23, 0.22)}
+
+
+def test_intervals_are_pooled_over_the_cells():
+    metrics = table(CELLS)
+    spread = pooled_spread({name: [t["drift_kid"] for t in values] for name, values in CELLS.items()})
+    low, high = mean_interval(0.55, 3, spread)
+    assert metrics["lora_none_drift_kid"] == pytest.approx(0.55)
+    assert (metrics["lora_none_drift_kid_low"], metrics["lora_none_drift_kid_high"]) == pytest.approx((low, high))
+    assert metrics["drift_kid_freedom"] == 6
+    assert not any("subject_accuracy" in name for name in metrics), "no training has it"
+
+
+def test_a_prior_with_less_drift_is_better_and_one_with_as_much_equal():
+    verdicts = drift_verdicts(CELLS, margin=0.1)
+    assert verdicts == {
+        "lora_images_none_drift_verdict": "better",
+        "lora_output_none_drift_verdict": "better",
+        "lora_images_output_drift_verdict": "equal",
+    }
+
+
+def test_one_training_gives_no_verdict():
+    assert drift_verdicts({name: values[:1] for name, values in CELLS.items()}, 0.1) == {}
+
+
+def test_a_trained_prompt_is_not_measured_on():
+    check_prompts(["{} on the moon"], ["a sks dog"], ["sks dog"])
+    with pytest.raises(DifflabError, match=r"'a \{\}' is a training caption"):
+        check_prompts(["{} on the moon", "a {}"], ["A  sks dog"], ["sks dog"])
+
+
+def test_textual_inversion_stands_once_and_the_rest_with_every_prior(params):
+    cells = table_cells(params(pictures=[2, 4]))
+    assert len(cells) == 3 * 3 + 1
+    assert Cell("textual_inversion", "none", 4) in cells
+    assert {cell.pictures for cell in cells} == {4}
+
+
+def test_the_curves_are_of_one_cell(params):
+    changed = params(pictures=[4, 2, 3])
+    assert picture_cells(changed) == [Cell("lora", "none", 2), Cell("lora", "none", 3)]
+    assert [c for c in table_cells(changed) if steps_are_measured(c, changed)] == [Cell("lora", "none", 4)]
+    assert np.unique([c.name for c in table_cells(changed)]).size == 10
