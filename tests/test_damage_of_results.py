@@ -113,8 +113,8 @@ def _models(root: Path) -> list[Case]:
     tiny_pipelines.saved("sd", root / "pipeline")
     roles = tiny_captioner.save_roles(root / "roles")
     save_captioner(root / "captioner", tiny_captioner.captioner(), tiny_captioner.params(), bases_of(roles))
-    source = {"repo_id": str(root / "vae"), "revision": None, "subfolder": None, "allow_patterns": None, "files": {}}
-    write_json(root / "pointer/source.json", source)
+    source = {"repo_id": str(root / "vae"), "revision": None, "subfolder": None, "allow_patterns": None}
+    write_json(root / "pointer/source.json", {**source, "files": {"config.json": None}})
     packed = root / "archive/a.zip"
     write_zip(packed, [("a.txt", b"a")])
     write_json(root / "archive/source.json", {"source": "bundled", "file": "a.zip", "sha256": sha256_listed(packed)})

@@ -80,6 +80,8 @@ def _read_pointer(folder: Path) -> tuple[HubRef, dict[str, str | None]] | None:
     content = read_json(folder / POINTER)
     with reading(folder / POINTER, f"`dvc checkout {folder}` restores it"):
         files = dict(content.pop("files"))
+        if not files:
+            raise ValueError("it names no file")
         content.pop("mirror_of", None)
         return HubRef.model_validate(content), files
 
