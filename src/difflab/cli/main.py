@@ -312,9 +312,9 @@ def export(adapter: Path, format: str, out: Path | None, base: str | None) -> No
 @click.option("--bits", type=click.Choice(["8", "4"]), help="Bits of the denoiser's weights: 8 by torchao, 4 on a GPU.")
 @BASE
 def merge(adapter: Path | None, out: Path | None, bits: str | None, base: str | None) -> None:
-    """Write a whole pipeline of diffusers with ADAPTER in its weights.
+    """Write a whole pipeline with ADAPTER in its weights.
 
-    Without ADAPTER that of the base alone, on which diffusers loads adapters.
+    diffusers loads it by `from_pretrained`. Without ADAPTER it is the base alone.
     """
     from difflab.cli.merge import merge
 
