@@ -164,9 +164,9 @@ class _Spy(TorchFunctionMode):
         self.open = True
         return super().__enter__()
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(self, exc_type: object, exc_val: object, exc_tb: object) -> None:
         self.open = False
-        super().__exit__(*error)
+        super().__exit__(exc_type, exc_val, exc_tb)
 
     def __torch_function__(self, func: Callable, types: object, args: tuple = (), kwargs: dict | None = None) -> Any:
         made = func(*args, **(kwargs or {}))

@@ -92,7 +92,7 @@ def rows(
             )
             for block, (step, name) in itertools.product(range(hot.shape[2]), enumerate(names)):
                 at = (slice(None), step, block)
-                row = {"part": part, "half": half, "n": len(of), "block": block, "step": name}
+                row: dict[str, object] = {"part": part, "half": half, "n": len(of), "block": block, "step": name}
                 row["sigma"] = np.nan if name == MEAN else sigmas[step]
                 row["pointing_accuracy"], row["iou"] = _mean(pointing[at]), _mean(iou[at])
                 row["others_accuracy"] = _mean(scores.others(hot[at], true))
