@@ -164,7 +164,7 @@ class _Spy(TorchFunctionMode):
         self.open = True
         return super().__enter__()
 
-    def __exit__(self, exc_type: Any, exc_val: Any, exc_tb: Any) -> None:
+    def __exit__(self, exc_type: object, exc_val: object, exc_tb: object) -> None:
         self.open = False
         super().__exit__(exc_type, exc_val, exc_tb)
 

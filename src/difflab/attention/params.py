@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from difflab.core.params.base import Group, Seeds
+from difflab.core.params.base import Group
 from difflab.core.params.common import Seeded, WithRuntime
 from difflab.images.params import DataParams
 
@@ -26,7 +26,7 @@ class AttentionMapsParams(Group):
 
 class AttentionMapsInputs(Seeded, WithRuntime):
     class Finetune:
-        seeds: Seeds
+        seeds: list[int]
 
     class Generate:
         split: Literal["train", "val", "test"]
