@@ -80,7 +80,7 @@ def test_an_older_commit_with_other_names_of_metrics_says_so(tmp_path):
 @pytest.mark.parametrize("text", ["[1]", "{"])
 def test_a_damaged_summary_is_one_line(tmp_path, text):
     (tmp_path / "metrics" / "summary.json").write_text(text)
-    with pytest.raises(DifflabError, match=r"summary.json of 'workspace' is damaged"):
+    with pytest.raises(DifflabError, match=r"summary.json of 'workspace' .*`dvc repro -f report`"):
         read("workspace")
 
 

@@ -61,7 +61,7 @@ def write_estimates(root: Path = Path()) -> Path:
         if row["status"] == "FINISHED":
             measured.setdefault(address.partition("@")[0], []).append(row["seconds"])
     estimates = _estimates(root) | {stage: max(1, round(mean(each))) for stage, each in measured.items()}
-    write_text(root / ESTIMATES, _HEAD + "".join(f"{s}: {estimates[s]}\n" for s in _stages(root) if s in estimates))
+    write_text(root / ESTIMATES, _HEAD + "".join(f"{s}: {estimates[s]:g}\n" for s in _stages(root) if s in estimates))
     return root / ESTIMATES
 
 
