@@ -1,6 +1,7 @@
 """dvc.yaml says the truth: every stage lists the code and data that it reads, and nothing that it does not."""
 
 import ast
+import itertools
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ import yaml
 
 from closure import ROOT, STAGES, TAKEN_WHOLE, closure, code_files, modules, relative, script_of, suggestion
 from difflab.cli.changed import CHECK
-from difflab.core.params.loading import addresses, read_pipeline
+from difflab.core.params.loading import addresses, axes_of, read_pipeline, stage_entry
 from difflab.ddpm.common.settings import DATASETS, SETTINGS
 from difflab.sd3.artifacts.cells import CAPTIONS, FINE_TUNED
 
@@ -148,20 +149,18 @@ def test_every_kind_of_captions_is_written_trained_on_drawn_from_and_shown():
 
 def test_every_stage_comes_after_the_check_of_the_parameters():
     """DVC removes what a stage wrote before the stage can refuse a value."""
-    made = {
-        out if isinstance(out, str) else next(iter(out)): name
-        for name, s in STAGES.items()
-        for out in s.get("outs", [])
+    cells = {
+        (name, *item): stage_entry(name, dict(zip(axes, item, strict=True)), str(ROOT / "dvc.yaml"))
+        for name, stage in STAGES.items()
+        for axes in [axes_of(stage, str(ROOT / "dvc.yaml"))]
+        for item in itertools.product(*axes.values())
     }
+    made = {str(out): cell for cell, entry in cells.items() for out in entry.get("outs", [])}
     before = {
-        name: {of for out, of in made.items() for dep in s["deps"] if overlap(dep.split("$")[0], out.split("$")[0])}
-        for name, s in STAGES.items()
+        cell: {of for out, of in made.items() for dep in entry["deps"] if covers(dep, out) or covers(out, dep)}
+        for cell, entry in cells.items()
     }
-    late, after = set(STAGES) - {CHECK}, {CHECK}
-    while reached := {name for name in late if before[name] & after}:
+    late, after = cells.keys() - {(CHECK,)}, {(CHECK,)}
+    while reached := {cell for cell in late if before[cell] & after}:
         late, after = late - reached, after | reached
     assert late == set()
-
-
-def overlap(dep: str, out: str) -> bool:
-    return f"{dep}/".startswith(f"{out}/") or f"{out}/".startswith(f"{dep}/")
