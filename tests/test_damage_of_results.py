@@ -87,7 +87,7 @@ def _caches(root: Path) -> list[Case]:
         *(in_place(f, read_prompts) for f in sorted(prompts.iterdir())[:3]),
         in_place(adapter / FILE_NAME, read_adapter),
         in_place(root / "toy.safetensors", state.load),
-        in_place(root / "features.safetensors", lambda: features._kept_features(root / "features.safetensors", (2, 3))),
+        in_place(root / "features.safetensors", lambda: features.kept_features(root / "features.safetensors", (2, 3))),
         in_place(kept / "result.json", read_kept),
         *(
             in_place(root / name, lambda: ddpm_data.latent_split(root, "train"))

@@ -9,7 +9,7 @@ import torch
 
 from difflab.core.base import rng
 from difflab.core.base.errors import DifflabError
-from difflab.core.base.files import read_json, write_csv, write_json
+from difflab.core.base.files import read_csv, read_json, write_csv, write_json
 from difflab.core.base.roles import load_transformer, resolve
 from difflab.core.base.stage import Stage, run
 from difflab.core.base.store.image_store import ImageStore
@@ -35,7 +35,7 @@ def main(stage: Stage[TuneBlocksInputs]) -> None:
     scratch = stage.scratch()
     if not RANKS.is_file():
         raise DifflabError(f"{RANKS} is missing: run `dvc repro rank_blocks`")
-    ranked = pd.read_csv(RANKS)
+    ranked = read_csv(RANKS)
     importance = {str(way): rows["importance"].tolist() for way, rows in ranked.groupby("way", sort=False)}
     plan = tuning.planned(importance, settings.k, settings.random_sets, params.seed)
     store, latents, prompts = ImageStore("data/celeba_hq"), open_latents(), open_prompts([settings.captions])

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from difflab.attention.layout import CLIP, T5, Layout, layout
 from difflab.attention.masks import patch_shares, read_mask
 from difflab.core.base.errors import DifflabError
+from difflab.core.base.pretrained import pretrained
 from difflab.core.base.rng import key
 from difflab.models.language.prompt_tokens import literal
 
@@ -96,6 +97,6 @@ def load_tokenizers(
 
     lengths = {CLIP: ("tokenizer", clip_length), T5: ("tokenizer_3", max_sequence_length)}
     return {
-        encoder: (literal(AutoTokenizer.from_pretrained(folder / name)), length)
+        encoder: (literal(pretrained(AutoTokenizer, folder / name)), length)
         for encoder, (name, length) in lengths.items()
     }

@@ -12,13 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import nn
 
 from difflab.attention.capture import PARTS, Attended, Layer, captured
 from difflab.core.base.errors import DifflabError, reading
-from difflab.core.base.files import atomic_path, read_json, write_json
+from difflab.core.base.files import atomic_path, read_json, read_tensors, write_json
 
 FACTS = "capture.json"
 
@@ -125,5 +124,7 @@ class StoredRecords(Records):
 
     def get(self, step: int, layer: Layer) -> Attended:
         path = self.folder / f"step-{step:04d}.safetensors"
-        with reading(path, f"delete {self.folder} and capture again"), safe_open(path, framework="pt") as file:
-            return Attended(*(file.get_tensor(f"{layer.name}/{part}") for part in PARTS))
+        remedy = f"delete {self.folder} and capture again"
+        tensors = read_tensors(path, remedy)  # a page of it is read when it is used
+        with reading(path, remedy):
+            return Attended(*(tensors[f"{layer.name}/{part}"] for part in PARTS))

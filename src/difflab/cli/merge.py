@@ -9,6 +9,7 @@ from difflab.cli.adapters import name_of, open_adapters
 from difflab.cli.bases import OUTPUTS, STUDY, find_base
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import atomic_path
+from difflab.core.base.pretrained import pretrained
 from difflab.models.adapters.fit import merge as add_to_weights
 from difflab.models.adapters.reading import located
 from difflab.models.adapters.writing import CARD
@@ -90,12 +91,12 @@ def quantise(pipeline: "DiffusionPipeline", folder: Path, bits: Bits) -> None:
         from diffusers import TorchAoConfig
         from torchao.quantization import Int8WeightOnlyConfig
 
-        small = kind.from_pretrained(path, quantization_config=TorchAoConfig(Int8WeightOnlyConfig()), torch_dtype=dtype)
+        small = pretrained(kind, path, quantization_config=TorchAoConfig(Int8WeightOnlyConfig()), torch_dtype=dtype)
     else:
         from diffusers import BitsAndBytesConfig
 
         nf4 = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=torch.bfloat16)
-        small = kind.from_pretrained(path, quantization_config=nf4, torch_dtype=dtype, device_map={"": "cuda"})
+        small = pretrained(kind, path, quantization_config=nf4, torch_dtype=dtype, device_map={"": "cuda"})
     for file in path.glob("*.safetensors*"):
         file.unlink()
     small.save_pretrained(path)

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from difflab.core.base.errors import DifflabError
+from difflab.core.base.pretrained import pretrained, pretrained_model
 from difflab.core.base.runtime import full_float32, resolve_device
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ class ImageEncoder:
     def __init__(self, folder: str | Path, device: str = "cpu") -> None:
         from transformers import AutoConfig, AutoImageProcessor, CLIPVisionModelWithProjection, ViTModel
 
-        kind = AutoConfig.from_pretrained(folder, local_files_only=True).model_type
+        kind = pretrained(AutoConfig, folder, local_files_only=True).model_type
         classes = {
             "vit": ViTModel,
             "clip": CLIPVisionModelWithProjection,
@@ -37,8 +38,8 @@ class ImageEncoder:
         if kind not in classes:
             raise DifflabError(f"{folder} is a {kind}: personal.encoders takes a ViT (DINO) or a CLIP")
         self.device = resolve_device(device)
-        self.model = classes[kind].from_pretrained(folder, local_files_only=True).to(self.device).eval()
-        self.processor = AutoImageProcessor.from_pretrained(folder, backend="pil", local_files_only=True)
+        self.model = pretrained_model(classes[kind], folder, local_files_only=True).to(self.device).eval()
+        self.processor = pretrained(AutoImageProcessor, folder, backend="pil", local_files_only=True)
 
     @torch.no_grad()
     def __call__(self, images: np.ndarray) -> np.ndarray:

@@ -11,14 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import torch
-from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
 from difflab.core.base import rng
 from difflab.core.base.errors import DifflabError, reading
-from difflab.core.base.files import atomic_path
+from difflab.core.base.files import atomic_path, parse_json, read_tensor_facts, read_tensors
 from difflab.models.lora import ADAPTER, add_lora, alpha_of, check_target, check_weights, linear_layers
 
 if TYPE_CHECKING:
@@ -140,9 +139,10 @@ def load_adapter(folder: Path, base: "Base", origin: str) -> None:
     path = Path(folder) / LORA_FILE
     if not path.is_file():
         raise DifflabError(f"{path} is missing: run `dvc repro personal`, or `dvc pull`")
-    with reading(str(path), "run `dvc repro personal` again"), safe_open(path, framework="pt") as file:
-        facts = json.loads((file.metadata() or {}).get(METADATA_KEY, "{}"))
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+    remedy = "run `dvc repro personal` again"
+    tensors, header = read_tensors(path, remedy), read_tensor_facts(path, remedy)
+    with reading(path, remedy):
+        facts = dict(parse_json(header.get(METADATA_KEY, "{}")))
     if facts.get("difflab.base") != origin:
         raise DifflabError(f"{path} was trained on another base ({facts.get('difflab.base', '?')}, not {origin})")
     prefixes = sorted({name.split(".")[0] for name in tensors})

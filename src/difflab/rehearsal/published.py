@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from difflab.core.base.errors import DifflabError
+from difflab.core.params.loading import read_yaml
 
 HEAD = 64  # channels of an attention head, which the reduced networks keep
 GROUPS = 32  # of the normalisations of autoencoders, whose widths are a quarter of `width`
@@ -16,9 +17,8 @@ _WIDTH = re.compile(r"(\d*)w(?:/(\d+))?")
 
 @cache
 def _published() -> dict[str, dict[str, Any]]:
-    import yaml
 
-    return yaml.safe_load(Path(__file__).with_name("published.yaml").read_text())
+    return read_yaml(Path(__file__).with_name("published.yaml"))
 
 
 def repositories() -> list[str]:

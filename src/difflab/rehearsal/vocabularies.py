@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from difflab.core.base.pretrained import pretrained
 from difflab.miniature.zoo import small_gemma, small_llava, tokenizers
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def copy_released(snapshot: Path | None, folder: str, target: Path) -> "PreTrain
     for file in files:
         shutil.copyfile(file, target / file.name)
     try:
-        return AutoTokenizer.from_pretrained(target, local_files_only=True)
+        return pretrained(AutoTokenizer, target, local_files_only=True)
     except Exception:  # a part of it is not in the cache
         for file in files:
             (target / file.name).unlink()

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from difflab.core.base import roles
+from difflab.core.base.pretrained import pretrained, pretrained_model
 from difflab.core.base.roles import load_transformer, load_vae
 from difflab.models.language.prompt_tokens import literal
 from difflab.models.pipelines.schedulers import load_scheduler
@@ -39,8 +40,8 @@ def study_pipeline(device: torch.device | str = "cpu", dtype: torch.dtype | None
     for name in _ENCODERS:
         kind = T5EncoderModel if name == "text_encoder_3" else CLIPTextModelWithProjection
         tokenizer = name.replace("text_encoder", "tokenizer")
-        parts[name] = kind.from_pretrained(text / name, dtype=dtype or "auto", use_safetensors=True)
-        parts[tokenizer] = literal(AutoTokenizer.from_pretrained(text / tokenizer))
+        parts[name] = pretrained_model(kind, text / name, dtype=dtype or "auto", use_safetensors=True)
+        parts[tokenizer] = literal(pretrained(AutoTokenizer, text / tokenizer))
     pipeline = StableDiffusion3Pipeline(
         transformer=load_transformer(base, dtype=dtype),
         scheduler=load_scheduler(base),

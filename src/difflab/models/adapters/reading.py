@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from difflab.core.base.errors import DifflabError, reading
+from difflab.core.base.files import read_tensor_facts, read_tensors
 from difflab.models.adapters import diffusers_format, kohya_format, peft_format
 from difflab.models.adapters.updates import COMPONENTS, DENOISERS, OWN, Updates
 
@@ -127,8 +128,5 @@ def _own(header: dict[str, str], path: Path) -> dict[str, Any]:
 
 
 def _tensors(path: Path) -> "tuple[dict[str, Tensor], dict[str, str]]":
-    from safetensors import safe_open
-
-    with reading(path, "a LoRA adapter is a .safetensors file"), safe_open(path, framework="pt") as file:
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-        return tensors, file.metadata() or {}
+    remedy = "a LoRA adapter is a .safetensors file"
+    return read_tensors(path, remedy), read_tensor_facts(path, remedy)

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import save_file
 
+from difflab.core.base.files import read_tensors
 from difflab.core.base.sharding import process_chunks
 
 BATCHES_PER_PIECE = 16
@@ -42,7 +43,7 @@ def look_at(
         return None
     parts: dict[str, list[Mapping[str, np.ndarray]]] = {name: [] for name in sets}
     for (name, _), path in zip(starts.values(), paths, strict=True):
-        parts[name].append(load_file(path))
+        parts[name].append({part: tensor.numpy() for part, tensor in read_tensors(path).items()})
     return {name: _joined(pieces) for name, pieces in parts.items()}
 
 
