@@ -84,6 +84,8 @@ def test_archives_that_would_be_fetched_lie_in_the_data_root(root):
     assert set(paths) == {"celeba_hq", "celeba", "cifar10", "mnist", "scenes", "coco", "recipes"}
     assert few["data"]["cifar10"]["source"] == "data_root"
     assert few["data"]["cifar10"]["sha256"] is None
+    others = made(root, "profile=paper", sizes=SIZES._replace(images=9))[1]
+    assert few["data"]["data_root"] != others["data"]["data_root"]  # so that DVC acquires them again
     _, few, paths = made(root, "profile=laptop")
     assert "recipes" not in paths  # of the miniature
     assert paths["weights of cifar10"] == "weights/cifar10-resnet20.safetensors"

@@ -86,9 +86,10 @@ def test_a_disk_without_room_is_refused_before_anything_is_written(repository, t
 def test_programs_see_the_rehearsal_alone(tmp_path, monkeypatch):
     monkeypatch.setenv("HF_TOKEN", "hf_secret")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://tracking.example")
+    monkeypatch.setenv("DIFFLAB_DATA", "/real/pictures")
     place = Workspace(tmp_path)
     seen = place.environment()
     assert seen["HF_HUB_OFFLINE"] == "1"
-    assert not {"HF_TOKEN", "MLFLOW_TRACKING_URI"} & seen.keys()
-    for name in ("HF_HOME", "TORCH_HOME", "DIFFLAB_DATA", "PYTHONPATH"):
+    assert not {"HF_TOKEN", "MLFLOW_TRACKING_URI", "DIFFLAB_DATA"} & seen.keys()
+    for name in ("HF_HOME", "TORCH_HOME", "PYTHONPATH"):
         assert seen[name].startswith(str(place.folder))

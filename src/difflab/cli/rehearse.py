@@ -1,6 +1,5 @@
 """`difflab rehearse`: a profile from acquiring to the report, offline, with stand-ins of what it fetches."""
 
-import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -11,7 +10,7 @@ from difflab.cli.plan import hub_models
 from difflab.core.base.errors import DifflabError
 from difflab.core.params.loading import addresses, parse_yaml
 from difflab.rehearsal import archives, few, inception, performance, published, standins
-from difflab.rehearsal.workspace import Workspace
+from difflab.rehearsal.workspace import ARCHIVES, Workspace
 
 if TYPE_CHECKING:
     from difflab.models.params import HubRef
@@ -99,6 +98,7 @@ def parameters(
     small = few.reduced(values, sizes)
     paths = few.with_data_root(small, sizes.images)
     few.on_this_machine(small, sizes)
+    small["data"]["data_root"] = f"../{ARCHIVES.format(*sizes)}"  # of another name where its pictures are others
     small["zoo"]["rulers"] = "retrain"  # committed ones are for other pictures
     for override in overrides:
         name = override.partition("=")[0].lstrip("+")
@@ -123,10 +123,7 @@ def _prepare(
     """Write what is not there yet; a line for each."""
     from difflab.core.base.roles import cached_snapshot
 
-    for name in archives.write(place.archives, paths, sizes.images, sizes.size):
-        shutil.rmtree(
-            place.repository / "data" / "raw" / name, ignore_errors=True
-        )  # DVC does not look into a data root
+    for name in archives.write(place.archives(sizes), paths, sizes.images, sizes.size):
         yield f"archive: {name}"
     for hub in hubs:
         released = cached_snapshot(hub.model_copy(update={"allow_patterns": None, "subfolder": None}))

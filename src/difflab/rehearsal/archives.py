@@ -11,9 +11,11 @@ from pathlib import Path
 import numpy as np
 
 from difflab.core.base import rng
-from difflab.core.base.files import atomic_path, write_bytes, write_json, write_zip
+from difflab.core.base.files import atomic_path, write_bytes, write_zip
 
-LEAST_IMAGES = 8  # with twice as many faces, a split in quarters leaves four in each part, for three neighbours each
+LEAST_IMAGES = (
+    8  # with three times as many faces, a split in quarters leaves six in each part, for five neighbours of each
+)
 WEIGHTS = "cifar10-resnet20.safetensors"
 ATTRIBUTES = (
     "5_o_Clock_Shadow", "Arched_Eyebrows", "Attractive", "Bags_Under_Eyes", "Bald", "Bangs", "Big_Lips", "Big_Nose",
@@ -49,8 +51,8 @@ def jpeg(image: np.ndarray) -> bytes:
 
 
 def write_celeba_hq(path: Path, images: int, size: int) -> None:
-    """CelebAMask-HQ.zip: the attribute table, the mapping to CelebA, and twice as many square pictures."""
-    top, numbers = "CelebAMask-HQ", range(2 * images)
+    """CelebAMask-HQ.zip: the attribute table, the mapping to CelebA, and three times as many square pictures."""
+    top, numbers = "CelebAMask-HQ", range(3 * images)
     mapping = "".join(f"{n:<12d}{n:<12d}{n + 1:06d}.jpg\n" for n in numbers)
     write_zip(
         path,
@@ -63,8 +65,8 @@ def write_celeba_hq(path: Path, images: int, size: int) -> None:
 
 
 def write_celeba(path: Path, images: int, size: int) -> None:
-    """CelebA.zip: the rows of CelebA-HQ's pictures, and half as many others, of which every fourth is too small."""
-    files = [f"{n + 1:06d}.jpg" for n in range(3 * images)]
+    """CelebA.zip: the rows of CelebA-HQ's pictures, and a third as many others, of which every fourth is too small."""
+    files = [f"{n + 1:06d}.jpg" for n in range(4 * images)]
     shapes = [(size // 2, size // 2) if n % 4 == 3 else (size + size // 4, size + n % 3) for n in range(images)]
     boxes = [f"{len(files)}\nimage_id x_1 y_1 width height\n"]
     boxes += [f"{file} {size // 8:4d} {size // 8:4d} {size // 4:4d} {size // 4:4d}\n" for file in files]
@@ -75,7 +77,7 @@ def write_celeba(path: Path, images: int, size: int) -> None:
             ("CelebA/Anno/list_bbox_celeba.txt", "".join(boxes).encode()),
             *(
                 (f"CelebA/Img/img_celeba/{file}", jpeg(picture(*shape, "celeba", file)))
-                for file, shape in zip(files[2 * images :], shapes, strict=True)
+                for file, shape in zip(files[3 * images :], shapes, strict=True)
             ),
         ],
     )
@@ -186,11 +188,6 @@ def write(root: Path, paths: dict[str, str], images: int, size: int) -> Iterable
         images: how many pictures COCO has; the others have a few times as many.
         size: side of the faces in pixels.
     """
-    marker, made_as = root / "archives.json", {"images": images, "size": size}
-    if marker.exists() and json.loads(marker.read_text()) != made_as:
-        for path in paths.values():
-            _remove(root / path)
-    write_json(marker, made_as)
     for name, path in paths.items():
         if not (root / path).exists():
             yield name
@@ -201,9 +198,3 @@ def write(root: Path, paths: dict[str, str], images: int, size: int) -> Iterable
                     writer(temporary, images, size)
             else:
                 writer(root / path, images, size)
-
-
-def _remove(path: Path) -> None:
-    import shutil
-
-    shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)

@@ -1,7 +1,6 @@
 """The run of a rehearsal, stage by stage, and what it took."""
 
 import contextlib
-import os
 import re
 import signal
 import subprocess
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 
 RAN, FAILED, WAITED = "ran", "failed", "not started"
 LOG = "rehearsal.log"
-STOPPED = 130  # exit status of `difflab repro` after Ctrl-C
+STOPPED = (130, -signal.SIGTERM)  # exit status of `difflab repro` that was stopped: at work, or before it began
 _COMMAND = "from difflab.cli.main import main; main()"
 _OUTCOME = re.compile(r"\d+ (failed|skipped) \(([^)]*)\)")
 _ERROR = re.compile(r"^(?:ERROR [\w@.-]+: .*|\w*(?:Error|Exception)\b.*|Killed.*)")
@@ -53,18 +52,18 @@ def perform(place: "Workspace", arguments: Iterable[str], say: Callable[[str], N
             if line.startswith("Stages: "):
                 for what, names in _OUTCOME.findall(line):
                     outcomes |= dict.fromkeys(names.split(", "), FAILED if what == "failed" else WAITED)
-    if process.wait() == STOPPED:
+    if process.wait() in STOPPED:
         raise KeyboardInterrupt
     return outcomes, (time.monotonic() - began) / 60
 
 
 @contextlib.contextmanager
 def _stopping(process: subprocess.Popen) -> Generator[None]:
-    """Hand Ctrl-C and SIGTERM on to the run, once, as its terminal would: its stages save their states and it ends."""
+    """Hand Ctrl-C and SIGTERM on to the run, which lets its stages save their states and ends."""
 
     def stop(signum: int, frame: object) -> None:
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGINT)
+            process.terminate()
 
     previous = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

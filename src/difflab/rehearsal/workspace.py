@@ -1,7 +1,7 @@
 """The folder of a rehearsal: a copy of the repository, archives, stand-ins of models. Nothing is written elsewhere.
 
 FOLDER/repository   code, configuration and params.yaml of the rehearsal, its own DVC cache and results
-FOLDER/archives     the data root
+FOLDER/archives     data roots
 FOLDER/hf, torch    caches in the layout of the Hugging Face Hub and of torch.hub
 """
 
@@ -12,14 +12,26 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import read_json, write_json, write_text
 
+if TYPE_CHECKING:
+    from difflab.rehearsal.few import Sizes
+
 MARKER = "rehearsal.json"
+ARCHIVES = "archives/{0}-images-{2}-px"  # of the fields of `few.Sizes`
 _RESULTS = ("dvc.lock", "params.yaml", "metrics/", "plots/", "reports/", "data/", "models/", "docs/", "tests/")
-_FOREIGN = ("MLFLOW_TRACKING_URI", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_HUB_CACHE", "DVC_ROOT", "DVC_STAGE")
+_FOREIGN = (
+    "MLFLOW_TRACKING_URI",
+    "HF_TOKEN",
+    "HUGGING_FACE_HUB_TOKEN",
+    "HF_HUB_CACHE",
+    "DVC_ROOT",
+    "DVC_STAGE",
+    "DIFFLAB_DATA",
+)
 
 
 class Workspace:
@@ -28,9 +40,12 @@ class Workspace:
     def __init__(self, folder: Path) -> None:
         self.folder = folder.resolve()
         self.repository = self.folder / "repository"
-        self.archives = self.folder / "archives"
         self.hub = self.folder / "hf" / "hub"
         self.torch = self.folder / "torch"
+
+    def archives(self, sizes: "Sizes") -> Path:
+        """The data root, one for each number and size of pictures."""
+        return self.folder / ARCHIVES.format(*sizes)
 
     def claim(self, root: Path, settings: Mapping[str, Any], gigabytes: float) -> bool:
         """Take the folder; whether the same rehearsal began there before.
@@ -92,7 +107,6 @@ class Workspace:
         return kept | {
             "PATH": path, "PYTHONPATH": str(self.repository / "src"), "DVC_NO_ANALYTICS": "1",
             "HF_HOME": str(self.folder / "hf"), "HF_HUB_OFFLINE": "1", "TORCH_HOME": str(self.torch),
-            "DIFFLAB_DATA": str(self.archives),
         }  # fmt: skip
 
 
