@@ -52,7 +52,7 @@ def main(stage: Stage[PersonalInputs]) -> None:
     bases = {unit: study.of_base(*unit) for unit in units}
     found = {cell.name: [results[name(cell, *u)]["measures"] for u in units] for cell in table_cells(params)}
     metrics: dict[str, Any] = outcomes.table({"base": [bases[unit][0] for unit in units], **found})
-    metrics |= outcomes.drift_verdicts(found, params.margin) | curves(stage, results, units)
+    metrics |= outcomes.prior_effects(found, params.margin) | curves(stage, results, units)
     metrics |= {"judge_accuracy": study.judge.held_out_accuracy(), "trainings": len(units), "cells": len(found)}
     metrics |= {"pictures": max(params.pictures), "steps": params.training.steps, "margin": params.margin}
     metrics |= {"subjects": len(study.subjects), "seeds": len(params.seeds), "ruler": study.extractor.ruler}

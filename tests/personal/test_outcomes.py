@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from difflab.core.base.errors import DifflabError
 from difflab.metrics.uncertainty.intervals import mean_interval, pooled_spread
 from difflab.personal.cells import Cell, picture_cells, steps_are_measured, table_cells
-from difflab.personal.outcomes import check_prompts, drift_verdicts, table
+from difflab.personal.outcomes import check_prompts, prior_effects, table
 
 
 def of(*drifts):
@@ -26,17 +27,30 @@ def test_intervals_are_pooled_over_the_cells():
     assert not any("subject_accuracy" in name for name in metrics), "no training has it"
 
 
-def test_a_prior_with_less_drift_is_better_and_one_with_as_much_equal():
-    verdicts = drift_verdicts(CELLS, margin=0.1)
-    assert verdicts == {
-        "lora_images_none_drift_verdict": "better",
-        "lora_output_none_drift_verdict": "better",
-        "lora_images_output_drift_verdict": "equal",
-    }
+def test_a_prior_is_measured_by_the_differences_of_pairs():
+    """Beside scipy's paired test; methods drift by unlike amounts, which pairs do not see."""
+    cells = CELLS | {"full_none": of(2.5, 2.1, 2.3), "full_images": of(2.18, 1.72, 1.98)}
+    found = prior_effects(cells, margin=0.1)
+    with_prior, without = (np.array([t["drift_kid"] for n in names for t in cells[n]]) for names in (
+        ("lora_images", "full_images"), ("lora_none", "full_none")
+    ))  # fmt: skip
+    theirs = stats.ttest_rel(with_prior, without).confidence_interval()
+    ours = found["images_none_drift_difference_low"], found["images_none_drift_difference_high"]
+    assert ours == pytest.approx((theirs.low, theirs.high))
+    assert found["images_none_drift_difference"] == pytest.approx((with_prior - without).mean())
+    assert found["images_none_drift_verdict"] == "better"
+    turned = prior_effects({"lora_none": CELLS["lora_images"], "lora_images": CELLS["lora_none"]}, margin=0.1)
+    assert turned["images_none_drift_verdict"] == "worse"
 
 
-def test_one_training_gives_no_verdict():
-    assert drift_verdicts({name: values[:1] for name, values in CELLS.items()}, 0.1) == {}
+@pytest.mark.parametrize(("drifts", "verdict"), [((0.21, 0.23, 0.22), "equal"), ((0.5, 0.0, 0.3), "open")])
+def test_priors_that_drift_as_much_are_equal_or_open(drifts, verdict):
+    found = prior_effects({"lora_none": CELLS["lora_images"], "lora_output": of(*drifts)}, margin=0.1)
+    assert found["output_none_drift_verdict"] == verdict
+
+
+def test_one_pair_says_nothing_of_a_prior():
+    assert prior_effects({name: values[:1] for name, values in CELLS.items()}, 0.1) == {}
 
 
 def test_a_trained_prompt_is_not_measured_on():

@@ -239,17 +239,13 @@ def points_of(found: Numbers, axis: str) -> list[int]:
 def priors(found: Numbers) -> list[str]:
     """Does a prior keep what the class word means?"""
     sentences = []
-    for prior in ("images", "output"):
-        said = {m: v for m in PERSONAL_METHODS if (v := str(found.get(f"{m}_{prior}_none_drift_verdict", "")))}
-        if not said:
-            continue
-        drift = INTERVAL if all(f"{m}_none_drift_kid" in found for m in said) else value()
-        told = "; ".join(
-            f"{PERSONAL_METHODS[m]}: {DRIFTS[v]} ({drift(found, f'{m}_{prior}_drift_kid')} for "
-            f"{drift(found, f'{m}_none_drift_kid')})"
-            for m, v in said.items()
-        )
-        sentences.append(f"**Prior, {PRIORS[prior]}**: the class word drifts, by KID, for {told}.")
+    for a, b in (("images", "none"), ("output", "none"), ("images", "output")):
+        if verdict := str(found.get(f"{a}_{b}_drift_verdict", "")):
+            change = INTERVAL(found, f"{a}_{b}_drift_difference")
+            sentences.append(
+                f"**Prior, {PRIORS[a]}**: the class word drifts {DRIFTS[verdict]} {'as' if verdict == 'equal' else 'than'} "
+                f"with {PRIORS[b]}, {change} in KID over methods and subjects."
+            )
     return sentences
 
 
