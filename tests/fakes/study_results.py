@@ -16,8 +16,10 @@ from difflab.miniature.data.vocabulary import DIGIT, PHOTO
 from difflab.report.summary import PREFIXES
 from difflab.sd3.artifacts.cells import ADAPTERS, CAPTIONS, FINE_TUNED
 from difflab.sd3.scoring.summary import compared, summarise
+from fakes.attention_results import write_attention_inputs
 from fakes.block_results import write_block_inputs
 from fakes.captioning_results import write_caption_inputs
+from fakes.personal_results import write_personal_inputs
 from fakes.series_results import write_series_inputs
 
 IDS = [f"hq-{i:05d}" for i in range(40)]
@@ -140,8 +142,10 @@ def write_inputs(root: Path) -> None:
     write_metrics(root, "guidance_curve", {"n": 100, "best_guidance_scale": 3})
     write_metrics(root, "step_curve", {"n": 100, "first_fid": 60.0, "last_fid": 9.0})
     write_block_inputs(root)
+    write_attention_inputs(root)
     write_series_inputs(root)
     write_caption_inputs(root)
+    write_personal_inputs(root)
 
 
 def write_metrics(root: Path, stage: str, values: dict) -> None:

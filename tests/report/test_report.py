@@ -19,8 +19,8 @@ from difflab.report.summary import metrics_file, summarise
 from fakes.study_results import write_inputs
 
 TITLES = [
-    "Findings", "Stable Diffusion 3 with LoRA", "Which blocks matter", "Denoising", "DDPM series", "Process analysis",
-    "Memorisation", "Cold diffusion", "Captioning with synthetic data", "How it was made",
+    "Findings", "Stable Diffusion 3 with LoRA", "Which blocks matter", "Attention", "Denoising", "DDPM series",
+    "Process analysis", "Memorisation", "Cold diffusion", "Captioning with synthetic data", "Few images", "How it was made",
 ]  # fmt: skip
 
 
@@ -59,7 +59,7 @@ def titles(text: str) -> list[str]:
 def test_every_study_has_its_findings_tables_and_pictures(study, params):
     text = written(study, params)
     assert titles(text) == TITLES
-    assert text.count("\n### [") == 8  # a group of findings for each study
+    assert text.count("\n### [") == 10  # a group of findings for each study
     pictures = re.findall(r"!\[[^\]]*\]\(\.\./([^)]+)\)", text)
     assert len(pictures) == len(set(pictures)) > 25
     assert all((study / path).is_file() for path in pictures)
