@@ -164,7 +164,7 @@ def test_the_headline_is_the_table_and_a_finding_of_three_studies(study, params)
     everything = report.results_text(summary)
     captions = read_json(study / metrics_file("caption_score"))
     assert all(sentence in everything for sentence in answer.sentences(captions))
-    assert everything.count("| --- |") == 14
+    assert everything.count("| --- |") == 16
 
 
 def test_the_report_imports_no_heavy_library():
