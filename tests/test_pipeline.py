@@ -95,7 +95,7 @@ def test_the_lock_holds_the_cells_of_this_pipeline_alone(locked):
 
 def test_the_lock_is_short():
     """DVC reads it again for each stage."""
-    assert (ROOT / "dvc.lock").stat().st_size <= 220_000
+    assert (ROOT / "dvc.lock").stat().st_size <= 226_000
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from difflab.personal.words import Words
 from fakes import tiny_pipelines
 
 WORDS = Words("sks", "digit")
-RUNTIME = RuntimeParams(num_threads=1, device="cpu", dtype="float32", compile=False, numerics="pinned")
+RUNTIME = RuntimeParams(num_threads=1, processes=1, device="cpu", dtype="float32", compile=False, numerics="pinned")
 TEXTS = [["a sks digit over coffee"], ["sks digit", "the sks digit"]]
 CLASS_TEXTS = [["a digit over coffee"], ["digit", "the digit"]]
 

@@ -10,7 +10,10 @@ from fakes.study_results import write_inputs
 
 MEANS = {"minus": -0.5, "zero": 0.0, "plus": 0.5}
 DENSITY = {"convention": "diffusers", "shift": 3.0}
-STUDIES = ("images", "models", "sd3", "denoising", "ddpm", "process", "memorisation", "cold", "captioning")
+STUDIES = (
+    "images", "models", "sd3", "blocks", "attention", "denoising", "ddpm", "process", "memorisation", "cold", "captioning",
+    "personal",
+)  # fmt: skip
 
 
 @pytest.fixture
