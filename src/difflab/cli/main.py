@@ -107,7 +107,7 @@ def _complete_stage(ctx: click.Context, param: click.Parameter, incomplete: str)
 @click.argument("targets", nargs=-1, shell_complete=_complete_stage)
 @click.option("-j", "--jobs", type=click.IntRange(min=1), help="Stages at once; default: processors / num_threads.")
 def repro(targets: tuple[str, ...], jobs: int | None) -> None:
-    """Run what is out of date, as `dvc repro` does, side by side.
+    """Run what is out of date, as `dvc repro`, in parallel.
 
     TARGETS are stages or their cells (`finetune@blip2-minus`), with all that they need; none: every stage.
     """
@@ -154,7 +154,7 @@ def rehearse(
     folder: Path | None,
     jobs: int | None,
 ) -> None:
-    """Run a whole profile in minutes, to find what would stop it after days.
+    """Run a whole profile in minutes, on stand-ins.
 
     Every stage of the profile runs offline, from the archives to the report, in a copy of the repository in a folder of its
     own: with stand-ins of the released models (their configurations, random weights), with archives in the official
@@ -401,7 +401,7 @@ def adapter_report(folders: tuple[Path, ...], captions: str, prompts: int, out: 
 @click.option("--model", default="models/captioner/original/seed-0", show_default=True, help="A trained captioner.")
 @click.option("--beam", type=click.IntRange(min=1), metavar="N", help="Search with N beams; default: as in training.")
 def caption(paths: tuple[str, ...], model: str, beam: int | None) -> None:
-    """Print a caption for each IMAGE, a file or a folder of them."""
+    """Print captions of IMAGES: files, or folders of them."""
     from difflab.cli.caption import caption
     from difflab.core.params import load_params
 
@@ -474,7 +474,7 @@ def compose(overrides: tuple[str, ...], check: bool) -> None:
 @cli.command()
 @CHECK
 def graphs(check: bool) -> None:
-    """Write docs/graphs.md, the graph of each study, from dvc.yaml."""
+    """Write docs/graphs.md, the graphs of dvc.yaml."""
     from difflab.cli.pages import graphs
 
     _write("docs/graphs.md", graphs(), "dvc.yaml", check)

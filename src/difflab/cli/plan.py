@@ -38,6 +38,9 @@ KNOWN_SIZES = {
     ("stabilityai/stable-diffusion-3.5-medium", "sweep"): 16.2,
     ("stabilityai/stable-diffusion-3.5-large-turbo", "sweep"): 27.6,
     ("openai/clip-vit-large-patch14", "sweep"): 1.7,
+    ("stable-diffusion-v1-5/stable-diffusion-v1-5", "personal.base"): 4.3,
+    ("openai/clip-vit-base-patch32", "personal.encoders"): 0.6,
+    ("facebook/dino-vits16", "personal.encoders"): 0.1,
 }
 GATED = ("stabilityai/stable-diffusion-3", "meta-llama/", "google/gemma")
 CELEBA_HQ_IMAGES, CELEBA_ADDITION = (30_000, 6_000)  # rows of the table; about as many pass a minimum side of 768
