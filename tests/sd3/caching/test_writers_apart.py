@@ -15,7 +15,8 @@ def test_stages_that_read_caches_do_not_depend_on_their_writers(stage):
 
 
 @pytest.mark.parametrize(
-    ("stage", "shared"), [("cache_latents", set()), ("cache_prompts", {"artifacts/cells.py", "artifacts/prompt_keys.py"})]
+    ("stage", "shared"),
+    [("cache_latents", set()), ("cache_prompts", {"artifacts/cells.py", "artifacts/prompt_keys.py"})],
 )
 def test_stages_that_write_caches_do_not_depend_on_their_readers(stage, shared):
     needed = closure(ROOT / "stages" / "sd3" / f"{stage}.py")
