@@ -5,8 +5,9 @@ import pytest
 import torch
 from PIL import Image
 
+from difflab.core.base import roles
 from difflab.core.base.files import read_json, read_tensors
-from difflab.models import blip2, instruct_captioner, pointers, roles
+from difflab.models import blip2, instruct_captioner, pointers
 from difflab.models.language.chat_model import Chat, ChatModel
 from difflab.models.params import GenerationParams
 from difflab.models.pipelines.prompted import Options, PromptedSampler, load_pipeline

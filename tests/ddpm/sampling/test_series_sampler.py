@@ -173,7 +173,7 @@ def test_an_autoencoder_that_lacks_its_files_is_refused(tmp_path):
     folder = save(tmp_path / "single_class", "plain")
     (folder / "vae").mkdir()
     with pytest.raises(
-        DifflabError, match=r"(holds no whole setting of the DDPM series .* puts it back|^unreadable: .* restores it)"
+        DifflabError, match=r"(holds no whole setting of the DDPM series .* puts it back|^unreadable: .* restores)"
     ):
         load_sampler(folder, torch.device("cpu"))
 

@@ -11,7 +11,7 @@ from difflab.core.base.files import sha256_file
 
 BUILDERS = acquire.BUILDERS | acquire_images.BUILDERS
 GOLDEN = {
-    "celeba_hq": "66096dcf1ccce694d33a1310776107024c803daf9bc23019ab968880233df811",
+    "celeba_hq": "824f4a5d97792fe4eac726139826641d3857432cc7841d987513c0ded386573d",
     "celeba": "07a686153223ac417d5619dabbeada8614910b797419fa1e2a50d5d4e8ded516",
     "cifar10": "598cdebae85c3edee64c2ae1f8a806da81f814347f0f901cef625ac8f957dadf",
     "mnist": "23b7d40433d9d3d31fe100b78fb2af7325bb5bd21fcf3ca0f0479106cef12e7e",
