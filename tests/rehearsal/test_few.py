@@ -81,7 +81,7 @@ def test_overrides_are_kept(root):
 
 def test_archives_that_would_be_fetched_lie_in_the_data_root(root):
     _, few, paths = made(root, "profile=paper")
-    assert set(paths) == {"celeba_hq", "celeba", "cifar10", "mnist", "scenes", "coco", "recipes"}
+    assert set(paths) == {"celeba_hq", "celeba", "cifar10", "mnist", "scenes", "coco", "recipes", "subjects"}
     assert few["data"]["cifar10"]["source"] == "data_root"
     assert few["data"]["cifar10"]["sha256"] is None
     others = made(root, "profile=paper", sizes=SIZES._replace(images=9))[1]

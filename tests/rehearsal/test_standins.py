@@ -11,6 +11,7 @@ from difflab.models import blip2, instruct_captioner, pointers
 from difflab.models.language.chat_model import Chat, ChatModel
 from difflab.models.params import GenerationParams
 from difflab.models.pipelines.prompted import Options, PromptedSampler, load_pipeline
+from difflab.models.pipelines.schedulers import load_scheduler
 from difflab.models.title_variations import vary
 from difflab.models.vision.preprocessing import Preprocessor
 from difflab.rehearsal import published, standins
@@ -40,7 +41,7 @@ def test_the_parts_of_stable_diffusion_3_fit_the_study(snapshot):
     assert transformer.config.joint_attention_dim == encoded["t5"].shape[2]
     assert encoded["clip_l"].shape[2] + encoded["clip_g"].shape[2] <= encoded["t5"].shape[2]
     assert vae.encode(torch.zeros(1, 3, SIZE, SIZE)).latent_dist.mean.shape[1] == transformer.config.in_channels
-    assert roles.load_scheduler(folder).config.shift == 3
+    assert load_scheduler(folder).config.shift == 3
 
 
 def test_files_have_the_released_precision_names_and_number(snapshot):

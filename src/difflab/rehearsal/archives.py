@@ -157,6 +157,13 @@ def write_recipes(folder: Path, images: int, size: int) -> None:
     write_bytes(folder / table, text.getvalue().encode())
 
 
+def write_subjects(path: Path, images: int, size: int) -> None:
+    """subjects.zip: a folder of six pictures for each of DreamBooth's subjects that the profiles name."""
+    names = ("dog", "dog6", "cat", "cat2", "rc_car", "backpack_dog")
+    pictures = ((f"{name}/{n:02d}.jpg", jpeg(picture(size, size, name, n))) for name in names for n in range(6))
+    write_zip(path, pictures)
+
+
 def write_classifier(path: Path, images: int, size: int) -> None:
     """Weights of a ResNet-20 that has learnt nothing."""
     import torch
@@ -177,6 +184,7 @@ WRITERS: dict[str, Callable[[Path, int, int], None]] = {
     "scenes": write_scenes,
     "coco": write_coco,
     "recipes": write_recipes,
+    "subjects": write_subjects,
 }
 
 

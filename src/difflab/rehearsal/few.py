@@ -64,6 +64,9 @@ _FEW: tuple[tuple[str, Rule], ...] = (  # by the end of the dotted name; the fir
     (r"captioner\.originals", lambda value, sizes: [2, None] if len(value) > 1 else value),
     (r"adapter_steps", lambda value, sizes: list(range(1, sizes.steps + 1))[:: max(1, sizes.steps - 1)]),
     (r"zoo\.gemma\.training\.(steps|batch_size|checkpoint_interval|log_interval|warmup_steps)", _readable),
+    (r"personal\.curve_steps", lambda value, sizes: [1] if sizes.steps > 1 else []),
+    (r"personal\.(subjects|prompts)", _first(2)),
+    (r"personal\.(prior_images|class_images|images_per_prompt)", lambda value, sizes: min(value, max(sizes.images, 4))),
     (r"\w*training\.steps|v0_steps", _at_most(lambda sizes: sizes.steps)),
     (r"(lr_)?warmup_steps|checkpoint_interval|log_interval", lambda value, sizes: min(value, 1)),
     (r"validation_interval", _at_most(lambda sizes: sizes.steps)),
@@ -84,7 +87,7 @@ _FEW: tuple[tuple[str, Rule], ...] = (  # by the end of the dotted name; the fir
     (r"cache\.latents\.image_size|synthesize\.image_size|images\.image_size\.\w+", _at_most(lambda sizes: sizes.size)),
     (r"prepare\.min_side", lambda value, sizes: min(value, sizes.size * 3 // 4)),
     (r"block_out_channels|attention_head_dim|prompt_dim|lora\.rank", _width),
-    (r"batch_size", _batch),
+    (r"(\w+_)?batch_size", _batch),
     (r"num_workers", lambda value, sizes: min(value, 2)),
     (r"(val|test)_fraction", lambda value, sizes: 0.25),
     (r"mix\.max_hamming_distance", lambda value, sizes: 0),  # pictures of untrained models are alike
@@ -138,7 +141,7 @@ def _cut(values: dict[str, Any], name: str, images: int) -> None:
         }
     elif name == "celeba":
         values["prepare"]["max_celeba_images"] = 2 * images
-    else:
+    elif name != "subjects":
         values["images"]["max_images"][name] = 5 * images
 
 
