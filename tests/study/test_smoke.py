@@ -71,4 +71,4 @@ def test_report_code_retrains_nothing(study):
 def test_loss_code_retrains_what_uses_it(study):
     cells = {f"finetune@{c}-{m}" for c in ("blip2", "llama3") for m in ("minus", "zero", "plus")}
     with changed(study / "src/difflab/sd3/training/flow_training.py", '"""', '"""Changed. '):
-        assert would_run(study) == cells | {"zoo_transformer"}
+        assert would_run(study) == cells | {"zoo_transformer", "rank_blocks", "tune_blocks", "attention_maps"}
