@@ -44,7 +44,11 @@ def test_experiments(study, root):
     columns = "dvc exp show --drop '.*' --keep 'Experiment|.*summary"
     names = ("dvc exp run -n long", "dvc params diff", "difflab compare", columns, "dvc repro", "dvc exp list")
     of = {name: next(v for k, v in printed.items() if k.startswith(name)) for name in names}
-    assert set(re.findall("Running stage '([^']+)'", of["dvc exp run -n long"])) == {"check_params", "step_curve", "report"}
+    assert set(re.findall("Running stage '([^']+)'", of["dvc exp run -n long"])) == {
+        "check_params",
+        "step_curve",
+        "report",
+    }
     assert "finetune.lora.rank" in of["dvc params diff"]
     assert "long: step_curve.num_images 8 -> 150" in of["difflab compare"]
     assert max(map(len, of[columns].splitlines())) <= 120

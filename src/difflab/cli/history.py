@@ -14,7 +14,7 @@ from difflab.cli.results import lock_stages, mapping
 from difflab.cli.revisions import git, read_files, resolve
 from difflab.core.base.errors import DifflabError, reading
 from difflab.core.base.files import parse_json, read_csv
-from difflab.core.params.loading import Declared, check_params
+from difflab.core.params.loading import FILE, Declared, check_params
 from difflab.core.recorder import MlflowRun
 from difflab.core.tracking import CURVE, repository_root, start_record
 
@@ -82,6 +82,8 @@ def results(commit: str) -> Iterator[StageResult]:
     files = read_files(commit, paths)
     for address, entry in stages.items():
         params = {k: v for values in entry.get("params", {}).values() for k, v in values.items()}
+        if any(dep["path"] == FILE for dep in entry.get("deps", [])):  # it reads the whole file
+            params = study | params
         result = StageResult(address, entry.get("cmd", ""), _as_recorded(params, study))
         for path in (path for path in outputs[address] if path in files):
             _take(result, path, files[path])
