@@ -2,15 +2,12 @@
 
 import shutil
 
-import pytest
-
 from difflab.core.base.files import read_json
 from study.shell import output_hashes, run
 
 CELL, FOLDER = "zoo_classifier", "rulers/classifier/mnist"
 
 
-@pytest.mark.long
 def test_rulers_of_other_settings_are_trained_and_then_taken(study, root):
     for name in ("Makefile", "requirements.lock", "pyproject.toml"):
         shutil.copy(root / name, study / name)
@@ -23,8 +20,7 @@ def test_rulers_of_other_settings_are_trained_and_then_taken(study, root):
     params = params.replace(f"{mnist}2\n", f"{mnist}1\n")
     (study / "params.yaml").write_text(params)
     refused = run(study, "dvc", "repro", "--single-item", CELL, check=False)
-    assert "ERROR zoo_classifier: rulers/classifier/" in refused.stderr
-    assert " was trained with " in refused.stderr
+    assert "rulers/classifier/cifar10 was trained with " in refused.stderr  # the first that differs from this study's
 
     run(study, "make", "rulers")
     assert (study / "params.yaml").read_text() == params
