@@ -13,13 +13,13 @@ from PIL import Image
 from difflab.captioning.params import SweepParams, SynthesizeParams
 from difflab.core.base.errors import Interrupted
 from difflab.core.base.files import png_bytes, sha256_file, write_parquet
+from difflab.core.base.roles import ruler
 from difflab.core.base.store.captions import read_captions
 from difflab.core.base.store.image_store import ImageStore
 from difflab.core.params import load_params
 from difflab.images.store_writer import Sample, write_store
 from difflab.miniature.zoo import small_vision_encoder
 from difflab.models.pipelines.prompted import PromptedSampler
-from difflab.models.rulers import ruler
 from difflab.models.vision.vision_encoder import save
 from fakes import tiny_pipelines
 from fakes.running_stage import RunningStage

@@ -19,9 +19,9 @@ from difflab.core.base.roles import resolve, spare_memory
 from difflab.core.base.runtime import resolve_device, resolve_dtype
 from difflab.core.base.store.tensors import check_finite
 from difflab.models.language.prompt_tokens import literal
-from difflab.models.latent_images import initial_noise
-from difflab.models.pipelines.schedulers import pipeline_scheduler, refusal
 from difflab.models.pointers import fetch
+from difflab.models.sampling.latent_images import initial_noise
+from difflab.models.sampling.schedulers import pipeline_scheduler, refusal
 
 if TYPE_CHECKING:
     from diffusers import DiffusionPipeline
