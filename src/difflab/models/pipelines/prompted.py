@@ -220,7 +220,9 @@ def find(known: "dict[str, PipelineParams]", name: str) -> str:
     """The short name of a model that is given by it or by its repository."""
     short = {name: name for name in known} | {m.hub.repo_id: n for n, m in known.items() if m.hub is not None}
     if name not in short:
-        raise DifflabError(f"unknown model '{name}': one of {', '.join(known)} (conf/study/sweep.yaml says more)")
+        raise DifflabError(
+            f"unknown model '{name}': one of {', '.join(known)} (src/difflab/models/known/pipelines.yaml says more)"
+        )
     return short[name]
 
 
