@@ -19,7 +19,9 @@ def listed(tmp_path, monkeypatch):
     return read
 
 
-COMMON = "common: {hub: {subfolder: null, allow_patterns: null}, distilled: false, scheduler: ddpm, guidance_scale: 7.5}\n"
+COMMON = (
+    "common: {hub: {subfolder: null, allow_patterns: null}, distilled: false, scheduler: ddpm, guidance_scale: 7.5}\n"
+)
 
 
 def test_a_model_takes_from_common_what_it_does_not_give(listed):
