@@ -39,7 +39,7 @@ def capturing() -> None:
     from difflab.attention.affinity import affinities, tokens
     from difflab.attention.records import StoredRecords, streamed
     from difflab.core.params import load_params
-    from difflab.models.latent_images import initial_noise
+    from difflab.models.sampling.latent_images import initial_noise
     from difflab.sd3.artifacts.prompt_embeds import open_prompts
     from difflab.sd3.sampling import load_generator, sample
 

@@ -26,7 +26,7 @@ from torch import nn
 from training_step import SIZES, adapted, ours, random_examples
 
 from difflab.core.base import runtime
-from difflab.models.latent_images import decode
+from difflab.models.sampling.latent_images import decode
 from difflab.sd3.caching.latent_writer import moments
 from difflab.sd3.sampling import sample
 from difflab.training import flops

@@ -36,20 +36,13 @@ LIBRARIES = {
 TAKEN_WHOLE: dict[str, str] = {
     "src/difflab/core/base": "the ground that every stage stands on: few files, rarely edited",
     "src/difflab/images/archives": "an archive and how it is opened: a stage that reads one needs all but the fetching",
-    "src/difflab/images/generated": "reading and writing of one format",
-    "src/difflab/metrics/uncertainty": "intervals over trainings and images, where a stage has both or one of them",
     "src/difflab/models/language": "one file leads to most others: how a language model is asked, writes and is read",
-    "src/difflab/models/vision": "vision transformers, and what they see of a picture",
-    "src/difflab/report": "what the report alone consists of",
     "src/difflab/attention": "one study of one stage",
-    "src/difflab/images/sets/formats": "the readers of the forms that people's pictures come in",
     "src/difflab/sd3/blocks": "one question in two stages",
     "src/difflab/sd3/training": "how a flow model learns and what it is shown",
-    "src/difflab/sd3/scoring": "what scores one archive of images, and the tables and curves of many",
     "src/difflab/training": "the loop and its parts: a stage that trains needs all but one or two of them",
     "src/difflab/miniature/data": "what the miniature consists of: its pictures and the words for them",
     "src/difflab/ddpm/common": "a network is read from its file by one function that knows all kinds",
-    "src/difflab/ddpm/training": "the loop of denoisers with its corruptions and weights",
 }
 
 

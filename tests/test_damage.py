@@ -20,8 +20,8 @@ from difflab.images.archives.pictures import list_pictures
 from difflab.images.celeba import celeba, celeba_hq
 from difflab.images.generated.reader import GeneratedImages
 from difflab.images.generated.writer import write_generated
+from difflab.images.preparing.store_writer import Sample, write_store
 from difflab.images.sets.image_sets import read_image_set
-from difflab.images.store_writer import Sample, write_store
 from fakes import pictures
 from fakes.damage import COUNTS, Case, Reader, check, in_place
 from fakes.face_archives import celeba_hq_members, celeba_members, write_members

@@ -28,7 +28,7 @@ from difflab.miniature.zoo import small_vision_encoder
 from difflab.miniature.zoo.small_text_encoders import draw_text_models, save_text_models
 from difflab.models.language.chat_model import ChatModel
 from difflab.models.pipelines.prompted import load_pipeline
-from difflab.models.pipelines.schedulers import load_scheduler
+from difflab.models.sampling.schedulers import load_scheduler
 from difflab.models.vision import vision_encoder
 from difflab.report import claims, report, summary
 from difflab.sd3.artifacts.adapters import FILE_NAME, adapt, load_adapter, save_adapter

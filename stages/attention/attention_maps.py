@@ -16,7 +16,7 @@ from difflab.core.base.store.captions import read_captions
 from difflab.core.base.store.image_store import ImageStore
 from difflab.datasets import data_set_of
 from difflab.images.archives.opening import open_source
-from difflab.models.latent_images import initial_noise
+from difflab.models.sampling.latent_images import initial_noise
 from difflab.sd3.artifacts.cells import ADAPTERS, PRETRAINED, adapter_folder
 from difflab.sd3.artifacts.prompt_embeds import FOLDER, TEXT, open_prompts
 from difflab.sd3.sampling import Generator, load_generator

@@ -4,7 +4,7 @@ import pandas as pd
 
 from difflab.captioning import answer, by_originals, judging
 from difflab.captioning.params import CaptionScoreInputs
-from difflab.captioning.trainings import parse, training_rows
+from difflab.captioning.training.trainings import parse, training_rows
 from difflab.core.base import rng
 from difflab.core.base.files import read_parquet, write_csv, write_parquet
 from difflab.core.base.stage import Stage, run

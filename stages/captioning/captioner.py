@@ -13,10 +13,10 @@ import torch
 
 from difflab.captioning.captioner_model.captioner_folder import bases_of, new_captioner, save_captioner
 from difflab.captioning.captioner_model.visual_prefix import Captioner
-from difflab.captioning.captioner_training import TitledFeatures, train_captioner
 from difflab.captioning.mixed_set import MixedSet
 from difflab.captioning.params import CaptionerInputs, CaptionerParams
-from difflab.captioning.trainings import Training, training_rows, trainings
+from difflab.captioning.training.captioner_training import TitledFeatures, train_captioner
+from difflab.captioning.training.trainings import Training, training_rows, trainings
 from difflab.core.base import rng
 from difflab.core.base.files import atomic_path, read_json, write_csv, write_json
 from difflab.core.base.runtime import process_index, resolve_device, resolve_dtype

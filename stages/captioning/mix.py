@@ -12,7 +12,7 @@ from difflab.core.base.stage import Stage, run
 from difflab.core.base.store.captions import read_captions
 from difflab.core.base.store.image_store import ImageStore
 from difflab.core.base.store.split import SPLITS
-from difflab.images.image_hashes import image_hashes, near_groups
+from difflab.images.preparing.image_hashes import image_hashes, near_groups
 
 FOLDERS = {rows.ORIGINAL: Path("data/images/recipes"), rows.SYNTHETIC: Path("data/synthetic")}
 OUTPUT = Path("data/mixed")

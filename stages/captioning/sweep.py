@@ -17,6 +17,7 @@ from difflab.core.base.store.image_store import ImageStore
 from difflab.images.sheet import rows_sheet
 from difflab.metrics.clip_score import ClipScorer
 from difflab.metrics.features.features import VisionEncoderExtractor, reference_features
+from difflab.models.known.pipelines import known_pipelines
 from difflab.models.pipelines.prompted import PromptedSampler, load_prompted
 from difflab.models.pointers import fetch
 
@@ -33,7 +34,7 @@ def main(stage: Stage[SweepInputs]) -> None:
 
     def load(name: str) -> PromptedSampler:
         return load_prompted(
-            settings.known[name], runtime, seed=seed, batch_size=settings.batch_size, vae_batch=settings.vae,
+            known_pipelines()[name], runtime, seed=seed, batch_size=settings.batch_size, vae_batch=settings.vae,
             offload=settings.offload,
         )  # fmt: skip
 

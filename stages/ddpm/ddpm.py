@@ -17,10 +17,10 @@ from difflab.ddpm.common.data import Split, copies, latent_split, pixel_split
 from difflab.ddpm.common.denoiser import Denoiser
 from difflab.ddpm.common.networks import build_network
 from difflab.ddpm.common.settings import BY_CLASS, DATASETS, SINGLE
-from difflab.ddpm.common.trainings import join_trainings, save_training
 from difflab.ddpm.params import DdpmInputs
 from difflab.ddpm.training.denoiser_training import TrainingImages, held_out_errors, train_denoiser
 from difflab.ddpm.training.objective import GaussianNoise, weight
+from difflab.ddpm.training.outputs import join_trainings, save_training
 from difflab.training.seeds import Save, seed_log, train_seeds
 
 VAE, HELD_OUT = Path("models/zoo/image_vae"), 64

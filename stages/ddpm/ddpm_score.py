@@ -8,6 +8,7 @@ from torch import Tensor
 
 from difflab.core.base import runtime
 from difflab.core.base.files import read_parquet
+from difflab.core.base.roles import ruler
 from difflab.core.base.stage import Stage, run
 from difflab.core.base.store.image_store import ImageStore
 from difflab.ddpm import classifier, series_scores
@@ -18,7 +19,6 @@ from difflab.ddpm.floors import RealImages
 from difflab.ddpm.params import DdpmScoreInputs
 from difflab.images.generated.reader import GeneratedImages
 from difflab.metrics.uncertainty.intervals import with_intervals
-from difflab.models.rulers import ruler
 
 Draws = dict[int, Tensor]
 """The images of one training by generation seed, uint8 [n, C, H, W]."""

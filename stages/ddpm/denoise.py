@@ -17,10 +17,10 @@ from difflab.ddpm.common import schedule
 from difflab.ddpm.common.data import load_pixels
 from difflab.ddpm.common.denoiser import Denoiser
 from difflab.ddpm.common.networks import build_unet
-from difflab.ddpm.common.trainings import join_trainings, save_training
 from difflab.ddpm.params import DenoiseInputs
 from difflab.ddpm.training.denoiser_training import TrainingImages, train_denoiser
 from difflab.ddpm.training.objective import GaussianNoise, fixed_noise, weight
+from difflab.ddpm.training.outputs import join_trainings, save_training
 from difflab.metrics.uncertainty.restoration import psnr
 from difflab.training.seeds import Save, seed_log, train_seeds
 

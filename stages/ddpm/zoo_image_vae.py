@@ -16,7 +16,7 @@ from difflab.ddpm.common.data import INDEX, LATENTS, Split, pixel_split
 from difflab.ddpm.params import ZooImageVaeInputs
 from difflab.metrics.uncertainty.restoration import psnr
 from difflab.models.autoencoder import new_autoencoder, set_scaling
-from difflab.models.latent_images import decode
+from difflab.models.sampling.latent_images import decode
 from difflab.training.supervised import fit
 
 FOLDER, SCALING_IMAGES, TEST_IMAGES = Path("models/zoo/image_vae"), 512, 256

@@ -9,10 +9,10 @@ from difflab.core.base.store.image_store import ImageStore
 from difflab.core.base.store.split import SPLITS
 from difflab.images.archives.opening import open_source
 from difflab.images.celeba import celeba, celeba_hq
-from difflab.images.near_twins import describe, look, near_twins
 from difflab.images.params import PrepareCelebaInputs
-from difflab.images.preparing import Skipped
-from difflab.images.store_writer import write_store
+from difflab.images.preparing.near_twins import describe, look, near_twins
+from difflab.images.preparing.samples import Skipped
+from difflab.images.preparing.store_writer import write_store
 
 
 def main(stage: Stage[PrepareCelebaInputs]) -> None:

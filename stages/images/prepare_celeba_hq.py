@@ -6,10 +6,10 @@ from difflab.core.base.store.split import SPLITS
 from difflab.datasets import data_set_of
 from difflab.images.archives.opening import open_source
 from difflab.images.celeba import celeba_hq
-from difflab.images.near_twins import describe, near_twins
 from difflab.images.params import PrepareCelebaHqInputs
-from difflab.images.preparing import Skipped, check_splits
-from difflab.images.store_writer import write_store
+from difflab.images.preparing.near_twins import describe, near_twins
+from difflab.images.preparing.samples import Skipped, check_splits
+from difflab.images.preparing.store_writer import write_store
 
 
 def main(stage: Stage[PrepareCelebaHqInputs]) -> None:

@@ -6,11 +6,11 @@ from difflab.core.base.files import atomic_path
 from difflab.core.base.stage import Stage, run
 from difflab.core.base.store.captions import write_captions
 from difflab.images.archives.opening import open_source
-from difflab.images.near_twins import describe, near_twins
 from difflab.images.params import PrepareImagesInputs
-from difflab.images.preparing import Skipped, check_splits
+from difflab.images.preparing.near_twins import describe, near_twins
+from difflab.images.preparing.samples import Skipped, check_splits
+from difflab.images.preparing.store_writer import write_store
 from difflab.images.sets import image_sets
-from difflab.images.store_writer import write_store
 
 SEED = 0  # of the split of the scenes, which is part of the data: the study's is of trainings and samples
 

@@ -3,7 +3,7 @@
 from difflab.core.base.stage import Stage, run
 from difflab.sd3.artifacts.cells import adapter_folder
 from difflab.sd3.params import GuidanceCurveInputs
-from difflab.sd3.scoring.sampling_curve import SamplingCurve, point
+from difflab.sd3.sampling_curve import SamplingCurve, point
 
 
 def main(stage: Stage[GuidanceCurveInputs]) -> None:

@@ -9,7 +9,7 @@ from difflab.core.base.files import write_csv
 from difflab.core.base.sharding import process_chunks
 from difflab.core.base.stage import Stage, run
 from difflab.core.base.store.image_store import ImageStore
-from difflab.metrics.distances import RankDeficientWarning, frechet_distance
+from difflab.metrics.images.distances import RankDeficientWarning, frechet_distance
 from difflab.sd3.artifacts.prompt_embeds import open_prompts
 from difflab.sd3.blocks import ranking
 from difflab.sd3.blocks.effects import Bench, by_cell, cell_names

@@ -16,9 +16,9 @@ from difflab.images.generated.reader import GeneratedImages
 from difflab.images.generated.writer import figure_drawn, grid
 from difflab.sd3.artifacts.cells import ADAPTERS, CAPTIONS, FINE_TUNED, archive_path, captions_path
 from difflab.sd3.params import ScoreInputs
+from difflab.sd3.score_summary import compared, summarise
 from difflab.sd3.scoring import scores
 from difflab.sd3.scoring.looks import PictureSet
-from difflab.sd3.scoring.summary import compared, summarise
 
 if TYPE_CHECKING:
     from PIL import Image

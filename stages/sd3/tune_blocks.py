@@ -19,7 +19,7 @@ from difflab.sd3.artifacts.prompt_embeds import open_prompts
 from difflab.sd3.blocks import tuning
 from difflab.sd3.blocks.samples import first_examples
 from difflab.sd3.params import TuneBlocksInputs
-from difflab.sd3.scoring.sampling_curve import SamplingCurve
+from difflab.sd3.sampling_curve import SamplingCurve
 from difflab.sd3.training.adapted_base import load_base
 from difflab.sd3.training.density import SigmaDensity
 from difflab.sd3.training.flow_training import train_flow

@@ -13,17 +13,17 @@ from PIL import Image
 from difflab.captioning.params import SweepParams, SynthesizeParams
 from difflab.core.base.errors import Interrupted
 from difflab.core.base.files import png_bytes, sha256_file, write_parquet
+from difflab.core.base.roles import ruler
 from difflab.core.base.store.captions import read_captions
 from difflab.core.base.store.image_store import ImageStore
 from difflab.core.params import load_params
-from difflab.images.store_writer import Sample, write_store
+from difflab.images.preparing.store_writer import Sample, write_store
 from difflab.miniature.zoo import small_vision_encoder
 from difflab.models.pipelines.prompted import PromptedSampler
-from difflab.models.rulers import ruler
 from difflab.models.vision.vision_encoder import save
 from fakes import tiny_pipelines
 from fakes.running_stage import RunningStage
-from fakes.tiny_pipelines import axes, known
+from fakes.tiny_pipelines import axes
 
 TITLES = ["Handwritten Three over Coffee", "A Rocket under a Nine", "One over a Cat"]
 COUNT = 5
@@ -134,15 +134,7 @@ def test_a_negative_prompt_without_guidance_is_refused_with_the_parameters():
 
 def sweeping(**presets) -> RunningStage:
     settings = SweepParams(
-        num_images=4,
-        batch_size=4,
-        vae="whole",
-        offload=False,
-        shown=2,
-        negative="dark",
-        clip=None,
-        presets=presets,
-        known={"zoo": known()},
+        num_images=4, batch_size=4, vae="whole", offload=False, shown=2, negative="dark", clip=None, presets=presets
     )
     return RunningStage(Path(), sweep=settings)
 

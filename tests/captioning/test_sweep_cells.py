@@ -8,7 +8,7 @@ from difflab.captioning.params import SweepParams
 from difflab.captioning.sweep_cells import Cell, CellImages, Samplers
 from difflab.models.pipelines.prompted import Options, PromptedSampler
 from fakes import tiny_pipelines
-from fakes.tiny_pipelines import axes, known
+from fakes.tiny_pipelines import axes
 
 IDS, PROMPTS = ["prompt-00000", "prompt-00001"], ["three over a cat", "a rocket"]
 
@@ -16,7 +16,7 @@ IDS, PROMPTS = ["prompt-00000", "prompt-00001"], ["three over a cat", "a rocket"
 def settings(**presets) -> SweepParams:
     return SweepParams(
         num_images=2, batch_size=2, vae="whole", offload=False, shown=2, negative="blurred", clip=None,
-        presets=presets or {"one": axes()}, known={"zoo": known(), "turbo": known(True), "flow": known()},
+        presets=presets or {"one": axes()},
     )  # fmt: skip
 
 
@@ -32,12 +32,12 @@ def test_a_preset_is_every_combination_of_its_lists():
 def test_a_cell_of_several_presets_is_made_once_and_models_stay_together():
     found = sweep_cells.cells(
         settings(
-            steps=axes(num_inference_steps=[5, 10], models=["zoo", "flow"]),
-            guidance=axes(guidance_scales=[3, 5], models=["flow", "zoo"]),
+            steps=axes(num_inference_steps=[5, 10], models=["zoo", "sd-turbo"]),
+            guidance=axes(guidance_scales=[3, 5], models=["sd-turbo", "zoo"]),
         )
     )
     assert len(found) == len(set(found)) == 6
-    assert [c.model for c in found] == ["zoo"] * 3 + ["flow"] * 3
+    assert [c.model for c in found] == ["zoo"] * 3 + ["sd-turbo"] * 3
 
 
 def test_names_tell_cells_apart():
@@ -107,7 +107,7 @@ def test_rows_and_pictures_of_the_table(sampler):
 @pytest.mark.parametrize(
     ("wrong", "match"),
     [
-        ({"models": ["sd-9"]}, "presets.grid has the unknown model 'sd-9': one of zoo, turbo, flow"),
+        ({"models": ["sd-9"]}, "presets.grid has the unknown model 'sd-9': one of zoo, stable-diffusion-2-1"),
         ({"guidance_scales": [3.0, 3.0]}, "is listed twice"),
         ({"schedulers": []}, "at least 1"),
     ],

@@ -11,8 +11,8 @@ from difflab.core.base.files import sha256_file
 from difflab.core.base.store.captions import write_captions
 from difflab.core.base.store.image_store import ImageStore
 from difflab.images.archives.opening import open_archive
+from difflab.images.preparing.store_writer import Sample, write_store
 from difflab.images.sets.formats import image_folder
-from difflab.images.store_writer import Sample, write_store
 from fakes.set_archives import encoded
 
 IDS = ["coco-test-00000", "coco-train-00000", "coco-train-00001"]

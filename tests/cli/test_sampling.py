@@ -16,6 +16,7 @@ from difflab.cli.sampling import Request, asked, chosen, generate
 from difflab.core.base.errors import DifflabError, one_line
 from difflab.core.base.files import write_parquet
 from difflab.core.params import load_params
+from difflab.models.known.pipelines import known_pipelines
 from difflab.models.pipelines.prompted import Options, PromptedSampler
 from fakes import tiny_pipelines
 
@@ -64,7 +65,7 @@ def test_the_picture_is_that_of_the_sampler(workspace, trained):
 
 
 def test_what_is_left_open_is_taken_from_the_model(workspace, params):
-    zoo = params.sweep.known["zoo"]
+    zoo = known_pipelines()["zoo"]
     result = run("--prompt", "a rocket", "--out", "rocket.png")
     made = f"{zoo.scheduler}, {zoo.num_inference_steps} steps, guidance {zoo.guidance_scale:g}, seed 0"
     assert f"by zoo ({made})" in result.output
@@ -121,7 +122,7 @@ def test_turbo_models_go_without_guidance_by_repository_name(workspace, params, 
     monkeypatch.setattr("difflab.models.pipelines.prompted.fetch", lambda hub: fetched.append(hub) or trained)
     result = run("--prompt", "a cat", "--model", "stabilityai/sd-turbo")
     assert "by sd-turbo (own, 1 steps, guidance 1, seed 0)" in result.output
-    assert fetched == [params.sweep.known["sd-turbo"].hub]
+    assert fetched == [known_pipelines()["sd-turbo"].hub]
     for option, reason in (("--guidance-scale=7.5", "guidance 7.5"), ("--negative-prompt=dark", "a negative prompt")):
         error = one_line(run("--prompt", "a", "--model", "sd-turbo", option).exception)
         assert error.startswith(f"sd-turbo cannot take {reason}")
@@ -135,12 +136,12 @@ def test_every_kind_of_model_makes_a_picture(kind, params, tmp_path, monkeypatch
     )
     name = {"sdxl": "stable-diffusion-xl-base-1.0", "sd3": "stable-diffusion-3.5-medium"}[kind]
     request = Request("a cat", name, num_inference_steps=2)
-    (line,) = generate(request, tmp_path / "a.png", params.sweep.known, params.runtime)
+    (line,) = generate(request, tmp_path / "a.png", known_pipelines(), params.runtime)
     assert f"16 x 16 pixels by {name}" in line
 
 
 def test_every_known_model_is_pinned_and_told_apart(params):
-    known = params.sweep.known
+    known = known_pipelines()
     assert [name for name, model in known.items() if model.hub is None] == ["zoo"]
     assert all(len(model.hub.revision) == 40 for model in known.values() if model.hub)
     assert {name for name, model in known.items() if model.distilled} == {n for n in known if "turbo" in n}
@@ -151,7 +152,7 @@ def test_every_known_model_is_pinned_and_told_apart(params):
 def test_an_unknown_name_is_refused_before_anything_is_loaded(params, tmp_path, monkeypatch):
     monkeypatch.setattr(sampling, "load_prompted", lambda *args, **kwargs: pytest.fail("loaded"))
     with pytest.raises(DifflabError, match="unknown model"):
-        generate(Request("a", "nope"), tmp_path / "a.png", params.sweep.known, params.runtime)
+        generate(Request("a", "nope"), tmp_path / "a.png", known_pipelines(), params.runtime)
 
 
 def test_nothing_is_replaced_but_a_picture(workspace, tmp_path):
@@ -190,7 +191,7 @@ def test_without_a_preset_each_model_keeps_its_own_values_on_the_axes_that_are_n
     assert [(c.model, c.options.num_inference_steps) for c in got] == [
         ("zoo", 2), ("zoo", 4), ("sd-turbo", 2), ("sd-turbo", 4),
     ]  # fmt: skip
-    assert [c.options.guidance_scale for c in got] == [settings.known["zoo"].guidance_scale] * 2 + [1.0] * 2
+    assert [c.options.guidance_scale for c in got] == [known_pipelines()["zoo"].guidance_scale] * 2 + [1.0] * 2
 
 
 def test_a_negative_prompt_makes_every_cell_without_and_with_it(settings):

@@ -7,7 +7,7 @@ from difflab.core.base.store.tensors import to_float
 from difflab.ddpm import autoencoder
 from difflab.ddpm.params import ImageVaeParams
 from difflab.models.autoencoder import new_autoencoder, set_scaling
-from difflab.models.latent_images import decode
+from difflab.models.sampling.latent_images import decode
 from difflab.training.supervised import fit
 from fakes.zoo import fit_params
 

@@ -14,8 +14,8 @@ from difflab.ddpm import classifier, series_scores
 from difflab.ddpm.common.data import Split
 from difflab.ddpm.floors import RealImages
 from difflab.images.generated.reader import GeneratedImages
-from difflab.metrics.distances import frechet_distance, squared_mmd
-from difflab.metrics.manifold import precision_recall
+from difflab.metrics.images.distances import frechet_distance, squared_mmd
+from difflab.metrics.images.manifold import precision_recall
 from fakes.study_results import picture
 
 CLASSES = [str(digit) for digit in range(10)]

@@ -5,7 +5,7 @@ import pandas as pd
 from PIL import Image
 
 from difflab.core.base.files import png_bytes, write_parquet
-from difflab.images.store_writer import Sample, write_store
+from difflab.images.preparing.store_writer import Sample, write_store
 
 ORIGINALS = {"a": 10, "b": 20, "c": 30, "d": 40}  # brightness of the picture
 SYNTHETIC = {"a-v0": 50, "a-v1": 60, "c-v0": 70}

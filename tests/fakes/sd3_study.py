@@ -14,7 +14,7 @@ from difflab.core.base.files import png_bytes, write_json
 from difflab.core.base.roles import fingerprint
 from difflab.core.base.store.captions import write_captions
 from difflab.core.base.store.image_store import ImageStore
-from difflab.images.store_writer import Sample, write_store
+from difflab.images.preparing.store_writer import Sample, write_store
 from difflab.sd3.artifacts.cells import CAPTIONS
 from difflab.sd3.artifacts.components import write_components
 from difflab.sd3.caching.latent_writer import write_latents

@@ -15,7 +15,7 @@ from difflab.miniature.data.blend import ATTRIBUTES
 from difflab.miniature.data.vocabulary import DIGIT, PHOTO
 from difflab.report.summary import PREFIXES
 from difflab.sd3.artifacts.cells import ADAPTERS, CAPTIONS, FINE_TUNED
-from difflab.sd3.scoring.summary import compared, summarise
+from difflab.sd3.score_summary import compared, summarise
 from fakes.attention_results import write_attention_inputs
 from fakes.block_results import write_block_inputs
 from fakes.captioning_results import write_caption_inputs

@@ -5,9 +5,9 @@ from pathlib import Path
 import torch
 
 from difflab.miniature.zoo import small_blip2
+from difflab.miniature.zoo.vit import build_vit
 from difflab.models.params import GenerationParams
 from difflab.models.vision.preprocessing import Preprocessor
-from difflab.models.vision.vit import build_vit
 from fakes.zoo import blip2, save, size
 
 GREEDY = GenerationParams(batch_size=8, max_new_tokens=6, do_sample=False, temperature=1, top_p=1)

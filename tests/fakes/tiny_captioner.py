@@ -12,7 +12,7 @@ from difflab.miniature.data.blend import PHOTO_NAMES
 from difflab.miniature.data.digit_titles import titles
 from difflab.miniature.zoo.causal import llama_config
 from difflab.miniature.zoo.tokenizers import base_tokenizer
-from difflab.models.vision.vit import build_vit
+from difflab.miniature.zoo.vit import build_vit
 from fakes.zoo import fit_params, size
 
 WIDTH, HIDDEN, LAYERS, SIZE, GRID = 16, 32, 2, 16, 4

@@ -6,8 +6,8 @@ import torch
 
 from difflab.miniature.params import ZooInstructParams
 from difflab.miniature.zoo import small_llava
+from difflab.miniature.zoo.vit import build_vit
 from difflab.models.vision.preprocessing import Preprocessor
-from difflab.models.vision.vit import build_vit
 from fakes.zoo import fit_params, save, size
 
 SIZE, GRID = 32, 4

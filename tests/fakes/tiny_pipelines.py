@@ -17,7 +17,6 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProject
 
 from difflab.captioning.params import AxesParams
 from difflab.miniature.zoo.tokenizers import clip_tokenizer, t5_tokenizer
-from difflab.models.params import PipelineParams
 
 KINDS = ("sd", "sdxl", "sd3")
 SIZE, LENGTH = 16, 16  # pixels; tokens of the CLIP-like encoders
@@ -142,9 +141,3 @@ def axes(**changes) -> AxesParams:
         "negative": [False],
     }  # fmt: skip
     return AxesParams(**{**values, **changes})
-
-
-def known(distilled: bool = False) -> PipelineParams:
-    """A model that the pipeline trains."""
-    usual = {"scheduler": "own", "num_inference_steps": 5, "guidance_scale": 1.0}
-    return PipelineParams(hub=None, distilled=distilled, **usual)

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from difflab.core.base.store.decoder import decode_image
-from difflab.images.preparing import checked, face_png, square_png
+from difflab.images.preparing.samples import checked, face_png, square_png
 from fakes import pictures
 
 WIDE, SIDE = 48, 32

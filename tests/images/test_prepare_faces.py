@@ -9,7 +9,7 @@ from PIL import Image
 from difflab.core.base.errors import DifflabError
 from difflab.images.archives.opening import open_archive
 from difflab.images.celeba import celeba, celeba_hq
-from difflab.images.preparing import Skipped
+from difflab.images.preparing.samples import Skipped
 from fakes.face_archives import celeba_hq_members, celeba_members, jpeg, prepare_params, write_members
 
 

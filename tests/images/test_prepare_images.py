@@ -8,11 +8,11 @@ from difflab.core.base.files import sha256_file
 from difflab.core.base.store.captions import read_captions, write_captions
 from difflab.core.base.store.image_store import ImageStore
 from difflab.images.archives.opening import open_archive
-from difflab.images.near_twins import near_twins
-from difflab.images.preparing import Skipped, check_splits
+from difflab.images.preparing.near_twins import near_twins
+from difflab.images.preparing.samples import Skipped, check_splits
+from difflab.images.preparing.store_writer import write_store
 from difflab.images.sets.formats import image_folder
 from difflab.images.sets.image_sets import class_counts, read_image_set, samples, shared_images
-from difflab.images.store_writer import write_store
 from fakes import pictures
 from fakes.face_archives import prepare_params, write_members
 from fakes.set_archives import (

@@ -7,8 +7,8 @@ import pytest
 
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import sha256_file
+from difflab.core.base.roles import ruler
 from difflab.core.params import load_params
-from difflab.models.rulers import ruler
 from fakes import zoo
 from fakes.running_stage import RunningStage
 

@@ -10,10 +10,10 @@ from difflab.core.base.errors import DifflabError
 from difflab.core.params.common import HubRef
 from difflab.miniature.data import blend
 from difflab.miniature.zoo import small_blip2 as zoo_blip2
+from difflab.miniature.zoo import vit as vision
 from difflab.miniature.zoo.tokenizers import base_tokenizer, corpus
 from difflab.models import blip2
 from difflab.models.pointers import write_pointer
-from difflab.models.vision import vit as vision
 from difflab.models.vision.preprocessing import Preprocessor
 from fakes.tiny_blip2 import GREEDY, SMALL, a_vit, save_blip2
 

@@ -11,11 +11,12 @@ from safetensors.numpy import save_file
 
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import read_json, sha256_file
+from difflab.core.base.roles import ruler
 from difflab.core.params import load_params
 from difflab.ddpm import classifier
 from difflab.miniature.data.bundled import held_out_digits, training_digits
 from difflab.miniature.zoo import small_vision_encoder
-from difflab.models.rulers import describe, ruler, take
+from difflab.models.rulers import describe, take
 from difflab.models.vision import vision_encoder
 from fakes import zoo
 

@@ -11,7 +11,7 @@ from difflab.models import blip2, instruct_captioner, pointers
 from difflab.models.language.chat_model import Chat, ChatModel
 from difflab.models.params import GenerationParams
 from difflab.models.pipelines.prompted import Options, PromptedSampler, load_pipeline
-from difflab.models.pipelines.schedulers import load_scheduler
+from difflab.models.sampling.schedulers import load_scheduler
 from difflab.models.title_variations import vary
 from difflab.models.vision.preprocessing import Preprocessor
 from difflab.rehearsal import published, standins

@@ -13,7 +13,7 @@ from difflab.core.base.files import png_bytes
 from difflab.core.base.store.captions import read_captions
 from difflab.core.params.common import HubRef
 from difflab.images.facts.celeba_facts import CELEBA
-from difflab.images.store_writer import Sample, write_store
+from difflab.images.preparing.store_writer import Sample, write_store
 from difflab.miniature.data import blend
 from difflab.models import blip2
 from difflab.models.pointers import write_pointer

@@ -15,7 +15,7 @@ from difflab.core.base.files import png_bytes
 from difflab.core.base.store.captions import COLUMNS, read_captions, write_captions
 from difflab.core.base.store.image_store import ImageStore
 from difflab.images.facts.celeba_facts import CELEBA
-from difflab.images.store_writer import Sample, write_store
+from difflab.images.preparing.store_writer import Sample, write_store
 from difflab.miniature.data.blend import ATTRIBUTES, plain
 from difflab.miniature.data.templates import detailed_caption
 from difflab.miniature.data.vocabulary import MINIATURE

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from difflab.core.base.errors import DifflabError
-from difflab.models.latent_images import decode
+from difflab.models.sampling.latent_images import decode
 from difflab.sd3.artifacts.components import write_components
 from difflab.sd3.pipeline import study_components, study_pipeline
 from difflab.sd3.sampling import sample

@@ -13,7 +13,7 @@ from stages.sd3.generate import BATCHES_PER_CHUNK, write_archive
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.sharding import process_chunks
 from difflab.images.generated.reader import GeneratedImages
-from difflab.models.latent_images import decode, initial_noise
+from difflab.models.sampling.latent_images import decode, initial_noise
 from difflab.sd3.params import GenerateParams
 from difflab.sd3.sampling import Generator, check_widths, sample
 

@@ -6,7 +6,8 @@ from pydantic import BeforeValidator, Field, PositiveInt, model_validator
 
 from difflab.core.params.base import COMMON, Distinct, Group, Seeds, share
 from difflab.core.params.common import HubRef, Seeded, VaeBatch, WithRuntime
-from difflab.models.params import GenerationParams, PipelineParams, SchedulerName
+from difflab.models.known.pipelines import known_pipelines
+from difflab.models.params import GenerationParams, SchedulerName
 from difflab.training.params import FitParams
 
 
@@ -54,13 +55,9 @@ class AxesParams(Group):
     negative: Distinct[bool] = Field(min_length=1)
 
 
-def _shared(model: type[Group]) -> BeforeValidator:
-    """The values of a mapping are groups of one model, which take from `common` what they do not give."""
-
-    def take(values: Any) -> Any:
-        return share(values, dict.fromkeys(values.keys() - {COMMON}, model)) if isinstance(values, dict) else values
-
-    return BeforeValidator(take)
+def _shared(values: Any) -> Any:
+    """Presets take from `common` what they do not give."""
+    return share(values, dict.fromkeys(values.keys() - {COMMON}, AxesParams)) if isinstance(values, dict) else values
 
 
 class SweepParams(Group):
@@ -73,14 +70,14 @@ class SweepParams(Group):
     shown: int = Field(ge=1)
     negative: str
     clip: HubRef | None
-    presets: Annotated[dict[str, AxesParams], _shared(AxesParams)] = Field(min_length=1)
-    known: Annotated[dict[str, PipelineParams], _shared(PipelineParams)] = Field(min_length=1)
+    presets: Annotated[dict[str, AxesParams], BeforeValidator(_shared)] = Field(min_length=1)
 
     @model_validator(mode="after")
     def _models_are_known(self) -> "SweepParams":
+        known = known_pipelines()
         for name, axes in self.presets.items():
-            if unknown := [model for model in axes.models if model not in self.known]:
-                raise ValueError(f"presets.{name} has the unknown model '{unknown[0]}': one of {', '.join(self.known)}")
+            if unknown := [model for model in axes.models if model not in known]:
+                raise ValueError(f"presets.{name} has the unknown model '{unknown[0]}': one of {', '.join(known)}")
             if True in axes.negative and not self.negative:
                 raise ValueError(f"presets.{name} asks for a negative prompt, but negative is empty")
         return self

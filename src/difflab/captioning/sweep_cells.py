@@ -11,8 +11,8 @@ import numpy as np
 
 from difflab.captioning.picture_titles import title_accuracy
 from difflab.core.base.errors import reading
-from difflab.metrics.distances import kernel_distance
 from difflab.metrics.features.features import extract
+from difflab.metrics.images.distances import kernel_distance
 from difflab.models.pipelines.prompted import Options, PromptedSampler
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from difflab.core.base.files import atomic_path, png_bytes, write_csv
 from difflab.core.base.store.captions import write_captions
 from difflab.core.base.store.decoder import decode_image
 from difflab.images.generated.reader import GeneratedImages
-from difflab.images.store_writer import Sample, write_store
+from difflab.images.preparing.store_writer import Sample, write_store
 
 SEED = 0  # under which the parts hold their pictures
 

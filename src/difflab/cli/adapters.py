@@ -11,6 +11,7 @@ from difflab.core.base.roles import fingerprint
 from difflab.models.adapters.fit import check_fit, layers_of
 from difflab.models.adapters.header import Description
 from difflab.models.adapters.reading import read_adapter
+from difflab.models.known.pipelines import known_pipelines
 from difflab.sd3.artifacts.adapters import base_fingerprint
 from difflab.sd3.artifacts.cells import FINE_TUNED
 from difflab.sd3.artifacts.components import NAMES, check_components
@@ -89,12 +90,12 @@ def known_adapters() -> list[str]:
 
 
 def is_adapter(name: str, params: "Params") -> bool:
-    """Whether a name of --model is a path of an adapter, and not a model of sweep.known.
+    """Whether a name of --model is a path of an adapter, and not a known model.
 
     Raises:
         DifflabError: it is neither.
     """
-    known = params.sweep.known
+    known = known_pipelines()
     if name in known or name in {model.hub.repo_id for model in known.values() if model.hub}:
         return False
     if not Path(name).exists():
@@ -102,7 +103,8 @@ def is_adapter(name: str, params: "Params") -> bool:
         more = f", or an adapter, as {adapters[0]}" if adapters else ""
         near = suggestion(name, [*adapters, *known])
         raise DifflabError(
-            f"unknown model '{name}': one of {', '.join(known)} (conf/study/sweep.yaml says more){more}{near}"
+            f"unknown model '{name}': one of {', '.join(known)} "
+            f"(src/difflab/models/known/pipelines.yaml says more){more}{near}"
         )
     return True
 

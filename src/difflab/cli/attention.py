@@ -18,7 +18,7 @@ from difflab.attention.records import StoredRecords, streamed
 from difflab.core.base import roles, runtime
 from difflab.core.base.errors import DifflabError, suggestion
 from difflab.core.base.files import atomic_path, png_bytes, read_json, write_bytes
-from difflab.models.latent_images import decode, initial_noise
+from difflab.models.sampling.latent_images import decode, initial_noise
 from difflab.sd3.artifacts.prompt_embeds import TEXT, combine, open_prompts
 from difflab.sd3.caching.prompt_writer import TextEncoders
 from difflab.sd3.sampling import Generator, load_generator, sample

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from difflab.core.base.errors import DifflabError, suggestion
 from difflab.core.base.files import read_json
 from difflab.core.base.roles import POINTER, resolve
+from difflab.models.known.pipelines import known_pipelines
 from difflab.models.pipelines.prompted import INDEX, TRAINED, Options, find, load_pipeline
 from difflab.models.pointers import fetch
 from difflab.sd3.pipeline import study_pipeline
@@ -55,12 +56,12 @@ class Base:
 
 
 def find_base(chosen: str | None, denoiser: str, params: "Params") -> Base:
-    """The base of a name: "sd3", one of sweep.known, or a folder; without one the study's for this denoiser.
+    """The base of a name: "sd3", a known model, or a folder; without one the study's for this denoiser.
 
     Raises:
         DifflabError: there is no such base.
     """
-    known = params.sweep.known
+    known = known_pipelines()
     names = [STUDY, *known]
     if chosen is None:
         chosen = STUDY if denoiser == "transformer" else "zoo"
@@ -120,7 +121,7 @@ def _known(model: "PipelineParams") -> Base:
 
 def _folder(folder: Path, denoiser: str, params: "Params") -> Base:
     """A pipeline that `save_pretrained` wrote; it is sampled as the study's own of its kind."""
-    usual = _study(params) if denoiser == "transformer" else _known(params.sweep.known["zoo"])
+    usual = _study(params) if denoiser == "transformer" else _known(known_pipelines()["zoo"])
     card = folder / "README.md"
     told = (
         [line.partition(":")[2].strip() for line in card.read_text().splitlines() if line.startswith("license")]

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from difflab.cli.experiments import changed_params, deciding_params
+from difflab.cli.repetitions import prediction
 from difflab.metrics.uncertainty.intervals import Interval, Spread, apart, mean_interval, pooled_spread, scale_of
 from difflab.report.headlines import Headline, headline_names, interval
-from difflab.report.repetitions import prediction
 from difflab.report.tables import plus_minus, table
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ def compare(results: list["Result"], spreads: Spreads) -> str:
     """The comparison as Markdown: what the revisions change, and the scores that moved beside the first group's.
 
     Args:
-        spreads: between runs of the whole study (`report.repetitions.between`), by study and measure.
+        spreads: between runs of the whole study (`cli.repetitions.between`), by study and measure.
     """
     groups = group(results)
     names = [", ".join(r.name for r in members) for members in groups]

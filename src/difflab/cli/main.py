@@ -19,7 +19,7 @@ SEED = click.option(
     "--seed", type=click.IntRange(min=0, max=2**63 - 1), default=0, show_default=True, help="Random seed of the noise."
 )
 NEGATIVE = "Text to steer away from."
-MODEL = "Name in sweep.known (conf/study/sweep.yaml), or the repository of one of them"
+MODEL = "Name in src/difflab/models/known/pipelines.yaml, or the repository of one of them"
 BASE = click.option(
     "--base",
     help="What an adapter was trained on: sd3 (the study's), a name or repository as for a model, or a folder.",

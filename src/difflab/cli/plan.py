@@ -16,6 +16,7 @@ from difflab.core.params.loading import addresses
 from difflab.ddpm.params import ClassifiersParams
 from difflab.images.archives.acquire import check_layout, find_archive
 from difflab.images.params import ArchiveParams
+from difflab.models.known.pipelines import known_pipelines
 
 # Download sizes in GB of the safetensors files of a role, rounded from parameter counts and the precision of the
 # published files; whose licence must be accepted with an account.
@@ -105,7 +106,7 @@ def hub_models(params: Any) -> Iterator[Model]:
     roles = list(_hub_refs(params, ""))
     seen = {hub.repo_id for _, hub in roles}
     names = dict.fromkeys(name for axes in params.sweep.presets.values() for name in axes.models)
-    swept = [("sweep", hub) for name in names if (hub := params.sweep.known[name].hub) and hub.repo_id not in seen]
+    swept = [("sweep", hub) for name in names if (hub := known_pipelines()[name].hub) and hub.repo_id not in seen]
     for role, hub in roles + swept:
         yield Model(role, hub, cached_snapshot(hub) is not None)
 

@@ -20,6 +20,7 @@ from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import png_bytes, write_bytes, write_csv
 from difflab.core.params.loading import describe
 from difflab.images.sheet import rows_sheet
+from difflab.models.known.pipelines import known_pipelines
 from difflab.models.pipelines.prompted import Options, PromptedSampler, find, load_prompted
 from difflab.report import tables
 
@@ -103,7 +104,7 @@ def chosen(
         raise DifflabError(f"unknown preset '{unknown[0]}': one of {', '.join(settings.presets)}")
     given: dict[str, Any] = {name: list(values) for name, values in axes.items() if values}
     if "models" in given:
-        given["models"] = [find(settings.known, name) for name in given["models"]]
+        given["models"] = [find(known_pipelines(), name) for name in given["models"]]
     if negative_prompt:
         given["negative"] = [False, True]
     if presets or not given:
@@ -119,7 +120,7 @@ def chosen(
 
 def _defaults(settings: "SweepParams", name: str) -> dict[str, list]:
     """The axes of the single cell of a model's defaults."""
-    model = settings.known[name]
+    model = known_pipelines()[name]
     return {
         "models": [name],
         "schedulers": [model.scheduler],
@@ -159,7 +160,7 @@ def sweep(settings: "SweepParams", prompts: dict[str, str], machine: "RuntimePar
 
     def load(name: str) -> PromptedSampler:
         sampler = load_prompted(
-            settings.known[name], machine, seed=seed, batch_size=settings.batch_size, vae_batch=settings.vae,
+            known_pipelines()[name], machine, seed=seed, batch_size=settings.batch_size, vae_batch=settings.vae,
             offload=settings.offload,
         )  # fmt: skip
         warnings.extend(f"{line} ({name})" for line in _truncations(sampler, texts, settings.negative))

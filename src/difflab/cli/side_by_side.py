@@ -16,6 +16,7 @@ from difflab.core.base.files import png_bytes, write_bytes
 from difflab.core.base.runtime import resolve_device, resolve_dtype
 from difflab.images.sheet import contact_sheet
 from difflab.models.adapters.fit import put_on, take_off
+from difflab.models.known.pipelines import known_pipelines
 from difflab.models.pipelines.prompted import PromptedSampler
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def generate_by(models: "Sequence[str]", base: str | None, request: Request, out
             raise DifflabError(f"--base is the base of an adapter, and {models[0]} is a whole model")
         if len(models) > 1:
             raise DifflabError("published models have noise of their own: `difflab sweep` takes several, or name one")
-        return generate(replace(request, model=models[0]), out, params.sweep.known, params.runtime)
+        return generate(replace(request, model=models[0]), out, known_pipelines(), params.runtime)
     if whole := [name for name in models if name not in adapters]:
         raise DifflabError(f"{whole[0]} is a whole model: the base of an adapter is named with --base, and shown first")
     return _by_adapters([Path(name) for name in adapters], base, request, out, params)

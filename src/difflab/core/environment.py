@@ -66,7 +66,7 @@ def write_locked(lock: Path = Path("requirements.lock"), conf: Path = CONF) -> N
     lines = [f'  versions: "{_text(versions, LIBRARIES)}"']
     for group, names in GROUPS.items():
         digest = hashlib.sha256(_text(versions, names).encode()).hexdigest()[:8]
-        lines.append(f"  {group}: sha256:{digest} # of {', '.join(names)}")
+        lines.append(f"  {group}: x{digest} # of {', '.join(names)}")
     conf.write_text(HEADER + "\n".join([*lines, ""]))
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from difflab.core.base import rng
 from difflab.core.base.store.tensors import to_float
 from difflab.models.autoencoder import loss_terms
-from difflab.models.latent_images import latent_scaling
+from difflab.models.sampling.latent_images import latent_scaling
 
 if TYPE_CHECKING:
     from diffusers.models import AutoencoderKL

@@ -13,8 +13,8 @@ from difflab.core.base.errors import DifflabError
 from difflab.core.base.numerals import numbers_in
 from difflab.ddpm.classifier import SIZE, ResNet20, judge
 from difflab.ddpm.floors import RealImages, floor, halves
-from difflab.metrics.distances import frechet_distance, kernel_distance
-from difflab.metrics.manifold import density_coverage, extrapolated_fid, precision_recall
+from difflab.metrics.images.distances import frechet_distance, kernel_distance
+from difflab.metrics.images.manifold import density_coverage, extrapolated_fid, precision_recall
 from difflab.metrics.uncertainty.restoration import psnr
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def real_scores(
 def distances(features: np.ndarray, reference: np.ndarray, *, seed: int) -> dict[str, float]:
     """FID, KID, FID at infinitely many images, precision, recall, density and coverage of features [n, d] and [m, d].
 
-    Those that have too few images (see `difflab.metrics.manifold`) are left out.
+    Those that have too few images (see `difflab.metrics.images.manifold`) are left out.
     """
     fid = frechet_distance(features, reference)
     kid = kernel_distance(features, reference, num_subsets=50, subset_size=2000, seed=seed)

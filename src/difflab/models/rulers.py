@@ -9,7 +9,6 @@ rulers/classifier/<data set>/     as `ddpm.classifier` writes it, and ruler.json
 A ruler is good for the settings and pictures that it was trained with. For others, `zoo.rulers: retrain` trains one.
 """
 
-import hashlib
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from difflab.core.base.errors import DifflabError, reading
 from difflab.core.base.files import atomic_path, read_json, sha256_file, write_json
+from difflab.core.base.roles import ruler
 from difflab.core.environment import LIBRARIES, installed, processor
 from difflab.core.params.base import dotted
 
@@ -26,20 +26,6 @@ if TYPE_CHECKING:
 SEED = 0  # of a ruler's training, whatever the study's: two seeds of the study are measured by one ruler
 COMMITTED, ZOO, FACTS = Path("rulers"), Path("models/zoo"), "ruler.json"
 _CHANGE_NOTHING = ("hub", "weights", "training.log_interval", "training.checkpoint_interval")
-
-
-def ruler(folder: str | Path) -> str:
-    """Which ruler a folder of weights is: 12 hexadecimal characters of the sha256 of its safetensors.
-
-    Raises:
-        DifflabError: the folder holds no safetensors.
-    """
-    folder = Path(folder)
-    files = sorted(folder.glob("*.safetensors"))
-    if not files:
-        raise DifflabError(f"{folder} holds no weights: run `dvc repro zoo_{folder.name}`, or `dvc pull {folder}`")
-    text = "".join(f"{file.name}\0{sha256_file(file)}\n" for file in files)
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def describe(folder: Path, address: str, settings: "Group", pictures: str, accuracy: Mapping[str, float]) -> None:

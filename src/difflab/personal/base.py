@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.store.tensors import per_sample, to_tensor
-from difflab.models.latent_images import latent_scaling
-from difflab.models.pipelines.schedulers import is_flow
+from difflab.models.sampling.latent_images import latent_scaling
+from difflab.models.sampling.schedulers import is_flow
 
 if TYPE_CHECKING:
     import numpy as np

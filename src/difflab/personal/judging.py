@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from difflab.metrics.distances import kernel_distance
 from difflab.metrics.features.features import share_correct
+from difflab.metrics.images.distances import kernel_distance
 
 if TYPE_CHECKING:
     from difflab.images.facts.data_set import ClassSet

@@ -8,7 +8,7 @@ from difflab.core.base import roles
 from difflab.core.base.pretrained import pretrained, pretrained_model
 from difflab.core.base.roles import load_transformer, load_vae
 from difflab.models.language.prompt_tokens import literal
-from difflab.models.pipelines.schedulers import load_scheduler
+from difflab.models.sampling.schedulers import load_scheduler
 from difflab.sd3.artifacts.components import Components, check_base
 from difflab.sd3.sampling import ZOO
 

@@ -13,8 +13,8 @@ from difflab.core.base import rng, roles, runtime
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.roles import load_transformer, load_vae
 from difflab.core.base.store.tensors import check_finite
-from difflab.models.latent_images import decode, initial_noise
-from difflab.models.pipelines.schedulers import load_scheduler
+from difflab.models.sampling.latent_images import decode, initial_noise
+from difflab.models.sampling.schedulers import load_scheduler
 from difflab.sd3.artifacts.adapters import load_adapter
 from difflab.sd3.artifacts.components import Components, check_base
 

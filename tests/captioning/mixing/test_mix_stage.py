@@ -10,7 +10,7 @@ from PIL import Image
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import png_bytes, read_json, sha256_bytes, sha256_file
 from difflab.core.base.store.captions import write_captions
-from difflab.images.store_writer import Sample, write_store
+from difflab.images.preparing.store_writer import Sample, write_store
 from difflab.miniature.data.bundled import hq_images
 from fakes.face_archives import mix_params
 from fakes.running_stage import RunningStage

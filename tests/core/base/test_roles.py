@@ -326,7 +326,7 @@ class TestEveryRoleLoadsThroughAPointer:
 
         from difflab.core.base.roles import load_transformer
         from difflab.miniature.zoo import small_transformer
-        from difflab.models.pipelines.schedulers import load_scheduler
+        from difflab.models.sampling.schedulers import load_scheduler
 
         sizes = {"latent_shape": (16, 8, 8), "joint_attention_dim": 32, "pooled_projection_dim": 24}
         made = small_transformer.build(smoke.zoo.transformer, 0, **sizes)
@@ -339,7 +339,7 @@ class TestEveryRoleLoadsThroughAPointer:
     def test_a_base_with_the_scheduler_of_another_kind_of_model_is_refused(self, tmp_path):
         from diffusers.schedulers import DDPMScheduler
 
-        from difflab.models.pipelines.schedulers import load_scheduler
+        from difflab.models.sampling.schedulers import load_scheduler
 
         DDPMScheduler().save_pretrained(tmp_path / "scheduler")
         with pytest.raises(DifflabError, match="its scheduler is a DDPMScheduler"):

@@ -17,7 +17,7 @@ from difflab.core.base.store.tensors import to_float, to_tensor, to_uint8
 from difflab.ddpm.common import data
 from difflab.ddpm.common.data import Split, class_names, copies, latent_split, load_pixels, pixel_split
 from difflab.ddpm.training.denoiser_training import TrainingImages
-from difflab.images.store_writer import Sample, write_store
+from difflab.images.preparing.store_writer import Sample, write_store
 from fakes.set_archives import encoded
 
 SIZES = [(8, 8), (8, 8), (20, 12), (12, 20), (16, 16)]

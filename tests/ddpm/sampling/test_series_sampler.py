@@ -11,7 +11,7 @@ from difflab.ddpm.common.conditions import digit_of
 from difflab.ddpm.common.networks import save_denoiser
 from difflab.ddpm.sampling.samplers import sample
 from difflab.ddpm.sampling.series_sampler import SeriesSampler, load_sampler
-from difflab.models.latent_images import decode
+from difflab.models.sampling.latent_images import decode
 from fakes.tiny import CLASSES, KINDS, denoiser, names, noise, sampling, schedule_params
 
 IDS = names(7)

@@ -5,7 +5,7 @@ import pytest
 
 from difflab.images.archives.opening import open_archive
 from difflab.images.celeba import celeba, celeba_hq
-from difflab.images.preparing import Skipped
+from difflab.images.preparing.samples import Skipped
 from difflab.miniature.archives import face_archives
 from difflab.miniature.data import blend, bundled, sources
 from fakes.face_archives import prepare_params, split_params

@@ -11,8 +11,8 @@ from difflab.miniature.data import blend
 from difflab.miniature.data.sources import digits
 from difflab.miniature.data.templates import short_caption
 from difflab.miniature.zoo import small_blip2
+from difflab.miniature.zoo import vit as vision
 from difflab.models.blip2 import Blip2Captioner
-from difflab.models.vision import vit as vision
 from difflab.models.vision.preprocessing import Preprocessor
 from fakes import zoo
 

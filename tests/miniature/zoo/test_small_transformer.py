@@ -10,7 +10,7 @@ from difflab.core.base.store.captions import check
 from difflab.miniature.data.sources import digits
 from difflab.miniature.data.vocabulary import DIGIT, PHOTO_WORDS
 from difflab.miniature.zoo import small_transformer
-from difflab.models.pipelines.schedulers import load_scheduler
+from difflab.models.sampling.schedulers import load_scheduler
 from fakes import zoo
 
 ALLOWED = np.arange(100, 160)

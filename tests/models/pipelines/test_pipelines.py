@@ -11,6 +11,7 @@ from difflab.cli.compose import compose, validate
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import read_json
 from difflab.core.params.common import HubRef
+from difflab.models.known.pipelines import known_pipelines
 from difflab.models.pipelines.prompted import UNUSED, load_pipeline
 from difflab.models.pointers import fetch
 from fakes import tiny_pipelines
@@ -93,7 +94,7 @@ COMPONENTS = {
 
 @pytest.mark.parametrize("name", COMPONENTS)
 def test_the_patterns_of_paper_name_every_component_that_is_loaded(paper, name):
-    hubs = [paper.sweep.known[name].hub]
+    hubs = [known_pipelines()[name].hub]
     hubs += [paper.zoo.diffusion.hub] if hubs[0].repo_id == paper.zoo.diffusion.hub.repo_id else []
     for hub in hubs:
         for component in COMPONENTS[name].split():

@@ -6,9 +6,9 @@ import torch
 
 from difflab.core.base import rng
 from difflab.core.base.errors import DifflabError
-from difflab.models.latent_images import initial_noise
 from difflab.models.pipelines.prompted import Options, PromptedSampler
-from difflab.models.pipelines.schedulers import pipeline_scheduler
+from difflab.models.sampling.latent_images import initial_noise
+from difflab.models.sampling.schedulers import pipeline_scheduler
 from fakes import tiny_pipelines
 
 IDS = [f"recipes-train-{n:05d}-v{n % 3}" for n in (3, 4, 8, 15)]

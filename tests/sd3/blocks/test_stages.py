@@ -9,11 +9,11 @@ import pytest
 
 from difflab.core.base.errors import DifflabError, Interrupted
 from difflab.core.base.files import read_json, sha256_file
+from difflab.sd3 import sampling_curve
 from difflab.sd3.blocks import effects
 from difflab.sd3.blocks.effects import Bench
 from difflab.sd3.blocks.ways import WAYS
 from difflab.sd3.params import BlocksParams, ScoreParams
-from difflab.sd3.scoring import sampling_curve
 from difflab.sd3.scoring.scores import Judge
 from fakes import sd3_study
 from fakes.study_results import Extractor

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from difflab.metrics.manifold import density_coverage, extrapolated_fid, precision_recall
+from difflab.metrics.images.manifold import density_coverage, extrapolated_fid, precision_recall
 from difflab.sd3.scoring.neighbours import MEASURES, Neighbours, nearest_distances
 
 

@@ -13,8 +13,8 @@ from difflab.images.facts.celeba_facts import CELEBA
 from difflab.images.generated import reader as generated_reader
 from difflab.images.generated.reader import GeneratedImages
 from difflab.images.generated.writer import tiles
-from difflab.metrics.distances import RankDeficientWarning, frechet_distance, squared_mmd
 from difflab.metrics.features.features import extract
+from difflab.metrics.images.distances import RankDeficientWarning, frechet_distance, squared_mmd
 from difflab.sd3.params import ScoreParams
 from difflab.sd3.scoring import scores
 from difflab.sd3.scoring.neighbours import MEASURES, Neighbours

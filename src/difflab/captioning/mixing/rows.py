@@ -12,7 +12,7 @@ from difflab.core.base import rng
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.store.captions import has_word
 from difflab.core.base.store.split import SPLITS
-from difflab.images.image_hashes import components
+from difflab.images.preparing.image_hashes import components
 
 if TYPE_CHECKING:
     from difflab.captioning.params import MixParams

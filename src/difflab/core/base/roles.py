@@ -67,6 +67,20 @@ def fingerprint(folder: str | Path) -> str:
     return hashlib.sha256(f"{identity}:{patterns(hub)}".encode()).hexdigest()[:16]
 
 
+def ruler(folder: str | Path) -> str:
+    """Which ruler a folder of weights is: 12 hexadecimal characters of the sha256 of its safetensors.
+
+    Raises:
+        DifflabError: the folder holds no safetensors.
+    """
+    folder = Path(folder)
+    files = sorted(folder.glob("*.safetensors"))
+    if not files:
+        raise DifflabError(f"{folder} holds no weights: run `dvc repro zoo_{folder.name}`, or `dvc pull {folder}`")
+    text = "".join(f"{file.name}\0{sha256_file(file)}\n" for file in files)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
 def offline() -> bool:
     """Whether HF_HUB_OFFLINE forbids asking the Hub."""
     return os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "TRUE", "YES", "ON"}

@@ -18,7 +18,7 @@ from difflab.ddpm.common.networks import load_denoiser
 from difflab.ddpm.common.prompts import digit_prompts
 from difflab.ddpm.common.settings import BY_CLASS, SETTINGS
 from difflab.ddpm.sampling.samplers import OnStep, ignore, sample
-from difflab.models.latent_images import decode
+from difflab.models.sampling.latent_images import decode
 
 if TYPE_CHECKING:
     from diffusers.models import AutoencoderKL

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from difflab.core.base.errors import DifflabError
-from difflab.images import preparing
 from difflab.images.celeba import annotations
+from difflab.images.preparing import samples as preparing
 
 if TYPE_CHECKING:
     from difflab.images.archives.opening import Archive
     from difflab.images.params import PrepareParams
-    from difflab.images.store_writer import Sample
+    from difflab.images.preparing.store_writer import Sample
 
 ATTRIBUTES = "Anno/list_attr_celeba.txt"
 BOXES = "Anno/list_bbox_celeba.txt"

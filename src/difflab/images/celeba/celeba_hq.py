@@ -8,13 +8,13 @@ import pandas as pd
 
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.store.split import SPLITS, split_ids
-from difflab.images import preparing
 from difflab.images.celeba import annotations
+from difflab.images.preparing import samples as preparing
 
 if TYPE_CHECKING:
     from difflab.images.archives.opening import Archive
     from difflab.images.params import PrepareParams, SplitParams
-    from difflab.images.store_writer import Sample
+    from difflab.images.preparing.store_writer import Sample
 
 ATTRIBUTES = "CelebAMask-HQ-attribute-anno.txt"
 MAPPING = "CelebA-HQ-to-CelebA-mapping.txt"

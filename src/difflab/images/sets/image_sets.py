@@ -11,16 +11,16 @@ from difflab.core.base import rng as keyed
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import sha256_bytes
 from difflab.core.base.numerals import NUMBER_WORDS
-from difflab.images import preparing
 from difflab.images.archives.pictures import list_pictures
+from difflab.images.preparing import samples as preparing
 from difflab.images.sets.formats import cifar10, coco, image_folder, mnist, recipes
 from difflab.images.sets.formats.splits import split_of, two_splits
 
 if TYPE_CHECKING:
     from difflab.images.archives.opening import Archive
     from difflab.images.params import PrepareParams
+    from difflab.images.preparing.store_writer import Sample
     from difflab.images.sets.formats.rows import Captioned, Labelled
-    from difflab.images.store_writer import Sample
 
 DATASETS = ("cifar10", "mnist", "scenes", "coco", "recipes")
 SPLITS = ("train", "test")

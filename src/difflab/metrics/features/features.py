@@ -17,9 +17,9 @@ from safetensors.numpy import save_file
 
 from difflab.core.base.errors import DifflabError, Unreadable
 from difflab.core.base.files import atomic_path, read_tensors, sha256_bytes
+from difflab.core.base.roles import ruler
 from difflab.core.base.runtime import full_float32, resolve_device
 from difflab.core.base.store.tensors import resized_square
-from difflab.models.rulers import ruler
 
 if TYPE_CHECKING:
     from difflab.images.facts.data_set import ClassSet

@@ -26,10 +26,10 @@ from difflab.core.base import rng
 from difflab.miniature.data import blend
 from difflab.miniature.data.templates import short_caption
 from difflab.miniature.data.vocabulary import MINIATURE
+from difflab.miniature.zoo import vit as vision
 from difflab.miniature.zoo.tokenizers import special_ids, t5_tokenizer
 from difflab.models.blip2 import Blip2Captioner
 from difflab.models.params import GenerationParams
-from difflab.models.vision import vit as vision
 from difflab.models.vision.preprocessing import normalised
 
 if TYPE_CHECKING:

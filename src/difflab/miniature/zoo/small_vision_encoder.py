@@ -13,8 +13,8 @@ from difflab.core.base.store.tensors import to_tensor
 from difflab.miniature.data import blend
 from difflab.miniature.data.vocabulary import DIGIT, PHOTO
 from difflab.miniature.params import TransformerSize, ZooVisionEncoderParams
+from difflab.miniature.zoo.vit import build_vit
 from difflab.models.vision.vision_encoder import VisionEncoder
-from difflab.models.vision.vit import build_vit
 
 
 def build(settings: ZooVisionEncoderParams, seed: int) -> VisionEncoder:

@@ -19,9 +19,9 @@ from difflab.core.base.roles import resolve, spare_memory
 from difflab.core.base.runtime import resolve_device, resolve_dtype
 from difflab.core.base.store.tensors import check_finite
 from difflab.models.language.prompt_tokens import literal
-from difflab.models.latent_images import initial_noise
-from difflab.models.pipelines.schedulers import pipeline_scheduler, refusal
 from difflab.models.pointers import fetch
+from difflab.models.sampling.latent_images import initial_noise
+from difflab.models.sampling.schedulers import pipeline_scheduler, refusal
 
 if TYPE_CHECKING:
     from diffusers import DiffusionPipeline
@@ -220,7 +220,9 @@ def find(known: "dict[str, PipelineParams]", name: str) -> str:
     """The short name of a model that is given by it or by its repository."""
     short = {name: name for name in known} | {m.hub.repo_id: n for n, m in known.items() if m.hub is not None}
     if name not in short:
-        raise DifflabError(f"unknown model '{name}': one of {', '.join(known)} (conf/study/sweep.yaml says more)")
+        raise DifflabError(
+            f"unknown model '{name}': one of {', '.join(known)} (src/difflab/models/known/pipelines.yaml says more)"
+        )
     return short[name]
 
 

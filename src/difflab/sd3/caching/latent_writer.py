@@ -16,7 +16,7 @@ from difflab.core.base.files import atomic_path, write_json, write_parquet
 from difflab.core.base.runtime import full_float32
 from difflab.core.base.sharding import process_chunks
 from difflab.core.base.store.tensors import check_finite, to_tensor
-from difflab.models.latent_images import latent_scaling
+from difflab.models.sampling.latent_images import latent_scaling
 
 if TYPE_CHECKING:
     from diffusers.models import AutoencoderKL

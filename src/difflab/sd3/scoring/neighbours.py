@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from difflab.metrics.manifold import density_coverage, extrapolated_fid, precision_recall
+from difflab.metrics.images.manifold import density_coverage, extrapolated_fid, precision_recall
 
 COPY_RATIO = 0.5  # this much nearer to a training image than unseen images are: a copy
 MEASURES = ("fid_infinity", "precision", "recall", "density", "coverage", "memory_ratio", "memorised_share")
@@ -24,7 +24,7 @@ class Neighbours:
         self.usual = float(np.median(nearest_distances(unseen, train)))
 
     def measure(self, features: np.ndarray) -> dict[str, float]:
-        """The `MEASURES` of features [n, d]; those of `metrics.manifold`, and two of copies.
+        """The `MEASURES` of features [n, d]; those of `metrics.images.manifold`, and two of copies.
 
         `memory_ratio` is the median distance to the nearest training image over that of unseen real images: 1 without
         memory, 0 for copies. `memorised_share` is the share of images whose distance is below half of that median.

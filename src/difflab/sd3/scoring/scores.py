@@ -13,7 +13,6 @@ from difflab.core.base import rng
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.runtime import process_index
 from difflab.datasets import data_set_of
-from difflab.metrics.distances import RankDeficientWarning, check_count, frechet_distance, kernel_distance
 from difflab.metrics.features.features import (
     Extractor,
     as_array,
@@ -27,6 +26,7 @@ from difflab.metrics.features.features import (
     reference_features,
     share_correct,
 )
+from difflab.metrics.images.distances import RankDeficientWarning, check_count, frechet_distance, kernel_distance
 from difflab.sd3.scoring.looks import Looked, PictureSet, look_at
 from difflab.sd3.scoring.neighbours import Neighbours
 

@@ -8,7 +8,7 @@ from torch import nn
 from difflab.core.base import runtime
 from difflab.core.base.roles import load_transformer
 from difflab.models.lora import load_quantised
-from difflab.models.pipelines.schedulers import load_scheduler
+from difflab.models.sampling.schedulers import load_scheduler
 from difflab.sd3.artifacts.adapters import as_base
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from PIL import Image
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import sha256_bytes, sha256_file
 from difflab.core.base.store.image_store import ImageStore
-from difflab.images.store_writer import Sample, write_store
+from difflab.images.preparing.store_writer import Sample, write_store
 
 
 def png(seed: int, size: int = 4) -> bytes:

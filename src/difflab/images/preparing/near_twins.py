@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from difflab.images.image_hashes import ImageHashes, image_hashes, near_pairs
+from difflab.images.preparing.image_hashes import ImageHashes, image_hashes, near_pairs
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -16,8 +16,8 @@ from difflab.core.base.errors import DifflabError, Unreadable
 from difflab.core.base.files import png_bytes
 from difflab.core.base.store.decoder import UnreadableImage, decode_image, image_size
 from difflab.core.base.store.tensors import resized_square
-from difflab.images.near_twins import Look, look
-from difflab.images.store_writer import Sample
+from difflab.images.preparing.near_twins import Look, look
+from difflab.images.preparing.store_writer import Sample
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,7 +9,7 @@ from PIL import Image
 from difflab.core.base.files import png_bytes
 from difflab.core.base.store.decoder import decode_image
 from difflab.core.base.store.tensors import to_tensor, to_uint8
-from difflab.images.preparing import checked, face_png, face_square, readable, shows_face, square_png
+from difflab.images.preparing.samples import checked, face_png, face_square, readable, shows_face, square_png
 from fakes.set_archives import decoded, encoded, pixels
 
 

@@ -5,8 +5,8 @@ import pytest
 from difflab.core.base.store.decoder import decode_image
 from difflab.images.archives.opening import open_archive
 from difflab.images.celeba import celeba, celeba_hq
-from difflab.images.near_twins import describe, look, near_twins
-from difflab.images.preparing import Skipped
+from difflab.images.preparing.near_twins import describe, look, near_twins
+from difflab.images.preparing.samples import Skipped
 from fakes import pictures
 from fakes.face_archives import celeba_hq_members, celeba_members, prepare_params, write_members
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from difflab.core.base import rng
 from difflab.core.base.errors import DifflabError
-from difflab.metrics.distances import check_count, checked_pair, from_statistics, statistics
+from difflab.metrics.images.distances import check_count, checked_pair, from_statistics, statistics
 
 _BLOCK = 1024  # rows whose distances to all others are in memory at once
 _POINTS = 15  # numbers of images that the Frechet distance is extrapolated from

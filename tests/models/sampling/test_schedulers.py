@@ -5,7 +5,7 @@ import torch
 from diffusers import DDIMScheduler, EulerDiscreteScheduler, FlowMatchEulerDiscreteScheduler
 
 from difflab.core.base.errors import DifflabError
-from difflab.models.pipelines.schedulers import SCHEDULERS, flow_scheduler, is_flow, pipeline_scheduler, refusal
+from difflab.models.sampling.schedulers import SCHEDULERS, flow_scheduler, is_flow, pipeline_scheduler, refusal
 
 BETAS = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "steps_offset": 1}
 FLOW = FlowMatchEulerDiscreteScheduler(shift=3.0)

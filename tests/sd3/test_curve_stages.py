@@ -9,9 +9,8 @@ import pytest
 
 from difflab.core.base.errors import Interrupted
 from difflab.core.base.files import sha256_file
-from difflab.sd3 import sampling
+from difflab.sd3 import sampling, sampling_curve
 from difflab.sd3.params import GuidanceCurveParams, ScoreParams, StepCurveParams
-from difflab.sd3.scoring import sampling_curve
 from difflab.sd3.scoring.scores import Judge
 from fakes import sd3_study
 from fakes.study_results import Extractor

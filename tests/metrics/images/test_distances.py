@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from difflab.core.base import rng
 from difflab.core.base.errors import DifflabError
-from difflab.metrics.distances import (
+from difflab.metrics.images.distances import (
     RankDeficientWarning,
     check_count,
     frechet_distance,
@@ -57,14 +57,14 @@ def test_commuting_covariances_have_the_closed_form_of_their_eigenvalues():
 
 
 @pytest.mark.parametrize(("n_a", "n_b"), [(400, 300), (40, 300), (300, 40), (30, 25)])
-@pytest.mark.filterwarnings("ignore::difflab.metrics.distances.RankDeficientWarning")
+@pytest.mark.filterwarnings("ignore::difflab.metrics.images.distances.RankDeficientWarning")
 def test_agrees_with_pytorch_fid_for_any_rank(n_a, n_b):
     mix = normal("mix", 64, 64)
     a, b = normal("a", n_a, 64) @ mix, 1.2 * normal("b", n_b, 64) @ mix + 0.3
     assert frechet_distance(a, b) == pytest.approx(pytorch_fid(a, b), rel=1e-5)
 
 
-@pytest.mark.filterwarnings("ignore::difflab.metrics.distances.RankDeficientWarning")
+@pytest.mark.filterwarnings("ignore::difflab.metrics.images.distances.RankDeficientWarning")
 def test_few_samples_by_their_singular_values_equal_their_statistics():
     a, b = normal("a", 20, 50), normal("b", 30, 50) + 0.5
     assert frechet_distance(a, b) == pytest.approx(from_statistics(*statistics(a), *statistics(b)), rel=1e-8)

@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from difflab.sd3.artifacts.cells import CAPTIONS, FINE_TUNED
-from difflab.sd3.scoring.summary import compared, summarise, values_of
+from difflab.sd3.score_summary import compared, summarise, values_of
 from fakes.study_results import score_table
 
 

@@ -7,8 +7,8 @@ from collections import Counter
 import pytest
 import torch
 
-from difflab.captioning import captioner_training
-from difflab.captioning.captioner_training import TitledFeatures, mean_loss, train_captioner
+from difflab.captioning.training import captioner_training
+from difflab.captioning.training.captioner_training import TitledFeatures, mean_loss, train_captioner
 from difflab.core.base import rng
 from difflab.core.base.errors import Interrupted
 from difflab.training.data_order import SampleStream

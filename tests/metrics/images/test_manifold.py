@@ -5,9 +5,9 @@ import pytest
 
 from difflab.core.base import rng
 from difflab.core.base.errors import DifflabError
-from difflab.metrics import manifold
-from difflab.metrics.distances import frechet_distance, from_statistics, statistics
-from difflab.metrics.manifold import density_coverage, extrapolated_fid, precision_recall, radii
+from difflab.metrics.images import manifold
+from difflab.metrics.images.distances import frechet_distance, from_statistics, statistics
+from difflab.metrics.images.manifold import density_coverage, extrapolated_fid, precision_recall, radii
 
 
 def normal(purpose: str, *shape: int) -> np.ndarray:

@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 
 from difflab.core.base.files import sha256_file
-from difflab.sd3.scoring.sampling_curve import over_trainings, plot_curve, point
+from difflab.sd3.sampling_curve import over_trainings, plot_curve, point
 
 FID = {0: [60.0, 66.0], 50: [9.0, 11.0], 100: [7.0, 7.4]}
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from difflab.captioning.trainings import Training, parse, training_rows, trainings
+from difflab.captioning.training.trainings import Training, parse, training_rows, trainings
 from difflab.core.base.errors import DifflabError
 from difflab.core.params.loading import check_params, read_values
 from fakes import tiny_captioner as tiny

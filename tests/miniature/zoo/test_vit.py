@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from difflab.models.vision import vit as vision
+from difflab.miniature.zoo import vit as vision
 from fakes.zoo import size
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageEnhance
 
-from difflab.images.image_hashes import ImageHashes, components, correlated, image_hashes, near_groups
+from difflab.images.preparing.image_hashes import ImageHashes, components, correlated, image_hashes, near_groups
 from difflab.miniature.data.bundled import hq_images
 from difflab.miniature.data.sources import photos
 from fakes.set_archives import pixels
