@@ -43,6 +43,7 @@ from difflab.sd3.params import (
     StepCurveParams,
     TrainedOnParams,
 )
+from difflab.study_limits import check_limits
 
 UNCONDITIONAL = ("single_image_32", "single_image_64", "single_class")
 CLASSES = 10  # of the set that `process` follows
@@ -109,6 +110,11 @@ class Params(Group):
                 f"hardware is {self.hardware.card}, whose batch sizes are for released models, and zoo.transformer.hub "
                 "is null: take profile=paper too, or leave hardware out"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _groups_allow_each_other(self) -> "Params":
+        check_limits(self)
         return self
 
     @model_validator(mode="after")

@@ -87,6 +87,8 @@ def load(stage: Stage[PersonalInputs]) -> Study:
     origin = roles.fingerprint(TRAINED) if hub is None else roles.fingerprint(fetch(hub))
     archive = open_source(DATA, stage.params.data.data_root)
     subjects = read_subjects(archive, params, params.image_size or base.image_size)
+    for subject in subjects:
+        subject.check_pictures(max(params.pictures), params.leave_out)
     words = [subject.words.instance for subject in subjects]
     outcomes.check_prompts(params.prompts, [t for s in subjects for texts in s.texts for t in texts], words)
     resolved = roles.resolve(JUDGE)

@@ -13,7 +13,7 @@ from study.shell import locked, run
         ("finetune.lora.rnk=3", ("finetune.lora.rnk",)),
         (
             "score.min_images=-3",
-            ("ERROR: refused, nothing has changed: ", "score.min_images", "greater than or equal to 2"),
+            ("ERROR: refused, nothing has changed: ", "score.min_images", "greater than or equal to 4"),
         ),
         ("step_curve.num_images=1", ("ERROR: refused, nothing has changed: ", "step_curve.num_images")),
     ],

@@ -15,7 +15,7 @@ class TitlesParams(GenerationParams):
     """`titles`: three variations of every title by a chat model."""
 
     retries: int = Field(ge=0)
-    max_length: int = Field(ge=1)
+    max_length: int = Field(ge=8)  # in characters
 
     @model_validator(mode="after")
     def _a_retry_differs(self) -> "TitlesParams":
@@ -31,7 +31,7 @@ class SynthesizeParams(Group):
     negative: str
     scheduler: SchedulerName
     num_inference_steps: int = Field(ge=1, le=1000)  # the levels of noise that the models were trained on
-    guidance_scale: float = Field(ge=1)
+    guidance_scale: float = Field(ge=1, le=100)
     batch_size: int = Field(ge=1)
     vae: VaeBatch
     offload: bool
@@ -50,8 +50,8 @@ class AxesParams(Group):
 
     models: Distinct[str] = Field(min_length=1)
     schedulers: Distinct[SchedulerName] = Field(min_length=1)
-    num_inference_steps: Distinct[PositiveInt] = Field(min_length=1)
-    guidance_scales: Distinct[float] = Field(min_length=1)
+    num_inference_steps: Distinct[Annotated[int, Field(ge=1, le=1000)]] = Field(min_length=1)
+    guidance_scales: Distinct[Annotated[float, Field(ge=1, le=100)]] = Field(min_length=1)
     negative: Distinct[bool] = Field(min_length=1)
 
 
@@ -112,7 +112,7 @@ class DecodingParams(Group):
 
     batch_size: int = Field(ge=1)
     max_new_tokens: int = Field(ge=1)
-    num_beams: int = Field(ge=1)
+    num_beams: int = Field(ge=1, le=64)
 
 
 class CaptionerTrainingParams(FitParams):

@@ -54,7 +54,11 @@ def validate(text: str, source: str) -> Any:
     """The checked parameters of a params.yaml given as text; `source` is what an error says it came from."""
     from omegaconf import OmegaConf
 
-    return check_params(OmegaConf.to_container(OmegaConf.create(text)), source)
+    from difflab.bundled_limits import check_bundled
+
+    params = check_params(OmegaConf.to_container(OmegaConf.create(text)), source)
+    check_bundled(params, source)
+    return params
 
 
 def choices(group: str, conf: Path = Path("conf")) -> list[str]:

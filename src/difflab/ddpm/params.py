@@ -1,11 +1,14 @@
 """Groups of the DDPM study, and what each of its stages reads of params.yaml, as dvc.yaml declares it."""
 
+import math
+from itertools import pairwise
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from difflab.core.params.base import Distinct, Family, Group, Seeds
+from difflab.core.params.base import Distinct, Family, Group, Seeds, Width
 from difflab.core.params.common import Seeded, WithRuntime
+from difflab.ddpm.common.settings import CONDITIONAL
 from difflab.models.params import AutoencoderParams, Rulers
 from difflab.training.params import FitParams
 
@@ -18,7 +21,7 @@ class ScheduleParams(Group):
     """The noise levels, see `difflab.ddpm.common.schedule`."""
 
     kind: Literal["linear", "cosine", "ve"]
-    num_train_timesteps: int = Field(ge=2)
+    num_train_timesteps: int = Field(ge=2, le=100_000)
     beta_start: float = Field(gt=0, lt=1)
     beta_end: float = Field(gt=0, lt=1)
     sigma_min: float = Field(gt=0)
@@ -28,7 +31,29 @@ class ScheduleParams(Group):
     def _ascends(self) -> "ScheduleParams":
         if self.beta_end < self.beta_start or self.sigma_max <= self.sigma_min:
             raise ValueError("beta_end and sigma_max must be above beta_start and sigma_min")
+        if self.reach()[1] > 1e30:
+            raise ValueError(
+                f"{self.num_train_timesteps} timesteps up to beta_end {self.beta_end:g} and sigma_max {self.sigma_max:g} "
+                "end in noise that float32 cannot hold: lower them"
+            )
         return self
+
+    def reach(self) -> tuple[float, float]:
+        """The least and the greatest sigma of the schedule, in float64; infinite where abar underflows."""
+        count = self.num_train_timesteps
+        if self.kind == "ve":
+            return self.sigma_min, self.sigma_max
+        if self.kind == "linear":
+            rise = (self.beta_end - self.beta_start) / (count - 1)
+            logs = [math.log1p(-self.beta_start - n * rise) for n in range(count)]
+        else:  # as `schedule.cosine`
+            share = [math.cos((n / count + 0.008) / 1.008 * math.pi / 2) ** 2 for n in range(count + 1)]
+            logs = [math.log(max(1e-3, after / before)) for before, after in pairwise(share)]
+        return _sigma(logs[0]), _sigma(sum(logs))
+
+
+def _sigma(log_abar: float) -> float:
+    return math.sqrt(math.expm1(-log_abar)) if log_abar > -700 else math.inf
 
 
 class ObjectiveParams(Group):
@@ -48,9 +73,9 @@ class UNetParams(Group):
 
     kind: Literal["unet", "drunet"]
     patch_size: Literal[1, 2, 4]
-    block_out_channels: list[int] = Field(min_length=1)
+    block_out_channels: list[Width] = Field(min_length=1)
     layers_per_block: int = Field(ge=1)
-    attention_levels: list[int]
+    attention_levels: Distinct[int]
     norm_num_groups: int = Field(ge=1)
     attention_head_dim: int = Field(ge=1)
 
@@ -84,7 +109,7 @@ class ImageTrainingParams(FitParams):
 class PixelModelParams(Group):
     """What every pixel model has."""
 
-    image_size: int = Field(ge=8)
+    image_size: int = Field(ge=8, le=1024)
     unet: UNetParams
     training: ImageTrainingParams
 
@@ -131,6 +156,13 @@ class DdpmParams(Family):
     text: TextSettingParams
 
     @model_validator(mode="after")
+    def _conditions_are_read(self) -> "DdpmParams":
+        for name in CONDITIONAL:
+            if self[name].unet.kind == "drunet":
+                raise ValueError(f"{name}.unet.kind is drunet, which cannot be told a class or a prompt: take unet")
+        return self
+
+    @model_validator(mode="after")
     def _trained_equally_often(self) -> "DdpmParams":
         names = list(self.groups())
         for first, *others in (names[:2], names[2:]):  # PSNR to one image, distances
@@ -146,11 +178,11 @@ class DdpmParams(Family):
 class SettingSamplingParams(Group):
     """How one setting is sampled."""
 
-    num_images: int = Field(ge=1)
+    num_images: int = Field(ge=4)
     seeds: Seeds
     sampler: Sampler
     num_inference_steps: int = Field(ge=1)
-    guidance_scale: float = Field(ge=0)
+    guidance_scale: float = Field(ge=0, le=100)
     eta: float = Field(ge=0, le=1)
 
 
@@ -172,7 +204,7 @@ class ProcessParams(Group):
     num_images: int = Field(ge=2)
     num_inference_steps: int = Field(ge=2)
     bands: int = Field(ge=2)
-    words: list[str] = Field(min_length=1)
+    words: Distinct[str] = Field(min_length=1)
 
 
 class MemorisationParams(Group):
@@ -185,8 +217,8 @@ class MemorisationParams(Group):
 class ColdParams(PixelModelParams):
     """`cold`: deterministic degradations in place of noise."""
 
-    levels: int = Field(ge=1)
-    widest_blur: float = Field(gt=0)
+    levels: int = Field(ge=1, le=1000)
+    widest_blur: float = Field(ge=0.3, le=1024)  # of the narrowest, in pixels
     test_images: int = Field(ge=2)
 
 
@@ -201,6 +233,16 @@ class DenoiseParams(PixelModelParams):
     objective: ObjectiveParams
     validation_images: int = Field(ge=1)
 
+    @model_validator(mode="after")
+    def _noise_is_on_the_schedule(self) -> "DenoiseParams":
+        low, high = self.schedule.reach()
+        if not low <= 2 * self.sigma <= high:
+            raise ValueError(
+                f"sigma is {self.sigma:g}, and the schedule goes from {low / 2:.4g} to {high / 2:.4g} (of images in "
+                "[0, 1]): choose a sigma within, or another schedule"
+            )
+        return self
+
 
 class DenoiseScoreParams(Group):
     """`denoise_score`."""
@@ -211,7 +253,7 @@ class DenoiseScoreParams(Group):
 class ClassifierParams(Group):
     """`zoo.classifier.<dataset>`: the ResNet-20 that judges generated images."""
 
-    weights: str | None
+    weights: str | None = Field(min_length=1)
     flip: bool
     shift: int = Field(ge=0)
     training: FitParams

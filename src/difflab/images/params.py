@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from difflab.core.params.base import Family, Group
+from difflab.core.params.base import Distinct, Family, Group
 
 
 class ArchiveParams(Group):
@@ -19,7 +19,7 @@ class ArchiveParams(Group):
 class DataParams(Family):
     """`data`: the archives."""
 
-    data_root: str | None
+    data_root: str | None = Field(min_length=1)
     celeba_hq: ArchiveParams
     celeba: ArchiveParams
     cifar10: ArchiveParams
@@ -33,8 +33,8 @@ class DataParams(Family):
 class StratifyParams(Group):
     """`split.stratify`: attributes whose combinations keep their share in each part, by data set."""
 
-    miniature: tuple[str, ...]
-    celeba: tuple[str, ...]
+    miniature: Distinct[str]
+    celeba: Distinct[str]
 
 
 class SplitParams(Group):
@@ -60,7 +60,7 @@ class PrepareParams(Group):
     unreadable_images: Literal["stop", "skip"]
     min_side: int = Field(ge=1)
     max_celeba_images: int | None = Field(ge=0)
-    num_workers: int = Field(ge=1)
+    num_workers: int = Field(ge=1, le=1024)
 
 
 class ImageSizeParams(Group):
@@ -68,9 +68,9 @@ class ImageSizeParams(Group):
 
     cifar10: int = Field(ge=8, le=32)
     mnist: int = Field(ge=8, le=28)
-    scenes: int = Field(ge=8)
-    coco: int = Field(ge=8)
-    recipes: int = Field(ge=8)
+    scenes: int = Field(ge=8, le=4096)
+    coco: int = Field(ge=8, le=4096)
+    recipes: int = Field(ge=8, le=4096)
 
 
 class MaxImagesParams(Group):

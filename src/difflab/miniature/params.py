@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from difflab.core.params.base import Family, Group
+from difflab.core.params.base import Family, Group, Width
 from difflab.core.params.common import HubRef, Seeded, WithRuntime
 from difflab.images.params import SplitParams
 from difflab.models.params import AutoencoderParams, Rulers
@@ -43,7 +43,7 @@ class TransformerSize(Group):
 class ZooVisionEncoderParams(_Role, TransformerSize):
     """`zoo.vision_encoder`: a ViT that names the digit and the photograph."""
 
-    image_size: int = Field(ge=16)
+    image_size: int = Field(ge=16, le=1024)
     patch_size: int = Field(ge=2)
     plain_share: float = Field(gt=0, le=1)
     plain_floor: float = Field(ge=0, le=1)
@@ -126,10 +126,10 @@ class ZooTransformerParams(Group):
     num_images: int = Field(ge=2)
     photo_fraction: float = Field(ge=0, le=1)
     num_held_out: int = Field(ge=1)
-    max_sequence_length: int = Field(ge=8)
+    max_sequence_length: int = Field(ge=8, le=512)
     training: FlowTrainingParams
     density: DensityParams
-    logit_mean: float
+    logit_mean: float = Field(ge=-10, le=10)
 
 
 class ZooDiffusionParams(_Role):
@@ -137,7 +137,7 @@ class ZooDiffusionParams(_Role):
 
     max_length: int = Field(ge=8, le=77)
     text_encoder: EncoderParams
-    block_out_channels: list[int] = Field(min_length=1)
+    block_out_channels: list[Width] = Field(min_length=1)
     layers_per_block: int = Field(ge=1)
     attention_head_dim: int = Field(ge=1)
     norm_num_groups: int = Field(ge=1)

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from difflab.core.params.base import Distinct, Group
+from difflab.core.params.base import Distinct, Group, Width
 from difflab.core.params.common import HubRef
 
 Rulers = Literal["committed", "retrain"]  # see difflab.models.rulers
@@ -28,22 +28,22 @@ class PipelineParams(Group):
     hub: HubRef | None
     distilled: bool
     scheduler: SchedulerName
-    num_inference_steps: int = Field(ge=1)
-    guidance_scale: float = Field(ge=1)
+    num_inference_steps: int = Field(ge=1, le=1000)  # the levels of noise that all of them were trained on
+    guidance_scale: float = Field(ge=1, le=100)
 
 
 class AutoencoderParams(Group):
     """A small AutoencoderKL and the weight of its KL divergence; see `difflab.models.autoencoder`."""
 
     latent_channels: int = Field(ge=1)
-    block_out_channels: list[int] = Field(min_length=1)
+    block_out_channels: list[Width] = Field(min_length=1)
     layers_per_block: int = Field(ge=1)
     norm_num_groups: int = Field(ge=1)
     kl_weight: float = Field(ge=0)
 
     @model_validator(mode="after")
     def _groups_divide(self) -> "AutoencoderParams":
-        if odd := [width for width in self.block_out_channels if width < 1 or width % self.norm_num_groups]:
+        if odd := [width for width in self.block_out_channels if width % self.norm_num_groups]:
             raise ValueError(f"norm_num_groups {self.norm_num_groups} does not divide the width {odd[0]}")
         return self
 

@@ -63,7 +63,7 @@ class PersonalParams(Group):
     prior_images: int = Field(ge=1)
     curve_method: Method
     curve_steps: Distinct[Annotated[int, Field(ge=1)]]
-    image_size: int | None = Field(ge=8)
+    image_size: int | None = Field(ge=8, le=4096, multiple_of=8)
     lora: PersonalLoraParams
     learning_rate: RatesParams
     training: FitParams
@@ -92,6 +92,12 @@ class PersonalParams(Group):
             raise ValueError(
                 f"{unclassed[0]} has no class_word, which a prior keeps and textual inversion starts from: give it one, "
                 "or take priors: [none] and no textual inversion"
+            )
+        prior = "none" if self.curve_method != "textual_inversion" else self.priors[0]
+        if self.curve_method not in self.methods or prior not in self.priors:
+            raise ValueError(
+                f"curve_method is {self.curve_method}, without a prior: methods and priors must list {self.curve_method} "
+                "and none, from which the curves take their last point"
             )
         if beyond := [step for step in self.curve_steps if step >= self.training.steps]:
             raise ValueError(f"curve_steps has {beyond[0]}, and there are {self.training.steps} steps")

@@ -47,6 +47,15 @@ class Subject:
     class_texts: tuple[tuple[str, ...], ...]
     masks: np.ndarray | None
 
+    def check_pictures(self, most: int, leave_out: int) -> None:
+        """Refuse fewer pictures than the largest training asks for: its point of the curve would be one of fewer."""
+        kept, _ = self.split(leave_out, 0)
+        if most > len(kept):
+            raise DifflabError(
+                f"personal.pictures lists {most}, but of the {len(self.files)} pictures of subject {self.name} {leave_out} "
+                f"are left out: list {len(kept)} at most, or add pictures"
+            )
+
     def split(self, leave_out: int, seed: int) -> tuple[list[int], list[int]]:
         """The pictures to train on, in a random order, and those left out, by training: seed k leaves out the k-th lot.
 

@@ -74,7 +74,8 @@ _FEW: tuple[tuple[str, Rule], ...] = (  # by the end of the dotted name; the fir
     (r"process\.num_inference_steps", lambda value, sizes: _steps(value, sizes._replace(steps=max(sizes.steps, 2)))),
     (r"num_inference_steps", _steps),
     (r"guidance_scales", _first(2)),
-    (r"score\.(min_images|kid_subset_size)", lambda value, sizes: 2),
+    (r"score\.min_images", lambda value, sizes: 4),  # the least
+    (r"score\.kid_subset_size", lambda value, sizes: 2),
     (
         r"(guidance_curve|step_curve)\.num_images|finetune\.validation_samples",
         _at_most(lambda sizes: sizes.images // 2),

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field, NonNegativeFloat, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from difflab.core.params.base import Distinct, Family, Group, Seeds
 from difflab.core.params.common import Dtype, Seeded, VaeBatch, WithRuntime
@@ -112,7 +112,7 @@ class GenerateParams(Group):
     num_images: int | None = Field(ge=1)
     seeds: Seeds
     num_inference_steps: int = Field(ge=1, le=NUM_TRAIN_TIMESTEPS)
-    guidance_scale: float = Field(ge=0)
+    guidance_scale: float = Field(ge=0, le=100)
     batch_size: int = Field(ge=1)
     vae: VaeBatch
     grid_images: int = Field(ge=1)
@@ -124,9 +124,9 @@ class ScoreParams(Group):
     extractor: Literal["vision_encoder", "inception"]
     reference_split: Split
     floor_split: Split
-    min_images: int = Field(ge=2)
+    min_images: int = Field(ge=4)  # recall looks at three neighbours of each, half of them have a covariance
     batch_size: int = Field(ge=1)
-    kid_subsets: int = Field(ge=1)
+    kid_subsets: int = Field(ge=1, le=10_000)
     kid_subset_size: int = Field(ge=2)
     margin: float = Field(gt=0, lt=1)
     real_faces: bool
@@ -155,7 +155,7 @@ class CurveParams(PromptedParams):
 class GuidanceCurveParams(CurveParams):
     """`guidance_curve`: Frechet distance and accuracy against the guidance scale."""
 
-    guidance_scales: Distinct[NonNegativeFloat] = Field(min_length=1)
+    guidance_scales: Distinct[Annotated[float, Field(ge=0, le=100)]] = Field(min_length=1)
 
 
 class StepCurveParams(CurveParams):

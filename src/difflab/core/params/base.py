@@ -19,6 +19,7 @@ def _distinct(values: list[T]) -> list[T]:
 Distinct = Annotated[list[T], AfterValidator(_distinct)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]  # what numpy and torch both take
 Seeds = Annotated[Distinct[Seed], Field(min_length=1)]
+Width = Annotated[int, Field(ge=1)]  # channels of a layer
 
 
 class Group(BaseModel):
@@ -30,7 +31,8 @@ class Group(BaseModel):
     @classmethod
     def _reject_bool(cls, value: Any, info: ValidationInfo) -> Any:
         kinds = _kinds(cls.model_fields[info.field_name or ""].annotation)
-        if _holds_bool(value) and (int in kinds or float in kinds) and bool not in kinds:
+        numbers = int in kinds or float in kinds or any(type(kind) is int for kind in kinds)  # of a Literal too
+        if _holds_bool(value) and numbers and bool not in kinds:
             raise ValueError("a number is needed")
         return value
 

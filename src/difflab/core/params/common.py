@@ -13,8 +13,8 @@ VaeBatch = Literal["whole", "sliced", "tiled"]  # see difflab.core.base.roles.sp
 class RuntimeParams(Group):
     """`runtime`: what the results of every model stage depend on."""
 
-    num_threads: int = Field(ge=1)
-    processes: Literal["auto"] | Annotated[int, Field(ge=1)]
+    num_threads: int = Field(ge=1, le=1024)
+    processes: Literal["auto"] | Annotated[int, Field(ge=1, le=1024)]
     device: str = Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")
     dtype: Dtype
     compile: bool

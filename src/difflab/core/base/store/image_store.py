@@ -91,5 +91,6 @@ class ImageStore:
             shard, group = place
             with self._reading(shard):
                 columns = self._files[shard].read_row_group(group, columns=["id", "image"])
-            self._held = (place, dict(zip(columns["id"].to_pylist(), columns["image"].to_pylist(), strict=True)))
+                held = dict(zip(columns["id"].to_pylist(), columns["image"].to_pylist(), strict=True))
+            self._held = (place, held)
         return self._held[1]
