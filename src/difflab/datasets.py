@@ -4,19 +4,24 @@ from collections.abc import Iterable
 
 from difflab.core.base.errors import DifflabError
 from difflab.images.facts.celeba_facts import CELEBA
-from difflab.images.facts.data_set import ClassSet, DataSet
+from difflab.images.facts.data_set import ClassSet, DataSet, named_facts
 from difflab.miniature.data.vocabulary import MINIATURE
 
 KNOWN = (CELEBA, MINIATURE)
 
 
 def data_set_of(columns: Iterable[str]) -> DataSet:
-    """The data set of an attribute table, found by its columns; one without facts where none of them is known."""
+    """The data set of an attribute table, found by its columns.
+
+    Where fewer than half of any data set's are there, they are a person's own attributes, told by their names: a data set
+    without classes, in which nothing can be judged by them.
+    """
+    columns = list(columns)
     present = set(columns)
     found = max(KNOWN, key=lambda data_set: len(present.intersection(data_set.columns)))
     missing = [name for name in found.columns if name not in present]
-    if len(missing) == len(found.columns):
-        return DataSet("folder")
+    if 2 * len(missing) > len(found.columns):
+        return DataSet("folder", named_facts(columns))
     if missing:
         raise DifflabError(
             f"the attribute table lacks the column {missing[0]} of {found.name}: it must have all {len(found.columns)}"

@@ -3,11 +3,13 @@
 Those that look like a held-out image of CelebA-HQ are named.
 """
 
+import pandas as pd
+
 from difflab.core.base.files import atomic_path
 from difflab.core.base.stage import Stage, run
 from difflab.core.base.store.image_store import ImageStore
 from difflab.core.base.store.split import SPLITS
-from difflab.images.archives.opening import open_source
+from difflab.images.archives.opening import is_own, open_source
 from difflab.images.celeba import celeba, celeba_hq
 from difflab.images.params import PrepareCelebaInputs
 from difflab.images.preparing.near_twins import describe, look, near_twins
@@ -17,6 +19,8 @@ from difflab.images.preparing.store_writer import write_store
 
 def main(stage: Stage[PrepareCelebaInputs]) -> None:
     params = stage.params
+    if is_own("data/raw/celeba_hq"):
+        return add_nothing(stage)
     hq_archive = open_source("data/raw/celeba_hq", params.data.data_root)
     archive = open_source("data/raw/celeba", params.data.data_root)
     table = celeba.read_table(archive)
@@ -43,6 +47,15 @@ def main(stage: Stage[PrepareCelebaInputs]) -> None:
     stage.write_metrics("metrics/prepare_celeba.json", metrics)
     reasons = ", ".join(f"{count:,} {reason.replace('_', ' ')}" for reason, count in excluded.items())
     stage.done(f"wrote data/celeba, {len(index):,} of {len(table):,} images ({reasons})")
+
+
+def add_nothing(stage: Stage[PrepareCelebaInputs]) -> None:
+    """An empty store: to a person's own pictures nothing is added."""
+    with atomic_path("data/celeba") as folder:
+        columns = ImageStore("data/celeba_hq").table.columns.drop(["present", "sha256", "width", "height"])
+        write_store(folder, [], pd.DataFrame(columns=columns, index=pd.Index([], name="id")), keep_absent=False)
+    stage.write_metrics("metrics/prepare_celeba.json", {"rows": 0, "kept": 0})
+    stage.done("wrote data/celeba, empty: nothing is added to your own pictures")
 
 
 if __name__ == "__main__":

@@ -7,8 +7,7 @@ import pandas as pd
 from difflab.core.base import runtime
 from difflab.core.base.roles import fingerprint, resolve
 from difflab.core.base.stage import Stage, run
-from difflab.core.base.store.captions import read_captions
-from difflab.sd3.artifacts.cells import CAPTIONS, captions_path
+from difflab.sd3.artifacts.cells import kinds, read_kind
 from difflab.sd3.caching.prompt_writer import TextEncoders, write_prompts
 from difflab.sd3.params import CachePromptsInputs
 
@@ -17,7 +16,7 @@ TEXT, FOLDER = Path("models/zoo/text"), Path("data/prompt_embeds")
 
 def main(stage: Stage[CachePromptsInputs]) -> None:
     params, machine = stage.params.cache.prompts, stage.params.runtime
-    captions = pd.concat([read_captions(captions_path(kind)) for kind in CAPTIONS], ignore_index=True)
+    captions = pd.concat([read_kind(kind) for kind in kinds()], ignore_index=True)
     device, dtype = runtime.resolve_device(machine.device), runtime.resolve_dtype(machine.dtype)
     encoders = TextEncoders(resolve(TEXT), params.max_sequence_length, device, dtype, params.offload)
     meta = write_prompts(

@@ -19,7 +19,7 @@ from difflab.core.base.roles import resolve
 from difflab.core.base.stage import Stage, run
 from difflab.core.base.store.image_store import ImageStore
 from difflab.sd3.artifacts.adapters import adapt, save_adapter
-from difflab.sd3.artifacts.cells import BOTH, PUBLISHED
+from difflab.sd3.artifacts.cells import BOTH, OWN, PUBLISHED, kinds
 from difflab.sd3.artifacts.components import check_base
 from difflab.sd3.artifacts.prompt_embeds import open_prompts
 from difflab.sd3.params import FinetuneInputs
@@ -38,6 +38,10 @@ SHARED = ("step", "samples_seen", "val_loss_pretrained", "trained_parameters", "
 def main(stage: Stage[FinetuneInputs], *, captions: str, logit_mean: str) -> None:
     params, cell = stage.params.finetune, f"{captions}-{logit_mean}"
     scratch = stage.scratch()  # refuses a second process before anything is loaded
+    if captions == OWN and OWN not in kinds():
+        write_nothing(cell)
+        stage.write_metrics(f"metrics/finetune/{cell}.json", {"trainings": 0})
+        return stage.done(f"nothing to train: no picture came with a caption; wrote an empty models/finetune/{cell}")
     density = SigmaDensity(params.density, stage.params.logit_mean[logit_mean])
     examples, held_out = load_examples(stage, captions)
     base = resolve("models/zoo/transformer")
@@ -86,6 +90,13 @@ def main(stage: Stage[FinetuneInputs], *, captions: str, logit_mean: str) -> Non
     stage.write_metrics(f"metrics/finetune/{cell}.json", metrics)
     losses = f"mean held-out loss {metrics['val_loss_pretrained']:.4f} -> {metrics['val_loss']:.4f}"
     stage.done(f"wrote models/finetune/{cell}, {len(folders)} trainings, {losses}")
+
+
+def write_nothing(cell: str) -> None:
+    """The outputs of a cell without captions: no adapter, and a curve without a point."""
+    with atomic_path(f"models/finetune/{cell}") as models:
+        models.mkdir()
+    write_csv(f"plots/finetune/{cell}.csv", pd.DataFrame(columns=["step", "seed", "train_loss", "val_loss"]))
 
 
 def join(cell: str, folders: Mapping[int, Path]) -> dict[str, float]:

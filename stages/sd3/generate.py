@@ -14,7 +14,7 @@ from difflab.core.base.stage import Stage, run
 from difflab.core.base.store.image_store import ImageStore
 from difflab.images.generated.reader import GeneratedImages
 from difflab.images.generated.writer import grid, join_generated, write_generated
-from difflab.sd3.artifacts.cells import CAPTIONS, PRETRAINED, adapter_folder, archive_path, grid_path
+from difflab.sd3.artifacts.cells import PRETRAINED, adapter_folder, archive_path, grid_path, kinds
 from difflab.sd3.artifacts.prompt_embeds import open_prompts
 from difflab.sd3.params import GenerateInputs, GenerateParams
 from difflab.sd3.sampling import Generator, load_generator
@@ -26,8 +26,9 @@ def main(stage: Stage[GenerateInputs], *, adapter: str) -> None:
     settings, trainings = stage.params.generate, sorted(stage.params.finetune.seeds)
     ids = ImageStore("data/celeba_hq").split(settings.split)[: settings.num_images]
     sampling = stage.params.seed, settings.batch_size, settings.vae
-    generator = load_generator(open_prompts(CAPTIONS), stage.params.runtime, *sampling)
-    for captions in CAPTIONS:
+    shown = kinds()
+    generator = load_generator(open_prompts(shown), stage.params.runtime, *sampling)
+    for captions in shown:
         for training in trainings:
             if adapter != PRETRAINED:
                 generator.use_adapter(adapter_folder(stage.params.trained_on[captions], adapter, training))
@@ -37,8 +38,8 @@ def main(stage: Stage[GenerateInputs], *, adapter: str) -> None:
                 shown = GeneratedImages(archive).read(settings.seeds[0], ids[: settings.grid_images])
                 with atomic_path(grid_path(adapter, captions)) as temporary:
                     grid(list(map(np.asarray, shown)), ncols=8).save(temporary)
-    count, kinds = len(ids) * len(settings.seeds), f"{len(CAPTIONS)} kinds of captions and {len(trainings)} trainings"
-    stage.done(f"wrote data/generated/{adapter}, {count} images for each of {kinds}")
+    count, cells = len(ids) * len(settings.seeds), f"{len(shown)} kinds of captions and {len(trainings)} trainings"
+    stage.done(f"wrote data/generated/{adapter}, {count} images for each of {cells}")
 
 
 def write_archive(

@@ -9,12 +9,11 @@ import pandas as pd
 
 from difflab.core.base.files import png_bytes, write_bytes, write_csv, write_parquet
 from difflab.core.base.stage import Stage, run
-from difflab.core.base.store.captions import read_captions
 from difflab.core.base.store.image_store import ImageStore
 from difflab.datasets import data_set_of
 from difflab.images.generated.reader import GeneratedImages
 from difflab.images.generated.writer import figure_drawn, grid
-from difflab.sd3.artifacts.cells import ADAPTERS, CAPTIONS, FINE_TUNED, archive_path, captions_path
+from difflab.sd3.artifacts.cells import ADAPTERS, FINE_TUNED, archive_path, kinds, read_kind
 from difflab.sd3.params import ScoreInputs
 from difflab.sd3.score_summary import compared, summarise
 from difflab.sd3.scoring import scores
@@ -27,12 +26,12 @@ if TYPE_CHECKING:
 def main(stage: Stage[ScoreInputs]) -> None:
     params, generate = stage.params.score, stage.params.generate
     store = ImageStore("data/celeba_hq")
-    trainings = sorted(stage.params.finetune.seeds)
-    side = GeneratedImages(archive_path(ADAPTERS[0], CAPTIONS[0], trainings[0])).side
+    trainings, shown = sorted(stage.params.finetune.seeds), kinds()
+    side = GeneratedImages(archive_path(ADAPTERS[0], shown[0], trainings[0])).side
     judge = scores.new_judge(store, params, stage.params.runtime.device, stage.params.seed, side)
     cells: dict[str, PictureSet] = {}
     labels: dict[str, dict[str, object]] = {}
-    for adapter, captions, training in itertools.product(ADAPTERS, CAPTIONS, trainings):
+    for adapter, captions, training in itertools.product(ADAPTERS, shown, trainings):
         generated = GeneratedImages(archive_path(adapter, captions, training))
         for draw in generated.seeds:
             own: dict[str, object] = {"adapter": adapter, "captions": captions, "training": training, "seed": draw}
@@ -64,7 +63,8 @@ def main(stage: Stage[ScoreInputs]) -> None:
     prompts = store.split(generate.split)[: generate.grid_images]
     withheld = data_set_of(store.attributes.columns).people and not params.real_faces
     write_bytes("plots/grids/real.png", png_bytes(real_grid(store, prompts, withheld)))
-    captions = {c: read_captions(captions_path(c), c)["caption"].loc[prompts] for c in CAPTIONS}
+    tables = {kind: read_kind(kind).set_index(["variant", "id"])["caption"] for kind in shown}
+    captions = {kind: table[kind].loc[prompts] for kind, table in tables.items()}
     write_csv("data/scores/prompts.csv", pd.DataFrame(captions).rename_axis("id").reset_index())
 
     metrics = summarise(table) | compared(table, params.margin)
@@ -73,7 +73,7 @@ def main(stage: Stage[ScoreInputs]) -> None:
     facts = {"rank_deficient": int(n <= judge.extractor.dim), "ruler": judge.extractor.ruler}
     facts |= {"faces_withheld": 1} if withheld else {}
     stage.write_metrics("metrics/score.json", metrics | facts)
-    worst = max(metrics[f"{adapter}_{captions}_fid"] for adapter in FINE_TUNED for captions in CAPTIONS)
+    worst = max(metrics[f"{adapter}_{captions}_fid"] for adapter in FINE_TUNED for captions in shown)
     floor_fid = f"floor {metrics['floor_fid']:.4g}, n {n}, {len(trainings)} trainings a cell"
     stage.done(f"wrote metrics/score.json; fine-tuned FID <= {worst:.4g}, {floor_fid}")
 

@@ -1,6 +1,6 @@
 """Parameters of the data: where archives come from, the split, the preparing stages, the image sets, balancing."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -10,7 +10,7 @@ from difflab.core.params.base import Distinct, Family, Group
 class ArchiveParams(Group):
     """Where one official archive comes from."""
 
-    source: Literal["bundled", "data_root", "download"]
+    source: Literal["bundled", "data_root", "download", "own"]
     path: str = Field(min_length=1)
     url: str | None
     sha256: str | None = Field(pattern="^[0-9a-f]{64}$")
@@ -20,6 +20,7 @@ class DataParams(Family):
     """`data`: the archives."""
 
     data_root: str | None = Field(min_length=1)
+    own: str | None = Field(min_length=1)
     celeba_hq: ArchiveParams
     celeba: ArchiveParams
     cifar10: ArchiveParams
@@ -28,6 +29,18 @@ class DataParams(Family):
     coco: ArchiveParams
     recipes: ArchiveParams
     subjects: ArchiveParams
+
+    @model_validator(mode="before")
+    @classmethod
+    def _own_pictures_are_named(cls, values: Any) -> Any:
+        """Before `path`, which the experiment takes from `own`, is refused for being null."""
+        common = values.get("common", {})
+        own = [n for n in cls.groups() if isinstance(g := values.get(n), dict) and (common | g).get("source") == "own"]
+        if other := [name for name in own if name != "celeba_hq"]:
+            raise ValueError(f"{other[0]}.source is own: pictures of one's own stand in for celeba_hq alone")
+        if own and not values.get("own"):
+            raise ValueError("own is null: give the folder (zip, tar) of your pictures, -S data.own=/path/to/pictures")
+        return values
 
 
 class StratifyParams(Group):

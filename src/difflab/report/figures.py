@@ -24,15 +24,16 @@ from difflab.images.sheet import rows_sheet
 from difflab.metrics.uncertainty.intervals import with_intervals
 from difflab.report import attention, block_figures, findings
 from difflab.report.study_tables import DATA_NAMES, published
-from difflab.report.summary import part
+from difflab.report.summary import kinds_of, part
 from difflab.report.tables import interval, number
 from difflab.sd3.artifacts.cells import (
     ADAPTERS,
     BOTH,
     CAPTION_NAMES,
-    CAPTIONS,
     FINE_TUNED,
     MINUS,
+    OWN,
+    PUBLISHED,
     adapter_name,
     mean_on_sigma,
 )
@@ -40,7 +41,7 @@ from difflab.sd3.artifacts.cells import (
 TEXT, MUTED = "#1c2230", "#667085"
 COLOURS = {"pretrained": "#8a93a3", "minus": "#0072b2", "zero": "#d98200", "plus": "#009e73"}
 """Of the columns of the SD3 study; the colour-blind can tell them apart too (Okabe and Ito)."""
-LINE_STYLES = dict(zip((*CAPTIONS, BOTH), ("-", (0, (4, 2)), ":", "-."), strict=False))
+LINE_STYLES = dict(zip((*PUBLISHED, BOTH, OWN), ("-", (0, (4, 2)), ":", "-."), strict=True))
 LEVEL = {"color": TEXT, "linewidth": 1, "linestyle": (0, (2, 2))}  # of a horizontal line to compare with
 
 COMPARED = 6  # samples of the before and after
@@ -53,7 +54,7 @@ def draw(
     logit_std: float,
     convention: str,
     root: Path,
-    trained_on: Iterable[str] = CAPTIONS,
+    trained_on: Iterable[str] = PUBLISHED,
 ) -> list[str]:
     """Draw every figure whose inputs exist below `root` into `folder`; return the inputs that do not exist."""
     missing: list[str] = []
@@ -71,7 +72,9 @@ def draw(
         drawn["fid_by_cell"] = lambda: fid_by_cell(sd3, means)
     cells = [(captions, adapter) for captions in dict.fromkeys(trained_on) for adapter in FINE_TUNED]
     curves = {cell: rows for cell in cells if (rows := read(f"plots/finetune/{'-'.join(cell)}.csv")) is not None}
-    curves = {cell: rows.groupby("step", as_index=False).mean() for cell, rows in curves.items()}  # over trainings
+    curves = {
+        c: rows.groupby("step", as_index=False).mean() for c, rows in curves.items() if len(rows)
+    }  # over trainings
     if curves:
         drawn["loss"] = lambda: loss_curves(curves, means)
     if sigma_columns(curves):
@@ -99,7 +102,7 @@ def draw(
         with reading(f"the tables behind {name}.png", "`dvc status` names the stage that makes them again"):
             render(function, folder / f"{name}.png")
     if (prompts := read("data/scores/prompts.csv")) is not None:
-        for captions in CAPTIONS:
+        for captions in kinds_of(sd3):
             if sheet := before_after(root / "plots/grids", captions, prompts, means):
                 write_bytes(folder / f"before_after_{captions}.png", png_bytes(sheet))
     return missing
@@ -157,8 +160,9 @@ def panels(columns: int = 2, rows: int = 1, height: float = 2.7, **options) -> t
 
 def fid_by_cell(found: Mapping[str, float], logit_means: dict[str, float]) -> Figure:
     """Bars of FID with 95 % intervals, and the floor as a line."""
-    result, axes = panels(len(CAPTIONS), sharey=True)
-    for axis, captions in zip(axes, CAPTIONS, strict=True):
+    kinds = kinds_of(found)
+    result, axes = panels(len(kinds), sharey=True)
+    for axis, captions in zip(axes, kinds, strict=True):
         for x, adapter in enumerate(ADAPTERS):
             value = found.get(f"{adapter}_{captions}_fid")
             if value is None:

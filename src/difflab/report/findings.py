@@ -8,8 +8,9 @@ import itertools
 from difflab.ddpm.common.settings import CONDITIONAL, SETTING_NAMES, SETTINGS, SINGLE
 from difflab.personal.cells import METHODS as PERSONAL_METHODS
 from difflab.personal.cells import PRIORS
+from difflab.report.summary import kinds_of
 from difflab.report.tables import Numbers, number, signed, value
-from difflab.sd3.artifacts.cells import CAPTION_NAMES, CAPTIONS, FINE_TUNED, adapter_name
+from difflab.sd3.artifacts.cells import CAPTION_NAMES, FINE_TUNED, adapter_name
 from difflab.sd3.blocks.ways import MEAN, PREDICTS, WAY_NAMES, WAYS
 
 METHODS = {
@@ -33,7 +34,12 @@ PERCENT, INTERVAL, SSIM, PSNR = value(1, 100, " %"), value(2), value(3), value(1
 
 def sd3(found: Numbers) -> list[str]:
     """Does fine-tuning help, do samples show their caption, which mean and which captions are best?"""
-    sentences = [fine_tuning(found), following(found), *(which_mean(found, c) for c in CAPTIONS), captions(found)]
+    sentences = [
+        fine_tuning(found),
+        following(found),
+        *(which_mean(found, c) for c in kinds_of(found)),
+        captions(found),
+    ]
     return [sentence for sentence in sentences if sentence]
 
 
@@ -87,14 +93,15 @@ def margin(found: Numbers) -> str:
 
 def captions(found: Numbers) -> str:
     """Which kind of caption gives the lowest FID?"""
-    columns = [a for a in FINE_TUNED if all(f"{a}_{c}_fid" in found for c in CAPTIONS)]
+    kinds = kinds_of(found)
+    columns = [a for a in FINE_TUNED if all(f"{a}_{c}_fid" in found for c in kinds)]
     if not columns:
         return ""
-    lowest = [min(CAPTIONS, key=lambda c: found[f"{a}_{c}_fid"]) for a in columns]
-    first = max(CAPTIONS, key=lowest.count)
+    lowest = [min(kinds, key=lambda c: found[f"{a}_{c}_fid"]) for a in columns]
+    first = max(kinds, key=lowest.count)
     best = [
         f"{value()(found, min((f'{a}_{c}_fid' for a in columns), key=found.__getitem__))} ({CAPTION_NAMES[c]})"
-        for c in CAPTIONS
+        for c in kinds
     ]
     return (
         f"**{CAPTION_NAMES[first]} have the lowest FID in {lowest.count(first)} of {len(columns)} columns**; the best of "

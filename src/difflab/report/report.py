@@ -13,13 +13,13 @@ from difflab.core.base.files import read_csv
 from difflab.core.environment import LIBRARIES, installed, mismatches, processor
 from difflab.core.params.loading import dotted, load_params
 from difflab.report import attention, claims, findings, study_tables
-from difflab.report.summary import part
+from difflab.report.summary import kinds_of, part
 from difflab.report.tables import bullets, number
-from difflab.sd3.artifacts.cells import BOTH, CAPTION_NAMES, CAPTIONS
+from difflab.sd3.artifacts.cells import BOTH, CAPTION_NAMES, CAPTIONS, PUBLISHED
 
 DEFAULT = "tiny"
 """The profile whose results the claims speak of."""
-DRAWN = ("solid", "dashed", "dotted", "dash-dotted")  # as figures.LINE_STYLES
+DRAWN = {"blip2": "solid", "llama3": "dashed", "both": "dotted", "own": "dash-dotted"}  # as figures.LINE_STYLES
 BEFORE_AFTER = "plots/report/before_after_{}.png"
 CAPTION_MEASURES = (
     "n_unique", "digit_accuracy_held_out", "photo_accuracy_held_out", "facts_kept", "captions_complete", "contradictory",
@@ -41,7 +41,7 @@ def write(
     """
     values = {key: value for key, value in fields(summary, params, root).items() if value}
     template = Path(__file__).with_name("template.md").read_text()
-    pictures = [*PICTURE.findall(template), *map(BEFORE_AFTER.format, CAPTIONS)]
+    pictures = [*PICTURE.findall(template), *map(BEFORE_AFTER.format, kinds_of(part(summary, "sd3")))]
     missing = [*missing, *(path for path in pictures if not (root / path).is_file())]
     if missing:
         values["missing"] = bullets(f"`{path}`: `dvc repro` makes it" for path in missing)
@@ -81,6 +81,7 @@ def fields(summary: Mapping[str, float], params: Mapping[str, Any], root: Path) 
     own = params["profile"] == DEFAULT and (root / claims.CLAIMS).is_file()
     stated = claims.read(root / claims.CLAIMS) if own else []
     shown = {name: _shown(value) for name, value in dotted(params).items()}
+    kinds = kinds_of(part(summary, "sd3"))
     values: dict[str, Any] = {
         "params": shown,
         "published": study_tables.published(),
@@ -89,7 +90,7 @@ def fields(summary: Mapping[str, float], params: Mapping[str, Any], root: Path) 
         "machine": machine(),
         "before_after": before_after(root),
         "caption_measures": caption_measures(summary),
-        "line_styles": f"{', '.join(f'{DRAWN[n]}: {name}' for n, name in enumerate(CAPTION_NAMES.values()))}.".capitalize(),
+        "line_styles": f"{', '.join(f'{DRAWN[kind]}: {CAPTION_NAMES[kind]}' for kind in kinds)}.".capitalize(),
         "density_table": study_tables.densities(part(summary, "sd3")),
         "claims_table": claims.claims_table(claims.known_findings(stated, summary)[0]),
         **{f"{study}_findings": bullets(sentences) for study, sentences in by_study(summary).items()},
@@ -126,7 +127,7 @@ def conditions(summary: Mapping[str, float], params: Mapping[str, Any], root: Pa
         "if_miniature": not summary["sd3_comparable_with_published"],
         "if_same_sign": same_sign,
         "if_other_sign": not same_sign,
-        "if_both_captions": all(dotted(params).get(f"trained_on.{kind}") == BOTH for kind in CAPTIONS),
+        "if_both_captions": all(dotted(params).get(f"trained_on.{kind}") == BOTH for kind in PUBLISHED),
         "if_before_after": bool(before_after(root)),
         "if_faces_withheld": bool(summary.get("sd3_faces_withheld")),
         "if_rank_deficient": bool(summary.get("sd3_rank_deficient")),

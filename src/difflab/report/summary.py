@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from difflab.core.base.files import read_json
-from difflab.sd3.artifacts.cells import BOTH, CAPTIONS, FINE_TUNED, mean_on_sigma
+from difflab.sd3.artifacts.cells import ADAPTERS, BOTH, CAPTIONS, FINE_TUNED, OWN, PUBLISHED, mean_on_sigma
 
 Numbers = dict[str, Any]  # numbers, and the texts of `TEXTS`
 PREFIXES = {
@@ -67,12 +67,17 @@ def part(summary: Mapping[str, float], prefix: str) -> Numbers:
     return {k.removeprefix(f"{prefix}_"): v for k, v in summary.items() if k.startswith(f"{prefix}_")}
 
 
+def kinds_of(sd3: Mapping[str, object]) -> list[str]:
+    """The kinds of captions that the SD3 study had, by the short names of its numbers: own ones where they are scored."""
+    return [kind for kind in CAPTIONS if kind != OWN or any(f"{adapter}_{OWN}_fid" in sd3 for adapter in ADAPTERS)]
+
+
 def summarise(
     logit_means: Mapping[str, float],
     density: Mapping[str, Any],
     comparable: bool,
     root: Path = Path(),
-    trained_on: Iterable[str] = CAPTIONS,
+    trained_on: Iterable[str] = PUBLISHED,
 ) -> Numbers:
     """The numbers of all stages that have run, with the headlines of the SD3 study.
 

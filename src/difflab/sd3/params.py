@@ -8,7 +8,7 @@ from difflab.core.params.base import Distinct, Family, Group, Seeds
 from difflab.core.params.common import Dtype, Seeded, VaeBatch, WithRuntime
 from difflab.images.params import BalanceParams
 from difflab.models.params import BasePrecision, GenerationParams, LoraParams
-from difflab.sd3.artifacts.cells import BOTH, CAPTIONS
+from difflab.sd3.artifacts.cells import BOTH, CAPTIONS, OWN, PUBLISHED
 from difflab.training.params import DensityParams, FlowTrainingParams
 
 Split = Literal["train", "val", "test"]
@@ -91,7 +91,10 @@ class LogitMeanParams(Group):
 
 
 class TrainedOnParams(Group):
-    """`trained_on`: by kind the captions that the adapters behind its prompts were trained on, its own or `both`."""
+    """`trained_on`: by kind the captions that the adapters behind its prompts were trained on: of that kind or `both`.
+
+    Prompts of the pictures' own captions can go to the adapters of any kind.
+    """
 
     model_config = ConfigDict(extra="allow")
 
@@ -100,8 +103,12 @@ class TrainedOnParams(Group):
         given = self.model_dump()
         if given.keys() != set(CAPTIONS):
             raise ValueError(f"the kinds of captions are {', '.join(CAPTIONS)} (given: {', '.join(given)})")
-        if other := [kind for kind, own in given.items() if own not in (kind, BOTH)]:
-            raise ValueError(f"{other[0]} is '{given[other[0]]}': give {other[0]} or {BOTH}")
+        for kind, trained_on in given.items():
+            known = [*CAPTIONS, BOTH] if kind == OWN else [kind, BOTH]
+            if trained_on not in known:
+                raise ValueError(f"{kind} is '{trained_on}': give {', '.join(known[:-1])} or {BOTH}")
+        if given[OWN] not in (OWN, *(trained_on for kind, trained_on in given.items() if kind != OWN)):
+            raise ValueError(f"{OWN} is '{given[OWN]}', on which no other kind's adapters are trained")
         return self
 
 
@@ -141,7 +148,7 @@ class ScoreParams(Group):
 class PromptedParams(Group):
     """Prompts of one kind of captions, and how many of them."""
 
-    captions: str = Field(pattern=f"^({'|'.join(CAPTIONS)})$")
+    captions: str = Field(pattern=f"^({'|'.join(PUBLISHED)})$")
     num_images: int = Field(ge=2)
 
 

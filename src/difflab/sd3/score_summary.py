@@ -41,10 +41,15 @@ def measured(table: pd.DataFrame) -> list[str]:
     return [str(name) for name in names if table[name].notna().all()]
 
 
+def kinds_of(table: pd.DataFrame) -> list[str]:
+    """The kinds of captions in the table, in the order of the study."""
+    return [kind for kind in CAPTIONS if (table["captions"] == kind).any()]
+
+
 def values_of(table: pd.DataFrame, measure: str, adapters: Sequence[str]) -> dict[str, list[float]]:
     """The values of each cell's trainings, by `<adapter>_<captions>`; a training's value is the mean over its draws."""
     cells = {}
-    for adapter, captions in itertools.product(adapters, CAPTIONS):
+    for adapter, captions in itertools.product(adapters, kinds_of(table)):
         rows = table[(table.adapter == adapter) & (table.captions == captions)]
         cells[f"{adapter}_{captions}"] = rows.groupby("training")[measure].mean().tolist()
     return cells
@@ -63,7 +68,7 @@ def compared(table: pd.DataFrame, margin: float) -> dict[str, Any]:
     cells = values_of(table, "fid", FINE_TUNED)
     spread, count = pooled_spread(cells, "relative"), len(next(iter(cells.values())))
     metrics: dict[str, Any] = {}
-    for captions, (a, b) in itertools.product(CAPTIONS, itertools.combinations(FINE_TUNED, 2)):
+    for captions, (a, b) in itertools.product(kinds_of(table), itertools.combinations(FINE_TUNED, 2)):
         first, second = (fmean(cells[f"{adapter}_{captions}"]) for adapter in (a, b))
         name = f"{captions}_{a}_{b}_fid"
         metrics[f"{name}_difference"] = first - second

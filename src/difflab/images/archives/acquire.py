@@ -1,5 +1,6 @@
 """The official archives, and getting one: built as the miniature, from the data root, or by download."""
 
+import os
 import re
 import shutil
 import urllib.error
@@ -101,6 +102,9 @@ def acquire(
         if settings.source == "data_root":
             path = find_archive(name, root, settings)
             file = path.relative_to(data_root(root)).as_posix()
+        elif settings.source == "own":
+            path = find_own(settings.path)
+            file = path.as_posix()
         elif settings.source == "download":
             if settings.url is None:
                 raise DifflabError(
@@ -113,7 +117,8 @@ def acquire(
         else:
             path = temporary / file
             build(path)
-        check_layout(name, path)
+        if settings.source != "own":
+            check_layout(name, path)
         sha256 = write_source(temporary, settings.source, file, path)
         if settings.source == "data_root" and settings.sha256 not in (None, sha256):
             raise DifflabError(f"{path} has sha256 {sha256}, not {settings.sha256}: it is another archive")
@@ -136,6 +141,22 @@ def find_archive(name: str, root: str | None, settings: "ArchiveParams") -> Path
         f"{(base / settings.path).resolve()} is missing: {OFFICIAL[name].by_hand} and put it there, "
         f"or set data.{name}.path"
     )
+
+
+def find_own(given: str) -> Path:
+    """Where a person's own pictures are: a folder, a zip or a tar file, relative to the repository (DVC_ROOT).
+
+    Raises:
+        DifflabError: it is not there, is no archive, or has no picture.
+    """
+    path = (Path(os.environ.get("DVC_ROOT", ".")) / os.path.expanduser(given)).resolve()
+    if not path.exists():
+        raise DifflabError(
+            f"data.own is '{given}', and there is no {path}: give the folder (zip, tar) of your pictures"
+        )
+    if not list_pictures(open_archive(path)):
+        raise DifflabError(f"data.own: {path} holds no picture (JPEG, PNG, WebP, TIFF, ...): put some there")
+    return path
 
 
 def _in_any_case(base: Path, file: str) -> Path | None:

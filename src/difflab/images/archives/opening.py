@@ -1,8 +1,8 @@
 """Official archives read in place: by their path, or by the source.json of a data set. Nothing is extracted.
 
-`<folder>/source.json` says which archive a data set is made from: {"source": "bundled" | "data_root" | "download",
-"file": name, "size": bytes, "sha256": hex}. The file lies beside it, except for `data_root`, where it stays where
-it is and `file` is relative to the data root.
+`<folder>/source.json` says which archive a data set is made from: {"source": "bundled" | "data_root" | "download"
+| "own", "file": name, "size": bytes, "sha256": hex}. The file lies beside it, except for `data_root`, where it stays
+where it is and `file` is relative to the data root, and for `own`, whose `file` is a whole path.
 """
 
 import bz2
@@ -193,6 +193,12 @@ def write_source(folder: Path, source: str, name: str, archive: Path) -> str:
     sha256 = sha256_listed(archive)
     write_json(folder / SOURCE_FILE, {"source": source, "file": name, "size": size, "sha256": sha256})
     return sha256
+
+
+def is_own(folder: str | Path) -> bool:
+    """Whether a data set is made from a person's own pictures."""
+    path = Path(folder) / SOURCE_FILE
+    return path.exists() and read_json(path).get("source") == "own"
 
 
 def open_source(folder: str | Path, root: str | None) -> Archive:

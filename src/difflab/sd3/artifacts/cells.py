@@ -2,21 +2,48 @@
 
 import math
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 PRETRAINED = "pretrained"
 ADAPTERS = (PRETRAINED, "minus", "zero", "plus")
 FINE_TUNED = ADAPTERS[1:]
-CAPTION_NAMES = {"blip2": "BLIP-2 captions", "llama3": "Llama 3 captions"}
+CAPTION_NAMES = {"blip2": "BLIP-2 captions", "llama3": "Llama 3 captions", "own": "own captions"}
 """The kinds of captions, each with its name for people. A kind's name is one lower-case word."""
 CAPTIONS = tuple(CAPTION_NAMES)
+OWN = "own"  # those that came with the pictures, where some did
 BOTH = "both"  # of an adapter that was trained on a random one of `PUBLISHED` for each sample
 PUBLISHED = ("blip2", "llama3")
 MINUS = "\N{MINUS SIGN}"
 
 
 def captions_path(captions: str) -> Path:
-    """The table of one kind of captions."""
-    return Path("data/captions") / f"{captions}.parquet"
+    """The table of one kind of captions; own ones lie beside the pictures that they came with."""
+    return Path("data/celeba_hq/captions.parquet" if captions == OWN else f"data/captions/{captions}.parquet")
+
+
+def kinds() -> tuple[str, ...]:
+    """The kinds of captions that this study has: own ones only where pictures came with some."""
+    return tuple(kind for kind in CAPTIONS if kind != OWN or captions_path(OWN).exists())
+
+
+def read_kind(kind: str) -> "pd.DataFrame":
+    """The captions of one kind of every picture, see `core.base.store.captions`.
+
+    A picture that came without a caption has its BLIP-2 caption as its own, in every variant.
+    """
+    import pandas as pd
+
+    from difflab.core.base.store.captions import read_captions
+
+    found = read_captions(captions_path(kind))
+    if kind != OWN:
+        return found
+    short = read_captions(captions_path("blip2"))
+    other = short[~short["id"].isin(found["id"])]
+    return pd.concat([found, *(other.assign(variant=v) for v in found["variant"].unique())], ignore_index=True)
 
 
 def grid_path(adapter: str, captions: str) -> Path:

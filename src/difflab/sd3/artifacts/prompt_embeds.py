@@ -20,9 +20,8 @@ from torch.nn import functional
 from difflab.core.base.errors import DifflabError, reading
 from difflab.core.base.files import read_json, read_parquet, read_tensor_facts, read_tensors
 from difflab.core.base.roles import fingerprint
-from difflab.core.base.store.captions import read_captions
 from difflab.sd3.artifacts import shards
-from difflab.sd3.artifacts.cells import captions_path
+from difflab.sd3.artifacts.cells import read_kind
 from difflab.sd3.artifacts.prompt_keys import caption_hash, embedding_settings, row_key
 
 FOLDER, TEXT = Path("data/prompt_embeds"), Path("models/zoo/text")
@@ -113,7 +112,7 @@ def open_prompts(kinds: Sequence[str]) -> PromptTable:
     if prompts.text_encoders != encoders:
         raise DifflabError(f"{FOLDER} was made by encoders {prompts.text_encoders}, not by {encoders}: {REMEDY}")
     for kind in kinds:
-        prompts.check_captions(read_captions(captions_path(kind)))
+        prompts.check_captions(read_kind(kind))
     return prompts
 
 

@@ -71,24 +71,29 @@ def read(archive: "Archive", column: str | None = None) -> dict[str, list[Captio
 
 def captions(archive: "Archive", column: str | None = None) -> Captions:
     """The captions of the first two kinds; empty where there are none. Of a table they may be of files that are absent."""
-    return _by_tables(archive, column) or _by_texts(archive)
+    return _by_tables(archive, column) or texts_beside(archive)
 
 
 def _by_tables(archive: "Archive", column: str | None) -> Captions:
+    found: Captions = {}
+    for where, file, row in named_rows(archive):
+        found.setdefault(file, []).extend(_texts(row, where, column))
+    if found:
+        archive.pass_over(NO_CAPTION, [n for n in archive.names() if is_named_picture(n) and n not in found])
+    return found
+
+
+def named_rows(archive: "Archive") -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """(where it stands, image's path in the archive, row) of every row of all tables, one table a folder."""
     tables: dict[str, str] = {}
     for name in sorted(archive.names()):
         path = PurePosixPath(name)
         if path.name.lower() in TABLES and (other := tables.setdefault(str(path.parent), name)) != name:
             raise DifflabError(f"{archive.path} has {other} and {name}: keep one")
-    found: Captions = {}
     for name in tables.values():
         for where, row in _rows(archive, name):
-            file, texts = _row(row, where, column)
-            path = str(PurePosixPath(name).parent / file)
-            found.setdefault(archive.find(path) or path, []).extend(texts)
-    if tables:
-        archive.pass_over(NO_CAPTION, [n for n in archive.names() if is_named_picture(n) and n not in found])
-    return found
+            path = str(PurePosixPath(name).parent / _file(row, where))
+            yield where, archive.find(path) or path, row
 
 
 def _rows(archive: "Archive", name: str) -> Iterator[tuple[str, Any]]:
@@ -112,8 +117,8 @@ def _rows(archive: "Archive", name: str) -> Iterator[tuple[str, Any]]:
                 yield f"{where}, line {number}", row
 
 
-def _row(row: Any, where: str, column: str | None) -> tuple[PurePosixPath, list[str]]:
-    """The file and the captions of a row."""
+def _file(row: Any, where: str) -> PurePosixPath:
+    """The file that a row is about."""
     if not isinstance(row, dict) or not isinstance(row.get("file_name"), str) or not row["file_name"]:
         raise DifflabError(f"{where}: there is no 'file_name'; correct it")
     if None in row:
@@ -121,6 +126,11 @@ def _row(row: Any, where: str, column: str | None) -> tuple[PurePosixPath, list[
     file = PurePosixPath(row["file_name"].replace("\\", "/"))
     if file.is_absolute() or ".." in file.parts:
         raise DifflabError(f"{where}: '{file}' leads out of the folder; correct it")
+    return file
+
+
+def _texts(row: dict[str, Any], where: str, column: str | None) -> list[str]:
+    """The captions of a row."""
     known = (column,) if column else _COLUMNS
     found = [name for name in known if name in row]
     if len(found) != 1:
@@ -133,10 +143,11 @@ def _row(row: Any, where: str, column: str | None) -> tuple[PurePosixPath, list[
     texts = value if several else [value]
     if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
         raise DifflabError(f"{where}: '{found[0]}' is not {'a list of texts' if several else 'a text'}; correct it")
-    return file, [text for text in map(clean, texts) if text]
+    return [text for text in map(clean, texts) if text]
 
 
-def _by_texts(archive: "Archive") -> Captions:
+def texts_beside(archive: "Archive") -> Captions:
+    """The captions of pictures that have a text of their name beside them; other pictures are passed over."""
     stems: dict[str, list[str]] = {}
     texts = {_stem(name): name for name in archive.names() if name.lower().endswith(TEXTS)}
     pictures = list_pictures(archive) if texts else []

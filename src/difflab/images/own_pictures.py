@@ -1,0 +1,221 @@
+"""A person's own pictures for the SD3 study: which there are, what comes with them, and their split.
+
+    any folder/IMG 1.JPG, any folder/IMG 1.txt      a picture, and beside it its captions, one a line
+    metadata.jsonl   {"file_name": "any folder/IMG 1.JPG", "text": "a dog", "group": "Rex", "outdoors": true}
+
+The tables are those of `sets.formats.image_folder` (.jsonl, .csv, .parquet; one a folder); COCO's annotations are read too.
+Every column but `file_name` may be missing, and so may rows and whole tables. `text`, `caption` and `captions` are
+captions, pictures of one `group` stay in one split, columns of true and false are attributes. The split is drawn, unless
+the column `split` or a folder's name says it (`sets.formats.splits`).
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from difflab.core.base import rng
+from difflab.core.base.errors import DifflabError
+from difflab.core.base.files import sha256_bytes
+from difflab.core.base.store.split import SPLITS
+from difflab.images import preparing
+from difflab.images.archives.pictures import list_pictures
+from difflab.images.sets.formats import coco, image_folder
+from difflab.images.sets.formats.rows import clean
+from difflab.images.sets.formats.splits import split_named, split_of
+
+if TYPE_CHECKING:
+    from difflab.images.archives.opening import Archive
+    from difflab.images.params import PrepareParams, SplitParams
+    from difflab.images.store_writer import Sample
+
+LEAST = {"train": 6, "val": 4, "test": 4}  # what the neighbours and the extrapolated distance of `score` need
+MOST_CAPTIONS = 5  # of a picture; further ones are left out
+CAPTIONS, VARIANT = "captions.parquet", "own"  # the table beside the pictures, and the kind of its captions
+_CAPTIONS = ("text", "caption", "captions")
+_TAKEN = ("id", "file", "present", "source", "sha256", "width", "height")  # columns of an image store
+_FLAGS = {
+    **dict.fromkeys(("true", "yes", "1", "1.0"), True),
+    **dict.fromkeys(("false", "no", "0", "0.0", "-1", ""), False),
+}
+
+
+@dataclass
+class OwnPictures:
+    """The pictures of an archive by id, a hash of their path: one that is added moves no other."""
+
+    table: pd.DataFrame  # by id, ascending: file, then one bool per attribute, false where nothing is said
+    captions: dict[str, list[str]]  # clean lines, of the pictures that have some
+    groups: dict[str, str]  # of the pictures that name one
+    splits: dict[str, str]  # of those whose folder or row says one
+    unused: list[str] = field(default_factory=list)  # columns that are neither of these
+
+
+def read(archive: "Archive") -> OwnPictures:
+    """The pictures of an archive with what its tables and texts say of them; what is no picture is passed over."""
+    files = {file: f"own-{sha256_bytes(file.encode())[:16]}" for file in list_pictures(archive)}
+    rows = _rows(archive)
+    captions = _captions(archive, rows)
+    archive.pass_over("said of a picture that is not there", sorted({*rows, *captions} - {*files}))
+    known = {*files, *(name for names in archive.passed_over.values() for name in names)}
+    stems = {_stem(file) for file in files}
+    archive.pass_over("no picture", sorted(n for n in archive.names() if n not in known and not _tells(n, stems)))
+    told = {files[file]: row for file, row in rows.items() if file in files}
+    attributes, unused = _attributes(told)
+    table = pd.DataFrame({"file": {id: file for file, id in files.items()}}).sort_index()
+    for name, true in attributes.items():
+        table[name] = table.index.isin(list(true))
+    named = {file: split_named(str(rows.get(file, {}).get("split", ""))) or split_of(file) for file in files}
+    return OwnPictures(
+        table,
+        {files[file]: texts for file, texts in captions.items() if file in files},
+        {id: str(row["group"]) for id, row in told.items() if row.get("group") not in (None, "")},
+        {files[file]: split for file, split in named.items() if split},
+        unused,
+    )
+
+
+def _stem(name: str) -> str:
+    return str(PurePosixPath(name).with_suffix("")).casefold()
+
+
+def _tells(name: str, stems: Collection[str]) -> bool:
+    """Whether a file tells of pictures: a table, COCO's annotations, or a text beside one."""
+    lower = name.lower()
+    beside = lower.endswith(image_folder.TEXTS) and _stem(name) in stems
+    return beside or lower.rpartition("/")[2] in image_folder.TABLES or bool(coco.ANNOTATIONS.fullmatch(name))
+
+
+def _rows(archive: "Archive") -> dict[str, dict[str, Any]]:
+    """What the tables say by file; of several rows about one the captions are put together, else the last counts."""
+    found: dict[str, dict[str, Any]] = {}
+    for where, file, row in image_folder.named_rows(archive):
+        texts: list[str] = []
+        for name in filter(row.get, _CAPTIONS):
+            value = row[name] if isinstance(row[name], list) else [row[name]]
+            if not all(isinstance(text, str) for text in value):
+                raise DifflabError(f"{where}: '{name}' is not a text or a list of texts; correct it")
+            texts += value
+        before = found.get(file, {})
+        said = {name: value for name, value in row.items() if value is not None and name not in _CAPTIONS}
+        found[file] = {**before, **said, "captions": [*before.get("captions", []), *texts]}
+    return found
+
+
+def _captions(archive: "Archive", rows: Mapping[str, Mapping[str, Any]]) -> dict[str, list[str]]:
+    """The captions by file: of COCO's annotations, of texts beside the pictures, and of tables; the last that has some."""
+    found: dict[str, Iterable[str]] = {}
+    if coco.is_coco(archive):
+        found |= {image.file: image.captions for images in coco.read(archive).values() for image in images}
+    found |= image_folder.texts_beside(archive)
+    archive.passed_over.pop(image_folder.NO_CAPTION, None)  # those are captioned
+    found |= {file: row["captions"] for file, row in rows.items() if any(map(clean, row["captions"]))}
+    cleaned = {file: [text for text in map(clean, texts) if text][:MOST_CAPTIONS] for file, texts in found.items()}
+    return {file: texts for file, texts in cleaned.items() if texts}
+
+
+def _attributes(rows: Mapping[str, Mapping[str, Any]]) -> tuple[dict[str, set[str]], list[str]]:
+    """The columns of true and false with the ids of which they are true, and the columns that are something else."""
+    other = ("file_name", "group", "split", "captions")
+    names = dict.fromkeys(name for row in rows.values() for name in row if name not in other)
+    found: dict[str, set[str]] = {}
+    unused: list[str] = []
+    for name in names:
+        values = {id: str(row[name]).strip().lower() for id, row in rows.items() if name in row}
+        if name in _TAKEN or not {*values.values()} <= _FLAGS.keys() or {*values.values()} == {""}:
+            unused.append(name)
+        else:
+            found[name] = {id for id, value in values.items() if _FLAGS[value]}
+    return found, unused
+
+
+def split_pictures(
+    archive: "Archive", pictures: OwnPictures, table: pd.DataFrame, settings: "SplitParams"
+) -> pd.Series:
+    """train, val or test by id of the rows of `table`: pictures of one group, and equal ones, are kept together.
+
+    Groups are drawn by their content and taken into the first of test and val that has room for the whole; a part that has
+    too few then gets the smallest. What a folder or row says stands; a part that none names is drawn from the others'.
+    """
+    ids = table.index.tolist()
+    contents = {id: sha256_bytes(preparing.read_image(archive, file)) for id, file in table["file"].items()}
+    split = {id: pictures.splits.get(id, "train") for id in ids}
+    parts = [part for part in ("test", "val") if part not in split.values()]
+    fractions = {"test": settings.test_fraction, "val": settings.val_fraction}
+    room = {part: max(LEAST[part], round(fractions[part] * len(ids))) for part in parts}
+    free = [id for id in ids if split[id] == "train"]
+    groups = _together(free, pictures.groups, contents)
+    groups.sort(key=lambda group: rng.key(settings.seed, "own split", min(contents[id] for id in group)))
+    taken: dict[str, list[str]] = {part: [] for part in parts}
+    left = []
+    for group in groups:
+        part = next((p for p in parts if len(taken[p]) + len(group) <= room[p]), None)
+        if part is None:
+            left.append(group)
+        else:
+            taken[part] += group
+    left.sort(key=len, reverse=True)  # of one size in the order that they were drawn in
+    for part in parts:
+        while len(taken[part]) < LEAST[part] and len(left) > 1:
+            taken[part] += left.pop()
+    return pd.Series(split | {id: part for part, members in taken.items() for id in members}, name="split").loc[ids]
+
+
+def _together(ids: list[str], groups: Mapping[str, str], contents: Mapping[str, str]) -> list[list[str]]:
+    """The ids that share a group or their content, directly or by others."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    nodes: dict[tuple[str, str], int] = {}
+    edges = []
+    for row, id in enumerate(ids):
+        shared = [("content", contents[id])] + ([("group", groups[id])] if id in groups else [])
+        edges += [(row, len(ids) + nodes.setdefault(node, len(nodes))) for node in shared]
+    size = len(ids) + len(nodes)
+    rows, columns = np.array(edges).reshape(-1, 2).T
+    _, labels = connected_components(coo_array((np.ones(len(edges)), (rows, columns)), (size, size)), directed=False)
+    found: dict[int, list[str]] = {}
+    for id, label in zip(ids, labels.tolist(), strict=False):
+        found.setdefault(label, []).append(id)
+    return list(found.values())
+
+
+def samples(
+    archive: "Archive", table: pd.DataFrame, settings: "PrepareParams", skipped: preparing.Skipped
+) -> "Iterator[Sample]":
+    """The pictures as squares of `prepare.min_side`, in id order; smaller and unreadable ones are noted in `skipped`."""
+    rows = list(table["file"].items())
+    jobs = ((preparing.read_image(archive, file), settings.min_side) for _, file in rows)
+    squares = preparing.ordered_map(preparing.square_png, jobs, settings.num_workers)
+    yield from preparing.prepare(rows, squares, "own pictures", settings, skipped)
+
+
+def check_counts(archive: "Archive", index: pd.DataFrame, skipped: preparing.Skipped, min_side: int) -> None:
+    """Refuse fewer usable pictures than a split needs."""
+    counts = {split: int((index["split"] == split).sum()) for split in SPLITS}
+    if all(counts[split] >= least for split, least in LEAST.items()):
+        return
+    found = ", ".join(f"{counts[split]} to {split} (of {least} at least)" for split, least in LEAST.items())
+    problems = [f"{len(skipped.small):,} are smaller than prepare.min_side {min_side}"] * bool(skipped.small)
+    problems += [f"{len(skipped.unreadable):,} cannot be read"] * bool(skipped.unreadable)
+    remedy = "; ".join([*problems, "add pictures, or make groups smaller"])
+    raise DifflabError(f"data.own: {archive.path} gives {found}: {remedy}")
+
+
+def captions_table(pictures: OwnPictures, index: pd.DataFrame) -> pd.DataFrame:
+    """The captions of the stored pictures as `core.base.store.captions` keeps them: variants `own`, `own-1`, ...
+
+    Every picture that has captions has each variant: those with fewer repeat theirs in turn.
+    """
+    sha256 = index.set_index("id")["sha256"]
+    told = {id: texts for id, texts in pictures.captions.items() if id in sha256.index}
+    most = max(map(len, told.values()), default=0)
+    rows = [
+        (id, f"{VARIANT}-{place}" if place else VARIANT, texts[place % len(texts)], sha256[id])
+        for id, texts in told.items()
+        for place in range(most)
+    ]
+    return pd.DataFrame(rows, columns=["id", "variant", "caption", "source_sha256"])
