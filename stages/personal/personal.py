@@ -1,5 +1,6 @@
 """Teach each subject to the base by every method and prior, and measure what is learnt, kept and memorised."""
 
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from difflab.core.base import roles
 from difflab.core.base.files import atomic_path, link_or_copy, png_bytes, read_json, write_bytes, write_csv
 from difflab.core.base.runtime import process_index
 from difflab.core.base.stage import Stage, run
-from difflab.datasets import class_sets_of
+from difflab.datasets import KNOWN
 from difflab.images.archives.opening import open_source
 from difflab.images.sheet import rows_sheet
 from difflab.metrics.clip_score import ClipScorer
@@ -22,6 +23,7 @@ from difflab.personal import outcomes
 from difflab.personal.base import Base
 from difflab.personal.cells import METHODS, PRIORS, Cell, picture_cells, steps_are_measured, table_cells
 from difflab.personal.image_encoders import ImageEncoder
+from difflab.personal.judging import class_sets_named, unjudged
 from difflab.personal.params import PersonalInputs
 from difflab.personal.subjects import Subject, read_subjects
 from difflab.personal.trainings import RESULT, SHOWN, Study
@@ -48,12 +50,14 @@ def main(stage: Stage[PersonalInputs]) -> None:
     )
     if process_index()[0] != 0:
         return
-    results = {training: read_json(folder / RESULT) for training, folder in folders.items()}
+    accuracy = study.judge.held_out_accuracy()
+    left = unjudged(accuracy, class_known=study.class_known)
+    results = {training: judged(read_json(folder / RESULT), left) for training, folder in folders.items()}
     bases = {unit: study.of_base(*unit) for unit in units}
     found = {cell.name: [results[name(cell, *u)]["measures"] for u in units] for cell in table_cells(params)}
-    metrics: dict[str, Any] = outcomes.table({"base": [bases[unit][0] for unit in units], **found})
-    metrics |= outcomes.prior_effects(found, params.margin) | curves(stage, results, units)
-    metrics |= {"judge_accuracy": study.judge.held_out_accuracy(), "trainings": len(units), "cells": len(found)}
+    metrics: dict[str, Any] = outcomes.table({"base": [without(bases[u][0], left) for u in units], **found})
+    metrics |= outcomes.prior_effects(found, params.margin) | curves(stage, results, units, left)
+    metrics |= {"judge_accuracy": accuracy, "trainings": len(units), "cells": len(found)}
     metrics |= {"pictures": max(params.pictures), "steps": params.training.steps, "margin": params.margin}
     metrics |= {"subjects": len(study.subjects), "seeds": len(params.seeds), "ruler": study.extractor.ruler}
     write_bytes("plots/personal.png", png_bytes(rows_sheet(sheet(study, folders, params.seeds[0], bases))))
@@ -64,11 +68,27 @@ def main(stage: Stage[PersonalInputs]) -> None:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 link_or_copy(file, target)
     stage.write_metrics("metrics/personal.json", metrics)
-    best = max(found, key=lambda cell: metrics[f"{cell}_subject_accuracy"])
-    stage.done(
-        f"wrote models/personal; the subject shows in {metrics[f'{best}_subject_accuracy']:.0%} of pictures ({best}), "
-        f"before in {metrics['base_subject_accuracy']:.0%}"
-    )
+    stage.done(f"wrote models/personal; {told(metrics, list(found))}")
+
+
+def without(measures: dict[str, float], left: Sequence[str]) -> dict[str, float]:
+    return {name: value for name, value in measures.items() if name not in left}
+
+
+def judged(result: dict[str, Any], left: Sequence[str]) -> dict[str, Any]:
+    """What a training gave without the measures that mean nothing."""
+    by_step = {step: without(measures, left) for step, measures in result["by_step"].items()}
+    return result | {"measures": without(result["measures"], left), "by_step": by_step}
+
+
+def told(metrics: Mapping[str, Any], cells: Sequence[str]) -> str:
+    """What was learnt, in a phrase."""
+    if "base_subject_accuracy" not in metrics:
+        named = metrics["judge_accuracy"]
+        return f"whether the subject shows is not judged: of its own pictures the encoder names {named:.0%}"
+    best = max(cells, key=lambda cell: metrics[f"{cell}_subject_accuracy"])
+    after, before = metrics[f"{best}_subject_accuracy"], metrics["base_subject_accuracy"]
+    return f"the subject shows in {after:.0%} of pictures ({best}), before in {before:.0%}"
 
 
 def name(cell: Cell, subject: str, seed: int) -> str:
@@ -94,7 +114,7 @@ def load(stage: Stage[PersonalInputs]) -> Study:
     resolved = roles.resolve(JUDGE)
     extractor = VisionEncoderExtractor(resolved, runtime.device, trained_here=str(resolved) == JUDGE)
     plain = subjects[0].words.class_word or words[0]
-    class_sets = class_sets_of(template.format(plain) for template in params.prompts)
+    class_sets = class_sets_named([template.format(plain) for template in params.prompts], KNOWN)
     named = {"dino": params.encoders.dino, "clip_image": params.encoders.clip}
     encoders = {name: ImageEncoder(fetch(hub), runtime.device) for name, hub in named.items() if hub is not None}
     clip = params.encoders.clip
@@ -104,8 +124,10 @@ def load(stage: Stage[PersonalInputs]) -> Study:
     )  # fmt: skip
 
 
-def curves(stage: Stage[PersonalInputs], results: dict, units: list[tuple[str, int]]) -> dict[str, float]:
-    """The curves over pictures and steps, as metrics; their points go to plots/personal.csv."""
+def curves(
+    stage: Stage[PersonalInputs], results: dict, units: list[tuple[str, int]], left: Sequence[str]
+) -> dict[str, float]:
+    """The curves over pictures and steps, as metrics; their points go to plots/personal.csv, with gaps for `left`."""
     params = stage.params.personal
     last = next(c for c in table_cells(params) if steps_are_measured(c, params))
     by_pictures = {f"pictures_{c.pictures}": [results[name(c, *u)]["measures"] for u in units] for c in
@@ -117,7 +139,8 @@ def curves(stage: Stage[PersonalInputs], results: dict, units: list[tuple[str, i
         for point, trainings in points.items():
             for (subject, seed), values in zip(units, trainings, strict=True):
                 number = int(point.rpartition("_")[2])
-                rows.append({"axis": axis, "value": number, "subject": subject, "seed": seed, **values})
+                place = {"axis": axis, "value": number, "subject": subject, "seed": seed}
+                rows.append(place | values | dict.fromkeys(left))
     write_csv("plots/personal.csv", pd.DataFrame(rows))
     return outcomes.table(by_pictures) | outcomes.table(by_steps)
 

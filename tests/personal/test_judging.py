@@ -8,15 +8,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from difflab.core.base import rng
+from difflab.datasets import KNOWN
 from difflab.personal.judging import (
     Made,
     References,
     SubjectJudge,
+    class_sets_named,
     cosines,
     diversity,
     expected_nearest,
     measures,
     memorisation,
+    unjudged,
 )
 
 
@@ -83,3 +86,17 @@ def test_the_measures_of_a_model_that_shows_the_subject_everywhere(judge):
     kept = measures(judge, made, Made(cloud(2, 12, 15), ["q"] * 12, {}), against, ())
     assert kept["class_correct"] == 1
     assert abs(kept["drift_kid"]) < 0.1 * found["drift_kid"]
+
+
+def test_prompts_ask_for_what_a_data_set_can_name_in_its_own_words():
+    of_miniature = [f"{photo} behind the digit" for photo in ("a temple", "a motorcycle")]
+    assert [s.name for s in class_sets_named(of_miniature, KNOWN)] == ["photo"]
+    assert [s.name for s in class_sets_named(["a three over coffee"], KNOWN)] == ["digit", "photo"]
+    assert class_sets_named(["a cat in the snow", "a cat on the beach"], KNOWN) == ()
+
+
+def test_what_means_nothing_is_left_out():
+    of_subject = {"subject_accuracy", "similarity", "class_correct", "memorisation"}
+    assert unjudged(0.95, class_known=True) == ()
+    assert set(unjudged(0.53, class_known=True)) == set(unjudged(float("nan"), class_known=True)) == of_subject
+    assert set(unjudged(0.95, class_known=False)) == {"drift_kid", "class_correct"}

@@ -53,6 +53,11 @@ def test_one_pair_says_nothing_of_a_prior():
     assert prior_effects({name: values[:1] for name, values in CELLS.items()}, 0.1) == {}
 
 
+def test_what_was_not_judged_says_nothing_of_a_prior():
+    unjudged = {name: [{"diversity": 0.5} for _ in values] for name, values in CELLS.items()}
+    assert prior_effects(unjudged, 0.1) == {}
+
+
 def test_a_trained_prompt_is_not_measured_on():
     check_prompts(["{} on the moon"], ["a sks dog"], ["sks dog"])
     with pytest.raises(DifflabError, match=r"'a \{\}' is a training caption"):

@@ -1,5 +1,6 @@
 """Does a picture show the subject? A linear judge on an encoder's features, and the measures of a personalised model."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import comb
@@ -11,9 +12,10 @@ from difflab.metrics.features.features import share_correct
 from difflab.metrics.images.distances import kernel_distance
 
 if TYPE_CHECKING:
-    from difflab.images.facts.data_set import ClassSet
+    from difflab.images.facts.data_set import ClassSet, DataSet
 
 CLASS = "any of the class"
+RELIABLE = 0.8  # the share of pictures held out from it that a judge must name rightly for its verdicts to count
 
 
 class SubjectJudge:
@@ -152,3 +154,32 @@ def prompt_accuracy(made: Made, class_sets: "Sequence[ClassSet]") -> float | Non
         share = share_correct(made.classes[classes.name], expected)
         shares += [] if share is None else [share]
     return float(np.mean(shares)) if shares else None
+
+
+def class_sets_named(prompts: Sequence[str], data_sets: "Sequence[DataSet]") -> "tuple[ClassSet, ...]":
+    """What prompts ask for that the heads of an encoder may see: class sets that one of the prompts names.
+
+    They are of the data set in whose words alone a third of the prompts or more are written. Of the miniature "a cat over
+    coffee" is, "a cat in the snow" is not. Empty: the prompts are in other words.
+    """
+    for data_set in data_sets:
+        words = [set(re.findall(r"\w+", prompt.lower())) for prompt in prompts]
+        if 3 * sum(data_set.title_words >= found for found in words) >= len(prompts):
+            return tuple(s for s in data_set.class_sets if any(s.named(prompt) >= 0 for prompt in prompts))
+    return ()
+
+
+def unjudged(judge_accuracy: float, *, class_known: bool) -> tuple[str, ...]:
+    """The measures that would mean nothing, which are then left out.
+
+    Args:
+        judge_accuracy: `SubjectJudge.held_out_accuracy`. Below RELIABLE the encoder cannot tell the subjects apart, so that
+            neither its verdicts nor cosines to a subject's pictures say anything of a subject.
+        class_known: whether the base has learnt the class words; else their pictures show anything, before and after.
+    """
+    found: list[str] = []
+    if not judge_accuracy >= RELIABLE:  # nan too: of one picture each nothing can be held out
+        found += ["subject_accuracy", "similarity", "class_correct", "memorisation"]
+    if not class_known:
+        found += ["drift_kid", "class_correct"]
+    return tuple(dict.fromkeys(found))

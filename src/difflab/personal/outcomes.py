@@ -43,14 +43,14 @@ def prior_effects(cells: Values, margin: float) -> dict[str, float | str]:
     Returns:
         `<a>_<b>_drift_difference` of two priors with `_low` and `_high`, negative where the first drifts less, and
         `<a>_<b>_drift_verdict`: "better" (less), "worse", "equal" within the margin or "open"; empty for less than two
-        pairs.
+        pairs, and where no drift was judged.
     """
     found: dict[str, float | str] = {}
     methods = [name.removesuffix("_none") for name in cells if name.endswith("_none")]
     for a, b in (("images", "none"), ("output", "none"), ("images", "output")):
         both = [m for m in methods if f"{m}_{a}" in cells and f"{m}_{b}" in cells]
         pairs = [pair for m in both for pair in zip(cells[f"{m}_{a}"], cells[f"{m}_{b}"], strict=True)]
-        if len(pairs) < 2:
+        if len(pairs) < 2 or any("drift_kid" not in measured for pair in pairs for measured in pair):
             continue
         differences = [first["drift_kid"] - second["drift_kid"] for first, second in pairs]
         mean = sum(differences) / len(differences)

@@ -40,7 +40,7 @@ class Study:
     Args:
         base: a fresh one; trainings work on copies.
         extractor: the vision encoder that judges.
-        class_sets: what prompts may name and heads may see.
+        class_sets: what prompts may name and heads may see, see `judging.class_sets_named`.
         origin: fingerprint of the base.
         encoders: further encoders by the measure that their similarity is, "dino" and "clip_image".
         clip_text: the CLIP score of pictures and their prompts.
@@ -63,6 +63,7 @@ class Study:
         self.encoders, self.clip_text = encoders or {}, clip_text
         self.subjects = {subject.name: subject for subject in subjects}
         self.class_sets = judged_classes(class_sets, extractor)
+        self.class_known = params.base.hub is not None or bool(class_sets)  # what is trained here knows its own words
         self.features = {s.name: extract_and_classify(s.images, extractor)[0] for s in subjects}
 
     @cached_property
