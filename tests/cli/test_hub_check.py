@@ -68,10 +68,9 @@ def hub(monkeypatch):
     server.server_close()
 
 
-def model(repo_id, role="zoo.vae", **fields):
-    return Model(
-        role, HubRef(repo_id=repo_id, revision=None, subfolder=None, allow_patterns=None, **fields), cached=False
-    )
+def model(repo_id, role="zoo.vae", allow_patterns=None, **fields):
+    given = HubRef(repo_id=repo_id, revision=None, subfolder=None, allow_patterns=allow_patterns, **fields)
+    return Model(role, given, cached=False)
 
 
 def checked(*models, **limits):
@@ -125,6 +124,12 @@ def test_a_repository_without_weights_of_the_role_is_named(hub):
     (finding,) = checked(model("bare/model"))
     assert "has no safetensors among 1 files of this role" in finding.text
     assert finding.remedy
+
+
+def test_pickled_weights_that_the_role_names_are_weights(hub):
+    (finding,) = checked(model("open/model", allow_patterns=["config.json", "pytorch_model.bin"]))
+    assert finding.text.endswith("all 2 files can be fetched")
+    assert {path.rpartition("/")[2] for path, _ in hub if "/resolve/" in path} == {"config.json", "pytorch_model.bin"}
 
 
 def test_a_slow_server_is_named_and_keeps_the_others_from_nothing(hub):

@@ -70,9 +70,11 @@ def _repository(models: list[Model], pool: ThreadPoolExecutor, seconds: float) -
 
 def _files(model: Model, names: list[str], pool: ThreadPoolExecutor, seconds: float) -> Finding:
     hub = model.hub
-    if not any(name.endswith(".safetensors") for name in names):
+    if not any(name.endswith((".safetensors", ".bin")) for name in names):
         return _problem(
-            model, f"{describe(hub)} has no safetensors among {len(names)} files of this role: see allow_patterns"
+            model,
+            f"{describe(hub)} has no safetensors among {len(names)} files of this role: let allow_patterns of its hub "
+            "name a file of weights; pytorch_model.bin too is read, by its own name",
         )
     answers = pool.map(lambda name: _first_byte(hub, name, seconds), names)
     bad = [(name, problem) for name, problem in zip(names, answers, strict=True) if problem]
