@@ -141,6 +141,15 @@ def test_a_slow_server_is_named_and_keeps_the_others_from_nothing(hub):
     assert quick.remedy == ""
 
 
+def test_several_models_of_one_role_have_a_line_each(hub):
+    """As the models of the sweep have."""
+    named = [model(f"{kind}/model", "sweep") for kind in ("gone", "open", "gated")]
+    gone, there, gated = checked(*named)
+    assert "does not exist" in gone.text
+    assert there.remedy == ""
+    assert "requires its licence" in gated.text
+
+
 def test_roles_of_one_repository_list_it_once(hub):
     checked(model("open/model"), model("open/model", "zoo.text"))
     assert sum(path.startswith("/api/models/open/model") for path, _ in hub) == 1
