@@ -51,6 +51,40 @@ def test_every_stage_fits_the_card_that_its_settings_are_for(make, card):
     assert "does not fit" not in costs_table(params, cells)
 
 
+def test_every_study_on_released_models_is_counted(make):
+    """But for the small networks of the DDPM series, which are trained in every profile, and what has no model."""
+    params, cells = make("profile=paper")
+    small = {"ddpm", "ddpm_sample", "ddpm_score", "denoise", "denoise_score", "cold", "process", "memorisation"}
+    others = {"check_params", "acquire", "acquire_images", "mix", "report", "caption_score", "generate_pretrained"}
+    stages = {cell.partition("@")[0] for cell in cells}
+    known = {n for n in stages if n in small | others or n.startswith(("zoo_", "prepare_"))}
+    assert stages - known - set(by_stage(params, cells)) == {"captioner_zero_shot"}  # minutes
+
+
+def test_the_study_of_few_images_is_what_its_trainings_pictures_and_networks_take(make):
+    """Twelve subjects and seeds; ten methods with priors and one training on fewer pictures, each 800 steps."""
+    params, cells = make("profile=paper")
+    found = by_stage(params, cells)["personal"]
+    whole = 859_520_964 * 4 / 1e9
+    assert found.disk == pytest.approx(12 * 3 * whole, rel=0.01)  # full networks, by three priors
+    pictures = 132 * 12 * (1 + 11 + 2) + 2 * 4 * 100 + 12 * 3 * 200
+    passes = 100 * 0.803e12
+    drawn = pictures * (passes * 0.55 / (495e12 * 0.45) + passes * 0.45 / (67e12 * 0.45)) / 3600
+    assert drawn < found.seconds / 3600 < drawn + 12 * 11 * 800 * 0.3 / 3600
+    fewer = by_stage(*make("profile=paper", "personal.methods=[lora,textual_inversion]"))["personal"]
+    assert fewer.disk == 0
+    assert fewer.gpu < found.gpu - 10  # the moments of a network
+    base = "stabilityai/stable-diffusion-3-medium-diffusers"
+    larger = by_stage(*make("profile=paper", f"personal.base.hub.repo_id={base}"))["personal"]
+    assert larger.seconds > 5 * found.seconds
+
+
+def test_looking_at_more_pictures_costs_more(make):
+    one, ten = (by_stage(*make("profile=paper", f"attention_maps.num_images={n}"))["attention_maps"] for n in (10, 100))
+    assert ten.seconds == pytest.approx(10 * one.seconds)
+    assert ten.host == one.host
+
+
 def test_what_does_not_fit_is_named_with_the_remedy(make):
     text = costs_table(*make("profile=paper", "hardware.memory_gb=24"))
     assert re.search(r"does not fit 24 GB: .*generate.*; -S hardware=24gb", text)

@@ -68,10 +68,9 @@ def hub(monkeypatch):
     server.server_close()
 
 
-def model(repo_id, role="zoo.vae", **fields):
-    return Model(
-        role, HubRef(repo_id=repo_id, revision=None, subfolder=None, allow_patterns=None, **fields), cached=False
-    )
+def model(repo_id, role="zoo.vae", allow_patterns=None, **fields):
+    given = HubRef(repo_id=repo_id, revision=None, subfolder=None, allow_patterns=allow_patterns, **fields)
+    return Model(role, given, cached=False)
 
 
 def checked(*models, **limits):
@@ -127,6 +126,12 @@ def test_a_repository_without_weights_of_the_role_is_named(hub):
     assert finding.remedy
 
 
+def test_pickled_weights_that_the_role_names_are_weights(hub):
+    (finding,) = checked(model("open/model", allow_patterns=["config.json", "pytorch_model.bin"]))
+    assert finding.text.endswith("all 2 files can be fetched")
+    assert {path.rpartition("/")[2] for path, _ in hub if "/resolve/" in path} == {"config.json", "pytorch_model.bin"}
+
+
 def test_a_slow_server_is_named_and_keeps_the_others_from_nothing(hub):
     started = time.monotonic()
     slow, quick = checked(model("slow/model"), model("open/model", "zoo.text"), seconds=0.3, all_seconds=1.5)
@@ -134,6 +139,15 @@ def test_a_slow_server_is_named_and_keeps_the_others_from_nothing(hub):
     assert "slow/model" in slow.text
     assert slow.remedy
     assert quick.remedy == ""
+
+
+def test_several_models_of_one_role_have_a_line_each(hub):
+    """As the models of the sweep have."""
+    named = [model(f"{kind}/model", "sweep") for kind in ("gone", "open", "gated")]
+    gone, there, gated = checked(*named)
+    assert "does not exist" in gone.text
+    assert there.remedy == ""
+    assert "requires its licence" in gated.text
 
 
 def test_roles_of_one_repository_list_it_once(hub):

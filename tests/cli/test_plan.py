@@ -55,7 +55,7 @@ def test_the_published_profile_names_repositories_revisions_accounts_and_disk(ma
     assert {"zoo.vae", "zoo.text", "zoo.blip2", "zoo.llama", "zoo.transformer"} <= set(models)
     for model in models.values():
         assert model.hub.repo_id in text
-        assert (model.hub.revision or "a revision that the first run records") in text
+        assert (model.hub.revision or "@ no pinned revision") in text
         assert model.gigabytes, f"{model.role}: say how large {model.hub.repo_id} is"
     assert "accepted the licence at https://huggingface.co/stabilityai/stable-diffusion-3" in text
     assert "accepted the licence at https://huggingface.co/meta-llama/" in text

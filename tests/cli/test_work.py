@@ -48,3 +48,11 @@ def test_the_unet_of_stable_diffusion_2_1():
         given = torch.empty(1, 4, 96, 96), torch.empty(1), torch.empty(1, 77, 1024)
         counted = flops.count(lambda: unet(*given))
     assert pytest.approx(counted, rel=0.01) == work.SD21_UNET
+
+
+def test_the_unet_of_stable_diffusion_1_5():
+    with torch.device("meta"):
+        unet = UNet2DConditionModel(sample_size=64, cross_attention_dim=768, attention_head_dim=8)
+        given = torch.empty(1, 4, 64, 64), torch.empty(1), torch.empty(1, 77, 768)
+        counted = flops.count(lambda: unet(*given))
+    assert pytest.approx(counted, rel=0.01) == work.SD15_UNET

@@ -40,6 +40,8 @@ def test_steps_pictures_and_networks_are_few(root):
             continue
         if name.endswith(("training.steps", "num_inference_steps", "v0_steps")) and "gemma" not in name:
             assert max(value if isinstance(value, list) else [value]) <= 2, name
+        if name in ("blocks.steps", "blocks.ablated_images", "blocks.held_out_samples", "blocks.mean_samples"):
+            assert value <= 4, name  # a quarter of the rows is held out, six of 24
         if name.endswith("block_out_channels"):
             assert max(value) <= 64, name
         if name.endswith("batch_size") and "gemma" not in name:

@@ -14,6 +14,7 @@ from difflab.models.pipelines.prompted import Options, PromptedSampler, load_pip
 from difflab.models.sampling.schedulers import load_scheduler
 from difflab.models.title_variations import vary
 from difflab.models.vision.preprocessing import Preprocessor
+from difflab.personal.image_encoders import ImageEncoder
 from difflab.rehearsal import published, standins
 from difflab.sd3.caching.prompt_writer import TextEncoders
 from rehearsal.conftest import SIZE, WIDTH, ref
@@ -74,12 +75,24 @@ def test_gemma_gives_every_title_variations_that_can_be_read(snapshot, dtype):
     }
 
 
-@pytest.mark.parametrize("repo_id", ["google/vit-base-patch16-224", "openai/clip-vit-large-patch14"])
+@pytest.mark.parametrize("repo_id", [r for r in published.repositories() if "eyes" in published.repository(r)])
 def test_pictures_are_prepared_for_the_size_of_the_network(snapshot, repo_id):
     config = read_json(snapshot(repo_id) / "config.json")
     side = config.get("vision_config", config)["image_size"]
     seen = Preprocessor(snapshot(repo_id), side, trained_here=False)(PICTURES)
     assert seen.shape == (2, 3, side, side)
+
+
+def test_the_encoders_of_dreambooth_see_pictures(snapshot):
+    """DINO was released pickled, without a pooling layer, and as CLIP with a preprocessor of the old names."""
+    dino, clip = snapshot("facebook/dino-vits16"), snapshot("openai/clip-vit-base-patch32")
+    assert {p.name for p in dino.iterdir()} == {"config.json", "preprocessor_config.json", "pytorch_model.bin"}
+    assert read_json(clip / "preprocessor_config.json")["feature_extractor_type"] == "CLIPFeatureExtractor"
+    images = np.stack([np.full((40, 40, 3), value, np.uint8) for value in (20, 200)])
+    for folder in (dino, clip):
+        features = ImageEncoder(folder)(images)
+        assert features.shape == (2, WIDTH)
+        assert not np.allclose(features[0], features[1])
 
 
 def test_the_cache_is_found_as_that_of_the_hub(tmp_path, monkeypatch):

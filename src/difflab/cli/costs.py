@@ -4,14 +4,15 @@ Operations are counted (`difflab.cli.work`); what a GPU makes of them is assumed
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from difflab.cli import work
+from difflab.cli.cost import Cost, speed
+from difflab.cli.personal_costs import personal_cost
 from difflab.cli.times import read_run
 from difflab.cli.work import BLIP2_T5, GEMMA_1B, LLAMA_1B, LLAMA_8B, LLAVA_7B, TEXT_ENCODERS, Language
-from difflab.sd3.artifacts.cells import CAPTIONS
+from difflab.sd3.artifacts.cells import ADAPTERS, CAPTIONS
 from difflab.sd3.blocks.ways import WAYS
 
 CELEBA_HQ, CELEBA_ADDITION, RECIPES = 30_000, 6_000, 13_471  # rows of the tables; about as many pass a side of 768
@@ -21,21 +22,13 @@ LAYER_SECONDS, BANDWIDTH_SHARE = (
 )  # host's work for a layer of a decoding step; share of the card's bandwidth
 PNG_MB, PNG_SECONDS, READ_SECONDS, WRITE_MB_PER_S = 1.8, 0.31, 0.03, 400  # of a picture of 1024 px; of a disk
 TRAINED_BYTES = 16  # of a trained number: float32, its gradient and AdamW's two moments
+COPIED_GB_PER_S, CUT_SECONDS = (
+    2.0,
+    1.8,
+)  # attention layers to the host, and reduced there; a cut of 4,096 patches on a core
 SIGMAS = 5  # at which the held-out loss is measured
 DECODE_GB, ENCODE_GB = 3.1, 2.65  # an autoencoder in float32 for each picture of 1024 px
 HEAD = f"{'stage':<20} {'hours':>6} {'price':>7} {'GPU GB':>7} {'host GB':>8} {'disk GB':>8}   measured"
-
-
-@dataclass(frozen=True)
-class Cost:
-    """A stage, all of its cells together; memory is that of one."""
-
-    stage: str
-    seconds: float
-    gpu: float  # GB
-    host: float = 4.0
-    disk: float = 0.0  # GB that stay
-    scratch: float = 0.0  # GB beside them while it runs
 
 
 def costs(params: Any, cells: Iterable[str]) -> list[Cost]:
@@ -49,7 +42,9 @@ def costs(params: Any, cells: Iterable[str]) -> list[Cost]:
         *study.fine_tuning(),
         *study.sampling(),
         *study.blocks(),
+        *study.attention(),
         *study.recipes(),
+        *filter(None, [personal_cost(params)]),
     ]
 
 
@@ -157,6 +152,20 @@ class _Study:
         lora = settings.lora.model_copy(update={"blocks": list(range(blocks.k))})
         yield Cost("tune_blocks", trainings * trained + made, max(gpu, self._training_memory(lora)), host=8)
 
+    def attention(self) -> Iterator[Cost]:
+        """Looking at real pictures with the base and the adapters: layers are copied to the host and reduced there."""
+        looks, layers = self.params.attention_maps, work.SD3_LAYERS
+        shown = self.held_out.get(self.params.generate.split, self.images)
+        shown = shown if looks.num_images is None else min(shown, looks.num_images)
+        count, patches = len(ADAPTERS) * self.trainings * shown, (self.side // 16) ** 2
+        levels = looks.num_inference_steps
+        read = 4 * 4 * layers * levels * (patches + self.text) * work.SD3_WIDTH / (1e9 * COPIED_GB_PER_S)
+        cuts = 0.5 * layers * CUT_SECONDS * patches / 4096 / (1 + self.params.runtime.num_threads / 2)
+        seen = levels * self.forward / self._speed(self.hardware.bfloat16_tflops, sampling=True)
+        held = 4 * layers * patches * work.SD3_WIDTH / 1e9  # of a picture's features
+        yield Cost("attention_maps", count * (seen + read + cuts), 4.6 + 0.3 * looks.batch_size * self.area,
+                   host=6 + held * (2 * looks.batch_size + 2 * looks.shown))  # fmt: skip
+
     def recipes(self) -> Iterator[Cost]:
         titles, made, captioner = self.params.titles, self.params.synthesize, self.params.captioner
         titled = RECIPES * (1 - self.params.mix.test_fraction)
@@ -187,7 +196,7 @@ class _Study:
 
     def _speed(self, tflops: float, *, sampling: bool) -> float:
         """Operations a second that are expected of the hardware."""
-        return 1e12 * tflops * (self.hardware.sampling_utilisation if sampling else self.hardware.training_utilisation)
+        return speed(self.hardware, tflops, sampling=sampling)
 
     def _pictures(self, count: int, steps: int, guidance: float) -> float:
         """Seconds of so many pictures of SD3; guidance takes a second pass for the empty prompt."""

@@ -1,6 +1,6 @@
 """Whether the Hub would give every file that a run needs: the first byte of each is asked for, before anything runs."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, TimeoutError, as_completed
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -32,47 +32,52 @@ def hub_check(models: list[Model], seconds: float = SECONDS, all_seconds: float 
     if offline():
         yield Finding("hub", "not asked: HF_HUB_OFFLINE is set", "unset HF_HUB_OFFLINE, or do without --hub")
         return
-    repositories: dict[tuple[str, str | None], list[Model]] = {}
-    for model in remote:
-        repositories.setdefault((model.hub.repo_id, model.hub.revision), []).append(model)
+    repositories: dict[tuple[str, str | None], list[int]] = {}
+    for number, model in enumerate(remote):
+        repositories.setdefault((model.hub.repo_id, model.hub.revision), []).append(number)
     pool, files = ThreadPoolExecutor(THREADS), ThreadPoolExecutor(THREADS)
-    waiting = {pool.submit(_repository, own, files, seconds): own for own in repositories.values()}
-    found: dict[str, Finding] = {}
+    waiting = {
+        pool.submit(_repository, [remote[number] for number in own], files, seconds): own
+        for own in repositories.values()
+    }
+    found: dict[int, Finding] = {}
     try:
         for done in as_completed(waiting, timeout=all_seconds):
-            found |= done.result()
+            found |= zip(waiting[done], done.result(), strict=True)
     except TimeoutError:
         pass
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
         files.shutdown(wait=False, cancel_futures=True)
-    for model in remote:
+    for number, model in enumerate(remote):
         late = f"{model.role}: {describe(model.hub)} did not answer within {all_seconds:g} seconds"
-        yield found.get(model.role) or Finding("hub", late, "try again, or look at https://status.huggingface.co")
+        yield found.get(number) or Finding("hub", late, "try again, or look at https://status.huggingface.co")
 
 
-def _repository(models: list[Model], pool: ThreadPoolExecutor, seconds: float) -> Mapping[str, Finding]:
-    """The findings on the roles of one repository; where it is gone, of its fallback."""
+def _repository(models: list[Model], pool: ThreadPoolExecutor, seconds: float) -> list[Finding]:
+    """The findings on the roles of one repository, in their order; where it is gone, of its fallback."""
     hub = models[0].hub
     try:
         names = ask(hub, lambda: _names(hub, seconds))
     except DifflabError as error:
         mirror = getattr(hub, "fallback", None)
         if mirror is None or "does not exist" not in str(error):
-            return {model.role: _problem(model, str(error)) for model in models}
+            return [_problem(model, str(error)) for model in models]
         update = {"repo_id": mirror.repo_id, "revision": mirror.revision, "fallback": None}
         stands_in = [replace(model, hub=model.hub.model_copy(update=update)) for model in models]
         found = _repository(stands_in, pool, seconds)
         why = f" (its fallback; {hub.repo_id} is gone: {mirror.reason})"
-        return {role: replace(finding, text=finding.text + why) for role, finding in found.items()}
-    return {model.role: _files(model, [n for n in names if listed(n, model.hub)], pool, seconds) for model in models}
+        return [replace(finding, text=finding.text + why) for finding in found]
+    return [_files(model, [n for n in names if listed(n, model.hub)], pool, seconds) for model in models]
 
 
 def _files(model: Model, names: list[str], pool: ThreadPoolExecutor, seconds: float) -> Finding:
     hub = model.hub
-    if not any(name.endswith(".safetensors") for name in names):
+    if not any(name.endswith((".safetensors", ".bin")) for name in names):
         return _problem(
-            model, f"{describe(hub)} has no safetensors among {len(names)} files of this role: see allow_patterns"
+            model,
+            f"{describe(hub)} has no safetensors among {len(names)} files of this role: let allow_patterns of its hub "
+            "name a file of weights; pytorch_model.bin too is read, by its own name",
         )
     answers = pool.map(lambda name: _first_byte(hub, name, seconds), names)
     bad = [(name, problem) for name, problem in zip(names, answers, strict=True) if problem]

@@ -134,7 +134,7 @@ def weights(models: list[Model]) -> Iterator[Finding]:
     if not models:
         yield Finding("weights", "none to fetch, no account needed")
     for model in models:
-        revision = model.hub.revision or "a revision that the first run records"
+        revision = model.hub.revision or "no pinned revision (the first run records the one that it gets)"
         size = f"about {model.gigabytes} GB" if model.gigabytes else "size not known"
         gated = model.hub.repo_id.startswith(GATED)
         remedy, place = "", "fetched by its stage" + (" with the token of HF_TOKEN" if gated else "")

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 SD3_WIDTH, SD3_LAYERS, SD3_CONTEXT = 1536, 24, 4096  # of SD3-medium's transformer, and of its text embeddings
 SD21_UNET, SD21_SIDE = 2.15e12, 768  # Stable Diffusion 2.1: a forward pass of one picture, of so many pixels a side
+SD15_UNET, SD15_SIDE = 0.803e12, 512  # Stable Diffusion 1.5
 ACTIVATION = 34  # bytes that training keeps of a token, for each layer and channel (Korthikanti et al. 2022)
 
 

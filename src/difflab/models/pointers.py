@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import atomic_path, sha256_file, write_json
 from difflab.core.base.roles import (
-    NOT_LOADED,
     POINTER,
     Vanished,
     ask,
     cached_snapshot,
     describe,
     is_local,
+    not_loaded,
     offline,
     patterns,
     resolve,
@@ -102,7 +102,7 @@ def _from_cache(hub: "HubRef") -> tuple[str, dict[str, str | None]]:
 
 def listed(name: str, hub: "HubRef") -> bool:
     """Whether a file of the repository belongs to the role."""
-    if any(fnmatch.fnmatch(name, p) for p in NOT_LOADED) or name.startswith("."):
+    if any(fnmatch.fnmatch(name, p) for p in not_loaded(hub)) or name.startswith("."):
         return False
     return any(fnmatch.fnmatch(name, p) for p in patterns(hub) or ["*"])
 

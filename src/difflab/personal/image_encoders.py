@@ -38,7 +38,8 @@ class ImageEncoder:
         if kind not in classes:
             raise DifflabError(f"{folder} is a {kind}: personal.encoders takes a ViT (DINO) or a CLIP")
         self.device = resolve_device(device)
-        self.model = pretrained_model(classes[kind], folder, local_files_only=True).to(self.device).eval()
+        options = {"add_pooling_layer": False} if kind == "vit" else {}  # DINO was released without one
+        self.model = pretrained_model(classes[kind], folder, local_files_only=True, **options).to(self.device).eval()
         self.processor = pretrained(AutoImageProcessor, folder, backend="pil", local_files_only=True)
 
     @torch.no_grad()

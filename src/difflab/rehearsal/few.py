@@ -67,7 +67,7 @@ _FEW: tuple[tuple[str, Rule], ...] = (  # by the end of the dotted name; the fir
     (r"personal\.curve_steps", lambda value, sizes: [1] if sizes.steps > 1 else []),
     (r"personal\.(subjects|prompts)", _first(2)),
     (r"personal\.(prior_images|class_images|images_per_prompt)", lambda value, sizes: min(value, max(sizes.images, 4))),
-    (r"\w*training\.steps|v0_steps", _at_most(lambda sizes: sizes.steps)),
+    (r"\w*training\.steps|v0_steps|blocks\.steps", _at_most(lambda sizes: sizes.steps)),
     (r"(lr_)?warmup_steps|checkpoint_interval|log_interval", lambda value, sizes: min(value, 1)),
     (r"validation_interval", _at_most(lambda sizes: sizes.steps)),
     (r"gradient_accumulation_steps", lambda value, sizes: min(value, 2)),
@@ -77,7 +77,8 @@ _FEW: tuple[tuple[str, Rule], ...] = (  # by the end of the dotted name; the fir
     (r"score\.min_images", lambda value, sizes: 4),  # the least
     (r"score\.kid_subset_size", lambda value, sizes: 2),
     (
-        r"(guidance_curve|step_curve)\.num_images|finetune\.validation_samples",
+        r"(guidance_curve|step_curve|blocks)\.num_images|finetune\.validation_samples|"
+        r"blocks\.(ablated_images|held_out_samples|mean_samples)",
         _at_most(lambda sizes: sizes.images // 2),
     ),
     (r"num_images|num_plain|num_held_out|validation_images|test_images|evaluated", _as_many),

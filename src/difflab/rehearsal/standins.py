@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from difflab.core.base import rng
-from difflab.core.base.files import atomic_path, read_json, write_json
+from difflab.core.base.files import atomic_path, read_json, read_tensors, write_json
 from difflab.rehearsal import published, speaking, vocabularies
 
 if TYPE_CHECKING:
@@ -59,6 +59,8 @@ def _write_repository(
     for at, name in own["models"].items():
         beside = known.get(at.replace("text_encoder", "tokenizer"))
         write_network(folder / at, repo_id, name, own["dtype"], beside, width, size, device)
+        if own.get("pickled"):
+            _pickle(folder / at)
     if "scheduler" in own:
         write_json(folder / "scheduler" / "scheduler_config.json", published.scheduler(own["scheduler"]))
     if "pipeline" in own:
@@ -103,7 +105,7 @@ def write_network(
     if processor is not None:
         values = values | {"image_token_index": processor.image_token_id}
     torch.manual_seed(rng.key(0, "stand-in", repo_id, folder.name) % 2**63)
-    model = build(part["class"], values, getattr(torch, dtype), device)
+    model = build(part["class"], values, getattr(torch, dtype), device, part.get("options"))
     if name.startswith("gemma") and beside:
         speaking.speak(model, beside[0])
     if "generation" in part:
@@ -118,8 +120,19 @@ def write_network(
         torch.cuda.empty_cache()
 
 
-def build(class_name: str, values: Mapping[str, Any], dtype: Any, device: str):
-    """A network of diffusers or transformers with random weights."""
+def _pickle(folder: Path) -> None:
+    """Leave the weights as repositories had them before safetensors."""
+    import torch
+
+    own = folder / "model.safetensors"
+    torch.save(read_tensors(own), folder / "pytorch_model.bin")
+    own.unlink()
+
+
+def build(
+    class_name: str, values: Mapping[str, Any], dtype: Any, device: str, options: Mapping[str, Any] | None = None
+):
+    """A network of diffusers or transformers with random weights; `options` of its class stand beside its configuration."""
     import diffusers
     import torch
     import transformers
@@ -134,7 +147,10 @@ def build(class_name: str, values: Mapping[str, Any], dtype: Any, device: str):
     torch.set_default_dtype(dtype if on_gpu else usual)  # in float32 it might not fit; a CPU cannot draw all in half
     try:
         with torch.device(device):
-            made = kind.from_config(dict(values)) if library is diffusers else kind(kind.config_class(**values))
+            if library is diffusers:
+                made = kind.from_config(dict(values))
+            else:
+                made = kind(kind.config_class(**values), **(options or {}))
     finally:
         torch.set_default_dtype(usual)
     return made.to(dtype).eval()
@@ -185,10 +201,10 @@ def _index(own: Mapping[str, Any], known: Mapping[str, tuple["PreTrainedTokenize
 def _eyes(given: Mapping[str, Any], network: Mapping[str, Any]) -> dict[str, Any]:
     """preprocessor_config.json for the pictures that the network takes."""
     side = network.get("vision_config", network)["image_size"]
-    square = {"height": side, "width": side}
+    square: Any = side if "feature_extractor_type" in given else {"height": side, "width": side}
     values: dict[str, Any] = {"do_normalize": True, "do_rescale": True, "rescale_factor": 1 / 255, "do_resize": True,
         "resample": 3, "image_mean": _CLIP_MEAN, "image_std": _CLIP_STD, "size": square}  # fmt: skip
     values |= {name: value for name, value in given.items() if name != "crop"}
     if given.get("crop"):
-        values |= {"do_center_crop": True, "crop_size": square, "size": {"shortest_edge": side}}
+        values |= {"do_center_crop": True, "crop_size": square}
     return values

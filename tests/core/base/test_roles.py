@@ -92,6 +92,19 @@ def test_a_pointer_lists_its_files_without_pickles_and_half_precision_copies(cac
     }
 
 
+def test_pickled_weights_are_taken_where_a_role_names_their_file(cache, tmp_path):
+    """DINO's repository has nothing else."""
+    snapshot = publish(cache, {"config.json": b"{}", "pytorch_model.bin": b"pickle", "tf_model.h5": b"other"})
+    write_pointer(tmp_path / "named", hub(allow_patterns=["config.json", "pytorch_model.bin"]))
+    assert set(json.loads((tmp_path / "named/source.json").read_text())["files"]) == {
+        "config.json",
+        "pytorch_model.bin",
+    }
+    assert roles.resolve(tmp_path / "named") == snapshot
+    write_pointer(tmp_path / "all", hub(allow_patterns=["*.json", "*.bin"]))
+    assert set(json.loads((tmp_path / "all/source.json").read_text())["files"]) == {"config.json"}
+
+
 def test_an_unknown_revision_is_looked_up_and_recorded(cache, tmp_path):
     publish(cache, FILES)
     write_pointer(tmp_path / "vae", hub(revision=None, subfolder="vae"))

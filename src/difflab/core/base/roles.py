@@ -4,6 +4,7 @@ A zoo stage either trains its model into `models/zoo/<role>` (`save_pretrained` 
 `source.json` (see `difflab.models.pointers`). Consumers ask `resolve` for the folder and need not know which it was.
 """
 
+import fnmatch
 import hashlib
 import os
 from collections.abc import Callable
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from diffusers.models import AutoencoderKL, SD3Transformer2DModel
 
 POINTER = "source.json"
-NOT_LOADED = ["*.bin", "*.ckpt", "*.pt", "*.pth", "*.pkl", "*.h5", "*.msgpack", "*.onnx*", "*.fp16*"]
+_NOT_LOADED = ["*.bin", "*.ckpt", "*.pt", "*.pth", "*.pkl", "*.h5", "*.msgpack", "*.onnx*", "*.fp16*"]
 
 T = TypeVar("T")
 
@@ -116,7 +117,7 @@ def _snapshot(hub: HubRef, local_files_only: bool) -> Path:
     from huggingface_hub import snapshot_download
 
     path = snapshot_download(
-        hub.repo_id, revision=hub.revision, allow_patterns=patterns(hub), ignore_patterns=NOT_LOADED,
+        hub.repo_id, revision=hub.revision, allow_patterns=patterns(hub), ignore_patterns=not_loaded(hub),
         local_files_only=local_files_only,
     )  # fmt: skip
     return Path(path)
@@ -152,6 +153,16 @@ def ask(hub: HubRef, question: Callable[[], T]) -> T:
 def patterns(hub: HubRef) -> list[str] | None:
     """Shell patterns of the role's files in the repository; None where all of them are."""
     return hub.allow_patterns or ([f"{hub.subfolder}/*"] if hub.subfolder else None)
+
+
+def not_loaded(hub: HubRef) -> list[str]:
+    """Shell patterns of files that are left where they are: weights in other formats, and reduced copies.
+
+    Old repositories hold nothing but a pickled `pytorch_model.bin`. A role whose `allow_patterns` names that very file
+    takes it; transformers reads tensors from it and executes nothing (`weights_only`).
+    """
+    named = [name for name in hub.allow_patterns or () if not set("*?[") & set(name)]
+    return [pattern for pattern in _NOT_LOADED if not any(fnmatch.fnmatch(name, pattern) for name in named)]
 
 
 def _missing(root: Path | None, files: dict[str, Any]) -> list[str]:
