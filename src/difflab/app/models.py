@@ -4,8 +4,6 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from nicegui import run
-
 from difflab.cli.adapters import known_adapters
 from difflab.cli.bases import Base, find_base
 from difflab.core.base.runtime import resolve_device, resolve_dtype
@@ -39,7 +37,7 @@ class Models:
         self.waiting += 1
         try:
             async with self._turn:
-                return await run.io_bound(work, *args, **kwargs)
+                return await asyncio.to_thread(work, *args, **kwargs)
         finally:
             self.waiting -= 1
 
