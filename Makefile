@@ -48,7 +48,7 @@ rulers: $(READY)  ## train the networks that score anew and put them into rulers
 
 lock: | $(VENV)/.made  ## write requirements.lock after a change of the dependencies in pyproject.toml
 	@$(UV_READY)
-	@uv pip compile --quiet --universal --python-version 3.11 --extra dev --generate-hashes --no-emit-index-url \
+	@uv pip compile --quiet --universal --python-version 3.11 --extra dev --extra app --generate-hashes --no-emit-index-url \
 	  --no-annotate --custom-compile-command "make lock" pyproject.toml -o requirements.lock
 	@PYTHONPATH=src $(BIN)/python -m difflab.core.environment
 	@PYTHONPATH=src $(BIN)/python -c 'from difflab.cli.main import main; main()' compose

@@ -21,7 +21,7 @@ from difflab.models.pipelines.prompted import TRAINED, load_prompted
 from difflab.models.pointers import fetch
 from difflab.personal import outcomes
 from difflab.personal.base import Base
-from difflab.personal.cells import METHODS, PRIORS, Cell, picture_cells, steps_are_measured, table_cells
+from difflab.personal.cells import METHODS, PRIORS, Cell, curve_cell, picture_cells, steps_are_measured, table_cells
 from difflab.personal.image_encoders import ImageEncoder
 from difflab.personal.judging import class_sets_named, unjudged
 from difflab.personal.params import PersonalInputs
@@ -129,7 +129,7 @@ def curves(
 ) -> dict[str, float]:
     """The curves over pictures and steps, as metrics; their points go to plots/personal.csv, with gaps for `left`."""
     params = stage.params.personal
-    last = next(c for c in table_cells(params) if steps_are_measured(c, params))
+    last = curve_cell(params)
     by_pictures = {f"pictures_{c.pictures}": [results[name(c, *u)]["measures"] for u in units] for c in
                    [*picture_cells(params), last]}  # fmt: skip
     by_steps = {f"steps_{n}": [results[name(last, *u)]["by_step"][str(n)] for u in units] for n in params.curve_steps}

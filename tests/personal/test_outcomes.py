@@ -76,3 +76,9 @@ def test_the_curves_are_of_one_cell(params):
     assert picture_cells(changed) == [Cell("lora", "none", 2), Cell("lora", "none", 3)]
     assert [c for c in table_cells(changed) if steps_are_measured(c, changed)] == [Cell("lora", "none", 4)]
     assert np.unique([c.name for c in table_cells(changed)]).size == 10
+
+
+def test_without_the_curve_s_cell_the_first_of_the_table_has_the_curves(params):
+    changed = params(pictures=[2, 4], methods=["full"], priors=["output"])
+    assert picture_cells(changed) == [Cell("full", "output", 2)]
+    assert [c for c in table_cells(changed) if steps_are_measured(c, changed)] == [Cell("full", "output", 4)]

@@ -409,6 +409,18 @@ def caption(paths: tuple[str, ...], model: str, beam: int | None) -> None:
         click.echo(f"{file}: {text}")
 
 
+@cli.command()
+@click.option("--port", type=click.IntRange(1, 65535), default=7860, show_default=True, help="On 127.0.0.1.")
+def app(port: int) -> None:
+    """Serve the page in the browser, on this machine alone.
+
+    Teach a base a subject of a few pictures, make pictures by adapters side by side, and look into the transformer.
+    """
+    from difflab.app.serve import serve
+
+    serve(port, _params())
+
+
 @cli.group()
 def images() -> None:
     """Export image sets: cifar10, mnist, scenes, coco, recipes."""

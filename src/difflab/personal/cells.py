@@ -41,11 +41,17 @@ def table_cells(params: "PersonalParams") -> list[Cell]:
     return list(kept.values())
 
 
+def curve_cell(params: "PersonalParams") -> Cell:
+    """The cell whose curves are measured: the curve's method without a prior, or the table's first where it has none."""
+    table, wanted = table_cells(params), Cell(params.curve_method, "none", max(params.pictures))
+    return wanted if wanted in table else table[0]
+
+
 def picture_cells(params: "PersonalParams") -> list[Cell]:
-    """The curve's method without a prior, on fewer pictures."""
-    return [Cell(params.curve_method, "none", n) for n in sorted(params.pictures)[:-1]]
+    """That cell on fewer pictures."""
+    return [curve_cell(params)._replace(pictures=n) for n in sorted(params.pictures)[:-1]]
 
 
 def steps_are_measured(cell: Cell, params: "PersonalParams") -> bool:
     """Whether a cell is measured at `curve_steps` too."""
-    return cell == Cell(params.curve_method, "none", max(params.pictures))
+    return cell == curve_cell(params)
