@@ -6,7 +6,7 @@ import torch
 from hypothesis import given as example
 from hypothesis import strategies as st
 
-from difflab.attention.affinity import AFFINITIES, affinities, check_fits, tokens
+from difflab.attention.affinity import AFFINITIES, affinities, check_fits, check_gathered, tokens
 from difflab.attention.capture import Attended, Layer
 from difflab.attention.records import Records
 from difflab.core.base.errors import DifflabError
@@ -95,3 +95,19 @@ def test_more_tokens_than_fit_are_refused_with_the_number_that_would():
     check_fits(most, most, free=10**9)
     with pytest.raises(DifflabError):
         check_fits(most + 1, most + 1, free=10**9)
+
+
+def test_more_layers_and_steps_than_fit_in_memory_are_refused_with_what_would():
+    check_gathered([100, 100], 5, free=1000)
+    with pytest.raises(DifflabError, match=r"2 pictures in 6 layers and steps .* free: 5 layers and steps would fit"):
+        check_gathered([100, 100], 6, free=1000)
+
+
+def test_tokens_that_do_not_fit_are_refused_before_they_are_gathered(monkeypatch):
+    one = records(heads=3)
+    size = 4 * sum(part[0].numel() for part in one.chosen()[0])
+    monkeypatch.setattr("difflab.attention.affinity.free_memory", lambda: 2 * size)
+    assert tokens([(one, 0)], steps=[0]).count == 7
+    with pytest.raises(DifflabError, match=r"1 pictures in 4 layers and steps .* 2 layers and steps would fit"):
+        tokens([(one, 0)])
+    assert tokens([(one, 0)], heads=[1]).count == 7

@@ -57,21 +57,48 @@ def tokens(
         blocks, steps, heads: what affinities are averaged over; None: all that were captured.
 
     Raises:
-        DifflabError: a block, step, head or row was not captured, or there are more pictures than three.
+        DifflabError: a block, step, head or row was not captured, there are more pictures than three, or they do not
+            fit into memory.
     """
     if not 0 < len(pictures) <= MOST_PICTURES:
         raise DifflabError(
             f"{len(pictures)} pictures: affinities are taken within one and across up to {MOST_PICTURES}"
         )
-    gathered: list[list[Tensor]] = []
+    captured: list[tuple[list[Attended], int]] = []
     for records, row in pictures:
         found = records.chosen(blocks, steps, kind)
         check_numbers("picture", [row], len(found[0].query), "the batch")
         check_numbers("head", heads or (), found[0].query.shape[1], "a layer")
-        gathered.append([torch.cat([_of(attended, part, row, heads) for attended in found]) for part in PARTS])
+        captured.append((found, row))
+    check_gathered([_size(found[0], heads) for found, _ in captured], len(captured[0][0]))
+    gathered = [
+        [torch.cat([_of(attended, part, row, heads) for attended in found]) for part in PARTS]
+        for found, row in captured
+    ]
     if len({part[0].shape[0] for part in gathered}) > 1:
         raise DifflabError("the pictures were captured at different steps or blocks: capture the same of each")
     return Tokens(*(torch.cat(parts, dim=1) for parts in zip(*gathered, strict=True)))
+
+
+def _size(attended: Attended, heads: Sequence[int] | None) -> int:
+    """Bytes of one picture's tokens in one layer at one step, as float32."""
+    share = 1 if heads is None else len(heads) / attended.query.shape[1]
+    return round(_BYTES * share * sum(part[0].numel() for part in attended))
+
+
+def check_gathered(sizes: Sequence[int], layers: int, free: int | None = None) -> None:
+    """Refuse, as a DifflabError, tokens of pictures that need more than the free memory (bytes; None: measured).
+
+    Args:
+        sizes: bytes of each picture in one layer at one step.
+        layers: layers times steps.
+    """
+    needed, free = layers * sum(sizes), free_memory() if free is None else free
+    if needed > free:
+        raise DifflabError(
+            f"the tokens of {len(sizes)} pictures in {layers} layers and steps need {needed / 1e9:.2g} GB, "
+            f"{free / 1e9:.2g} GB are free: {free // sum(sizes)} layers and steps would fit; choose blocks, steps or heads"
+        )
 
 
 def _of(attended: Attended, part: str, row: int, heads: Sequence[int] | None) -> Tensor:

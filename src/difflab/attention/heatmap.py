@@ -51,14 +51,25 @@ def overlay(picture: np.ndarray, heat: Tensor, side: int = 256) -> np.ndarray:
     Each patch has one colour (matplotlib's "plasma"), since the network knows no finer place, and covers the picture the
     more the higher it is.
     """
+    level = unit(heat.float())
+    return _covered(picture, level, level, "plasma", side)
+
+
+def difference_overlay(picture: np.ndarray, change: Tensor, most: float, side: int = 256) -> np.ndarray:
+    """A difference of maps [h, w] over a picture, as `overlay`: red above 0, blue below, full at `most`."""
+    level = (change.float() / max(most, 1e-12)).clamp(-1, 1)
+    return _covered(picture, (level + 1) / 2, level.abs(), "coolwarm", side)
+
+
+def _covered(picture: np.ndarray, level: Tensor, cover: Tensor, colours: str, side: int) -> np.ndarray:
+    """A picture under the colours of levels in 0..1, the more the greater `cover` in 0..1 is."""
     from matplotlib import colormaps
 
     base = scaled(picture, side)
-    level = unit(heat.float()).numpy()
-    colours = Image.fromarray((colormaps["plasma"](level)[..., :3] * 255).round().astype(np.uint8))
-    cover = Image.fromarray(((_PALEST + _FULL * level) * 255).round().astype(np.uint8))
+    over = Image.fromarray((colormaps[colours](level.numpy())[..., :3] * 255).round().astype(np.uint8))
+    mask = Image.fromarray(((_PALEST + _FULL * cover.numpy()) * 255).round().astype(np.uint8))
     size, nearest = base.size, Image.Resampling.NEAREST
-    return np.asarray(Image.composite(colours.resize(size, nearest), base, cover.resize(size, nearest)))
+    return np.asarray(Image.composite(over.resize(size, nearest), base, mask.resize(size, nearest)))
 
 
 def sheet(rows: Sequence[tuple[str, Sequence[np.ndarray]]], titles: Sequence[str], side: int = 160) -> Image.Image:

@@ -137,8 +137,8 @@ def coordinates(cut: Cut, reference: np.ndarray | None = None) -> np.ndarray:
 
 
 def in_colour(points: np.ndarray) -> np.ndarray:
-    """Coordinates within 3 standard deviations of the mean, moved to 0..1: fixed, so that aligned ones stay so."""
-    return np.clip(points / 6 + 0.5, 0, 1)
+    """Coordinates within 2 standard deviations of the mean, moved to 0..1: fixed, so that aligned ones stay so."""
+    return np.clip(points / 4 + 0.5, 0, 1)
 
 
 def _signed(vectors: np.ndarray) -> np.ndarray:
