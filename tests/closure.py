@@ -3,7 +3,7 @@
 import ast
 import sys
 import textwrap
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from functools import cache
 from pathlib import Path
 
@@ -50,7 +50,8 @@ def script_of(stage: str) -> Path:
     return ROOT / (STAGES[stage]["cmd"].split()[2].replace(".", "/") + ".py")
 
 
-def closure(script: Path) -> set[str]:
+@cache
+def closure(script: Path) -> frozenset[str]:
     """The package's files that the script imports, directly or not, and the data files they name.
 
     Imports inside functions count, those under `if TYPE_CHECKING` do not. Modules without statements and the
@@ -66,7 +67,7 @@ def closure(script: Path) -> set[str]:
                 waiting.extend(imports(module))
     code = {m for m in seen if not _is_empty(m)}
     data = {file for module in code for file in _named_files(module)}
-    return {relative(file) for file in code | data if not exempt(file)}
+    return frozenset(relative(file) for file in code | data if not exempt(file))
 
 
 def libraries(script: Path) -> set[str]:
@@ -77,10 +78,15 @@ def libraries(script: Path) -> set[str]:
     found: set[str] = set()
     for name in [relative(script), *closure(script)]:
         if name.endswith(".py"):
-            tree = ast.parse((ROOT / name).read_text())
-            nodes = tree.body if name.startswith("src/difflab/core/") else _outside_type_checking(tree)
-            found |= {LIBRARIES[root] for node in nodes for root in _roots(node) if root in LIBRARIES}
+            found |= _libraries_of(ROOT / name)
     return {"models"} if "models" in found else found
+
+
+@cache
+def _libraries_of(file: Path) -> frozenset[str]:
+    tree = syntax(file)
+    nodes = tree.body if relative(file).startswith("src/difflab/core/") else _outside_type_checking(tree)
+    return frozenset(LIBRARIES[root] for node in nodes for root in _roots(node) if root in LIBRARIES)
 
 
 def _roots(node: ast.AST) -> list[str]:
@@ -95,9 +101,9 @@ def exempt(file: Path) -> bool:
     return relative(file).startswith(EXEMPT) or "params" in file.relative_to(ROOT).parts or file.name == "params.py"
 
 
-def suggestion(files: set[str], whole: Collection[str] = ()) -> list[str]:
+def suggestion(files: Iterable[str], whole: Collection[str] = ()) -> list[str]:
     """The closure as dvc.yaml lists it: folders of which every file is needed or that are taken whole, else files."""
-    result = set(files)
+    result = files = set(files)
     folders = {str(parent) for file in files for parent in Path(file).parents} - {".", "src", "src/difflab", "stages"}
     for folder in sorted(folders, key=len):
         own = code_files(folder)
@@ -117,7 +123,7 @@ def code_files(path: str) -> set[str]:
 def imports(file: Path) -> frozenset[Path]:
     """The package's files that this file imports, `__init__.py` of the packages on the way included."""
     found: set[Path] = set()
-    for node in _outside_type_checking(ast.parse(file.read_text())):
+    for node in _outside_type_checking(syntax(file)):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -130,6 +136,12 @@ def imports(file: Path) -> frozenset[Path]:
     return frozenset(found - {file})
 
 
+@cache
+def syntax(file: Path) -> ast.Module:
+    """The tree of a Python file."""
+    return ast.parse(file.read_text())
+
+
 def modules() -> list[Path]:
     """Every module of the package."""
     return sorted(p for p in PACKAGE.rglob("*.py"))
@@ -139,20 +151,21 @@ def relative(file: Path) -> str:
     return file.relative_to(ROOT).as_posix()
 
 
-def _files(name: str) -> set[Path]:
+@cache
+def _files(name: str) -> frozenset[Path]:
     """The files that run when the module is imported; none where the name is no module of the package."""
     parts = name.split(".")
     if parts[0] != "difflab":
-        return set()
+        return frozenset()
     folder, found = PACKAGE, {PACKAGE / "__init__.py"}
     for part in parts[1:]:
         if (folder / f"{part}.py").is_file():
-            return found | {folder / f"{part}.py"}
+            return frozenset(found | {folder / f"{part}.py"})
         folder = folder / part
         if not (folder / "__init__.py").is_file():
-            return found
+            break
         found.add(folder / "__init__.py")
-    return found
+    return frozenset(found)
 
 
 def _outside_type_checking(tree: ast.AST):
@@ -163,9 +176,10 @@ def _outside_type_checking(tree: ast.AST):
         yield from _outside_type_checking(node)
 
 
+@cache
 def _is_empty(module: Path) -> bool:
     """Whether it has a docstring and dunder names only."""
-    return all(_is_docstring(node) or _is_dunder(node) for node in ast.parse(module.read_text()).body)
+    return all(_is_docstring(node) or _is_dunder(node) for node in syntax(module).body)
 
 
 def _is_docstring(node: ast.stmt) -> bool:
@@ -176,11 +190,12 @@ def _is_dunder(node: ast.stmt) -> bool:
     return isinstance(node, ast.Assign) and all(ast.unparse(t).startswith("__") for t in node.targets)
 
 
-def _named_files(module: Path) -> set[Path]:
+@cache
+def _named_files(module: Path) -> frozenset[Path]:
     """Data files beside the module that it names in a string."""
     beside = {f.name: f for f in module.parent.iterdir() if f.is_file() and f.suffix != ".py"}
-    strings = {n.value for n in ast.walk(ast.parse(module.read_text())) if isinstance(n, ast.Constant)}
-    return {file for name, file in beside.items() if name in strings}
+    strings = {n.value for n in ast.walk(syntax(module)) if isinstance(n, ast.Constant)} if beside else set()
+    return frozenset(file for name, file in beside.items() if name in strings)
 
 
 def _is_code(file: Path) -> bool:

@@ -16,9 +16,9 @@ import yaml
 from omegaconf import OmegaConf
 
 from closure import ROOT, STAGES
-from difflab.cli.compose import compose, validate
+from difflab.cli.compose import compose
 from difflab.cli.main import cli
-from difflab.core.params.loading import addresses
+from difflab.core.params.loading import addresses, check_params
 
 PAGES = ("README.md", "docs/experiments.md", "docs/sharing.md", "docs/architecture.md", "CONTRIBUTING.md")
 PROGRAMS = ("dvc", "difflab", "make")
@@ -143,7 +143,8 @@ def test_their_values_can_be(root):
             if choices not in composed:
                 composed[choices] = OmegaConf.create(compose(choices, conf))
             values = OmegaConf.from_dotlist([o for o in overrides if o not in choices])
-            validate(OmegaConf.to_yaml(OmegaConf.merge(composed[choices], values)), f"{where}: {shlex.join(words)}")
+            changed = OmegaConf.to_container(OmegaConf.merge(composed[choices], values))
+            check_params(changed, f"{where}: {shlex.join(words)}")
 
 
 @pytest.mark.parametrize(

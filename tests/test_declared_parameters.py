@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from closure import ROOT, STAGES, closure, libraries, modules, relative, script_of
+from closure import ROOT, STAGES, closure, libraries, modules, relative, script_of, syntax
 from difflab.core.base import numerics
 from difflab.core.params.base import Family, Group
 from difflab.core.params.loading import FILE, load_params
@@ -69,7 +69,7 @@ def declared_parameters(stage: str) -> set[str]:
 
 def inputs_of(script: Path) -> type:
     """The class X of `main(stage: Stage[X])`, found without importing the script."""
-    tree = ast.parse(script.read_text())
+    tree = syntax(script)
     (main,) = [n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name == "main"]
     name = main.args.args[0].annotation.slice.id
     (module,) = [n.module for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) if name in {a.name for a in n.names}]
@@ -91,9 +91,9 @@ def input_fields(inputs: type, prefix: str = "") -> Iterator[str]:
 
 
 def test_every_parameter_is_read():
-    paths = _leaves(load_params(ROOT / "params.yaml"))
+    paths = _leaves(_params())
     early = numerics.mode(ROOT / "params.yaml")  # before any library, from the text of the file
-    assert early == load_params(ROOT / "params.yaml").runtime.numerics
+    assert early == _params().runtime.numerics
     elsewhere = ("environment.", "runtime.numerics")
     assert unread(path for path in paths if not path.startswith(elsewhere)) == []
 
@@ -109,11 +109,11 @@ def unread(paths: Iterable[str]) -> list[str]:
 
     Those that no stage declares are read by the command line, behind the name of their group.
     """
-    readers: dict[str, list[Path]] = {}  # by declared group
+    readers: dict[str, set[Path]] = {}  # by declared group
     for stage in STAGES:
-        files = [script_of(stage), *(ROOT / file for file in closure(script_of(stage)) if file.endswith(".py"))]
+        files = {script_of(stage), *(ROOT / file for file in closure(script_of(stage)) if file.endswith(".py"))}
         for group in declared_parameters(stage):
-            readers.setdefault(group, []).extend(files)
+            readers.setdefault(group, set()).update(files)
     cells = {cell for stage in STAGES.values() for axis in stage.get("matrix", {}).values() for cell in axis}
     everywhere = {chain for module in modules() for chain in _attributes(module)}
     found = []
@@ -121,7 +121,7 @@ def unread(paths: Iterable[str]) -> list[str]:
         files = {file for group, files in readers.items() if _within(path, group) for file in files}
         if files:
             *_, group, name = ["", *path.split(".")]
-            known = {name, f"**{group}"} & (cells | {name for file in files for name in names_in(file)})
+            known = name in cells or any({name, f"**{group}"} & names_in(file) for file in files)
         else:
             known = any(chain.endswith(f".{path}") for chain in everywhere)
         found += [] if known else [path]
@@ -131,16 +131,17 @@ def unread(paths: Iterable[str]) -> list[str]:
 @functools.cache
 def names_in(file: Path) -> set[str]:
     """The names of attributes, strings that can be a key, and `**text` of a call `f(**settings.text.model_dump())`."""
-    nodes = list(ast.walk(ast.parse(file.read_text())))
+    nodes = list(ast.walk(syntax(file)))
     names = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
     dumped = {ast.unparse(node.value) for node in nodes if isinstance(node, ast.keyword) and node.arg is None}
     names |= {f"**{text.split('.')[-2]}" for text in dumped if text.endswith(".model_dump()")}
     return names | {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
 
 
-def _attributes(file: Path) -> Iterator[str]:
+@functools.cache
+def _attributes(file: Path) -> set[str]:
     """The dotted chains of attributes in a file, `params.report.comparable`."""
-    return (ast.unparse(node) for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Attribute))
+    return {ast.unparse(node) for node in ast.walk(syntax(file)) if isinstance(node, ast.Attribute)}
 
 
 def _leaves(group: Group, prefix: str = "") -> Iterator[str]:
@@ -151,10 +152,13 @@ def _leaves(group: Group, prefix: str = "") -> Iterator[str]:
             yield prefix + name
 
 
+@functools.cache
+def _params() -> Any:
+    return load_params(ROOT / "params.yaml")
+
+
 def _at(path: str) -> Any:
-    return functools.reduce(
-        lambda group, name: getattr(group, name, None), path.split("."), load_params(ROOT / "params.yaml")
-    )
+    return functools.reduce(lambda group, name: getattr(group, name, None), path.split("."), _params())
 
 
 def _values(family: Family) -> set[str]:
@@ -168,6 +172,7 @@ def test_only_scripts_read_the_parameters_of_the_study():
     assert readers <= {"src/difflab/core/base/stage.py", "src/difflab/core/tracking.py"}
 
 
+@functools.cache
 def parameters_read(file: Path) -> set[str]:
     """Dotted chains behind `stage.params`, or behind a name that stands for it or for a group in the same function.
 
@@ -175,7 +180,9 @@ def parameters_read(file: Path) -> set[str]:
     """
     chains: set[str] = set()
     whole: set[str] = set()
-    tree = ast.parse(file.read_text())
+    if ".params" not in file.read_text():
+        return set()
+    tree = syntax(file)
     for scope in [tree, *(node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef))]:
         bases = {"stage.params": "", **_aliases(scope)}
         nodes = list(ast.walk(scope))
