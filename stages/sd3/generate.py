@@ -35,9 +35,9 @@ def main(stage: Stage[GenerateInputs], *, adapter: str) -> None:
             archive = archive_path(adapter, captions, training)
             written = write_archive(archive, generator, ids, captions, training, settings, stage.scratch())
             if written and training == trainings[0]:
-                shown = GeneratedImages(archive).read(settings.seeds[0], ids[: settings.grid_images])
+                first = GeneratedImages(archive).read(settings.seeds[0], ids[: settings.grid_images])
                 with atomic_path(grid_path(adapter, captions)) as temporary:
-                    grid(list(map(np.asarray, shown)), ncols=8).save(temporary)
+                    grid(list(map(np.asarray, first)), ncols=8).save(temporary)
     count, cells = len(ids) * len(settings.seeds), f"{len(shown)} kinds of captions and {len(trainings)} trainings"
     stage.done(f"wrote data/generated/{adapter}, {count} images for each of {cells}")
 

@@ -21,8 +21,8 @@ from difflab.core.base import rng
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import sha256_bytes
 from difflab.core.base.store.split import SPLITS
-from difflab.images import preparing
 from difflab.images.archives.pictures import list_pictures
+from difflab.images.preparing.samples import Skipped, ordered_map, prepare, read_image, square_png
 from difflab.images.sets.formats import coco, image_folder
 from difflab.images.sets.formats.rows import clean
 from difflab.images.sets.formats.splits import split_named, split_of
@@ -30,7 +30,7 @@ from difflab.images.sets.formats.splits import split_named, split_of
 if TYPE_CHECKING:
     from difflab.images.archives.opening import Archive
     from difflab.images.params import PrepareParams, SplitParams
-    from difflab.images.store_writer import Sample
+    from difflab.images.preparing.store_writer import Sample
 
 LEAST = {"train": 6, "val": 4, "test": 4}  # what the neighbours and the extrapolated distance of `score` need
 MOST_CAPTIONS = 5  # of a picture; further ones are left out
@@ -141,7 +141,7 @@ def split_pictures(
     too few then gets the smallest. What a folder or row says stands; a part that none names is drawn from the others'.
     """
     ids = table.index.tolist()
-    contents = {id: sha256_bytes(preparing.read_image(archive, file)) for id, file in table["file"].items()}
+    contents = {id: sha256_bytes(read_image(archive, file)) for id, file in table["file"].items()}
     split = {id: pictures.splits.get(id, "train") for id in ids}
     parts = [part for part in ("test", "val") if part not in split.values()]
     fractions = {"test": settings.test_fraction, "val": settings.val_fraction}
@@ -150,14 +150,14 @@ def split_pictures(
     groups = _together(free, pictures.groups, contents)
     groups.sort(key=lambda group: rng.key(settings.seed, "own split", min(contents[id] for id in group)))
     taken: dict[str, list[str]] = {part: [] for part in parts}
-    left = []
+    left: list[list[str]] = []
     for group in groups:
         part = next((p for p in parts if len(taken[p]) + len(group) <= room[p]), None)
         if part is None:
             left.append(group)
         else:
             taken[part] += group
-    left.sort(key=len, reverse=True)  # of one size in the order that they were drawn in
+    left.sort(key=lambda group: -len(group))  # of one size in the order that they were drawn in
     for part in parts:
         while len(taken[part]) < LEAST[part] and len(left) > 1:
             taken[part] += left.pop()
@@ -183,17 +183,15 @@ def _together(ids: list[str], groups: Mapping[str, str], contents: Mapping[str, 
     return list(found.values())
 
 
-def samples(
-    archive: "Archive", table: pd.DataFrame, settings: "PrepareParams", skipped: preparing.Skipped
-) -> "Iterator[Sample]":
+def samples(archive: "Archive", table: pd.DataFrame, settings: "PrepareParams", skipped: Skipped) -> "Iterator[Sample]":
     """The pictures as squares of `prepare.min_side`, in id order; smaller and unreadable ones are noted in `skipped`."""
     rows = list(table["file"].items())
-    jobs = ((preparing.read_image(archive, file), settings.min_side) for _, file in rows)
-    squares = preparing.ordered_map(preparing.square_png, jobs, settings.num_workers)
-    yield from preparing.prepare(rows, squares, "own pictures", settings, skipped)
+    jobs = ((read_image(archive, file), settings.min_side) for _, file in rows)
+    squares = ordered_map(square_png, jobs, settings.num_workers)
+    yield from prepare(rows, squares, "own pictures", settings, skipped)
 
 
-def check_counts(archive: "Archive", index: pd.DataFrame, skipped: preparing.Skipped, min_side: int) -> None:
+def check_counts(archive: "Archive", index: pd.DataFrame, skipped: Skipped, min_side: int) -> None:
     """Refuse fewer usable pictures than a split needs."""
     counts = {split: int((index["split"] == split).sum()) for split in SPLITS}
     if all(counts[split] >= least for split, least in LEAST.items()):
