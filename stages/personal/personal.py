@@ -130,19 +130,18 @@ def curves(
     """The curves over pictures and steps, as metrics; their points go to plots/personal.csv, with gaps for `left`."""
     params = stage.params.personal
     last = curve_cell(params)
-    by_pictures = {f"pictures_{c.pictures}": [results[name(c, *u)]["measures"] for u in units] for c in
-                   [*picture_cells(params), last]}  # fmt: skip
-    by_steps = {f"steps_{n}": [results[name(last, *u)]["by_step"][str(n)] for u in units] for n in params.curve_steps}
-    by_steps[f"steps_{params.training.steps}"] = by_pictures[f"pictures_{last.pictures}"]
+    points = [*picture_cells(params), last]
+    by_pictures = {str(c.pictures): [results[name(c, *u)]["measures"] for u in units] for c in points}
+    by_steps = {str(n): [results[name(last, *u)]["by_step"][str(n)] for u in units] for n in params.curve_steps}
+    by_steps[str(params.training.steps)] = by_pictures[str(last.pictures)]
     rows = []
-    for axis, points in (("pictures", by_pictures), ("steps", by_steps)):
-        for point, trainings in points.items():
+    for axis, cells in (("pictures", by_pictures), ("steps", by_steps)):
+        for number, trainings in cells.items():
             for (subject, seed), values in zip(units, trainings, strict=True):
-                number = int(point.rpartition("_")[2])
-                place = {"axis": axis, "value": number, "subject": subject, "seed": seed}
+                place = {"axis": axis, "value": int(number), "subject": subject, "seed": seed}
                 rows.append(place | values | dict.fromkeys(left))
     write_csv("plots/personal.csv", pd.DataFrame(rows))
-    return outcomes.table(by_pictures) | outcomes.table(by_steps)
+    return outcomes.table(by_pictures, "pictures_") | outcomes.table(by_steps, "steps_")
 
 
 def sheet(study: Study, folders: dict[str, Path], seed: int, bases: dict) -> list[tuple[str, np.ndarray]]:

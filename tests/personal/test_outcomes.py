@@ -19,12 +19,41 @@ CELLS = {"lora_none": of(0.5, 0.6, 0.55), "lora_images": of(0.2, 0.24, 0.22), "l
 
 def test_intervals_are_pooled_over_the_cells():
     metrics = table(CELLS)
-    spread = pooled_spread({name: [t["drift_kid"] for t in values] for name, values in CELLS.items()})
-    low, high = mean_interval(0.55, 3, spread)
+    drifts = {name: [t["drift_kid"] for t in values] for name, values in CELLS.items()}
+    low, high = mean_interval(0.55, 3, pooled_spread(drifts, "relative"))
     assert metrics["lora_none_drift_kid"] == pytest.approx(0.55)
     assert (metrics["lora_none_drift_kid_low"], metrics["lora_none_drift_kid_high"]) == pytest.approx((low, high))
     assert metrics["drift_kid_freedom"] == 6
     assert not any("subject_accuracy" in name for name in metrics), "no training has it"
+
+
+def test_the_interval_of_a_drift_grows_with_the_drift():
+    """Ten times the drift of every training is ten times the interval, whatever other cells drift by."""
+    small = {name: [t["drift_kid"] for t in values] for name, values in CELLS.items()}
+    metrics = table(CELLS | {f"{name}_tenfold": of(*(10 * d for d in drifts)) for name, drifts in small.items()})
+    for name in CELLS:
+        one, ten = (
+            [metrics[f"{c}_drift_kid{end}"] for end in ("_low", "", "_high")] for c in (name, f"{name}_tenfold")
+        )
+        assert ten == pytest.approx([10 * value for value in one])
+    assert metrics["drift_kid_relative_spread"] > 0
+
+
+def test_what_leaves_the_class_word_says_nothing_of_the_spread():
+    """The noise of KID around 0: its share of the mean is anything, and its mean may be negative."""
+    still = {"base": of(0.001, -0.004, 0.001), "textual_inversion_none": of(0.002, 0.0, -0.001)}
+    with_them, without = table(CELLS | still), table(CELLS)
+    assert {name: value for name, value in with_them.items() if "drift" in name and name in without} == {
+        name: value for name, value in without.items() if "drift" in name
+    }
+    assert with_them["base_drift_kid"] == pytest.approx(-0.002 / 3)
+    assert "base_drift_kid_low" not in with_them
+
+
+def test_tables_of_one_study_keep_their_spreads_apart():
+    both = table(CELLS) | table({"3": CELLS["lora_none"], "5": CELLS["lora_images"]}, "pictures_")
+    assert (both["drift_kid_freedom"], both["pictures_drift_kid_freedom"]) == (6, 4)
+    assert both["pictures_3_drift_kid"] == both["lora_none_drift_kid"]
 
 
 def test_a_prior_is_measured_by_the_differences_of_pairs():

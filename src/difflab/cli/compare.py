@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 SEEDS = (
     "seed", "finetune.seeds", "ddpm.seeds", "ddpm.common.seeds", "denoise.seeds", "cold.seeds", "captioner.seeds",
-    "captioner.subset_seeds", "finetune.seed", "ddpm.common.seed", "denoise.seed",
+    "captioner.subset_seeds", "blocks.seeds", "personal.seeds", "finetune.seed", "ddpm.common.seed", "denoise.seed",
 )  # fmt: skip
 """Parameters that make a repetition, not another experiment."""
 Spreads = Mapping[tuple[str, str], Spread]
@@ -216,7 +216,7 @@ def _note(groups: list[list["Result"]], rows: Mapping[Headline, object]) -> str:
     if any(not _known(groups, headline) for headline in rows):
         lines.append("No interval: one training, or a commit that did not say how far trainings differ.")
     if any(headline.given for headline in rows):
-        lines.append("The pretrained model is given: its intervals are of generation alone.")
+        lines.append("Pretrained models and bases are given: their intervals are of generation alone.")
     return " ".join(lines)
 
 

@@ -75,8 +75,8 @@ def reproduced(rev: str = "HEAD", name: str | None = None) -> tuple[str, bool]:
         count = record(name, committed.summary, here.summary, processor())
         parts[0] += f"\nwrote {count} numbers as the repetition '{name}' to {REPETITIONS}"
     parts.append(table(["score", "committed", "prediction interval", "here", ""], map(_row, numbers)))
-    if not spreads:
-        parts.append("The intervals know the spread of training alone: no repetition of the whole study is recorded.")
+    if alone := _without_repetition(numbers, spreads):
+        parts.append(alone)
     if git("status", "--porcelain", "--untracked-files=no", "--", "dvc.lock", *IN_GIT):
         parts.append(KEEP)
     line, holds = verdict(numbers)
@@ -95,6 +95,20 @@ def _numbers(committed: Result, here: Result, spreads: Mapping[tuple[str, str], 
         for headline in headline_names(committed.summary)
         if headline.name in here.summary
     ]
+
+
+def _without_repetition(numbers: list[Number], spreads: Mapping[tuple[str, str], "Spread"]) -> str:
+    """A line where intervals know less than what whole runs differ by; empty where all know it."""
+    if not spreads:
+        return "The intervals know the spread of training alone: no repetition of the whole study is recorded."
+    heads = [number.headline for number in numbers]
+    alone = list(dict.fromkeys(h.study for h in heads if (h.study, h.measure) not in spreads))
+    if not alone:
+        return ""
+    return (
+        f"Of {', '.join(alone)} not every measure stands in {REPETITIONS}: the intervals of the others know the spread of "
+        "training alone, and are too short for a run whose small models were trained anew."
+    )
 
 
 def verdict(numbers: list[Number]) -> tuple[str, bool]:

@@ -5,6 +5,10 @@ from collections.abc import Mapping, Sequence
 from difflab.core.base.errors import DifflabError
 from difflab.metrics.uncertainty.intervals import mean_interval, pooled_spread, with_intervals
 
+DRIFT = "drift_kid"
+STILL = ("base", "textual_inversion_none")
+"""Cells without a training of what the class word means: the base, and a new word beside it."""
+Drifts = dict[str, list[float]]
 Values = Mapping[str, Sequence[Mapping[str, float]]]
 """The measures of each training, by cell; trainings in one order for all cells."""
 
@@ -15,19 +19,32 @@ MEASURES = (
 
 
 def table(cells: Values, prefix: str = "") -> dict[str, float]:
-    """Flat metrics of every measure that all trainings have: `<cell>_<measure>` with its interval.
+    """Flat metrics of every measure that all trainings have: `<prefix><cell>_<measure>` with its interval.
 
     The spread is pooled over the cells: of subjects and seeds together, as each training is of one subject and one seed.
+    Where a table is one of several, `prefix` tells its spreads (`<prefix><measure>_spread`) from theirs.
     """
     metrics: dict[str, float] = {}
     for measure in MEASURES:
         if any(measure not in training for trainings in cells.values() for training in trainings):
             continue
         values = {f"{prefix}{cell}": [t[measure] for t in trainings] for cell, trainings in cells.items()}
-        found = with_intervals(values, measure)
+        if measure == DRIFT:
+            values, still = _moved(values, prefix)
+            metrics |= {f"{cell}_{measure}": sum(drifts) / len(drifts) for cell, drifts in still.items()}
+        found = with_intervals(values, measure) if values else {}
         shared = (f"{measure}_spread", f"{measure}_angle_spread", f"{measure}_relative_spread", f"{measure}_freedom")
         metrics |= {f"{prefix}{name}" if name in shared else name: value for name, value in found.items()}
     return metrics
+
+
+def _moved(values: Drifts, prefix: str) -> tuple[Drifts, Drifts]:
+    """The cells whose trainings move the class word, and those that leave it: what these drift is the noise of KID.
+
+    A drift grows with its level, 0 is none, and the spread of one cell says nothing of the other's.
+    """
+    still = {f"{prefix}{cell}" for cell in STILL}
+    return {c: v for c, v in values.items() if c not in still}, {c: v for c, v in values.items() if c in still}
 
 
 def prior_effects(cells: Values, margin: float) -> dict[str, float | str]:

@@ -9,20 +9,27 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from difflab.ddpm.common.settings import DATASETS
+from difflab.personal.cells import METHODS, PRIORS
 from difflab.sd3.artifacts.cells import ADAPTERS, CAPTIONS
+from difflab.sd3.blocks.ways import WAYS
 
 if TYPE_CHECKING:
     from difflab.metrics.uncertainty.intervals import Interval
 
 Summary = Mapping[str, float | str]
-_KINDS = "|".join(CAPTIONS)
+_KINDS, _MODELS = "|".join(CAPTIONS), "|".join(ADAPTERS)
+_ADAPTED = "|".join(method for method in METHODS if method != "textual_inversion")
 HEADLINES = {
-    "sd3": rf"((?:{'|'.join(ADAPTERS)})_(?:{_KINDS}))_(fid|kid|precision|recall|digit_accuracy|photo_accuracy)"
+    "sd3": rf"((?:{_MODELS})_(?:{_KINDS}))_(fid|kid|precision|recall|digit_accuracy|photo_accuracy)"
     rf"|((?:{_KINDS})_(?:minus_zero|minus_plus|zero_plus))_(fid_difference)",
     "denoising": r"(v\w+)_(psnr)",
     "ddpm": rf"({'|'.join(DATASETS)})_(mean_psnr|fid|kid|precision|recall|accuracy)",
     "cold": r"(blur|mask)_(restored_psnr|walked_back_psnr)",
     "captioning": r"(original|mixed|synthetic|instruct)_(bleu_1|cider_d|both_correct|cider_d_difference)",
+    "attention": rf"(\w+_(?:{_MODELS}))_(pointing_accuracy|ari)",
+    "blocks_tuned": rf"({'|'.join(WAYS)})_(top_minus_random_gain)",
+    "personal": rf"(base|(?:{'|'.join(METHODS)})_(?:{'|'.join(PRIORS)}))_(subject_accuracy|class_correct)"
+    rf"|((?:{_ADAPTED})_(?:{'|'.join(PRIORS)}))_(drift_kid)|((?:{'|'.join(PRIORS)})_(?:{'|'.join(PRIORS)}))_(drift_difference)",
 }
 """By study the names of its headline numbers: a cell and a measure. The rest stands beside them for comparison."""
 STAGES = {
@@ -31,10 +38,13 @@ STAGES = {
     "ddpm": "ddpm_score",
     "cold": "cold@{}",
     "captioning": "caption_score",
+    "attention": "attention_maps",
+    "blocks_tuned": "tune_blocks",
+    "personal": "personal",
 }
-GIVEN = "pretrained"
-"""Cells of a model that is given: their intervals are of generation alone."""
-RULED = ("sd3", "ddpm")
+GIVEN = {"pretrained", "base"}
+"""What cells of a model that is given are named: their intervals are of generation, or of noise, alone."""
+RULED = ("sd3", "ddpm", "personal")
 """Studies whose measures, but for PSNR, a network of ours takes: those of two rulers do not compare."""
 
 
@@ -53,7 +63,7 @@ class Headline:
     @property
     def given(self) -> bool:
         """Whether its model is given and not trained by its stages."""
-        return self.cell.startswith(GIVEN)
+        return not GIVEN.isdisjoint(self.cell.split("_"))
 
     @property
     def ruled(self) -> bool:

@@ -44,7 +44,7 @@ def test_a_model_takes_from_common_what_it_does_not_give(listed):
 )
 def test_a_wrong_list_is_refused(listed, text, fault):
     with pytest.raises(DifflabError, match=rf"pipelines\.yaml: .*{fault}"):
-        listed(COMMON + text)
+        listed("common: {distilled: false, scheduler: ddpm, guidance_scale: 7.5}\n" + text)
 
 
 def test_the_names_are_those_that_commands_take():

@@ -160,7 +160,7 @@ def graceful_stop(what: str) -> Generator[StopSignal]:
         if rank == 0 and (count == 1 or signum == signal.SIGINT):  # a launcher sends SIGTERM when a process has failed
             print(f"stopping: saving the state of {what} (Ctrl-C again to stop at once)", file=sys.stderr, flush=True)
 
-    with _signals_to(handle):
+    with signals_to(handle):
         yield stop
 
 
@@ -169,15 +169,15 @@ def immediate_stop(what: str) -> Generator[None]:
     """Turn Ctrl-C (or SIGTERM) into `Interrupted` at once, for work whose finished parts are files already."""
 
     try:
-        with _signals_to(signal.default_int_handler):
+        with signals_to(signal.default_int_handler):
             yield
     except KeyboardInterrupt:
         raise interrupted(what) from None
 
 
 @contextmanager
-def _signals_to(handle: Callable[[int, FrameType | None], None]) -> Generator[None]:
-    """SIGINT and SIGTERM go to `handle` in the block."""
+def signals_to(handle: Callable[[int, FrameType | None], None]) -> Generator[None]:
+    """SIGINT and SIGTERM go to `handle` in the block, and where they went before after it."""
     previous = {s: signal.signal(s, handle) for s in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield

@@ -15,7 +15,7 @@ import numpy as np
 
 from difflab.core.base.errors import DifflabError
 
-RELATIVE = ("fid", "kid")
+RELATIVE = ("fid", "kid", "drift_kid")
 """Measures whose spread grows with their level: their pooled spread is a share of the cell's mean."""
 SHARES = ("accuracy", "correct", "precision", "recall", "coverage")
 """How the names of measures within 0..1 end. Near the ends they spread less: they are pooled as angles asin(sqrt(p)),
