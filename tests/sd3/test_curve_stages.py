@@ -16,7 +16,7 @@ from fakes import sd3_study
 from fakes.study_results import Extractor
 
 SEEDS, SCALES = (0, 1), [1.0, 3.0]
-SCORE = dict(extractor="vision_encoder", reference_split="train", floor_split="val", min_images=2, batch_size=3,
+SCORE = dict(extractor="vision_encoder", reference_split="train", floor_split="val", min_images=4, batch_size=3,
     kid_subsets=2, kid_subset_size=50, margin=0.1, real_faces=False)  # fmt: skip
 
 
@@ -24,7 +24,7 @@ class CurveStage(sd3_study.Sd3Stage):
     def __init__(self):
         super().__init__(seeds=SEEDS)
         cell = {"captions": "blip2", "trained_on": "blip2", "logit_mean": "zero", "num_images": 2}
-        self.params.score = ScoreParams(**SCORE)
+        self.params.score = ScoreParams(**SCORE).model_copy(update={"min_images": 2})  # which no study takes
         self.params.generate = self.params.generate.model_copy(update={"batch_size": 1})
         self.params.guidance_curve = GuidanceCurveParams(**cell, guidance_scales=SCALES)
         self.params.step_curve = StepCurveParams(**cell)

@@ -17,7 +17,7 @@ Prior = Literal["none", "images", "output"]
 class SubjectParams(Group):
     """A subject: the folder of its pictures, and what it is."""
 
-    name: str = Field(min_length=1)
+    name: str = Field(pattern=r"^[^./\\\x00-\x1f][^/\\\x00-\x1f]*$")
     class_word: str | None = Field(min_length=1)
 
 
@@ -85,8 +85,16 @@ class PersonalParams(Group):
                 f"instance_prompt '{self.instance_prompt}' lacks the token '{self.token}': what is trained would have "
                 "no name; write {token} into it"
             )
-        if plain := [prompt for prompt in self.prompts if prompt.count("{}") != 1]:
-            raise ValueError(f"prompts: '{plain[0]}' must hold {{}} once, where the subject is named")
+        if set("{}") & set(self.instance_prompt.replace("{token}", "").replace("{class}", "")):
+            raise ValueError(
+                f"instance_prompt '{self.instance_prompt}': {{token}} and {{class}} are all that is replaced"
+            )
+        if plain := [p for p in self.prompts if p.count("{}") != 1 or set("{}") & set(p.replace("{}", ""))]:
+            raise ValueError(
+                f"prompts: '{plain[0]}' must hold {{}} once, where the subject is named, and no other brace"
+            )
+        if [subject.name for subject in self.subjects if subject.class_word == self.token]:
+            raise ValueError(f"token '{self.token}' is the class word too: take a word that means nothing, as sks")
         unclassed = [subject.name for subject in self.subjects if subject.class_word is None]
         if unclassed and (self.priors != ["none"] or "textual_inversion" in self.methods):
             raise ValueError(

@@ -68,14 +68,14 @@ class State:
         content = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
         facts = {
             "identity": self._identity,
-            "checksum": _checksum(content),
             "progress": progress,
             "param_groups": optimizer["param_groups"],
             "schedule": {k: v for k, v in self.schedule.state_dict().items() if k != "lr_lambdas"},
             "ema_step": self.ema.optimization_step if self.ema is not None else None,
         }
+        text = json.dumps(facts)
         with atomic_path(self.path) as temporary:
-            save_file(content, temporary, metadata={"state": json.dumps(facts)})
+            save_file(content, temporary, metadata={"state": text, "checksum": _checksum(content, text)})
 
     def load(self) -> dict[str, Any] | None:
         """Put a saved state back and return its `progress`; None where there is no state, or a damaged one (a warning).
@@ -119,14 +119,14 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
     afresh = f"{path.stem} starts afresh"
     content = read_tensors(path, afresh)
     with reading(path, afresh):
-        facts = json.loads(read_tensor_facts(path, afresh)["state"])
-        if facts["checksum"] != _checksum(content):
+        header = read_tensor_facts(path, afresh)
+        if header["checksum"] != _checksum(content, header["state"]):
             raise ValueError("its checksum is another one")
-    return facts, content
+        return json.loads(header["state"]), content
 
 
-def _checksum(tensors: dict[str, torch.Tensor]) -> int:
-    checksum = 0
+def _checksum(tensors: dict[str, torch.Tensor], facts: str) -> str:
+    checksum = zlib.crc32(facts.encode())
     for name, tensor in sorted(tensors.items()):
         checksum = zlib.crc32(tensor.reshape(-1).view(torch.uint8).numpy(), zlib.crc32(name.encode(), checksum))
-    return checksum
+    return str(checksum)

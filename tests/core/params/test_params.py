@@ -192,7 +192,10 @@ def test_an_unknown_stage_lists_the_known_ones(pipeline):
         ("captioner.seeds=[0]", "caption_score pairs the trainings of two or more"),
         ("captioner.patch_pooling=3", "patch_pooling is 3, which does not divide the 4 x 4 patches"),
         ("generate.num_inference_steps=1001", "num_inference_steps': Input should be less than or equal to 1000"),
-        ("sweep.presets.steps.num_inference_steps=[0]", "num_inference_steps.0': Input should be greater than 0"),
+        (
+            "sweep.presets.steps.num_inference_steps=[0]",
+            "num_inference_steps.0': Input should be greater than or equal to 1",
+        ),
         ("ddpm_sample.single_image_32.num_inference_steps=30", "ddim needs a divisor of .* 1000"),
         ("process.num_inference_steps=30", "ddim needs a divisor of .* 1000"),
         ("process.num_images=19", "20 images are needed"),

@@ -20,7 +20,7 @@ from fakes.study_results import Extractor
 
 TARGETS = ["attn.to_q", "attn.to_k", "attn.to_v", "ff"]
 OUTPUTS = [*(f"plots/blocks/{name}.csv" for name in ("effects", "ranks", "agreement")), "metrics/rank_blocks.json"]
-SCORE = dict(extractor="vision_encoder", reference_split="train", floor_split="val", min_images=2, batch_size=3,
+SCORE = dict(extractor="vision_encoder", reference_split="train", floor_split="val", min_images=4, batch_size=3,
     kid_subsets=2, kid_subset_size=50, margin=0.1, real_faces=False)  # fmt: skip
 
 
@@ -29,7 +29,7 @@ class BlocksStage(sd3_study.Sd3Stage):
         super().__init__(validation_interval=1)
         values = dict(captions="blip2", num_images=2, ablated_images=4, held_out_samples=2, mean_samples=3, k=1,
             logit_mean="zero", random_sets=3, seeds=[0, 1], steps=1, targets=TARGETS)  # fmt: skip
-        self.params.score = ScoreParams(**SCORE)
+        self.params.score = ScoreParams(**SCORE).model_copy(update={"min_images": 2})  # which no study takes
         self.params.blocks = BlocksParams(**{**values, **changes})
 
     def kept(self, *without):

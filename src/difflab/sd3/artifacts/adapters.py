@@ -100,9 +100,11 @@ def _expected(transformer: nn.Module, metadata: dict[str, Any], path: str) -> di
         raise DifflabError(
             f"{path} says rank {rank}, alpha {alpha} and targets {pattern}: run its finetune stage again"
         )
+    with reading(path, "run its finetune stage again"):
+        targets = re.compile(pattern)
     shapes = {}
     for name, layer in transformer.named_modules():
-        if isinstance(layer, nn.Linear) and re.fullmatch(pattern, name):
+        if isinstance(layer, nn.Linear) and targets.fullmatch(name):
             shapes[f"transformer.{name}.lora_A.weight"] = [rank, layer.in_features]
             shapes[f"transformer.{name}.lora_B.weight"] = [layer.out_features, rank]
     return shapes
