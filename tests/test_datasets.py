@@ -1,5 +1,6 @@
 """The data sets of the studies, found by the columns of an attribute table or by texts."""
 
+import pandas as pd
 import pytest
 
 from difflab.core.base.errors import DifflabError
@@ -14,11 +15,20 @@ def test_a_table_is_known_by_its_columns_in_any_order_among_others(data_set):
 
 
 def test_pictures_without_attributes_have_neither_facts_nor_classes():
-    for columns in ([], ["Striped"]):
-        own = data_set_of(columns)
-        assert own.sentences({"Striped": True}) == []
-        assert own.facts_kept("A tie.", {}) == (0, 0)
-        assert (own.contradictions, own.class_sets) == ((), ())
+    own = data_set_of([])
+    assert own.sentences({}) == []
+    assert own.facts_kept("A tie.", {}) == (0, 0)
+    assert (own.contradictions, own.class_sets, own.people) == ((), (), False)
+
+
+def test_attributes_of_no_known_data_set_are_told_by_their_names():
+    """Also where a data set has one of that name; nothing can be judged by them, for they say nothing of classes."""
+    own = data_set_of(["in_the_snow", "Smiling"])
+    assert own.sentences({"in_the_snow": True, "Smiling": False}) == ["In the snow."]
+    assert own.facts_kept("A dog in the snow.", {"in_the_snow": True, "Smiling": True}) == (1, 2)
+    assert own.facts_kept("In the snowstorm", {"in_the_snow": True, "Smiling": False}) == (0, 1)
+    assert own.class_sets == ()
+    assert own.class_accuracy({"a": "Three."}, pd.DataFrame({"Smiling": [True]}, index=["a"])) == {}
 
 
 def test_a_table_that_lacks_a_column_of_its_data_set_is_refused():

@@ -11,7 +11,7 @@ from closure import ROOT, STAGES, TAKEN_WHOLE, closure, code_files, modules, rel
 from difflab.cli.changed import CHECK
 from difflab.core.params.loading import addresses, axes_of, read_pipeline, stage_entry
 from difflab.ddpm.common.settings import DATASETS, SETTINGS
-from difflab.sd3.artifacts.cells import CAPTIONS, FINE_TUNED
+from difflab.sd3.artifacts.cells import CAPTIONS, FINE_TUNED, OWN, PUBLISHED, captions_path
 
 PLOTS = read_pipeline(str(ROOT / "dvc.yaml"))["plots"]
 MAX_FILES = 100
@@ -130,16 +130,19 @@ def test_no_parameter_can_shorten_the_matrix():
     chosen = [cell for axis in lists for cell in axis if "$" in cell]
     assert chosen == [f"${{trained_on.{kind}}}" for kind in CAPTIONS]
     assert [f"{stage}" for stage in addresses(str(ROOT / "dvc.yaml")) if stage.startswith("finetune@")] == [
-        f"finetune@{captions}-{mean}" for captions in CAPTIONS for mean in FINE_TUNED
+        f"finetune@{captions}-{mean}" for captions in PUBLISHED for mean in FINE_TUNED
     ]
 
 
 def test_every_kind_of_captions_is_written_trained_on_drawn_from_and_shown():
     """dvc.yaml cannot read the list of kinds in difflab.sd3.artifacts.cells."""
-    for kind in CAPTIONS:
+    for kind in PUBLISHED:
         assert [f"data/captions/{kind}.parquet"] == STAGES[f"caption_{kind}"]["outs"]
-        assert f"models/finetune/${{trained_on.{kind}}}-${{item.adapter}}" in STAGES["generate"]["deps"]
         assert f"metrics/caption_{kind}.json" in STAGES["report"]["deps"]
+    for stage in ("cache_prompts", "finetune", "generate", "score"):  # own captions come with the pictures
+        assert captions_path(OWN).parent.as_posix() in STAGES[stage]["deps"]
+    for kind in CAPTIONS:
+        assert f"models/finetune/${{trained_on.{kind}}}-${{item.adapter}}" in STAGES["generate"]["deps"]
     curves = {f"plots/finetune/${{trained_on.{kind}}}-{mean}.csv" for kind in CAPTIONS for mean in FINE_TUNED}
     assert curves <= {*STAGES["report"]["deps"]}
     (drawn,) = (p["SD3 LoRA, held-out loss"] for p in PLOTS if "SD3 LoRA, held-out loss" in p)

@@ -44,7 +44,7 @@ def prepare_own(stage: Stage[PrepareCelebaHqInputs], archive: Archive) -> None:
     params, skipped = stage.params, Skipped()
     pictures = own_pictures.read(archive)
     table = pictures.table.iloc[: params.split.max_rows]
-    split = own_pictures.split_pictures(archive, pictures, table, params.split)
+    split = own_pictures.split_pictures(archive, pictures, table, params.split, params.prepare.min_side)
     with atomic_path(FOLDER) as folder:
         samples = own_pictures.samples(archive, table, params.prepare, skipped)
         index = write_store(folder, samples, table.assign(split=split), keep_absent=False)

@@ -26,9 +26,9 @@ def main(stage: Stage[GenerateInputs], *, adapter: str) -> None:
     settings, trainings = stage.params.generate, sorted(stage.params.finetune.seeds)
     ids = ImageStore("data/celeba_hq").split(settings.split)[: settings.num_images]
     sampling = stage.params.seed, settings.batch_size, settings.vae
-    shown = kinds()
-    generator = load_generator(open_prompts(shown), stage.params.runtime, *sampling)
-    for captions in shown:
+    prompted = kinds()
+    generator = load_generator(open_prompts(prompted), stage.params.runtime, *sampling)
+    for captions in prompted:
         for training in trainings:
             if adapter != PRETRAINED:
                 generator.use_adapter(adapter_folder(stage.params.trained_on[captions], adapter, training))
@@ -38,7 +38,7 @@ def main(stage: Stage[GenerateInputs], *, adapter: str) -> None:
                 first = GeneratedImages(archive).read(settings.seeds[0], ids[: settings.grid_images])
                 with atomic_path(grid_path(adapter, captions)) as temporary:
                     grid(list(map(np.asarray, first)), ncols=8).save(temporary)
-    count, cells = len(ids) * len(settings.seeds), f"{len(shown)} kinds of captions and {len(trainings)} trainings"
+    count, cells = len(ids) * len(settings.seeds), f"{len(prompted)} kinds of captions and {len(trainings)} trainings"
     stage.done(f"wrote data/generated/{adapter}, {count} images for each of {cells}")
 
 

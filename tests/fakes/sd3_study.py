@@ -15,7 +15,7 @@ from difflab.core.base.roles import fingerprint
 from difflab.core.base.store.captions import write_captions
 from difflab.core.base.store.image_store import ImageStore
 from difflab.images.preparing.store_writer import Sample, write_store
-from difflab.sd3.artifacts.cells import CAPTIONS
+from difflab.sd3.artifacts.cells import PUBLISHED
 from difflab.sd3.artifacts.components import write_components
 from difflab.sd3.caching.latent_writer import write_latents
 from difflab.sd3.caching.prompt_writer import write_prompts
@@ -80,7 +80,7 @@ def make_study(folder: Path, released: bool = False) -> None:
     if not released:
         components = {"vae": fingerprint(zoo / "vae"), "text_encoders": fingerprint(zoo / "text")}
         write_components(zoo / "transformer", components)
-    for kind in CAPTIONS:
+    for kind in PUBLISHED:
         save_captions(folder, kind, "a cat")
     cache_latents(folder)
     cache_prompts(folder)
@@ -122,7 +122,7 @@ def cache_latents(folder: Path) -> None:
 
 
 def cache_prompts(folder: Path) -> None:
-    captions = pd.concat([pd.read_parquet(folder / f"data/captions/{kind}.parquet") for kind in CAPTIONS])
+    captions = pd.concat([pd.read_parquet(folder / f"data/captions/{kind}.parquet") for kind in PUBLISHED])
     write_prompts(
         folder / "data/prompt_embeds", captions, FakeEncoders(), fingerprint(folder / "models/zoo/text"),
         dtype=torch.float32, batch_size=4, shard_size=8, scratch=folder / "scratch",
@@ -155,7 +155,7 @@ class Sd3Stage:
             generate=generate,
             balance=SimpleNamespace(enabled=False),
             logit_mean={"zero": 0.0},
-            trained_on={kind: kind for kind in CAPTIONS},
+            trained_on={kind: kind for kind in PUBLISHED},
         )
         self.run, self._scratch, self.logged, self.said = self, Path(scratch), {}, ""
 

@@ -14,7 +14,7 @@ from difflab.core.base.files import png_bytes, sha256_bytes, write_bytes, write_
 from difflab.miniature.data.blend import ATTRIBUTES
 from difflab.miniature.data.vocabulary import DIGIT, PHOTO
 from difflab.report.summary import PREFIXES
-from difflab.sd3.artifacts.cells import ADAPTERS, CAPTIONS, FINE_TUNED
+from difflab.sd3.artifacts.cells import ADAPTERS, FINE_TUNED, PUBLISHED
 from difflab.sd3.score_summary import compared, summarise
 from fakes.attention_results import write_attention_inputs
 from fakes.block_results import write_block_inputs
@@ -118,7 +118,7 @@ def write_inputs(root: Path) -> None:
         "rank_deficient": 0,
     }
     write_metrics(root, "score", summarise(table) | compared(table, margin=0.1) | counts)
-    for captions in CAPTIONS:
+    for captions in PUBLISHED:
         for adapter in ADAPTERS:
             grid = root / "plots/grids" / adapter / f"{captions}.png"
             write_bytes(grid, png_bytes(Image.fromarray(picture(grid.name, 530))))
@@ -137,7 +137,7 @@ def write_inputs(root: Path) -> None:
     for stage, points in curves.items():
         write_csv(root / f"plots/{stage}.csv", pd.DataFrame(points | {"seed": 0, "n": 100, "fid": [60, 7, 9]}))
     for stage in PREFIXES:
-        if stage not in ("score", *(f"finetune@{c}-{a}" for c in CAPTIONS for a in FINE_TUNED)):
+        if stage not in ("score", *(f"finetune@{c}-{a}" for c in PUBLISHED for a in FINE_TUNED)):
             write_metrics(root, stage.replace("@", "/"), {"digit_accuracy": 0.97, "n": 1500})
     write_metrics(root, "guidance_curve", {"n": 100, "best_guidance_scale": 3})
     write_metrics(root, "step_curve", {"n": 100, "first_fid": 60.0, "last_fid": 9.0})

@@ -22,14 +22,14 @@ def root(tmp_path):
     return tmp_path
 
 
-BOTH = {f"sd3_finetune_both_{adapter}" for adapter in MEANS}  # adapters of the other design
+OTHER = {f"sd3_finetune_{captions}_{adapter}" for captions in ("both", "own") for adapter in MEANS}  # of other designs
 
 
 def test_the_summary_is_flat_finite_and_holds_every_stage(root):
     summary = summarise(MEANS, DENSITY, False, root)
     assert all(math.isfinite(value) for key, value in summary.items() if not key.endswith(TEXTS))
     assert all(isinstance(value, str) for key, value in summary.items() if key.endswith(TEXTS))
-    assert {name for name in PREFIXES.values() if not part(summary, name)} == BOTH
+    assert {name for name in PREFIXES.values() if not part(summary, name)} == OTHER
     assert {key.split("_")[0] for key in summary} == set(STUDIES)
     assert summary["sd3_minus_blip2_fid"] == 8.5
     assert summary["sd3_captions_llama3_digit_accuracy"] == 0.97
@@ -71,4 +71,4 @@ def test_a_stage_that_has_not_run_is_left_out(tmp_path):
 def test_every_stage_of_the_summary_is_a_stage_of_the_pipeline(root):
     from difflab.core.params.loading import addresses
 
-    assert {stage for stage in PREFIXES if PREFIXES[stage] not in BOTH} <= set(addresses())
+    assert {stage for stage in PREFIXES if PREFIXES[stage] not in OTHER} <= set(addresses())

@@ -36,7 +36,7 @@ def fine_tuned(request, root, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(root))
         patch.chdir(folder)
-        for captions in sd3_study.CAPTIONS:
+        for captions in sd3_study.PUBLISHED:
             assert "held-out loss" in finetune(captions).said
     return folder
 
@@ -110,14 +110,14 @@ def test_an_adapter_for_both_kinds_of_captions_knows_both(study):
     assert "wrote models/finetune/both-zero" in finetune("both").said
     stage = sd3_study.Sd3Stage()
     stage.params.trained_on = {"blip2": "both", "llama3": "both"}
-    for kind in sd3_study.CAPTIONS:  # which are then not used
+    for kind in sd3_study.PUBLISHED:  # which are then not used
         shutil.rmtree(f"models/finetune/{kind}-zero")
     from stages.sd3.generate import main
 
     shutil.rmtree("scratch", ignore_errors=True)
     main(stage, adapter="zero")
     assert {p.as_posix() for p in Path("data/generated/zero").rglob("*.zip")} == {
-        f"data/generated/zero/{kind}/training-0.zip" for kind in sd3_study.CAPTIONS
+        f"data/generated/zero/{kind}/training-0.zip" for kind in sd3_study.PUBLISHED
     }
     sd3_study.save_captions(study, "llama3", "a dog")
     assert "'llama3' caption" in refused(finetune, "both")

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from difflab.sd3.artifacts.cells import CAPTIONS, FINE_TUNED
+from difflab.sd3.artifacts.cells import FINE_TUNED, PUBLISHED
 from difflab.sd3.score_summary import compared, summarise, values_of
 from fakes.study_results import score_table
 
@@ -29,7 +29,7 @@ def test_a_trainings_value_is_the_mean_over_its_draws():
 def test_metrics_are_means_over_trainings_with_intervals_of_the_pooled_spread():
     table = noisy(3, 0.05)
     metrics = summarise(table)
-    cells = {(a, c): table[(table.adapter == a) & (table.captions == c)].fid for a in FINE_TUNED for c in CAPTIONS}
+    cells = {(a, c): table[(table.adapter == a) & (table.captions == c)].fid for a in FINE_TUNED for c in PUBLISHED}
     pooled = np.sqrt(np.mean([(fid.std() / fid.mean()) ** 2 for fid in cells.values()]))
     assert metrics["fid_relative_spread"] == pytest.approx(pooled)
     assert metrics["fid_freedom"] == 12
@@ -73,7 +73,7 @@ def test_a_table_without_classes_gives_no_accuracy():
 def test_each_pair_of_means_has_its_difference_and_interval():
     table = noisy(4, 0.05, means=(8.0, 9.0, 10.0))
     metrics = compared(table, margin=0.1)
-    pairs = list(itertools.product(CAPTIONS, (("minus", "zero"), ("minus", "plus"), ("zero", "plus"))))
+    pairs = list(itertools.product(PUBLISHED, (("minus", "zero"), ("minus", "plus"), ("zero", "plus"))))
     assert len(metrics) == 4 * len(pairs)
     summary = summarise(table)
     for captions, (a, b) in pairs:

@@ -9,10 +9,11 @@ from typing import Any
 
 from difflab.cli import work
 from difflab.cli.cost import Cost, speed
+from difflab.cli.own_folder import count_own
 from difflab.cli.personal_costs import personal_cost
 from difflab.cli.times import read_run
 from difflab.cli.work import BLIP2_T5, GEMMA_1B, LLAMA_1B, LLAMA_8B, LLAVA_7B, TEXT_ENCODERS, Language
-from difflab.sd3.artifacts.cells import ADAPTERS, CAPTIONS
+from difflab.sd3.artifacts.cells import ADAPTERS, OWN, PUBLISHED
 from difflab.sd3.blocks.ways import WAYS
 
 CELEBA_HQ, CELEBA_ADDITION, RECIPES = 30_000, 6_000, 13_471  # rows of the tables; about as many pass a side of 768
@@ -48,13 +49,21 @@ def costs(params: Any, cells: Iterable[str]) -> list[Cost]:
     ]
 
 
+def split_rows(params: Any) -> tuple[int, int]:
+    """How many images the SD3 study has: those that are split, and those that are added for training."""
+    data, most, added = params.data, params.split.max_rows, params.prepare.max_celeba_images
+    if data.celeba_hq.source == "own":
+        return min(most or CELEBA_HQ, count_own(data.celeba_hq.path)), 0
+    return most or CELEBA_HQ, CELEBA_ADDITION if added is None else added
+
+
 class _Study:
     """The counts of a study's pictures, and the costs that follow from them."""
 
     def __init__(self, params: Any, cells: list[str]) -> None:
         self.params, self.cells, self.hardware = params, cells, params.hardware
-        rows, addition = params.split.max_rows or CELEBA_HQ, params.prepare.max_celeba_images
-        self.images = rows + (CELEBA_ADDITION if addition is None else addition)
+        rows, addition = split_rows(params)
+        self.images, self.kinds = rows + addition, len(PUBLISHED) + (params.trained_on[OWN] == OWN)
         self.held_out = {
             "val": round(rows * params.split.val_fraction),
             "test": round(rows * params.split.test_fraction),
@@ -78,7 +87,7 @@ class _Study:
         size = self.images * (0.786 + 0.262 * latents.mirror) * self.area / 1000
         yield Cost("cache_latents", encoded / self._speed(self.hardware.float32_tflops, sampling=True),
                    0.4 + ENCODE_GB * self.area * _together(latents), disk=size, scratch=size)  # fmt: skip
-        captions = len(CAPTIONS) * self.images
+        captions = self.kinds * self.images
         stored = captions * (77 * 4096 + prompts.max_sequence_length * 8192 + 4096) / 1e9
         embedded = (
             captions * TEXT_ENCODERS.forward(self.text / 2) / self._speed(self.hardware.bfloat16_tflops, sampling=True)
@@ -115,7 +124,7 @@ class _Study:
     def sampling(self) -> Iterator[Cost]:
         settings, cells = self.params.generate, [c for c in self.cells if c.startswith("generate")]
         each = self.held_out.get(settings.split, self.images) if settings.num_images is None else settings.num_images
-        archives = len(CAPTIONS) * (len(cells) or 4) * self.trainings * len(settings.seeds)
+        archives = self.kinds * (len(cells) or 4) * self.trainings * len(settings.seeds)
         gpu = 4.6 + 0.15 * settings.batch_size * self.area + DECODE_GB * self.area * _together(settings)
         size = archives * each * PNG_MB * self.area / 1000
         made = self._pictures(archives * each, settings.num_inference_steps, settings.guidance_scale)

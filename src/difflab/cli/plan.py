@@ -9,7 +9,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from difflab.cli.costs import costs, costs_table
+from difflab.cli.costs import costs, costs_table, split_rows
+from difflab.cli.own_folder import own_folder
 from difflab.core.base.errors import DifflabError
 from difflab.core.params.common import HubRef
 from difflab.core.params.loading import addresses
@@ -44,7 +45,6 @@ KNOWN_SIZES = {
     ("facebook/dino-vits16", "personal.encoders"): 0.1,
 }
 GATED = ("stabilityai/stable-diffusion-3", "meta-llama/", "google/gemma")
-CELEBA_HQ_IMAGES, CELEBA_ADDITION = (30_000, 6_000)  # rows of the table; about as many pass a minimum side of 768
 STORED_SAMPLE_MB = 3.2  # upper bound of one 1024 px example in the two caches, two captions
 SPACE_LEFT_GB = 2.0  # beside what is counted: environment, archives of the miniature, logs
 
@@ -94,7 +94,8 @@ def needs(params: Any) -> Iterator[Finding]:
         yield Finding("weights", "score: Inception weights of pytorch-fid, about 0.1 GB, fetched by their stage")
     for name, archive in params.data:
         if isinstance(archive, ArchiveParams):
-            found, remedy = _archive(name, params.data.data_root, archive)
+            own = archive.source == "own"
+            found, remedy = own_folder(params) if own else _archive(name, params.data.data_root, archive)
             yield Finding("data", f"{name}: {found}", remedy)
     yield disk(params, models)
 
@@ -168,8 +169,7 @@ def disk(params: Any, models: list[Model]) -> Finding:
     if found := costs(params, addresses(values=params.model_dump(mode="json"))):
         parts["results at their peak"] = sum(cost.disk for cost in found) + max(cost.scratch for cost in found)
     elif params.data.celeba_hq.source != "bundled":
-        addition = params.prepare.max_celeba_images
-        examples = (params.split.max_rows or CELEBA_HQ_IMAGES) + (CELEBA_ADDITION if addition is None else addition)
+        examples = sum(split_rows(params))
         megabytes = STORED_SAMPLE_MB * (params.cache.latents.image_size / 1024) ** 2
         parts["latents and embeddings"] = examples * megabytes / 1000
     free, need = shutil.disk_usage(".").free / 1e9, sum(parts.values()) + SPACE_LEFT_GB

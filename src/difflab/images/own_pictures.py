@@ -20,6 +20,7 @@ import pandas as pd
 from difflab.core.base import rng
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import sha256_bytes
+from difflab.core.base.store.decoder import UnreadableImage, image_size
 from difflab.core.base.store.split import SPLITS
 from difflab.images.archives.pictures import list_pictures
 from difflab.images.preparing.samples import Skipped, ordered_map, prepare, read_image, square_png
@@ -133,7 +134,7 @@ def _attributes(rows: Mapping[str, Mapping[str, Any]]) -> tuple[dict[str, set[st
 
 
 def split_pictures(
-    archive: "Archive", pictures: OwnPictures, table: pd.DataFrame, settings: "SplitParams"
+    archive: "Archive", pictures: OwnPictures, table: pd.DataFrame, settings: "SplitParams", min_side: int
 ) -> pd.Series:
     """train, val or test by id of the rows of `table`: pictures of one group, and equal ones, are kept together.
 
@@ -141,12 +142,16 @@ def split_pictures(
     too few then gets the smallest. What a folder or row says stands; a part that none names is drawn from the others'.
     """
     ids = table.index.tolist()
-    contents = {id: sha256_bytes(read_image(archive, file)) for id, file in table["file"].items()}
+    contents = {
+        id: sha256_bytes(content)
+        for id, file in table["file"].items()
+        if _is_usable(content := read_image(archive, file), min_side)
+    }
     split = {id: pictures.splits.get(id, "train") for id in ids}
     parts = [part for part in ("test", "val") if part not in split.values()]
     fractions = {"test": settings.test_fraction, "val": settings.val_fraction}
-    room = {part: max(LEAST[part], round(fractions[part] * len(ids))) for part in parts}
-    free = [id for id in ids if split[id] == "train"]
+    room = {part: max(LEAST[part], round(fractions[part] * len(contents))) for part in parts}
+    free = [id for id in contents if split[id] == "train"]
     groups = _together(free, pictures.groups, contents)
     groups.sort(key=lambda group: rng.key(settings.seed, "own split", min(contents[id] for id in group)))
     taken: dict[str, list[str]] = {part: [] for part in parts}
@@ -162,6 +167,14 @@ def split_pictures(
         while len(taken[part]) < LEAST[part] and len(left) > 1:
             taken[part] += left.pop()
     return pd.Series(split | {id: part for part, members in taken.items() for id in members}, name="split").loc[ids]
+
+
+def _is_usable(content: bytes, min_side: int) -> bool:
+    """Whether a picture is one and large enough, by its header: what is not must not take up a place in a small split."""
+    try:
+        return min(image_size(content, "image")) >= min_side
+    except UnreadableImage:
+        return False
 
 
 def _together(ids: list[str], groups: Mapping[str, str], contents: Mapping[str, str]) -> list[list[str]]:

@@ -15,6 +15,7 @@ from difflab.personal.cells import METHODS as PERSONAL_METHODS
 from difflab.personal.cells import PRIORS
 from difflab.report.findings import DEGRADATIONS, INTERVAL, METHODS, PERCENT, SSIM, logit_means, verdict
 from difflab.report.headlines import GIVEN
+from difflab.report.summary import kinds_of
 from difflab.report.tables import Numbers, described, number, signed, table, value
 from difflab.sd3.artifacts.cells import (
     ADAPTERS,
@@ -85,9 +86,9 @@ def cells(found: Numbers, corner: str, *measures: str, scale: float = 1) -> str:
     columns = {}
     accuracy = measures[0] in SEVERAL
     for measure in measures:
-        for captions, name in CAPTION_NAMES.items():
+        for captions in kinds_of(found):
             show = PERCENT if accuracy else value(scale=scale)
-            columns[SEVERAL.get(measure, "") + name] = f"{{}}_{captions}_{measure}", show
+            columns[SEVERAL.get(measure, "") + CAPTION_NAMES[captions]] = f"{{}}_{captions}_{measure}", show
             values[f"real_{captions}_{measure}"] = found.get(f"real_{measure}", found.get(f"floor_{measure}"))
     for captions in filter(published()["fid"][0].get, CAPTIONS) if measures == ("fid",) else ():
         columns[f"published, {CAPTION_NAMES[captions]}"] = f"{{}}_{captions}_published", value(1)

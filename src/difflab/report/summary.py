@@ -18,7 +18,7 @@ PREFIXES = {
     "zoo_transformer": "models_transformer",
     "zoo_classifier": "models_classifier",
     "zoo_image_vae": "models_image_vae",
-    **{f"caption_{kind}": f"sd3_captions_{kind}" for kind in CAPTIONS},
+    **{f"caption_{kind}": f"sd3_captions_{kind}" for kind in PUBLISHED},
     "cache_latents": "sd3_latents",
     "cache_prompts": "sd3_prompts",
     **{f"finetune@{c}-{a}": f"sd3_finetune_{c}_{a}" for c in (*CAPTIONS, BOTH) for a in FINE_TUNED},
