@@ -62,7 +62,9 @@ def before_after(
     chosen = drawn(shown, settings.shown)
     block = _block(table)
     features = [torch.stack([seen[n].features[block] for n in chosen]) for seen in looked]
-    coloured = in_one_space(features, min(EIGENVECTORS, features[0].shape[0] * features[0].shape[1]), settings.similarity_scale)
+    coloured = in_one_space(
+        features, min(EIGENVECTORS, features[0].shape[0] * features[0].shape[1]), settings.similarity_scale
+    )
     rows = []
     for row, (n, image) in enumerate(zip(chosen, store.read([shown[n].id for n in chosen]), strict=True)):
         picture, placed = np.asarray(image.convert("RGB")), shown[n].layout

@@ -79,6 +79,18 @@ def test_the_extrapolation_depends_on_its_seed_alone():
     assert extrapolated_fid(features, reference, 1) != extrapolated_fid(features, reference, 2)
 
 
+def test_fewer_images_than_dimensions_have_the_extrapolation_of_their_covariances():
+    """Which are singular, and of Inception's 2,048 dimensions take seconds each."""
+    features, reference = normal("few generated", 30, 50) * 0.8, normal("few reference", 40, 50)
+    sizes = np.linspace(15, 30, 15).astype(int)
+    found = []
+    for index, size in enumerate(sizes):
+        rows = rng.numpy_rng(3, "extrapolated fid", index).choice(30, size, replace=False)
+        found.append(from_statistics(*statistics(reference), *statistics(features[rows])))
+    line = np.polynomial.Polynomial.fit(1 / sizes, found, 1)
+    assert extrapolated_fid(features, reference, 3) == pytest.approx(line(0), rel=1e-6)
+
+
 @pytest.mark.parametrize(
     ("call", "line"),
     [

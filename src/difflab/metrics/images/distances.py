@@ -65,6 +65,11 @@ def frechet_distance(features_a: np.ndarray, features_b: np.ndarray) -> float:
     if max(len(a), len(b)) > a.shape[1]:
         small, large = (a, b) if len(a) <= len(b) else (b, a)
         return from_statistics(*statistics(small), *statistics(large))
+    return from_samples(a, b)
+
+
+def from_samples(a: np.ndarray, b: np.ndarray) -> float:
+    """Frechet distance between two sets [n_a, d], [n_b, d], float64, by a matrix [n_a, n_b]: for fewer samples than d."""
     mu_a, mu_b = a.mean(axis=0), b.mean(axis=0)
     x_a, x_b = (a - mu_a) / np.sqrt(len(a) - 1), (b - mu_b) / np.sqrt(len(b) - 1)
     cross = torch.linalg.svdvals(_tensor(x_a) @ _tensor(x_b).T).sum().item()

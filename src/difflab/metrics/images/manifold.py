@@ -15,7 +15,7 @@ import numpy as np
 
 from difflab.core.base import rng
 from difflab.core.base.errors import DifflabError
-from difflab.metrics.images.distances import check_count, checked_pair, from_statistics, statistics
+from difflab.metrics.images.distances import check_count, checked_pair, from_samples, from_statistics, statistics
 
 _BLOCK = 1024  # rows whose distances to all others are in memory at once
 _POINTS = 15  # numbers of images that the Frechet distance is extrapolated from
@@ -76,12 +76,16 @@ def extrapolated_fid(features: np.ndarray, reference: np.ndarray, seed: int = 0)
     check_count(len(reference), what="the reference")
     if count < 4:
         raise DifflabError(f"{count} images: an extrapolated FID needs at least 4, half of which have a covariance")
-    real = statistics(reference)
+    few = (
+        max(count, len(reference)) <= features.shape[1]
+    )  # then matrices of samples serve, those of dimensions take minutes
+    real = None if few else statistics(reference)
     sizes = np.linspace(count // 2, count, _POINTS).astype(int)
     found = []
     for index, size in enumerate(sizes):
         rows = rng.numpy_rng(seed, "extrapolated fid", index).choice(count, size, replace=False)
-        found.append(from_statistics(*real, *statistics(features[rows])))
+        drawn = features[rows]
+        found.append(from_samples(drawn, reference) if real is None else from_statistics(*real, *statistics(drawn)))
     return float(np.polynomial.Polynomial.fit(1 / sizes, found, 1)(0))
 
 
