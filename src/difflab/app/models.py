@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from difflab.cli.adapters import known_adapters
 from difflab.cli.bases import Base, find_base
 from difflab.core.base.runtime import resolve_device, resolve_dtype
+from difflab.models.pipelines.prompted import Options, load_prompted
 
 if TYPE_CHECKING:
     from diffusers import DiffusionPipeline
@@ -27,6 +28,7 @@ class Models:
         self.params = params
         self._turn = asyncio.Lock()
         self._loaded: dict[str, tuple[Base, DiffusionPipeline]] = {}
+        self._personal: DiffusionPipeline | None = None
         self.waiting = 0
 
     async def compute(self, work: Callable[..., Result], *args: Any, **kwargs: Any) -> Result:
@@ -53,6 +55,13 @@ class Models:
             pipeline = base.load(resolve_device(runtime.device), resolve_dtype(runtime.dtype))
             self._loaded[denoiser] = (base, pipeline)
         return self._loaded[denoiser]
+
+    def load_personal(self) -> "tuple[DiffusionPipeline, Options]":
+        """The base of `personal` and how it is sampled; only within `compute`."""
+        model = self.params.personal.base
+        if self._personal is None:
+            self._personal = load_prompted(model, self.params.runtime, seed=0, batch_size=1).pipeline
+        return self._personal, Options(model.scheduler, model.num_inference_steps, model.guidance_scale)
 
     @staticmethod
     def adapters() -> list[str]:

@@ -28,11 +28,20 @@ def serve(port: int, params: "Params") -> None:
             raise
         raise DifflabError("the page needs NiceGUI: install it with `pip install -e '.[app]'`") from None
     check_port(port)
+    from starlette.middleware.trustedhost import TrustedHostMiddleware
+
     from difflab.app.models import Models
     from difflab.app.page import page
+    from difflab.app.personalise import job, sessions, uploads
 
     runtime.configure(params.runtime.num_threads)
     os.environ.pop("PYTEST_CURRENT_TEST", None)  # NiceGUI would take a port of its own tests
+    for session in sessions.all_sessions():
+        if sessions.is_left(session) and not job.progress(session.job).running:
+            session.delete()
+    uploads.add_route(app)
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"])
+    app.on_shutdown(lambda: [job.stop(session.job) for session in sessions.all_sessions()])
     app.on_startup(lambda: print(f"difflab app: http://{HOST}:{port} (Ctrl-C ends it)", flush=True))
     ui.run(
         partial(page, Models(params)),
