@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from difflab.study import Params
 
 _LEVELS = 1000  # of noise, which the models that are trained here and those of Stable Diffusion learn
-_LEAST_REACH = 0.95  # of the levels, as `difflab.models.pipelines.schedulers.refusal`
+_LEAST_REACH = 0.95  # of the levels, as `difflab.models.sampling.schedulers.refusal`
 
 
 def check_limits(params: "Params") -> None:

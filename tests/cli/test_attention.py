@@ -1,125 +1,213 @@
-"""`difflab attention`: a picture with heat maps and the numbers behind them, and one line for what cannot be."""
+"""`difflab attention`: pictures with heat maps and the numbers behind them, and one line for what cannot be."""
+
+import json
+import shutil
 
 import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
 from PIL import Image
+from safetensors import safe_open
 from safetensors.torch import load_file
 
 from difflab.attention.affinity import affinities, tokens
 from difflab.attention.records import StoredRecords
-from difflab.cli import attention
-from difflab.cli.attention import Request
+from difflab.cli import attention_capture
 from difflab.cli.main import cli
-from difflab.core.base.errors import DifflabError
-from difflab.core.params import load_params
-from difflab.miniature.zoo.tokenizers import clip_tokenizer, t5_tokenizer
-from difflab.sd3.artifacts.adapters import adapt, save_adapter
-from difflab.sd3.artifacts.components import Components
-from difflab.sd3.artifacts.prompt_embeds import combine
-from fakes import sd3_study
-from fakes.flow import lora_settings, tiny_transformer
+from difflab.core.base.errors import DifflabError, one_line
+from difflab.core.base.files import write_json
+from fakes import adapters
 
-WIDTHS = {"joint_attention_dim": 12, "pooled_projection_dim": 5}
+PROMPT, A, B = "three over a cat", "models/finetune/blip2-zero/seed-0", "models/finetune/llama3-zero/seed-0"
+PATCHES, TOKENS = 16, 16 + 16 + 13  # of the tiny base, with 16 of CLIP and 13 of T5
 
 
 @pytest.fixture(scope="module")
-def study(tmp_path_factory):
-    """A study of the smallest size whose text encoders have tokenizers: 3 tokens of CLIP, 2 of T5."""
-    folder = tmp_path_factory.mktemp("study")
-    clip_tokenizer(3).save_pretrained(folder / "models/zoo/text/tokenizer")
-    t5_tokenizer(2).save_pretrained(folder / "models/zoo/text/tokenizer_3")
-    sd3_study.make_study(folder)
+def made(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("made")
+    adapters.study_models(folder)
     return folder
 
 
 @pytest.fixture
-def show(study, tmp_path, root, monkeypatch):
-    """A function that runs the command in the study with the given request."""
-    params = load_params(root / "params.yaml")
-    prompts = params.cache.prompts.model_copy(update={"max_sequence_length": 2})
-    params = params.model_copy(update={"cache": params.cache.model_copy(update={"prompts": prompts})})
-    fake = sd3_study.FakeEncoders()
-    monkeypatch.setattr(attention, "encoded", lambda prompts, params: combine(fake.encode(prompts, 1)))
-    monkeypatch.chdir(study)
-
-    def run(prompt="cat", keep=False, out=tmp_path / "out", **options):
-        return attention.attention(Request(prompt, **{"num_inference_steps": 2, **options}), out, params, keep)
-
-    return run
+def workspace(tmp_path, made, root, monkeypatch):
+    shutil.copytree(made / "models", tmp_path / "models")
+    for name in ("dvc.yaml", "conf", "params.yaml"):
+        (tmp_path / name).symlink_to(root / name)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
 
 
-def test_the_picture_and_the_numbers_of_each_word_are_written(show, tmp_path):
-    (line,) = show(words=("cat",))
-    assert line.startswith(f"wrote {tmp_path}/out/attention.png")
-    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["attention.png", "attention.safetensors"]
-    found = load_file(tmp_path / "out/attention.safetensors")
-    row, heat = found["row/cat"], found["heat/cat"]
+def run(*arguments: str) -> str:
+    result = CliRunner().invoke(cli, list(arguments))
+    if result.exit_code:
+        raise result.exception
+    return result.output
+
+
+def show(*arguments: str, out="out", prompts=(PROMPT,)) -> dict[str, torch.Tensor]:
+    """What the command writes for two steps of sampling."""
+    asked = [word for prompt in prompts for word in ("--prompt", prompt)]
+    run("attention", *asked, "--num-inference-steps", "2", "--out", out, *arguments)
+    return load_file(f"{out}/{'clusters' if '--clusters' in arguments else 'attention'}.safetensors")
+
+
+def test_the_picture_is_that_of_generate_and_a_word_s_row_holds_its_map(workspace):
+    found = show("--token", "cat")
+    assert sorted(p.name for p in (workspace / "out").iterdir()) == ["attention.png", "attention.safetensors"]
+    row, heat = found["base/0/cat/row"], found["base/0/cat/heat"]
+    assert (len(row), heat.shape) == (TOKENS, (4, 4))
     assert abs(float(row.sum()) - 1) < 1e-5
-    torch.testing.assert_close(row[: heat.numel()].reshape(heat.shape), heat)
-    assert len(row) == heat.numel() + 3 + 2
-    assert Image.open(tmp_path / "out/attention.png").size[0] > 2 * 160
+    torch.testing.assert_close(row[:PATCHES].reshape(4, 4), heat)
+    run("generate", "--prompt", PROMPT, "--model", "sd3", "--num-inference-steps", "2")
+    assert np.array_equal(np.asarray(Image.open("generated.png")), found["base/0/picture"].numpy())
+    assert Image.open("out/attention.png").width > 2 * 160
 
 
-def test_the_picture_is_the_same_whatever_is_captured_and_the_files_have_the_same_bytes(show, tmp_path):
-    show(out=tmp_path / "a")
-    show(out=tmp_path / "b")
-    assert (tmp_path / "a/attention.png").read_bytes() == (tmp_path / "b/attention.png").read_bytes()
-    show(out=tmp_path / "c", blocks=(1,), steps=(0,), affinity="value")
-    pictures = [load_file(tmp_path / name / "attention.safetensors")["picture"] for name in "abc"]
-    assert all(np.array_equal(pictures[0], picture) for picture in pictures)
+def test_the_same_request_gives_the_same_bytes_and_the_picture_does_not_depend_on_what_is_captured(workspace):
+    first, other = show(out="a"), show("--block", "1", "--step", "0", "--affinity", "value", out="c")
+    show(out="b")
+    for name in ("attention.png", "attention.safetensors"):
+        assert (workspace / "a" / name).read_bytes() == (workspace / "b" / name).read_bytes()
+    assert torch.equal(first["base/0/picture"], other["base/0/picture"])
+    assert sorted(name.split("/")[2] for name in first if name.endswith("/row")) == ["a", "cat", "over", "three"]
 
 
-def test_what_is_kept_gives_the_row_again(show, tmp_path):
-    show(words=("cat",), keep=True, blocks=(2,), guidance_scale=1.0)
-    records = StoredRecords(tmp_path / "out/capture")
-    assert (records.facts["prompt"], records.steps) == ("cat", [0, 1])
-    patches = load_file(tmp_path / "out/attention.safetensors")["heat/cat"].numel()
-    again = affinities(tokens([(records, 0)]), "attention", [patches + 1, patches + 3]).mean(0)
-    torch.testing.assert_close(again, load_file(tmp_path / "out/attention.safetensors")["row/cat"])
+def test_two_models_share_the_noise_and_have_a_difference(workspace):
+    found = show("--model", A, "--model", B, "--token", "cat")
+    names = "blip2-zero-seed-0", "llama3-zero-seed-0"
+    alone = [show("--model", model, "--token", "cat", out=f"alone-{model[16]}") for model in (A, B)]
+    for name, own in zip(names, alone, strict=True):
+        for part in ("picture", "cat/heat"):
+            assert torch.equal(found[f"{name}/0/{part}"], own[f"{name}/0/{part}"])
+    change = found[f"{names[1]}/0/cat/row"] - found[f"{names[0]}/0/cat/row"]
+    torch.testing.assert_close(found["difference/0/cat/row"], change)
+    one, two = (Image.open(f"{folder}/attention.png").height for folder in ("alone-b", "out"))
+    assert two == 2 + 14 + 3 * (one - 16)  # a row for each model and one for the difference
+    with_base = show("--model", "sd3", "--model", A, "--token", "cat", out="base")
+    assert {name.split("/")[0] for name in with_base} == {"base", names[0], "difference"}
+
+
+def test_across_pictures_the_rows_of_a_word_sum_to_one_together(workspace):
+    prompts = (PROMPT, "three over a dog")
+    found = show("--token", "dog", "--across", prompts=prompts)
+    rows = [found[f"base/{n}/dog/row"] for n in range(2)]
+    assert abs(float(sum(row.sum() for row in rows)) - 1) < 1e-5
+    within = show("--token", "dog", prompts=prompts, out="within")
+    assert "base/0/dog/row" not in within
+    both = show("--token", "three", "--across", prompts=prompts, out="both")
+    assert {name.split("/")[2] for name in both if name.endswith("row")} == {"three (prompt 0)", "three (prompt 1)"}
+
+
+def test_a_patch_is_asked_about_as_a_word_is(workspace):
+    found = show("--patch", "1,2", "--patch", "0, 0", "--affinity", "output", "--keep")
+    assert sorted(name for name in found if name.endswith("row")) == ["base/0/patch 0,0/row", "base/0/patch 1,2/row"]
+    row = found["base/0/patch 1,2/row"]
+    assert abs(float(row[6]) - 1) < 1e-3  # with itself
+    records = StoredRecords(workspace / "out/capture/base-0")
+    assert records.facts["prompt"] == PROMPT
+    torch.testing.assert_close(affinities(tokens([(records, 0)]), "output", [6])[0], row)
+
+
+def test_clusters_of_two_models_have_one_space_of_colours(workspace):
+    found = show("--clusters", "4", "--model", "sd3", "--model", A, prompts=(PROMPT, "a dog"))
+    assert found["base/1/colours"].shape == (4, 4, 3)
+    assert found["blip2-zero-seed-0/0/groups"].shape == (4, 4)
+    assert set(found["blip2-zero-seed-0/1/groups"].flatten().tolist()) <= {0, 1, 2, 3}
+    assert sorted(p.name for p in (workspace / "out").iterdir()) == ["clusters.png", "clusters.safetensors"]
+    with safe_open("out/clusters.safetensors", "pt") as file:
+        assert json.loads(file.metadata()["request"])["eigenvectors"] == 4
+
+
+def test_a_sheet_of_the_base_and_adapters_and_its_pictures_as_tensors(workspace):
+    asked = ("generate", "--prompt", PROMPT, "--model", "sd3", "--model", A, "--num-inference-steps", "2", "--out")
+    assert "base, blip2-zero-seed-0 from the same noise" in run(*asked, "sheet.png")
+    run(*asked, "sheet.safetensors")
+    found = load_file("sheet.safetensors")
+    run("generate", "--prompt", PROMPT, "--model", A, "--num-inference-steps", "2")
+    assert np.array_equal(np.asarray(Image.open("generated.png")), found["blip2-zero-seed-0"].numpy())
+    assert not torch.equal(found["base"], found["blip2-zero-seed-0"])
 
 
 @pytest.mark.parametrize(
-    ("options", "line"),
+    ("arguments", "line"),
     [
-        ({"prompt": " "}, "the prompt is empty"),
-        ({"words": ("dog",)}, "'dog' is not in the prompt as the model reads it: its tokens are 'cat'"),
-        ({"blocks": (3,)}, "block 3 does not exist: the network has blocks 0 to 2"),
-        ({"steps": (2,)}, "step 2 does not exist: this sampling has steps 0 to 1"),
-        ({"heads": (2,)}, "head 2 does not exist: a layer has heads 0 to 1"),
-        ({"size": 1024}, "--size 1024: this base makes pictures of 16 x 16 pixels only"),
-        ({"affinity": "quer"}, "--affinity quer does not exist: one of attention, output, query, key, value"),
-        ({"num_inference_steps": 0}, "0 sampling steps: take one or more"),
-        ({"guidance_scale": float("nan")}, "nan is not a valid guidance scale"),
+        (["--prompt", " "], "the prompt is empty"),
+        (
+            ["--token", "dog"],
+            "'dog' is not in the prompt as the model reads it: its tokens are 'three', 'over', 'a', 'cat'",
+        ),
+        (["--patch", "4,0"], "patch 4,0 does not exist: the picture has rows 0 to 3"),
+        (["--picture", "1"], "prompt 1 does not exist: this request has prompts 0 to 0"),
+        (["--block", "3"], "block 3 does not exist: the network has blocks 0 to 1"),
+        (["--step", "2"], "step 2 does not exist: this sampling has steps 0 to 1"),
+        (["--head", "2"], "head 2 does not exist: a layer has heads 0 to 1"),
+        (["--size", "1024"], "--size 1024: this base makes pictures of 16 x 16 pixels only"),
+        (["--affinity", "quer"], "--affinity quer does not exist: one of attention, output, query, key, value"),
+        (["--num-inference-steps", "0"], "0 sampling steps: take one or more"),
+        (["--guidance-scale", "nan"], "nan is not a valid guidance scale"),
+        (["--clusters", "1"], "1 eigenvectors: 1 x 16 patches can be coloured by 2 to 16"),
+        (["--clusters", "17"], "17 eigenvectors: 1 x 16 patches can be coloured by 2 to 16"),
+        (["--prompt", "a", "--prompt", "b", "--prompt", "c"], "4 prompts: attention is shown of one to 3"),
+        (["--model", "models/personal/cat"], "models/personal/cat is an adapter of a U-Net: attention is shown of"),
+        (["--model", A, "--model", A], "two models are called blip2-zero-seed-0: name each once"),
+        (["--model", "nowhere"], "nowhere does not exist: name the file or the folder of an adapter"),
     ],
 )
-def test_what_cannot_be_is_one_line_and_leaves_nothing(show, tmp_path, options, line):
+def test_what_cannot_be_is_one_line_and_leaves_nothing(workspace, arguments, line):
+    given = () if arguments == ["--prompt", " "] else (PROMPT,)
     with pytest.raises(DifflabError) as error:
-        show(**options)
-    assert str(error.value).startswith(line)
-    assert "\n" not in str(error.value)
-    assert not [p for p in tmp_path.rglob("*") if p.is_file()]
+        show(*arguments, prompts=given)
+    assert one_line(error.value).startswith(line)
+    assert not [p for p in workspace.glob("out/**/*") if p.is_file()]
 
 
-def test_an_adapter_of_another_base_is_refused(show, tmp_path):
-    other = tiny_transformer(seed=1, **WIDTHS)
-    adapt(other, lora_settings(), 0)
-    components: Components = {"vae": "another", "text_encoders": "another"}
-    save_adapter(tmp_path / "adapter", other, lora_settings(), components)
-    with pytest.raises(DifflabError, match="was trained on another base transformer"):
-        show(adapter=tmp_path / "adapter")
-    with pytest.raises(DifflabError, match="is missing"):
-        show(adapter=tmp_path / "nowhere")
+def test_a_patch_is_two_numbers(workspace):
+    result = CliRunner().invoke(cli, ["attention", "--prompt", PROMPT, "--patch", "1"])
+    assert "'1' is no patch: write ROW,COLUMN" in result.output
 
 
-def test_another_length_of_text_than_in_training_is_refused(show, study, root):
+def test_an_adapter_of_another_base_is_refused(workspace):
+    other = adapters.base("sd3")
+    other.transformer.proj_out.weight.add_(1)
+    adapters.study_adapter(workspace / "other", other.transformer)
+    with pytest.raises(DifflabError, match=r"was trained on another base .*: fine-tune it on this base"):
+        show("--model", "other")
+
+
+def test_another_length_of_text_than_in_training_is_refused(workspace):
+    write_json(workspace / "data/prompt_embeds/meta.json", {"clip_length": 16, "max_sequence_length": 2})
     with pytest.raises(DifflabError, match="prompts of 13 tokens: the model was trained with 2"):
-        attention.attention(Request("cat", num_inference_steps=2), study / "out", load_params(root / "params.yaml"))
+        show()
 
 
-def test_the_command_shows_its_options_and_says_its_errors():
+def test_a_capture_that_does_not_fit_into_memory_says_what_would():
+    transformer = adapters.base("sd3").transformer
+    each = 2 * 4 * TOKENS * 16  # bytes of float16: query, key, value, output of all tokens, two heads of 8
+    attention_capture.check_memory(transformer, 6, TOKENS, 2, free=12 * each)
+    with pytest.raises(
+        DifflabError, match=r"2 pictures of 45 tokens .* 7 layers and steps .*: 6 layers and steps would fit"
+    ):
+        attention_capture.check_memory(transformer, 7, TOKENS, 2, free=12 * each)
+
+
+def test_the_adapter_is_off_again_when_a_capture_fails(workspace, monkeypatch):
+    from difflab.cli.bases import find_base
+    from difflab.core.params import load_params
+
+    base = find_base("sd3", "transformer", load_params())
+    pipeline = base.load()
+    sampling = attention_capture.Sampling((PROMPT,), (A,), 1, 1.0)
+    monkeypatch.setattr(attention_capture.PromptedSampler, "images", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        attention_capture.capture(sampling, base, pipeline)
+    assert not pipeline.get_list_adapters()
+    assert not pipeline.transformer._forward_hooks
+
+
+def test_the_command_shows_its_options():
     shown = CliRunner().invoke(cli, ["attention", "--help"])
     assert shown.exit_code == 0
-    for option in ("--prompt", "--token", "--affinity", "--block", "--step", "--head", "--adapter", "--keep"):
+    for option in ("--prompt", "--model", "--token", "--patch", "--affinity", "--block", "--step", "--head", "--keep"):
         assert option in shown.output

@@ -19,24 +19,15 @@ from difflab.core.base.errors import one_line
 from difflab.models.adapters.reading import read_adapter
 from difflab.sd3.artifacts.adapters import load_adapter
 from difflab.sd3.pipeline import study_components, study_pipeline
-from fakes import adapters, tiny_pipelines
+from fakes import adapters
 
 CELL, PROMPT = "models/finetune/blip2-zero", "three over a cat"
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """The models of a repository: both bases tiny, two adapters of the study, one of the U-Net and its text encoder."""
     folder = tmp_path_factory.mktemp("made")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        pipeline = adapters.base("sd3")
-        adapters.study_zoo(pipeline)
-        for captions in ("blip2", "llama3"):
-            cell = folder / f"models/finetune/{captions}-zero/seed-0"
-            adapters.study_adapter(cell, pipeline.transformer, study_components())
-        tiny_pipelines.saved("sd", folder / "models/zoo/diffusion")
-        adapters.saved(adapters.trained("sd"), folder / "models/personal/cat")
+    adapters.study_models(folder)
     return folder
 
 

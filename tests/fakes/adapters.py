@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from diffusers.models import SD3Transformer2DModel
 from peft import LoraConfig
@@ -10,6 +11,7 @@ from peft import LoraConfig
 from difflab.models.adapters.updates import Update, Updates
 from difflab.models.params import LoraParams
 from difflab.sd3.artifacts import adapters
+from difflab.sd3.pipeline import study_components
 from fakes import tiny_pipelines
 
 UNET_TARGETS = ["to_q", "to_k", "to_v", "to_out.0", "proj_in", "ff.net.2", "conv1", "time_emb_proj"]
@@ -102,3 +104,16 @@ def study_zoo(pipeline) -> Path:
         for part in ("text_encoder", "tokenizer"):
             getattr(pipeline, part + number).save_pretrained(zoo / "text" / (part + number))
     return zoo
+
+
+def study_models(folder: Path) -> None:
+    """The models of a repository: both bases tiny, two adapters of the study, one of the U-Net and its text encoder."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        pipeline = base("sd3")
+        study_zoo(pipeline)
+        for captions in ("blip2", "llama3"):
+            cell = folder / f"models/finetune/{captions}-zero/seed-0"
+            study_adapter(cell, pipeline.transformer, study_components())
+        tiny_pipelines.saved("sd", folder / "models/zoo/diffusion")
+        saved(trained("sd"), folder / "models/personal/cat")

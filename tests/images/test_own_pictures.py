@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from difflab.images.store_writer import write_store
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -22,6 +21,7 @@ from difflab.images.archives.opening import open_archive
 from difflab.images.own_pictures import LEAST, OwnPictures
 from difflab.images.params import SplitParams, StratifyParams
 from difflab.images.preparing import Skipped
+from difflab.images.preparing.store_writer import write_store
 from fakes.face_archives import prepare_params
 from fakes.set_archives import coco_members
 

@@ -62,9 +62,8 @@ def before_after(
     chosen = drawn(shown, settings.shown)
     block = _block(table)
     features = [torch.stack([seen[n].features[block] for n in chosen]) for seen in looked]
-    coloured = in_one_space(
-        features, min(EIGENVECTORS, features[0].shape[0] * features[0].shape[1]), settings.similarity_scale
-    )
+    count = min(EIGENVECTORS, features[0].shape[0] * features[0].shape[1])
+    coloured = in_one_space(features, count, settings.similarity_scale)
     rows = []
     for row, (n, image) in enumerate(zip(chosen, store.read([shown[n].id for n in chosen]), strict=True)):
         picture, placed = np.asarray(image.convert("RGB")), shown[n].layout

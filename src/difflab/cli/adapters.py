@@ -1,5 +1,6 @@
 """Adapters on the command line: found by path, put together with their base, described for others."""
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,7 +9,7 @@ from difflab.cli.bases import Base, find_base
 from difflab.core.base.errors import DifflabError, suggestion
 from difflab.core.base.files import read_json, read_parquet
 from difflab.core.base.roles import fingerprint
-from difflab.models.adapters.fit import check_fit, layers_of
+from difflab.models.adapters.fit import check_fit, layers_of, put_on, take_off
 from difflab.models.adapters.header import Description
 from difflab.models.adapters.reading import read_adapter
 from difflab.models.known.pipelines import known_pipelines
@@ -18,6 +19,8 @@ from difflab.sd3.artifacts.components import NAMES, check_components
 from difflab.sd3.pipeline import study_components
 
 if TYPE_CHECKING:
+    from collections.abc import Generator, Sequence
+
     from diffusers import DiffusionPipeline
 
     from difflab.models.adapters.fit import Layers
@@ -54,22 +57,34 @@ def open_adapters(paths: list[Path], chosen: str | None, params: "Params", devic
             "the adapters are of a transformer and of a U-Net: their bases share no noise, ask for each alone"
         )
     base = find_base(chosen, files[0].denoiser, params)
-    pipeline = base.load(device, dtype)
+    return fitted(files, base, base.load(device, dtype))
+
+
+def fitted(
+    files: "Sequence[AdapterFile]", base: Base, pipeline: "DiffusionPipeline", remedy: str = "name its base with --base"
+) -> list[OnBase]:
+    """Adapters with a base that is loaded already.
+
+    Args:
+        remedy: what a message advises where one belongs to another base.
+
+    Raises:
+        DifflabError: one does not fit the base.
+    """
     layers, opened = layers_of(pipeline), []
     for file in files:
-        check_base(file, base, pipeline)
+        check_base(file, base, pipeline, remedy)
         updates = file.updates(layers)
         check_fit(updates, layers, str(file.path))
         opened.append(OnBase(name_of(file.path), file, base, pipeline, layers, updates))
     return opened
 
 
-def check_base(file: "AdapterFile", base: Base, pipeline: "DiffusionPipeline") -> None:
+def check_base(file: "AdapterFile", base: Base, pipeline: "DiffusionPipeline", remedy: str) -> None:
     """Refuse, as a DifflabError, an adapter that says it was trained on another base, or with other components.
 
     It may name its base by the denoiser's weights, as the SD3 study does, or by the whole folder.
     """
-    remedy = "name its base with --base"
     denoiser = getattr(pipeline, file.denoiser, None)
     if denoiser is None:
         kind = type(pipeline).__name__
@@ -79,6 +94,16 @@ def check_base(file: "AdapterFile", base: Base, pipeline: "DiffusionPipeline") -
         raise DifflabError(f"{file.path} was trained on another base ({told}, not {present}): {remedy}")
     if base.is_study and NAMES.keys() <= file.facts.keys():
         check_components(str(file.path), file.facts, study_components(), remedy)
+
+
+@contextmanager
+def adapted(pipeline: "DiffusionPipeline", adapter: OnBase | None) -> "Generator[None]":
+    """The pipeline with an adapter on it (None: with none) in the block, and alone again after it, whatever happens."""
+    try:
+        take_off(pipeline) if adapter is None else put_on(pipeline, adapter.updates)
+        yield
+    finally:
+        take_off(pipeline)
 
 
 def known_adapters() -> list[str]:

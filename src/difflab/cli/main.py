@@ -1,6 +1,7 @@
 """The command line, `difflab`. Commands import what they need, so that --help is immediate."""
 
 import gc
+import re
 import sys
 import time
 from pathlib import Path
@@ -267,7 +268,9 @@ def experiments(all_commits: bool) -> None:
 
 @cli.command()
 @click.option("--prompt", required=True, help="What to show.")
-@click.option("--model", "models", multiple=True, help=f"{MODEL}, or the path of an adapter; adapters repeat.")
+@click.option(
+    "--model", "models", multiple=True, help=f"{MODEL}, the path of an adapter, or sd3, their base; repeatable."
+)
 @BASE
 @click.option("--negative-prompt", default="", help=NEGATIVE)
 @click.option("--guidance-scale", type=float, help="1: none. Default: the model's, as for the next two.")
@@ -278,8 +281,8 @@ def experiments(all_commits: bool) -> None:
 def generate(out: Path, models: tuple[str, ...], base: str | None, **options) -> None:
     """Make one picture for a prompt.
 
-    With several adapters a sheet: their base, then each of them, from the same noise. An adapter is a folder or a file
-    in any format that `difflab export` writes.
+    With several adapters, or sd3 and adapters, a sheet: their base, then each of them, from the same noise. An adapter is a
+    folder or a file in any format that `difflab export` writes. With --out ending in .safetensors the pictures are tensors.
     """
     from difflab.cli.sampling import Request
     from difflab.cli.side_by_side import generate_by
@@ -321,18 +324,35 @@ def merge(adapter: Path | None, out: Path | None, bits: str | None, base: str | 
     click.echo(merge(adapter, out, base, {"8": 8, "4": 4, None: None}[bits], _params()))
 
 
+def _patch(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> tuple[tuple[int, int], ...]:
+    """Patches from "ROW,COLUMN"."""
+    found = [re.fullmatch(r"\s*(\d+)\s*,\s*(\d+)\s*", value) for value in values]
+    if None in found:
+        raise click.BadParameter(f"'{values[found.index(None)]}' is no patch: write ROW,COLUMN, counted from 0, as 2,1")
+    return tuple((int(match[1]), int(match[2])) for match in found if match)
+
+
 @cli.command()
-@click.option("--prompt", required=True, help="What to show.")
-@click.option("--token", "words", multiple=True, help="A word of the prompt; repeatable. Default: every token of it.")
+@click.option("--prompt", "prompts", required=True, multiple=True, help="What to show; up to three.")
+@click.option(
+    "--model",
+    "models",
+    multiple=True,
+    help="sd3 (the base) or a folder as models/finetune/blip2-minus/seed-0; repeatable. Default: sd3.",
+)
+@click.option("--token", "words", multiple=True, help="A word of a prompt; repeatable. Default: every token.")
+@click.option(
+    "--patch", "patches", multiple=True, metavar="ROW,COLUMN", callback=_patch, help="Of the picture; as --token."
+)
+@click.option("--picture", "prompt", type=int, help="Number of the prompt, from 0, that --token and --patch are of.")
 @click.option("--affinity", default="attention", show_default=True, help="attention, output, query, key or value.")
+@click.option("--across", is_flag=True, help="To the tokens of all pictures of a model, not of its own picture alone.")
 @click.option(
     "--block", "blocks", type=int, multiple=True, help="Counted from 0; repeatable. Default: the mean of all."
 )
 @click.option("--step", "steps", type=int, multiple=True, help="Of sampling, counted from 0; as --block.")
 @click.option("--head", "heads", type=int, multiple=True, help="Of attention, counted from 0; as --block.")
-@click.option(
-    "--adapter", type=click.Path(path_type=Path), help="Folder: models/finetune/blip2-minus/seed-0. Default: none."
-)
+@click.option("--clusters", type=int, metavar="N", help="Colour patches by N eigenvectors, in place of heat maps.")
 @click.option("--num-inference-steps", type=int, help="Default: generate.num_inference_steps.")
 @click.option("--guidance-scale", type=float, help="1: none. Default: generate.guidance_scale.")
 @click.option("--size", type=int, help="Pixels; only the size that the base was trained on.")
@@ -340,10 +360,12 @@ def merge(adapter: Path | None, out: Path | None, bits: str | None, base: str | 
 @click.option("--out", type=click.Path(path_type=Path), default=Path("attention"), show_default=True, help="A folder.")
 @click.option("--keep", is_flag=True, help="Keep queries, keys, values and outputs in OUT/capture.")
 def attention(out: Path, keep: bool, **options) -> None:
-    """Draw where the words of a prompt attend to.
+    """Draw where words and patches attend to.
 
-    Makes the picture of the prompt by the study's base or one of its adapters, and writes it with the heat map of each
-    token to OUT/attention.png, the numbers to OUT/attention.safetensors. docs/attention.md says what they mean.
+    Makes the picture of each prompt by the study's base or its adapters, and writes it with the heat map of each token
+    to OUT/attention.png, the numbers to OUT/attention.safetensors. Of two models from the same noise it shows the
+    difference too. With --clusters: OUT/clusters.png, patches that a block treats alike in one colour.
+    docs/attention.md says what they mean.
     """
     from difflab.cli.attention import Request, attention
 

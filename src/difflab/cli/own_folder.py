@@ -9,7 +9,7 @@ from difflab.images import own_pictures
 from difflab.images.archives.acquire import find_own
 from difflab.images.archives.opening import Archive, open_archive
 from difflab.images.own_pictures import LEAST, OwnPictures
-from difflab.images.preparing import read_image
+from difflab.images.preparing.samples import read_image
 from difflab.sd3.artifacts.cells import OWN
 
 LOOKED_AT = 1000  # pictures whose headers are read; more would take minutes

@@ -79,11 +79,11 @@ def generate(request: Request, out: Path, known: "dict[str, PipelineParams]", ma
     return [*warnings, f"wrote {out}, {width} x {height} pixels by {name} ({made}, seed {request.seed})"]
 
 
-def require_picture(prompt: str, out: Path) -> None:
-    """Refuse, as a DifflabError, an empty prompt and a path that a picture cannot be written to."""
+def require_picture(prompt: str, out: Path, kinds: Sequence[str] = (".png",)) -> None:
+    """Refuse, as a DifflabError, an empty prompt and a path that a picture of one of the kinds cannot be written to."""
     _by_id([prompt])
-    if out.suffix.lower() != ".png":
-        raise DifflabError(f"--out {out} must end with .png")
+    if out.suffix.lower() not in kinds:
+        raise DifflabError(f"--out {out} must end with {' or '.join(kinds)}")
     _require_file(out)
 
 
