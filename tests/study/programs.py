@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from difflab.cli import resident
+from difflab.cli.parsed_files import remember
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -57,6 +58,7 @@ def serve() -> None:
     answers = os.fdopen(os.dup(1), "w")
     for line in sys.stdin:
         request = json.loads(line)
+        remember(*(Path(request["folder"]) / name for name in ("dvc.yaml", "params.yaml", "dvc.lock")))
         if not (pid := os.fork()):
             _become(**request)
         ended = os.pidfd_open(pid)

@@ -18,14 +18,19 @@ import sys
 import threading
 import traceback
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 from difflab.cli.lock_file import written_quickly
+from difflab.cli.parsed_files import parsed_once, remember
 from difflab.core.base import numerics, runtime
 
 # What most stages and DVC around them import, and what they take from packages that load their parts late.
 LIBRARIES = (
-    "dvc.cli", "dvc.commands.repro", "dvc.stage.run",
+    "dvc.cli.parser", "dvc.stage.run", "dvc.repo.reproduce", "dvc.repo.stage", "dvc.repo.index", "dvc.repo.plots",
+    "dvc.repo.metrics", "dvc.repo.params", "dvc.repo.artifacts", "dvc.repo.datasets", "dvc.dvcfile", "dvc.parsing",
+    "dvc.data_cloud", "dvc.cachemgr", "dvc.compare", "dvc.rwlock", "dvc.analytics", "dvc_http", "dvc_data.hashfile.status",
+    "scmrepo.git", "networkx",
     "torch", "torch.utils.flop_counter", "accelerate:Accelerator", "peft", "pandas", "pyarrow.parquet",
     "scipy.stats", "scipy.optimize", "scipy.ndimage", "sklearn.model_selection", "skimage.metrics", "matplotlib.figure",
     "diffusers:StableDiffusionPipeline", "diffusers:UNet2DModel", "diffusers:UNet2DConditionModel",
@@ -47,11 +52,12 @@ def prepare(num_threads: int) -> None:
 
 
 def preload() -> None:
-    """Import the libraries. Nothing is computed, so that no thread stands in a fork's way."""
+    """Import the libraries and read the pipeline. Nothing is computed, so that no thread stands in a fork's way."""
     for name in LIBRARIES:
         module, _, attribute = name.partition(":")
         with contextlib.suppress(ImportError):  # the stage that needs it says so
             getattr(importlib.import_module(module), attribute or "__name__")
+    remember(Path("dvc.yaml"), Path("params.yaml"))
     gc.collect()
     gc.freeze()  # the children's collections leave it alone
 
@@ -103,7 +109,7 @@ def _dvc(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(line_buffering=True)  # ty: ignore[missing-union-attribute]
     dvc.stage.run._run = run  # ty: ignore[invalid-assignment]
-    with written_quickly():
+    with written_quickly(), parsed_once():
         return dvc.cli.main(list(arguments))
 
 
