@@ -36,6 +36,8 @@ LIBRARIES = {
 TAKEN_WHOLE: dict[str, str] = {
     "src/difflab/core/base": "the ground that every stage stands on: few files, rarely edited",
     "src/difflab/images/archives": "an archive and how it is opened: a stage that reads one needs all but the fetching",
+    "src/difflab/images/sets/formats": "how folders and tables of pictures are read: the kinds share most of it",
+    "src/difflab/miniature/archives": "the archives that the pipeline draws: what checks or builds them needs most",
     "src/difflab/models/language": "one file leads to most others: how a language model is asked, writes and is read",
     "src/difflab/attention": "one study of one stage",
     "src/difflab/sd3/blocks": "one question in two stages",

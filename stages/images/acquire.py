@@ -6,14 +6,10 @@ from pathlib import Path
 from difflab.core.base.stage import Stage, run
 from difflab.images.archives.acquire import acquire
 from difflab.images.params import AcquireInputs
-from difflab.miniature.archives import face_archives, subjects
+from difflab.miniature.archives import face_archives
 from difflab.miniature.data.bundled import SEED
 
-BUILDERS = {
-    "celeba_hq": face_archives.write_celeba_hq,
-    "celeba": face_archives.write_celeba,
-    "subjects": subjects.write_subjects,
-}
+BUILDERS = {"celeba_hq": face_archives.write_celeba_hq, "celeba": face_archives.write_celeba}
 
 
 def main(stage: Stage[AcquireInputs], *, archive: str) -> None:

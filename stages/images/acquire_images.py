@@ -1,4 +1,4 @@
-"""Build the miniature's archives of the image sets, or take (or download) the official ones, into data/raw/."""
+"""Build the archives of image sets and subjects, or take (or download) the official ones, into data/raw/."""
 
 from functools import partial
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 from difflab.core.base.stage import Stage, run
 from difflab.images.archives.acquire import acquire, find_archive
 from difflab.images.params import AcquireImagesInputs
-from difflab.miniature.archives import set_archives
+from difflab.miniature.archives import set_archives, subjects
 from difflab.miniature.data.bundled import SEED
 
 BUILDERS = {
@@ -15,12 +15,13 @@ BUILDERS = {
     "scenes": set_archives.write_scenes,
     "coco": set_archives.write_coco,
     "recipes": set_archives.write_recipes,
+    "subjects": subjects.write_subjects,
 }
 
 
 def main(stage: Stage[AcquireImagesInputs]) -> None:
     data = stage.params.data
-    sets = dict(cifar10=data.cifar10, mnist=data.mnist, scenes=data.scenes, coco=data.coco, recipes=data.recipes)
+    sets = {archive: data[archive] for archive in BUILDERS}
     for archive, settings in sets.items():  # what is missing is said before anything is fetched
         if settings.source == "data_root":
             find_archive(archive, data.data_root, settings)

@@ -130,7 +130,7 @@ class AcquireInputs:
 class AcquireImagesInputs:
     """Of a group with names beside it only these parts are read, here and below."""
 
-    data: Annotated[DataParams, "data_root", "cifar10", "mnist", "scenes", "coco", "recipes"]
+    data: Annotated[DataParams, "data_root", "cifar10", "mnist", "scenes", "coco", "recipes", "subjects"]
 
 
 class PrepareCelebaInputs:
