@@ -12,7 +12,7 @@ from difflab.app.personalise.outcome import MEASURES, SHARES, Outcome, read_outc
 from difflab.app.personalise.sessions import Session, find_session, new_session
 from difflab.app.personalise.uploads import LEAST, MAX_BYTES, MOST
 from difflab.app.personalise.wish import MAX_STEPS, Wish, methods_of
-from difflab.app.telling import guarded, refuse
+from difflab.app.telling import guarded
 from difflab.core.base.store.decoder import decode_image
 from difflab.core.base.store.tensors import resized_square
 from difflab.personal.cells import PRIORS
@@ -34,6 +34,13 @@ _PRIOR_HELP = {
     "images": "Trains on the base's own pictures of the class beside yours: the slowest.",
     "output": "Holds the prediction for the class word to the base's: needs no pictures.",
 }
+_HELP = """
+Drop pictures, say what they show, and train: a DVC experiment of its own, on the base and with the settings of
+`params.yaml`. It shows how far it is and can be cancelled; it goes on when this page is closed. Then the trained model
+stands beside the base, with pictures from the same noise, with what was measured, and as a file for other programs.
+
+No pictures at hand? *Example pictures* puts nine of a synthetic emblem here.
+"""
 _STATES = {
     "waiting": "Another training runs: this one waits for its turn",
     "preparing": "Reading the pictures and the base",
@@ -76,12 +83,13 @@ class _Tab:
                 multiple=True, auto_upload=True, max_files=MOST, max_file_size=MAX_BYTES, label="Drop pictures here"
             ).classes("w-full")
             self.upload.props("flat bordered color=secondary")
-            self.upload.mark("pictures")
+            self.upload.on("added", lambda: self.refused.clear(), args=[])
             for event in ("uploaded", "failed"):
                 self.upload.on(event, self._uploaded, js_handler="(e) => emit(e.xhr.responseText)")
             names = "(e) => emit(e.map(r => [r.failedPropValidation, r.file.name]))"
             self.upload.on("rejected", self._rejected, js_handler=names)
-            self.shown = ui.row().classes("w-full gap-2")
+            self.refused = ui.column().classes("w-full gap-1 refused")
+            self.shown = ui.row().classes("w-full gap-2 pictures")
             with ui.row().classes("w-full justify-between"):
                 self.example = ui.button("Example pictures", icon="auto_awesome", on_click=self._add_example)
                 self.delete = ui.button("Delete everything", icon="delete", on_click=self._delete).props("color=accent")
@@ -106,16 +114,22 @@ class _Tab:
             refused = json.loads(event.args)["refused"]
         except (TypeError, ValueError, KeyError):
             refused = ["the picture did not arrive: is the server running?"]
-        for line in refused:
-            refuse(line)
+        self._refuse(refused)
         self._show_pictures()
 
     def _rejected(self, event) -> None:
+        """Say what the browser did not even send; of many files with one line for those beyond `MOST`."""
         large = [name for why, name in event.args if why == "max-file-size"]
-        for name in large[:3]:
-            refuse(f"'{name}' is larger than {MAX_BYTES // 1024**2} MB: save it smaller")
+        lines = [f"'{name}' is larger than {MAX_BYTES // 1024**2} MB: save it smaller" for name in large]
         if more := len(event.args) - len(large):
-            refuse(f"{more} picture{'s are' if more > 1 else ' is'} not taken: {MOST} are enough")
+            lines.append(f"{more} more picture{'s are' if more > 1 else ' is'} not taken: {MOST} are enough")
+        self._refuse(lines)
+
+    def _refuse(self, lines: list[str]) -> None:
+        """Lines below the place to drop pictures, until others are dropped."""
+        with self.refused:
+            for line in lines:
+                ui.label(line).classes("text-sm text-negative")
 
     def _show_pictures(self) -> None:
         session, pictures = self._session(), self._session().pictures()
@@ -210,8 +224,9 @@ class _Tab:
                 self.start = ui.button("Train", icon="play_arrow", on_click=self._start)
                 self.resume = ui.button("Go on", icon="restart_alt", on_click=self._go_on)
                 self.cancel = ui.button("Cancel", icon="stop", on_click=self._cancel).props("color=accent outline")
-                self.status = ui.label().classes("text-sm text-gray-600").mark("status")
+                self.status = ui.label().classes("text-sm text-gray-600 status")
             self.bar = ui.linear_progress(0.0, show_value=False, size="10px").props("rounded")
+            self.help = ui.markdown(_HELP).classes("text-sm text-gray-600")
 
     def _start(self) -> None:
         with guarded():
@@ -236,6 +251,7 @@ class _Tab:
         self.cancel.set_visibility(found.running)
         self.resume.set_visibility(found.state == "interrupted")
         self.bar.set_visibility(found.running)
+        self.help.set_visibility(found.state == "none")
         self.bar.value = found.step / found.steps if found.steps else 0.0
         self.status.text = told(found)
         if found.state != self.state:
@@ -295,7 +311,7 @@ class _Results:
         with self.pictures:
             for name, pictures in made.items():
                 ui.label(name).classes("text-xs uppercase tracking-wide text-gray-500")
-                with ui.row().classes("gap-2 no-wrap").mark(name):
+                with ui.row().classes(f"gap-2 no-wrap made-{name}"):
                     for picture in pictures:
                         shown = Image.fromarray(picture)
                         ui.image(shown).classes("rounded").style(f"width: {_SHOWN}px; image-rendering: pixelated")

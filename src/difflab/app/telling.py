@@ -10,7 +10,7 @@ from difflab.core.base.errors import one_line
 
 def refuse(line: str) -> None:
     """Show a line for ten seconds."""
-    ui.notify(line, type="negative", timeout=10_000, close_button=True, multi_line=True)
+    ui.notify(line, type="negative", position="top", timeout=10_000, close_button="Close")
 
 
 @contextmanager
