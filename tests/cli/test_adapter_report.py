@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from safetensors.numpy import load_file
 
-from difflab.cli.adapter_report import adapter_report, adapters, by_block
+from difflab.cli.adapter_report import adapter_report, adapters, by_block, chart_png, drift_tensors, drifts
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.roles import fingerprint, load_transformer, resolve
 from difflab.sd3.artifacts.adapters import adapt, save_adapter
@@ -76,6 +76,19 @@ def test_the_files_are_a_table_by_layer_a_chart_and_pictures(workspace):
     with Image.open("out/drift.png") as chart, Image.open("out/pictures.png") as pictures:
         assert min(chart.size) > 100
         assert pictures.width > 3 * 88  # a column without an adapter, and one for each
+
+
+def test_the_chart_is_of_what_drifts_finds_and_the_base_is_left_as_it_was(workspace):
+    report()
+    transformer = load_transformer(resolve("models/zoo/transformer"))
+    before = {name: weight.clone() for name, weight in transformer.state_dict().items()}
+    components = {"vae": fingerprint(Path("models/zoo/vae")), "text_encoders": fingerprint(Path("models/zoo/text"))}
+    found, _ = drifts(transformer, adapters([Path(CELL)]), components)
+    assert chart_png(found) == Path("out/drift.png").read_bytes()
+    assert drift_tensors(found) == Path("out/drift.safetensors").read_bytes()
+    after = transformer.state_dict()
+    assert after.keys() == before.keys()
+    assert all(torch.equal(after[name], weight) for name, weight in before.items())
 
 
 def test_the_same_bytes_every_time(workspace):

@@ -60,8 +60,8 @@ class _Tab:
             with ui.card().classes("w-[24rem] max-w-full shrink-0"):
                 note = "Pictures of one to three prompts by one model or two, from the same noise. Then click."
                 ui.label(note).classes("text-sm text-gray-600")
-                self.form = Form(models, MOST_PROMPTS, MOST_MODELS, self._make, self._made)
-                self.lean = ui.switch("Keep only the block and the step that are shown").mark("lean")
+                self.form = Form(models, "attention", MOST_PROMPTS, MOST_MODELS, self._make, self._made)
+                self.lean = ui.switch("Keep only the block and the step that are shown")
                 self.lean.tooltip("For large models: all blocks at all steps need much memory")
             with ui.card().classes("grow min-w-0"):
                 self._choice()
@@ -74,21 +74,16 @@ class _Tab:
     def _choice(self) -> None:
         """What is shown of the pictures."""
         with ui.row().classes("w-full items-center gap-x-4 gap-y-0"):
-            self.affinity = (
-                ui.select(list(AFFINITIES), label="Affinity", value="attention").classes("w-28").mark("affinity")
-            )
+            self.affinity = ui.select(list(AFFINITIES), label="Affinity", value="attention").classes("w-28")
             self.block, self.step, self.head = (
-                ui.number(name, placeholder="all", min=0, precision=0)
-                .props("clearable stack-label")
-                .classes("w-20")
-                .mark(name.lower())
+                ui.number(name, placeholder="all", min=0, precision=0).props("clearable stack-label").classes("w-20")
                 for name in ("Block", "Step", "Head")
             )
-            self.across = ui.switch("across pictures").mark("across")
-            ui.button("Clear", icon="layers_clear", on_click=self._clear).props("outline dense no-caps").mark("clear")
+            self.across = ui.switch("across pictures")
+            ui.button("Clear", icon="layers_clear", on_click=self._clear).props("outline dense no-caps padding=xs_md")
         line = ui.label().classes("text-xs text-gray-600 -mt-3")
         line.bind_text_from(self.affinity, "value", lambda value: f"{_HELP[value]} {_COUNTED}")
-        self.said = ui.label("Click a word or a patch").classes("text-sm").mark("shown")
+        self.said = ui.label("Click a word or a patch").classes("text-sm shown")
         for field in (self.affinity, self.block, self.step, self.head, self.across):
             field.on_value_change(self._refresh)
 
@@ -126,22 +121,21 @@ class _Tab:
     def _picture(self, model: str, one: "Made") -> None:
         key = model, one.prompt
         with ui.column().classes("gap-1").style(f"width: {SIDE}px"):
-            image = ui.interactive_image(
-                on_mouse=partial(self._click_patch, one.prompt), events=["click"], cross="#ffffff88"
-            )
-            self.images[key] = image.classes("rounded").style(f"width: {SIDE}px").mark(f"picture-{model}-{one.prompt}")
+            clicked = partial(self._click_patch, one.prompt)
+            image = ui.interactive_image(on_mouse=clicked, events=["click"], cross="#ffffff88")
+            self.images[key] = image.classes("rounded looked-at").style(f"width: {SIDE}px")
             ui.label(model).classes("text-xs text-gray-600")
             with ui.row().classes("gap-1"):
                 self.chips[key] = {}
                 for word in one.layout.words():
-                    chip = ui.badge(word).classes("cursor-pointer text-sm px-2 py-1").mark(f"word-{one.prompt}-{word}")
+                    chip = ui.badge(word).classes("cursor-pointer text-sm px-2 py-1 word")
                     chip.on("click", partial(self._click_word, one.prompt, word))
                     self.chips[key][word] = chip
 
     def _difference(self, number: int, models: list[str]) -> None:
         with ui.column().classes("gap-1").style(f"width: {SIDE}px"):
-            image = ui.interactive_image().classes("rounded").style(f"width: {SIDE}px").mark(f"difference-{number}")
-            self.images[DIFFERENCE, number] = image
+            image = ui.interactive_image().classes("rounded difference")
+            self.images[DIFFERENCE, number] = image.style(f"width: {SIDE}px")
             self.notes[number] = ui.label(f"{models[1]} minus {models[0]}").classes("text-xs text-gray-600")
 
     async def _click_word(self, prompt: int, word: str) -> None:

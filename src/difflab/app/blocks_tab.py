@@ -45,7 +45,7 @@ class _Tab:
         with ui.column().classes("w-full gap-4"):
             with ui.card().classes("w-full"):
                 ui.label("Which blocks of the base matter").classes("text-base font-medium")
-                self.shown = ui.column().classes("w-full gap-2").mark("ranking")
+                self.shown = ui.column().classes("w-full gap-2 ranking")
                 with self.shown:
                     ui.spinner()
                 exports("blocks", self._ranking_files, ranking_command)
@@ -56,9 +56,9 @@ class _Tab:
                     self.chosen = ui.select(
                         known, label=f"Adapters, up to {MOST_ADAPTERS}", multiple=True, value=list(known)[:1]
                     )
-                    self.chosen.props(f"use-chips max-values={MOST_ADAPTERS}").classes("grow").mark("adapters")
-                    ui.button("Show", icon="insights", on_click=self._measure).mark("drift")
-                self.moved = ui.column().classes("w-full gap-2").mark("moved")
+                    self.chosen.props(f"use-chips max-values={MOST_ADAPTERS}").classes("grow adapters")
+                    ui.button("Show", icon="insights", on_click=self._measure).classes("drift")
+                self.moved = ui.column().classes("w-full gap-2 moved")
                 exports("drift", self._drift_files, lambda: drift_command(self._measured()))
         ui.timer(0.1, self._show_ranking, once=True)
 
@@ -73,7 +73,7 @@ class _Tab:
             figures = {name: text for name, text in _FIGURES.items() if name in self.ranking.figures}
             for name, text in figures.items():
                 ui.label(text).classes("text-sm text-gray-600")
-                ui.image(as_address(self.ranking.figures[name])).classes("w-full max-w-3xl").mark(name)
+                ui.image(as_address(self.ranking.figures[name])).classes("w-full max-w-3xl").classes(name)
             for title, table in (("Rise of held-out loss, and the rank", self.ranking.table), ("", self.ranking.tuned)):
                 if table:
                     ui.label(title).classes("text-sm font-medium")
@@ -94,7 +94,7 @@ class _Tab:
             self.drift, self.folders = found, folders
             self.moved.clear()
             with self.moved:
-                ui.image(as_address(chart)).classes("w-full max-w-3xl").mark("drift-chart")
+                ui.image(as_address(chart)).classes("w-full max-w-3xl drift-chart")
                 ui.markdown(drift_table(found)).classes("w-full overflow-x-auto")
 
     def _measured(self) -> list[Path]:

@@ -35,7 +35,7 @@ class _Tab:
                     "Patches whose outputs of attention are alike have one colour: in every picture and under both models. "
                     "The pictures are those of the tab Attention."
                 ).classes("text-sm text-gray-600")
-                self.count = ui.number("Eigenvectors", value=EIGENVECTORS, min=2, precision=0).mark("eigenvectors")
+                self.count = ui.number("Eigenvectors", value=EIGENVECTORS, min=2, precision=0)
                 with ui.row().classes("w-full no-wrap gap-3"):
                     self.block, self.step = (
                         ui.number(name, placeholder="all", min=0, precision=0).props("clearable stack-label")
@@ -75,7 +75,7 @@ class _Tab:
                 with ui.row().classes("gap-4"):
                     for model in models:
                         with ui.column().classes("gap-1"):
-                            with ui.row().classes("gap-1 no-wrap").mark(f"clusters-{model}-{number}"):
+                            with ui.row().classes(f"gap-1 no-wrap clusters-{model}-{number}"):
                                 for picture in (view.pictures[model, number], view.patches[model, number]):
                                     ui.image(as_source(picture)).style(f"width: {SIDE * 3 // 4}px").classes("rounded")
                             ui.label(model).classes("text-xs text-gray-600")

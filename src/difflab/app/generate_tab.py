@@ -35,7 +35,7 @@ class _Tab:
                 ui.label("One prompt by the base and its adapters, from the same noise.").classes(
                     "text-sm text-gray-600"
                 )
-                self.form = Form(models, 1, MOST_ADAPTERS + 1, self._make, self._show, negative=True)
+                self.form = Form(models, "generate", 1, MOST_ADAPTERS + 1, self._make, self._show, negative=True)
             with ui.card().classes("grow min-w-0"):
                 self.pictures = ui.row().classes("w-full gap-3")
                 with self.pictures:
@@ -56,7 +56,7 @@ class _Tab:
         self.pictures.clear()
         with self.pictures:
             for name, picture in made.pictures.items():
-                with ui.column().classes("gap-1").mark("generated"):
+                with ui.column().classes("gap-1 generated"):
                     ui.image(as_source(picture)).classes("rounded").style(
                         f"width: {_SHOWN}px; image-rendering: pixelated"
                     )

@@ -32,8 +32,8 @@ def exports(name: str, files: Files, command: Callable[[], str]) -> None:
         with ui.row().classes("items-center gap-2"):
             for number, (ending, label) in enumerate((("png", "PNG"), ("safetensors", "safetensors"))):
                 button = ui.button(label, icon="download", on_click=lambda n=number, e=ending: save(n, e))
-                button.props("outline dense no-caps padding=xs_md").mark(f"{name}-{ending}")
+                button.props("outline dense no-caps padding=xs_md").classes(f"{name}-{ending}")
             button = ui.button("Command line", icon="terminal", on_click=show)
-            button.props("outline dense no-caps padding=xs_md").mark(f"{name}-command")
-        line = ui.code("", language="bash").classes("w-full").mark(f"{name}-line")
+            button.props("outline dense no-caps padding=xs_md").classes(f"{name}-command")
+        line = ui.code("", language="bash").classes(f"w-full {name}-line")
         line.set_visibility(False)

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import json
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
@@ -25,14 +26,18 @@ if TYPE_CHECKING:
 _POLL = 0.2  # seconds
 EXAMPLE = "a handwritten four over a photo of a cat"
 
+Work = tuple[Run, Callable[..., Any], tuple]
+"""A run, what is called with the models in the queue, and its other arguments."""
+
 
 class Form:
-    """Prompts, models and how they are sampled.
+    """Prompts, models and how they are sampled. What was asked for last is kept in the browser's tab, over a restart too.
 
     Args:
+        name: of the form in the browser's tab.
         prompts: how many fields for prompts there are; all but the first may stay empty.
         most: models at a time.
-        make: what is done when the button is pressed: it is given the run and gives back what `done` takes.
+        make: called when the button is pressed.
         done: shows what was made.
         negative: whether there is a field for what to steer away from.
     """
@@ -40,47 +45,47 @@ class Form:
     def __init__(
         self,
         models: "Models",
+        name: str,
         prompts: int,
         most: int,
-        make: "Callable[[Form], tuple[Run, Callable[..., Any], tuple]]",
+        make: "Callable[[Form], Work]",
         done: Callable[[Any], Awaitable[None] | None],
         negative: bool = False,
     ) -> None:
-        self.models, self._make, self._done = models, make, done
+        self.models, self._key, self._make, self._done = models, f"difflab-{name}", make, done
         self.run: Run | None = None
         self.task: asyncio.Task | None = None
-        defaults = models.params.generate
-        self.prompts = [
-            ui.input("Prompt" if not n else f"Prompt {n + 1} (may be empty)", value="" if n else EXAMPLE)
-            .classes("w-full")
-            .mark(f"prompt-{n}")
-            for n in range(prompts)
-        ]
+        self._fields(prompts, most, negative)
+        self._buttons()
+        ui.timer(_POLL, self._poll)
+        ui.timer(0, self._attach, once=True)
+        ui.context.client.on_delete(self.stop)  # who has left wants nothing any more
+
+    def _fields(self, prompts: int, most: int, negative: bool) -> None:
+        defaults, adapters = self.models.params.generate, trained_adapters()
+        labels = ["Prompt", *(f"Prompt {n} (may be empty)" for n in range(2, prompts + 1))]
+        self.prompts = [ui.input(label, value="" if n else EXAMPLE).classes("w-full") for n, label in enumerate(labels)]
         self.negative = ui.input("Negative prompt (may be empty)").classes("w-full") if negative else None
-        adapters = trained_adapters()
-        named = {STUDY: "base", **{path: name_of(Path(path)) for path in adapters}}
-        self.chosen = ui.select(named, label=f"Models, up to {most}", multiple=True, value=[STUDY, *adapters[:1]])
-        self.chosen.props(f"use-chips max-values={most}").classes("w-full").mark("models")
+        self.named = {STUDY: "base", **{path: name_of(Path(path)) for path in adapters}}
+        self.chosen = ui.select(self.named, label=f"Models, up to {most}", multiple=True, value=[STUDY, *adapters[:1]])
+        self.chosen.props(f"use-chips max-values={most}").classes("w-full")
         with ui.row().classes("w-full no-wrap gap-3"):
-            self.steps = ui.number("Steps", value=defaults.num_inference_steps, min=1, max=1000, precision=0).mark(
-                "steps"
-            )
+            self.steps = ui.number("Steps", value=defaults.num_inference_steps, min=1, max=1000, precision=0)
             self.guidance = ui.number("Guidance", value=defaults.guidance_scale, min=1, max=100, step=0.5)
-            self.seed = ui.number("Seed", value=0, min=0, max=2**31, precision=0).mark("seed")
-        length = models.params.cache.prompts.max_sequence_length
+            self.seed = ui.number("Seed", value=0, min=0, max=2**31, precision=0)
+        length = self.models.params.cache.prompts.max_sequence_length
         ui.label(f"Prompts are read as long as in training: {length} tokens of T5.").classes("text-xs text-gray-600")
+
+    def _buttons(self) -> None:
         with ui.row().classes("items-center"):
-            self.start = ui.button("Make", icon="brush", on_click=self._start).mark("make")
-            self.cancel = (
-                ui.button("Cancel", icon="stop", on_click=self.stop).props("color=accent outline").mark("cancel")
-            )
-            self.status = ui.label().classes("text-sm text-gray-600").mark("made")
+            self.start = ui.button("Make", icon="brush", on_click=self._start)
+            self.cancel = ui.button("Cancel", icon="stop", on_click=self.stop).props("color=accent outline")
+            self.status = ui.label().classes("text-sm text-gray-600 progress-line")
         self.bar = ui.linear_progress(0.0, show_value=False, size="8px").props("rounded")
         for element in (self.cancel, self.bar):
             element.set_visibility(False)
-        ui.timer(_POLL, self._poll)
-        ui.timer(0, self._warm, once=True)
-        ui.context.client.on_delete(self.stop)  # who has left wants nothing any more
+
+    # What is asked for
 
     def asked(self) -> tuple[str, ...]:
         """The prompts that are not empty; the first in any case."""
@@ -88,33 +93,48 @@ class Form:
 
     def models_asked(self) -> tuple[str, ...]:
         """The chosen models, the base first."""
-        found = list(self.chosen.value or [])
-        if not found:
+        if not self.chosen.value:
             raise DifflabError("no model is chosen: take the base, an adapter or both")
-        return tuple(sorted(found, key=lambda name: (name != STUDY, name)))
-
-    def number(self, field: ui.number, name: str) -> float:
-        """The value of a number's field."""
-        if field.value is None:
-            raise DifflabError(f"{name} is empty: give a number")
-        return field.value
+        return tuple(sorted(self.chosen.value, key=lambda name: (name != STUDY, name)))
 
     def settings(self) -> dict[str, Any]:
         """How pictures are sampled, by the names of the command line."""
+        for name, field in (("Steps", self.steps), ("Guidance", self.guidance), ("Seed", self.seed)):
+            if field.value is None:
+                raise DifflabError(f"{name} is empty: give a number")
         return {
-            "num_inference_steps": int(self.number(self.steps, "Steps")),
-            "guidance_scale": float(self.number(self.guidance, "Guidance")),
-            "seed": int(self.number(self.seed, "Seed")),
+            "num_inference_steps": int(self.steps.value),
+            "guidance_scale": float(self.guidance.value),
+            "seed": int(self.seed.value),
         }
 
-    async def _warm(self) -> None:
-        """Load the models while the visitor reads; what is missing is told when it is asked for."""
-        with suppress(DifflabError):
+    # Over a restart
+
+    def _kept(self) -> dict[str, Any]:
+        fields = {f"prompt-{n}": field for n, field in enumerate(self.prompts)}
+        fields |= {"negative": self.negative} if self.negative else {}
+        return fields | {"chosen": self.chosen, "steps": self.steps, "guidance": self.guidance, "seed": self.seed}
+
+    def _keep(self) -> None:
+        values = json.dumps({name: field.value for name, field in self._kept().items()})
+        ui.run_javascript(f"sessionStorage.setItem('{self._key}', {json.dumps(values)})")
+
+    async def _attach(self) -> None:
+        """Fill in what the browser's tab has kept, then load the models while the visitor reads."""
+        with suppress(ValueError, TypeError, AttributeError, TimeoutError):  # nothing, or somebody's own text
+            kept = json.loads(await ui.run_javascript(f"sessionStorage.getItem('{self._key}')", timeout=10) or "{}")
+            kept["chosen"] = [name for name in kept.get("chosen", self.chosen.value) if name in self.named]
+            for name, field in self._kept().items():
+                field.value = kept.get(name, field.value)
+        with suppress(DifflabError):  # what is missing is told when it is asked for
             await self.models.compute(self.models.load, "transformer")
+
+    # Running
 
     async def _start(self) -> None:
         if self.run is not None:
             return
+        self._keep()
         with guarded():
             self.run, work, given = self._make(self)
             self._poll()
@@ -126,6 +146,9 @@ class Form:
                     await shown
             except (Cancelled, asyncio.CancelledError):
                 self.status.text = "Cancelled"
+            except DifflabError:
+                self.status.text = ""
+                raise
             finally:
                 self.run = self.task = None
                 self._poll()
@@ -138,15 +161,16 @@ class Form:
                 self.task.cancel()
 
     def _poll(self) -> None:
-        running = self.run is not None
-        self.start.set_enabled(not running)
-        self.cancel.set_visibility(running)
-        self.bar.set_visibility(running)
-        if self.run is not None:
-            self.bar.value = self.run.share
-            waiting = f"Waiting for {self.models.waiting - 1} before" if self.models.waiting > 1 else "Waiting"
-            made = f"Step {self.run.done} of {self.run.steps}" if self.run.done else "Loading the models"
-            self.status.text = made if self.run.begun else waiting
+        run = self.run
+        self.start.set_enabled(run is None)
+        self.cancel.set_visibility(run is not None)
+        self.bar.set_visibility(run is not None)
+        if run is not None:
+            self.bar.value = run.share
+            before = self.models.waiting - 1
+            waiting = f"Waiting for {before} before" if before > 0 else "Waiting"
+            made = f"Step {run.done} of {run.steps}" if run.done else "Loading the models"
+            self.status.text = made if run.begun else waiting
 
 
 def as_source(picture: "np.ndarray") -> str:

@@ -11,7 +11,7 @@ from difflab.attention import heatmap
 from difflab.attention.colour_space import group_colours
 from difflab.attention.sheets import coloured_patches, shares_of_groups
 from difflab.attention.views import by_model, difference, patch_source
-from difflab.cli.attention import Request, shown, sources_of, tensor_bytes
+from difflab.cli.attention import Request, shown, sources_of, tensor_bytes, word_positions
 from difflab.cli.attention_figures import clustered, found_for, marked
 from difflab.core.base.errors import DifflabError
 from difflab.images.sheet import scaled
@@ -112,7 +112,7 @@ def _plain(one: "Made") -> np.ndarray:
 
 def word_values(one: "Made", row: torch.Tensor) -> list[tuple[str, float]]:
     """The mean of a row [tokens] over the tokens of each word of the prompt."""
-    return [(word, float(row[one.layout.positions(word)].mean())) for word in one.layout.words()]
+    return [(word, float(row[list(word_positions(one.layout, word))].mean())) for word in one.layout.words()]
 
 
 @dataclass(frozen=True)
