@@ -12,7 +12,8 @@ import time
 import pytest
 
 from difflab.cli.compose import compose
-from fakes import tiny_pipelines
+from fakes import adapters
+from fakes.block_results import write_block_inputs
 
 SMALL = [
     "profile=smoke", "personal.lora.rank=2", "personal.lora.targets=[to_q,to_k,to_v,to_out.0]",
@@ -23,12 +24,14 @@ SMALL = [
 
 @pytest.fixture(scope="session")
 def project(tmp_path_factory, root):
-    """The code of the repository with models of milliseconds: a base of random weights, the vision encoder of rulers/."""
+    """The code of the repository with models of milliseconds: bases and adapters of random weights, the vision encoder of
+    rulers/, and a ranking of blocks."""
     folder = tmp_path_factory.mktemp("project")
     for name in ("src", "stages", "conf", "dvc.yaml"):
         (folder / name).symlink_to(root / name)
     (folder / "params.yaml").write_text(compose(SMALL, root / "conf"))
-    tiny_pipelines.saved("sd", folder / "models/zoo/diffusion")
+    adapters.study_models(folder)
+    write_block_inputs(folder)
     shutil.copytree(root / "rulers/vision_encoder", folder / "models/zoo/vision_encoder")
     return folder
 

@@ -8,8 +8,9 @@ import pandas as pd
 import pytest
 import torch
 from PIL import Image
+from safetensors.numpy import load_file
 
-from difflab.cli.adapter_report import adapter_report, adapters, by_block
+from difflab.cli.adapter_report import adapter_report, adapters, by_block, chart_png, drift_tensors, drifts
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.roles import fingerprint, load_transformer, resolve
 from difflab.sd3.artifacts.adapters import adapt, save_adapter
@@ -60,7 +61,8 @@ def test_tables_say_where_each_acts_and_how_alike_they_are(workspace):
     rows = [line for line in text.splitlines() if line.startswith("| blip2-zero/seed-1 | ")]
     assert [row.split(" | ")[1] for row in rows] == ["0"]
     assert "| blip2-zero/seed-0 | blip2-zero/seed-1 |" in text
-    assert text.endswith("wrote out/drift.csv, out/drift.png and out/pictures.png, 2 prompts from the same noise")
+    files = "out/drift.csv, out/drift.safetensors, out/drift.png and out/pictures.png"
+    assert text.endswith(f"wrote {files}, 2 prompts from the same noise")
 
 
 def test_the_files_are_a_table_by_layer_a_chart_and_pictures(workspace):
@@ -68,9 +70,25 @@ def test_the_files_are_a_table_by_layer_a_chart_and_pictures(workspace):
     found = pd.read_csv("out/drift.csv")
     assert set(found.columns) == {"adapter", "block", "target", "norm", "relative", "largest", "effective_rank"}
     assert set(found[found["adapter"] == "blip2-zero/seed-1"]["block"]) == {0}
+    row, tensors = found.iloc[0], load_file("out/drift.safetensors")
+    assert tensors[f"{row.adapter}/{row.target}"][row.block] == pytest.approx(row.relative, rel=1e-5)
+    assert not tensors["blip2-zero/seed-1/attn.to_q"][1:].any()  # it moves the first block alone
     with Image.open("out/drift.png") as chart, Image.open("out/pictures.png") as pictures:
         assert min(chart.size) > 100
         assert pictures.width > 3 * 88  # a column without an adapter, and one for each
+
+
+def test_the_chart_is_of_what_drifts_finds_and_the_base_is_left_as_it_was(workspace):
+    report()
+    transformer = load_transformer(resolve("models/zoo/transformer"))
+    before = {name: weight.clone() for name, weight in transformer.state_dict().items()}
+    components = {"vae": fingerprint(Path("models/zoo/vae")), "text_encoders": fingerprint(Path("models/zoo/text"))}
+    found, _ = drifts(transformer, adapters([Path(CELL)]), components)
+    assert chart_png(found) == Path("out/drift.png").read_bytes()
+    assert drift_tensors(found) == Path("out/drift.safetensors").read_bytes()
+    after = transformer.state_dict()
+    assert after.keys() == before.keys()
+    assert all(torch.equal(after[name], weight) for name, weight in before.items())
 
 
 def test_the_same_bytes_every_time(workspace):

@@ -15,23 +15,25 @@ from difflab.core.base.store.captions import read_captions
 from difflab.core.base.store.image_store import ImageStore
 from difflab.images.sheet import rows_sheet
 from difflab.report.tables import table
-from difflab.sd3.artifacts.adapters import FILE_NAME
+from difflab.sd3.artifacts.adapters import FILE_NAME, load_adapter
 from difflab.sd3.artifacts.prompt_embeds import open_prompts
-from difflab.sd3.blocks.drift import cosine, drift, updates
+from difflab.sd3.blocks.drift import Update, cosine, drift, updates
 from difflab.sd3.sampling import load_generator
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from torch import nn
 
+    from difflab.sd3.artifacts.components import Components
     from difflab.study import Params
 
-DRIFT, CHART, PICTURES = "drift.csv", "drift.png", "pictures.png"
+DRIFT, CHART, TENSORS, PICTURES = "drift.csv", "drift.png", "drift.safetensors", "pictures.png"
 SIDE = 88  # of a picture in the sheet, in pixels
 NO_ADAPTER = "no adapter"
 
 
 def adapter_report(folders: Sequence[Path], captions: str, prompts: int, out: Path, params: "Params") -> str:
-    """Write drift.csv, drift.png and pictures.png to `out`; returns the tables to print.
+    """Write drift.csv, drift.png, drift.safetensors and pictures.png to `out`; returns the tables to print.
 
     Args:
         folders: adapters, or cells of `finetune`, which stand for their trainings.
@@ -49,15 +51,14 @@ def adapter_report(folders: Sequence[Path], captions: str, prompts: int, out: Pa
     ids = store.split(sampling.split)[:prompts]
     generator = load_generator(embeds, params.runtime, params.seed, sampling.batch_size, sampling.vae)
     how = captions, 0, sampling.seeds[0], sampling.num_inference_steps, sampling.guidance_scale
-    columns, moved, rows = {NO_ADAPTER: list(generator.images(ids, *how))}, {}, []
+    found, moved = drifts(generator.transformer, named, generator.components)
+    columns = {NO_ADAPTER: list(generator.images(ids, *how))}
     for name, folder in named.items():
         generator.use_adapter(folder)
-        moved[name] = updates(generator.transformer)
-        rows += [{"adapter": name, **row} for row in drift(moved[name])]
         columns[name] = list(generator.images(ids, *how))
-    found = pd.DataFrame(rows)
     write_csv(out / DRIFT, found)
     write_bytes(out / CHART, chart_png(found))
+    write_bytes(out / TENSORS, drift_tensors(found))
     texts = read_captions(f"data/captions/{captions}.parquet", captions)["caption"].loc[ids]
     titles = [name.replace("/", " ") for name in columns]  # so that they break
     sheet = rows_sheet(list(zip(texts, zip(*columns.values(), strict=True), strict=True)), SIDE, titles)
@@ -83,6 +84,39 @@ def adapters(folders: Sequence[Path]) -> dict[str, Path]:
                 raise DifflabError(f"two adapters are called {name}: name each once")
             found[name] = path
     return found
+
+
+def drifts(
+    transformer: "nn.Module", named: dict[str, Path], components: "Components"
+) -> tuple[pd.DataFrame, dict[str, dict[str, Update]]]:
+    """The rows of drift.csv, and the updates of each adapter by layer; the transformer is left without an adapter.
+
+    Raises:
+        DifflabError: an adapter is of another base, autoencoder or text encoders.
+    """
+    moved, rows = {}, []
+    for name, folder in named.items():
+        try:
+            load_adapter(transformer, folder, components)
+            moved[name] = updates(transformer)
+        finally:
+            if getattr(transformer, "peft_config", None):
+                transformer.unload_lora()
+        rows += [{"adapter": name, **row} for row in drift(moved[name])]
+    return pd.DataFrame(rows), moved
+
+
+def drift_tensors(found: pd.DataFrame) -> bytes:
+    """A safetensors file of |D| / |W|, `<adapter>/<target>` float64 [blocks]; 0 where an adapter moves nothing."""
+    from safetensors.numpy import save
+
+    count = int(found["block"].max()) + 1
+    tensors = {}
+    for (adapter, target), rows in found.groupby(["adapter", "target"]):
+        values = np.zeros(count)
+        values[rows["block"]] = rows["relative"]
+        tensors[f"{adapter}/{target}"] = values
+    return save(tensors)
 
 
 def by_block(found: pd.DataFrame) -> pd.DataFrame:
@@ -112,7 +146,8 @@ def cosine_table(names: Sequence[str], alike: dict[tuple[str, str], float]) -> s
 
 
 def written(out: Path, prompts: int) -> str:
-    return f"wrote {out / DRIFT}, {out / CHART} and {out / PICTURES}, {prompts} prompts from the same noise"
+    tables = f"{out / DRIFT}, {out / TENSORS}, {out / CHART}"
+    return f"wrote {tables} and {out / PICTURES}, {prompts} prompts from the same noise"
 
 
 def chart_png(found: pd.DataFrame) -> bytes:

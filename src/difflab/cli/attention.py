@@ -1,9 +1,10 @@
 """`difflab attention`: where the words of a prompt attend to in the picture that it makes, and what a model groups."""
 
 import json
+import re
 import shutil
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -129,8 +130,26 @@ def sources_of(request: Request, placed: "Sequence[Layout]") -> list[Source]:
     """The words and patches that are asked about; without any, every word."""
     found = [patch_source(placed, row, column, request.prompt) for row, column in request.patches]
     if request.words or not found:
-        found = word_sources(placed, request.words, request.prompt) + found
+        asked = word_sources(placed, request.words, request.prompt)
+        found = [replace(one, positions=word_positions(placed[one.prompt], one.name)) for one in asked] + found
     return list(dict.fromkeys(found))
+
+
+def word_positions(placed: "Layout", word: str) -> tuple[int, ...]:
+    """The tokens of a word: of each encoder those that are the word and no more, else all that have a part in it.
+
+    So "a" is the article and no letter of "cat", and "four" the token "handwritten four" where there is no other.
+
+    Raises:
+        DifflabError: the prompt does not have the word, or none of it was read.
+    """
+    whole = [match.span() for match in re.finditer(rf"(?<!\w){re.escape(word)}(?!\w)", placed.prompt, re.IGNORECASE)]
+    parts = placed.within(whole, word) if whole else placed.positions(word)
+    found: list[int] = []
+    for encoder in dict.fromkeys(token.encoder for token in placed.tokens):
+        own = [token for token in placed.tokens if token.encoder == encoder and token.position in parts]
+        found += [t.position for t in own if t.text.lower() == word.lower()] or [t.position for t in own]
+    return tuple(found)
 
 
 def write_tensors(path: Path, tensors: "dict[str, Tensor]", request: Request) -> None:

@@ -411,11 +411,24 @@ def adapter_report(folders: tuple[Path, ...], captions: str, prompts: int, out: 
 
     FOLDER is an adapter, or a cell of models/finetune, which stands for its trainings. Prints by how much each moves each
     block (size of the update as a share of the weights, singular values) and the cosine between each two; writes that by
-    layer, its chart, and pictures of the same prompts and noise without and with each adapter to --out.
+    layer, a chart of it, and pictures of the same prompts and noise without and with each adapter to --out.
     """
     from difflab.cli.adapter_report import adapter_report
 
     click.echo(adapter_report(folders, captions, prompts, out, _params()))
+
+
+@cli.command()
+@click.option("--out", type=click.Path(path_type=Path), default=Path("blocks"), show_default=True, help="A folder.")
+def blocks(out: Path) -> None:
+    """Print which blocks of the base matter, as it was found.
+
+    From the results of rank_blocks and tune_blocks; writes their figures and numbers to --out. docs/blocks.md says what
+    they mean.
+    """
+    from difflab.cli.blocks import blocks
+
+    click.echo(blocks(out))
 
 
 @cli.command()

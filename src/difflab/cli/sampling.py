@@ -81,10 +81,15 @@ def generate(request: Request, out: Path, known: "dict[str, PipelineParams]", ma
 
 def require_picture(prompt: str, out: Path, kinds: Sequence[str] = (".png",)) -> None:
     """Refuse, as a DifflabError, an empty prompt and a path that a picture of one of the kinds cannot be written to."""
-    _by_id([prompt])
+    check_prompt(prompt)
     if out.suffix.lower() not in kinds:
         raise DifflabError(f"--out {out} must end with {' or '.join(kinds)}")
     _require_file(out)
+
+
+def check_prompt(prompt: str) -> None:
+    """Refuse an empty prompt as a DifflabError."""
+    _by_id([prompt])
 
 
 def chosen(

@@ -142,14 +142,19 @@ def before_after(grids: Path, captions: str, prompts: pd.DataFrame, means: dict[
 
 
 def render(draw: Callable[[], Figure], path: Path) -> None:
-    """Draw and write a PNG of 256 colours, without dates or version strings."""
+    """Draw and write a PNG, see `rendered`."""
+    write_bytes(path, rendered(draw))
+
+
+def rendered(draw: Callable[[], Figure]) -> bytes:
+    """A figure in the report's style as a PNG of 256 colours, without dates or version strings."""
     buffer = io.BytesIO()
     with plt.rc_context(fname=Path(__file__).with_name("report.mplstyle")):
         result = draw()
         result.savefig(buffer, dpi=160, format="png")
         plt.close(result)
     with Image.open(buffer) as image:
-        write_bytes(path, png_bytes(image.convert("RGB").quantize(256, dither=Image.Dither.NONE)))
+        return png_bytes(image.convert("RGB").quantize(256, dither=Image.Dither.NONE))
 
 
 def panels(columns: int = 2, rows: int = 1, height: float = 2.7, **options) -> tuple[Figure, list]:

@@ -1,0 +1,1 @@
+"""What the tabs Generate, Attention, Clusters and Blocks do, apart from their components."""
