@@ -29,7 +29,7 @@ class Stage:
 
 
 @pytest.fixture
-def prepared(tmp_path, root, monkeypatch, capsys):
+def prepared(tmp_path, root, monkeypatch, capfd):
     """Own pictures acquired and prepared; gives the words of both stages."""
     monkeypatch.syspath_prepend(str(root))
     monkeypatch.chdir(tmp_path)
@@ -51,7 +51,7 @@ def prepared(tmp_path, root, monkeypatch, capsys):
     stages = Stage(), Stage()
     prepare_celeba_hq.main(stages[0])
     prepare_celeba.main(stages[1])
-    return [said, *(stage.said for stage in stages), capsys.readouterr().out]
+    return [said, *(stage.said for stage in stages), capfd.readouterr().out]
 
 
 def test_the_pictures_stay_where_they_are_and_are_stored_as_squares(prepared, tmp_path):
