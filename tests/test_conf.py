@@ -7,6 +7,7 @@ import yaml
 
 from closure import ROOT
 from difflab.cli.compose import choices, compose, difference, validate
+from difflab.core.base.errors import DifflabError
 
 
 def test_params_yaml_is_what_conf_composes(root):
