@@ -7,6 +7,7 @@ import yaml
 
 from closure import ROOT
 from difflab.cli.compose import choices, compose, difference, validate
+from difflab.core.base.errors import DifflabError
 
 
 def test_params_yaml_is_what_conf_composes(root):
@@ -29,6 +30,35 @@ def test_composition_is_that_of_dvc(root, tmp_path):
 def test_every_profile_is_valid(profile, root):
     params = validate(compose([f"profile={profile}"], root / "conf"), profile)
     assert params.profile == profile
+
+
+@pytest.mark.parametrize("base", choices("base", ROOT / "conf"))
+def test_a_base_is_one_model_with_its_own_parts(base, root):
+    """And nothing else of the profile changes by it."""
+    zoo = validate(compose(["profile=paper", f"base={base}"], root / "conf"), base).zoo
+    assert {zoo.transformer.hub.repo_id} == {zoo.vae.hub.repo_id, zoo.text.hub.repo_id}
+    published = validate(compose(["profile=paper"], root / "conf"), "paper").zoo
+    same = [name for name, role in zoo if name not in ("transformer", "vae", "text")]
+    assert all(getattr(zoo, name) == getattr(published, name) for name in same)
+    assert (zoo == published) == (base == "sd3-medium")
+
+
+def test_own_pictures_are_brought_to_the_size_of_the_study(root):
+    params = validate(compose(["experiment=own", "data.own='/my pictures/ü (1)'"], root / "conf"), "own")
+    assert params.data.celeba_hq.path == "/my pictures/ü (1)"
+    assert params.prepare.min_side == params.cache.latents.image_size
+    larger = validate(compose(["profile=paper", "experiment=own"], root / "conf"), "own")
+    assert larger.prepare.min_side == larger.cache.latents.image_size
+    assert larger.trained_on.model_dump() == {"blip2": "both", "llama3": "both", "own": "own"}
+
+
+@pytest.mark.parametrize(("override", "message"), [
+    ("data.own=null", "own is null: give the folder"),
+    ("data.coco.source=own", "coco.source is own: pictures of one's own stand in for celeba_hq alone"),
+])  # fmt: skip
+def test_own_pictures_that_cannot_be_are_refused(override, message, root):
+    with pytest.raises(DifflabError, match=message):
+        validate(compose(["experiment=own", override], root / "conf"), "own")
 
 
 @pytest.mark.parametrize("experiment", choices("experiment", ROOT / "conf"))

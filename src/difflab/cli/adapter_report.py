@@ -11,11 +11,11 @@ import pandas as pd
 from difflab.core.base import runtime
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import png_bytes, write_bytes, write_csv
-from difflab.core.base.store.captions import read_captions
 from difflab.core.base.store.image_store import ImageStore
 from difflab.images.sheet import rows_sheet
 from difflab.report.tables import table
 from difflab.sd3.artifacts.adapters import FILE_NAME, load_adapter
+from difflab.sd3.artifacts.cells import read_kind
 from difflab.sd3.artifacts.prompt_embeds import open_prompts
 from difflab.sd3.blocks.drift import Update, cosine, drift, updates
 from difflab.sd3.sampling import load_generator
@@ -59,7 +59,7 @@ def adapter_report(folders: Sequence[Path], captions: str, prompts: int, out: Pa
     write_csv(out / DRIFT, found)
     write_bytes(out / CHART, chart_png(found))
     write_bytes(out / TENSORS, drift_tensors(found))
-    texts = read_captions(f"data/captions/{captions}.parquet", captions)["caption"].loc[ids]
+    texts = read_kind(captions).set_index(["variant", "id"])["caption"].loc[captions].loc[ids]
     titles = [name.replace("/", " ") for name in columns]  # so that they break
     sheet = rows_sheet(list(zip(texts, zip(*columns.values(), strict=True), strict=True)), SIDE, titles)
     write_bytes(out / PICTURES, png_bytes(sheet))

@@ -28,7 +28,7 @@ def compose(overrides: Sequence[str] = (), conf: Path = Path("conf")) -> str:
         raise DifflabError(f"{conf}/config.yaml is missing: run this in the root of the repository")
     for override in overrides:
         group, _, value = override.partition("=")
-        if group in ("profile", "hardware", "experiment") and value not in (known := choices(group, conf)):
+        if group in ("profile", "base", "hardware", "experiment") and value not in (known := choices(group, conf)):
             raise DifflabError(f"there is no {group} '{value}', only {', '.join(known) or 'none'}")
     for plugin in (conf / "hydra_plugins").glob("*.py"):
         runpy.run_path(str(plugin))

@@ -32,7 +32,7 @@ def own_folder(params: Any) -> tuple[str, str]:
         told.append("no adapters of own captions")
     least = sum(LEAST.values())
     few = (
-        f"{least} usable pictures at least: add some, or lower prepare.min_side"
+        f"{least} usable pictures at least: add some, or lower cache.latents.image_size"
         if len(files) - len(bad) < least
         else ""
     )

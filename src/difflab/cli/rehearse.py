@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from difflab.models.params import HubRef
 
 TABLE = "stages.csv"
-_GROUPS = ("profile", "hardware", "experiment")
+_GROUPS = ("profile", "base", "hardware", "experiment")
 _REDUCED_GB, _RESULTS_GB = 4.0, 40.0  # of disk: a reduced rehearsal in all; the results of one at full size
 _BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
 Say = Callable[[str], None]
