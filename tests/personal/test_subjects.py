@@ -45,6 +45,17 @@ def test_every_seed_leaves_other_pictures_out_and_together_all(folder, params):
     assert all(sorted([*kept, *left_out]) == [0, 1, 2, 3] for kept, left_out in splits)
 
 
+def test_fewer_pictures_than_the_largest_training_takes_are_refused(folder, params):
+    dog = read(folder, params())["dog"]  # four pictures
+    dog.check_pictures(3, 1)
+    with pytest.raises(
+        DifflabError, match=r"lists 4, but of the 4 pictures of subject dog 1 are left out: list 3 at most"
+    ):
+        dog.check_pictures(4, 1)
+    with pytest.raises(DifflabError, match="subject dog has 4 pictures, of which 4 are left out"):
+        dog.check_pictures(1, 4)
+
+
 def mask(folder, name, size, white):
     pixels = np.zeros(size[::-1], np.uint8)
     pixels[:, :white] = 255

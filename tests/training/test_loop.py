@@ -1,6 +1,7 @@
 """The core of every training: exact resume, curve, validation, average, snapshots, states, signals."""
 
 import os
+import re
 import signal
 from dataclasses import asdict, dataclass
 
@@ -113,11 +114,22 @@ def another_number(content):
     return content[:-2] + bytes([content[-2] ^ 1]) + content[-1:]
 
 
+def another_step(content):
+    changed = re.sub(rb'(progress.*?step\\": )\d', rb"\g<1>7", content, count=1)
+    assert changed != content
+    return changed
+
+
+def another_name(content):
+    return content.replace(b"param_groups", b"qaram_groups")
+
+
 @pytest.mark.parametrize(
-    "damage", [truncated, another_number, lambda content: b"", lambda content: bytes(len(content))]
+    "damage",
+    [truncated, another_number, another_step, another_name, lambda content: b"", lambda content: bytes(len(content))],
 )
 def test_a_damaged_state_starts_afresh_and_is_named(tmp_path, damage):
-    """Also one whose numbers alone have changed, which safetensors does not notice."""
+    """Also one whose numbers alone have changed, or what it says beside them, which safetensors does not notice."""
     with pytest.raises(Interrupted):
         run(tmp_path / "parts", at(9, press_ctrl_c), **FULL)
     state = tmp_path / "parts" / "toy.safetensors"

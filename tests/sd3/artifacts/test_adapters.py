@@ -244,6 +244,7 @@ LAST = "transformer.transformer_blocks.0.attn.to_q.lora_B.weight"
         (lambda t: None, {"transformer.lora_alpha": 0}, "alpha 0 and targets"),
         (lambda t: None, {"transformer.lora_alpha": None}, "alpha None and targets"),
         (lambda t: None, {"transformer.target_modules": ["to_q"]}, "and targets"),
+        (lambda t: None, {"transformer.target_modules": "to_q)"}, r"^unreadable: .*unbalanced parenthesis"),
     ],
 )
 def test_an_adapter_has_every_tensor_of_its_description_once_and_no_other(tmp_path, change, facts, message):

@@ -144,3 +144,13 @@ def test_a_damaged_shard_is_refused(tmp_path):
     path.write_bytes(content)
     with pytest.raises(DifflabError, match=r"^unreadable: .*part-00000\.parquet \("):
         ImageStore(tmp_path).read_bytes([IDS[3]])
+
+
+def test_a_shard_whose_column_has_lost_its_name_is_one_line(tmp_path):
+    write_store(tmp_path, samples_of(IDS), table_of(IDS), True)
+    store, shard = ImageStore(tmp_path), tmp_path / "images" / "part-00000.parquet"
+    content = shard.read_bytes()
+    shard.unlink()
+    shard.write_bytes(content[:4] + content[4:].replace(b"image", b"imbge"))
+    with pytest.raises(DifflabError, match=r"^unreadable: .*part-00000\.parquet"):
+        store.read_bytes(IDS[:1])
