@@ -5,12 +5,9 @@ import os
 from pathlib import Path
 
 import pytest
-import yaml
 from hypothesis import HealthCheck, settings
 
 gc.set_threshold(200_000, 20, 20)  # as in stages/__init__.py: importing the libraries is quicker by a quarter
-
-yaml.SafeLoader = yaml.CSafeLoader  # of Hydra too, which reads sixty files for each of some hundred compositions
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")

@@ -1,5 +1,6 @@
 """conf/ composes params.yaml; profiles and experiments are valid, and every value is explained."""
 
+import functools
 import re
 
 import pytest
@@ -10,10 +11,14 @@ from difflab.cli.compose import choices, compose, difference, validate
 from difflab.core.base.errors import DifflabError
 
 
+@functools.cache
+def composed(*overrides: str) -> str:
+    return compose(overrides, ROOT / "conf")
+
+
 def test_params_yaml_is_what_conf_composes(root):
     committed = (root / "params.yaml").read_text()
-    composed = compose(conf=root / "conf")
-    assert composed == committed, "run `difflab compose`:\n" + difference(composed, committed)
+    assert composed() == committed, "run `difflab compose`:\n" + difference(composed(), committed)
 
 
 def test_composition_is_that_of_dvc(root, tmp_path):
@@ -27,8 +32,8 @@ def test_composition_is_that_of_dvc(root, tmp_path):
 
 
 @pytest.mark.parametrize("profile", choices("profile", ROOT / "conf"))
-def test_every_profile_is_valid(profile, root):
-    params = validate(compose([f"profile={profile}"], root / "conf"), profile)
+def test_every_profile_is_valid(profile):
+    params = validate(composed(f"profile={profile}"), profile)
     assert params.profile == profile
 
 
@@ -62,12 +67,12 @@ def test_own_pictures_that_cannot_be_are_refused(override, message, root):
 
 
 @pytest.mark.parametrize("experiment", choices("experiment", ROOT / "conf"))
-def test_every_experiment_is_valid_and_changes_a_profile(experiment, root):
+def test_every_experiment_is_valid_and_changes_a_profile(experiment):
     changes = []
     for profile in ("tiny", "paper"):
-        text = compose([f"profile={profile}", f"experiment={experiment}"], root / "conf")
+        text = composed(f"profile={profile}", f"experiment={experiment}")
         validate(text, experiment)
-        changes.append(text != compose([f"profile={profile}"], root / "conf"))
+        changes.append(text != composed(f"profile={profile}"))
     assert any(changes), "an experiment that changes nothing"
 
 

@@ -5,11 +5,10 @@ import itertools
 from typing import Any
 
 import pytest
-import yaml
 
-from closure import ROOT, STAGES, TAKEN_WHOLE, closure, code_files, modules, relative, script_of, suggestion
+from closure import ROOT, STAGES, TAKEN_WHOLE, closure, code_files, modules, relative, script_of, suggestion, syntax
 from difflab.cli.changed import CHECK
-from difflab.core.params.loading import addresses, axes_of, read_pipeline, stage_entry
+from difflab.core.params.loading import addresses, axes_of, read_pipeline, read_yaml, stage_entry
 from difflab.ddpm.common.settings import DATASETS, SETTINGS
 from difflab.sd3.artifacts.cells import CAPTIONS, FINE_TUNED, OWN, PUBLISHED, captions_path
 
@@ -104,11 +103,11 @@ def locked() -> dict[str, Any]:
     lock = ROOT / "dvc.lock"
     if not lock.exists():
         pytest.skip("the study has not run yet: no dvc.lock")
-    return yaml.safe_load(lock.read_text())["stages"]
+    return read_yaml(lock)["stages"]
 
 
 def test_the_package_never_imports_stages():
-    names = {n for m in modules() for n in ast.walk(ast.parse(m.read_text()))}
+    names = {n for m in modules() for n in ast.walk(syntax(m))}
     roots = {a.name.split(".")[0] for n in names if isinstance(n, ast.Import) for a in n.names}
     roots |= {n.module.split(".")[0] for n in names if isinstance(n, ast.ImportFrom)}
     assert "stages" not in roots

@@ -1,5 +1,6 @@
 """What a run needs, told before it starts and without asking a server."""
 
+import functools
 import re
 import subprocess
 import sys
@@ -23,12 +24,9 @@ def empty_machine(monkeypatch, tmp_path):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def make(root):
-    def make(*overrides):
-        return validate(compose(overrides, root / "conf"), "test")
-
-    return make
+    return functools.cache(lambda *overrides: validate(compose(overrides, root / "conf"), "test"))
 
 
 def test_stages_and_matrix_items_are_counted(make, tmp_path):

@@ -104,11 +104,10 @@ def answers(uri):
         return False
 
 
-@pytest.fixture
-def server(repo, empty_store, monkeypatch):
-    """A real tracking server on this machine: its address and its process."""
-    folder, port = repo / "server", free_port()
-    folder.mkdir()
+@pytest.fixture(scope="module")
+def server(empty_store, tmp_path_factory):
+    """A real tracking server on this machine: its address, its process and its folder. The last test stops it."""
+    folder, port = tmp_path_factory.mktemp("server"), free_port()
     shutil.copy(empty_store, folder / "server.db")
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)]
     command += ["--workers", "1", "--backend-store-uri", f"sqlite:///{folder}/server.db"]
@@ -116,15 +115,15 @@ def server(repo, empty_store, monkeypatch):
         process = subprocess.Popen(
             [*command, "--artifacts-destination", str(folder / "artifacts")],
             cwd=folder,
+            env=os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},  # processes of its own, of no use here
             stdout=log,
             stderr=log,
             start_new_session=True,
         )
     uri = f"http://127.0.0.1:{port}"
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     try:
         wait_until(lambda: answers(uri), "the server answers")
-        yield uri, process
+        yield uri, process, folder
     finally:
         stop(process)
 
@@ -135,8 +134,10 @@ def stop(process):
     process.wait()
 
 
-def test_a_server_records_the_same_as_a_local_store(server, repo, capfd):
-    uri, _ = server
+def test_a_server_records_the_same_as_a_local_store(server, repo, monkeypatch, capfd):
+    uri, _, folder = server
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "60")  # a busy machine is no failure
     run = tracking.start(a_stage())
     for step in range(1500):
         run.log_metrics({"loss": float(step)}, step=step)
@@ -149,17 +150,18 @@ def test_a_server_records_the_same_as_a_local_store(server, repo, capfd):
     assert stored.data.params["finetune.steps"] == "10"
     assert history(store, stored, "curve/loss") == [(s, float(s)) for s in range(1500)]
     assert [a.path for a in store.list_artifacts(stored.info.run_id, "plots/grids")] == ["plots/grids/blip2.png"]
-    assert [p.read_bytes() for p in (repo / "server").rglob("blip2.png")] == [b"png"]
+    assert [p.read_bytes() for p in folder.rglob("blip2.png")] == [b"png"]
     assert not (repo / "mlflow.db").exists()
     assert capfd.readouterr().err == ""
 
 
 def test_a_server_that_dies_in_the_middle_costs_one_line(server, repo, monkeypatch, capfd):
-    uri, process = server
+    uri, process, _ = server
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
-    run = tracking.start(a_stage())
+    run = tracking.start(a_stage("score"))
     run.log_metrics({"loss": 2.0}, step=0)
-    wait_until(lambda: runs(client(uri)), "the run is there")
+    wait_until(lambda: [r for r in runs(client(uri)) if r.data.tags["dvc.stage"] == "score"], "the run is there")
     stop(process)
     for step in range(1, 2000):
         run.log_metrics({"loss": 1.0}, step=step)

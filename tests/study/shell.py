@@ -6,8 +6,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-import yaml
-
+from difflab.core.params.loading import read_yaml
 from study import programs
 
 
@@ -50,7 +49,7 @@ def commit(folder: Path, message: str) -> None:
 
 def locked(folder: Path) -> dict[str, dict]:
     """The stages of dvc.lock."""
-    return yaml.safe_load((folder / "dvc.lock").read_text())["stages"]
+    return read_yaml(folder / "dvc.lock")["stages"]
 
 
 def output_hashes(folder: Path, stage: str) -> dict[str, str]:

@@ -1,15 +1,16 @@
 """params.yaml from conf/, byte for byte as `dvc exp run` writes it."""
 
+import contextlib
 import difflib
 import itertools
 import re
 import runpy
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any, cast
 
 from difflab.core.base.errors import DifflabError, suggestion
-from difflab.core.params.loading import check_params, dotted
+from difflab.core.params.loading import check_params, dotted, parse_yaml
 
 
 def compose(overrides: Sequence[str] = (), conf: Path = Path("conf")) -> str:
@@ -33,7 +34,7 @@ def compose(overrides: Sequence[str] = (), conf: Path = Path("conf")) -> str:
     for plugin in (conf / "hydra_plugins").glob("*.py"):
         runpy.run_path(str(plugin))
     try:
-        with initialize_config_dir(str(conf.resolve()), version_base=None):
+        with _libyaml(), initialize_config_dir(str(conf.resolve()), version_base=None):
             config = hydra_compose(config_name="config", overrides=list(overrides))
         OmegaConf.resolve(config)
     except (HydraException, OmegaConfBaseException, ValueError) as error:
@@ -52,13 +53,28 @@ def compose(overrides: Sequence[str] = (), conf: Path = Path("conf")) -> str:
 
 def validate(text: str, source: str) -> Any:
     """The checked parameters of a params.yaml given as text; `source` is what an error says it came from."""
-    from omegaconf import OmegaConf
+    return check_params(parse_yaml(text, source), source)
 
+<<<<<<< HEAD
     from difflab.bundled_limits import check_bundled
 
     params = check_params(OmegaConf.to_container(OmegaConf.create(text)), source)
     check_bundled(params, source)
     return params
+=======
+
+@contextlib.contextmanager
+def _libyaml() -> Generator[None]:
+    """Let Hydra parse its sixty files with LibYAML: most of the time of a composition goes into parsing them in Python."""
+    import yaml
+
+    original = yaml.SafeLoader  # OmegaConf takes it by this name for each file
+    yaml.SafeLoader = getattr(yaml, "CSafeLoader", original)
+    try:
+        yield
+    finally:
+        yaml.SafeLoader = original
+>>>>>>> tests
 
 
 def choices(group: str, conf: Path = Path("conf")) -> list[str]:
