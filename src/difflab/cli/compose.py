@@ -53,15 +53,12 @@ def compose(overrides: Sequence[str] = (), conf: Path = Path("conf")) -> str:
 
 def validate(text: str, source: str) -> Any:
     """The checked parameters of a params.yaml given as text; `source` is what an error says it came from."""
-    return check_params(parse_yaml(text, source), source)
-
-<<<<<<< HEAD
     from difflab.bundled_limits import check_bundled
 
-    params = check_params(OmegaConf.to_container(OmegaConf.create(text)), source)
+    params = check_params(parse_yaml(text, source), source)
     check_bundled(params, source)
     return params
-=======
+
 
 @contextlib.contextmanager
 def _libyaml() -> Generator[None]:
@@ -74,7 +71,6 @@ def _libyaml() -> Generator[None]:
         yield
     finally:
         yaml.SafeLoader = original
->>>>>>> tests
 
 
 def choices(group: str, conf: Path = Path("conf")) -> list[str]:
