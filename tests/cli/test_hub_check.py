@@ -150,6 +150,18 @@ def test_several_models_of_one_role_have_a_line_each(hub):
     assert "requires its licence" in gated.text
 
 
+def test_without_a_network_each_model_is_named_and_the_remedy_said_once(monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")  # nobody listens
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "0")
+    one, two, together = checked(model("open/model"), model("other/model", "zoo.text"))
+    assert "zoo.vae: the Hub cannot be reached for open/model@main" in one.text
+    assert "zoo.text: the Hub cannot be reached for other/model@main" in two.text
+    assert (one.remedy, two.remedy) == ("", "")
+    assert together.text == "2 of 2 cannot be reached"
+    assert together.remedy.startswith("check the network")
+
+
 def test_roles_of_one_repository_list_it_once(hub):
     checked(model("open/model"), model("open/model", "zoo.text"))
     assert sum(path.startswith("/api/models/open/model") for path, _ in hub) == 1

@@ -112,6 +112,17 @@ def test_the_stages_that_values_would_run_are_named_with_their_minutes(tmp_path,
     assert (tmp_path / "params.yaml").read_text() == "rank: 4\nseed: 0\n"
 
 
+def test_items_of_a_matrix_are_those_that_the_values_give_it(tmp_path, monkeypatch):
+    """As the adapters of the published profile, three in place of six."""
+    monkeypatch.chdir(tmp_path)
+    item = {"matrix": {"kind": ["${kind.a}", "${kind.b}"]}, "cmd": "echo > ${item.kind}", "outs": ["${item.kind}"]}
+    (tmp_path / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"train": item}}))
+    (tmp_path / "params.yaml").write_text("kind: {a: one, b: two}\n")
+    subprocess.run([sys.executable, "-m", "dvc", "init", "--no-scm", "-q"], check=True)
+    assert runs({"kind": {"a": "one", "b": "two"}}, estimated=False) == "to run: 2 of them: train x 2"
+    assert runs({"kind": {"a": "both", "b": "both"}}, estimated=False) == "to run: 1 of them: train"
+
+
 def test_where_dvc_cannot_tell_the_plan_says_so(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert runs({}).startswith("to run: not known (")

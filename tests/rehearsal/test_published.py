@@ -7,16 +7,19 @@ from difflab.rehearsal import published, standins
 
 # Parameters in millions, as the cards, papers and files of the models say (BLIP-2 without the second embedding of its T5).
 MILLIONS = {
-    "clip_l": 123.7, "clip_g": 694.7, "clip_h": 340.4, "t5_xxl": 4762, "sd3": 2028, "sd35_medium": 2243, "sd35_large": 8056,
-    "vae_16": 83.8, "vae_4": 83.7, "unet_21": 865.9, "unet_xl": 2567, "blip2": 3877, "llama_8b": 8030, "llama_1b": 1236,
-    "gemma_1b": 1000, "llava_7b": 7063, "clip": 427.6, "vit": 86.6,
+    "clip_l": 123.7, "clip_g": 694.7, "clip_h": 340.4, "clip_l_without_projection": 123.1, "t5_xxl": 4762, "sd3": 2028,
+    "sd35_medium": 2243, "sd35_large": 8056, "vae_16": 83.8, "vae_4": 83.7, "vae_15": 83.7, "vae_xl": 83.7,
+    "unet_15": 859.5, "unet_21": 865.9, "unet_turbo": 865.9, "unet_xl": 2567, "blip2_coco": 3877, "blip2": 3876,
+    "llama_8b": 8030, "llama_1b": 1236, "gemma_1b": 1000, "llava_7b": 7063, "clip": 427.6, "vit": 86.6, "clip_b": 151.3,
+    "dino": 21.7,
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", MILLIONS)
 def test_a_network_has_the_released_number_of_parameters(name):
     part = published.part(name)
-    assert standins.parameters(part["class"], part["config"]) / 1e6 == pytest.approx(MILLIONS[name], rel=0.005)
+    counted = standins.parameters(part["class"], part["config"], part.get("options"))
+    assert counted / 1e6 == pytest.approx(MILLIONS[name], rel=0.005)
 
 
 @pytest.mark.parametrize("name", MILLIONS)
@@ -25,6 +28,10 @@ def test_a_reduced_network_is_of_the_same_class_and_a_thousandth_of_the_size(nam
     small = published.config(name, 64, 64, 500)
     assert small.keys() >= part["config"].keys()
     assert standins.parameters(part["class"], small) < 5e6
+
+
+def test_every_part_has_a_known_size():
+    assert set(MILLIONS) == set(published.parts())
 
 
 def test_all_repositories_name_known_parts():

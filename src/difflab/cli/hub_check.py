@@ -13,6 +13,7 @@ from difflab.models.pointers import listed
 if TYPE_CHECKING:
     from difflab.core.params.common import HubRef
 
+_UNREACHABLE = "the Hub cannot be reached for"  # as `ask` says it
 THREADS, SECONDS, ALL_SECONDS = 16, 10.0, 120.0  # at once; for an answer; for all of them
 
 
@@ -49,9 +50,14 @@ def hub_check(models: list[Model], seconds: float = SECONDS, all_seconds: float 
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
         files.shutdown(wait=False, cancel_futures=True)
+    unreachable = {number: finding for number, finding in found.items() if _UNREACHABLE in finding.text}
     for number, model in enumerate(remote):
         late = f"{model.role}: {describe(model.hub)} did not answer within {all_seconds:g} seconds"
-        yield found.get(number) or Finding("hub", late, "try again, or look at https://status.huggingface.co")
+        finding = found.get(number) or Finding("hub", late, "try again, or look at https://status.huggingface.co")
+        yield replace(finding, remedy="") if number in unreachable else finding
+    if unreachable:
+        remedy = next(iter(unreachable.values())).remedy  # one for all
+        yield Finding("hub", f"{len(unreachable)} of {len(remote)} cannot be reached", remedy)
 
 
 def _repository(models: list[Model], pool: ThreadPoolExecutor, seconds: float) -> list[Finding]:

@@ -193,7 +193,7 @@ def runs(values: Mapping[str, Any], estimated: bool = True) -> str:
     from difflab.cli.times import expected_seconds
 
     try:
-        stale = changed((), values)
+        stale = _of_values(changed((), values), values)
     except DifflabError as error:
         return f"to run: not known ({str(error).splitlines()[0].rstrip(' .:')})"
     if not stale:
@@ -206,3 +206,11 @@ def runs(values: Mapping[str, Any], estimated: bool = True) -> str:
     wall = max(max(remaining_seconds(stale, seconds).values()), sum(seconds.values()) / jobs)
     of = "at the estimates of the default profile"
     return f"to run: {len(stale)} of them, about {wall / 60:.0f} minutes with {jobs} at once {of}: {listed}"
+
+
+def _of_values(stale: Mapping[str, list[str]], values: Mapping[str, Any]) -> dict[str, list[str]]:
+    """The stages to run with the items that a matrix has by `values`; DVC looked at those that it has by params.yaml."""
+    pipeline = str(Path("dvc.yaml").resolve())
+    here = set(addresses(pipeline))
+    names = [name for name in addresses(pipeline, values) if name in stale or name not in here]
+    return {name: [n for n in stale.get(name, []) if n in names] for name in names}

@@ -88,7 +88,9 @@ def gigabytes(hub: "HubRef") -> float:
     """The size of a repository's weights."""
     own = published.repository(hub.repo_id)
     parts = [published.part(name) for name in own["models"].values()]
-    return sum(standins.parameters(p["class"], p["config"]) for p in parts) * _BYTES[own["dtype"]] / 1e9
+    return (
+        sum(standins.parameters(p["class"], p["config"], p.get("options")) for p in parts) * _BYTES[own["dtype"]] / 1e9
+    )
 
 
 def parameters(

@@ -46,6 +46,11 @@ def scheduler(name: str) -> dict[str, Any]:
     return _published()["schedulers"][name]
 
 
+def parts() -> list[str]:
+    """The names of the networks."""
+    return list(_published()["parts"])
+
+
 def part(name: str) -> dict[str, Any]:
     """A network: its class, and `config`, `generation` and `shards` where it has them."""
     return _published()["parts"][name]

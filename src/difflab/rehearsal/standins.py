@@ -156,11 +156,11 @@ def build(
     return made.to(dtype).eval()
 
 
-def parameters(class_name: str, values: Mapping[str, Any]) -> int:
+def parameters(class_name: str, values: Mapping[str, Any], options: Mapping[str, Any] | None = None) -> int:
     """How many parameters a network has, without making them."""
     import torch
 
-    return sum(p.numel() for p in build(class_name, values, torch.float32, "meta").parameters())
+    return sum(p.numel() for p in build(class_name, values, torch.float32, "meta", options).parameters())
 
 
 def _told(values: Mapping[str, Any], tokenizer: "PreTrainedTokenizerBase", released: bool) -> dict[str, Any]:
