@@ -23,13 +23,12 @@ from pathlib import Path
 
 import torch
 from PIL import Image
-from stopwatch import Loop, Steps, Stopwatch, parser
+from stopwatch import Loop, Steps, Stopwatch, machine, parser
 from torch import nn
 from torchvision import transforms
 from torchvision.datasets import ImageFolder
 
 from difflab.core.base import rng
-from difflab.core.params.common import RuntimeParams
 from difflab.ddpm.common import schedule
 from difflab.ddpm.common.denoiser import Denoiser
 from difflab.ddpm.common.networks import build_unet
@@ -51,14 +50,7 @@ def ours(network: nn.Module, pixels: torch.Tensor, args: Namespace) -> Loop:
     """`train_denoiser`, whose forward, backward and optimizer are timed too."""
     ids = [f"bench-{n:05d}" for n in range(len(pixels))]
     table = schedule.linear()
-    runtime = RuntimeParams(
-        num_threads=args.threads,
-        processes=1,
-        device=args.device,
-        dtype=args.dtype,
-        compile=args.compile,
-        numerics="pinned",
-    )
+    runtime = machine(args)
 
     def loop(steps: int) -> None:
         settings = ImageTrainingParams(

@@ -1,4 +1,4 @@
-"""What the benchmarks of training loops share: when a step begins, and the time inside some calls."""
+"""What the benchmarks of training loops share: the machine, when a step begins, and the time inside some calls."""
 
 import argparse
 import contextlib
@@ -10,12 +10,22 @@ from unittest import mock
 import torch
 from torch import nn
 
+from difflab.core.params.common import RuntimeParams
+
 Loop = Callable[[int], object]
 """Train for some more steps."""
 
 
 def parser(doc: str | None) -> argparse.ArgumentParser:
     return argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+
+
+def machine(args: argparse.Namespace) -> RuntimeParams:
+    """`runtime` by the options --threads, --device, --dtype and --compile."""
+    return RuntimeParams(
+        num_threads=args.threads, processes=1, device=args.device, dtype=args.dtype, compile=args.compile,
+        numerics="pinned",
+    )  # fmt: skip
 
 
 class Stopwatch:

@@ -22,12 +22,11 @@ from pathlib import Path
 import torch
 from diffusers.models import SD3Transformer2DModel
 from mlflow import MlflowClient
-from stopwatch import Loop, Steps, Stopwatch, parser
+from stopwatch import Loop, Steps, Stopwatch, machine, parser
 from torch import nn
 
 from difflab.core import tracking
 from difflab.core.base import rng
-from difflab.core.params.common import RuntimeParams
 from difflab.models.params import LoraParams
 from difflab.sd3.artifacts.adapters import adapt
 from difflab.sd3.caching.latent_writer import pack
@@ -140,14 +139,7 @@ def recorded(spent: list[float]) -> Iterator[Log]:
 
 def ours(transformer: nn.Module, examples: Examples, args: Namespace, log: Log | None) -> Loop:
     """`train_flow`."""
-    runtime = RuntimeParams(
-        num_threads=args.threads,
-        processes=1,
-        device=args.device,
-        dtype=args.dtype,
-        compile=args.compile,
-        numerics="pinned",
-    )
+    runtime = machine(args)
 
     def loop(steps: int) -> None:
         given = {"steps": steps, "batch_size": args.batch_size, "log_interval": args.log_interval}

@@ -9,8 +9,9 @@ from math import comb
 import pytest
 
 from difflab.cli.headlines import Headline
-from difflab.cli.reproduced import Number, by_chance, known_spreads, reproduced, verdict
+from difflab.cli.reproduced import Number, by_chance, known_spreads, reproduced, verdict, without_repetition
 from difflab.core.base.errors import DifflabError
+from difflab.metrics.uncertainty.intervals import Spread
 
 CELLS = [f"sd3_{adapter}_{captions}_fid" for adapter in ("minus", "zero", "plus") for captions in ("blip2", "llama3")]
 
@@ -36,6 +37,15 @@ def test_the_last_line_counts_and_names():
 def test_more_outside_than_chance_explains_is_no_reproduction(outside, holds):
     line, found = verdict(numbers(60 - outside, outside))
     assert (found, line.startswith("Reproduced")) == (holds, holds)
+
+
+def test_measures_without_a_recorded_repetition_are_told():
+    found = [*numbers(2, 0), Number(Headline("attention", "digit_minus", "ari"), 0.6, (0.5, 0.7), 0.6, False)]
+    spread = Spread(0.1, 3)
+    assert "no repetition of the whole study is recorded" in without_repetition(found, {})
+    told = without_repetition(found, {("sd3", "fid"): spread})
+    assert told.startswith("Of attention not every measure stands in metrics/repetitions.csv")
+    assert without_repetition(found, {("sd3", "fid"): spread, ("attention", "ari"): spread}) == ""
 
 
 def test_the_chance_is_binomial():

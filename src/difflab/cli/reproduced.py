@@ -75,7 +75,7 @@ def reproduced(rev: str = "HEAD", name: str | None = None) -> tuple[str, bool]:
         count = record(name, committed.summary, here.summary, processor())
         parts[0] += f"\nwrote {count} numbers as the repetition '{name}' to {REPETITIONS}"
     parts.append(table(["score", "committed", "prediction interval", "here", ""], map(_row, numbers)))
-    if alone := _without_repetition(numbers, spreads):
+    if alone := without_repetition(numbers, spreads):
         parts.append(alone)
     if git("status", "--porcelain", "--untracked-files=no", "--", "dvc.lock", *IN_GIT):
         parts.append(KEEP)
@@ -97,7 +97,7 @@ def _numbers(committed: Result, here: Result, spreads: Mapping[tuple[str, str], 
     ]
 
 
-def _without_repetition(numbers: list[Number], spreads: Mapping[tuple[str, str], "Spread"]) -> str:
+def without_repetition(numbers: list[Number], spreads: Mapping[tuple[str, str], "Spread"]) -> str:
     """A line where intervals know less than what whole runs differ by; empty where all know it."""
     if not spreads:
         return "The intervals know the spread of training alone: no repetition of the whole study is recorded."

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, NamedTuple, cast
 
 from difflab.core.base.files import read_json
+from difflab.core.base.runtime import signals_to
 
 if TYPE_CHECKING:
     from difflab.rehearsal.workspace import Workspace
@@ -65,12 +66,8 @@ def _stopping(process: subprocess.Popen) -> Generator[None]:
         with contextlib.suppress(ProcessLookupError):
             process.terminate()
 
-    previous = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with signals_to(stop):
         yield
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
 
 
 def performed(place: "Workspace", stages: Iterable[str], outcomes: dict[str, str]) -> list[Performed]:
