@@ -50,7 +50,7 @@ def test_a_write_that_fails_leaves_the_lock_as_it_was(lock, monkeypatch):
     """On a full disk, for instance."""
     before = lock.read_bytes()
     monkeypatch.setattr("os.replace", lambda *paths: (_ for _ in ()).throw(OSError(28, "No space left on device")))
-    with written_quickly(), pytest.raises(DifflabError, match="the disk is full while writing .*dvc.lock"):
+    with written_quickly(), pytest.raises(DifflabError, match="the disk is full while writing"):
         update(lock, {"score": AWKWARD})
     assert lock.read_bytes() == before
     assert [path.name for path in lock.parent.iterdir()] == ["dvc.lock"]
