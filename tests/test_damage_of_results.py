@@ -16,7 +16,7 @@ from difflab.captioning.picture_titles import read_variations
 from difflab.cli import costs, history, pages, reproduced, results, times
 from difflab.core.base import stage
 from difflab.core.base.damage import remove_damaged
-from difflab.core.base.files import read_json, write_json, write_parquet, write_zip
+from difflab.core.base.files import read_json, write_bytes, write_json, write_parquet, write_zip
 from difflab.core.base.roles import load_transformer, load_vae, resolve
 from difflab.core.params.loading import addresses, load_params, read_pipeline
 from difflab.ddpm import classifier
@@ -26,6 +26,9 @@ from difflab.images.archives.opening import open_source, sha256_listed
 from difflab.metrics.features import features
 from difflab.miniature.zoo import small_vision_encoder
 from difflab.miniature.zoo.small_text_encoders import draw_text_models, save_text_models
+from difflab.models.adapters.header import Description
+from difflab.models.adapters.reading import read_adapter
+from difflab.models.adapters.writing import contents
 from difflab.models.language.chat_model import ChatModel
 from difflab.models.pipelines.prompted import load_pipeline
 from difflab.models.sampling.schedulers import load_scheduler
@@ -37,7 +40,7 @@ from difflab.sd3.caching.prompt_writer import TextEncoders
 from difflab.sd3.training.latents import LatentTable
 from difflab.training.checkpoint import State
 from difflab.training.optimizer import adamw_with_cosine
-from fakes import tiny, tiny_captioner, tiny_pipelines, tiny_rewriter, zoo
+from fakes import adapters, tiny, tiny_captioner, tiny_pipelines, tiny_rewriter, zoo
 from fakes.damage import COUNTS, Case, check, in_place
 from fakes.flow import lora_settings, tiny_transformer
 from fakes.sd3_study import make_study, make_vae, scheduler
@@ -142,7 +145,23 @@ def _models(root: Path) -> list[Case]:
         "pointer/source.json": lambda: resolve(root / "pointer"),
         "archive/source.json": lambda: open_source(root / "archive", None),
     }
-    return [in_place(root / name, read) for name, read in readers.items()]
+    return [in_place(root / name, read) for name, read in readers.items()] + _adapters(root / "adapters")
+
+
+def _adapters(root: Path) -> list[Case]:
+    """Adapters as other programs write them."""
+    layers = {"unet.mid_block.attentions.0.proj_in": (6, 4), "text_encoder.text_model.encoder.layers.0.mlp.fc1": (6, 4)}
+    updates = adapters.updates(layers, 2, 3.0)
+    described = Description("a", "b", "b", "MIT", 8, "epsilon", {}, {}, ())
+    cases = []
+    for form in ("diffusers", "peft", "kohya", "comfyui"):
+        for name, content in contents(form, updates, layers, described, {"base": "0" * 16}).items():
+            write_bytes(root / form / name, content)
+        cases += [
+            in_place(path, lambda folder=root / form: read_adapter(folder).updates(layers))
+            for path in sorted((root / form).rglob("*.*"))
+        ]
+    return cases
 
 
 def _commands(root: Path) -> list[Case]:

@@ -8,6 +8,7 @@ import yaml
 from dvc import dvcfile
 
 from difflab.cli.lock_file import written_quickly
+from difflab.core.base.errors import DifflabError
 
 AWKWARD = {
     "cmd": "python -m stages.x " + "--word " * 40,
@@ -43,6 +44,16 @@ def test_what_did_not_change_is_not_written_anew(lock):
     with written_quickly():
         update(lock, {})
     assert lock.read_bytes() == before
+
+
+def test_a_write_that_fails_leaves_the_lock_as_it_was(lock, monkeypatch):
+    """On a full disk, for instance."""
+    before = lock.read_bytes()
+    monkeypatch.setattr("os.replace", lambda *paths: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    with written_quickly(), pytest.raises(DifflabError, match="the disk is full while writing"):
+        update(lock, {"score": AWKWARD})
+    assert lock.read_bytes() == before
+    assert [path.name for path in lock.parent.iterdir()] == ["dvc.lock"]
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Images are those of diffusers' own pipeline and belong to ids and seeds: not to batches, processes or stops."""
 
+import copy
 import itertools
 import zipfile
 
@@ -85,6 +86,22 @@ def test_trainings_and_draws_share_no_noise(models):
     made = [images(models, 7, training=training, draw=draw).astype(int) for training, draw in cells]
     for one, two in itertools.combinations(made, 2):
         assert np.abs(one - two).mean() > 1
+
+
+def test_a_network_that_is_not_finite_makes_no_black_picture_but_an_error(models):
+    """It names the picture and the step; a decoder's own fault names the picture."""
+    broken = copy.deepcopy(models)
+    with torch.no_grad():
+        next(broken[0].parameters()).view(-1)[0] = float("nan")
+    with pytest.raises(DifflabError, match=rf"^step 1 of 3: the latent of {IDS[0]} is not finite"):
+        images(broken, 7)
+    with pytest.raises(DifflabError, match=rf"^the latent of {IDS[1]} is not finite"):
+        decode(models[2], torch.stack([torch.zeros(4, 8, 8), torch.full((4, 8, 8), float("inf"))]), IDS[:2])
+    broken = copy.deepcopy(models)
+    with torch.no_grad():
+        broken[2].decoder.conv_out.bias[0] = float("nan")
+    with pytest.raises(DifflabError, match=rf"^the picture of {IDS[0]} is not finite"):
+        images(broken, 7)
 
 
 def test_decoding_is_that_of_the_pipeline(models):

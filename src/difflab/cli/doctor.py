@@ -67,7 +67,7 @@ def machine(released: bool) -> Iterator[Finding]:
 def repository() -> Iterator[Finding]:
     """Whether params.yaml is what conf/ composes, and what Git does not have yet."""
     text = "params.yaml is the default of conf/"
-    if compose.compose() != Path("params.yaml").read_text():
+    if compose.compose().encode() != Path("params.yaml").read_bytes():
         why = "an experiment applied, or an edit: `difflab compose --check` shows where"
         text = f"params.yaml differs from the default of conf/ ({why})"
     yield Finding("params", text)

@@ -10,6 +10,8 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
+from difflab.core.base.files import write_text
+
 _HEAD = "schema: '2.0'\nstages:\n"
 _ENTRY = re.compile(r"^  (?=\S)", re.MULTILINE)
 
@@ -34,7 +36,7 @@ def written_quickly() -> Generator[None]:
         changed = {name: entry for name, entry in data["stages"].items() if before.get(name) is not entry}
         new = replaced(text, changed)
         if _parsed(new) == data:
-            Path(path).write_text(new, encoding="utf-8")
+            write_text(path, new)  # at once: half a lock would forget every stage
         else:  # a file that DVC has not written: let it
             with original(path, fs=fs) as whole:
                 whole["stages"].update(changed)

@@ -71,6 +71,8 @@ def test_the_header_says_the_scale(tmp_path, header, scale):
         ({}, told(r=2, lora_alpha=-1.0), "says alpha -1 of"),
         ({f"{LAYER}.alpha": torch.tensor(0.0)}, None, "says alpha 0 of"),
         ({f"{LAYER}.alpha": torch.ones(2)}, None, "is [2], not one number"),
+        ({}, told(r=2, lora_alpha=8, alpha_pattern={"attn.to_q(": 1}), "unterminated subpattern"),
+        ({}, told(r=2, lora_alpha=10**400), "int too large to convert to float"),
         ({}, {METADATA_KEY: "{"}, "damaged header"),
         ({}, {METADATA_KEY: "[]"}, "damaged header"),
         ({A: torch.ones(2, 5)}, None, "is [6, 4] in the base and [6, 5] in the adapter"),

@@ -1,5 +1,7 @@
 """Latents come back by id, as the autoencoder made them, in few bytes."""
 
+import copy
+
 import pytest
 import torch
 
@@ -121,6 +123,16 @@ def test_two_processes_and_a_stopped_run_give_the_same_bytes(stores, vae, tmp_pa
     assert [file.stat().st_mtime_ns for file in half] == stamps  # taken over, not made again
     for file in sorted((tmp_path / "one").iterdir()):
         assert file.read_bytes() == (tmp_path / "two" / file.name).read_bytes()
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_latents_that_are_not_finite_are_not_cached_and_the_picture_is_named(stores, vae, tmp_path, value):
+    broken = copy.deepcopy(vae)
+    with torch.no_grad():
+        broken.encoder.conv_in.weight[0, 0, 0, 0] = value  # as float16 weights that overflow
+    with pytest.raises(DifflabError, match=r"^the latent of hq-00000 is not finite"):
+        write(tmp_path / "out", stores, broken, tmp_path / "scratch")
+    assert not (tmp_path / "out").exists()
 
 
 def test_changed_images_and_unknown_ids_are_refused(table, stores, tmp_path):

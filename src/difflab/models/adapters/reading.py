@@ -52,12 +52,13 @@ class AdapterFile:
         """
         source = str(self.path)
         found: Updates = {}
-        for component, (tensors, told) in self.peft.items():
-            found |= peft_format.read(component, tensors, told, source)
-        kohya = {name: tensor for name, tensor in self.tensors.items() if name.startswith("lora_")}
-        named = {name: tensor for name, tensor in self.tensors.items() if name not in kohya}
-        found |= kohya_format.read(kohya, layers, source)
-        return found | diffusers_format.read(named, self.header, source)
+        with reading(source, "export it again"):  # its patterns and numbers are another program's
+            for component, (tensors, told) in self.peft.items():
+                found |= peft_format.read(component, tensors, told, source)
+            kohya = {name: tensor for name, tensor in self.tensors.items() if name.startswith("lora_")}
+            named = {name: tensor for name, tensor in self.tensors.items() if name not in kohya}
+            found |= kohya_format.read(kohya, layers, source)
+            return found | diffusers_format.read(named, self.header, source)
 
 
 def read_adapter(path: Path) -> AdapterFile:
