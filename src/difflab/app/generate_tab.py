@@ -43,10 +43,8 @@ class _Tab:
                 exports("generated", self._files, self._command)
 
     def _make(self, form: Form) -> tuple[Run, Callable[..., Any], tuple]:
-        self.pending = (
-            Request(form.asked()[0], negative_prompt=self.negative.value, **form.settings()),
-            form.models_asked(),
-        )
+        negative = form.negative.value if form.negative else ""
+        self.pending = Request(form.asked()[0], negative_prompt=negative, **form.settings()), form.models_asked()
         request, chosen = self.pending
         run = Run(len(chosen) * int(request.num_inference_steps or 0))
         return run, side_by_side, (request, chosen, run)

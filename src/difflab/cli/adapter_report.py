@@ -112,8 +112,8 @@ def drift_tensors(found: pd.DataFrame) -> bytes:
 
     count = int(found["block"].max()) + 1
     tensors = {}
-    for (adapter, target), rows in found.groupby(["adapter", "target"]):
-        values = np.zeros(count)
+    for _, rows in found.groupby(["adapter", "target"]):
+        (adapter, target), values = rows[["adapter", "target"]].iloc[0], np.zeros(count)
         values[rows["block"]] = rows["relative"]
         tensors[f"{adapter}/{target}"] = values
     return save(tensors)

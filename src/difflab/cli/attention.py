@@ -13,6 +13,7 @@ from difflab.attention.capture import attention_layers, check_numbers
 from difflab.attention.views import Choice, Source, patch_source, word_sources
 from difflab.cli import attention_figures
 from difflab.cli.attention_capture import Sampling, adapters_of, capture, check_sampling, layouts
+from difflab.cli.attention_series import is_series, series_attention
 from difflab.cli.bases import STUDY, find_base
 from difflab.core.base import runtime
 from difflab.core.base.errors import DifflabError, suggestion
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 
 PICTURE, TENSORS, RECORDS = "attention.png", "attention.safetensors", "capture"
 CLUSTERS, CLUSTERS_TENSORS = "clusters.png", "clusters.safetensors"
+
+Shown = tuple[bytes, "dict[str, Tensor]", str]
+"""A figure as a PNG, the tensors behind it, and what they show in words."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +91,10 @@ def attention(request: Request, out: Path, params: "Params", keep: bool = False)
     if out.exists() and not out.is_dir():
         raise DifflabError(f"--out {out} is a file: name a folder")
     runtime.configure(params.runtime.num_threads)
+    if any(map(is_series, request.models)):
+        if keep:
+            raise DifflabError("--keep is for the transformer: of a U-Net only the maps are kept")
+        return _written(out, PICTURE, TENSORS, series_attention(request, params), request)
     sampling = request.sampling(params)
     check_sampling(sampling, request.blocks, request.steps)
     base = find_base(STUDY, "transformer", params)
@@ -101,21 +109,26 @@ def attention(request: Request, out: Path, params: "Params", keep: bool = False)
     with tempfile.TemporaryDirectory(prefix=".capture-", dir=out) as temporary:
         folder = Path(temporary) / RECORDS
         made = capture(sampling, base, pipeline, blocks=request.blocks, steps=request.steps, folder=folder)
-        picture, tensors, said = shown(request, made, sources, params)
         png, numbers = (PICTURE, TENSORS) if request.clusters is None else (CLUSTERS, CLUSTERS_TENSORS)
-        write_tensors(out / numbers, tensors, request)
-        write_bytes(out / png, picture)
+        lines = _written(out, png, numbers, shown(request, made, sources, params), request)
         if keep:
             shutil.rmtree(out / RECORDS, ignore_errors=True)
             folder.rename(out / RECORDS)
-    kept = f", {out / RECORDS}" if keep else ""
-    return [f"wrote {out / png} and {out / numbers}{kept}: {said}"]
+            lines.append(f"wrote {out / RECORDS}: queries, keys, values and outputs")
+    return lines
 
 
-def shown(
-    request: Request, made: "Sequence[Made]", sources: "Sequence[Source]", params: "Params"
-) -> "tuple[bytes, dict[str, Tensor], str]":
-    """The figure as a PNG, the tensors behind it, and what they show in words."""
+def _written(out: Path, png: str, numbers: str, found: Shown, request: Request) -> list[str]:
+    """Write a figure and its tensors; the line to print."""
+    picture, tensors, said = found
+    with atomic_path(out / numbers) as temporary:
+        temporary.write_bytes(tensor_bytes(tensors, request))
+    write_bytes(out / png, picture)
+    return [f"wrote {out / png} and {out / numbers}: {said}"]
+
+
+def shown(request: Request, made: "Sequence[Made]", sources: "Sequence[Source]", params: "Params") -> Shown:
+    """What is shown of pictures that are made."""
     if request.clusters is not None:
         scale = params.attention_maps.similarity_scale
         coloured = attention_figures.clustered(made, request.choice, request.clusters, scale)
@@ -150,12 +163,6 @@ def word_positions(placed: "Layout", word: str) -> tuple[int, ...]:
         own = [token for token in placed.tokens if token.encoder == encoder and token.position in parts]
         found += [t.position for t in own if t.text.lower() == word.lower()] or [t.position for t in own]
     return tuple(found)
-
-
-def write_tensors(path: Path, tensors: "dict[str, Tensor]", request: Request) -> None:
-    """Write a figure's tensors with the prompts, the models and the affinity in the header."""
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(tensor_bytes(tensors, request))
 
 
 def tensor_bytes(tensors: "dict[str, Tensor]", request: Request) -> bytes:

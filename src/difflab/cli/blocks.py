@@ -57,7 +57,8 @@ def ranking_tensors(effects: pd.DataFrame, ranks: pd.DataFrame) -> bytes:
     from safetensors.numpy import save
 
     tensors = {}
-    for (way, measure), rows in effects.groupby(["way", "measure"]):
+    for _, rows in effects.groupby(["way", "measure"]):
+        way, measure = rows[["way", "measure"]].iloc[0]
         tensors[f"{way}/{measure}"] = _by_block(rows, ["effect", "low", "high"])
     for way, rows in ranks.groupby("way"):
         tensors[f"{way}/rank"] = _by_block(rows, ["rank", "rank_low", "rank_high"])

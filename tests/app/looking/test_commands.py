@@ -75,7 +75,7 @@ def test_the_ranking_of_blocks(models, tmp_path):
 
 
 def test_the_drift_of_adapters(models, tmp_path, monkeypatch):
-    """The command writes what `drifts` finds, as the tab shows it; its pictures need the study's data."""
+    """The command writes what `drifts` finds, as the tab shows it; the study's data, for its pictures, is not here."""
     given = []
     monkeypatch.setattr("difflab.cli.adapter_report.adapter_report", lambda *args: given.extend(args) or "")
     run(commands.drift_command([Path(A), Path(B)], str(tmp_path)))

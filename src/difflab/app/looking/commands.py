@@ -26,7 +26,7 @@ def generate_command(request: "GenerateRequest", models: Sequence[str], out: str
 
 def attention_command(request: "AttentionRequest", out: str = "attention") -> str:
     """`difflab attention` for what the tab Attention shows, or the tab Clusters."""
-    several = {"prompt": request.prompts, "model": request.models}
+    several: dict[str, Sequence[object]] = {"prompt": request.prompts, "model": request.models}
     if request.clusters is None:
         patches = tuple(f"{row},{column}" for row, column in request.patches)
         several |= {"token": request.words, "patch": patches, "head": request.heads or ()}

@@ -31,7 +31,7 @@ class Visit:
 
     sampling: "Sampling | None" = None
     made: "list[Made]" = field(default_factory=list)
-    listeners: list[Callable[[], None]] = field(default_factory=list)
+    listeners: list[Callable[[], object]] = field(default_factory=list)
 
     def show(self, sampling: "Sampling", made: "list[Made]") -> None:
         """Take other pictures in the place of the present ones."""

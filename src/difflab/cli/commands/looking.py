@@ -23,7 +23,7 @@ def _patch(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) 
     "--model",
     "models",
     multiple=True,
-    help="sd3 (the base) or a folder as models/finetune/blip2-minus/seed-0; repeatable. Default: sd3.",
+    help="sd3 (the base, the default), models/finetune/blip2-minus/seed-0 or another adapter; models/ddpm/text/seed-0.",
 )
 @click.option("--token", "words", multiple=True, help="A word of a prompt; repeatable. Default: every token.")
 @click.option(
