@@ -129,7 +129,7 @@ def _read_log(path: Path) -> tuple[int, int, float | None, str]:
     for text in path.read_text(errors="replace").splitlines() if path.exists() else ():
         try:
             at, line = json.loads(text)
-        except ValueError:  # the end of a line that is being written, or what Python itself says
+        except (TypeError, ValueError):  # the end of a line that is being written, or what Python itself says
             continue
         last = line or last
         if line == WAITING:  # started again
@@ -156,11 +156,15 @@ def stop(job: Path) -> None:
 
 
 def _end(job: Path, how: signal.Signals) -> None:
+    """Send a signal once, and kill those that have not ended by it in time."""
     deadline = time.monotonic() + _GRACE
+    for member in _group(job):
+        _send(member, how)
     while members := _group(job):
-        for member in members:
-            _send(member, how if time.monotonic() < deadline else signal.SIGKILL)
-        psutil.wait_procs(members, timeout=1.0)
+        if time.monotonic() > deadline:
+            for member in members:
+                _send(member, signal.SIGKILL)
+        time.sleep(0.05)
 
 
 def _send(member: psutil.Process, how: signal.Signals) -> None:
