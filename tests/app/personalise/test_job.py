@@ -110,3 +110,18 @@ def test_what_cannot_be_trained_starts_nothing_and_keeps_the_last_result(five, a
     with pytest.raises(DifflabError, match="2 pictures are too few"):
         job.start(five, WISH, {})
     assert progress(asked).state == "done"
+
+
+@pytest.mark.parametrize("reason", ["the disk is full: free some space", None])
+def test_what_has_failed_or_was_ended_goes_on_and_nothing_else_does(five, asked, monkeypatch, reason):
+    launched = []
+    monkeypatch.setattr(job, "_launch", launched.append)
+    if reason:
+        write_json(asked / process.OUTCOME, {"reason": reason})
+    job.go_on(five)
+    assert launched == [asked]
+    assert not (asked / process.OUTCOME).exists()
+    write_json(asked / process.OUTCOME, {"reason": ""})
+    job.go_on(five)
+    assert launched == [asked]
+    assert progress(asked).state == "done"

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 WISH, PROCESS = "wish.json", "process.json"
 State = Literal["none", "waiting", "preparing", "training", "measuring", "done", "failed", "interrupted"]
 RUNNING: tuple[State, ...] = ("waiting", "preparing", "training", "measuring")
+STOPPED: tuple[State, ...] = ("failed", "interrupted")
 _STEP = re.compile(r"^personal \S+: step (\d+)/(\d+)")
 _GRACE = 10.0  # seconds in which a training saves its state when the server ends
 _started: dict[int, subprocess.Popen] = {}  # by process id, so that those that end are waited for
@@ -81,8 +82,9 @@ def start(session: "Session", wish: Wish, values: dict[str, Any]) -> None:
 
 
 def go_on(session: "Session") -> None:
-    """Start a job again that was ended by force; its training resumes where its last state was saved."""
-    if progress(session.job).state == "interrupted":
+    """Start a job again that has failed or was ended by force; its training resumes where its state was last saved."""
+    if progress(session.job).state in STOPPED:
+        (session.job / OUTCOME).unlink(missing_ok=True)
         _launch(session.job)
 
 

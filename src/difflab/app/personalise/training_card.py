@@ -54,7 +54,7 @@ class TrainingCard:
         found = job.progress(self.visitor.session.job)
         for part, shown in (
             (self.start, not found.running), (self.cancel, found.running), (self.bar, found.running),
-            (self.resume, found.state == "interrupted"), (self.help, found.state == "none"),
+            (self.resume, found.state in job.STOPPED), (self.help, found.state == "none"),
         ):  # fmt: skip
             part.set_visibility(shown)
         self.bar.value = found.step / found.steps if found.steps else 0.0
