@@ -11,6 +11,7 @@ import pytest
 from difflab.cli.reproduced import Number, by_chance, known_spreads, reproduced, verdict
 from difflab.core.base.errors import DifflabError
 from difflab.report.headlines import Headline
+from study import shell
 
 CELLS = [f"sd3_{adapter}_{captions}_fid" for adapter in ("minus", "zero", "plus") for captions in ("blip2", "llama3")]
 
@@ -55,7 +56,7 @@ def run(*command, folder, **environment):
 
 
 def dvc(*arguments, folder, **environment):
-    return run(sys.executable, "-m", "dvc", *arguments, folder=folder, **environment)
+    return shell.run(folder, "dvc", *arguments, **environment).stdout
 
 
 WORK = """
