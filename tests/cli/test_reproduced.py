@@ -11,7 +11,6 @@ import pytest
 from difflab.cli.reproduced import Number, by_chance, known_spreads, reproduced, verdict
 from difflab.core.base.errors import DifflabError
 from difflab.report.headlines import Headline
-from study import shell
 
 CELLS = [f"sd3_{adapter}_{captions}_fid" for adapter in ("minus", "zero", "plus") for captions in ("blip2", "llama3")]
 
@@ -56,6 +55,8 @@ def run(*command, folder, **environment):
 
 
 def dvc(*arguments, folder, **environment):
+    from study import shell
+
     return shell.run(folder, "dvc", *arguments, **environment).stdout
 
 
