@@ -10,20 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from difflab.core.base.errors import DifflabError, suggestion
-from difflab.core.params.loading import check_params, dotted
-
-
-@contextlib.contextmanager
-def _libyaml() -> Generator[None]:
-    """Let Hydra and OmegaConf parse with LibYAML: of sixty files in Python a composition takes most of its time."""
-    import yaml
-
-    original = yaml.SafeLoader  # OmegaConf takes it by this name for each file
-    yaml.SafeLoader = getattr(yaml, "CSafeLoader", original)
-    try:
-        yield
-    finally:
-        yaml.SafeLoader = original
+from difflab.core.params.loading import check_params, dotted, parse_yaml
 
 
 def compose(overrides: Sequence[str] = (), conf: Path = Path("conf")) -> str:
@@ -64,12 +51,22 @@ def compose(overrides: Sequence[str] = (), conf: Path = Path("conf")) -> str:
     return OmegaConf.to_yaml(config)
 
 
-@_libyaml()
 def validate(text: str, source: str) -> Any:
     """The checked parameters of a params.yaml given as text; `source` is what an error says it came from."""
-    from omegaconf import OmegaConf
+    return check_params(parse_yaml(text, source), source)
 
-    return check_params(OmegaConf.to_container(OmegaConf.create(text)), source)
+
+@contextlib.contextmanager
+def _libyaml() -> Generator[None]:
+    """Let Hydra parse its sixty files with LibYAML: most of the time of a composition goes into parsing them in Python."""
+    import yaml
+
+    original = yaml.SafeLoader  # OmegaConf takes it by this name for each file
+    yaml.SafeLoader = getattr(yaml, "CSafeLoader", original)
+    try:
+        yield
+    finally:
+        yaml.SafeLoader = original
 
 
 def choices(group: str, conf: Path = Path("conf")) -> list[str]:
