@@ -65,7 +65,9 @@ def run(*command, folder, **environment):
 
 
 def dvc(*arguments, folder, **environment):
-    return run(sys.executable, "-m", "dvc", *arguments, folder=folder, **environment)
+    from study import shell
+
+    return shell.run(folder, "dvc", *arguments, **environment).stdout
 
 
 WORK = """

@@ -3,7 +3,6 @@
 import contextlib
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -11,10 +10,11 @@ import yaml
 
 from difflab.cli.verify import damaged_objects, verify
 from difflab.core.base.errors import DifflabError
+from study.shell import run
 
 
 def dvc(*words):
-    subprocess.run([sys.executable, "-m", "dvc", *words], check=True, capture_output=True)
+    run(Path.cwd(), "dvc", *words)
 
 
 @pytest.fixture(scope="module")

@@ -1,13 +1,14 @@
-"""What a stage script uses of `Stage`, without DVC, parameters or tracking."""
+"""The real `Stage` for a script's `main`, without dvc.yaml, params.yaml, locks and MLflow."""
 
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
-from difflab.core.base.files import write_json
+from difflab.core.base.stage import Stage
 
 
-class RunningStage:
-    """Parameters as given, beside a CPU runtime and seed 0.
+class RunningStage(Stage):
+    """A stage with parameters as given, beside a CPU runtime and seed 0. It is its own tracked run.
 
     What the script logs, writes as metrics and says last is kept; metrics lie where it wants them too.
 
@@ -16,7 +17,9 @@ class RunningStage:
         groups: of parameters.
     """
 
-    address = "stage"
+    name = entry_name = "stage"
+    item = {}  # noqa: RUF012
+    _started = time.perf_counter()
 
     def __init__(self, folder=Path(), **groups):
         always = {"runtime": SimpleNamespace(device="cpu", dtype="float32"), "seed": 0}
@@ -28,8 +31,8 @@ class RunningStage:
         (self.folder / "scratch").mkdir(parents=True, exist_ok=True)
         return self.folder / "scratch"
 
-    def kept(self, *but):
-        self.kept_but = but
+    def kept(self, *without):
+        self.kept_but = without
         (self.folder / "kept").mkdir(parents=True, exist_ok=True)
         return self.folder / "kept"
 
@@ -38,9 +41,9 @@ class RunningStage:
             self.logged.setdefault(name, {})[step] = value
 
     def write_metrics(self, path, metrics):
-        self.metrics = metrics
-        write_json(path, metrics)
+        super().write_metrics(path, metrics)
+        self.metrics = dict(metrics)
 
     def done(self, message):
+        super().done(message)
         self.said = message
-        print(message)

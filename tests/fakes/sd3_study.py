@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from difflab.core.base import rng
-from difflab.core.base.files import png_bytes, write_json
+from difflab.core.base.files import png_bytes
 from difflab.core.base.roles import fingerprint
 from difflab.core.base.store.captions import write_captions
 from difflab.core.base.store.image_store import ImageStore
@@ -21,6 +21,7 @@ from difflab.sd3.caching.latent_writer import write_latents
 from difflab.sd3.caching.prompt_writer import write_prompts
 from difflab.sd3.params import FinetuneParams, GenerateParams, LatentCacheParams
 from fakes.flow import density_params, flow_settings, lora_settings, runtime, tiny_transformer
+from fakes.running_stage import RunningStage
 
 
 class FakeEncoders:
@@ -130,8 +131,8 @@ def cache_prompts(folder: Path) -> None:
     shutil.rmtree(folder / "scratch")
 
 
-class Sd3Stage:
-    """What the scripts of the study use of `Stage`, with parameters of a few steps."""
+class Sd3Stage(RunningStage):
+    """A stage of the study, with parameters of a few steps."""
 
     def __init__(self, seeds=(0,), scratch="scratch", **training) -> None:
         finetune = FinetuneParams(
@@ -167,13 +168,3 @@ class Sd3Stage:
         assert without == "finetune.seeds"
         (self._scratch / "kept").mkdir(parents=True, exist_ok=True)
         return self._scratch / "kept"
-
-    def log_metrics(self, values, step) -> None:
-        for name, value in values.items():
-            self.logged.setdefault(name, {})[step] = value
-
-    def write_metrics(self, path, metrics) -> None:
-        write_json(path, metrics)
-
-    def done(self, message: str) -> None:
-        self.said = message

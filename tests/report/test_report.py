@@ -24,24 +24,49 @@ TITLES = [
 ]  # fmt: skip
 
 
-@pytest.fixture
-def params(root):
+PIXEL = png_bytes(Image.new("RGB", (1, 1)))
+
+
+def parameters(root):
     """What the stage sees: the whole file."""
     groups = declared_groups("report", {}, str(root / "dvc.yaml"))
     return Declared(load_params(root / "params.yaml"), "report", groups).as_dict()
 
 
 @pytest.fixture
+def params(root):
+    return parameters(root)
+
+
+def drawn_as_a_pixel(draw, path):
+    """A figure that is drawn, and saved as one pixel: test_figures.py looks at real ones."""
+    figures.plt.close(draw())
+    write_bytes(path, PIXEL)
+
+
+@pytest.fixture
 def study(tmp_path, monkeypatch) -> Path:
-    """Inputs of a finished study; figures are saved as one pixel (test_figures.py looks at real ones)."""
-
-    def render(draw, path):
-        figures.plt.close(draw())
-        write_bytes(path, png_bytes(Image.new("RGB", (1, 1))))
-
-    monkeypatch.setattr(figures, "render", render)
+    """Inputs of a finished study."""
+    monkeypatch.setattr(figures, "render", drawn_as_a_pixel)
     write_inputs(tmp_path)
     return tmp_path
+
+
+@pytest.fixture
+def undrawn(study, monkeypatch) -> Path:
+    """The same for what the text alone says: figures are there, and nobody draws them."""
+    monkeypatch.setattr(figures, "render", lambda draw, path: write_bytes(path, PIXEL))
+    return study
+
+
+@pytest.fixture(scope="module")
+def whole(root, tmp_path_factory) -> str:
+    """The report on all inputs."""
+    folder = tmp_path_factory.mktemp("whole")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(figures, "render", drawn_as_a_pixel)
+        write_inputs(folder)
+        return written(folder, parameters(root))
 
 
 def written(folder: Path, params, comparable: bool = False) -> str:
@@ -66,20 +91,20 @@ def test_every_study_has_its_findings_tables_and_pictures(study, params):
     assert not re.search(r"\{\w+|\bnan\b|\bNone\b", text)
 
 
-def test_values_of_a_miniature_are_not_said_to_compare(study, params):
-    assert "do **not** compare" in written(study, params)
-    assert "do **not** compare" not in written(study, params, comparable=True)
+def test_values_of_a_miniature_are_not_said_to_compare(undrawn, params):
+    assert "do **not** compare" in written(undrawn, params)
+    assert "do **not** compare" not in written(undrawn, params, comparable=True)
 
 
 @pytest.mark.parametrize(("convention", "same"), [("diffusers", True), ("sigma", False)])
-def test_the_sign_of_the_published_m_is_compared_with_this_run(study, params, convention, same):
+def test_the_sign_of_the_published_m_is_compared_with_this_run(undrawn, params, convention, same):
     params["finetune"]["density"]["convention"] = convention
-    text = written(study, params)
+    text = written(undrawn, params)
     assert ("Both use the same sign of m." in text, "m has the opposite sign" in text) == (same, not same)
 
 
-def test_the_deciding_values_stand_with_the_machine_and_its_versions(study, params):
-    text = written(study, params)
+def test_the_deciding_values_stand_with_the_machine_and_its_versions(undrawn, params):
+    text = written(undrawn, params)
     assert f"| SD3 LoRA | LoRA rank {params['finetune']['lora']['rank']}; LoRA alpha = rank; " in text
     assert f"torch {version('torch')}" in text
     assert f"Python {platform.python_version()}; " in text
@@ -92,32 +117,32 @@ def test_every_parameter_that_the_template_shows_is_declared(root, params):
     assert set(shown) - dotted(params).keys() == set()
 
 
-def test_of_a_table_only_the_rows_without_numbers_are_left_out(study, params):
+def test_of_a_table_only_the_rows_without_numbers_are_left_out(undrawn, params):
     measure = "| `images_celeba_hq_present` |"
-    assert measure not in written(study, params)
-    write_json(study / metrics_file("prepare_celeba_hq"), {"present": 30000})
-    assert f"{measure} 3e+04 |" in written(study, params)
-    assert "| measure | value |" in written(study, params)
-    for path in (study / "metrics").rglob("*.json"):
+    assert measure not in written(undrawn, params)
+    write_json(undrawn / metrics_file("prepare_celeba_hq"), {"present": 30000})
+    assert f"{measure} 3e+04 |" in written(undrawn, params)
+    assert "| measure | value |" in written(undrawn, params)
+    for path in (undrawn / "metrics").rglob("*.json"):
         path.unlink()
-    assert "| measure | value |" not in written(study, params)
+    assert "| measure | value |" not in written(undrawn, params)
 
 
-def test_leaks_stand_beside_those_of_the_reference(study, params):
-    text = written(study, params)
+def test_leaks_stand_beside_those_of_the_reference(undrawn, params):
+    text = written(undrawn, params)
     assert "variations of 478 of 480 titles (2 in quarantine)" in text
     assert "relative in training or validation: 0. " in text
     assert "it would be 191 of 191." in text
 
 
-def test_a_vision_encoder_trained_here_is_said_to_know_the_digits(study, params):
+def test_a_vision_encoder_trained_here_is_said_to_know_the_digits(undrawn, params):
     for trained in (0, 1):
-        write_json(study / metrics_file("zoo_vision_encoder"), {"trained": trained})
-        assert ("vision encoder learnt classes" in written(study, params)) == bool(trained)
+        write_json(undrawn / metrics_file("zoo_vision_encoder"), {"trained": trained})
+        assert ("vision encoder learnt classes" in written(undrawn, params)) == bool(trained)
 
 
-def test_parts_of_networks_are_listed_without_shapes_where_there_are_none(study, params):
-    rows = [line for line in written(study, params).splitlines() if "Conv2d" in line]
+def test_parts_of_networks_are_listed_without_shapes_where_there_are_none(undrawn, params):
+    rows = [line for line in written(undrawn, params).splitlines() if "Conv2d" in line]
     assert rows[0].replace("\N{NO-BREAK SPACE}", " ") == (
         "| by class | in | Conv2d | 3×32×32 | 16×32×32 | 123,456 | 25.0 % |"
     )
@@ -142,16 +167,13 @@ def test_without_any_input_the_report_says_what_is_missing(tmp_path, params):
         ("plots/anatomy.csv", "Process analysis"),
     ],
 )
-def test_one_absent_input_changes_its_own_section_only(study, params, gone, title):
+def test_one_absent_input_changes_its_own_section_only(study, params, whole, gone, title):
     def sections(text: str) -> dict[str, str]:
         return {part.split("\n")[0]: part for part in text.split("\n## ")[1:]}
 
-    whole = sections(written(study, params))
     (study / gone).unlink()
-    for drawn in (study / "plots/report").iterdir():
-        drawn.unlink()
-    rest = sections(written(study, params))
-    changed = {name for name in whole if rest.get(name, "").strip() != whole[name].strip()}
+    before, rest = sections(whole), sections(written(study, params))
+    changed = {name for name in before if rest.get(name, "").strip() != before[name].strip()}
     assert title in changed
     assert changed <= {title, "Findings"}
 

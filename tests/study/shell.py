@@ -22,7 +22,7 @@ def environment(**more: str) -> dict[str, str]:
 def run(folder: Path, *command: str, check: bool = True, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run a program to its end; a failure shows the ends of what it printed."""
     env = environment(**variables)
-    if command[0] in ("dvc", "difflab") and command[1] != "queue":  # whose worker outlives the command
+    if command[0] in ("dvc", "difflab") and command[1:3] != ("queue", "start"):  # whose worker outlives the command
         with tempfile.TemporaryDirectory() as temporary:
             out, err = Path(temporary, "out"), Path(temporary, "err")
             code = programs.finished(command, folder, env, out, err)

@@ -136,7 +136,7 @@ def test_a_damaged_download_is_refused_and_named(study, tmp_path):
     run(study, "dvc", "push", "reports/index.html")
     digest = output_hashes(study, "report")["reports/index.html"]
     place = tmp_path / "store" / "files" / "md5" / digest[:2] / digest[2:]
-    place.chmod(0o644)
+    place.unlink()  # it may be a link to the object in the cache
     place.write_bytes(b"damaged")
     second = clone(study, tmp_path / "second")
     done = run(second, "dvc", "pull", "reports/index.html", check=False)

@@ -15,6 +15,7 @@ from difflab.core.base.errors import DifflabError
 from difflab.core.params.common import HubRef
 from difflab.models.pointers import point_to, write_pointer
 from fakes import zoo
+from fakes.running_stage import RunningStage
 
 REVISION = "0123456789abcdef0123456789abcdef01234567"
 
@@ -292,16 +293,15 @@ def test_a_repository_that_is_there_is_taken_whatever_its_mirror(cache, tmp_path
 def test_a_stage_points_to_a_released_model_in_place_of_training_one(cache, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     publish(cache, FILES)
-    folder, written, said = Path("models/zoo/vae"), {}, []
-    stage = SimpleNamespace(write_metrics=written.__setitem__, done=said.append)
+    folder, stage = Path("models/zoo/vae"), RunningStage(tmp_path)
     write(folder, {"weights.safetensors": b"of an earlier training"})
     assert not point_to(stage, None, folder)
-    assert not written
-    assert not said
+    assert not Path("metrics").exists()
+    assert not stage.said
     assert point_to(stage, hub(subfolder="vae"), folder)
     assert [p.name for p in folder.iterdir()] == ["source.json"]
-    assert written == {"metrics/zoo_vae.json": {"trained": 0}}
-    assert said == ["wrote models/zoo/vae, a pointer to maker/model"]
+    assert json.loads(Path("metrics/zoo_vae.json").read_text()) == {"trained": 0}
+    assert stage.said == "wrote models/zoo/vae, a pointer to maker/model"
 
 
 @pytest.fixture(scope="module")

@@ -82,5 +82,6 @@ def test_bytes_come_to_minus_one_to_one():
 def test_latents_pass_unscaled(tmp_path):
     latents = 7 * torch.randn(4, 2, 8, 8, generator=torch.Generator().manual_seed(0))
     seen, _, _ = watched(tmp_path, TrainingImages(names(4), latents), steps=1, batch_size=4)
+    assert len(seen) == 4
     for image in seen:
         assert any(torch.equal(image, latent) for latent in latents)
