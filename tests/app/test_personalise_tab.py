@@ -1,5 +1,6 @@
 """The tab Personalise in a real browser."""
 
+import contextlib
 import io
 
 import numpy as np
@@ -7,7 +8,6 @@ import psutil
 import pytest
 from PIL import Image
 
-from difflab.app.personalise_tab import duration
 from difflab.core.base import rng
 from difflab.models.adapters.reading import read_adapter
 
@@ -39,6 +39,17 @@ def ask(page, steps):
     page.get_by_label("Class word").fill("dog")
     page.get_by_label("Steps").fill(str(steps))
     page.get_by_role("button", name="Train").click()
+
+
+def members(job):
+    """The living processes of a job: those that work in its folder, or were started for it."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            places = [process.cwd(), *process.cmdline()]
+            if process.status() != psutil.STATUS_ZOMBIE and any(job.name in p and job.parent.name in p for p in places):
+                found.append(process)
+    return found
 
 
 def status(page, text):
@@ -86,11 +97,12 @@ def test_a_training_outlives_its_server_and_is_cancelled(visit, project, server)
     page.reload()
     status(page, "of 5000")
     assert pictures(page).count() == 3
-    job = str(folder_of(page, project) / "job")
+    job = folder_of(page, project) / "job"
+    assert members(job)
     page.get_by_role("button", name="Cancel").click()
     page.get_by_role("button", name="Train").wait_for()
-    assert not [p for p in psutil.process_iter(["cmdline"]) if job in " ".join(p.info["cmdline"] or ())]
-    assert not (folder_of(page, project) / "job").exists()
+    assert not members(job)
+    assert not job.exists()
     assert pictures(page).count() == 3
 
 
@@ -118,9 +130,22 @@ def test_what_is_no_picture_is_refused_in_one_line(visit):
     page.get_by_role("button", name="Train").click()
     page.get_by_text("1 picture is too few: add some, five to ten are usual").wait_for()
     drop(page, *(file(f"{n}.png", png(n)) for n in range(200)))
-    page.get_by_text("180 more pictures are not taken: 20 are enough").wait_for()
+    page.locator(".refused", has_text="180 more pictures are not taken: 20 are enough").wait_for()
+    pictures(page).nth(19).wait_for()
 
 
-@pytest.mark.parametrize(("seconds", "text"), [(0.2, "1 s"), (45.4, "45 s"), (180, "3 min"), (7800, "2 h 10 min")])
-def test_durations_are_said_in_one_or_two_units(seconds, text):
-    assert duration(seconds) == text
+@pytest.mark.long
+def test_a_training_that_was_ended_by_force_goes_on_from_its_last_state(visit, project):
+    page = visit()
+    drop(page, *(file(f"{n}.png", png(n)) for n in range(3)))
+    pictures(page).nth(2).wait_for()
+    ask(page, steps=2000)  # its state is saved every 400
+    job = folder_of(page, project) / "job"
+    page.wait_for_function("/Step ([5-9]..|1...) of 2000/.test(document.querySelector('.status').innerText)")
+    for process in members(job):
+        process.kill()
+    status(page, "was ended from outside")
+    page.get_by_role("button", name="Go on").click()
+    status(page, "Done")
+    assert "resuming from step" in (job / "log.txt").read_text()
+    page.locator(".made-personalised img").nth(3).wait_for()

@@ -21,7 +21,7 @@ class Models:
     """The bases of the study with their pipelines, and the queue before them.
 
     Attributes:
-        params: of the repository in which the app was started.
+        params: of the repository, as they were when the app was started.
     """
 
     def __init__(self, params: "Params") -> None:

@@ -3,6 +3,7 @@
 import errno
 import os
 import socket
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -43,16 +44,11 @@ def serve(port: int, params: "Params") -> None:
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"])
     app.on_shutdown(lambda: [job.stop(session.job) for session in sessions.all_sessions()])
     app.on_startup(lambda: print(f"difflab app: http://{HOST}:{port} (Ctrl-C ends it)", flush=True))
-    ui.run(
-        partial(page, Models(params)),
-        host=HOST,
-        port=port,
-        title="difflab",
-        reload=False,
-        show=False,
-        show_welcome_message=False,
-        reconnect_timeout=30.0,
-    )
+    with suppress(KeyboardInterrupt):
+        ui.run(
+            partial(page, Models(params)), host=HOST, port=port, title="difflab", reload=False, show=False,
+            show_welcome_message=False, reconnect_timeout=30.0,
+        )  # fmt: skip
 
 
 def check_port(port: int) -> None:

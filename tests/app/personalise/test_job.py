@@ -7,11 +7,11 @@ from dataclasses import asdict
 import psutil
 import pytest
 
-from app.personalise.test_wish import WISH
 from difflab.app.personalise import job, process
 from difflab.app.personalise.job import Progress, progress
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import write_json
+from fakes.personalised import WISH
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ def test_how_a_job_ended_is_known_without_its_process(asked, reason, state):
 
 def test_a_second_training_is_refused_while_one_runs(five, asked, alive):
     with pytest.raises(DifflabError, match="a training runs already"):
-        job.start(five, WISH)
+        job.start(five, WISH, {})
     assert alive.poll() is None
 
 
@@ -108,5 +108,20 @@ def test_what_cannot_be_trained_starts_nothing_and_keeps_the_last_result(five, a
     for picture in five.pictures()[:2]:
         five.remove(picture)
     with pytest.raises(DifflabError, match="2 pictures are too few"):
-        job.start(five, WISH)
+        job.start(five, WISH, {})
+    assert progress(asked).state == "done"
+
+
+@pytest.mark.parametrize("reason", ["the disk is full: free some space", None])
+def test_what_has_failed_or_was_ended_goes_on_and_nothing_else_does(five, asked, monkeypatch, reason):
+    launched = []
+    monkeypatch.setattr(job, "_launch", launched.append)
+    if reason:
+        write_json(asked / process.OUTCOME, {"reason": reason})
+    job.go_on(five)
+    assert launched == [asked]
+    assert not (asked / process.OUTCOME).exists()
+    write_json(asked / process.OUTCOME, {"reason": ""})
+    job.go_on(five)
+    assert launched == [asked]
     assert progress(asked).state == "done"

@@ -4,32 +4,17 @@ import numpy as np
 import pytest
 import torch
 
-from app.personalise.test_wish import WISH
 from difflab.app.personalise.outcome import Outcome, read_outcome, sample
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import write_json
 from difflab.models.pipelines.prompted import Options
 from difflab.personal import methods
 from difflab.personal.base import Base
-from difflab.personal.params import PersonalLoraParams
 from fakes import tiny_pipelines
+from fakes.personalised import LORA, METHODS, WISH, trained
 
-METHODS = ("lora", "lora_text", "full", "textual_inversion")
-LORA = PersonalLoraParams(rank=2, alpha=None, targets=["to_q", "to_v"], text_targets=["q_proj"])
 OPTIONS = Options("ddim", 3, 2.0)
 PROMPT = "a photo of sks dog"
-
-
-def trained(method, folder):
-    """A model that a method has changed, as the stage saves it."""
-    base = Base(tiny_pipelines.pipeline("sd")).frozen_copy()
-    part = methods.prepare(base, method, LORA, WISH.words, 0)
-    with torch.no_grad():
-        for parameter in part.parameters():
-            if parameter.requires_grad:
-                parameter.add_(0.3 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1)))
-    methods.save(folder, base, method, LORA, WISH.words, "base")
-    return Outcome(replace(WISH, method=method), folder, {})
 
 
 @pytest.fixture

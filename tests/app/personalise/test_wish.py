@@ -3,11 +3,11 @@ from dataclasses import replace
 import pytest
 import yaml
 
-from difflab.app.personalise.wish import LEFT_OUT, Wish, check, job_values, methods_of
+from difflab.app.personalise.wish import LEFT_OUT, check, job_values, methods_of
 from difflab.cli.compose import compose, validate
 from difflab.core.base.errors import DifflabError
+from fakes.personalised import WISH
 
-WISH = Wish("sks", "dog", "a photo of {token} {class}", "lora", "none", 60)
 FIVE = [""] * 5
 
 

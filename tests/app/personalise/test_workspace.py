@@ -3,11 +3,11 @@ import subprocess
 import pytest
 import yaml
 
-from app.personalise.test_wish import WISH
 from difflab.app.personalise import workspace
 from difflab.app.personalise.wish import job_values
 from difflab.core.base.errors import DifflabError
 from difflab.images.archives.opening import open_source
+from fakes.personalised import WISH
 
 
 @pytest.fixture

@@ -23,11 +23,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import psutil
 
 from difflab.app.personalise import process
-from difflab.app.personalise.process import LOG, OUTCOME, PREPARING, VALUES, WAITING
+from difflab.app.personalise.process import LOG, OUTCOME, VALUES, WAITING
 from difflab.app.personalise.wish import Wish, check, job_values
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import read_json, write_json
-from difflab.core.params.loading import read_values
 
 if TYPE_CHECKING:
     from difflab.app.personalise.sessions import Session
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
 WISH, PROCESS = "wish.json", "process.json"
 State = Literal["none", "waiting", "preparing", "training", "measuring", "done", "failed", "interrupted"]
 RUNNING: tuple[State, ...] = ("waiting", "preparing", "training", "measuring")
+STOPPED: tuple[State, ...] = ("failed", "interrupted")
 _STEP = re.compile(r"^personal \S+: step (\d+)/(\d+)")
 _GRACE = 10.0  # seconds in which a training saves its state when the server ends
 _started: dict[int, subprocess.Popen] = {}  # by process id, so that those that end are waited for
@@ -61,8 +61,11 @@ class Progress:
         return self.state in RUNNING
 
 
-def start(session: "Session", wish: Wish) -> None:
+def start(session: "Session", wish: Wish, values: dict[str, Any]) -> None:
     """Start a job on the session's pictures, in place of an earlier one that has ended.
+
+    Args:
+        values: of this repository's params.yaml.
 
     Raises:
         DifflabError: one runs, or what is asked for cannot be trained.
@@ -71,16 +74,17 @@ def start(session: "Session", wish: Wish) -> None:
         raise DifflabError("a training runs already: wait for it, or cancel it")
     pictures = session.pictures()
     check(wish, [session.caption(picture) for picture in pictures])
-    values = job_values(wish, len(pictures), session.folder, read_values())
+    own = job_values(wish, len(pictures), session.folder, values)
     shutil.rmtree(session.job, ignore_errors=True)
     write_json(session.job / WISH, asdict(wish))
-    write_json(session.job / VALUES, values)
+    write_json(session.job / VALUES, own)
     _launch(session.job)
 
 
 def go_on(session: "Session") -> None:
-    """Start a job again that was ended by force; its training resumes where its last state was saved."""
-    if progress(session.job).state == "interrupted":
+    """Start a job again that has failed or was ended by force; its training resumes where its state was last saved."""
+    if progress(session.job).state in STOPPED:
+        (session.job / OUTCOME).unlink(missing_ok=True)
         _launch(session.job)
 
 
@@ -115,7 +119,7 @@ def progress(job: Path) -> Progress:
     if last == WAITING:
         return Progress("waiting")
     if not step:
-        return Progress("preparing" if last == PREPARING or not steps else "training", 0, steps)
+        return Progress("preparing")
     return Progress("measuring" if step == steps else "training", step, steps, left)
 
 
@@ -127,18 +131,19 @@ def _read_log(path: Path) -> tuple[int, int, float | None, str]:
     for text in path.read_text(errors="replace").splitlines() if path.exists() else ():
         try:
             at, line = json.loads(text)
-        except ValueError:  # the end of a line that is being written, or what Python itself says
+        except (TypeError, ValueError):  # the end of a line that is being written, or what Python itself says
             continue
         last = line or last
-        if line in (WAITING, PREPARING):
-            steps_at = []
+        if line == WAITING:  # started again
+            steps_at, step = [], 0
         elif found := _STEP.match(line):
             step, steps = int(found[1]), int(found[2])
             steps_at.append((at, step))
     if len(steps_at) < 2 or steps_at[-1][1] == steps_at[0][1]:
         return step, steps, None, last
     (begun, first), (now, reached) = steps_at[0], steps_at[-1]
-    return step, steps, (now - begun) / (reached - first) * (steps - reached) - min(time.time() - now, 0), last
+    left = (now - begun) / (reached - first) * (steps - reached)
+    return step, steps, max(0.0, left - (time.time() - now)), last
 
 
 def cancel(session: "Session") -> None:
@@ -153,11 +158,15 @@ def stop(job: Path) -> None:
 
 
 def _end(job: Path, how: signal.Signals) -> None:
+    """Send a signal once, and kill those that have not ended by it in time."""
     deadline = time.monotonic() + _GRACE
+    for member in _group(job):
+        _send(member, how)
     while members := _group(job):
-        for member in members:
-            _send(member, how if time.monotonic() < deadline else signal.SIGKILL)
-        psutil.wait_procs(members, timeout=1.0)
+        if time.monotonic() > deadline:
+            for member in members:
+                _send(member, signal.SIGKILL)
+        time.sleep(0.05)
 
 
 def _send(member: psutil.Process, how: signal.Signals) -> None:

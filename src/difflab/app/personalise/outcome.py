@@ -47,6 +47,10 @@ class Outcome:
         return self.folder / _FILES[self.wish.method]
 
     @property
+    def is_lora(self) -> bool:
+        return self.wish.method in ("lora", "lora_text")
+
+    @property
     def file_name(self) -> str:
         """A name for it elsewhere."""
         plain = "".join(c if c.isalnum() else "-" for c in f"{self.wish.token}-{self.wish.class_word}").strip("-")

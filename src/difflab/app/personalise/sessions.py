@@ -53,8 +53,9 @@ class Session:
         return path.read_text() if path.exists() else ""
 
     def set_caption(self, picture: Path, text: str) -> None:
+        """Write the caption of a picture that is still there."""
         path = picture.with_suffix(".txt")
-        if text.strip():
+        if text.strip() and picture.exists():
             write_text(path, " ".join(text.split()))
         else:
             path.unlink(missing_ok=True)

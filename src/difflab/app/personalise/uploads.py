@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from contextlib import suppress
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -66,6 +67,7 @@ def add_route(app: "FastAPI") -> None:
     from fastapi.responses import JSONResponse
     from starlette.datastructures import UploadFile
     from starlette.formparsers import MultiPartParser
+    from starlette.requests import ClientDisconnect
 
     MultiPartParser.spool_max_size = MAX_BYTES + _AROUND  # an upload stays in memory until it has been looked at
 
@@ -78,13 +80,14 @@ def add_route(app: "FastAPI") -> None:
             line = f"the picture is larger than {MAX_BYTES // 1024**2} MB: save it smaller"
             return JSONResponse({"refused": [line]}, status_code=413)
         refused = []
-        async with request.form(max_files=1, max_fields=0) as form:
-            for upload in form.values():
-                assert isinstance(upload, UploadFile)
-                content = await upload.read()
-                try:
-                    async with _adding:
-                        await asyncio.to_thread(add_picture, session, upload.filename or "", content)
-                except DifflabError as error:
-                    refused.append(str(error))
+        with suppress(ClientDisconnect):  # nobody waits for the answer
+            async with request.form(max_files=1, max_fields=0) as form:
+                for upload in form.values():
+                    assert isinstance(upload, UploadFile)
+                    content = await upload.read()
+                    try:
+                        async with _adding:
+                            await asyncio.to_thread(add_picture, session, upload.filename or "", content)
+                    except DifflabError as error:
+                        refused.append(str(error))
         return JSONResponse({"refused": refused})
