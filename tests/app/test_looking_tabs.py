@@ -26,7 +26,7 @@ def tab(page, name):
 
 def make(page, prompt=PROMPT, steps=2):
     page.get_by_label("Prompt", exact=True).fill(prompt)
-    page.get_by_label("Steps").fill(str(steps))
+    page.get_by_label("Steps", exact=True).fill(str(steps))
     page.get_by_role("button", name="Make").click()
 
 
@@ -39,8 +39,8 @@ def saved(page, button, path):
 
 def command(page):
     page.get_by_role("button", name="Command line").click()
-    code = page.locator(".nicegui-code").first
-    code.get_by_text("difflab").first.wait_for()
+    code = page.locator(".nicegui-code pre", has_text="difflab")
+    code.wait_for()
     return shlex.split(code.inner_text())
 
 
@@ -89,9 +89,9 @@ def test_attention_of_a_word_and_of_a_patch(page, inside, tmp_path):
     run(command(page), tmp_path / "out")
     assert image.read_bytes() == (tmp_path / "out/attention.png").read_bytes()
 
-    page.get_by_label("Block").fill("9")
+    page.get_by_label("Block", exact=True).fill("9")
     page.get_by_text("block 9 was not captured: there are 0, 1").wait_for()
-    page.get_by_label("Block").fill("1")
+    page.get_by_label("Block", exact=True).fill("1")
     page.get_by_role("button", name="Clear").click()
     page.get_by_text("Click a word or a patch").wait_for()
     assert picture.get_attribute("src") == plain
@@ -167,7 +167,7 @@ def test_a_server_that_was_killed_in_the_middle_goes_on_with_what_was_asked_for(
     page.goto(server.address)
     tab(page, "Generate")
     page.wait_for_function("[...document.querySelectorAll('input')].some(field => field.value === 'a dog')")
-    page.get_by_label("Steps").fill("2")
+    page.get_by_label("Steps", exact=True).fill("2")
     page.get_by_role("button", name="Make").click()
     page.locator(".generated img").nth(1).wait_for()
     assert page.locator(".generated img").count() == 2

@@ -150,7 +150,7 @@ def test_a_sheet_of_the_base_and_adapters_and_its_pictures_as_tensors(workspace)
         (["--clusters", "1"], "1 eigenvectors: 1 x 16 patches can be coloured by 2 to 16"),
         (["--clusters", "17"], "17 eigenvectors: 1 x 16 patches can be coloured by 2 to 16"),
         (["--prompt", "a", "--prompt", "b", "--prompt", "c"], "4 prompts: attention is shown of one to 3"),
-        (["--model", "models/personal/cat"], "models/personal/cat is an adapter of a U-Net: attention is shown of"),
+        (["--model", "models/personal/cat"], "models/personal/cat is an adapter of a U-Net, not of Stable Diffusion 3"),
         (["--model", A, "--model", A], "two models are called blip2-zero-seed-0: name each once"),
         (["--model", "nowhere"], "nowhere does not exist: name the file or the folder of an adapter"),
     ],
@@ -180,6 +180,8 @@ def test_another_length_of_text_than_in_training_is_refused(workspace):
     write_json(workspace / "data/prompt_embeds/meta.json", {"clip_length": 16, "max_sequence_length": 2})
     with pytest.raises(DifflabError, match="prompts of 13 tokens: the model was trained with 2"):
         show()
+    with pytest.raises(DifflabError, match="prompts of 13 tokens: the model was trained with 2"):
+        run("generate", "--prompt", PROMPT, "--model", A)
 
 
 def test_a_capture_that_does_not_fit_into_memory_says_what_would():

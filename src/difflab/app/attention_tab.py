@@ -1,16 +1,15 @@
 """Tab Attention: click a word or a patch, and see where it looks, under one model or two."""
 
 import asyncio
-from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from matplotlib import colormaps
 from nicegui import app, ui
 
 from difflab.app.looking.commands import attention_command
 from difflab.app.looking.exports import exports
-from difflab.app.looking.form import Form, as_source
+from difflab.app.looking.form import Form, Work, as_source
 from difflab.app.looking.visit import DIFFERENCE, SIDE, HeatView, Visit, exported, heat_view, patch_at
 from difflab.app.looking.work import Run, captured
 from difflab.app.telling import guarded
@@ -89,7 +88,7 @@ class _Tab:
 
     # Making
 
-    def _make(self, form: Form) -> tuple[Run, Callable[..., Any], tuple]:
+    def _make(self, form: Form) -> Work:
         self.pending = Sampling(form.asked(), form.models_asked(), **form.settings())
         run = Run(len(self.pending.prompts) * len(self.pending.models) * self.pending.num_inference_steps)
         kept = (_one(self.block), _one(self.step)) if self.lean.value else (None, None)

@@ -1,13 +1,12 @@
 """Tab Generate: one prompt, the base and up to three adapters, from the same noise."""
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from nicegui import ui
 
 from difflab.app.looking.commands import generate_command
 from difflab.app.looking.exports import exports
-from difflab.app.looking.form import Form, as_source
+from difflab.app.looking.form import Form, Work, as_source
 from difflab.app.looking.work import MOST_ADAPTERS, Run, side_by_side
 from difflab.cli.sampling import Request
 from difflab.cli.side_by_side import Pictures, sheet_png, tensor_bytes
@@ -32,9 +31,8 @@ class _Tab:
         self.request, self.chosen = Request(""), ()
         with ui.row().classes("w-full gap-6 items-start flex-nowrap max-md:flex-wrap"):
             with ui.card().classes("w-[24rem] max-w-full shrink-0"):
-                ui.label("One prompt by the base and its adapters, from the same noise.").classes(
-                    "text-sm text-gray-600"
-                )
+                note = "One prompt by the base and its adapters, from the same noise."
+                ui.label(note).classes("text-sm text-gray-600")
                 self.form = Form(models, "generate", 1, MOST_ADAPTERS + 1, self._make, self._show, negative=True)
             with ui.card().classes("grow min-w-0"):
                 self.pictures = ui.row().classes("w-full gap-3")
@@ -42,7 +40,7 @@ class _Tab:
                     ui.label("What is made is shown here.").classes("text-gray-500")
                 exports("generated", self._files, self._command)
 
-    def _make(self, form: Form) -> tuple[Run, Callable[..., Any], tuple]:
+    def _make(self, form: Form) -> Work:
         negative = form.negative.value if form.negative else ""
         self.pending = Request(form.asked()[0], negative_prompt=negative, **form.settings()), form.models_asked()
         request, chosen = self.pending
@@ -55,9 +53,8 @@ class _Tab:
         with self.pictures:
             for name, picture in made.pictures.items():
                 with ui.column().classes("gap-1 generated"):
-                    ui.image(as_source(picture)).classes("rounded").style(
-                        f"width: {_SHOWN}px; image-rendering: pixelated"
-                    )
+                    shown = ui.image(as_source(picture)).classes("rounded")
+                    shown.style(f"width: {_SHOWN}px; image-rendering: pixelated")
                     ui.label(name).classes("text-xs text-gray-600")
             if made.truncation:
                 ui.label(f"The prompt has {made.truncation}.").classes("text-sm text-amber-800 w-full")

@@ -108,7 +108,8 @@ def attention(request: Request, out: Path, params: "Params", keep: bool = False)
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".capture-", dir=out) as temporary:
         folder = Path(temporary) / RECORDS
-        made = capture(sampling, base, pipeline, blocks=request.blocks, steps=request.steps, folder=folder)
+        kept = {"blocks": request.blocks, "steps": request.steps, "folder": folder}
+        made = capture(sampling, base, pipeline, **kept, progress=not runtime.quiet())
         png, numbers = (PICTURE, TENSORS) if request.clusters is None else (CLUSTERS, CLUSTERS_TENSORS)
         lines = _written(out, png, numbers, shown(request, made, sources, params), request)
         if keep:

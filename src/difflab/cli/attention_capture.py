@@ -1,24 +1,22 @@
 """Pictures of prompts with all that the transformer attended to while it made them, under the base and its adapters."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from difflab.attention.affinity import free_memory
 from difflab.attention.capture import PARTS, attention_layers, check_numbers
-from difflab.attention.layout import CLIP, T5, Layout, check_length, layout
+from difflab.attention.layout import CLIP, T5, Layout, layout
 from difflab.attention.records import Records, StoredRecords, recorded, streamed
 from difflab.attention.views import Made
 from difflab.cli.adapters import adapted, fitted
-from difflab.cli.bases import STUDY
+from difflab.cli.bases import STUDY, check_text
 from difflab.cli.sampling import PROMPT_ID
 from difflab.cli.side_by_side import BASE
 from difflab.core.base.errors import DifflabError
-from difflab.core.base.files import read_json
 from difflab.models.adapters.reading import read_adapter
 from difflab.models.pipelines.prompted import Options, PromptedSampler
-from difflab.sd3.artifacts.prompt_embeds import FOLDER
 
 if TYPE_CHECKING:
     from diffusers import StableDiffusion3Pipeline
@@ -67,10 +65,7 @@ def layouts(prompts: Sequence[str], base: "Base", pipeline: "StableDiffusion3Pip
         CLIP: (pipeline.tokenizer, pipeline.tokenizer_max_length),
         T5: (pipeline.tokenizer_3, int(base.text_length or 0)),
     }
-    if (FOLDER / "meta.json").exists():
-        meta = read_json(FOLDER / "meta.json")
-        for name, (_, length) in zip(("clip_length", "max_sequence_length"), tokenizers.values(), strict=True):
-            check_length(length, int(meta[name]))
+    check_text(base, pipeline)
     config = pipeline.transformer.config
     side = config.sample_size // config.patch_size
     return [layout(prompt, (side, side), tokenizers) for prompt in prompts]
@@ -96,9 +91,7 @@ def adapters_of(
 def _opened(path: Path, base: "Base", pipeline: "StableDiffusion3Pipeline") -> "OnBase":
     file = read_adapter(path)
     if file.denoiser != "transformer":
-        raise DifflabError(
-            f"{path} is an adapter of a U-Net: attention is shown of Stable Diffusion 3 and its adapters"
-        )
+        raise DifflabError(f"{path} is an adapter of a U-Net, not of Stable Diffusion 3: name one of models/finetune")
     return fitted([file], base, pipeline, "fine-tune it on this base")[0]
 
 
@@ -110,14 +103,14 @@ def capture(
     blocks: Sequence[int] | None = None,
     steps: Sequence[int] | None = None,
     folder: Path | None = None,
-    progress: Callable[[str], None] = lambda said: None,
+    progress: bool = False,
 ) -> list[Made]:
     """Make the pictures, each alone, and keep what attention computed: the bytes are those of `difflab generate`.
 
     Args:
         blocks, steps: of which it is kept; None: all.
         folder: where it is streamed to, `<model>-<prompt>` below it; None: into memory.
-        progress: is told of each picture that is begun.
+        progress: show a bar over the steps of each picture.
 
     Raises:
         DifflabError: what cannot be, see `check_sampling`, `layouts`, `adapters_of`, or it does not fit into memory.
@@ -137,15 +130,14 @@ def capture(
     for name, adapter in models.items():
         with adapted(pipeline, adapter):
             for number, place in enumerate(placed):
-                progress(f"{name}: {place.prompt}")
                 if folder is None:
                     with recorded(pipeline.transformer, **kept) as records:
-                        (batch,) = sampler.images([PROMPT_ID], [place.prompt], options)
+                        (batch,) = sampler.images([PROMPT_ID], [place.prompt], options, progress)
                 else:
                     own = folder / f"{name}-{number}"
                     facts = {"prompt": place.prompt, "model": name}
                     with streamed(pipeline.transformer, own, facts, **kept):
-                        (batch,) = sampler.images([PROMPT_ID], [place.prompt], options)
+                        (batch,) = sampler.images([PROMPT_ID], [place.prompt], options, progress)
                     records: Records = StoredRecords(own)
                 made.append(Made(name, number, batch[0], place, records))
     return made

@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from difflab.attention.layout import check_length
 from difflab.core.base.errors import DifflabError, suggestion
 from difflab.core.base.files import read_json
 from difflab.core.base.roles import POINTER, resolve
 from difflab.models.known.pipelines import known_pipelines
 from difflab.models.pipelines.prompted import INDEX, TRAINED, Options, find, load_pipeline
 from difflab.models.pointers import fetch
+from difflab.sd3.artifacts.prompt_embeds import FOLDER
 from difflab.sd3.pipeline import study_pipeline
 from difflab.sd3.sampling import ZOO
 
@@ -77,6 +79,14 @@ def find_base(chosen: str | None, denoiser: str, params: "Params") -> Base:
             f"unknown base '{chosen}': one of {', '.join(names)}, or a folder with {INDEX}{near}"
         ) from None
     return _known(known[short])
+
+
+def check_text(base: Base, pipeline: "DiffusionPipeline") -> None:
+    """Refuse, as a DifflabError, to read prompts at another length than the study's base was trained with."""
+    if base.is_study and (FOLDER / "meta.json").exists():
+        meta = read_json(FOLDER / "meta.json")
+        check_length(pipeline.tokenizer_max_length, int(meta["clip_length"]))
+        check_length(int(base.text_length or 0), int(meta["max_sequence_length"]))
 
 
 def licence_of(repo_id: str) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from difflab.cli.adapters import adapted, is_adapter, open_adapters
-from difflab.cli.bases import STUDY, find_base
+from difflab.cli.bases import STUDY, check_text, find_base
 from difflab.cli.sampling import PROMPT_ID, Request, generate, require_picture
 from difflab.core.base import runtime
 from difflab.core.base.errors import DifflabError
@@ -94,8 +94,9 @@ def make(
     """The picture of a prompt by each model from the same noise; None is the base alone. The pipeline is left as it came.
 
     Raises:
-        DifflabError: two models have one name, or the options cannot be.
+        DifflabError: two models have one name, the options cannot be, or prompts would be longer than in training.
     """
+    check_text(base, pipeline)
     sampler = PromptedSampler(
         pipeline, distilled=False, seed=request.seed, batch_size=1, text_length=base.text_length
     )  # fmt: skip

@@ -17,6 +17,7 @@ from difflab.core.base.errors import DifflabError
 from difflab.images.sheet import scaled
 
 if TYPE_CHECKING:
+    from difflab.attention.layout import Layout
     from difflab.attention.views import Made, Source
     from difflab.cli.attention_capture import Sampling
     from difflab.study import Params
@@ -38,6 +39,10 @@ class Visit:
         self.sampling, self.made = sampling, made
         for listener in self.listeners:
             listener()
+
+    def layouts(self) -> "list[Layout]":
+        """Of each prompt's picture, under every model the same."""
+        return [one.layout for one in next(iter(by_model(self.made).values()))]
 
     def request(self, **options) -> Request:
         """What the command line would ask for to show these pictures; options as of `Request`."""
@@ -69,12 +74,12 @@ def source_of(visit: Visit, request: Request) -> "Source | None":
     """The one word or patch that is asked about; None without any."""
     if not (request.words or request.patches):
         return None
-    return sources_of(request, [one.layout for one in next(iter(by_model(visit.made).values()))])[0]
+    return sources_of(request, visit.layouts())[0]
 
 
 def patch_at(visit: Visit, prompt: int, x: float, y: float) -> tuple[int, int]:
     """The (row, column) of the patch at a place of a picture, as shares of its width and height in 0..1."""
-    layouts = [one.layout for one in next(iter(by_model(visit.made).values()))]
+    layouts = visit.layouts()
     placed = layouts[prompt]
     row, column = (
         min(count - 1, max(0, int(share * count))) for share, count in ((y, placed.height), (x, placed.width))
@@ -100,9 +105,9 @@ def heat_view(visit: Visit, request: Request) -> HeatView:
             words[model, one.prompt] = word_values(one, row)
     for prompt, change in difference(found).items():
         one = list(models.values())[1][prompt]
-        map_, most[prompt] = heatmap.on_patches(change, one.layout), 0.0
-        most[prompt] = float(map_.abs().max())
-        pictures[DIFFERENCE, prompt] = heatmap.difference_overlay(one.picture, map_, most[prompt], SIDE)
+        heat = heatmap.on_patches(change, one.layout)
+        most[prompt] = float(heat.abs().max())
+        pictures[DIFFERENCE, prompt] = heatmap.difference_overlay(one.picture, heat, most[prompt], SIDE)
     return HeatView(pictures, words, most)
 
 
@@ -140,7 +145,6 @@ def cluster_view(visit: Visit, request: Request, params: "Params") -> ClusterVie
 
 def exported(visit: Visit, request: Request, params: "Params") -> tuple[bytes, bytes]:
     """The PNG and the safetensors file that `difflab attention` writes for this request."""
-    layouts = [one.layout for one in next(iter(by_model(visit.made).values()))]
-    sources = [] if request.clusters is not None else sources_of(request, layouts)
+    sources = [] if request.clusters is not None else sources_of(request, visit.layouts())
     picture, tensors, _ = shown(request, visit.made, sources, params)
     return picture, tensor_bytes(tensors, request)
