@@ -1,5 +1,6 @@
 """A forked stage is the stage that `python -m` would be: same outputs, same lock file, same ends."""
 
+import importlib
 import os
 import shutil
 import signal
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from difflab.cli import repro
-from difflab.cli.resident import stage_command
+from difflab.cli.resident import LIBRARIES, stage_command
 from fakes.pipeline import dvc, init, write
 
 # What a program can see of itself, and a pool whose processes import it by its name.
@@ -136,6 +137,13 @@ def test_a_stopped_run_lets_its_stages_save_their_state(stage, root, number, to_
         process.kill()
     assert Path("saved").exists()
     assert not Path("dvc.lock").exists()
+
+
+@pytest.mark.parametrize("name", LIBRARIES)
+def test_what_is_imported_before_the_fork_exists(name):
+    """A name that does not is left out without a word, and each child would import it for itself."""
+    module, _, attribute = name.partition(":")
+    assert hasattr(importlib.import_module(module), attribute or "__name__")
 
 
 def test_the_process_that_is_forked_has_computed_nothing(root):

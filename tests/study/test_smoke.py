@@ -58,17 +58,17 @@ def test_a_second_run_does_nothing(finished):
     assert "up to date" in run(finished, "dvc", "repro").stdout
 
 
-def test_one_logit_mean_reruns_its_own_cells_only(study):
-    with changed(study / "params.yaml", "minus: -0.5", "minus: -0.75"):
-        assert would_run(study) == {"check_params", "finetune@blip2-minus", "finetune@llama3-minus", "report"}
+def test_one_logit_mean_reruns_its_own_cells_only(unchanged):
+    with changed(unchanged / "params.yaml", "minus: -0.5", "minus: -0.75"):
+        assert would_run(unchanged) == {"check_params", "finetune@blip2-minus", "finetune@llama3-minus", "report"}
 
 
-def test_report_code_retrains_nothing(study):
-    with changed(study / "src/difflab/report/figures.py", '"""', '"""Changed. '):
-        assert would_run(study) == {"report"}
+def test_report_code_retrains_nothing(unchanged):
+    with changed(unchanged / "src/difflab/report/figures.py", '"""', '"""Changed. '):
+        assert would_run(unchanged) == {"report"}
 
 
-def test_loss_code_retrains_what_uses_it(study):
+def test_loss_code_retrains_what_uses_it(unchanged):
     cells = {f"finetune@{c}-{m}" for c in ("blip2", "llama3") for m in ("minus", "zero", "plus")}
-    with changed(study / "src/difflab/sd3/training/flow_training.py", '"""', '"""Changed. '):
-        assert would_run(study) == cells | {"zoo_transformer", "rank_blocks", "tune_blocks", "attention_maps"}
+    with changed(unchanged / "src/difflab/sd3/training/flow_training.py", '"""', '"""Changed. '):
+        assert would_run(unchanged) == cells | {"zoo_transformer", "rank_blocks", "tune_blocks", "attention_maps"}
