@@ -47,7 +47,7 @@ def test_a_damaged_file_goes_with_one_line_that_says_what_follows(whole, capsys)
     assert not whole.exists()
     assert other.exists()
     (line,) = capsys.readouterr().out.splitlines()
-    assert line.startswith(f"unreadable: {whole} (")
+    assert line.startswith(f"unreadable: {whole}")
     assert line.endswith(": this chunk is made again")
 
 

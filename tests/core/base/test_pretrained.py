@@ -31,27 +31,30 @@ MODELS = {
 
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory):
-    """A folder for each library."""
+    """A folder for each library, and the models in them."""
     folder = tmp_path_factory.mktemp("models")
-    for library, (make, _, _) in MODELS.items():
-        make().save_pretrained(folder / library)
-    return folder
+    models = {library: make() for library, (make, _, _) in MODELS.items()}
+    for library, model in models.items():
+        model.save_pretrained(folder / library)
+    return folder, models
 
 
 @pytest.fixture(params=MODELS)
 def model(saved, tmp_path, request):
     """A copy of the folder, the class of its model, its file of weights and one of them."""
-    make, file, name = MODELS[request.param]
-    shutil.copytree(saved / request.param, tmp_path / "model")
-    return tmp_path / "model", type(make()), tmp_path / "model" / file, name
+    folder, models = saved
+    _, file, name = MODELS[request.param]
+    shutil.copytree(folder / request.param, tmp_path / "model")
+    return tmp_path / "model", type(models[request.param]), tmp_path / "model" / file, name
 
 
-def test_a_whole_folder_gives_every_weight(model):
-    folder, kind, file, _ = model
-    state = pretrained_model(kind, folder).state_dict()
-    stored = load_file(file)
-    assert state.keys() == stored.keys()
-    assert all(torch.equal(state[name], stored[name]) for name in stored)
+@pytest.mark.parametrize("library", MODELS)
+def test_a_whole_folder_gives_every_weight(saved, library):
+    folder, models = saved
+    expected = models[library].state_dict()
+    found = pretrained_model(type(models[library]), folder / library).state_dict()
+    assert found.keys() == expected.keys()
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
 
 
 def test_a_missing_weight_is_named(model):
