@@ -20,7 +20,7 @@ from difflab.images.archives.acquire import find_own
 from difflab.images.archives.opening import open_archive
 from difflab.images.own_pictures import LEAST, OwnPictures
 from difflab.images.params import SplitParams, StratifyParams
-from difflab.images.preparing import Skipped
+from difflab.images.preparing.samples import Skipped
 from difflab.images.preparing.store_writer import write_store
 from fakes.face_archives import prepare_params
 from fakes.set_archives import coco_members
