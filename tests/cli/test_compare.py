@@ -6,9 +6,9 @@ import statistics
 import pytest
 
 from difflab.cli.compare import compare, difference, group, score
+from difflab.cli.headlines import Headline
 from difflab.cli.results import Result
 from difflab.metrics.uncertainty.intervals import Spread, student
-from difflab.report.headlines import Headline
 
 CELL = "sd3_minus_blip2_fid"
 HEADLINE = Headline("sd3", "minus_blip2", "fid")

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from scipy.stats import t
 
+from difflab.cli.headlines import Headline
 from difflab.cli.repetitions import ARITHMETIC, HEADER, Repetition, between, parse, prediction, record
 from difflab.core.base.errors import DifflabError
 from difflab.metrics.uncertainty.intervals import Spread
-from difflab.report.headlines import Headline
 
 A, B = "denoising_v1_clipped_psnr", "denoising_v0_clipped_psnr"
 SUMMARY = {A: 24.0, f"{A}_low": 23.9, f"{A}_high": 24.1, B: 22.0}

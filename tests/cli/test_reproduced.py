@@ -8,10 +8,10 @@ from math import comb
 
 import pytest
 
+from difflab.cli.headlines import Headline
 from difflab.cli.reproduced import Number, by_chance, known_spreads, reproduced, verdict, without_repetition
 from difflab.core.base.errors import DifflabError
 from difflab.metrics.uncertainty.intervals import Spread
-from difflab.report.headlines import Headline
 
 CELLS = [f"sd3_{adapter}_{captions}_fid" for adapter in ("minus", "zero", "plus") for captions in ("blip2", "llama3")]
 

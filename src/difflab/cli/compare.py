@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from difflab.cli.experiments import changed_params, deciding_params
+from difflab.cli.headlines import Headline, headline_names, interval
 from difflab.cli.repetitions import prediction
 from difflab.metrics.uncertainty.intervals import Interval, Spread, apart, mean_interval, pooled_spread, scale_of
-from difflab.report.headlines import Headline, headline_names, interval
 from difflab.report.tables import plus_minus, table
 
 if TYPE_CHECKING:

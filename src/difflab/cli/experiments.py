@@ -1,9 +1,9 @@
 """The table of DVC experiments: what each changed, and which scores moved."""
 
+from difflab.cli.headlines import headline_names
 from difflab.cli.results import Result, read
 from difflab.cli.revisions import experiments, git
 from difflab.core.base.errors import DifflabError
-from difflab.report.headlines import headline_names
 from difflab.report.tables import table
 
 MOVED = 3  # scores shown of each experiment

@@ -12,9 +12,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from difflab.cli.headlines import Headline, Summary, headline_names, interval
 from difflab.core.base.errors import DifflabError
 from difflab.metrics.uncertainty.intervals import Interval, Spread, pooled_spread, scale_of, student, widened
-from difflab.report.headlines import Headline, Summary, headline_names, interval
 
 REPETITIONS = "metrics/repetitions.csv"
 HEADER = ("repetition", "processor", "setting", "name", "committed", "value")

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from difflab.cli.experiments import changed_params, deciding_params
+from difflab.cli.headlines import Headline, headline_names
 from difflab.cli.repetitions import REPETITIONS, between, parse, prediction, record
 from difflab.cli.results import Result, read
 from difflab.cli.revisions import WORKSPACE, git, read_files
 from difflab.core.base.errors import DifflabError
 from difflab.core.environment import processor
-from difflab.report.headlines import Headline, headline_names
 from difflab.report.tables import table
 
 if TYPE_CHECKING:

@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from difflab.cli.headlines import Headline, ruler
 from difflab.cli.revisions import read_files
 from difflab.core.base.errors import DifflabError, reading
 from difflab.core.base.files import parse_json
 from difflab.core.params.loading import dotted, parse_yaml
-from difflab.report.headlines import Headline, ruler
 from difflab.report.summary import PREFIXES, metrics_file, prefixed
 
 SUMMARY = "metrics/summary.json"

@@ -14,13 +14,13 @@ from difflab.ddpm.common.settings import SETTING_NAMES
 from difflab.personal.cells import METHODS as PERSONAL_METHODS
 from difflab.personal.cells import PRIORS
 from difflab.report.findings import DEGRADATIONS, INTERVAL, METHODS, PERCENT, SSIM, logit_means, verdict
-from difflab.report.headlines import GIVEN
 from difflab.report.tables import Numbers, described, number, signed, table, value
 from difflab.sd3.artifacts.cells import (
     ADAPTERS,
     CAPTION_NAMES,
     CAPTIONS,
     FINE_TUNED,
+    PRETRAINED,
     adapter_name,
     mean_on_sigma,
     median_sigma,
@@ -94,7 +94,9 @@ def cells(found: Numbers, corner: str, *measures: str, scale: float = 1) -> str:
         for adapter in ADAPTERS:
             fid = published_fid(captions, found.get(f"{adapter}_logit_mean_on_sigma"))
             values[f"{adapter}_{captions}_published"] = fid
-    rows = {adapter: adapter_name(adapter, logit_means(found)) for adapter in ADAPTERS} | {GIVEN: "pretrained (given)"}
+    rows = {adapter: adapter_name(adapter, logit_means(found)) for adapter in ADAPTERS} | {
+        PRETRAINED: "pretrained (given)"
+    }
     return described(
         corner, rows | {"real": f"real {'held-out images' if accuracy else 'images (floor)'}"}, columns, values
     )

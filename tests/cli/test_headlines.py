@@ -2,8 +2,8 @@
 
 import pytest
 
+from difflab.cli.headlines import Headline, headline_names, interval, ruler
 from difflab.core.params.loading import addresses
-from difflab.report.headlines import Headline, headline_names, interval, ruler
 
 CELL = Headline("sd3", "minus_blip2", "fid")
 
