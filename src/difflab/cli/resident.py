@@ -31,7 +31,7 @@ LIBRARIES = (
     "dvc.repo.metrics", "dvc.repo.params", "dvc.repo.artifacts", "dvc.repo.datasets", "dvc.dvcfile", "dvc.parsing",
     "dvc.data_cloud", "dvc.cachemgr", "dvc.compare", "dvc.rwlock", "dvc.analytics", "dvc_http", "dvc_data.hashfile.status",
     "scmrepo.git", "networkx",
-    "torch", "torch.utils.flop_counter", "accelerate:Accelerator", "peft", "pandas", "pyarrow.parquet",
+    "pydantic", "torch", "torch.utils.flop_counter", "accelerate:Accelerator", "peft", "pandas", "pyarrow.parquet",
     "scipy.stats", "scipy.optimize", "scipy.ndimage", "sklearn.model_selection", "skimage.metrics", "matplotlib.figure",
     "diffusers:StableDiffusionPipeline", "diffusers:UNet2DModel", "diffusers:UNet2DConditionModel",
     "diffusers.models:AutoencoderKL", "diffusers.models:SD3Transformer2DModel", "diffusers.optimization",
