@@ -1,6 +1,8 @@
 """The command line, `difflab`. Commands import what they need, so that --help is immediate."""
 
+import errno
 import gc
+import os
 import sys
 from pathlib import Path
 
@@ -51,7 +53,16 @@ def main() -> None:
     try:
         cli()
     except Exception as error:
-        if (line := one_line(error)) is None:
+        if (line := one_line(error) or _given(error)) is None:
             raise
         click.echo(f"ERROR: {line}", err=True)
         sys.exit(1)
+
+
+def _given(error: Exception) -> str | None:
+    """What is wrong with a name or a text that a person gave; None for anything else."""
+    if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+        return f"'{os.fsdecode(error.filename)[:40]}...' is longer than the name of a file can be"
+    if isinstance(error, UnicodeDecodeError):
+        return f"a text is not UTF-8 (byte {error.start}: {error.reason}): save the file as such, see `git status`"
+    return None

@@ -107,6 +107,10 @@ def parse_yaml(text: str, source: str) -> Any:
     try:
         return yaml.load(text, Loader=_loader())
     except yaml.YAMLError as error:
+        if re.search(r"^<{7} ", text, re.MULTILINE):
+            raise DifflabError(
+                f"{source} holds an unfinished merge (<<<<<<<): take one side of each, then go on"
+            ) from None
         raise DifflabError(f"{source} is not valid YAML: {' '.join(str(error).split())}") from None
 
 
@@ -115,7 +119,13 @@ def _loader() -> type:
     import yaml
 
     class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
-        pass
+        def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+            seen = set()
+            for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+                if key.value in seen:  # PyYAML takes the last of two; DVC refuses the file
+                    raise yaml.constructor.ConstructorError(None, None, f"'{key.value}' stands twice", key.start_mark)
+                seen.add(key.value)
+            return super().construct_mapping(node, deep)
 
     Loader.add_implicit_resolver("tag:yaml.org,2002:float", _FLOAT, list("-+0123456789."))
     return Loader
