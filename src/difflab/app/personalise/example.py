@@ -1,6 +1,5 @@
 """Pictures to try the tab with: one of the miniature's subjects, a synthetic emblem over photographs."""
 
-import json
 import tempfile
 import zipfile
 from pathlib import Path
@@ -17,7 +16,7 @@ PICTURES = 9
 
 
 def add_example(session: "Session") -> None:
-    """Add nine pictures of an emblem with their captions, as far as there is room.
+    """Add nine pictures of an emblem, as far as there is room.
 
     Raises:
         DifflabError: the pictures are there already.
@@ -26,8 +25,8 @@ def add_example(session: "Session") -> None:
         path = Path(folder) / "subjects.zip"
         write_subjects(path, SEED)
         with zipfile.ZipFile(path) as archive:
-            subject = SUBJECTS[0]
-            rows = [json.loads(row) for row in archive.read(f"{subject}/metadata.jsonl").splitlines()]
-            for row in rows[: min(PICTURES, MOST - len(session.pictures()))]:
-                add_picture(session, row["file_name"], archive.read(f"{subject}/{row['file_name']}"))
-                session.set_caption(session.pictures()[-1], row["text"])
+            names = [
+                name for name in archive.namelist() if name.startswith(f"{SUBJECTS[0]}/") and name.endswith(".jpg")
+            ]
+            for name in sorted(names)[: min(PICTURES, MOST - len(session.pictures()))]:
+                add_picture(session, Path(name).name, archive.read(name))

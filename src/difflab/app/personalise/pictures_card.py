@@ -67,13 +67,13 @@ class PicturesCard:
 
     def _show_one(self, picture: Path, thumbnail: "Image.Image") -> None:
         session = self.visitor.session
-        with ui.column().classes("gap-0 items-center w-24"):
-            with ui.image(thumbnail).classes("w-24 h-24 rounded"):
+        with ui.column().classes("gap-0 items-center w-20"):
+            with ui.image(thumbnail).classes("w-20 h-20 rounded"):
                 button = ui.button(icon="close", on_click=lambda: self._remove(picture))
                 button.props("round dense size=xs color=grey-8").classes("absolute top-1 right-1 m-0")
                 button.tooltip("Leave this picture out")
             caption = ui.input(value=session.caption(picture), placeholder="caption")
-            caption.props("dense borderless input-class=text-xs").classes("w-24")
+            caption.props("dense borderless input-class=text-xs").classes("w-20")
             caption.tooltip("What the picture shows, with the class word; without one the instance prompt counts")
             caption.on("blur", lambda: session.set_caption(picture, caption.value or ""))
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from difflab.app.models import Models
 
-_COUNT, _SIDE = 4, 144  # pictures in a row, and pixels of a side
+_COUNT = 4  # pictures of a prompt
 _NOTE = (
     "Measured on prompts that were not trained, by the study's own judge; one picture was left out of the training for "
     "it. docs/personal.md says what each number means."
@@ -60,10 +60,9 @@ class ResultsCard:
         with self.pictures:
             for name, pictures in made.items():
                 ui.label(name).classes("text-xs uppercase tracking-wide text-gray-500")
-                with ui.row().classes(f"gap-2 made-{name}"):
+                with ui.grid(columns=_COUNT).classes(f"w-full gap-2 made-{name}"):
                     for picture in pictures:
-                        shown = ui.image(Image.fromarray(picture)).classes("rounded")
-                        shown.style(f"width: {_SIDE}px; image-rendering: pixelated")
+                        ui.image(Image.fromarray(picture)).classes("w-full rounded").style("image-rendering: pixelated")
 
     async def _download(self) -> None:
         with guarded():
