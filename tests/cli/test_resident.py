@@ -39,7 +39,7 @@ from pathlib import Path
 try:
     Path("started").touch()
     print("at work", flush=True)
-    time.sleep(60)
+    time.sleep(600)
 except KeyboardInterrupt:
     Path("saved").touch()
     sys.exit(130)
@@ -128,11 +128,11 @@ def test_a_stopped_run_lets_its_stages_save_their_state(stage, root, number, to_
     environment = {**os.environ, "PYTHONPATH": str(root / "src")}
     process = subprocess.Popen([sys.executable, "-c", script], env=environment, start_new_session=True)
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 300
         while not Path("started").exists() and time.monotonic() < deadline:
             time.sleep(0.05)
         (os.killpg if to_all else os.kill)(process.pid, number)
-        assert process.wait(30) == 130
+        assert process.wait(300) == 130
     finally:
         process.kill()
     assert Path("saved").exists()

@@ -1,7 +1,9 @@
 """The report: all that was found stands in it, and what does not exist is left out and listed."""
 
+import copy
 import platform
 import re
+import shutil
 import subprocess
 import sys
 from importlib.metadata import version
@@ -27,15 +29,24 @@ TITLES = [
 PIXEL = png_bytes(Image.new("RGB", (1, 1)))
 
 
-def parameters(root):
+@pytest.fixture(scope="module")
+def values(root):
     """What the stage sees: the whole file."""
     groups = declared_groups("report", {}, str(root / "dvc.yaml"))
     return Declared(load_params(root / "params.yaml"), "report", groups).as_dict()
 
 
 @pytest.fixture
-def params(root):
-    return parameters(root)
+def params(values):
+    return copy.deepcopy(values)
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory) -> Path:
+    """Inputs of a finished study, to be copied."""
+    folder = tmp_path_factory.mktemp("inputs")
+    write_inputs(folder)
+    return folder
 
 
 def drawn_as_a_pixel(draw, path):
@@ -45,10 +56,10 @@ def drawn_as_a_pixel(draw, path):
 
 
 @pytest.fixture
-def study(tmp_path, monkeypatch) -> Path:
+def study(inputs, tmp_path, monkeypatch) -> Path:
     """Inputs of a finished study."""
     monkeypatch.setattr(figures, "render", drawn_as_a_pixel)
-    write_inputs(tmp_path)
+    shutil.copytree(inputs, tmp_path, dirs_exist_ok=True)
     return tmp_path
 
 
@@ -60,13 +71,12 @@ def undrawn(study, monkeypatch) -> Path:
 
 
 @pytest.fixture(scope="module")
-def whole(root, tmp_path_factory) -> str:
+def whole(values, inputs, tmp_path_factory) -> str:
     """The report on all inputs."""
-    folder = tmp_path_factory.mktemp("whole")
+    folder = shutil.copytree(inputs, tmp_path_factory.mktemp("whole"), dirs_exist_ok=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(figures, "render", drawn_as_a_pixel)
-        write_inputs(folder)
-        return written(folder, parameters(root))
+        return written(folder, copy.deepcopy(values))
 
 
 def written(folder: Path, params, comparable: bool = False) -> str:
