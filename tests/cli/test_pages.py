@@ -63,7 +63,7 @@ def test_a_stage_of_an_unknown_study_is_named(tmp_path):
 def test_a_stage_without_a_script_is_named(tmp_path, cmd):
     path = tmp_path / "dvc.yaml"
     path.write_text(f"stages: {{x: {{desc: d, {cmd}}}}}")
-    with pytest.raises(DifflabError, match="stage x of dvc.yaml runs no `python -m stages"):
+    with pytest.raises(DifflabError, match="runs no `python -m stages"):
         graphs(str(path))
 
 
