@@ -93,3 +93,19 @@ def test_a_server_that_does_not_answer_is_one_line(monkeypatch):
         DifflabError, match=r"MLflow at http://dead did not take the runs \(API request to http://dead/api\)"
     ):
         import_runs("HEAD")
+
+
+@pytest.mark.usefixtures("commit")
+def test_a_database_that_is_none_is_one_line(monkeypatch):
+    import sqlalchemy
+
+    def damaged(start, lock):
+        sqlalchemy.create_engine("sqlite:///mlflow.db").connect().exec_driver_sql("SELECT name FROM sqlite_master")
+
+    Path("mlflow.db").write_text("no database, but long enough to have a header of one")
+    monkeypatch.setattr("difflab.cli.history.MlflowRun", damaged)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    with pytest.raises(DifflabError, match=r"file is not a database\): move its database away") as caught:
+        import_runs("HEAD")
+    assert "\n" not in str(caught.value)
+    assert "SELECT" not in str(caught.value)

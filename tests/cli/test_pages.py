@@ -59,6 +59,14 @@ def test_a_stage_of_an_unknown_study_is_named(tmp_path):
         graphs(str(path))
 
 
+@pytest.mark.parametrize("cmd", ["", "cmd: echo a", "cmd: [echo a, echo b]"])
+def test_a_stage_without_a_script_is_named(tmp_path, cmd):
+    path = tmp_path / "dvc.yaml"
+    path.write_text(f"stages: {{x: {{desc: d, {cmd}}}}}")
+    with pytest.raises(DifflabError, match="runs no `python -m stages"):
+        graphs(str(path))
+
+
 def test_every_stage_of_the_project_stands_on_the_page(root):
     text = graphs(str(root / "dvc.yaml"))
     stages = read_pipeline(str(root / "dvc.yaml"))["stages"]

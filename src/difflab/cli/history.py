@@ -50,14 +50,22 @@ def import_runs(rev: str = "HEAD") -> tuple[int, int]:
         try:
             new = _import(result, start, folder / "store", milliseconds)
         except Exception as error:
-            if type(error).__name__ != "MlflowException":
+            if not (told := _of_mlflow(error)):
                 raise
-            reason = " ".join(str(error).split()).partition(" failed with exception")[0][:200]
-            raise DifflabError(
-                f"MLflow at {start['uri']} did not take the runs ({reason}): start its server, or unset MLFLOW_TRACKING_URI"
-            ) from None
+            raise DifflabError(f"MLflow at {start['uri']} did not take the runs ({told[0]}): {told[1]}") from None
         made, there = made + new, there + (not new)
     return made, there
+
+
+def _of_mlflow(error: Exception) -> tuple[str, str] | None:
+    """What MLflow's store says in one line, and the remedy; None for any other error."""
+    kinds = {kind.__name__ for kind in type(error).__mro__}
+    reason = " ".join(str(error).split()).partition(" failed with exception")[0][:200]
+    if "MlflowException" in kinds:
+        return reason, "start its server, or unset MLFLOW_TRACKING_URI"
+    if "SQLAlchemyError" in kinds:
+        return reason.partition(" [SQL")[0], "move its database away, and import into a new one"
+    return None
 
 
 def _import(result: StageResult, start: dict[str, Any], lock: Path, milliseconds: int) -> bool:

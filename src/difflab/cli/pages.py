@@ -67,7 +67,7 @@ def graphs(pipeline: str = "dvc.yaml") -> str:
     """The text of docs/graphs.md: a Mermaid diagram for each study, in the order of `TITLES`."""
     path = str(Path(pipeline).resolve())
     stages = {name: s | {"matrix": axes_of(s, path)} for name, s in read_pipeline(path)["stages"].items()}
-    studies = {name: re.findall(r"-m stages\.(\w+)\.", stage["cmd"])[0] for name, stage in stages.items()}
+    studies = {name: _study(name, str(stage.get("cmd"))) for name, stage in stages.items()}
     if unknown := sorted(set(studies.values()) - TITLES.keys()):
         raise DifflabError(f"stages/{unknown[0]} is no known study: add its title to difflab.cli.pages.TITLES")
     edges = sorted(set(_edges(stages)))
@@ -84,6 +84,15 @@ def graphs(pipeline: str = "dvc.yaml") -> str:
             diagram = _diagram(stages, own, [edge for edge in edges if edge[1] in own])
         parts.append("\n".join([f"## {title}", "", *rows, "", diagram, ""]))
     return "\n".join(parts)
+
+
+def _study(stage: str, cmd: str) -> str:
+    """The study whose folder a stage's script lies in."""
+    if found := re.search(r"-m stages\.(\w+)\.", cmd):
+        return found[1]
+    raise DifflabError(
+        f"stage {stage} of dvc.yaml runs no `python -m stages.<study>.<name>`: the graphs cannot place it"
+    )
 
 
 def _edges(stages: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
