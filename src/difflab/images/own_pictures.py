@@ -155,7 +155,7 @@ def split_pictures(
     groups = _together(free, pictures.groups, contents)
     groups.sort(key=lambda group: rng.key(settings.seed, "own split", min(contents[id] for id in group)))
     taken: dict[str, list[str]] = {part: [] for part in parts}
-    left = []
+    left: list[list[str]] = []
     for group in groups:
         part = next((p for p in parts if len(taken[p]) + len(group) <= room[p]), None)
         if part is None:
