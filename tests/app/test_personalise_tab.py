@@ -91,11 +91,11 @@ def test_a_training_outlives_its_server_and_is_cancelled(visit, project, server)
     drop(page, *(file(f"{n}.png", png(n)) for n in range(3)))
     pictures(page).nth(2).wait_for()
     ask(page, steps=5000)
-    status(page, "of 5000, about")
+    status(page, "Reading the pictures")
     server.kill()
     server.start()
     page.reload()
-    status(page, "of 5000")
+    status(page, "of 5000, about")
     assert pictures(page).count() == 3
     job = folder_of(page, project) / "job"
     assert members(job)
@@ -139,9 +139,9 @@ def test_a_training_that_was_ended_by_force_goes_on_from_its_last_state(visit, p
     page = visit()
     drop(page, *(file(f"{n}.png", png(n)) for n in range(3)))
     pictures(page).nth(2).wait_for()
-    ask(page, steps=2000)  # its state is saved every 400
+    ask(page, steps=500)  # its state is saved every 100
     job = folder_of(page, project) / "job"
-    page.wait_for_function("/Step ([5-9]..|1...) of 2000/.test(document.querySelector('.status').innerText)")
+    page.wait_for_function("/Step (1[1-9].|[2-4]..) of 500/.test(document.querySelector('.status').innerText)")
     for process in members(job):
         process.kill()
     status(page, "was ended from outside")

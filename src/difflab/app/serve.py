@@ -1,5 +1,6 @@
 """`difflab app`: serves the page on this machine alone."""
 
+import asyncio
 import errno
 import os
 import socket
@@ -23,7 +24,7 @@ def serve(port: int, params: "Params") -> None:
         DifflabError: NiceGUI is not installed, or the port is taken or forbidden.
     """
     try:
-        from nicegui import app, ui
+        from nicegui import app, background_tasks, ui
     except ModuleNotFoundError as error:
         if error.name != "nicegui":
             raise
@@ -43,12 +44,23 @@ def serve(port: int, params: "Params") -> None:
     uploads.add_route(app)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"])
     app.on_shutdown(lambda: [job.stop(session.job) for session in sessions.all_sessions()])
-    app.on_startup(lambda: print(f"difflab app: http://{HOST}:{port} (Ctrl-C ends it)", flush=True))
+    app.on_startup(lambda: background_tasks.create(_tell(port)))
     with suppress(KeyboardInterrupt):
         ui.run(
             partial(page, Models(params)), host=HOST, port=port, title="difflab", reload=False, show=False,
             show_welcome_message=False, reconnect_timeout=30.0,
         )  # fmt: skip
+
+
+async def _tell(port: int) -> None:
+    """Print the address once it answers."""
+    while True:
+        with suppress(OSError):
+            _, writer = await asyncio.open_connection(HOST, port)
+            writer.close()
+            break
+        await asyncio.sleep(0.05)
+    print(f"difflab app: http://{HOST}:{port} (Ctrl-C ends it)", flush=True)
 
 
 def check_port(port: int) -> None:
