@@ -45,6 +45,7 @@ def write(
     missing = [*missing, *(path for path in pictures if not (root / path).is_file())]
     if missing:
         values["missing"] = bullets(f"`{path}`: `dvc repro` makes it" for path in missing)
+    values |= {f"if_{name}": "" for name in list(values) if name.endswith("_table")}  # for what is said of a table
     values |= dict.fromkeys((name for name, holds in conditions(summary, params, root).items() if holds), "")
     sections = [_filled(section, {**summary, **values}, missing) for section in template.strip().split("\n\n## ")]
     return "\n\n## ".join(section for section in sections if section) + "\n"

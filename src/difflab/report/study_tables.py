@@ -104,12 +104,13 @@ def cells(found: Numbers, corner: str, *measures: str, scale: float = 1) -> str:
 
 
 def pairs(found: Numbers) -> str:
-    """What is known of each pair of means by FID: the difference, its interval and the verdict."""
+    """What is known of each pair of means by FID: the difference, its interval and the verdict; empty with one training."""
     rows = []
     for captions, (a, b) in itertools.product(CAPTIONS, itertools.combinations(FINE_TUNED, 2)):
         if (key := f"{captions}_{a}_{b}_fid_difference") in found:
             names = " against ".join(adapter_name(adapter, logit_means(found)) for adapter in (a, b))
-            rows.append([CAPTION_NAMES[captions], names, between(found, key), verdict(found, captions, a, b)])
+            if said := verdict(found, captions, a, b):
+                rows.append([CAPTION_NAMES[captions], names, between(found, key), said])
     return table(["captions", "pair", "difference of FID", "the first is"], rows) if rows else ""
 
 
@@ -268,7 +269,7 @@ def by_number_of_originals(found: Numbers) -> str:
         said = answer.with_interval(found, name, answer.MAIN), answer.verdict(found, name, answer.MAIN)
         rows.append([str(size), *scores, *said, by_originals.worth_text(found, size)])
     header = ["originals", *(DATA_NAMES[data] for data in DATA[:2]), "difference", "says", "one picture is worth"]
-    return table(header, rows)
+    return table(header, rows) if rows else ""
 
 
 def series(params: Mapping[str, str]) -> str:
