@@ -75,7 +75,7 @@ def find_base(chosen: str | None, denoiser: str, params: "Params") -> Base:
         raise DifflabError(
             f"unknown base '{chosen}': one of {', '.join(names)}, or a folder with {INDEX}{near}"
         ) from None
-    return _known(known[short])
+    return base_of(known[short])
 
 
 def licence_of(repo_id: str) -> str:
@@ -101,7 +101,8 @@ def _study(params: "Params") -> Base:
     )
 
 
-def _known(model: "PipelineParams") -> Base:
+def base_of(model: "PipelineParams") -> Base:
+    """The pipeline that a group of parameters names."""
     hub: HubRef | None = model.hub
     name = "difflab's small Stable Diffusion" if hub is None else hub.repo_id
 
@@ -120,7 +121,7 @@ def _known(model: "PipelineParams") -> Base:
 
 def _folder(folder: Path, denoiser: str, params: "Params") -> Base:
     """A pipeline that `save_pretrained` wrote; it is sampled as the study's own of its kind."""
-    usual = _study(params) if denoiser == "transformer" else _known(params.sweep.known["zoo"])
+    usual = _study(params) if denoiser == "transformer" else base_of(params.sweep.known["zoo"])
     card = folder / "README.md"
     told = (
         [line.partition(":")[2].strip() for line in card.read_text().splitlines() if line.startswith("license")]

@@ -290,16 +290,16 @@ def generate(out: Path, models: tuple[str, ...], base: str | None, **options) ->
 
 @cli.command()
 @click.argument("adapter", type=click.Path(path_type=Path))
-@click.option("--to", "format", required=True, metavar="FORMAT", help="diffusers, peft, kohya or comfyui.")
+@click.option("--to", "format", required=True, metavar="FORMAT", help="diffusers, peft, kohya, comfyui, onnx.")
 @click.option(
     "--out", type=click.Path(path_type=Path), help="A folder, or a .safetensors file; default: under exports/."
 )
 @BASE
 def export(adapter: Path, format: str, out: Path | None, base: str | None) -> None:
-    """Write a LoRA adapter for another program.
+    """Write a LoRA adapter, or the embedding of a token, for another program.
 
-    ADAPTER is a folder of models/finetune, or a file or folder in any of the formats. The folder that is written holds
-    a model card too. docs/export.md says what each program reads.
+    ADAPTER is a folder of models/finetune or models/personal, or a file or folder in any of the formats. The folder that
+    is written holds a model card too. docs/export.md says what each program reads.
     """
     from difflab.cli.export import export
 
@@ -309,7 +309,9 @@ def export(adapter: Path, format: str, out: Path | None, base: str | None) -> No
 @cli.command()
 @click.argument("adapter", required=False, type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), help="A folder that is not there yet; default: under exports/.")
-@click.option("--bits", type=click.Choice(["8", "4"]), help="Bits of the denoiser's weights: 8 by torchao, 4 on a GPU.")
+@click.option(
+    "--bits", type=click.Choice(["8", "4"]), help="Bits of the denoiser's weights: 8 by torchao, 4 by bitsandbytes."
+)
 @BASE
 def merge(adapter: Path | None, out: Path | None, bits: str | None, base: str | None) -> None:
     """Write a whole pipeline with ADAPTER in its weights.
@@ -483,10 +485,12 @@ def graphs(check: bool) -> None:
 @cli.command()
 @CHECK
 def readme(check: bool) -> None:
-    """Write the main table and the findings into README.md."""
-    from difflab.cli.pages import refreshed
+    """Write the main table and the findings into README.md, and answers into docs/references.md."""
+    from difflab.cli.pages import REFERENCES, answered, refreshed
 
     _write("README.md", refreshed(Path("README.md").read_text()), "metrics/summary.json", check)
+    if Path(REFERENCES).exists():
+        _write(REFERENCES, answered(Path(REFERENCES).read_text()), "metrics/summary.json", check)
 
 
 def _write(path: str, text: str, source: str, check: bool) -> None:

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from difflab.cli.adapters import is_adapter, open_adapters
+from difflab.cli.adapters import adapted, is_adapter, open_adapters, unnamed
 from difflab.cli.sampling import PROMPT_ID, Request, generate, require_picture
 from difflab.core.base import runtime
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import png_bytes, write_bytes
 from difflab.core.base.runtime import resolve_device, resolve_dtype
 from difflab.images.sheet import contact_sheet
-from difflab.models.adapters.fit import put_on, take_off
 from difflab.models.pipelines.prompted import PromptedSampler
 
 if TYPE_CHECKING:
@@ -67,12 +66,12 @@ def _by_adapters(paths: list[Path], base: str | None, request: Request, out: Pat
     if len(opened) > 1:
         make(BASE)
     for adapter in opened:
-        put_on(pipeline, adapter.updates)
-        make(adapter.name)
-    take_off(pipeline)
+        with adapted(pipeline, adapter):
+            make(adapter.name)
     steps, guidance = options.num_inference_steps, options.guidance_scale
     made = f"{options.scheduler}, {steps} steps, guidance {guidance:g}, seed {request.seed}"
-    return [f"WARNING: the prompt has {lost}"] * bool(lost) + [f"{_write(out, pictures)} ({made})"]
+    warned = [f"WARNING: the prompt has {lost}"] * bool(lost) + unnamed(opened, request.prompt)
+    return [*warned, f"{_write(out, pictures)} ({made})"]
 
 
 def _write(out: Path, pictures: dict[str, np.ndarray]) -> str:
