@@ -2,23 +2,28 @@
 
     python bench/adapters.py [ADAPTER] [--base BASE] [--images 16]
 
-In float32 on a CPU, by the base's own scheduler from the same noise. The first rows are to agree to 1e-5. Then fewer
-bits: int8 by torchao as `difflab merge --bits 8` stores it (pip install torchao), and NF4 by bitsandbytes (pip install
-bitsandbytes) rounded and computed in float32, its size reckoned from the packed weights and scales.
+In float32 on a CPU, by the base's own scheduler from the same noise. The first rows are to agree to 1e-5. Then, where their
+packages are installed (`pip install 'difflab[quantised,onnx]'`), the merged model with 8 and 4 bits a weight, as `difflab
+merge --bits` writes it, and as ONNX graphs. Sizes are those of the denoiser's files.
 """
 
 import argparse
 import copy
 import math
+import shutil
 import tempfile
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
 
-from difflab.cli.adapters import OnBase, describe, open_adapters
+from difflab.cli.adapters import OnBase, open_adapters
+from difflab.cli.described import describe
+from difflab.cli.onnx_export import write_onnx
+from difflab.cli.onnx_reading import by_graphs
+from difflab.cli.quantising import quantise
 from difflab.core.params import load_params
 from difflab.models.adapters import fit
 from difflab.models.adapters.reading import read_adapter
@@ -46,33 +51,37 @@ def row(name: str, made: np.ndarray, expected: np.ndarray, size: float | None) -
     return f"| {name} | {abs(difference).max():.1e} | {psnr} | {f'{size:.3f}' if size else ''} |"
 
 
-def linear(model: nn.Module) -> list[nn.Linear]:
-    return [layer for layer in model.modules() if isinstance(layer, nn.Linear)]
+def size_of(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.iterdir() if file.suffix in (".safetensors", ".onnx", ".data"))
 
 
-def eight_bits(model: nn.Module) -> float:
-    """Make it int8 in place; its bytes over those before."""
-    from diffusers import TorchAoConfig
-    from torchao.quantization import Int8WeightOnlyConfig, quantize_
-
-    assert TorchAoConfig(Int8WeightOnlyConfig())  # the configuration that diffusers writes
-    whole = sum(p.numel() * p.element_size() for p in model.parameters())
-    saved = sum(layer.weight.numel() * 3 - 4 * layer.out_features for layer in linear(model))
-    quantize_(model, Int8WeightOnlyConfig())
-    return (whole - saved) / whole
-
-
-def four_bits(model: nn.Module) -> float:
-    """Round to NF4 in blocks of 64 in place; its bytes, packed, over those before."""
-    from bitsandbytes.functional import dequantize_4bit, quantize_4bit
-
-    whole, saved = sum(p.numel() * p.element_size() for p in model.parameters()), 0
-    for layer in linear(model):
-        weight = layer.weight.data
-        packed, state = quantize_4bit(weight, quant_type="nf4", blocksize=64)
-        layer.weight.data = dequantize_4bit(packed, state).to(weight.dtype)
-        saved += weight.numel() * weight.element_size() - packed.numel() - state.absmax.numel() * 4
-    return (whole - saved) / whole
+def smaller(adapter: OnBase, count: int, expected: np.ndarray) -> Iterator[tuple[str, np.ndarray, np.ndarray, float]]:
+    """The rows of the merged pipeline, as files that take less room or that other programs run."""
+    pipeline, name = adapter.pipeline, adapter.file.denoiser
+    whole = getattr(pipeline, name)
+    with tempfile.TemporaryDirectory() as folder:
+        full = Path(folder) / "full"
+        pipeline.save_pretrained(full)
+        size = size_of(full / name)
+        for bits, package, kind in ((8, "torchao", "int8"), (4, "bitsandbytes", "NF4")):
+            if find_spec(package) is None:
+                print(f"{kind} is left out: pip install {package}")
+                continue
+            small = Path(folder) / str(bits)
+            shutil.copytree(full, small)
+            pipeline.register_modules(**{name: copy.deepcopy(whole)})
+            quantise(pipeline, small, bits)
+            if bits == 8:  # 4 bits: the layers that were written, which diffusers loads on a GPU alone
+                pipeline.register_modules(**{name: type(whole).from_pretrained(small / name, dtype=torch.float32)})
+            yield f"merged, {kind}", pictures(adapter, pipeline, count), expected, size_of(small / name) / size
+        pipeline.register_modules(**{name: whole})
+        if find_spec("onnx") is None or find_spec("onnxruntime") is None:
+            print("ONNX is left out: pip install onnx onnxruntime")
+            return
+        write_onnx(pipeline, Path(folder) / "onnx", "")
+        by_graphs(pipeline, Path(folder) / "onnx")
+        made = pictures(adapter, pipeline, count)
+        yield "merged, ONNX by onnxruntime", made, expected, size_of(Path(folder) / "onnx" / name) / size
 
 
 @torch.no_grad()
@@ -100,16 +109,7 @@ def main() -> None:
     fit.take_off(pipeline)
     fit.merge(pipeline, updates)
     rows.append(row("merged, float32", pictures(adapter, pipeline, args.images), expected, 1.0))
-    denoiser = adapter.file.denoiser
-    whole = getattr(pipeline, denoiser)
-    for name, package, change in (("int8", "torchao", eight_bits), ("NF4", "bitsandbytes", four_bits)):
-        if find_spec(package) is None:
-            print(f"{name} is left out: pip install {package}")
-            continue
-        small = copy.deepcopy(whole)
-        size = change(small)
-        setattr(pipeline, denoiser, small)
-        rows.append(row(f"merged, {name}", pictures(adapter, pipeline, args.images), expected, size))
+    rows += [row(*found) for found in smaller(adapter, args.images, expected)]
     print("\n".join(["| pictures by | largest difference | PSNR, dB | denoiser's size |", "|---|---|---|---|", *rows]))
 
 

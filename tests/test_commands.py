@@ -1,6 +1,6 @@
 """Every command that is written down parses, names what exists, and its `-S` hold for the default study.
 
-tests/study runs those of docs/experiments.md and `make rulers` in the smallest study.
+tests/study runs those of docs/experiments.md, docs/personal.md and `make rulers` in the smallest study.
 """
 
 import itertools
@@ -20,7 +20,10 @@ from difflab.cli.compose import compose
 from difflab.cli.main import cli
 from difflab.core.params.loading import addresses, check_params
 
-PAGES = ("README.md", "docs/experiments.md", "docs/sharing.md", "docs/architecture.md", "CONTRIBUTING.md")
+PAGES = (
+    "README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/experiments.md", "docs/export.md", "docs/personal.md",
+    "docs/sharing.md",
+)  # fmt: skip
 PROGRAMS = ("dvc", "difflab", "make")
 PLACEHOLDER = r"<|\{|\.\.\.|\b(NAME|STAGE|FOLDER)\b|key=value"
 

@@ -9,17 +9,15 @@ import sys
 import numpy as np
 import pytest
 import torch
-from click.testing import CliRunner
 from diffusers import StableDiffusion3Pipeline
 from PIL import Image
 from safetensors import SafetensorError
 
-from difflab.cli.main import cli
-from difflab.core.base.errors import one_line
 from difflab.models.adapters.reading import read_adapter
 from difflab.sd3.artifacts.adapters import load_adapter
 from difflab.sd3.pipeline import study_components, study_pipeline
 from fakes import adapters
+from fakes.commands import error, run
 
 CELL, PROMPT = "models/finetune/blip2-zero", "three over a cat"
 
@@ -38,22 +36,6 @@ def workspace(tmp_path, made, root, monkeypatch):
         (tmp_path / name).symlink_to(root / name)
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-def run(*arguments: str) -> str:
-    result = CliRunner().invoke(cli, list(arguments))
-    if result.exception and result.exit_code:
-        raise result.exception
-    return result.output
-
-
-def error(*arguments: str) -> str:
-    result = CliRunner().invoke(cli, list(arguments))
-    assert result.exit_code
-    line = one_line(result.exception)
-    assert line, result.exception
-    assert "\n" not in line
-    return line
 
 
 def blocks(root, language: str) -> list[str]:
@@ -147,7 +129,7 @@ def test_a_zoo_without_its_parts(workspace):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["export", CELL, "--to", "comfy"], "unknown format 'comfy': one of diffusers, peft, kohya, comfyui; did you mean"),
+        (["export", CELL, "--to", "comfy"], "one of diffusers, peft, kohya, comfyui, onnx; did you mean 'comfyui'"),
         (["export", "models/zoo/vae", "--to", "peft"], "models/zoo/vae holds no adapter"),
         (["export", "params.yaml", "--to", "peft"], "unreadable: params.yaml"),
         (["export", "nowhere", "--to", "peft"], "nowhere does not exist"),
@@ -189,22 +171,3 @@ def test_a_full_disk_is_told_where_safetensors_hides_it(workspace, monkeypatch):
     monkeypatch.setattr("diffusers.DiffusionPipeline.save_pretrained", full)
     assert "the disk is full while writing new" in error("merge", CELL, "--out", "exports/new")
     assert list((workspace / "exports").iterdir()) == []
-
-
-def test_without_torchao_the_remedy_is_named(workspace, monkeypatch):
-    monkeypatch.setattr("difflab.cli.merge.find_spec", lambda name: None)
-    assert "--bits 8 wants torchao, which is not installed: pip install" in error("merge", CELL, "--bits", "8")
-    monkeypatch.setattr("difflab.cli.merge.find_spec", lambda name: name)
-    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
-    assert "--bits 4 wants an NVIDIA GPU" in error("merge", CELL, "--bits", "4")
-
-
-def test_eight_bits_are_smaller_and_nearly_the_same(workspace):
-    pytest.importorskip("torchao")
-    run("merge", CELL, "--out", "full")
-    run("merge", CELL, "--bits", "8", "--out", "small")
-    first, second = (
-        adapters.picture(StableDiffusion3Pipeline.from_pretrained(name, torch_dtype=torch.float32))
-        for name in ("full", "small")
-    )
-    assert 0 < abs(first - second).max() < 0.1

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from difflab.cli.pages import BEGIN, END, graphs, read_summary, refreshed
+from difflab.cli.pages import ANSWERS, BEGIN, END, REFERENCES, answered, graphs, read_summary, refreshed
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import write_json
 from difflab.core.params.loading import read_pipeline
@@ -116,9 +116,18 @@ def test_a_damaged_summary_is_named_with_the_remedy(tmp_path, text):
         read_summary(tmp_path / "summary.json")
 
 
-def test_the_readme_of_the_repository_has_its_markers(root):
-    text = (root / "README.md").read_text()
-    assert text.count(BEGIN) == text.count(END) == 1
+def test_the_references_are_answered_between_their_markers(summary):
+    text = answered(f"# References\n\n{ANSWERS}\nold\n{END}\nEnd.\n", summary)
+    assert "old" not in text
+    assert text.endswith(f"\n{END}\nEnd.\n")
+    with pytest.raises(DifflabError, match=r"docs/references\.md lacks the lines"):
+        answered("# References", summary)
+
+
+def test_the_pages_of_the_repository_have_their_markers(root):
+    for page, mark in (("README.md", BEGIN), (REFERENCES, ANSWERS)):
+        text = (root / page).read_text()
+        assert text.count(mark) == text.count(END) == 1
 
 
 def test_links_lead_to_files_or_to_outputs_of_the_pipeline(root):

@@ -89,3 +89,9 @@ def patched(weights, keys, lora) -> tuple[dict[str, torch.Tensor], set[str]]:
             target += delta.reshape(target.shape)
             left -= {f"{key}.{up}", f"{key}.{down}", f"{key}.alpha"}
     return weights, left
+
+
+def embedding(file: dict[str, torch.Tensor], key: str = "clip_l") -> torch.Tensor:
+    """The vectors that `embedding:NAME` in a prompt stands for, [n, d], after `load_embed` of comfy/sd1_clip.py."""
+    found = file[key] if key in file else next(iter(file.values()))
+    return found if found.ndim == 2 else found[None]

@@ -88,3 +88,19 @@ def test_memorised_shares_are_told_for_the_settings_that_were_looked_at():
 @pytest.mark.parametrize("study", ["sd3", "denoising", "ddpm", "process", "memorisation", "cold"])
 def test_without_numbers_nothing_is_said(study):
     assert getattr(findings, study)({}) == []
+
+
+def test_what_was_not_judged_has_no_figure_and_a_reason():
+    """Few images: an encoder that cannot tell the subjects apart, a base that has never met their class."""
+    unjudged = {"judge_accuracy": 0.53, "base_diversity": 0.6, "lora_none_diversity": 0.5}
+    first, second = findings.personal(unjudged)
+    assert "**Whether the subject shows is not judged**" in first
+    assert "of the subjects' own pictures the judge names 53% rightly" in first
+    assert "**The drift of the class word is not judged**: the base has never met" in second
+    shown = {f"{cell}_subject_accuracy": share for cell, share in (("base", 0.0), ("lora_none", 0.9))}
+    judged = unjudged | shown | {"judge_accuracy": 0.95}
+    told = findings.personal(judged)
+    assert told[0].startswith("**Method: LoRA, no prior** shows the subject most often, in 90.0 %")
+    assert told[1:] == [second]
+    assert findings.personal(judged | {"base_drift_kid": 0.0})[1:] == []
+    assert findings.personal({}) == []

@@ -201,3 +201,14 @@ def test_the_published_minus_half_belongs_to_plus_half_on_sigma():
 def test_zero_has_no_sign():
     assert signed(mean_on_sigma(0.0, "diffusers")) == "0"
     assert signed(-0.5) == "\N{MINUS SIGN}0.5"
+
+
+def test_few_images_stand_beside_dreambooth_where_dino_and_clip_measure_too():
+    found = {"base_similarity": 0.1, "lora_none_similarity": 0.4}
+    assert rows(study_tables.personal(found)) == {
+        "method, prior": ["similarity"], "---": ["---:"], "base, not trained": ["0.100"], "LoRA, no prior": ["0.400"],
+    }  # fmt: skip
+    measured = {f"{row}_{name}": 0.5 for row in ("base", "lora_none") for name in ("dino", "clip_image", "clip_text")}
+    table = rows(study_tables.personal(found | measured))
+    assert table["method, prior"] == ["similarity", "DINO", "CLIP-I", "CLIP-T"]
+    assert table["published: DreamBooth, Stable Diffusion 1.5"] == ["–", "0.494", "0.721", "0.356"]

@@ -1,13 +1,23 @@
 """The commands of the documentation, run as they stand there, one block after the other."""
 
+import itertools
 import re
 import shlex
 import time
+import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
+from safetensors.torch import load_file
 
+from difflab.miniature.archives.subjects import write_subjects
+from difflab.models.pipelines.prompted import load_pipeline
+from fakes import comfyui
 from study.shell import locked, run
+
+SETS = re.compile(r"[A-Z_]+=\S*")
 
 
 def blocks(page: Path) -> list[str]:
@@ -18,10 +28,15 @@ def blocks(page: Path) -> list[str]:
 
 
 def follow(page: Path, folder: Path) -> dict[str, str]:
-    """Run every command of a page; what each printed. A queue is waited for, as a person would."""
+    """Run every command of a page; what each printed. A queue is waited for, as a person would.
+
+    `NAME=VALUE` before a command is put into its environment.
+    """
     printed = {}
     for command in blocks(page):
-        printed[command] = run(folder, *shlex.split(command)).stdout
+        words = shlex.split(command)
+        variables = dict(word.split("=", 1) for word in itertools.takewhile(SETS.fullmatch, words))
+        printed[command] = run(folder, *words[len(variables) :], **variables).stdout
         if command.startswith("dvc queue start"):
             wait_for_queue(folder)
     return printed
@@ -58,3 +73,27 @@ def test_experiments(study, root):
     assert (study / "dvc_plots" / "index.html").exists()
     kept = {name for name in before if locked(study)[name].get("outs") == before[name].get("outs")}
     assert {s for s in before if s.startswith(("zoo_", "finetune@", "generate"))} <= kept
+
+
+def test_personal(study, root):
+    """Nine pictures in, a file that ComfyUI reads out, which makes the pictures of the adapter itself."""
+    write_subjects(study / "subjects.zip", seed=1)
+    with zipfile.ZipFile(study / "subjects.zip") as archive:
+        for number in range(9):
+            name = f"pictures/subjects/dog/IMG_{number}.JPG"
+            (study / name).parent.mkdir(parents=True, exist_ok=True)
+            (study / name).write_bytes(archive.read(f"cross/{number:02d}.jpg"))
+    (study / "ComfyUI/models/loras").mkdir(parents=True)
+    printed = follow(root / "docs" / "personal.md", study)
+    assert len(printed) == 6
+    trained = next(text for command, text in printed.items() if "dvc exp run" in command)
+    assert set(re.findall("Running stage '([^']+)'", trained)) == {"check_params", "acquire@subjects", "personal"}
+    lora = load_file(study / "ComfyUI/models/loras/dog.safetensors")
+    pipeline = load_pipeline(study / "models/zoo/diffusion")
+    keys = comfyui.unet_keys(pipeline)
+    weights = {f"unet.{name}": tensor for name, tensor in pipeline.unet.named_parameters()}
+    patched, left = comfyui.patched({n: t.detach() for n, t in weights.items()}, keys, lora)
+    assert not left
+    assert any((patched[name] != weights[name]).any() for name in patched)
+    first, again = (np.asarray(Image.open(study / f"exports/{name}.png"), int) for name in ("dog", "again"))
+    assert abs(first - again).max() <= 1

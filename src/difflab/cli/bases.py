@@ -78,7 +78,7 @@ def find_base(chosen: str | None, denoiser: str, params: "Params") -> Base:
         raise DifflabError(
             f"unknown base '{chosen}': one of {', '.join(names)}, or a folder with {INDEX}{near}"
         ) from None
-    return _known(known[short])
+    return base_of(known[short])
 
 
 def check_text(base: Base, pipeline: "DiffusionPipeline") -> None:
@@ -112,7 +112,8 @@ def _study(params: "Params") -> Base:
     )
 
 
-def _known(model: "PipelineParams") -> Base:
+def base_of(model: "PipelineParams") -> Base:
+    """The pipeline that a group of parameters names."""
     hub: HubRef | None = model.hub
     name = "difflab's small Stable Diffusion" if hub is None else hub.repo_id
 
@@ -131,7 +132,7 @@ def _known(model: "PipelineParams") -> Base:
 
 def _folder(folder: Path, denoiser: str, params: "Params") -> Base:
     """A pipeline that `save_pretrained` wrote; it is sampled as the study's own of its kind."""
-    usual = _study(params) if denoiser == "transformer" else _known(known_pipelines()["zoo"])
+    usual = _study(params) if denoiser == "transformer" else base_of(known_pipelines()["zoo"])
     card = folder / "README.md"
     told = (
         [line.partition(":")[2].strip() for line in card.read_text().splitlines() if line.startswith("license")]

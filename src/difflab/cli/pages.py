@@ -1,4 +1,4 @@
-"""Pages that are made from others: the graphs of docs/graphs.md from dvc.yaml, the results of README.md from metrics."""
+"""Pages that are made from others: docs/graphs.md from dvc.yaml, results in README.md and docs/references.md."""
 
 import itertools
 import re
@@ -13,6 +13,7 @@ from difflab.core.params.loading import axes_of, read_pipeline
 from difflab.report.summary import TEXTS
 
 BEGIN, END = "<!-- results: written by `difflab readme` -->", "<!-- /results -->"
+REFERENCES, ANSWERS = "docs/references.md", "<!-- answers: written by `difflab readme` -->"
 SUMMARY = Path("metrics/summary.json")
 TITLES = {
     "images": "Data sets",
@@ -56,11 +57,22 @@ def refreshed(text: str, summary: Path = SUMMARY) -> str:
     """
     from difflab.report.report import headline_text
 
-    before, begin, rest = text.partition(BEGIN)
+    return _between(text, BEGIN, headline_text(read_summary(summary)), "README.md")
+
+
+def answered(text: str, summary: Path = SUMMARY) -> str:
+    """docs/references.md with the answers to references 001 and 002 between its markers; errors as of `refreshed`."""
+    from difflab.cli.references import answers
+
+    return _between(text, ANSWERS, answers(read_summary(summary)), REFERENCES)
+
+
+def _between(text: str, mark: str, made: str, page: str) -> str:
+    before, begin, rest = text.partition(mark)
     _, end, after = rest.partition(END)
     if not begin or not end:
-        raise DifflabError(f"README.md lacks the lines '{BEGIN}' and '{END}' around its results")
-    return f"{before}{BEGIN}\n{headline_text(read_summary(summary))}\n{END}{after}"
+        raise DifflabError(f"{page} lacks the lines '{mark}' and '{END}' around its results")
+    return f"{before}{mark}\n{made}\n{END}{after}"
 
 
 def graphs(pipeline: str = "dvc.yaml") -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from difflab.cli.adapters import adapted, is_adapter, open_adapters
+from difflab.cli.adapters import adapted, is_adapter, open_adapters, unnamed
 from difflab.cli.bases import STUDY, check_text, find_base
 from difflab.cli.sampling import PROMPT_ID, Request, generate, require_picture
 from difflab.core.base import runtime
@@ -70,9 +70,9 @@ def _by_adapters(names: list[str], base: str | None, request: Request, out: Path
     made = make(found, pipeline, ([None] if with_base else []) + opened, request, options, not runtime.quiet())
     steps, guidance = options.num_inference_steps, options.guidance_scale
     how = f"{options.scheduler}, {steps} steps, guidance {guidance:g}, seed {request.seed}"
-    warning = [f"WARNING: the prompt has {made.truncation}"] if made.truncation else []
+    warnings = [f"WARNING: the prompt has {made.truncation}"] * bool(made.truncation) + unnamed(opened, request.prompt)
     write_bytes(out, tensor_bytes(made.pictures) if out.suffix.lower() == TENSORS else sheet_png(made.pictures))
-    return [*warning, f"wrote {out}, {_said(made.pictures)} ({how})"]
+    return [*warnings, f"wrote {out}, {_said(made.pictures)} ({how})"]
 
 
 @dataclass(frozen=True)

@@ -222,7 +222,7 @@ def personal(found: Numbers) -> list[str]:
         (m, p): f"{m}_{p}" for m in PERSONAL_METHODS for p in PRIORS if f"{m}_{p}_subject_accuracy" in found
     }  # fmt: skip
     if not cells:
-        return []
+        return unjudged(found)
     (method, prior), best = max(cells.items(), key=lambda item: found[f"{item[1]}_subject_accuracy"])
     shown, before = (PERCENT(found, f"{cell}_subject_accuracy") for cell in (best, "base"))
     sentences = [
@@ -233,7 +233,22 @@ def personal(found: Numbers) -> list[str]:
         if points := points_of(found, axis):
             told = ", ".join(f"{PERCENT(found, f'{axis}_{n}_subject_accuracy')} ({n})" for n in points)
             sentences.append(f"**{noun}**: the subject shows in {told}.")
-    return [*sentences, *priors(found)]
+    return [*sentences, *unjudged(found), *priors(found)]
+
+
+def unjudged(found: Numbers) -> list[str]:
+    """What the few-image study leaves without a figure, and why."""
+    if "judge_accuracy" not in found:
+        return []
+    sentences = []
+    if "base_subject_accuracy" not in found:
+        sentences.append(
+            "**Whether the subject shows is not judged**, nor whether pictures are copied: of the subjects' own pictures "
+            f"the judge names {found['judge_accuracy']:.0%} rightly, too few to believe it."
+        )
+    if "base_drift_kid" not in found:
+        sentences.append("**The drift of the class word is not judged**: the base has never met the class words.")
+    return sentences
 
 
 def points_of(found: Numbers, axis: str) -> list[int]:

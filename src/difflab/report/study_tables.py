@@ -218,7 +218,7 @@ def cold(found: Numbers) -> str:
 
 
 def personal(found: Numbers) -> str:
-    """Every measure of each method and prior, beside the base."""
+    """Every measure of each method and prior, beside the base; with a published row where DINO and CLIP measure too."""
     rows = {f"{m}_{p}": f"{name}, {PRIORS[p]}" for m, name in PERSONAL_METHODS.items() for p in PRIORS}
     columns = {
         "subject shown": ("{}_subject_accuracy", PERCENT),
@@ -233,7 +233,10 @@ def personal(found: Numbers) -> str:
         "memorisation": ("{}_memorisation", value(3)),
     }
     known = {name: c for name, c in columns.items() if c[0].format("base") in found}
-    return described("method, prior", {"base": "base, not trained", **rows}, known, found)
+    theirs = published()["personal"]
+    rows |= {"published": f"published: {theirs['method']}"}
+    measured = {f"published_{name}": theirs[name] for name in ("dino", "clip_image", "clip_text")}
+    return described("method, prior", {"base": "base, not trained", **rows}, known, {**found, **measured})
 
 
 def captioning(found: Numbers) -> str:

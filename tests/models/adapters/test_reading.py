@@ -62,7 +62,8 @@ def test_the_header_says_the_scale(tmp_path, header, scale):
     [
         ({B: None}, None, f"lacks '{B}'"),
         ({A: None}, None, f"lacks '{A}'"),
-        ({f"{LAYER}.lora_magnitude_vector": torch.ones(6)}, None, "no part of a LoRA adapter"),
+        ({f"{LAYER}.lora_magnitude_vector": torch.ones(6)}, None, "holds DoRA, and only plain LoRA"),
+        ({f"{LAYER}.extra.weight": torch.ones(6)}, None, "no part of a LoRA adapter"),
         ({"text.lora_A.weight": torch.ones(2, 4)}, None, "its tensor 'text.lora_A.weight' belongs to none"),
         ({A: torch.full((2, 4), torch.nan)}, None, f"'{A}' holds NaN"),
         ({A: torch.ones(3, 4)}, None, "[3, 4] and [6, 2], which have no rank in common"),
@@ -102,6 +103,12 @@ def test_a_file_of_another_kind(tmp_path, content, words):
     assert words in message(tmp_path / "a.safetensors")
 
 
+def test_a_file_that_was_cut_off(tmp_path):
+    path = file(tmp_path, good())
+    path.write_bytes(path.read_bytes()[:-8])
+    assert "unreadable" in message(path)
+
+
 def test_a_pickle_is_never_opened(tmp_path):
     (tmp_path / "adapter_model.bin").write_bytes(b"")
     assert "is a pickle" in message(tmp_path / "adapter_model.bin")
@@ -112,6 +119,21 @@ def test_a_checkpoint_of_a_whole_model_is_no_adapter(tmp_path):
     assert "is no LoRA adapter" in message(tmp_path / "model.safetensors")
     (tmp_path / "config.json").write_text("{}")
     assert "holds no adapter" in message(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("hada_w1_a", "LoHa"), ("lokr_w2", "LoKr"), ("dora_scale", "DoRA"), ("oft_blocks", "OFT"), ("on_input", "IA3"),
+        ("diff", "differences of whole weights"), ("lora_mid.weight", "LoRA of convolutions by a Tucker decomposition"),
+    ],
+)  # fmt: skip
+def test_other_kinds_of_adapters_are_named(tmp_path, name, kind):
+    """As LyCORIS writes them: under kohya's keys, or under its own."""
+    for layer in (KOHYA, "lycoris_unet_mid_block_attentions_0_proj_in"):
+        path = tmp_path / f"{layer}.safetensors"
+        save_file({f"{layer}.{name}": torch.ones(2, 4), f"{layer}.alpha": torch.tensor(1.0)}, path)
+        assert f"{path} holds {kind}, and only plain LoRA adapters can be read" in message(path)
 
 
 def test_other_kinds_of_peft(tmp_path):

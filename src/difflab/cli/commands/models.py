@@ -34,16 +34,16 @@ def generate(out: Path, models: tuple[str, ...], base: str | None, **options) ->
 
 @click.command()
 @click.argument("adapter", type=click.Path(path_type=Path))
-@click.option("--to", "format", required=True, metavar="FORMAT", help="diffusers, peft, kohya or comfyui.")
+@click.option("--to", "format", required=True, metavar="FORMAT", help="diffusers, peft, kohya, comfyui, onnx.")
 @click.option(
     "--out", type=click.Path(path_type=Path), help="A folder, or a .safetensors file; default: under exports/."
 )
 @BASE
 def export(adapter: Path, format: str, out: Path | None, base: str | None) -> None:
-    """Write a LoRA adapter for another program.
+    """Write a LoRA adapter, or the embedding of a token, for another program.
 
-    ADAPTER is a folder of models/finetune, or a file or folder in any of the formats. The folder that is written holds
-    a model card too. docs/export.md says what each program reads.
+    ADAPTER is a folder of models/finetune or models/personal, or a file or folder in any of the formats. The folder that
+    is written holds a model card too. docs/export.md says what each program reads.
     """
     from difflab.cli.export import export
 
@@ -53,7 +53,9 @@ def export(adapter: Path, format: str, out: Path | None, base: str | None) -> No
 @click.command()
 @click.argument("adapter", required=False, type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), help="A folder that is not there yet; default: under exports/.")
-@click.option("--bits", type=click.Choice(["8", "4"]), help="Bits of the denoiser's weights: 8 by torchao, 4 on a GPU.")
+@click.option(
+    "--bits", type=click.Choice(["8", "4"]), help="Bits of the denoiser's weights: 8 by torchao, 4 by bitsandbytes."
+)
 @BASE
 def merge(adapter: Path | None, out: Path | None, bits: str | None, base: str | None) -> None:
     """Write a whole pipeline with ADAPTER in its weights.

@@ -81,10 +81,12 @@ def graphs(check: bool) -> None:
 @click.command()
 @CHECK
 def readme(check: bool) -> None:
-    """Write the main table and the findings into README.md."""
-    from difflab.cli.pages import refreshed
+    """Write the main table and the findings into README.md, and answers into docs/references.md."""
+    from difflab.cli.pages import REFERENCES, answered, refreshed
 
     write_or_check("README.md", refreshed(Path("README.md").read_text()), "metrics/summary.json", check)
+    if Path(REFERENCES).exists():
+        write_or_check(REFERENCES, answered(Path(REFERENCES).read_text()), "metrics/summary.json", check)
 
 
 COMMANDS = (images, mlflow, verify, compose, graphs, readme)

@@ -8,8 +8,7 @@ from collections.abc import Collection, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from difflab.core.base.errors import DifflabError
-from difflab.models.adapters.lora_config import alpha_of_layer, config, rank_of_layer, unsupported
+from difflab.models.adapters.lora_config import alpha_of_layer, config, rank_of_layer
 from difflab.models.adapters.updates import TEXT_ENCODERS, Updates, canonical, paired, update
 
 if TYPE_CHECKING:
@@ -27,10 +26,8 @@ def read(component: str, tensors: Mapping[str, "Tensor"], told: Mapping[str, Any
         told: the content of adapter_config.json.
 
     Raises:
-        DifflabError: it is no plain LoRA, incomplete, or contradicts itself.
+        DifflabError: it is incomplete, or contradicts itself.
     """
-    if what := unsupported(told):
-        raise DifflabError(f"{source} holds {what}, and only plain LoRA adapters can be read")
     updates = {}
     for layer, parts in paired(tensors, DOWN, UP, source).items():
         module = layer.removeprefix(_PREFIX)

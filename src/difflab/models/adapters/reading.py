@@ -1,4 +1,4 @@
-"""Reading a LoRA adapter in any format: which one it is shows in the names of its tensors."""
+"""Reading what was trained, in any format: a LoRA adapter, the embedding of a token, or a whole denoiser."""
 
 import json
 import re
@@ -8,13 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 from difflab.core.base.errors import DifflabError, reading
 from difflab.core.base.files import read_tensor_facts, read_tensors
-from difflab.models.adapters import diffusers_format, kohya_format, peft_format
-from difflab.models.adapters.updates import COMPONENTS, DENOISERS, OWN, Updates
+from difflab.models.adapters import diffusers_format, embeddings, kohya_format, networks, peft_format
+from difflab.models.adapters.lora_config import unsupported
+from difflab.models.adapters.networks import Network
+from difflab.models.adapters.updates import COMPONENTS, DENOISERS, OWN, Updates, other_kind
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from torch import Tensor
+
+    from difflab.models.adapters.embeddings import Embedding
 
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt")
 _SEED = re.compile(r"seed-(\d+)")
@@ -61,25 +65,43 @@ class AdapterFile:
             return found | diffusers_format.read(named, self.header, source)
 
 
-def read_adapter(path: Path) -> AdapterFile:
-    """An adapter from a file, or from the folder that holds one.
+def read_trained(path: Path) -> "AdapterFile | Embedding | Network":
+    """What a file or folder holds.
 
     Raises:
-        DifflabError: there is none, it is damaged, or its tensors are not those of a LoRA adapter.
+        DifflabError: it is nothing of these, damaged, or of another kind of adapter (LoHa, LoKr, DoRA, ...).
     """
     path = located(path)
     if path.is_dir():
-        return _read_peft(path)
+        denoiser = networks.denoiser_of(path)
+        return _read_peft(path) if denoiser is None else Network(path, denoiser)
     tensors, header = _tensors(path)
+    if what := other_kind(tensors):
+        raise DifflabError(f"{path} holds {what}, and only plain LoRA adapters can be read")
     known = (*(f"{component}." for component in COMPONENTS), "lora_")
-    if not tensors or (other := next((name for name in tensors if not name.startswith(known)), None)):
+    other = next((name for name in tensors if not name.startswith(known)), None)
+    if other and embeddings.is_embedding(tensors):
+        return embeddings.read(tensors, header, path)
+    if not tensors or other:
         what = f"its tensor '{other}' belongs to none" if tensors else "it holds no tensor"
         raise DifflabError(f"{path} is no LoRA adapter of a diffusion pipeline: {what}")
     return AdapterFile(path, tensors, header, facts=_own(header, path))
 
 
+def read_adapter(path: Path) -> AdapterFile:
+    """The LoRA adapter in a file or a folder.
+
+    Raises:
+        DifflabError: as of `read_trained`, or it is the embedding of a token or a whole denoiser.
+    """
+    found = read_trained(path)
+    if not isinstance(found, AdapterFile):
+        raise DifflabError(f"{found.path} is no LoRA adapter: it holds {found.told()}")
+    return found
+
+
 def located(path: Path) -> Path:
-    """The file or PEFT's folder that a path stands for: of several trainings the one with the least seed.
+    """The file or the folder that a path stands for: of several trainings the one with the least seed.
 
     Raises:
         DifflabError: there is no adapter.
@@ -90,8 +112,12 @@ def located(path: Path) -> Path:
         return path
     if not path.is_dir():
         raise DifflabError(f"{path} does not exist: name the file or the folder of an adapter")
-    if (path / diffusers_format.FILE_NAME).is_file():
-        return path / diffusers_format.FILE_NAME
+    for name in (diffusers_format.FILE_NAME, embeddings.FILE_NAME):
+        if (path / name).is_file():
+            return path / name
+    for folder in (path, path / networks.FOLDER):
+        if networks.denoiser_of(folder):
+            return folder
     if any((folder / peft_format.CONFIG).is_file() for folder in (path, *(path / name for name in COMPONENTS))):
         return path
     if seeds := sorted((int(found[1]), entry) for entry in path.iterdir() if (found := _SEED.fullmatch(entry.name))):
@@ -99,8 +125,8 @@ def located(path: Path) -> Path:
     if len(files := sorted(path.glob("*.safetensors"))) == 1 and not (path / "config.json").exists():
         return files[0]
     raise DifflabError(
-        f"{path} holds no adapter: neither {diffusers_format.FILE_NAME} nor {peft_format.CONFIG} nor one other "
-        ".safetensors file"
+        f"{path} holds no adapter: neither {diffusers_format.FILE_NAME} nor {peft_format.CONFIG} nor "
+        f"{embeddings.FILE_NAME} nor one other .safetensors file"
     )
 
 
@@ -117,6 +143,8 @@ def _read_peft(folder: Path) -> AdapterFile:
         with reading(part / peft_format.CONFIG, "export the adapter again"):
             told = dict(json.loads((part / peft_format.CONFIG).read_text()))
         tensors, header = _tensors(part / peft_format.FILE_NAME)
+        if what := unsupported(told) or other_kind(tensors):
+            raise DifflabError(f"{folder} holds {what}, and only plain LoRA adapters can be read")
         facts |= _own(header, part)
         found[peft_format.component_of(tensors) if whole else part.name] = tensors, told
     return AdapterFile(folder, peft=found, facts=facts)

@@ -6,7 +6,8 @@ CLIP encoder is always called `text_model` here, as in files, though transformer
 """
 
 import math
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,16 @@ TEXT_ENCODERS = ("text_encoder", "text_encoder_2", "text_encoder_3")
 COMPONENTS = (*DENOISERS, *TEXT_ENCODERS)
 ALPHA = "alpha"
 OWN = "difflab."  # before the names of what difflab adds to a header
+_OTHER_KINDS = {  # how LyCORIS, sd-scripts and PEFT call the tensors of other kinds of adapters
+    r"hada_.+": "LoHa",
+    r"lokr_.+": "LoKr",
+    r"dora_scale|lora_magnitude_vector.*": "DoRA",
+    r"lora_mid.*": "LoRA of convolutions by a Tucker decomposition",
+    r"b?oft_.+": "OFT",
+    r"on_input|ia3_.+": "IA3",
+    r"diff|diff_b": "differences of whole weights",
+    r"lora_embedding_.+": "LoRA of embeddings",
+}
 
 
 @dataclass(frozen=True)
@@ -59,6 +70,15 @@ def canonical(layer: str) -> str:
     component, _, module = layer.partition(".")
     flat = component in TEXT_ENCODERS and module.startswith("encoder.layers.")
     return f"{component}.text_model.{module}" if flat else layer
+
+
+def other_kind(names: Iterable[str]) -> str:
+    """What kind of adapter tensors of these names are, where it is known and no plain LoRA; else empty."""
+    for part in (part for name in names for part in name.split(".")[1:]):
+        for pattern, kind in _OTHER_KINDS.items():
+            if re.fullmatch(pattern, part):
+                return kind
+    return ""
 
 
 def paired(tensors: Mapping[str, "Tensor"], down: str, up: str, source: str) -> dict[str, dict[str, "Tensor"]]:

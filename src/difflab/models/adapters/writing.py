@@ -1,4 +1,4 @@
-"""Writing a LoRA adapter for other programs: a folder with its files and a model card, or one file of tensors."""
+"""Writing an adapter or an embedding for other programs: a folder with its files and a model card, or one file."""
 
 import json
 from collections.abc import Mapping
@@ -7,24 +7,27 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from difflab.core.base.errors import DifflabError, suggestion
 from difflab.core.base.files import atomic_path, write_bytes
-from difflab.models.adapters import comfyui_format, diffusers_format, kohya_format, peft_format
+from difflab.models.adapters import comfyui_format, diffusers_format, embeddings, kohya_format, peft_format
 from difflab.models.adapters.header import header, packed
-from difflab.models.adapters.model_card import model_card
+from difflab.models.adapters.model_card import embedding_card, model_card
 from difflab.models.adapters.updates import OWN, Updates
 
 if TYPE_CHECKING:
+    from difflab.models.adapters.embeddings import Embedding
     from difflab.models.adapters.fit import Layers
     from difflab.models.adapters.header import Description
 
 Format = Literal["diffusers", "peft", "kohya", "comfyui"]
 FORMATS = get_args(Format)
+ONNX = "onnx"  # of whole pipelines, which commands write
 CARD, SUFFIX = "README.md", ".safetensors"
 
 
 def check_target(out: Path, format: str) -> None:
     """Refuse, as a DifflabError, a format that is not known, and a path that exists or cannot hold it."""
     if format not in FORMATS:
-        raise DifflabError(f"unknown format '{format}': one of {', '.join(FORMATS)}{suggestion(format, FORMATS)}")
+        known = (*FORMATS, ONNX)
+        raise DifflabError(f"unknown format '{format}': one of {', '.join(known)}{suggestion(format, known)}")
     if out.exists() or out.is_symlink():
         raise DifflabError(f"{out} exists already: name another with --out, or delete it first")
     if format == "peft" and out.suffix == SUFFIX:
@@ -48,10 +51,23 @@ def write_adapter(
     """
     check_target(out, format)
     files = contents(format, updates, layers, described, own)
+    return _write(out, files, model_card(format, updates, described, next(iter(files))))
+
+
+def write_embedding(out: Path, format: str, embedding: "Embedding", described: "Description") -> list[Path]:
+    """Write the embedding of a token; as `write_adapter`."""
+    check_target(out, format)
+    tensors, fields = embeddings.write(format, embedding)
+    name = embeddings.FILE_NAME if format == "diffusers" else f"{described.title}{SUFFIX}"
+    card = embedding_card(format, embedding, described, out.name if out.suffix == SUFFIX else name)
+    return _write(out, {name: packed(tensors, fields)}, card)
+
+
+def _write(out: Path, files: dict[str, bytes], card: str) -> list[Path]:
     if out.suffix == SUFFIX:
         write_bytes(out, next(iter(files.values())))
         return [out]
-    files[CARD] = model_card(format, updates, described, next(iter(files))).encode()
+    files = files | {CARD: card.encode()}
     with atomic_path(out) as temporary:
         for name, content in files.items():
             (temporary / name).parent.mkdir(parents=True, exist_ok=True)
