@@ -100,4 +100,4 @@ def test_the_committed_numbers_give_the_stated_verdict(root, position):
 
 
 def test_every_claim_is_tested(root):
-    assert len(claims_of(root)) == 24
+    assert len(claims_of(root)) == 27
