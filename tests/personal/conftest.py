@@ -10,6 +10,7 @@ from difflab.cli.compose import compose, validate
 from difflab.core.base import rng
 from difflab.images.archives.opening import open_archive
 from difflab.personal.base import Base
+from difflab.personal.cells import METHODS
 from fakes import tiny_pipelines
 from fakes.set_archives import encoded
 
@@ -27,6 +28,7 @@ def params(whole):
     def changed(**changes):
         subjects = [{"name": "dog", "class_word": "dog"}, {"name": "cat", "class_word": "cat"}]
         values = whole.model_dump() | {"subjects": subjects, "prompts": ["{} over coffee", "a {} on the moon"]}
+        values["methods"] = list(METHODS)
         values["lora"] |= {"rank": 2, "targets": ["to_q", "to_k", "to_v", "to_out.0"]}
         return type(whole).model_validate(values | {"leave_out": 1} | changes)
 
