@@ -26,7 +26,7 @@ _FIGURES = {
     "block_agreement": "How far the four rankings agree.",
     "block_tuning": "What tuning the best, random and worst blocks brings: does the ranking predict it?",
 }
-_FIRST = "block_effects"
+_FIRST, _SQUARE = "block_effects", "block_agreement"
 
 
 def blocks_tab(models: "Models") -> None:
@@ -95,7 +95,7 @@ class _Tab:
             self.moved.clear()
             with self.moved:
                 ui.image(as_address(chart)).classes("w-full max-w-3xl drift-chart")
-                ui.markdown(drift_table(found)).classes("w-full overflow-x-auto")
+                ui.markdown(drift_table(found).replace("_", r"\_")).classes("w-full overflow-x-auto")
 
     def _measured(self) -> list[Path]:
         if self.drift is None:
