@@ -73,7 +73,8 @@ class _Tab:
             figures = {name: text for name, text in _FIGURES.items() if name in self.ranking.figures}
             for name, text in figures.items():
                 ui.label(text).classes("text-sm text-gray-600")
-                ui.image(as_address(self.ranking.figures[name])).classes("w-full max-w-3xl").classes(name)
+                narrow = "max-w-md" if name == _SQUARE else "max-w-3xl"
+                ui.image(as_address(self.ranking.figures[name])).classes(f"w-full {narrow} {name}")
             for title, table in (("Rise of held-out loss, and the rank", self.ranking.table), ("", self.ranking.tuned)):
                 if table:
                     ui.label(title).classes("text-sm font-medium")
