@@ -37,6 +37,15 @@ def saved(page, button, path):
     return path
 
 
+def changed(picture, before):
+    """The address of a picture when it is another one than before."""
+    for _ in range(600):
+        if (now := picture.get_attribute("src")) not in (None, before):
+            return now
+        picture.page.wait_for_timeout(100)
+    raise AssertionError("the picture stays as it was")
+
+
 def command(page):
     page.get_by_role("button", name="Command line").click()
     code = page.locator(".nicegui-code pre", has_text="difflab")
@@ -70,13 +79,12 @@ def test_attention_of_a_word_and_of_a_patch(page, inside, tmp_path):
     word = page.locator(".word", has_text="cat").first
     word.wait_for()
     picture = page.locator(".looked-at img").first
-    plain = picture.get_attribute("src")
+    plain = changed(picture, None)
     started = time.monotonic()
     word.click()
     page.get_by_text("attention of 'cat'").wait_for()
     print(f"a click took {time.monotonic() - started:.2f} s")
-    heat = picture.get_attribute("src")
-    assert heat != plain
+    heat = changed(picture, plain)
     page.locator(".difference img").wait_for()
     found = load_file(saved(page, "safetensors", tmp_path / "word.safetensors"))
     assert "difference/0/cat/heat" in found
@@ -84,7 +92,7 @@ def test_attention_of_a_word_and_of_a_patch(page, inside, tmp_path):
     box = picture.bounding_box()
     picture.click(position={"x": 0.9 * box["width"], "y": 0.3 * box["height"]})
     page.get_by_text("attention of patch 1,3").wait_for()
-    assert picture.get_attribute("src") != heat
+    assert changed(picture, heat) != plain
     image = saved(page, "PNG", tmp_path / "page.png")
     run(command(page), tmp_path / "out")
     assert image.read_bytes() == (tmp_path / "out/attention.png").read_bytes()
@@ -94,7 +102,7 @@ def test_attention_of_a_word_and_of_a_patch(page, inside, tmp_path):
     page.get_by_label("Block", exact=True).fill("1")
     page.get_by_role("button", name="Clear").click()
     page.get_by_text("Click a word or a patch").wait_for()
-    assert picture.get_attribute("src") == plain
+    page.wait_for_function("([picture, plain]) => picture.src === plain", arg=[picture.element_handle(), plain])
 
 
 def test_clusters_of_the_pictures_of_attention(page, inside, tmp_path):
@@ -104,11 +112,10 @@ def test_clusters_of_the_pictures_of_attention(page, inside, tmp_path):
     tab(page, "Clusters")
     page.locator("[class*=clusters-base-0] img").nth(1).wait_for()
     page.get_by_text("% of patches").first.wait_for()
-    before = page.locator("[class*=clusters-base-0] img").nth(1).get_attribute("src")
+    patches = page.locator("[class*=clusters-base-0] img").nth(1)
+    before = changed(patches, None)
     page.get_by_label("Eigenvectors").fill("3")
-    page.wait_for_function(
-        "before => document.querySelectorAll('[class*=clusters-base-0] img')[1]?.src !== before", arg=before
-    )
+    changed(patches, before)
     image = saved(page, "PNG", tmp_path / "page.png")
     run(command(page), tmp_path / "out")
     assert image.read_bytes() == (tmp_path / "out/clusters.png").read_bytes()

@@ -26,7 +26,7 @@ _FIGURES = {
     "block_agreement": "How far the four rankings agree.",
     "block_tuning": "What tuning the best, random and worst blocks brings: does the ranking predict it?",
 }
-_FIRST = "block_effects"
+_FIRST, _SQUARE = "block_effects", "block_agreement"
 
 
 def blocks_tab(models: "Models") -> None:
@@ -73,7 +73,8 @@ class _Tab:
             figures = {name: text for name, text in _FIGURES.items() if name in self.ranking.figures}
             for name, text in figures.items():
                 ui.label(text).classes("text-sm text-gray-600")
-                ui.image(as_address(self.ranking.figures[name])).classes("w-full max-w-3xl").classes(name)
+                narrow = "max-w-md" if name == _SQUARE else "max-w-3xl"
+                ui.image(as_address(self.ranking.figures[name])).classes(f"w-full {narrow} {name}")
             for title, table in (("Rise of held-out loss, and the rank", self.ranking.table), ("", self.ranking.tuned)):
                 if table:
                     ui.label(title).classes("text-sm font-medium")
@@ -95,7 +96,7 @@ class _Tab:
             self.moved.clear()
             with self.moved:
                 ui.image(as_address(chart)).classes("w-full max-w-3xl drift-chart")
-                ui.markdown(drift_table(found)).classes("w-full overflow-x-auto")
+                ui.markdown(drift_table(found).replace("_", r"\_")).classes("w-full overflow-x-auto")
 
     def _measured(self) -> list[Path]:
         if self.drift is None:
