@@ -117,13 +117,14 @@ def parse_yaml(text: str, source: str) -> Any:
 @cache
 def _loader() -> type:
     import yaml
+    from yaml.constructor import ConstructorError
 
     class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
         def construct_mapping(self, node: Any, deep: bool = False) -> Any:
             seen = set()
             for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
                 if key.value in seen:  # PyYAML takes the last of two; DVC refuses the file
-                    raise yaml.constructor.ConstructorError(None, None, f"'{key.value}' stands twice", key.start_mark)
+                    raise ConstructorError(None, None, f"'{key.value}' stands twice", key.start_mark)
                 seen.add(key.value)
             return super().construct_mapping(node, deep)
 
