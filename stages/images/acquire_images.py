@@ -21,7 +21,8 @@ BUILDERS = {
 
 def main(stage: Stage[AcquireImagesInputs]) -> None:
     data = stage.params.data
-    sets = {archive: data[archive] for archive in BUILDERS}
+    sets = dict(cifar10=data.cifar10, mnist=data.mnist, scenes=data.scenes, coco=data.coco, recipes=data.recipes)
+    sets |= {"subjects": data.subjects}
     for archive, settings in sets.items():  # what is missing is said before anything is fetched
         if settings.source == "data_root":
             find_archive(archive, data.data_root, settings)

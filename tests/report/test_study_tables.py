@@ -74,6 +74,7 @@ def test_each_pair_of_means_has_its_difference_and_verdict():
     assert found == ["| BLIP-2 captions | m = −0.5 against m = 0 | +0.10 (−0.42 to +0.62) | equal |"]
     assert study_tables.pairs({f"{key}_difference": 0.1} | study).count("\n") == 2
     assert study_tables.pairs({}) == ""
+    assert study_tables.pairs({k: v for k, v in study.items() if not k.endswith(("_low", "_high"))}) == ""
 
 
 def test_on_sigma_the_published_columns_change_places(tmp_path):
@@ -212,3 +213,7 @@ def test_few_images_stand_beside_dreambooth_where_dino_and_clip_measure_too():
     table = rows(study_tables.personal(found | measured))
     assert table["method, prior"] == ["similarity", "DINO", "CLIP-I", "CLIP-T"]
     assert table["published: DreamBooth, Stable Diffusion 1.5"] == ["–", "0.494", "0.721", "0.356"]
+
+
+def test_without_numbers_of_originals_there_is_no_table():
+    assert study_tables.by_number_of_originals({}) == ""

@@ -107,10 +107,9 @@ def pairs(found: Numbers) -> str:
     """What is known of each pair of means by FID: the difference, its interval and the verdict; empty with one training."""
     rows = []
     for captions, (a, b) in itertools.product(CAPTIONS, itertools.combinations(FINE_TUNED, 2)):
-        if (key := f"{captions}_{a}_{b}_fid_difference") in found:
+        if f"{(key := f'{captions}_{a}_{b}_fid_difference')}_low" in found:
             names = " against ".join(adapter_name(adapter, logit_means(found)) for adapter in (a, b))
-            if said := verdict(found, captions, a, b):
-                rows.append([CAPTION_NAMES[captions], names, between(found, key), said])
+            rows.append([CAPTION_NAMES[captions], names, between(found, key), verdict(found, captions, a, b)])
     return table(["captions", "pair", "difference of FID", "the first is"], rows) if rows else ""
 
 
