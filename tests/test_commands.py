@@ -142,7 +142,9 @@ def test_their_values_can_be(root):
     conf, composed = root / "conf", {}
     for words, where in commands.items():
         for overrides in experiments(list(words)):
-            choices = tuple(o for o in overrides if o.startswith(("profile=", "base=", "hardware=", "experiment=")))
+            choices = tuple(
+                o for o in overrides if o.startswith(("profile=", "base=", "hardware=", "experiment=", "trained_on."))
+            )
             if choices not in composed:
                 composed[choices] = OmegaConf.create(compose(choices, conf))
             values = OmegaConf.from_dotlist([o for o in overrides if o not in choices])

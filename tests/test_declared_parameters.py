@@ -123,7 +123,7 @@ def unread(paths: Iterable[str]) -> list[str]:
             *_, group, name = ["", *path.split(".")]
             known = name in cells or any({name, f"**{group}"} & names_in(file) for file in files)
         else:
-            known = any(chain.endswith(f".{path}") for chain in everywhere)
+            known = any(f".{chain}".endswith(f".{path}") for chain in everywhere)
         found += [] if known else [path]
     return found
 

@@ -9,11 +9,7 @@ FORMATS = {
     r"pd\.read_parquet|pandas\.read_parquet": {"core/base/files.py"},
     r"pq\.(read_table|ParquetFile)": {"core/base/store/image_store.py", "images/sets/formats/image_folder.py"},
     r"pd\.read_csv": {"core/base/files.py"},
-    r"zipfile\.ZipFile\((?!temporary)": {
-        "app/personalise/example.py",  # its own archive, as it was written
-        "core/base/files.py",
-        "images/archives/opening.py",
-    },
+    r"zipfile\.ZipFile\((?!temporary)": {"core/base/files.py", "images/archives/opening.py"},
     r"\bImage\.open\(": {"core/base/store/decoder.py", "miniature/data/sources.py", "report/figures.py"},
     r"(?<!schedulers\.)(?<!_)\bkind\.from_pretrained\(|\b[A-Z]\w+\.from_pretrained\(": {
         "core/base/pretrained.py",

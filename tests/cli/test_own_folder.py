@@ -57,6 +57,6 @@ def test_what_cannot_be_used_is_missing_in_the_words_of_the_stage(make, tmp_path
 
 
 def test_costs_count_the_pictures_that_are_there(make, tmp_path):
-    folder = write(tmp_path / "in", numbered(15))
-    assert split_rows(make(folder)) == (15, 0)
-    assert split_rows(make(folder, "split.max_rows=10")) == (10, 0)
+    folder = write(tmp_path / "in", numbered(45))
+    assert split_rows(make(folder)) == (45, 0)
+    assert split_rows(make(folder, "split.max_rows=40")) == (40, 0)
