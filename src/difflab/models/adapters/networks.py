@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from difflab.core.base.errors import DifflabError
-from difflab.core.base.files import read_json
+from difflab.core.base.files import read_json, read_tensors
 from difflab.core.base.pretrained import pretrained_model
 from difflab.models.adapters.updates import DENOISERS
 
