@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from difflab.core.base.errors import DifflabError, reading
-from difflab.core.base.files import read_json
+from difflab.core.base.errors import DifflabError
+from difflab.core.base.files import read_json, read_tensors
 from difflab.core.base.pretrained import pretrained_model
 from difflab.models.adapters.updates import DENOISERS
 
@@ -66,10 +66,6 @@ def denoiser_of(folder: Path) -> str | None:
 
 
 def _shapes(folder: Path) -> dict[str, tuple[int, ...]]:
-    from safetensors import safe_open
-
-    found = {}
-    for path in sorted(folder.glob("*.safetensors")):
-        with reading(path, "train it again, or `dvc checkout`"), safe_open(path, framework="pt") as file:
-            found |= {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
-    return found
+    """Of the weights in a folder, none of which is read for it."""
+    files = (read_tensors(path, "train it again, or `dvc checkout`") for path in sorted(folder.glob("*.safetensors")))
+    return {name: tuple(tensor.shape) for tensors in files for name, tensor in tensors.items()}
