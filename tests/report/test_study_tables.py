@@ -72,7 +72,6 @@ def test_each_pair_of_means_has_its_difference_and_verdict():
     study |= {f"{key}_difference": 0.1, f"{key}_difference_low": -0.42, f"{key}_difference_high": 0.62}
     found = study_tables.pairs(study | {f"{key}_verdict": "equal"}).splitlines()[2:]
     assert found == ["| BLIP-2 captions | m = −0.5 against m = 0 | +0.10 (−0.42 to +0.62) | equal |"]
-    assert study_tables.pairs({f"{key}_difference": 0.1} | study).count("\n") == 2
     assert study_tables.pairs({}) == ""
     assert study_tables.pairs({k: v for k, v in study.items() if not k.endswith(("_low", "_high"))}) == ""
 

@@ -66,8 +66,6 @@ def denoiser_of(folder: Path) -> str | None:
 
 
 def _shapes(folder: Path) -> dict[str, tuple[int, ...]]:
-    found = {}
-    for path in sorted(folder.glob("*.safetensors")):
-        tensors = read_tensors(path, "train it again, or `dvc checkout`")
-        found |= {name: tuple(tensor.shape) for name, tensor in tensors.items()}
-    return found
+    """Of the weights in a folder, none of which is read for it."""
+    files = (read_tensors(path, "train it again, or `dvc checkout`") for path in sorted(folder.glob("*.safetensors")))
+    return {name: tuple(tensor.shape) for tensors in files for name, tensor in tensors.items()}
