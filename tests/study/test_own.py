@@ -25,7 +25,10 @@ def test_own_pictures_come_to_the_table(study: Path, tmp_path: Path):
     scores = json.loads((study / "metrics/score.json").read_text())
     assert {name.split("_")[1] for name in scores if name.endswith("_fid")} >= {"blip2", "llama3", "own"}
     assert not [name for name in scores if "accuracy" in name]
-    assert "own captions" in run(study, "difflab", "results").stdout
+    table_of = "from difflab.cli.repro import sd3_table; print(sd3_table())"
+    assert (
+        "| model | BLIP-2 captions | Llama 3 captions | own captions |" in run(study, "python", "-c", table_of).stdout
+    )
     assert {p.name for p in (study / "models/finetune/own-zero").iterdir()} == {"seed-0", "seed-1"}
     after = locked(study)
     assert all(after[stage] == before[stage] for stage in before if stage.startswith(("zoo_", "ddpm", "captioner")))
