@@ -10,6 +10,7 @@ from safetensors.numpy import load_file
 
 from difflab.cli.main import cli
 
+pytestmark = pytest.mark.long  # minutes, of browsers and trainings
 PROMPT = "three over a cat"
 
 

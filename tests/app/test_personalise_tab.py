@@ -11,6 +11,8 @@ from PIL import Image
 from difflab.core.base import rng
 from difflab.models.adapters.reading import read_adapter
 
+pytestmark = pytest.mark.long  # minutes, of browsers and trainings
+
 
 def png(seed, side=24):
     pixels = rng.numpy_rng(seed, "upload").integers(0, 256, (side, side, 3)).astype(np.uint8)
@@ -134,7 +136,6 @@ def test_what_is_no_picture_is_refused_in_one_line(visit):
     pictures(page).nth(19).wait_for()
 
 
-@pytest.mark.long
 def test_a_training_that_was_ended_by_force_goes_on_from_its_last_state(visit, project):
     page = visit()
     drop(page, *(file(f"{n}.png", png(n)) for n in range(3)))
