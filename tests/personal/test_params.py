@@ -13,7 +13,7 @@ from difflab.core.base.errors import DifflabError
         ("personal.subjects=[{name: cross, class_word: null}]", "cross has no class_word, which a prior keeps"),
         ("personal.subjects=[{name: a, class_word: b}, {name: a, class_word: b}]", "subjects names a twice"),
         ("personal.prompts=[a photo]", r"'a photo' must hold \{\} once"),
-        ("personal.curve_steps=[60]", "curve_steps has 60, and there are 60 steps"),
+        ("personal.curve_steps=[50]", "curve_steps has 50, and there are 50 steps"),
         ("personal.token=two words", "token"),
         ("personal.pictures=[]", "pictures"),
         ("personal.base.distilled=true", "distilled must be false"),

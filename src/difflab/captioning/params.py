@@ -112,7 +112,7 @@ class DecodingParams(Group):
 
     batch_size: int = Field(ge=1)
     max_new_tokens: int = Field(ge=1)
-    num_beams: int = Field(ge=1, le=64)
+    num_beams: int = Field(ge=1, le=1024)
 
 
 class CaptionerTrainingParams(FitParams):

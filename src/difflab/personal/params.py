@@ -101,8 +101,9 @@ class PersonalParams(Group):
                 f"{unclassed[0]} has no class_word, which a prior keeps and textual inversion starts from: give it one, "
                 "or take priors: [none] and no textual inversion"
             )
-        prior = "none" if self.curve_method != "textual_inversion" else self.priors[0]
-        if self.curve_method not in self.methods or prior not in self.priors:
+        alone = list(self.methods) == [self.curve_method]  # its curves then are those of its first prior
+        plain = self.curve_method == "textual_inversion" or "none" in self.priors
+        if self.curve_method not in self.methods or not (alone or plain):
             raise ValueError(
                 f"curve_method is {self.curve_method}, without a prior: methods and priors must list {self.curve_method} "
                 "and none, from which the curves take their last point"

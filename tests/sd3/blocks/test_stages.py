@@ -36,7 +36,7 @@ class BlocksStage(sd3_study.Sd3Stage):
         assert without == ("blocks.seeds", "blocks.random_sets")
         return super().kept("finetune.seeds")
 
-    def log_metrics(self, values, step):
+    def log_metrics(self, values, step=None):
         pass
 
 

@@ -112,9 +112,10 @@ def job_values(wish: Wish, pictures: int, folder: Path, values: dict[str, Any]) 
         "curve_steps": [],
         "training": training,
     }
+    subjects = values["data"]["subjects"] | {"source": "data_root", "path": "pictures"}
     changed = values | {
         "personal": personal | own,
-        "data": values["data"] | {"data_root": str(folder.resolve())},
+        "data": values["data"] | {"data_root": str(folder.resolve()), "subjects": subjects},
         "tracking": values["tracking"] | {"enabled": False},  # a server of MLflow may be shared
     }
     validate(yaml.safe_dump(changed), "the job")
