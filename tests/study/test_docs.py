@@ -75,6 +75,7 @@ def test_experiments(study, root):
     assert {s for s in before if s.startswith(("zoo_", "finetune@", "generate"))} <= kept
 
 
+@pytest.mark.long
 def test_personal(study, root):
     """Nine pictures in, a file that ComfyUI reads out, which makes the pictures of the adapter itself."""
     write_subjects(study / "subjects.zip", seed=1)
