@@ -88,7 +88,7 @@ def test_personal(study, root):
     printed = follow(root / "docs" / "personal.md", study)
     assert len(printed) == 6
     trained = next(text for command, text in printed.items() if "dvc exp run" in command)
-    assert set(re.findall("Running stage '([^']+)'", trained)) == {"check_params", "acquire@subjects", "personal"}
+    assert set(re.findall("Running stage '([^']+)'", trained)) == {"check_params", "acquire_images", "personal"}
     lora = load_file(study / "ComfyUI/models/loras/dog.safetensors")
     pipeline = load_pipeline(study / "models/zoo/diffusion")
     keys = comfyui.unet_keys(pipeline)
