@@ -108,6 +108,6 @@ def test_the_curves_are_of_one_cell(params):
 
 
 def test_without_the_curve_s_cell_the_first_of_the_table_has_the_curves(params):
-    changed = params(pictures=[2, 4], methods=["full"], priors=["output"])
+    changed = params(pictures=[2, 4], methods=["full"], priors=["output"], curve_method="full")
     assert picture_cells(changed) == [Cell("full", "output", 2)]
     assert [c for c in table_cells(changed) if steps_are_measured(c, changed)] == [Cell("full", "output", 4)]

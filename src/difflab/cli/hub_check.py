@@ -51,13 +51,14 @@ def hub_check(models: list[Model], seconds: float = SECONDS, all_seconds: float 
         pool.shutdown(wait=False, cancel_futures=True)
         files.shutdown(wait=False, cancel_futures=True)
     unreachable = {number: finding for number, finding in found.items() if _UNREACHABLE in finding.text}
+    shared = unreachable if len(unreachable) > 1 else {}  # their remedy is said once, after them
     for number, model in enumerate(remote):
         late = f"{model.role}: {describe(model.hub)} did not answer within {all_seconds:g} seconds"
         finding = found.get(number) or Finding("hub", late, "try again, or look at https://status.huggingface.co")
-        yield replace(finding, remedy="") if number in unreachable else finding
-    if unreachable:
-        remedy = next(iter(unreachable.values())).remedy  # one for all
-        yield Finding("hub", f"{len(unreachable)} of {len(remote)} cannot be reached", remedy)
+        yield replace(finding, remedy="") if number in shared else finding
+    if shared:
+        remedy = next(iter(shared.values())).remedy
+        yield Finding("hub", f"{len(shared)} of {len(remote)} cannot be reached", remedy)
 
 
 def _repository(models: list[Model], pool: ThreadPoolExecutor, seconds: float) -> list[Finding]:

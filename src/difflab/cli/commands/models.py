@@ -40,10 +40,11 @@ def generate(out: Path, models: tuple[str, ...], base: str | None, **options) ->
 )
 @BASE
 def export(adapter: Path, format: str, out: Path | None, base: str | None) -> None:
-    """Write a LoRA adapter, or the embedding of a token, for another program.
+    """Write an adapter, or a token, for another program.
 
-    ADAPTER is a folder of models/finetune or models/personal, or a file or folder in any of the formats. The folder that
-    is written holds a model card too. docs/export.md says what each program reads.
+    That is a LoRA adapter, or the embedding of a token. ADAPTER is a folder of models/finetune or models/personal, or a
+    file or folder in any of the formats. The folder that is written holds a model card too. docs/export.md says what
+    each program reads.
     """
     from difflab.cli.export import export
 

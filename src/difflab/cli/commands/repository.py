@@ -81,7 +81,7 @@ def graphs(check: bool) -> None:
 @click.command()
 @CHECK
 def readme(check: bool) -> None:
-    """Write the main table and the findings into README.md, and answers into docs/references.md."""
+    """Write results into README.md, docs/references.md."""
     from difflab.cli.pages import REFERENCES, answered, refreshed
 
     write_or_check("README.md", refreshed(Path("README.md").read_text()), "metrics/summary.json", check)
