@@ -105,7 +105,7 @@ def visit(chromium, server):
         context = chromium.new_context(viewport={"width": 1200, "height": 1000})
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(600_000)
+        page.set_default_timeout(180_000)
         page.goto(server.address)
         page.wait_for_function("sessionStorage.getItem('difflab-session') !== null")
         return page

@@ -55,7 +55,7 @@ def members(job):
 
 
 def status(page, text):
-    page.locator(".status", has_text=text).wait_for()
+    page.locator(".status", has_text=text).wait_for(timeout=600_000)  # trainings take minutes where others work as well
 
 
 def test_nine_pictures_in_an_adapter_and_four_samples_out(visit, project):

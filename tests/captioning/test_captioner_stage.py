@@ -16,7 +16,6 @@ from difflab.core.base import rng
 from difflab.core.base.errors import DifflabError, Interrupted
 from difflab.core.base.files import read_json, sha256_bytes, sha256_file
 from difflab.core.base.store.captions import read_captions
-from difflab.core.params.loading import check_params, read_values
 from fakes import tiny_captioner as tiny
 from fakes.mixed_sets import ORIGINALS, SPLITS, content, write_mixed
 from fakes.running_stage import RunningStage
@@ -156,18 +155,6 @@ def test_more_sizes_train_what_is_missing_and_change_nothing_else(workspace, ste
     metrics = read_json("metrics/captioner/mixed.json")
     assert (metrics["seeds"], metrics["train_images"]) == (2, 4)
     assert 1 <= metrics["originals_1_train_images"] <= 3
-
-
-@pytest.mark.parametrize(
-    ("seeds", "said"),
-    [([], "at least 1 item"), ([0, 1, 0], "0 is listed twice"), ([-1], "captioner.seeds.0': Input should be greater")],
-)
-def test_seeds_are_non_negative_and_distinct(root, seeds, said):
-    values = read_values(root / "params.yaml")
-    values["captioner"]["seeds"] = seeds
-    with pytest.raises(DifflabError, match=said) as error:
-        check_params(values, "params.yaml")
-    assert "\n" not in str(error.value)
 
 
 def test_before_training_the_same_images_are_captioned(workspace):

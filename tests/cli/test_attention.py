@@ -1,7 +1,6 @@
 """`difflab attention`: pictures with heat maps and the numbers behind them, and one line for what cannot be."""
 
 import json
-import shutil
 
 import numpy as np
 import pytest
@@ -23,22 +22,6 @@ PROMPT, A, B = "three over a cat", "models/finetune/blip2-zero/seed-0", "models/
 PATCHES, TOKENS = 16, 16 + 16 + 13  # of the tiny base, with 16 of CLIP and 13 of T5
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("made")
-    adapters.study_models(folder)
-    return folder
-
-
-@pytest.fixture
-def workspace(tmp_path, made, root, monkeypatch):
-    shutil.copytree(made / "models", tmp_path / "models")
-    for name in ("dvc.yaml", "conf", "params.yaml"):
-        (tmp_path / name).symlink_to(root / name)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
 def run(*arguments: str) -> str:
     result = CliRunner().invoke(cli, list(arguments))
     if result.exit_code:
@@ -53,9 +36,9 @@ def show(*arguments: str, out="out", prompts=(PROMPT,)) -> dict[str, torch.Tenso
     return load_file(f"{out}/{'clusters' if '--clusters' in arguments else 'attention'}.safetensors")
 
 
-def test_the_picture_is_that_of_generate_and_a_word_s_row_holds_its_map(workspace):
+def test_the_picture_is_that_of_generate_and_a_word_s_row_holds_its_map(sd3_workspace):
     found = show("--token", "cat")
-    assert sorted(p.name for p in (workspace / "out").iterdir()) == ["attention.png", "attention.safetensors"]
+    assert sorted(p.name for p in (sd3_workspace / "out").iterdir()) == ["attention.png", "attention.safetensors"]
     row, heat = found["base/0/cat/row"], found["base/0/cat/heat"]
     assert (len(row), heat.shape) == (TOKENS, (4, 4))
     assert abs(float(row.sum()) - 1) < 1e-5
@@ -65,16 +48,16 @@ def test_the_picture_is_that_of_generate_and_a_word_s_row_holds_its_map(workspac
     assert Image.open("out/attention.png").width > 2 * 160
 
 
-def test_the_same_request_gives_the_same_bytes_and_the_picture_does_not_depend_on_what_is_captured(workspace):
+def test_the_same_request_gives_the_same_bytes_and_the_picture_does_not_depend_on_what_is_captured(sd3_workspace):
     first, other = show(out="a"), show("--block", "1", "--step", "0", "--affinity", "value", out="c")
     show(out="b")
     for name in ("attention.png", "attention.safetensors"):
-        assert (workspace / "a" / name).read_bytes() == (workspace / "b" / name).read_bytes()
+        assert (sd3_workspace / "a" / name).read_bytes() == (sd3_workspace / "b" / name).read_bytes()
     assert torch.equal(first["base/0/picture"], other["base/0/picture"])
     assert sorted(name.split("/")[2] for name in first if name.endswith("/row")) == ["a", "cat", "over", "three"]
 
 
-def test_two_models_share_the_noise_and_have_a_difference(workspace):
+def test_two_models_share_the_noise_and_have_a_difference(sd3_workspace):
     found = show("--model", A, "--model", B, "--token", "cat")
     names = "blip2-zero-seed-0", "llama3-zero-seed-0"
     alone = [show("--model", model, "--token", "cat", out=f"alone-{model[16]}") for model in (A, B)]
@@ -89,7 +72,7 @@ def test_two_models_share_the_noise_and_have_a_difference(workspace):
     assert {name.split("/")[0] for name in with_base} == {"base", names[0], "difference"}
 
 
-def test_across_pictures_the_rows_of_a_word_sum_to_one_together(workspace):
+def test_across_pictures_the_rows_of_a_word_sum_to_one_together(sd3_workspace):
     prompts = (PROMPT, "three over a dog")
     found = show("--token", "dog", "--across", prompts=prompts)
     rows = [found[f"base/{n}/dog/row"] for n in range(2)]
@@ -100,27 +83,27 @@ def test_across_pictures_the_rows_of_a_word_sum_to_one_together(workspace):
     assert {name.split("/")[2] for name in both if name.endswith("row")} == {"three (prompt 0)", "three (prompt 1)"}
 
 
-def test_a_patch_is_asked_about_as_a_word_is(workspace):
+def test_a_patch_is_asked_about_as_a_word_is(sd3_workspace):
     found = show("--patch", "1,2", "--patch", "0, 0", "--affinity", "output", "--keep")
     assert sorted(name for name in found if name.endswith("row")) == ["base/0/patch 0,0/row", "base/0/patch 1,2/row"]
     row = found["base/0/patch 1,2/row"]
     assert abs(float(row[6]) - 1) < 1e-3  # with itself
-    records = StoredRecords(workspace / "out/capture/base-0")
+    records = StoredRecords(sd3_workspace / "out/capture/base-0")
     assert records.facts["prompt"] == PROMPT
     torch.testing.assert_close(affinities(tokens([(records, 0)]), "output", [6])[0], row)
 
 
-def test_clusters_of_two_models_have_one_space_of_colours(workspace):
+def test_clusters_of_two_models_have_one_space_of_colours(sd3_workspace):
     found = show("--clusters", "4", "--model", "sd3", "--model", A, prompts=(PROMPT, "a dog"))
     assert found["base/1/colours"].shape == (4, 4, 3)
     assert found["blip2-zero-seed-0/0/groups"].shape == (4, 4)
     assert set(found["blip2-zero-seed-0/1/groups"].flatten().tolist()) <= {0, 1, 2, 3}
-    assert sorted(p.name for p in (workspace / "out").iterdir()) == ["clusters.png", "clusters.safetensors"]
+    assert sorted(p.name for p in (sd3_workspace / "out").iterdir()) == ["clusters.png", "clusters.safetensors"]
     with safe_open("out/clusters.safetensors", "pt") as file:
         assert json.loads(file.metadata()["request"])["eigenvectors"] == 4
 
 
-def test_a_sheet_of_the_base_and_adapters_and_its_pictures_as_tensors(workspace):
+def test_a_sheet_of_the_base_and_adapters_and_its_pictures_as_tensors(sd3_workspace):
     asked = ("generate", "--prompt", PROMPT, "--model", "sd3", "--model", A, "--num-inference-steps", "2", "--out")
     assert "base, blip2-zero-seed-0 from the same noise" in run(*asked, "sheet.png")
     run(*asked, "sheet.safetensors")
@@ -155,29 +138,29 @@ def test_a_sheet_of_the_base_and_adapters_and_its_pictures_as_tensors(workspace)
         (["--model", "nowhere"], "nowhere does not exist: name the file or the folder of an adapter"),
     ],
 )
-def test_what_cannot_be_is_one_line_and_leaves_nothing(workspace, arguments, line):
+def test_what_cannot_be_is_one_line_and_leaves_nothing(sd3_workspace, arguments, line):
     given = () if arguments == ["--prompt", " "] else (PROMPT,)
     with pytest.raises(DifflabError) as error:
         show(*arguments, prompts=given)
     assert one_line(error.value).startswith(line)
-    assert not [p for p in workspace.glob("out/**/*") if p.is_file()]
+    assert not [p for p in sd3_workspace.glob("out/**/*") if p.is_file()]
 
 
-def test_a_patch_is_two_numbers(workspace):
+def test_a_patch_is_two_numbers(sd3_workspace):
     result = CliRunner().invoke(cli, ["attention", "--prompt", PROMPT, "--patch", "1"])
     assert "'1' is no patch: write ROW,COLUMN" in result.output
 
 
-def test_an_adapter_of_another_base_is_refused(workspace):
+def test_an_adapter_of_another_base_is_refused(sd3_workspace):
     other = adapters.base("sd3")
     other.transformer.proj_out.weight.add_(1)
-    adapters.study_adapter(workspace / "other", other.transformer)
+    adapters.study_adapter(sd3_workspace / "other", other.transformer)
     with pytest.raises(DifflabError, match=r"was trained on another base .*: fine-tune it on this base"):
         show("--model", "other")
 
 
-def test_another_length_of_text_than_in_training_is_refused(workspace):
-    write_json(workspace / "data/prompt_embeds/meta.json", {"clip_length": 16, "max_sequence_length": 2})
+def test_another_length_of_text_than_in_training_is_refused(sd3_workspace):
+    write_json(sd3_workspace / "data/prompt_embeds/meta.json", {"clip_length": 16, "max_sequence_length": 2})
     with pytest.raises(DifflabError, match="prompts of 13 tokens: the model was trained with 2"):
         show()
     with pytest.raises(DifflabError, match="prompts of 13 tokens: the model was trained with 2"):
@@ -194,7 +177,7 @@ def test_a_capture_that_does_not_fit_into_memory_says_what_would():
         attention_capture.check_memory(transformer, 7, TOKENS, 2, free=12 * each)
 
 
-def test_the_adapter_is_off_again_when_a_capture_fails(workspace, monkeypatch):
+def test_the_adapter_is_off_again_when_a_capture_fails(sd3_workspace, monkeypatch):
     from difflab.cli.bases import find_base
     from difflab.core.params import load_params
 

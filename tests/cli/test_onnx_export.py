@@ -27,16 +27,7 @@ def test_graphs_give_what_the_networks_give(tmp_path, kind):
     assert abs(adapters.picture(by_graphs(pipeline, tmp_path / "onnx")) - first).max() < 1e-4
 
 
-@pytest.fixture
-def workspace(tmp_path, root, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    for name in ("dvc.yaml", "conf", "params.yaml"):
-        (tmp_path / name).symlink_to(root / name)
-    tiny_pipelines.saved("sd", tmp_path / "models/zoo/diffusion")
-    adapters.saved(adapters.trained("sd"), tmp_path / "models/personal/cat")
-
-
-@pytest.mark.usefixtures("workspace")
+@pytest.mark.usefixtures("sd_workspace")
 def test_the_adapter_is_in_the_graphs(tmp_path):
     pytest.importorskip("onnx")
     pytest.importorskip("onnxruntime")
@@ -50,7 +41,7 @@ def test_the_adapter_is_in_the_graphs(tmp_path):
     assert "onnx exists already" in error("export", "models/personal/cat", "--to", "onnx", "--out", "onnx")
 
 
-@pytest.mark.usefixtures("workspace")
+@pytest.mark.usefixtures("sd_workspace")
 def test_without_the_package_the_remedy_is_named(monkeypatch):
     monkeypatch.setattr("difflab.cli.onnx_export.find_spec", lambda name: None)
     told = error("export", "models/personal/cat", "--to", "onnx")

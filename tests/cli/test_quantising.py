@@ -7,22 +7,13 @@ import torch
 from diffusers import StableDiffusionPipeline, UNet2DConditionModel
 from safetensors.torch import load_file
 
-from fakes import adapters, tiny_pipelines
+from fakes import adapters
 from fakes.commands import error, run
 
 ADAPTER = "models/personal/cat"
 
 
-@pytest.fixture
-def workspace(tmp_path, root, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    for name in ("dvc.yaml", "conf", "params.yaml"):
-        (tmp_path / name).symlink_to(root / name)
-    tiny_pipelines.saved("sd", tmp_path / "models/zoo/diffusion")
-    adapters.saved(adapters.trained("sd"), tmp_path / ADAPTER)
-
-
-@pytest.mark.usefixtures("workspace")
+@pytest.mark.usefixtures("sd_workspace")
 @pytest.mark.parametrize(("bits", "package"), [("8", "torchao"), ("4", "bitsandbytes")])
 def test_without_its_package_the_remedy_is_named(monkeypatch, bits, package):
     monkeypatch.setattr("difflab.cli.quantising.find_spec", lambda name: None)
@@ -31,7 +22,7 @@ def test_without_its_package_the_remedy_is_named(monkeypatch, bits, package):
     assert not Path("exports").exists()
 
 
-@pytest.mark.usefixtures("workspace")
+@pytest.mark.usefixtures("sd_workspace")
 def test_eight_bits_are_smaller_and_nearly_the_same():
     pytest.importorskip("torchao")
     run("merge", ADAPTER, "--out", "full")
@@ -45,7 +36,7 @@ def test_eight_bits_are_smaller_and_nearly_the_same():
     assert sum(tensor.dtype == torch.int8 for tensor in kept.values()) > 10
 
 
-@pytest.mark.usefixtures("workspace")
+@pytest.mark.usefixtures("sd_workspace")
 def test_four_bits_are_what_diffusers_reads(monkeypatch):
     """It refuses to without a GPU, though bitsandbytes itself computes on a CPU: here that check is left out."""
     bnb = pytest.importorskip("bitsandbytes")

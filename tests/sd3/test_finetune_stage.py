@@ -10,9 +10,8 @@ import pandas as pd
 import pytest
 
 from difflab.core.base import rng
-from difflab.core.base.errors import DifflabError, Interrupted
+from difflab.core.base.errors import Interrupted
 from difflab.core.base.files import read_json, sha256_file
-from difflab.core.params.loading import check_params, read_values
 from fakes import sd3_study
 
 CELL = "blip2-zero"
@@ -115,15 +114,3 @@ def test_a_stage_that_was_stopped_goes_on_within_its_seed(workspace, steps):
     assert 0 < len(steps.of) < 4
     assert set(steps.of) == {f"finetune {CELL}-1"}
     assert outputs() == expected
-
-
-@pytest.mark.parametrize(
-    ("seeds", "said"),
-    [([], "at least 1 item"), ([0, 1, 0], "0 is listed twice"), ([-1], "finetune.seeds.0': Input should be greater")],
-)
-def test_seeds_are_non_negative_and_distinct(root, seeds, said):
-    values = read_values(root / "params.yaml")
-    values["finetune"]["seeds"] = seeds
-    with pytest.raises(DifflabError, match=said) as error:
-        check_params(values, "params.yaml")
-    assert "\n" not in str(error.value)

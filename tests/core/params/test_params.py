@@ -78,6 +78,17 @@ def test_a_bad_value_is_one_line_that_names_the_key(write, change, message):
     assert str(caught.value).startswith(str(path))
 
 
+@pytest.mark.parametrize("group", ["finetune", "captioner", "generate", "personal"])
+@pytest.mark.parametrize(
+    ("seeds", "said"),
+    [([], "at least"), ([0, 1, 0], "0 is listed twice"), ([0, -1], r"seeds.1': Input should be greater")],
+)
+def test_seeds_are_non_negative_and_distinct(write, group, seeds, said):
+    with pytest.raises(DifflabError, match=said) as caught:
+        load_params(write(**{f"{group}__seeds": seeds}))
+    assert "\n" not in str(caught.value)
+
+
 def test_an_absent_file_says_how_to_make_it(tmp_path):
     with pytest.raises(DifflabError, match="run `difflab compose`"):
         load_params(tmp_path / "params.yaml")
