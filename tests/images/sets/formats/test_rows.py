@@ -15,7 +15,7 @@ def test_a_caption_is_one_clean_line_that_any_file_can_hold(text):
     found = clean(text)
     assert found == " ".join(found.split()) == clean(found)
     assert not {unicodedata.category(c) for c in found} & {"Cc", "Cs"}
-    assert found.encode()
+    assert found.encode().decode() == found
 
 
 @given(st.text(st.characters(exclude_categories=("Cc", "Cs"))))
