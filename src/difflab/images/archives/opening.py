@@ -112,10 +112,7 @@ class Archive:
             if stream is None:
                 raise ValueError("no plain file")
             with stream:
-                content = stream.read(_LARGEST + 1 if size < 0 else size)
-            if len(content) > _LARGEST:
-                raise ValueError("more than 1 GiB")
-            return content
+                return _whole(stream) if size < 0 else stream.read(size)
 
     def locate(self, ending: str) -> str:
         """The folder (with its trailing slash, or "") in which the path `ending` lies."""
@@ -125,6 +122,17 @@ class Archive:
             problem = "has no" if not found else f"has {len(found)} files"
             raise DifflabError(f"{self.path} {problem} {ending}: is it the official archive, or its unpacked folder?")
         return found[0][: -len(ending)]
+
+
+def _whole(stream: IO[bytes]) -> bytes:
+    """The content of a member; what unpacks to more than any picture has is refused before it fills the memory."""
+    parts, length = [], 0
+    while part := stream.read(_CHUNK):
+        parts.append(part)
+        length += len(part)
+        if length > _LARGEST:
+            raise ValueError("more than 1 GiB")
+    return b"".join(parts)
 
 
 def open_archive(path: str | Path) -> Archive:
