@@ -225,6 +225,27 @@ def test_an_embedded_profile_is_converted_to_srgb(form, mode):
     assert np.abs(found[4, 4] - expected).max() <= 2
 
 
+def test_the_profile_of_a_jpeg_2000_file_is_found():
+    plain, icc = pictures.saved(Image.new("RGB", (16, 16), GREEN), "JPEG2000"), pictures.icc_profile()
+    at = plain.index(b"colr") - 4
+    old = int.from_bytes(plain[at : at + 4])
+    box = (11 + len(icc)).to_bytes(4) + b"colr\2\0\0" + icc
+    header = plain.index(b"jp2h") - 4
+    length = int.from_bytes(plain[header : header + 4]) - old + len(box)
+    content = plain[:header] + length.to_bytes(4) + plain[header + 4 : at] + box + plain[at + old :]
+    tagged = decode_image(pictures.saved(Image.new("RGB", (16, 16), GREEN), icc_profile=icc), "a")
+    found = np.asarray(decode_image(content, "a"), np.int16)
+    assert np.abs(found - np.asarray(tagged, np.int16)).max() <= 2
+
+
+@pytest.mark.parametrize(("bits", "kind"), [(8, "i1"), (16, "<i2")])
+def test_signed_numbers_are_refused(bits, kind):
+    values = np.arange(-8, 8, dtype=kind).reshape(4, 4)
+    buffer = io.BytesIO(pictures.saved(Image.fromarray(values.view(f"<u{bits // 8}")), "TIFF", tiffinfo={339: 2}))
+    with pytest.raises(UnreadableImage, match="signed integers do not say what is white"):
+        decode_image(buffer.getvalue(), "a")
+
+
 def test_what_is_converted_stays_so_when_it_is_written_again():
     wide = pictures.saved(Image.new("RGB", (8, 8), GREEN), icc_profile=pictures.icc_profile())
     first = decode_image(wide, "a")

@@ -155,8 +155,8 @@ def _pixels_alone(content: bytes) -> bytes:
     kept, start, at = [], 0, len(_PNG)
     while at + 8 <= len(content):
         end = at + 12 + int.from_bytes(content[at : at + 4])
-        kind, data = content[at + 4 : at + 8], content[at + 8 : max(at + 8, end - 4)]
-        if kind[0] & 0x20 and not _tells_of_pixels(kind, data):  # those of a capital letter are pixels
+        kind = content[at + 4 : at + 8]
+        if kind[0] & 0x20 and not _tells_of_pixels(kind, content[at + 8 : end - 4]):  # a capital letter: pixels
             kept.append(content[start:at])
             start = end
         at = end
