@@ -153,5 +153,5 @@ def test_a_full_disk_is_told_where_safetensors_hides_it(sd3_workspace, monkeypat
         raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
 
     monkeypatch.setattr("diffusers.DiffusionPipeline.save_pretrained", full)
-    assert "the disk is full while writing new" in error("merge", CELL, "--out", "exports/new")
+    assert "the disk is full while writing exports/new" in error("merge", CELL, "--out", "exports/new")
     assert list((sd3_workspace / "exports").iterdir()) == []

@@ -33,13 +33,16 @@ def smooth(width: int = 40, height: int = 24) -> Image.Image:
     return Image.fromarray(colours).resize((width, height))
 
 
-def turned(image: Image.Image, orientation: int, form: str, noted: str, **options) -> bytes:
-    """`image` as a camera stores it, with its orientation `noted` in exif, in xmp, or in both."""
+def turned(
+    image: Image.Image, orientation: int, form: str, noted: str, told: tuple[int, int] | None = None, **options
+) -> bytes:
+    """`image` as a camera stores it, with its orientation, or what is `told` of it, `noted` in exif, in xmp, or in both."""
     stored = image.transpose(UNDO[orientation]) if orientation in UNDO else image
+    in_exif, in_xmp = told or (orientation, orientation)
     exif = Image.Exif()
     if noted != "xmp":
-        exif[0x0112] = orientation
-    xmp = f'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="{orientation}"/></x:xmpmeta>'
+        exif[0x0112] = in_exif
+    xmp = f'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="{in_xmp}"/></x:xmpmeta>'
     if noted != "exif" and form == "PNG":
         texts = PngImagePlugin.PngInfo()
         texts.add_itxt("XML:com.adobe.xmp", xmp)

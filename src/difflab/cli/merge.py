@@ -12,8 +12,6 @@ from difflab.models.adapters.reading import located
 from difflab.models.adapters.writing import CARD
 
 if TYPE_CHECKING:
-    from diffusers import DiffusionPipeline
-
     from difflab.cli.bases import Base
     from difflab.cli.quantising import Bits
     from difflab.study import Params
@@ -39,7 +37,7 @@ def merge(path: Path | None, out: Path | None, base: str | None, bits: "Bits | N
         found, pipeline, added = adapter.base, adapter.pipeline, f"{path} in {adapter.base.name}: {adapter.told()}"
         adapter.merge()
     with atomic_path(out) as temporary:
-        save(pipeline, temporary)
+        pipeline.save_pretrained(temporary)
         if bits:
             quantise(pipeline, temporary, bits)
         (temporary / CARD).write_text(card(found, path, f"{bits} bits a weight of the denoiser" if bits else ""))
@@ -47,18 +45,6 @@ def merge(path: Path | None, out: Path | None, base: str | None, bits: "Bits | N
     if bits:
         added += f", {bits} bits a weight"
     return f"wrote {out}, {added}, {size / 1e6:.1f} MB"
-
-
-def save(pipeline: "DiffusionPipeline", folder: Path) -> None:
-    """`save_pretrained`, whose writer hides that a disk is full in an error of its own."""
-    from safetensors import SafetensorError
-
-    try:
-        pipeline.save_pretrained(folder)
-    except SafetensorError as error:
-        if "os error 28" not in str(error):
-            raise
-        raise DifflabError(f"the disk is full while writing {folder.name}: free some space, then run again") from None
 
 
 def check_new(out: Path) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from difflab.cli.headlines import Headline, Summary, headline_names, interval
 from difflab.core.base.errors import DifflabError
+from difflab.core.base.files import write_text
 from difflab.metrics.uncertainty.intervals import Interval, Spread, pooled_spread, scale_of, student, widened
 
 REPETITIONS = "metrics/repetitions.csv"
@@ -67,13 +68,14 @@ def record(name: str, committed: Summary, found: Summary, processor: str, path: 
         for headline in headline_names(found)
         if headline.name in committed
     ]
-    with path.open("w", newline="") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(HEADER)
-        for row in (*rows, *new):
-            writer.writerow(
-                [row.repetition, row.processor, row.setting, row.name, f"{row.committed:.6g}", f"{row.value:.6g}"]
-            )
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(HEADER)
+    for row in (*rows, *new):
+        writer.writerow(
+            [row.repetition, row.processor, row.setting, row.name, f"{row.committed:.6g}", f"{row.value:.6g}"]
+        )
+    write_text(path, text.getvalue())
     return len(new)
 
 

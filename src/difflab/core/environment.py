@@ -12,6 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from difflab.core.base.errors import DifflabError
+from difflab.core.base.files import write_text
 
 ARRAYS = ("numpy", "pillow", "scikit-image", "scikit-learn", "scipy")
 LIBRARIES = sorted((*ARRAYS, "diffusers", "peft", "tokenizers", "torch", "transformers"))
@@ -67,7 +68,7 @@ def write_locked(lock: Path = Path("requirements.lock"), conf: Path = CONF) -> N
     for group, names in GROUPS.items():
         digest = hashlib.sha256(_text(versions, names).encode()).hexdigest()[:8]
         lines.append(f"  {group}: x{digest} # of {', '.join(names)}")
-    conf.write_text(HEADER + "\n".join([*lines, ""]))
+    write_text(conf, HEADER + "\n".join([*lines, ""]))
 
 
 def _text(versions: Mapping[str, str], names: Collection[str]) -> str:

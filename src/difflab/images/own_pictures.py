@@ -9,20 +9,19 @@ captions, pictures of one `group` stay in one split, columns of true and false a
 the column `split` or a folder's name says it (`sets.formats.splits`).
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from difflab.core.base import rng
-from difflab.core.base.errors import DifflabError
+from difflab.core.base.errors import DifflabError, printable
 from difflab.core.base.files import sha256_bytes
 from difflab.core.base.store.decoder import UnreadableImage, image_size
 from difflab.core.base.store.split import SPLITS
-from difflab.images.archives.pictures import list_pictures
+from difflab.images.archives.pictures import NO_CAPTION, NO_PICTURE, list_pictures
 from difflab.images.preparing.samples import Skipped, ordered_map, prepare, read_image, square_png
 from difflab.images.sets.formats import coco, image_folder
 from difflab.images.sets.formats.rows import clean
@@ -62,8 +61,9 @@ def read(archive: "Archive") -> OwnPictures:
     captions = _captions(archive, rows)
     archive.pass_over("said of a picture that is not there", sorted({*rows, *captions} - {*files}))
     known = {*files, *(name for names in archive.passed_over.values() for name in names)}
-    stems = {_stem(file) for file in files}
-    archive.pass_over("no picture", sorted(n for n in archive.names() if n not in known and not _tells(n, stems)))
+    stems = image_folder.stems_of(files)
+    telling = [n for n in archive.names() if image_folder.tells(n, stems) or coco.ANNOTATIONS.fullmatch(n)]
+    archive.pass_over(NO_PICTURE, sorted({*archive.names()} - known - {*telling}))
     told = {files[file]: row for file, row in rows.items() if file in files}
     attributes, unused = _attributes(told)
     table = pd.DataFrame({"file": {id: file for file, id in files.items()}}).sort_index()
@@ -77,17 +77,6 @@ def read(archive: "Archive") -> OwnPictures:
         {files[file]: split for file, split in named.items() if split},
         unused,
     )
-
-
-def _stem(name: str) -> str:
-    return str(PurePosixPath(name).with_suffix("")).casefold()
-
-
-def _tells(name: str, stems: Collection[str]) -> bool:
-    """Whether a file tells of pictures: a table, COCO's annotations, or a text beside one."""
-    lower = name.lower()
-    beside = lower.endswith(image_folder.TEXTS) and _stem(name) in stems
-    return beside or lower.rpartition("/")[2] in image_folder.TABLES or bool(coco.ANNOTATIONS.fullmatch(name))
 
 
 def _rows(archive: "Archive") -> dict[str, dict[str, Any]]:
@@ -112,7 +101,8 @@ def _captions(archive: "Archive", rows: Mapping[str, Mapping[str, Any]]) -> dict
     if coco.is_coco(archive):
         found |= {image.file: image.captions for images in coco.read(archive).values() for image in images}
     found |= image_folder.texts_beside(archive)
-    archive.passed_over.pop(image_folder.NO_CAPTION, None)  # those are captioned
+    for reason in (NO_CAPTION, NO_PICTURE):  # these are captioned, and what else there is says `read`
+        archive.passed_over.pop(reason, None)
     found |= {file: row["captions"] for file, row in rows.items() if any(map(clean, row["captions"]))}
     cleaned = {file: [text for text in map(clean, texts) if text][:MOST_CAPTIONS] for file, texts in found.items()}
     return {file: texts for file, texts in cleaned.items() if texts}
@@ -126,8 +116,9 @@ def _attributes(rows: Mapping[str, Mapping[str, Any]]) -> tuple[dict[str, set[st
     unused: list[str] = []
     for name in names:
         values = {id: str(row[name]).strip().lower() for id, row in rows.items() if name in row}
-        if name in _TAKEN or not {*values.values()} <= _FLAGS.keys() or {*values.values()} == {""}:
-            unused.append(name)
+        unnamed = name in _TAKEN or printable(name) != name
+        if unnamed or not {*values.values()} <= _FLAGS.keys() or {*values.values()} == {""}:
+            unused.append(printable(name))
         else:
             found[name] = {id for id, value in values.items() if _FLAGS[value]}
     return found, unused

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import shutil
 import subprocess
 import zipfile
 
@@ -13,10 +14,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from difflab.core.base import files
-from difflab.core.base.errors import DifflabError
+from difflab.core.base.errors import DifflabError, one_line
 
 
 def names(folder):
@@ -52,6 +54,43 @@ def test_a_full_disk_is_one_clear_line_and_leaves_nothing(tmp_path):
     with pytest.raises(DifflabError, match=r"disk is full while writing .*a\.txt: free some space"):
         write_half(tmp_path / "a.txt", OSError(errno.ENOSPC, "No space left on device"))
     assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (
+            SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)"),
+            "the disk is full",
+        ),
+        (SafetensorError("I/O error: Disk quota exceeded (os error 122)"), "the disk quota is used up"),
+        (OSError(errno.EFBIG, "File too large"), "a file is larger than allowed here"),
+    ],
+)
+def test_a_lack_of_space_is_told_whoever_notices_it(tmp_path, error, words):
+    with pytest.raises(DifflabError, match=rf"^{words}.* while writing .*a\.txt: free some space, then run again$"):
+        write_half(tmp_path / "a.txt", error)
+    assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize("error", [OSError("4096 requested and 0 written"), RuntimeError("file write failed")])
+def test_a_full_disk_that_a_library_does_not_name_is_looked_for(tmp_path, monkeypatch, error):
+    with pytest.raises(type(error)):
+        write_half(tmp_path / "a.txt", error)
+    usage = shutil.disk_usage(tmp_path)._replace(free=0)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    with pytest.raises(DifflabError, match=r"the disk is full while writing .*a\.txt"):
+        write_half(tmp_path / "a.txt", error)
+
+
+def test_a_folder_that_may_not_be_written_into_is_named_and_no_temporary_name(tmp_path, monkeypatch):
+    def refused(*_, **options):
+        raise PermissionError(errno.EACCES, "Permission denied", f"{options['dir']}/.a.txt.1-x")
+
+    monkeypatch.setattr("tempfile.mkdtemp", refused)
+    with pytest.raises(PermissionError) as caught:
+        files.write_text(tmp_path / "a.txt", "x")
+    assert one_line(caught.value).startswith(f"{tmp_path} may not be read or written")
 
 
 def test_a_folder_is_replaced_as_a_whole(tmp_path):

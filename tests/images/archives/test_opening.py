@@ -2,7 +2,9 @@
 
 import io
 import tarfile
+import warnings
 import zipfile
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -254,3 +256,54 @@ def test_a_damaged_member_is_named(tmp_path):
     path.write_bytes(path.read_bytes().replace(b"content", b"c0ntent"))
     with pytest.raises(DifflabError, match=r"^unreadable: .*a\.zip: a\.bin \(Bad CRC-32.*\): fetch it again"):
         open_archive(path).read("a.bin")
+
+
+def written(place: Path, kind: str, entries: list[tuple[str, bytes]]) -> Path:
+    """A zip or a tar of these members, names as they are given, twice where they are."""
+    path = place / f"a.{kind}"
+    if kind == "zip":
+        with warnings.catch_warnings(), zipfile.ZipFile(path, "w") as archive:
+            warnings.simplefilter("ignore")  # that a name is written twice
+            for name, content in entries:
+                archive.writestr(zipfile.ZipInfo(name), content)
+        return path
+    with tarfile.open(path, "w") as archive:
+        for name, content in entries:
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    return path
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar"])
+def test_names_are_plain_paths(tmp_path, kind):
+    archive = open_archive(written(tmp_path, kind, [("./a.txt", b"1"), ("x//b.txt", b"2"), (".", b"3")]))
+    assert list(archive.names()) == ["a.txt", "x/b.txt"]
+    assert archive.read("x/b.txt") == b"2"
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar"])
+def test_of_two_members_of_one_name_the_last_counts_and_the_other_is_named(tmp_path, kind):
+    archive = open_archive(written(tmp_path, kind, [("a.txt", b"old"), ("b.txt", b""), ("./a.txt", b"new")]))
+    assert archive.read("a.txt") == b"new"
+    assert archive.passed_over == {"second file of one name": ["a.txt"]}
+
+
+def test_a_member_that_unpacks_to_more_than_a_picture_can_have_is_unreadable(tmp_path, monkeypatch):
+    monkeypatch.setattr("difflab.images.archives.opening._LARGEST", 1000)
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("bomb.png", bytes(1001))
+        archive.writestr("a.png", bytes(1000))
+    opened = open_archive(tmp_path / "a.zip")
+    assert len(opened.read("a.png")) == 1000
+    assert len(opened.read("bomb.png", 64)) == 64
+    with pytest.raises(DifflabError, match=r"^unreadable: .*a\.zip: bomb\.png \(more than 1 GiB\)"):
+        opened.read("bomb.png")
+
+
+@given(st.text(st.characters(exclude_categories=())))
+def test_what_is_passed_over_is_one_line_whatever_its_name(tmp_path_factory, name):
+    archive = open_archive(tmp_path_factory.mktemp("empty"))
+    archive.pass_over("no such file", [name])
+    (line,) = archive.describe_passed_over()
+    assert line.encode().splitlines() == [line.encode()]

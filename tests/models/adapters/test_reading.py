@@ -66,6 +66,8 @@ def test_the_header_says_the_scale(tmp_path, header, scale):
         ({f"{LAYER}.extra.weight": torch.ones(6)}, None, "no part of a LoRA adapter"),
         ({"text.lora_A.weight": torch.ones(2, 4)}, None, "its tensor 'text.lora_A.weight' belongs to none"),
         ({A: torch.full((2, 4), torch.nan)}, None, f"'{A}' holds NaN"),
+        ({A: torch.full((2, 4), 1e6).half()}, None, f"'{A}' holds NaN or infinity"),
+        ({A: torch.ones(2, 4, dtype=torch.int8)}, None, f"'{A}' holds int8, no fractions: it is quantised"),
         ({A: torch.ones(3, 4)}, None, "[3, 4] and [6, 2], which have no rank in common"),
         ({}, told(r=4, lora_alpha=8), "says rank 4 of"),
         ({}, told(r=2, lora_alpha=0), "says alpha 0 of"),
@@ -169,3 +171,23 @@ def test_of_several_trainings_the_first_is_taken(tmp_path):
 
 def test_a_path_that_is_not_there(tmp_path):
     assert "does not exist" in message(tmp_path / "absent")
+
+
+TEXT = "encoder.layers.0.self_attn.q_proj"
+UNET = "unet.down_blocks.0.attentions.0.proj_in"
+NAMES = {  # of one layer, in the ways of several programs
+    "text model": (f"text_encoder.{TEXT}", f"text_encoder.text_model.{TEXT}"),
+    "kohya": (f"lora_te_text_model_{TEXT.replace('.', '_')}", f"lora_te1_text_model_{TEXT.replace('.', '_')}"),
+    "two formats": (KOHYA, UNET),
+}
+
+
+@pytest.mark.parametrize("kind", NAMES)
+def test_a_layer_under_two_names_is_refused(tmp_path, kind):
+    layers = {f"text_encoder.text_model.{TEXT}": (6, 4), UNET: (6, 4)}
+    tensors = {}
+    for name in NAMES[kind]:
+        down, up = ("lora_down", "lora_up") if name.startswith("lora_") else ("lora_A", "lora_B")
+        tensors |= {f"{name}.{down}.weight": torch.ones(2, 4), f"{name}.{up}.weight": torch.ones(6, 2)}
+    with pytest.raises(DifflabError, match=r"adapts '.*' twice, under two names: keep one"):
+        read_adapter(file(tmp_path, tensors)).updates(layers)

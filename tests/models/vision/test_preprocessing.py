@@ -74,6 +74,13 @@ def test_without_a_configuration_it_is_the_rule_of_models_that_are_trained_here(
         ({"image_std": [0.2, 0.0, 0.2]}, "std > 0"),
         ({"image_mean": [0.5]}, "three numbers each"),
         ({"image_processor_type": "Nonsense"}, "of no known kind"),
+        ({"do_resize": False}, r"the network takes \(3, 16, 16\)"),
+        ({"size": {"height": -16, "width": 16}}, "correct its preprocessor configuration"),
+        ({"image_mean": 0.5}, "three numbers each"),
+        ({"rescale_factor": 0}, "rescale_factor of its preprocessor is 0: it must be above 0"),
+        ({"rescale_factor": None}, "unreadable"),
+        ({"do_rescale": False}, "its pixels are 0 to 255: correct image_mean, do_rescale"),
+        ({"image_mean": [123.7, 116.3, 103.5]}, "its pixels are 0 to 1: correct image_mean, do_rescale"),
     ],
 )
 def test_a_configuration_that_does_not_fit_is_refused(tmp_path, change, message):

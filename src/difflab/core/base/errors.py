@@ -31,7 +31,7 @@ def suggestion(name: str, known: Iterable[str]) -> str:
     return f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
 
 
-_NO_SPACE = {
+NO_SPACE = {
     errno.ENOSPC: "the disk is full",
     errno.EDQUOT: "the disk quota is used up",
     errno.EFBIG: "a file is larger than allowed here (ulimit -f)",
@@ -67,7 +67,7 @@ def reading(name: str | Path, remedy: str = "", kind: type[Unreadable] = Unreada
     except DifflabError:
         raise
     except Exception as error:
-        if isinstance(error, OSError) and error.errno in {*_NO_SPACE, *_PLACES}:
+        if isinstance(error, OSError) and error.errno in {*NO_SPACE, *_PLACES}:
             raise
         raise kind(f"unreadable: {printable(name)} ({_reason(error)})" + (remedy and f": {remedy}")) from None
 
@@ -88,7 +88,7 @@ def one_line(error: BaseException) -> str | None:
     Errors are known by name, so that no library is imported for it.
     """
     if isinstance(error, DifflabError):
-        return str(error)
+        return printable(error)  # it may name what a person wrote
     kind, text = type(error).__name__, " ".join(str(error).split())
     if kind in _DAMAGED:
         return f"a file is damaged ({kind}: {text}): `dvc status` names it, `dvc checkout` puts it back"
@@ -98,9 +98,9 @@ def one_line(error: BaseException) -> str | None:
         return f"a model cannot be loaded: {text.split(' Please')[0].rstrip('.')}: `dvc checkout` puts its files back"
     if kind == "OSError" and "checksum verification failed" in text:
         return f"a file is damaged ({text}): `dvc status` names it, `dvc checkout` puts it back"
-    if isinstance(error, OSError) and error.errno in _NO_SPACE:
+    if isinstance(error, OSError) and error.errno in NO_SPACE:
         where = f" ({error.filename})" if error.filename else ""
-        return f"{_NO_SPACE[error.errno]}{where}: free some space, then run again"
+        return f"{NO_SPACE[error.errno]}{where}: free some space, then run again"
     if isinstance(error, OSError) and error.errno in _PLACES and error.filename:
         return _PLACES[error.errno].format(os.fsdecode(error.filename))
     return None

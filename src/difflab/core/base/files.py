@@ -16,9 +16,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from difflab.core.base.errors import DifflabError, reading
+from difflab.core.base.errors import NO_SPACE, DifflabError, reading
 
 _ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
+_FULL = 64 * 1024  # bytes that may be left of a full disk
 
 
 @contextmanager
@@ -31,13 +32,15 @@ def atomic_path(path: str | Path) -> Generator[Path]:
     left beside it, the next call removes. The suffix is kept, because writers choose their format by it.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    with _placing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
     for left in path.parent.glob(f".{glob.escape(path.name)}.*-????????"):
         if (found := re.fullmatch(r"\.(\d+)-.{8}", left.name.removeprefix(f".{path.name}"))) and not _lives(
             int(found[1])
         ):
             shutil.rmtree(left, ignore_errors=True)
-    folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.{os.getpid()}-", dir=path.parent))
+    with _placing(path):
+        folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.{os.getpid()}-", dir=path.parent))
     temporary = folder / path.name
     try:
         yield temporary
@@ -50,12 +53,39 @@ def atomic_path(path: str | Path) -> Generator[Path]:
         if path.is_dir() and not path.is_symlink():
             path.rename(folder / "replaced")
         os.replace(temporary, path)
-    except OSError as error:
-        if error.errno == errno.ENOSPC:
-            raise DifflabError(f"the disk is full while writing {path}: free some space, then run again") from error
+    except Exception as error:
+        if problem := _lack_of_space(error, path):
+            raise DifflabError(f"{problem} while writing {path}: free some space, then run again") from error
         raise
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _placing(path: Path) -> Generator[None]:
+    """Name the folder that nothing can be written into, and not the temporary name that was tried there."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in {errno.EACCES, errno.EPERM, errno.EROFS}:
+            raise
+        folder = next((place for place in path.parents if place.exists()), path.parent)
+        raise OSError(error.errno, error.strerror, str(folder)) from error
+
+
+def _lack_of_space(error: Exception, path: Path) -> str:
+    """What of `NO_SPACE` an error comes from; nothing for other errors.
+
+    Libraries in Rust tell the system's number in their text; torch.save and np.save do not tell it.
+    """
+    if isinstance(error, DifflabError):
+        return ""
+    number = error.errno if isinstance(error, OSError) else None
+    if number is None and (found := re.search(r"\(os error (\d+)\)", str(error))):
+        number = int(found[1])
+    if number is None and isinstance(error, OSError | RuntimeError) and shutil.disk_usage(path.parent).free < _FULL:
+        number = errno.ENOSPC
+    return NO_SPACE.get(number, "") if number is not None else ""
 
 
 def _check_tensors(file: Path, path: Path) -> None:

@@ -11,9 +11,13 @@ REMEDY = "`dvc checkout` restores what was trained here; what the Hub gave is fe
 def pretrained(kind: Any, folder: str | Path, **options: Any) -> Any:
     """A tokenizer, processor, scheduler or pipeline of the class `kind`, with the options of its `from_pretrained`.
 
+    Code that lies beside the weights is never run, and nobody is asked for it.
+
     Raises:
         Unreadable: one of its files is damaged.
     """
+    if kind.__module__.startswith("transformers.models.auto"):  # the only ones that would run it
+        options = {"trust_remote_code": False, **options}
     with reading(folder, REMEDY):
         return kind.from_pretrained(folder, **options)
 

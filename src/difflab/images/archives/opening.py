@@ -25,6 +25,7 @@ from difflab.images.archives.folder import HIDDEN, NO_TEXT, TWICE, composed, is_
 SOURCE_FILE = "source.json"
 ENDINGS = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar", ".zip")
 _CHUNK = 1024 * 1024
+_LARGEST = 1024**3  # bytes of a member: 100 megapixels of four channels with 16 bits have less
 _PACKED = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\0": lzma.open}  # by the first bytes
 _ENCRYPTED, _UTF8 = 0x1, 0x800  # flags of a member of a zip
 
@@ -43,7 +44,7 @@ class Archive:
         self._members: dict[str, Any] = {}
         for name, member in members.items():
             if printable(name) != name:
-                self.pass_over(NO_TEXT, [printable(name)])
+                self.pass_over(NO_TEXT, [name])
             elif self._members.setdefault(composed(name), member) is not member:
                 self.pass_over(TWICE, [name])
         for name in filter(is_hidden, list(self._members)):
@@ -54,9 +55,9 @@ class Archive:
         return iter(self._members)
 
     def pass_over(self, reason: str, names: list[str]) -> None:
-        """Note files that are not used."""
+        """Note files that are not used; a name may be of any text."""
         if names:
-            self.passed_over.setdefault(reason, []).extend(names)
+            self.passed_over.setdefault(reason, []).extend(map(printable, names))
 
     def count_passed_over(self) -> int:
         return sum(map(len, self.passed_over.values()))
@@ -111,7 +112,7 @@ class Archive:
             if stream is None:
                 raise ValueError("no plain file")
             with stream:
-                return stream.read(size)
+                return _whole(stream) if size < 0 else stream.read(size)
 
     def locate(self, ending: str) -> str:
         """The folder (with its trailing slash, or "") in which the path `ending` lies."""
@@ -121,6 +122,17 @@ class Archive:
             problem = "has no" if not found else f"has {len(found)} files"
             raise DifflabError(f"{self.path} {problem} {ending}: is it the official archive, or its unpacked folder?")
         return found[0][: -len(ending)]
+
+
+def _whole(stream: IO[bytes]) -> bytes:
+    """The content of a member; what unpacks to more than any picture has is refused before it fills the memory."""
+    parts, length = [], 0
+    while part := stream.read(_CHUNK):
+        parts.append(part)
+        length += len(part)
+        if length > _LARGEST:
+            raise ValueError("more than 1 GiB")
+    return b"".join(parts)
 
 
 def open_archive(path: str | Path) -> Archive:
@@ -144,8 +156,8 @@ def open_archive(path: str | Path) -> Archive:
 def _open_zip(path: Path) -> Archive:
     with reading(path, "fetch it again"):
         content = zipfile.ZipFile(path)
-        members = {_zip_name(info): info for info in content.infolist() if not info.is_dir()}
-    for name, info in members.items():
+        found = [(_zip_name(info), info) for info in content.infolist() if not info.is_dir()]
+    for name, info in found:
         _check_member(path, name, not stat.S_ISLNK(info.external_attr >> 16))
         if info.flag_bits & _ENCRYPTED:
             raise DifflabError(f"unreadable: {path} ({printable(name)} is encrypted): unpack it with its password")
@@ -154,7 +166,22 @@ def _open_zip(path: Path) -> Archive:
             raise DifflabError(
                 f"unreadable: {path} ({printable(name)} is compressed by {kind}): unpack it, and give the folder"
             )
-    return Archive(path, members, content.open)
+    return _of_members(path, found, content.open)
+
+
+def _of_members(path: Path, found: list[tuple[str, Any]], opener: Callable[[Any], IO[bytes] | None]) -> Archive:
+    """The archive of these (name, member): of one name the last counts, as for programs that unpack."""
+    members: dict[str, Any] = {}
+    twice = []
+    for name, member in found:
+        plain = PurePosixPath(name).as_posix()  # without "./" and "//"
+        if plain in members:
+            twice.append(plain)
+        members[plain] = member
+    members.pop(".", None)  # a file without a name
+    archive = Archive(path, members, opener)
+    archive.pass_over(TWICE, twice)
+    return archive
 
 
 def _zip_name(info: zipfile.ZipInfo) -> str:
@@ -176,7 +203,7 @@ def _open_tar(path: Path, unpack: Callable[..., Any]) -> Archive:
             pass
     for member in members:
         _check_member(path, member.name, member.isfile())
-    return Archive(path, {PurePosixPath(member.name).as_posix(): member for member in members}, content.extractfile)
+    return _of_members(path, [(member.name, member) for member in members], content.extractfile)
 
 
 def _check_member(path: Path, name: str, plain: bool) -> None:

@@ -11,7 +11,7 @@ from difflab.core.base import rng as keyed
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import sha256_bytes
 from difflab.core.base.numerals import NUMBER_WORDS
-from difflab.images.archives.pictures import list_pictures
+from difflab.images.archives.pictures import NO_PICTURE, list_pictures
 from difflab.images.preparing import samples as preparing
 from difflab.images.sets.formats import cifar10, coco, image_folder, mnist, recipes
 from difflab.images.sets.formats.splits import split_of, two_splits
@@ -115,7 +115,7 @@ def _scenes(archive: "Archive", seed: int, test_fraction: float) -> dict[str, li
     files = list_pictures(archive)
     if not files:
         raise DifflabError(f"{archive.path} has no photographs (JPEG, PNG, WebP, TIFF, ...): put some there")
-    archive.pass_over("no picture", sorted(set(archive.names()) - set(files)))
+    archive.pass_over(NO_PICTURE, sorted(set(archive.names()) - set(files)))
     named = {file: split_of(file) or "train" for file in files}
     if set(named.values()) == {"train"}:
         for file in files:

@@ -102,7 +102,9 @@ def _checked(features: np.ndarray, what: str) -> np.ndarray:
     features = np.asarray(features, dtype=np.float64)
     if features.ndim != 2:
         raise DifflabError(f"{what} of features has shape {features.shape}: [n, d] is needed")
-    if not np.isfinite(features).all():
+    if not features.shape[1]:
+        raise DifflabError(f"{what} has features of no dimension: look at the extractor")
+    if not (np.abs(features) <= np.finfo(np.float32).max).all():  # beyond, squares of squares overflow
         raise DifflabError(f"{what} has features that are not finite: look at the images and the extractor")
     return features
 

@@ -89,8 +89,8 @@ def compare(clean: np.ndarray, restored: np.ndarray, clip: bool = True) -> Quali
         clip: clip `restored` to 0..1, as saving it would; False measures noise as it was added.
 
     Raises:
-        DifflabError: different shapes, images smaller than SSIM's window of 7 pixels, images that are not finite, or
-            clean ones outside 0..1.
+        DifflabError: no images, different shapes, images smaller than SSIM's window of 7 pixels, images that are not
+            finite, or clean ones outside 0..1.
 
     PSNR is at most `EQUAL_DB`, see `psnr`.
     """
@@ -98,6 +98,8 @@ def compare(clean: np.ndarray, restored: np.ndarray, clip: bool = True) -> Quali
 
     if clean.shape != restored.shape:
         raise DifflabError(f"images {restored.shape} cannot be compared with images {clean.shape}")
+    if not len(clean):
+        raise DifflabError("there are no images to compare")
     if min(clean.shape[1:3]) < 7:
         raise DifflabError(f"images of {clean.shape[1]} x {clean.shape[2]} are smaller than SSIM's window of 7")
     for name, images in (("clean", clean), ("restored", restored)):

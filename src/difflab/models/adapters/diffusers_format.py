@@ -13,8 +13,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from difflab.core.base.errors import DifflabError
-from difflab.models.adapters.lora_config import alpha_of_layer, config, rank_of_layer
-from difflab.models.adapters.updates import COMPONENTS, OWN, Updates, canonical, paired, update
+from difflab.models.adapters.lora_config import alpha_of_layer, config, rank_of_layer, unsupported
+from difflab.models.adapters.updates import COMPONENTS, OWN, Updates, canonical, paired, put, update
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -31,12 +31,14 @@ def read(tensors: Mapping[str, "Tensor"], header: Mapping[str, str], source: str
         DifflabError: the file is incomplete, holds other tensors, or contradicts itself.
     """
     facts = read_facts(header, source)
-    updates = {}
+    updates: Updates = {}
     for layer, parts in paired(tensors, DOWN, UP, source).items():
         component, _, module = layer.partition(".")
         told = {key.removeprefix(f"{component}."): v for key, v in facts.items() if key.startswith(f"{component}.")}
+        if what := unsupported(told):
+            raise DifflabError(f"{source} holds {what}, and only plain LoRA adapters can be read")
         name, alpha = canonical(layer), partial(alpha_of_layer, told, module)
-        updates[name] = update(name, parts, source, rank_of_layer(told, module), alpha)
+        put(updates, {name: update(name, parts, source, rank_of_layer(told, module), alpha)}, source)
     return updates
 
 
@@ -44,7 +46,7 @@ def read_facts(header: Mapping[str, str], source: str) -> dict[str, Any]:
     """The JSON in the header, the configuration of each component and what difflab adds; empty where there is none."""
     try:
         facts = json.loads(header.get(METADATA_KEY, "{}"))
-    except ValueError:
+    except (ValueError, RecursionError):
         facts = None
     if not isinstance(facts, dict):
         raise DifflabError(f"{source} has a damaged header: its {METADATA_KEY} is not a JSON object")

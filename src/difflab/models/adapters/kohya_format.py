@@ -14,7 +14,7 @@ import torch
 
 from difflab.core.base.errors import DifflabError
 from difflab.models.adapters import sd3_names
-from difflab.models.adapters.updates import ALPHA, Update, Updates, paired, update
+from difflab.models.adapters.updates import ALPHA, Update, Updates, paired, put, update
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -32,13 +32,13 @@ def read(tensors: Mapping[str, "Tensor"], layers: Collection[str], source: str) 
     """
     known = {name: layer for layer in layers if (name := key(layer, layers))}
     known |= {name.replace("lora_te_", "lora_te1_"): layer for name, layer in known.items()}
-    updates = {}
+    updates: Updates = {}
     for name, parts in paired(tensors, DOWN, UP, source).items():
         whole = update(name, parts, source)
         if fused := sd3_names.fused(name.removeprefix(UNET), layers):
-            updates |= sd3_names.split(whole, fused)
+            put(updates, sd3_names.split(whole, fused), source)
         elif name in known:
-            updates[known[name]] = _turned(known[name], whole, layers)
+            put(updates, {known[name]: _turned(known[name], whole, layers)}, source)
         else:
             raise DifflabError(f"{source}: '{name}' is no layer of the base: it was trained on another one, see --base")
     return updates

@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from difflab.models.adapters.updates import Update
 
-_UNSUPPORTED = {"use_dora": "DoRA", "use_qalora": "QALoRA", "lora_bias": "biases", "modules_to_save": "whole modules"}
+_UNSUPPORTED = {
+    **{"use_dora": "DoRA", "use_qalora": "QALoRA", "lora_bias": "biases", "modules_to_save": "whole modules"},
+    **{"alora_invocation_tokens": "activated LoRA", "layer_replication": "replicated layers"},
+}
 
 
 def config(updates: Mapping[str, "Update"]) -> dict[str, Any]:
@@ -40,7 +43,7 @@ def rank_of_layer(told: Mapping[str, Any], module: str) -> int | None:
 def alpha_of_layer(told: Mapping[str, Any], module: str, rank: int) -> float:
     """The alpha that counts as `alpha / rank`; the rank where a configuration says none."""
     alpha = _of(told.get("alpha_pattern"), module, told.get("lora_alpha", rank))
-    if not isinstance(alpha, int | float):
+    if not isinstance(alpha, int | float) or isinstance(alpha, bool):
         return math.nan  # refused where the update is made
     return alpha * math.sqrt(rank) if told.get("use_rslora") else float(alpha)
 

@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from difflab.models.adapters.lora_config import alpha_of_layer, config, rank_of_layer
-from difflab.models.adapters.updates import TEXT_ENCODERS, Updates, canonical, paired, update
+from difflab.models.adapters.updates import TEXT_ENCODERS, Updates, canonical, paired, put, update
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,11 +28,12 @@ def read(component: str, tensors: Mapping[str, "Tensor"], told: Mapping[str, Any
     Raises:
         DifflabError: it is incomplete, or contradicts itself.
     """
-    updates = {}
+    updates: Updates = {}
     for layer, parts in paired(tensors, DOWN, UP, source).items():
         module = layer.removeprefix(_PREFIX)
         name = canonical(f"{component}.{module}")
-        updates[name] = update(name, parts, source, rank_of_layer(told, module), partial(alpha_of_layer, told, module))
+        alpha = partial(alpha_of_layer, told, module)
+        put(updates, {name: update(name, parts, source, rank_of_layer(told, module), alpha)}, source)
     return updates
 
 

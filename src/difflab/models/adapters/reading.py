@@ -1,17 +1,16 @@
 """Reading what was trained, in any format: a LoRA adapter, the embedding of a token, or a whole denoiser."""
 
-import json
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from difflab.core.base.errors import DifflabError, reading
-from difflab.core.base.files import read_tensor_facts, read_tensors
+from difflab.core.base.files import parse_json, read_tensor_facts, read_tensors
 from difflab.models.adapters import diffusers_format, embeddings, kohya_format, networks, peft_format
 from difflab.models.adapters.lora_config import unsupported
 from difflab.models.adapters.networks import Network
-from difflab.models.adapters.updates import COMPONENTS, DENOISERS, OWN, Updates, other_kind
+from difflab.models.adapters.updates import COMPONENTS, DENOISERS, OWN, Updates, other_kind, put
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -58,11 +57,12 @@ class AdapterFile:
         found: Updates = {}
         with reading(source, "export it again"):  # its patterns and numbers are another program's
             for component, (tensors, told) in self.peft.items():
-                found |= peft_format.read(component, tensors, told, source)
+                put(found, peft_format.read(component, tensors, told, source), source)
             kohya = {name: tensor for name, tensor in self.tensors.items() if name.startswith("lora_")}
             named = {name: tensor for name, tensor in self.tensors.items() if name not in kohya}
-            found |= kohya_format.read(kohya, layers, source)
-            return found | diffusers_format.read(named, self.header, source)
+            put(found, kohya_format.read(kohya, layers, source), source)
+            put(found, diffusers_format.read(named, self.header, source), source)
+            return found
 
 
 def read_trained(path: Path) -> "AdapterFile | Embedding | Network":
@@ -141,7 +141,9 @@ def _read_peft(folder: Path) -> AdapterFile:
                 f"{part} holds {peft_format.CONFIG} without {peft_format.FILE_NAME}: the adapter is incomplete"
             )
         with reading(part / peft_format.CONFIG, "export the adapter again"):
-            told = dict(json.loads((part / peft_format.CONFIG).read_text()))
+            told = parse_json((part / peft_format.CONFIG).read_bytes())
+            if not isinstance(told, dict):
+                raise TypeError("no JSON object")
         tensors, header = _tensors(part / peft_format.FILE_NAME)
         if what := unsupported(told) or other_kind(tensors):
             raise DifflabError(f"{folder} holds {what}, and only plain LoRA adapters can be read")

@@ -99,6 +99,11 @@ def paired(tensors: Mapping[str, "Tensor"], down: str, up: str, source: str) -> 
             raise DifflabError(
                 f"{source} holds '{name}', which is no part of a LoRA adapter (*.{down}, *.{up}, *.alpha)"
             )
+        if not (tensor.is_floating_point() or suffixes[suffix] == ALPHA):
+            kind = str(tensor.dtype).removeprefix("torch.")
+            raise DifflabError(
+                f"{source}: '{name}' holds {kind}, no fractions: it is quantised, take the file before that"
+            )
         if not tensor.float().isfinite().all():
             raise DifflabError(f"{source}: '{name}' holds NaN or infinity: the training that wrote it had diverged")
         found.setdefault(name.removesuffix(suffix), {})[suffixes[suffix]] = tensor
@@ -137,7 +142,16 @@ def update(
     value = alpha(len(down)) if told is None else float(told)
     if not 0 < value < math.inf:
         raise DifflabError(f"{source} says alpha {value:g} of '{layer}': it must be above 0")
+    if value * float(down.float().abs().max()) * float(up.float().abs().max()) > torch.finfo(torch.float32).max:
+        raise DifflabError(f"{source}: the update of '{layer}' is too large: the training that wrote it had diverged")
     return Update(down, up, value)
+
+
+def put(updates: Updates, more: Updates, source: str) -> None:
+    """Add updates to others; a DifflabError where both have one of a layer, which several names of it may hide."""
+    if twice := sorted(updates.keys() & more.keys()):
+        raise DifflabError(f"{source} adapts '{twice[0]}' twice, under two names: keep one")
+    updates.update(more)
 
 
 def stacked(parts: Mapping[int, Update], out: int, count: int) -> Update:

@@ -49,7 +49,8 @@ class Preprocessor:
                 )
             return
         self._own = _load(Path(folder))
-        given = self([np.zeros((size, size + 1, 3), np.uint8)]).shape[1:]
+        with reading(folder, "correct its preprocessor configuration"):
+            given = self([np.zeros((size, size + 1, 3), np.uint8)]).shape[1:]
         if given != (3, size, size):
             raise DifflabError(
                 f"{folder}: its preprocessor makes pictures {tuple(given)}, the network takes (3, {size}, {size}): "
@@ -57,7 +58,7 @@ class Preprocessor:
             )
         self.mean, self.std = _of_unit_range(self._own)
         filters = {0: "nearest", 1: "Lanczos", 2: "bilinear", 3: "bicubic", 4: "box", 5: "Hamming"}
-        resample = filters.get(int(self._own.resample), str(self._own.resample))
+        resample = filters.get(self._own.resample, str(self._own.resample))
         cut = "resized and cropped" if getattr(self._own, "do_center_crop", False) else "resized"
         self.rule = f"{cut} to {size}, {resample}, mean {self.mean}, deviation {self.std} (the model's own)"
 
@@ -103,8 +104,16 @@ def _load(folder: Path):
         raise DifflabError(f"{folder}: its preprocessor configuration is of no known kind ({error})") from None
     with reading(folder, REMEDY):
         values = [float(value) for value in (*(own.image_mean or ()), *(own.image_std or ()))]
+        white = 255 * float(own.rescale_factor) if own.do_rescale else 255.0
+    if not 0 < white < math.inf:
+        raise DifflabError(f"{folder}: rescale_factor of its preprocessor is {own.rescale_factor}: it must be above 0")
     if own.do_normalize and (len(values) != 6 or not all(np.isfinite(values)) or min(values[3:]) <= 0):
         raise DifflabError(
             f"{folder}: image_mean and image_std of its preprocessor must be three numbers each, std > 0"
+        )
+    if own.do_normalize and any(mean and not white / 100 <= mean <= white for mean in values[:3]):  # of another range
+        raise DifflabError(
+            f"{folder}: image_mean of its preprocessor is {values[:3]}, and its pixels are 0 to {white:g}: "
+            "correct image_mean, do_rescale or rescale_factor"
         )
     return own

@@ -6,7 +6,7 @@ import zlib
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
@@ -225,6 +225,27 @@ def test_an_embedded_profile_is_converted_to_srgb(form, mode):
     assert np.abs(found[4, 4] - expected).max() <= 2
 
 
+def test_the_profile_of_a_jpeg_2000_file_is_found():
+    plain, icc = pictures.saved(Image.new("RGB", (16, 16), GREEN), "JPEG2000"), pictures.icc_profile()
+    at = plain.index(b"colr") - 4
+    old = int.from_bytes(plain[at : at + 4])
+    box = (11 + len(icc)).to_bytes(4) + b"colr\2\0\0" + icc
+    header = plain.index(b"jp2h") - 4
+    length = int.from_bytes(plain[header : header + 4]) - old + len(box)
+    content = plain[:header] + length.to_bytes(4) + plain[header + 4 : at] + box + plain[at + old :]
+    tagged = decode_image(pictures.saved(Image.new("RGB", (16, 16), GREEN), icc_profile=icc), "a")
+    found = np.asarray(decode_image(content, "a"), np.int16)
+    assert np.abs(found - np.asarray(tagged, np.int16)).max() <= 2
+
+
+@pytest.mark.parametrize(("bits", "kind"), [(8, "i1"), (16, "<i2")])
+def test_signed_numbers_are_refused(bits, kind):
+    values = np.arange(-8, 8, dtype=kind).reshape(4, 4)
+    buffer = io.BytesIO(pictures.saved(Image.fromarray(values.view(f"<u{bits // 8}")), "TIFF", tiffinfo={339: 2}))
+    with pytest.raises(UnreadableImage, match="signed integers do not say what is white"):
+        decode_image(buffer.getvalue(), "a")
+
+
 def test_what_is_converted_stays_so_when_it_is_written_again():
     wide = pictures.saved(Image.new("RGB", (8, 8), GREEN), icc_profile=pictures.icc_profile())
     first = decode_image(wide, "a")
@@ -329,3 +350,81 @@ def test_formats_that_start_other_programs_are_not_opened(head):
 def test_heic_is_named():
     with pytest.raises(UnreadableImage, match="HEIC, which is not read: save it as JPEG or PNG"):
         decode_image(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "a")
+
+
+@pytest.mark.parametrize(
+    ("head", "reason"),
+    [
+        (b"\xff\x0a" + bytes(40), "JPEG XL, which is not read: save it as JPEG or PNG"),
+        (b"8BPS\0\1" + bytes(40), "PSD, which is not read"),
+        (
+            b"version https://git-lfs.github.com/spec/v1\noid sha256:00\n",
+            "a pointer of Git LFS: `git lfs pull` fetches",
+        ),
+        (b"\n<!DOCTYPE html><html>", "a page of the web: its download has failed"),
+    ],
+)
+def test_what_else_lies_under_a_picture_s_name_is_named(head, reason):
+    with pytest.raises(UnreadableImage, match=reason):
+        decode_image(head, "a.jpg")
+
+
+def empty_png(width: int, height: int) -> bytes:
+    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + pictures.chunk(b"IHDR", head) + pictures.chunk(b"IDAT", zlib.compress(b""))
+
+
+@pytest.mark.parametrize(
+    "content", [empty_png(0, 5), empty_png(5, 0), b"GIF89a" + bytes(7) + b"," + bytes(9) + b"\2\1L\0;", b"P6 0 4 255\n"]
+)
+def test_a_picture_without_pixels_is_refused(content):
+    for function in (decode_image, image_size):
+        with pytest.raises(UnreadableImage, match=r"^unreadable: a \("):
+            function(content, "a")
+
+
+@pytest.mark.parametrize("form", ["JPEG", "WEBP", "TIFF", "PNG"])
+@pytest.mark.parametrize(("exif", "xmp", "counts"), [(1, 6, 1), (6, 1, 6), (3, 6, 3), (0, 6, 6), (9, 6, 6), (6, 9, 6)])
+def test_exif_counts_where_xmp_says_otherwise_and_holds_an_orientation(form, exif, xmp, counts):
+    content = pictures.turned(Image.new("RGB", (40, 24)), 1, form, "both", told=(exif, xmp))
+    assert decode_image(content, "a").size == image_size(content, "a") == ((24, 40) if counts == 6 else (40, 24))
+
+
+PLAIN = pictures.saved(pictures.smooth())
+ANCILLARY = st.from_regex(rb"[a-z][A-Za-z][A-Z][A-Za-z]", fullmatch=True).filter(lambda kind: kind != b"tRNS")
+
+
+@given(ANCILLARY, st.binary(max_size=40), st.booleans())
+@example(b"pHYs", b"", False)
+@example(b"iCCP", b"", False)
+@example(b"iCCP", b"name\0\1of no known packing", False)
+@example(b"iCCP", b"icc\0\0" + zlib.compress(bytes(20_000_000)), False)
+@example(b"zTXt", b"Raw profile type exif\0\0" + zlib.compress(b"x" * 20_000_000), False)
+@example(b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + zlib.compress(b"x" * 20_000_000), False)
+@example(b"acTL", b"\0", False)
+@example(b"tIME", b"", True)
+def test_what_a_png_holds_beside_its_pixels_never_costs_them(kind, data, is_behind):
+    end = -12 if is_behind else 33
+    content = PLAIN[:end] + pictures.chunk(kind, data) + PLAIN[end:]
+    assert np.array_equal(np.asarray(decode_image(content, "a")), np.asarray(pictures.smooth()))
+
+
+def test_a_long_xmp_still_says_the_orientation_whatever_was_decoded_before():
+    xmp = b'<rdf:Description tiff:Orientation="6"/>' + b"x" * 2_000_000
+    for packed in (b"\1\0\0\0" + zlib.compress(xmp), b"\0\0\0\0" + xmp):
+        content = pictures.with_chunk(PLAIN, b"iTXt", b"XML:com.adobe.xmp\0" + packed)
+        assert decode_image(content, "a").size == (24, 40)
+
+
+@pytest.mark.parametrize("tags", [{254: 1}, {50706: b"\1\4\0\0"}])
+def test_the_preview_in_a_camera_s_raw_file_is_not_its_picture(tags):
+    content = pictures.saved(pictures.smooth(), "TIFF", tiffinfo=tags)
+    for function in (decode_image, image_size):
+        with pytest.raises(UnreadableImage, match="a preview, as in camera raw files: save it as JPEG or PNG"):
+            function(content, "a")
+
+
+@given(st.sampled_from("123456fF"), st.from_regex(r"[a-zA-Z ,.]{0,40}", fullmatch=True))
+def test_a_caption_is_no_plain_bitmap(number, text):
+    assert not is_image(f"P{number} {text}".encode())
+    assert not is_image(f"GIF {text}".encode())

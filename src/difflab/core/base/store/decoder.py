@@ -1,16 +1,18 @@
 """The image decoder: encoded bytes become 8-bit sRGB by one rule in every place, or one line says why not.
 
-- It is turned once as its camera or editor noted: EXIF, where there is none XMP.
+- It is turned once as its camera or editor noted: EXIF, where that holds no orientation XMP.
 - Colours are converted to sRGB by the embedded ICC profile; one that cannot be used is passed over, as viewers do.
 - Transparent pixels show white, blended in sRGB.
 - 12 and 16 bits of grey are scaled to 8; grey in floating point is 0 to 1. Ranges that no file states are refused.
-- Of several frames or pages the first counts. Text inside a PNG is not looked at, however long it is.
-- Truncated files, those of more than 100 megapixels and formats beyond `FORMATS` are refused.
+- Of several frames or pages the first counts. What a PNG holds beside its pixels is not looked at, however long it is.
+- Truncated files, previews of camera raw files, pictures without pixels or of more than 100 megapixels and formats beyond
+  `FORMATS` are refused.
 """
 
 import io
 import re
 import warnings
+import zlib
 from collections.abc import Generator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "PPM", "TIFF", "AVIF", "JPEG2000", "ICO", "QOI")
 MAX_PIXELS = 100_000_000
 _ORIENTATION, _BITS, _PHOTOMETRIC = ExifTags.Base.Orientation, 258, 262  # tags of EXIF and TIFF
+_SUBFILE, _DNG, _SAMPLE_FORMAT = 254, 50706, 339
+_SIGNED = 2  # of `_SAMPLE_FORMAT`
 _XMP_ORIENTATION = re.compile(rb"tiff:Orientation(?:\s*=\s*[\"']|>)\s*([1-8])")
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -38,9 +42,19 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-_PNG = b"\x89PNG\r\n\x1a\n"
+_PNG, _JP2 = b"\x89PNG\r\n\x1a\n", b"\0\0\0\x0cjP  \r\n\x87\n"
+_PNG_TEXTS = (b"XML:com.adobe.xmp\0", b"Raw profile type ")  # that may hold an orientation
+_LARGEST = 16 * 1024**2  # bytes of a profile or a text; some have several MB
 _SPACES = {"RGB": "RGB", "L": "GRAY", "CMYK": "CMYK", "LAB": "Lab"}  # of a profile, by the mode of pixels
-_MAX_PROFILE = 16 * 1024**2  # bytes
+_NO_RANGE = "32-bit or signed integers do not say what is white: save it with 8 or 16 bits"
+_OTHERS = {  # what else is found under a picture's name, by its first bytes
+    b"\xff\x0a": "of the format JPEG XL, which is not read: save it as JPEG or PNG",
+    b"\0\0\0\x0cJXL ": "of the format JPEG XL, which is not read: save it as JPEG or PNG",
+    b"8BPS": "of the format PSD, which is not read: save it as JPEG or PNG",
+    b"version https://git-lfs": "a pointer of Git LFS: `git lfs pull` fetches the picture",
+    b"<!doctype html": "a page of the web: its download has failed",
+    b"<html": "a page of the web: its download has failed",
+}
 
 
 class UnreadableImage(Unreadable):
@@ -54,10 +68,10 @@ def decode_image(content: bytes, name: str) -> Image.Image:
         UnreadableImage: "unreadable: name (reason)".
     """
     with _opened(content, name) as image:
-        turned_by_pillow = _tiff_tag(image, _ORIENTATION) is not None  # libtiff's reader turns by its own tag
+        turned_by_pillow = _is_turned(image)
         image.load()
         pixels, alpha = _channels(image, content)
-        rgb = _srgb(pixels, image.info.get("icc_profile"))
+        rgb = _srgb(pixels, image.info.get("icc_profile") or _jpeg2000_profile(content))
         if alpha is not None:
             rgb.putalpha(alpha)
             rgb = Image.alpha_composite(Image.new("RGBA", rgb.size, "white"), rgb)
@@ -83,10 +97,10 @@ def is_image(head: bytes) -> bool:
     return (
         (head[:4] == b"RIFF" and head[8:12] == b"WEBP")
         or (head[:2] == b"BM" and head[6:10] == bytes(4))
-        or head[:12] == b"\0\0\0\x0cjP  \r\n\x87\n"
+        or head[:12] == _JP2
         or head[:4] == b"\xff\x4f\xff\x51"
         or (head[:4] == b"\0\0\1\0" and len(head) > 9 and head[9] == 0)
-        or re.match(rb"P[1-7fF]\s", head) is not None
+        or re.match(rb"P[1-6fF]\s+(#|\d+\s)", head) is not None
     )
 
 
@@ -95,7 +109,7 @@ def _opened(content: bytes, name: str) -> Generator[Image.Image]:
     with reading(name, kind=UnreadableImage), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of Pillow, about EXIF and sizes
         try:
-            image = Image.open(io.BytesIO(_without_texts(content)), formats=FORMATS)
+            image = Image.open(io.BytesIO(_pixels_alone(content)), formats=FORMATS)
         except UnidentifiedImageError:  # whose text is an address in memory
             raise ValueError(_unknown(content)) from None
         except Image.DecompressionBombError:
@@ -103,37 +117,81 @@ def _opened(content: bytes, name: str) -> Generator[Image.Image]:
         with image:
             if image.width * image.height > MAX_PIXELS:
                 raise ValueError(f"it has {image.width * image.height / 1e6:,.0f} megapixels, more than 100")
+            if not image.width * image.height:
+                raise ValueError(f"it has {image.width} x {image.height} pixels")
+            _check_tiff(image, content)
             yield image
+
+
+def _check_tiff(image: Image.Image, content: bytes) -> None:
+    """Refuse camera raw files, whose first picture is a preview, and signed numbers, which Pillow may take for others."""
+    if image.format != "TIFF":
+        return
+    if _SIGNED in (_tiff_tag(image, _SAMPLE_FORMAT) or ()):
+        raise ValueError(_NO_RANGE)
+    subfile = _tiff_tag(image, _SUBFILE)
+    if content[8:10] == b"CR" or _tiff_tag(image, _DNG) is not None or (isinstance(subfile, int) and subfile & 1):
+        raise ValueError("its first picture is a preview, as in camera raw files: save it as JPEG or PNG")
 
 
 def _unknown(content: bytes) -> str:
     if content[4:8] == b"ftyp" and content[8:12] in (b"heic", b"heix", b"hevc", b"mif1", b"heim"):
         return "of the format HEIC, which is not read: save it as JPEG or PNG"
-    return "damaged at its beginning" if is_image(content[:32]) else "of no known image format"
+    if is_image(content[:32]):
+        return "of a kind that is not read, or damaged at its beginning: save it as JPEG or PNG"
+    head = content[:32].lstrip().lower()
+    known = (what for start, what in _OTHERS.items() if content.startswith(start) or head.startswith(start))
+    return next(known, "of no known image format")
 
 
-def _without_texts(content: bytes) -> bytes:
-    """A PNG without its text chunks but for XMP and EXIF: Pillow refuses those that are long, and with them the pixels."""
+def _pixels_alone(content: bytes) -> bytes:
+    """A PNG without the chunks that say nothing of its pixels: Pillow refuses long and damaged ones, and the picture."""
     if not content.startswith(_PNG):
         return content
+    from PIL import PngImagePlugin
+
+    PngImagePlugin.MAX_TEXT_CHUNK = _LARGEST  # ty: ignore[invalid-assignment]
+    # This is its limit for profiles too.
     kept, start, at = [], 0, len(_PNG)
     while at + 8 <= len(content):
         end = at + 12 + int.from_bytes(content[at : at + 4])
-        kind, data = content[at + 4 : at + 8], content[at + 8 : at + 40]
-        if kind in (b"tEXt", b"zTXt", b"iTXt") and not data.startswith((b"XML:com.adobe.xmp\0", b"Raw profile type ")):
+        kind = content[at + 4 : at + 8]
+        if kind[0] & 0x20 and not _tells_of_pixels(kind, content[at + 8 : end - 4]):  # a capital letter: pixels
             kept.append(content[start:at])
             start = end
-        elif kind == b"iCCP":
-            from PIL import PngImagePlugin
-
-            PngImagePlugin.MAX_TEXT_CHUNK = _MAX_PROFILE  # ty: ignore[invalid-assignment]
-            # This is its limit for profiles too, some of which have 2 MB.
         at = end
     return b"".join([*kept, content[start:]]) if kept else content
 
 
+def _tells_of_pixels(kind: bytes, data: bytes) -> bool:
+    """Whether a chunk of a PNG says how its pixels are seen: transparency, orientation, a usable profile."""
+    if kind in (b"tRNS", b"eXIf"):
+        return True
+    if kind in (b"tEXt", b"zTXt", b"iTXt"):
+        packed = {b"tEXt": None, b"zTXt": rb"[^\0]+\0\0", b"iTXt": rb"[^\0]+\x00\x01\0[^\0]*\0[^\0]*\0"}[kind]
+        return data.startswith(_PNG_TEXTS) and (packed is None or _is_small(data, packed, plain=kind == b"iTXt"))
+    return kind == b"iCCP" and _is_small(data, rb"[^\0]{1,79}\0\0")
+
+
+def _is_small(data: bytes, before: bytes, *, plain: bool = False) -> bool:
+    """Whether what is packed behind the pattern `before` has a size that is read; `plain`: it need not be packed."""
+    if (found := re.match(before, data)) is None:
+        return plain
+    unpacking = zlib.decompressobj()
+    try:
+        unpacking.decompress(data[found.end() :], _LARGEST)
+    except zlib.error:
+        return False
+    return not unpacking.unconsumed_tail
+
+
 def _tiff_tag(image: Image.Image, tag: int) -> Any:
     return getattr(image, "tag_v2", {}).get(tag)
+
+
+def _is_turned(image: Image.Image) -> bool:
+    """Whether Pillow turns it as it loads it: a TIFF, by a tag of its own."""
+    return _is_orientation(_tiff_tag(image, _ORIENTATION))
 
 
 def _orientation(image: Image.Image) -> int:
@@ -142,9 +200,13 @@ def _orientation(image: Image.Image) -> int:
         found: Any = image.getexif().get(_ORIENTATION)
     except Exception:  # whatever Pillow raises over damaged EXIF: the pixels are whole
         found = None
-    if found is None and (match := _XMP_ORIENTATION.search(_bytes(image.info.get("xmp")))):
+    if not _is_orientation(found) and (match := _XMP_ORIENTATION.search(_bytes(image.info.get("xmp")))):
         found = int(match[1])
-    return found if isinstance(found, int) and 1 <= found <= 8 else 1
+    return found if _is_orientation(found) else 1
+
+
+def _is_orientation(value: Any) -> bool:
+    return isinstance(value, int) and 1 <= value <= 8
 
 
 def _bytes(value: Any) -> bytes:
@@ -152,7 +214,7 @@ def _bytes(value: Any) -> bytes:
 
 
 def _turned_size(image: Image.Image) -> tuple[int, int]:
-    swapped = _tiff_tag(image, _ORIENTATION) is None and _orientation(image) >= 5  # Pillow turns a TIFF's own size
+    swapped = not _is_turned(image) and _orientation(image) >= 5  # Pillow turns a TIFF's own size
     return image.size[::-1] if swapped else image.size
 
 
@@ -201,8 +263,16 @@ def _grey(image: Image.Image) -> Image.Image:
         top = 2 ** (bits[0] if bits else 16) - 1
         grey = ((values.astype(np.uint32) * 255 + top // 2) // top).astype(np.uint8)
     else:
-        raise ValueError("32-bit or signed integers do not say what is white: save it with 8 or 16 bits")
+        raise ValueError(_NO_RANGE)
     return Image.fromarray(255 - grey if inverted else grey)
+
+
+def _jpeg2000_profile(content: bytes) -> bytes | None:
+    """The profile in the box `colr` of a JPEG 2000 file (ISO 15444-1, I.5.3.3), which Pillow does not look for."""
+    if not content.startswith(_JP2):
+        return None
+    at = content.find(b"colr\2", 0, max(content.find(b"jp2c"), 0))
+    return content[at + 7 : at - 4 + int.from_bytes(content[at - 4 : at])] if at > 4 else None
 
 
 def _srgb(pixels: Image.Image, profile: bytes | None) -> Image.Image:

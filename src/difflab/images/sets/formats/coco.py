@@ -9,6 +9,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from difflab.core.base.errors import DifflabError, reading
+from difflab.images.archives.pictures import pass_over_others
 from difflab.images.sets.formats.rows import Captioned, clean
 from difflab.images.sets.formats.splits import split_named, two_splits
 
@@ -41,7 +42,10 @@ def read(archive: "Archive") -> dict[str, list[Captioned]]:
         result[split] = _read_file(archive, name, folder)
     if not result:
         raise DifflabError(f"{archive.path} has no annotations/captions_train2017.json: put COCO's annotations there")
-    return two_splits(result, archive, {split: [image.file for image in images] for split, images in result.items()})
+    files = {split: [archive.find(image.file) or image.file for image in found] for split, found in result.items()}
+    told = two_splits(result, archive, files)
+    pass_over_others(archive, {*_annotations(archive), *(file for found in files.values() for file in found)})
+    return told
 
 
 def _read_file(archive: "Archive", name: str, folder: str) -> list[Captioned]:

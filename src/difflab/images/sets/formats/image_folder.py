@@ -16,23 +16,24 @@ Source: https://huggingface.co/docs/datasets/image_dataset#imagefolder
 import csv
 import io
 import json
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from difflab.core.base.errors import DifflabError, reading
+from difflab.core.base.errors import DifflabError, printable, reading
 from difflab.core.base.files import write_bytes, write_text
-from difflab.images.archives.pictures import is_named_picture, list_pictures
+from difflab.images.archives.pictures import NO_CAPTION, list_pictures, pass_over_others
 from difflab.images.sets.formats.rows import Captioned, clean, decoded_text
 from difflab.images.sets.formats.splits import split_of, two_splits
 
 if TYPE_CHECKING:
     from difflab.images.archives.opening import Archive
 
-METADATA = "metadata.jsonl"
+METADATA, FILE_NAME = "metadata.jsonl", "file_name"
 TABLES = (METADATA, "metadata.csv", "metadata.parquet")
 TEXTS = (".txt", ".caption")
-NO_CAPTION, NO_IMAGE = "no caption", "caption without an image"
+NO_IMAGE = "caption without an image"
 _COLUMNS = ("text", "caption", "captions")
 _PARAMETER = "images.caption_column"
 
@@ -66,7 +67,16 @@ def read(archive: "Archive", column: str | None = None) -> dict[str, list[Captio
     for file, texts in found.items():
         images = splits.setdefault(split_of(file) or "train", [])
         images.append(Captioned(len(images), file, tuple(texts)))
-    return two_splits(splits, archive, {split: [image.file for image in images] for split, images in splits.items()})
+    files = {split: [image.file for image in images] for split, images in splits.items()}
+    told = two_splits(splits, archive, files)
+    stems = stems_of(found)
+    pass_over_others(archive, {*found, *(name for name in archive.names() if tells(name, stems))})
+    return told
+
+
+def tells(name: str, stems: Mapping[str, list[str]]) -> bool:
+    """Whether a file is a table, or a text beside one of the pictures whose `stems_of` are given."""
+    return PurePosixPath(name).name.lower() in TABLES or bool(_beside(name, stems))
 
 
 def captions(archive: "Archive", column: str | None = None) -> Captions:
@@ -79,7 +89,7 @@ def _by_tables(archive: "Archive", column: str | None) -> Captions:
     for where, file, row in named_rows(archive):
         found.setdefault(file, []).extend(_texts(row, where, column))
     if found:
-        archive.pass_over(NO_CAPTION, [n for n in archive.names() if is_named_picture(n) and n not in found])
+        archive.pass_over(NO_CAPTION, [n for n in list_pictures(archive) if n not in found])
     return found
 
 
@@ -106,26 +116,52 @@ def _rows(archive: "Archive", name: str) -> Iterator[tuple[str, Any]]:
             rows = pq.read_table(io.BytesIO(content)).to_pylist()
         yield from ((f"{where}, row {number}", row) for number, row in enumerate(rows, start=1))
     elif name.lower().endswith(".csv"):
-        with reading(where, "save it as a csv with commas"):
-            table = list(csv.DictReader(io.StringIO(decoded_text(content, where), newline=""), strict=True))
-        yield from ((f"{where}, row {number}", row) for number, row in enumerate(table, start=2))
+        with reading(where, "correct it, and save it as a csv with commas"):
+            table = list(_csv_rows(decoded_text(content, where)))
+        yield from ((f"{where}, row {number}", row) for number, row in table)
     else:
         for number, line in enumerate(decoded_text(content, where).split("\n"), start=1):
             if line.strip():
                 with reading(f"{where}, line {number}", "not JSON; correct it"):
-                    row = json.loads(line)
+                    row = json.loads(line, object_pairs_hook=_object)
                 yield f"{where}, line {number}", row
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a name occurs twice")
+    return found
+
+
+def _csv_rows(text: str) -> Iterator[tuple[int, dict[str | None, Any]]]:
+    """(number, row) of the rows of a csv with commas, semicolons or tabs that are not blank; spreadsheets leave some."""
+    head = next(csv.reader(io.StringIO(text, newline="")), [""])
+    joined = ",".join(head)
+    delimiter = next((d for d in ",;\t" if FILE_NAME in map(str.strip, joined.split(d))), ",")
+    table = csv.DictReader(io.StringIO(text, newline=""), strict=True, delimiter=delimiter)
+    names = [name.strip() for name in table.fieldnames or ()]
+    if twice := sorted({name for name in names if name and names.count(name) > 1}):
+        raise ValueError(f"two columns '{twice[0]}'")
+    table.fieldnames = names
+    for number, row in enumerate(table, start=2):
+        if any(any(value) if isinstance(value, list) else value for value in row.values()):
+            yield number, row
 
 
 def _file(row: Any, where: str) -> PurePosixPath:
     """The file that a row is about."""
-    if not isinstance(row, dict) or not isinstance(row.get("file_name"), str) or not row["file_name"]:
-        raise DifflabError(f"{where}: there is no 'file_name'; correct it")
+    if not isinstance(row, dict) or not isinstance(row.get(FILE_NAME), str) or not row[FILE_NAME].strip():
+        there = f" (there is {', '.join(map(str, row))})" if isinstance(row, dict) and FILE_NAME not in row else ""
+        raise DifflabError(f"{where}: there is no '{FILE_NAME}'{printable(there)}; correct it")
     if None in row:
         raise DifflabError(f"{where}: it has more values than there are columns; correct it")
-    file = PurePosixPath(row["file_name"].replace("\\", "/"))
-    if file.is_absolute() or ".." in file.parts:
-        raise DifflabError(f"{where}: '{file}' leads out of the folder; correct it")
+    name = row[FILE_NAME].replace("\\", "/")
+    file = PurePosixPath(name)
+    if file.is_absolute() or ".." in file.parts or re.match(r"[A-Za-z]:", name):
+        raise DifflabError(f"{where}: '{printable(file)}' leads out of the folder; correct it")
+    if printable(name) != name or not file.name:
+        raise DifflabError(f"{where}: '{printable(name)}' cannot be the name of a file; correct it")
     return file
 
 
@@ -137,7 +173,7 @@ def _texts(row: dict[str, Any], where: str, column: str | None) -> list[str]:
         other = ", ".join(name for name in row if name not in ("file_name", *known)) or "nothing else"
         raise DifflabError(
             f"{where}: there must be one of {', '.join(known)}, not {len(found)}; correct it, or name the column in "
-            f"{_PARAMETER} (there is {other})"
+            f"{_PARAMETER} (there is {printable(other)})"
         )
     value, several = row[found[0]], found[0] == "captions" or (column and isinstance(row[found[0]], list))
     texts = value if several else [value]
@@ -148,23 +184,35 @@ def _texts(row: dict[str, Any], where: str, column: str | None) -> list[str]:
 
 def texts_beside(archive: "Archive") -> Captions:
     """The captions of pictures that have a text of their name beside them; other pictures are passed over."""
-    stems: dict[str, list[str]] = {}
-    texts = {_stem(name): name for name in archive.names() if name.lower().endswith(TEXTS)}
+    texts = sorted(name for name in archive.names() if name.lower().endswith(TEXTS))
     pictures = list_pictures(archive) if texts else []
-    for name in pictures:
-        stems.setdefault(_stem(name), []).append(name)
+    stems = stems_of(pictures)
     found: Captions = {}
-    for stem, name in texts.items():
-        beside = stems.get(stem, [])
+    for name in texts:
+        beside = _beside(name, stems)
         if len(beside) > 1:
             raise DifflabError(f"{archive.path}: {name} stands beside {' and '.join(beside)}: rename one of them")
         if beside:
             lines = decoded_text(archive.read(name), f"{archive.path}: {name}").splitlines()
-            found[beside[0]] = [text for text in map(clean, lines) if text]
+            found.setdefault(beside[0], []).extend(text for text in map(clean, lines) if text)
     if found:
         archive.pass_over(NO_CAPTION, [name for name in pictures if name not in found])
-        archive.pass_over(NO_IMAGE, [name for stem, name in texts.items() if stem not in stems])
+        archive.pass_over(NO_IMAGE, [name for name in texts if not _beside(name, stems)])
     return dict(sorted(found.items()))
+
+
+def stems_of(pictures: Iterable[str]) -> dict[str, list[str]]:
+    """Pictures by what a text beside them may be called before its ending: `a` or `a.png`, in any case."""
+    stems: dict[str, list[str]] = {}
+    for name in pictures:
+        for stem in {_stem(name), name.casefold()}:
+            stems.setdefault(stem, []).append(name)
+    return stems
+
+
+def _beside(name: str, stems: Mapping[str, list[str]]) -> list[str]:
+    """The pictures that a text stands beside; none where it is no text."""
+    return stems.get(_stem(name), []) if name.lower().endswith(TEXTS) else []
 
 
 def _stem(name: str) -> str:

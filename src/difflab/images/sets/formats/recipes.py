@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.store.captions import has_word
 from difflab.images.archives.folder import composed
-from difflab.images.archives.pictures import is_named_picture
+from difflab.images.archives.pictures import is_named_picture, pass_over_others
 from difflab.images.sets.formats.rows import Captioned, clean, decoded_text
 
 if TYPE_CHECKING:
@@ -52,13 +52,13 @@ def read(archive: "Archive", dropped: dict[str, int] | None = None) -> dict[str,
         dropped.update({reason: reasons.count(reason) for reason in _REASONS if reason in reasons})
     files = _images(archive)
     folder = PurePosixPath(tables[0]).parent / FOLDER
-    return {
-        "train": [
-            Captioned(number, files.get(composed(image).casefold(), str(folder / f"{image}.jpg")), (title,))
-            for number, (_, image, title) in enumerate(rows)
-            if not reasons[number]
-        ]
-    }
+    found = [
+        Captioned(number, files.get(composed(image).casefold(), str(folder / f"{image}.jpg")), (title,))
+        for number, (_, image, title) in enumerate(rows)
+        if not reasons[number]
+    ]
+    pass_over_others(archive, {tables[0], *(recipe.file for recipe in found)})
+    return {"train": found}
 
 
 def _images(archive: "Archive") -> dict[str, str]:

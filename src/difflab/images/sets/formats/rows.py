@@ -1,5 +1,6 @@
 """What the readers of the formats give: images with classes, or images with captions."""
 
+import unicodedata
 from typing import NamedTuple
 
 import numpy as np
@@ -24,8 +25,14 @@ class Captioned(NamedTuple):
 
 
 def clean(caption: str) -> str:
-    """A caption as one line without surrounding space."""
-    return " ".join(caption.split())
+    """A caption as one line without surrounding space, control characters and halves of characters.
+
+    It is empty where nothing of it can be seen.
+    """
+    if not caption.isprintable():
+        caption = "".join(" " if unicodedata.category(c) in ("Cc", "Cs") else c for c in caption)
+    text = " ".join(caption.split())
+    return text if any(unicodedata.category(c) != "Cf" for c in text.replace(" ", "")) else ""
 
 
 def decoded_text(content: bytes, where: str) -> str:
@@ -36,7 +43,11 @@ def decoded_text(content: bytes, where: str) -> str:
     """
     form = "utf-16" if content.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
     try:
-        return content.decode(form)
+        text = content.decode(form)
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise DifflabError(f"{where}, line {line}: not UTF-8 text; save it as such") from None
+    if "\0" in text:  # UTF-16 without its mark, UTF-32, or no text at all
+        line = text.count("\n", 0, text.index("\0")) + 1
+        raise DifflabError(f"{where}, line {line}: zero bytes, so it is not UTF-8 text; save it as such")
+    return text

@@ -14,18 +14,19 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _WORDS = {
     "train": "train|training",
-    "test": "test|testing|eval|evaluation|hold[-_]?out|held[-_]?out",
+    "test": "test|testing|eval|evaluation|hold[-_ ]?out|held[-_ ]?out",
     "val": "val|valid|validation|dev|development",
 }
+_BESIDE = r"\d|set|split|data|images?|imgs?|pictures|part|\(\d\)|copy"  # what stands beside such a word
 _NAMES = {
-    split: re.compile(rf"({words})([-_ ]?(\d+|set|split|data|images?|imgs?|pictures))*", re.IGNORECASE)
+    split: re.compile(rf"(({_BESIDE})[-_ ]*)*({words})((?-i:[AB])|[-_ ]*({_BESIDE}))*", re.IGNORECASE)
     for split, words in _WORDS.items()
 }
 PASSED_OVER = "validation, beside a test split"
 
 
 def split_named(name: str) -> str | None:
-    """train, test or val by a name such as `Validation`, `val2017` or `test_images`; None where it names no split."""
+    """train, test or val by a name such as `Validation`, `val2017`, `images_test` or `testA`; None where it names none."""
     return next((split for split, pattern in _NAMES.items() if pattern.fullmatch(name)), None)
 
 
