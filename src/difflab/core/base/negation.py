@@ -62,6 +62,8 @@ _RULING = {
     "is",
 }
 _PRONOUNS = {"he", "she", "they", "it", "anyone"}
+_NOBODY = re.compile(r"(?:^|[.,;!?\n] ?|\b(?:and|but|that|because|where) )(?:no one|nobody|none|neither)$")
+_PERSON = re.compile(r" (?:m[ae]n|wom[ae]n|person|people|child|boy|girl|face)\b")
 _LISTED = re.compile(r"(?:,\s*(?:[^\s,.;:!?]+\s*){1,4})*?,?\s*(?:or|nor)\b")
 _ABSENT = "absent|missing|lacking|gone|removed|nowhere|invisible|faded|vanished|disappeared|(?:taken )?off(?!-)"
 _SHOWN = (
@@ -117,12 +119,14 @@ def _scopes(text: str) -> Iterator[tuple[int, int]]:
     taken_back = -1
     for cue in _CUE.finditer(text):
         if cue["cue"] and cue.start() != taken_back:
-            end = _scope_end(text, cue.end(), cue["cue"])
+            nobody = _NOBODY.search(text[: cue.end()]) or (cue["cue"] == "no" and _PERSON.match(text, cue.end()))
+            end = _scope_end(text, cue.end(), cue["cue"], subject=bool(nobody))
             taken_back = end if _LACKING.match(text, end) else -1
             yield cue.end(), end
 
 
-def _scope_end(text: str, start: int, cue: str) -> int:
+def _scope_end(text: str, start: int, cue: str, subject: bool) -> int:
+    """Where the scope of a cue ends; where it is the `subject` ("nobody wears a hat"), behind its first verb at least."""
     if compound := _COMPOUND.match(text, start):
         return compound.end()
     ruled = True  # whether the cue, or a word that hands it on, stands right before
@@ -143,7 +147,9 @@ def _scope_end(text: str, start: int, cue: str) -> int:
             if cue not in ("without", "neither") or (following and following[0] in _VERBS | _PLACES):
                 return step.start()
         elif word in _VERBS | _PLACES and not ruled:
-            return step.start()
+            if not subject:
+                return step.start()
+            subject = word not in _VERBS
         ruled = word in _RULING or (ruled and (word in _PRONOUNS or word.endswith("ly")))
         before = word
     return len(text)
