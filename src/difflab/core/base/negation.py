@@ -18,7 +18,7 @@ from collections.abc import Iterator
 
 _NOT_CUES = (
     r"not (?:only|just|merely|without)|no (?:doubt|wonder|question)|without (?:a )?doubt|nothing (?:but|except)|if not for"
-    r"|(?:never|not|can't|cannot|don't|doesn't|didn't) (?:help|stops?)"
+    r"|(?:never|not|can't|cannot|don't|doesn't|didn't|couldn't|can (?:hardly|barely)) (?:help|stops?|hide|suppress)"
 )
 _LACK = (
     r"w/o(?:ut)?|without|lack(?:s|ing)?|sans|minus|excluding|avoid(?:s|ed|ing)?|(?:free|devoid|absence|instead) of"
