@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from difflab.models.language.answers import is_mark, sentence
+from difflab.models.language.answers import sentence
+from difflab.models.language.plain_text import is_mark
 
 from .said import ANSWERS, MAN
 

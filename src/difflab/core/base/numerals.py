@@ -2,18 +2,23 @@
 
 A number that is part of a name or of a measure is none: "7-Up", "One-Pot", "B2", "3.5", "Route 6", "Apollo Eight",
 "Five Guys". That is one that a hyphen, a letter or a mark between figures joins to something, or one beside a word with
-a capital letter that does not speak of numbers ("Digit", "Handwritten").
+a capital letter that does not speak of numbers ("Digit", "Handwritten"). Neither is one that is part of a larger number
+("twenty three", "five hundred") or a pronoun ("no one"). Figures are those of any script.
 """
 
 import re
 from collections.abc import Collection, Iterator
 
 NUMBER_WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
-_NUMBERS = {name: n for n, word in enumerate(NUMBER_WORDS) for name in (word, str(n))}
+_NUMBERS = {word: number for number, word in enumerate(NUMBER_WORDS)}
 _TOKEN = re.compile(r"[a-z]+|\d+", re.IGNORECASE)
 _WORD_BEFORE, _WORD_AFTER = re.compile(r"([A-Z][\w'’]+) $"), re.compile(r" ([A-Z][\w'’]+)")
-_HYPHEN_BEFORE, _HYPHEN_AFTER = re.compile(r"(\w+)-$"), re.compile(r"-(\w+)")
-_JOINED_BEFORE, _JOINED_AFTER = re.compile(r"(?:[^\W_]|\d[.,:/])$"), re.compile(r"[^\W_]|[.,:/]\d|['’]\w")
+_HYPHEN_BEFORE, _HYPHEN_AFTER = re.compile(r"(\w+)[-‐‑]$"), re.compile(r"[-‐‑](\w+)")
+_JOINED_BEFORE, _JOINED_AFTER = re.compile(r"(?:[^\W_]|\d[.,:/]|[$€£])$"), re.compile(r"[^\W_]|[.,:/]\d|['’]\w|[%°$€£]")
+_LARGE = r"(?:hundred|thousand|[mb]illion|dozen|point)"
+_LARGER_BEFORE = re.compile(rf"\b(?:(?:twen|thir|for|fif|six|seven|eigh|nine)ty|{_LARGE}(?: and)?) $", re.IGNORECASE)
+_LARGER_AFTER = re.compile(rf" (?:{_LARGE}|\d{{3}})\b", re.IGNORECASE)
+_PRONOUN_BEFORE = re.compile(r"\b(?:no|any|every|some) $", re.IGNORECASE)
 # Words beside a number that make no name of it.
 _NO_NAMES = {
     "the", "this", "that", "an", "and", "or", "with", "of", "on", "over", "in", "under", "behind", "across", "number",
@@ -37,12 +42,20 @@ def numbers_in(text: str, beside: Collection[str] = ()) -> set[int]:
 def _named(text: str, no_names: Collection[str]) -> Iterator[int]:
     titled = any(c.islower() for c in text)  # in capitals alone, they tell nothing
     for found in _TOKEN.finditer(text):
-        number = _NUMBERS.get(found[0].lower())
+        number = _number(found[0])
         before, end = text[: found.start()], found.end()
         if number is None or _JOINED_BEFORE.search(before) or _JOINED_AFTER.match(text, end):
+            continue
+        if _LARGER_BEFORE.search(before) or _LARGER_AFTER.match(text, end):
+            continue
+        if found[0].lower() == "one" and _PRONOUN_BEFORE.search(before):
             continue
         beside = [_HYPHEN_BEFORE.search(before), _HYPHEN_AFTER.match(text, end)]
         if titled and not found[0].islower():  # figures, too
             beside += [_WORD_BEFORE.search(before), _WORD_AFTER.match(text, end)]
         if not any(word and word[1].lower() not in no_names for word in beside):
             yield number
+
+
+def _number(token: str) -> int | None:
+    return int(token) if len(token) == 1 and token.isdecimal() else _NUMBERS.get(token.lower())

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInf
 T = TypeVar("T")
 
 COMMON = "common"
+_FLOAT32 = 3.4028234e38
 
 
 def _distinct(values: list[T]) -> list[T]:
@@ -23,17 +24,31 @@ Width = Annotated[int, Field(ge=1)]  # channels of a layer
 
 
 class Group(BaseModel):
-    """A parameter group: unknown keys are errors, values are fixed, numbers are finite."""
+    """A parameter group: unknown keys are errors, values are fixed, numbers are finite, and no kind stands for another."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     @field_validator("*", mode="before")
     @classmethod
-    def _reject_bool(cls, value: Any, info: ValidationInfo) -> Any:
+    def _reject_other_kinds(cls, value: Any, info: ValidationInfo) -> Any:
+        """pydantic takes true for 1, 1 for true, and texts for either."""
         kinds = _kinds(cls.model_fields[info.field_name or ""].annotation)
-        numbers = int in kinds or float in kinds or any(type(kind) is int for kind in kinds)  # of a Literal too
-        if _holds_bool(value) and numbers and bool not in kinds:
+        known = {kind if isinstance(kind, type) else type(kind) for kind in kinds}  # of a Literal the values
+        given = set(map(type, _given(value)))
+        if known & {int, float} and ((bool in given - known) or (str in given - known)):
             raise ValueError("a number is needed")
+        if bool in known and given & {int, float, str} - known:
+            raise ValueError("true or false is needed")
+        return value
+
+    @field_validator("*", mode="after")
+    @classmethod
+    def _reject_what_no_tensor_holds(cls, value: Any) -> Any:
+        for number in _given(value):
+            if isinstance(number, int) and not -(2**63) <= number < 2**63:
+                raise ValueError(f"Input should be less than {2**63}, which int64 cannot hold")
+            if isinstance(number, float) and abs(number) > _FLOAT32:
+                raise ValueError(f"Input should be at most {_FLOAT32}, the most that float32 holds")
         return value
 
     def __getitem__(self, name: str) -> Any:
@@ -105,10 +120,11 @@ def _kinds(annotation: Any) -> list[Any]:
     return [annotation, *(kind for inner in get_args(annotation) for kind in _kinds(inner))]
 
 
-def _holds_bool(value: Any) -> bool:
-    """Whether a value is, or has at any depth, true or false."""
-    inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else ()
-    return isinstance(value, bool) or any(map(_holds_bool, inner))
+def _given(value: Any) -> list[Any]:
+    """The values that stand in a value, at any depth."""
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    return [inner for part in value for inner in _given(part)] if isinstance(value, list | tuple) else [value]
 
 
 def _mappings(*values: Any) -> bool:

@@ -9,9 +9,13 @@ from difflab.images.facts.data_set import Attributes, Contradiction, DataSet, Fa
 # What may stand between a colour and the hair that has it: "black, very long and wavy hair".
 _ADJECTIVES = (
     r"(?:(?:very|long|short|medium|thick|thin|wavy|curly|straight|shiny|dark|light|black|brown|blonde?|gr[ae]y|messy|"
-    r"smooth|fine|silky|layered|parted|loose|neat|\w+-length|cropped|slicked-back|and|or|to)[ ,]+)*"
+    r"smooth|fine|silky|layered|parted|loose|neat|\w+-(?:length|cropped|cut)|cropped|slicked-back|and|or|to)[ ,]+)*"
 )
-_SET = r"(?:is|are|was|were|looks?|appears?)(?: (?:\w+ly|very|a little|a bit|quite|rather|long|short|thick|and))*"
+_SET = (
+    r"(?:(?:that|which) )?(?:is|are|was|were|looks?|appears?)(?:n't)?"
+    r"(?: (?:\w+ly|very|a little|a bit|quite|rather|long|short|thick|and|as))*"
+)
+_LOOKING = r"(?:,? \w+)?"  # what else is said between the size of a thing and its name: "a big red nose"
 _SHAPED = r"(?:with|has|and|her|his|a|blunt|short|long|thick|side)"
 
 
@@ -19,7 +23,8 @@ def _hair(colours: str) -> str:
     """Hair of some colours: "black hair", "black-haired", "hair is long and black", "hair, black"."""
     hair = r"(?:hair\b|locks\b|curls\b|strands\b|ponytail\b|braids?\b|bob\b)"
     return (
-        rf"\b(?:{colours})[ ,]+{_ADJECTIVES}{hair}|\b(?:{colours})[- ]haired\b|\bhair,? (?:{_SET} )?(?:{colours})\b"
+        rf"\b(?:{colours})[ ,]+{_ADJECTIVES}{hair}|\b(?:{colours})[- ]haired\b"
+        rf"|\bhair,? (?:as |{_SET} (?:not )?(?:\w+,? but )?)?(?:{colours})\b"
         rf"(?! (?:eyes?|dress|shirt|suit|jacket|hat|coat))"
     )
 
@@ -28,7 +33,11 @@ FACTS = (
     Fact("Male", "This is a man.", r"\b(man|male|he|his|boy|gentleman)\b"),
     Fact("not Male", "This is a woman.", r"\b(woman|female|she|her|girl|lady)\b"),
     Fact("Young", "They look young.", r"\b(young|youthful|girl|boy)\b"),
-    Fact("Attractive", "Many would call the face attractive.", r"\b(attractive|beautiful|handsome|pretty)\b"),
+    Fact(
+        "Attractive",
+        "Many would call the face attractive.",
+        r"\b(attractive|beautiful|handsome|pretty(?! (?:old|much|big|large|long|short|young|bald|dark|tall|thin)))\b",
+    ),
     Fact("Chubby", "The face is full and round.", r"\b(chubby|full face|round face|full and round|plump)\b(?! lips)"),
     Fact(
         "Oval_Face",
@@ -51,7 +60,7 @@ FACTS = (
     Fact(
         "Big_Nose",
         "The nose is large.",
-        rf"\b(big|large|prominent|broad|wide) nose\b|\bnose {_SET} (big|large|prominent|broad|wide)\b",
+        rf"\b(big|large|prominent|broad|wide){_LOOKING} nose\b|\bnose {_SET} (big|large|prominent|broad|wide)\b",
     ),
     Fact(
         "Pointy_Nose",
@@ -61,7 +70,7 @@ FACTS = (
     Fact(
         "Big_Lips",
         "The lips are full.",
-        rf"\b(big|full|large|plump)(er)? lips\b|\blips {_SET} (big|full|large|plump)\b",
+        rf"\b(big|full|large|plump)(er)?{_LOOKING} lips\b|\blips {_SET} (big|full|large|plump)\b",
     ),
     Fact("Narrow_Eyes", "The eyes are narrow.", rf"\bnarrow(ed)?[- ]eye[ds]\b|\beyes {_SET} narrow(ed)?\b|\bsquint\w*"),
     Fact(
@@ -126,12 +135,12 @@ FACTS = (
     Fact(
         "Eyeglasses",
         "They wear glasses.",
-        r"(?<!wine )(?<!champagne )(?<!drinking )(?<!beer )\b(eye|sun)?glasses\b(?! of)|\b(be)?spectacle[ds]\b",
+        r"(?<!wine )(?<!champagne )(?<!drinking )(?<!beer )\b(eye|sun)?glasses\b(?! of\b)|\b(be)?spectacle[ds]\b",
     ),
     Fact("Wearing_Earrings", "They wear earrings.", r"\bear-?rings?\b"),
-    Fact("Wearing_Hat", "They wear a hat.", r"\b(hats?|cap|beanie|fedora|beret)\b"),
+    Fact("Wearing_Hat", "They wear a hat.", r"\b(hats?|caps?|beanies?|fedoras?|berets?)\b(?!-)"),
     Fact("Wearing_Necklace", "They wear a necklace.", r"\bnecklaces?\b"),
-    Fact("Wearing_Necktie", "They wear a necktie.", r"(?<!bow )\b(neck)?tie\b"),
+    Fact("Wearing_Necktie", "They wear a necktie.", r"(?<!bow[ -])\b(neck)?ties?\b(?! (her|his|their|it|up|back)\b)"),
     Fact(
         "Blurry",
         "The picture is blurry.",

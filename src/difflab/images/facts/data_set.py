@@ -1,6 +1,7 @@
 """What a data set knows of its pictures: their facts, which of them are opinions or contradict, and their classes."""
 
 import re
+import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -44,9 +45,9 @@ class Contradiction:
 
 def named_facts(columns: Iterable[str]) -> tuple[Fact, ...]:
     """The facts of attributes that are known by their names alone: `wearing_a_hat` is told as "Wearing a hat."."""
-    words = {name: " ".join(name.replace("_", " ").split()) for name in columns}
+    words = {name: unicodedata.normalize("NFC", " ".join(name.replace("_", " ").split())) for name in columns}
     return tuple(
-        Fact(name, f"{text[:1].upper()}{text[1:]}.", rf"(?<!\w){re.escape(text.lower())}(?!\w)")
+        Fact(name, f"{text[:1].upper()}{text[1:]}.", rf"(?<![\w-]){re.escape(text.lower())}(?![\w-])")
         for name, text in words.items()
     )
 

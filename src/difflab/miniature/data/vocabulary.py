@@ -3,6 +3,7 @@
 Templates, titles and tokenizers all take their words from here.
 """
 
+from difflab.core.base.negation import undenied
 from difflab.core.base.numerals import NUMBER_WORDS, numbers_in, tokens
 from difflab.images.facts.data_set import ClassSet, Contradiction, DataSet, Fact, Part, all_of
 from difflab.miniature.data.blend import PHOTO_NAMES
@@ -40,13 +41,13 @@ _PHOTO_NUMBERS = {
 
 
 def photos_in(text: str) -> set[int]:
-    """The photographs (rows of `PHOTO_NAMES`) that the text names, in either number."""
-    return {_PHOTO_NUMBERS[token] for token in tokens(text) if token in _PHOTO_NUMBERS}
+    """The photographs (rows of `PHOTO_NAMES`) that the text names and does not deny, in either number."""
+    return {_PHOTO_NUMBERS[token] for token in tokens(undenied(text)) if token in _PHOTO_NUMBERS}
 
 
 def digits_in(text: str) -> set[int]:
-    """The digits that the text names: beside the name of a photograph, a number is no name."""
-    return numbers_in(text, _PHOTO_NUMBERS)
+    """The digits that the text names and does not deny: beside the name of a photograph, a number is no name."""
+    return numbers_in(undenied(text), _PHOTO_NUMBERS)
 
 
 DIGIT_MASK = "digit"

@@ -2,7 +2,7 @@
 
 An answer is read in three steps, each of which takes off a layer:
 
-1. `_plain`      reasoning, marks of turns, emoji and invisible characters go; inside a code fence only its content counts
+1. `plain`       reasoning, marks of turns, emoji and invisible characters go; inside a code fence only its content counts
 2. `_layout`     a JSON list wins over numbers, numbers over bullets, bullets over bare lines; lead-ins and notes go
 3. `unwrapped`   bullets, labels, emphasis, quotation marks and remarks around one entry go
 
@@ -18,53 +18,48 @@ from itertools import pairwise
 from typing import cast
 
 from difflab.models.language import phrases
+from difflab.models.language.plain_text import JOINERS, plain, untagged
 
-_JOINERS = "\u200c\u200d"  # some scripts need them inside words
-_EMOJI = re.compile("[\u2600-\u27bf\u2b00-\u2bff\U0001f000-\U0001faff\ufe0e\ufe0f\u20e3]+\u200d?")
-_KEYCAP = re.compile("([0-9])\ufe0f?\u20e3")
-_FENCED = re.compile(r"```[^\n]*\n(.*?)(?:```|\Z)", re.DOTALL)
 _LABEL = phrases.LABEL
 _NUMBERED = re.compile(
-    rf"""[\s>*_\#(\[]*(?:
+    rf"""[\s>*_\#(\[（]*(?:
         {_LABEL}\s*\#?(?:\d{{1,2}}|[a-c]|one|two|three)\b[\s*_]*      # Variation 1:  Option A (warm):
             (?:[.:)\]：–—-]+|\([^()]*\)[\s*_]*:|$)
-        |[①-⑳❶-❿]\s*|[一二三四五六七八九十]{{1,2}}、|[가나다라]\.(?=\s)|[абв]\)(?=\s)
+        |[①-⑳❶-❿]\s*|[一二三四五六七八九十]{{1,2}}、|[가나다라]\.(?=\s)|[абв]\)(?=\s)|[אבג]\.(?=\s)
+        |(?:no\.?|n[°º])\s?\d{{1,2}}(?:[.:)]+|(?=\s))|(?:first|second|third):(?=\s)|(?:one|two|three)\.(?=\s)
         |\d{{1,2}}(?:\s?[.):\]．、）：]+(?!\d)|\s?[-–—](?=\s))         # 1.  1)  (1)  1:  1 -
         |(?:[a-c]|i{{1,3}})[.)](?=\s)                                 # a)  ii.
     )(?:[*_]+(?=\s|$))?""",
     re.IGNORECASE | re.VERBOSE,
 )
-_INLINE_NUMBER = re.compile(r"(?:^|(?<=\s))\(?([1-9])[.)]\s")
-_BULLETED = re.compile(r"\s*(?:[-–—*+]\s+|[•‣·◦▪●○■►→]\s*|-(?=[^\W\d]))")
+_INLINE_NUMBER = re.compile(r"(?:^|(?<=\s))\(?([1-9])[.):]\s")
+_BULLETED = re.compile(r"\s*(?:[-‒–—*+~]\s+(?:\[[ xX]?\]\s+)?|[•‣⁃·◦▪●○■►→・]\s*|-(?=[^\W\d]))")
 _OWN_LABEL = re.compile(rf"[*_]*{_LABEL}(?:\s*\#?\d{{1,2}})?[*_]*\s*[:：][*_]*\s*", re.IGNORECASE)
-_HEADING = re.compile(rf"\s*(?:#+\s*|\*\*|__){_LABEL}\s*(?:\*\*|__)?\s*", re.IGNORECASE)
-_TABLE_HEAD = re.compile(r"^\s*\|.*\|\s*\n\s*\|[\s:|-]+\|\s*$\n?", re.MULTILINE)
+_HEADING = re.compile(rf"[\s#*_]*{_LABEL}[\s*_]*", re.IGNORECASE)
 _ROW = re.compile(r"\s*\|(.+)\|\s*")
 _LOOP = re.compile(
     r"(?<!\w)(?P<word>\w+)(?:[\s,]+(?P=word)\b){4,}"
     r"|(?<!\w)(?P<unit>\w\S*\s+\S(?:.{0,200}?\S)?)(?:[\s,;]+(?P=unit)){2,}(?!\w)"
+    r"|(?P<run>[^\x00-\u0dff\s][^\x00-\x7f]{2,60}?)(?P=run){2,}"  # of scripts without spaces
 )
-_REASONING = re.compile(phrases.REASONING, re.DOTALL | re.IGNORECASE)
-_REASONING_END = re.compile(phrases.REASONING_END, re.IGNORECASE)
-_MARK_OF_REASONING = re.compile(rf"{phrases.REASONING_END}|<\|(?:channel|message|start|end|return)\|>", re.IGNORECASE)
-_HARMONY = re.compile(phrases.HARMONY_FINAL, re.DOTALL)
-_HARMONY_BARE = re.compile(phrases.HARMONY_BARE, re.DOTALL)
-_SPELT_REASONING, _FINAL = (re.compile(p, re.IGNORECASE) for p in (phrases.SPELT_REASONING, phrases.FINAL))
-_TURN_BEGINS, _TURN_ENDS = re.compile(phrases.TURN_BEGINS), re.compile(phrases.TURN_ENDS)
-_WRAPPER, _BOX = re.compile(phrases.WRAPPER, re.DOTALL | re.IGNORECASE), re.compile(phrases.BOX)
-_LEAD_IN, _NOTE, _TAIL, _REFUSAL, _NOTHING = (
+_LEAD_IN, _ANNOUNCEMENT, _NOTE, _TAIL, _REFUSAL, _NOTHING = (
     re.compile(p, re.IGNORECASE)
-    for p in (phrases.LEAD_IN, phrases.NOTE, phrases.TAIL, phrases.REFUSAL, phrases.NOTHING)
+    for p in (phrases.LEAD_IN, phrases.ANNOUNCEMENT, phrases.NOTE, phrases.TAIL, phrases.REFUSAL, phrases.NOTHING)
 )
 _FIRST_MARK = re.compile(
-    rf"(?:{_BULLETED.pattern}|\s*[(\[]?\d{{1,2}}(?:[.)\]:]+\s+|[．、）：]\s*)|\s*[①-⑳❶-❿]\s*|\s*(?:>\s*)+|\s*#+\s+)"
+    rf"(?:{_BULLETED.pattern}|\s*[(\[]?\d{{1,2}}(?:[.)\]:]+(?:\s+|$)|[．、）：]\s*)|\s*[①-⑳❶-❿]\s*|\s*(?:>\s*)+|\s*#+\s+"
+    r"|\s*\[[ xX]?\]\s+|\s*\(?[a-c]\)\s+|\s*[=-]>\s*)"
 )
 _LIST_ENTRY = re.compile(r"""[\[,]\s*(["'])(.+?)\1\s*(?=[,\]])""")
 _KEYED = re.compile(
-    rf"""["'](?:\w+_)?(?:{_LABEL}|text|rewritten)(?:_\w+)?["']\s*:\s*(?P<quote>["'])(?P<value>(?:\\.|(?!(?P=quote)).)*)""",
+    rf"""(?:["']|(?<=[{{,])\s*)(?:\w+_)?(?:{_LABEL}|text|rewritten)(?:_\w+)?["']?\s*:\s*(?P<quote>["'])"""
+    r"""(?P<value>(?:\\.|(?!(?P=quote)).)*)""",
     re.IGNORECASE | re.DOTALL,
 )
 _QUOTED = re.compile(r'"([^"]+)"|“([^”]+)”|„([^“”]+)[“”]|«([^»]+)»|「([^」]+)」|『([^』]+)』')
+_EMPHASISED = re.compile(r"(?<![\w*_`~])(\*\*\*|\*\*|__|~~|\*|_|`)(?=\S)([^*_`~]+)(?<=\S)\1(?![\w*_`~]|\.\w)")
+_STRUCK, _LINK = re.compile(r"~~[^~]+~~\s*"), re.compile(r"!?\[([^\]]+)\]\([^()\s]+\)")
+_ESCAPED = re.compile(r"\\([-.!#*_()\[\]{}+`])")
 _EMPHASIS = ("```", "``", "***", "**", "__", "~~", "*", "_", "`")
 _QUOTES = (
     '""',
@@ -109,7 +104,7 @@ def entries(answer: str) -> list[str]:
     What stands around a list is no entry; a bare line that ends as a sentence does is none either. Entries without
     a letter are left out.
     """
-    found = (unwrapped(entry) for entry in _layout(_plain(answer)) if not _announces(entry))
+    found = (unwrapped(entry) for entry in _layout(plain(answer)) if not _announces(entry))
     return [entry for entry in found if any(c.isalpha() for c in entry)]
 
 
@@ -118,19 +113,19 @@ def sentence(answer: str) -> str:
 
     Lead-ins ("Sure! Here is the caption:"), notes and marks are no part of it, and what it repeats stands once.
     """
-    text = _plain(answer)
-    for line in _from_json(text, single=True) or text.splitlines():
+    text = plain(untagged(answer))
+    stated = _from_json(text, single=True)
+    for line in text.splitlines() if stated is None else stated:
         said = _led_in(_cell(line))
         if _REFUSAL.match(said):
             return ""
-        if not (_announces(said) or _NOTE.match(said) or _HEADING.fullmatch(line) or _NOTHING.fullmatch(said)):
-            return _without_loop(unwrapped(_TAIL.sub("", unwrapped(said, whole=True)), whole=True))
+        if _announces(said) or _NOTE.match(said) or any(p.fullmatch(said) for p in (_HEADING, _NOTHING, _ANNOUNCEMENT)):
+            continue
+        said = _led_in(_without_emphasis(unwrapped(said, whole=True)))
+        said = _without_loop(unwrapped(_TAIL.sub("", said), whole=True))
+        if any(c.isalnum() for c in said):
+            return said
     return ""
-
-
-def is_mark(token: str) -> bool:
-    """Whether a special token tells reasoning from the answer, so that a reader must see it."""
-    return bool(_MARK_OF_REASONING.fullmatch(token) or _REASONING.fullmatch(token))
 
 
 def _led_in(line: str) -> str:
@@ -151,7 +146,7 @@ def _without_loop(text: str) -> str:
     found = _LOOP.search(text)
     if not found:
         return text
-    unit, rest = found["unit"] or found["word"], text[found.end() :]
+    unit, rest = found["unit"] or found["word"] or found["run"], text[found.end() :]
     left = rest.lstrip(" ,;")
     return (text[: found.start()] + unit + ("" if unit.startswith(left) else rest)).strip().rstrip(",;")
 
@@ -175,8 +170,9 @@ def unwrapped(entry: str, whole: bool = False) -> str:
 
 
 def _without_one_wrapping(text: str, whole: bool) -> str:
-    text = re.sub(r"^(?:[-–—*•>]\s+)+", "", text.strip(_JOINERS + " "))
+    text = re.sub(r"^(?:(?:[-‒–—*•>]|#+)\s+)+", "", text.strip(JOINERS + " "))
     if not whole:
+        text = re.sub(r"\s*\((?:\d+ words?|note: [^()]*)\)$", "", text, flags=re.IGNORECASE)
         text = re.sub(r"(?:\s+and)+$", "", text).rstrip(".,;:").rstrip()
     text = _after(_OWN_LABEL, text)
     for start, end in _PAIRS:
@@ -186,6 +182,15 @@ def _without_one_wrapping(text: str, whole: bool) -> str:
         return closed[1]
     alone = sum(text.count(c) for c in _DOUBLE_QUOTES) == 1
     return text.strip(_DOUBLE_QUOTES) if alone else text
+
+
+def _without_emphasis(text: str) -> str:
+    """A sentence without marks of emphasis, links and strokes within it; what is struck out goes."""
+    left = _STRUCK.sub("", text)
+    text = _LINK.sub(r"\1", left if any(c.isalpha() for c in left) else text)
+    while (shorter := _EMPHASISED.sub(r"\2", text)) != text:
+        text = shorter
+    return _ESCAPED.sub(r"\1", text)
 
 
 def _inside(text: str, end: str, whole: bool) -> str:
@@ -202,28 +207,6 @@ def _inside(text: str, end: str, whole: bool) -> str:
         inner += end + more
     ends = not rest if whole else _REMARK.match(rest) or (quoted and rest.startswith(":"))
     return inner.strip() if mark and ends and (quoted or not inner.endswith(":")) else ""
-
-
-def _plain(answer: str) -> str:
-    """Without reasoning, marks of turns, emoji and invisible characters; inside code fences where there are any."""
-    text = _TURN_ENDS.split(_after(_TURN_BEGINS, _answered(answer)), maxsplit=1)[0]
-    if wrapped := _WRAPPER.findall(text):
-        text = "\n".join(content for _, content, *_ in wrapped)
-    text = _TABLE_HEAD.sub("", _BOX.sub("", text))
-    text = _KEYCAP.sub(r"\1. ", text)
-    text = "".join(c for c in _EMOJI.sub(" ", text) if unicodedata.category(c) != "Cf" or c in _JOINERS)
-    return "\n".join(_FENCED.findall(text)) or text
-
-
-def _answered(text: str) -> str:
-    """What comes after the reasoning, however it is marked; nothing where the answer ends within it."""
-    if "<|channel|>" in text:
-        finals = _HARMONY.findall(text)
-        return finals[-1] if finals else ""
-    text = _HARMONY_BARE.sub("", text)
-    *_, text = _REASONING_END.split(_REASONING.sub("", text))  # some templates begin the reasoning themselves
-    *before, final = _FINAL.split(text)
-    return "" if not before and _SPELT_REASONING.match(text) else final
 
 
 def _layout(text: str) -> list[str]:
@@ -255,8 +238,18 @@ def _from_json(text: str, single: bool = False) -> list[str] | None:
             entries = [value for value in found.values() if isinstance(value, str)]
     except (ValueError, RecursionError):
         found = [content for _, content in _LIST_ENTRY.findall(part)] if part.startswith("[") else []
-        entries = found if len(found) > 1 else None
+        entries = found if len(found) > 1 or (single and found) else None
+    if single:  # brackets may stand in any sentence: only what is nothing but them says nothing
+        return entries or (None if part != text.strip() or not _is_json(part) else [])
     return [] if entries is None and part.startswith("{") else entries
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _strings(value: object) -> list[str] | None:
@@ -347,4 +340,6 @@ def _bare(lines: Iterable[str]) -> list[str]:
             entries += quoted
         elif not (_is_sentence(line) or _NOTE.match(line) or _REFUSAL.match(line) or _HEADING.fullmatch(line)):
             entries.append(line)
-    return re.split(r"[;|]", entries[0]) if len(entries) == 1 else entries
+    if len(entries) > 1 and all(entry.startswith(f"{n} ") for n, entry in enumerate(entries, 1)):  # counted
+        return [entry.partition(" ")[2] for entry in entries]
+    return re.split(r"[;|]| / ", entries[0]) if len(entries) == 1 else entries

@@ -9,8 +9,8 @@ import torch
 from torch.nn.utils.rnn import pad_sequence
 
 from difflab.core.base.pretrained import pretrained, pretrained_model
-from difflab.models.language.answers import is_mark
 from difflab.models.language.keyed_sampling import generate, generation_arguments
+from difflab.models.language.plain_text import is_mark
 from difflab.models.language.prompt_tokens import chat_ids
 
 if TYPE_CHECKING:

@@ -5,9 +5,14 @@
 `NOTE` and `REFUSAL`      what follows an answer, or stands in its place
 """
 
-THOUGHTS = r"(?:think|thinking|thought|thoughts|reasoning|reflection|analysis|scratchpad|seed:think)"
+THOUGHTS = (
+    r"(?:think|thinking|thoughts?|thought_process|reason|reasoning|reflection|analysis|scratchpad|plan|planning"
+    r"|inner_monologue|chain_of_thought|seed:think)"
+)
 REASONING = (
-    rf"<(?P<tag>{THOUGHTS})\b[^>]*>.*?(?:</(?P=tag)>|\Z)"  # also where it is not closed
+    rf"<\s*(?P<tag>{THOUGHTS})\b[^>]*>.*?(?:<\s*/\s*(?P=tag)\s*>|\Z)"  # also where it is not closed
+    rf"|<[|｜](?:begin_of_)?(?P<mark>{THOUGHTS})[|｜]>.*?(?:<[|｜](?:/|end_of_)(?P=mark)[|｜]>|\Z)"
+    rf"|<details[^>]*>\s*<summary>[^<]*\b{THOUGHTS}\b[^<]*</summary>.*?(?:</details>|\Z)"
     r"|\[THINK\].*?(?:\[/THINK\]|\Z)"
     r"|◁think▷.*?(?:◁/think▷|\Z)"
     r"|<\|START_THINKING\|>.*?(?:<\|END_THINKING\|>|\Z)"
@@ -15,55 +20,67 @@ REASONING = (
     rf"|```{THOUGHTS}\b.*?(?:```|\Z)"
     r"|<(?:t(?:h(?:ink?)?)?)?\Z"  # cut off within its first mark
 )
-REASONING_END = rf"</{THOUGHTS}>|\[/THINK\]|◁/think▷|<\|END_THINKING\|>|<channel\|>"
+REASONING_END = rf"<\s*/\s*{THOUGHTS}\s*>|\[/THINK\]|◁/think▷|<\|END_THINKING\|>|<channel\|>"
 # OpenAI's harmony format; decoded without its marks it runs together.
-HARMONY_FINAL = r"<\|channel\|>\s*final\b[^<]*<\|message\|>(.*?)(?=<\|(?:end|return|start|channel)\|>|\Z)"
-HARMONY_BARE = r"\A\s*analysis(?=[A-Z]).*?(?:assistant\s?final(?=\W|[A-Z])|\Z)"
+HARMONY_FINAL = (
+    r"<\|channel\|>\s*final\b(?:[^<]|<\|constrain\|>)*<\|message\|>(.*?)(?=<\|(?:end|return|start|channel)\|>|\Z)"
+)
+HARMONY_BARE = (
+    r"\A\s*(?:assistant)?(?:analysis(?=[A-Z\n]|[^\x00-\x7f]).*?(?:assistant\s?final(?![a-z])|\Z)|final(?=[A-Z][a-z ]))"
+)
 SPELT_REASONING = (
-    r"\A[\s#*_>]*(?:thinking|reasoning|thoughts?|thought process|chain of thought"
+    r"\A[\s#*_>]*(?:here is my )?(?:thinking|reasoning|thoughts?|thought process|chain of thought"
     r"|analysis)[*_ ]*(?:[:：][*_]*|\n)"
 )
 FINAL = (
-    r"(?:^|\n)[\s#*_>]*(?:my |the )?(?:final (?:answer|caption|title|titles|response|version|output)"
-    r"|answer)[*_ ]*[:：][*_]*"
+    r"(?:^|\n)[\s#*_>]*(?:(?:my |the )?(?:final (?:answer|caption|title|titles|response|version|output)"
+    r"|answer)|here is my (?:answer|response))[*_ ]*[:：][*_]*"
 )
 
-TURN_BEGINS = (
-    r"(?:\s*(?:<s>|<bos>|<\|begin_of_text\|>|\[/INST\]|<\|assistant\|>|<\|im_start\|>\s*assistant"
-    r"|<\|im_start\|>"
-    r"|<start_of_turn>\s*model|<\|start_header_id\|>\s*assistant\s*<\|end_header_id\|>))+"
+# Special tokens of any tokenizer, which a decoder may leave in its text; those of boxes stand around an answer.
+MARK = (
+    r"<[|｜]/?[\w▁ .:-]{1,40}[|｜]?>|</?[\w▁]{1,40}[|｜]>|\[/?INST\]"
+    r"|</?(?:s|bos|eos|pad|unk|mask|start_of_turn|end_of_turn|end_of_utterance)>"
 )
-TURN_ENDS = (
-    r"</s>|<eos>|<\|(?:im_end|im_start|eot_id|endoftext|end_of_text|end|return|user|assistant|system"
-    r"|start_header_id)\|>"
-    r"|<end_of_turn>|<start_of_turn>|\[/?INST\]"
-)
-WRAPPER = r"<(answer|response|output|result|final|caption|title)>(.*?)(?:</\1>|\Z)"
-BOX = (
-    r"<\|(?:begin|end)_of_box\|>|<\|(?:START|END)_(?:RESPONSE|TEXT)\|>|\$?\\boxed\{(?:\\text\{)?"
-    r"|\}\}?\$(?=\s*\Z)"
-)
+TURN_BEGINS = rf"(?:\s*(?:{MARK})(?:\s*(?:assistant|model)(?=\s*\n|\s*(?:{MARK})))?)+"
+PROMPT = r"\s*(?:<s>\s*)?\[INST\].*?\[/INST\]"  # which the answer repeats
 
+BOX_MARKS = r"<\|(?:begin|end)_of_box\|>"
+BOXED = r"\\(?:boxed|text)\{(?:\\text\{)?([^{}]*)"  # of LaTeX
+WRAPPER = (
+    r"<((?:\w+_)?(?:answer|response|output|result|final|caption|title|description|sentence|solution)(?:_\w+)?)>(.*?)"
+    r"(?:</\1>|\Z)"
+)
+BLOCK_TAG = r"</?(?:p|div|br|hr|li|ol|ul|h[1-6]|blockquote|pre|body|html|figcaption)\b[^<>]*>"
+TAG = r"</?(?:b|i|u|em|strong|span|mark|small|big|sub|sup|code|font|center|a)\b[^<>]*>"
+
+_NOUN_UNSPACED = r"(?:标题|標題|描述|说明|說明|キャプション|タイトル|説明|캡션|제목|설명)"
 _NOUN = (
     r"(?:variations?|versions?|options?|titles?|captions?|descriptions?|sentences?|rewrite|rewriting"
     r"|t[íi]tulos?|titres?|titel|titolo"
     r"|l[ée]gendes?|leyenda|legenda|didascalia|descripci[óo]n|descri[çc][ãa]o|descrizione"
     r"|bildunterschrift|beschreibung|bijschrift"
-    r"|podpis|tytu[łl]|ba[şs]l[ıi]k|подпись|описание|заголовок|название|标题|標題|描述|说明"
-    r"|キャプション|タイトル|説明|캡션|제목|설명"
-    r"|شرح|عنوان|वर्णन|शीर्षक)"
+    r"|bildtext|billedtekst(?:en)?|bildetekst(?:en)?|bildtexten|kuvateksti|kuvaus|popisek|popis|titulek|nadpis"
+    r"|descriere(?:a)?|titlul?|k[ée]pal[áa][íi]r[áa]s|le[íi]r[áa]s|c[íi]m|λεζάντα|περιγραφή|τίτλος"
+    r"|podpis|tytu[łl]|opis|ba[şs]l[ıi]k|подпись|підпис|описание|опис|заголовок|название|назва"
+    r"|chú thích|tiêu đề|mô tả|keterangan(?:nya)?|judul|deskripsi|คำบรรยาย|ชื่อเรื่อง"
+    r"|(?:ה)?(?:כיתוב|כותרת|תיאור)|(?:ال)?(?:شرح|عنوان|وصف|تعليق)|वर्णन|शीर्षक|শিরোনাম|বর্ণনা|தலைப்பு|விளக்கம்"
+    rf"|{_NOUN_UNSPACED})"
 )
+_CHANGED = r"(?:final|corrected|complete|completed|rewritten|revised|improved|updated)"
 LABEL = (
-    rf"(?:(?:(?:final|new|short|detailed|corrected|complete|completed|rewritten|revised|improved"
-    rf"|updated|suggested)\s)*{_NOUN}"
+    rf"(?:(?:(?:{_CHANGED}|new|short|detailed|suggested|my|the|your|one[- ]line|single|plain|and)\s)*{_NOUN}"
+    r"(?: (?:for|of) (?:the|this|your) (?:picture|image|photo|photograph))?"
+    rf"|{_CHANGED}|(?:修改|更新|改写|修正|完整)(?:后)?的?{_NOUN_UNSPACED}"
     r"|output|answer|assistant|response|result)"
 )
 _CHATTER_COMMA = (
-    r"sure(?: thing)?|of course|certainly|absolutely|okay|ok|alright|got it|no problem|great|understood|gladly"
+    r"sure(?: thing)?|of course|certainly|absolutely|okay|ok|alright|got it|no problem|great(?: question)?|understood"
+    r"|gladly"
 )
 _CHATTER = (
     rf"{_CHATTER_COMMA}|yes|happy to help|i(?:['’]d| would) be (?:happy"
-    rf"|glad) to(?: help)?(?: with that)?|thank you[^.!:\n]*"
+    rf"|glad) to(?: help)?(?: with that)?|thank you(?: for[^.!:\n]*| so much| very much)?"
     r"|i can help with that|claro(?: que s[íi])?|por supuesto|con (?:mucho )?gusto|bien s[ûu]r"
     r"|certainement|avec plaisir|d['’]accord"
     r"|nat[üu]rlich|gerne?|klar|selbstverst[äa]ndlich|certo|certamente|volentieri|com certeza"
@@ -73,71 +90,97 @@ _CHATTER = (
     r"|はい|もちろん(?:です)?|承知(?:しました|いたしました)|わかりました|물론(?:입니다|이죠|이에요)?|네"
     r"|알겠습니다|بالتأكيد|بالطبع|حسن[اًا]+"
     r"|ज़रूर|जरूर|बिल्कुल|chắc chắn(?: rồi)?|tất nhiên|tentu(?: saja)?|แน่นอน"
+    r"|selvf[øo]lgelig|selvsagt|jist[ěe]|samoz[řr]ejm[ěe]|sigur|desigur|term[ée]szetesen|toki|totta kai|βεβαίως|φυσικά"
+    r"|בטח|כמובן|בהחלט|حتماً|البته|অবশ্যই|நிச்சயமாக"
 )
 _HERE = (
     r"(?:(?:here(?:['’]s|\sis|\sare)|below\s(?:is|are)|the following (?:is|are)|aqu[íi] (?:tienes?"
     r"|est[áa]n?|va|te)|voici|voil[àa]"
     r"|hier (?:ist|sind|is|zijn|kommt)|ecco|aqui (?:est[áa]|est[ãa]o|vai)|oto|h[äa]r [äa]r|her er"
     r"|i[şs]te|a[şs]a[ğg][ıi]da|вот|ниже|ось"
-    r"|berikut|dưới đây|đây là|t[äa]ss[äa]|[íi]me|iat[ăa])\b"
-    r"|以下|下面|这是|這是|こちら|次の|다음|여기|إليك|فيما يلي|यहाँ|यहां|यह रहा|นี่คือ|הנה)"
+    r"|berikut|dưới đây|đây là|t[äa]ss[äa]|[íi]me|iat[ăa]|zde je|tady je|ορίστε"
+    r"|let me \w+ (?:that|this|it|the \w+)"
+    r"|i(?:['’]ve| have) (?:corrected|completed|rewritten|revised|updated|improved|written))\b"
+    r"|以下|下面|这是|這是|こちら|次の|다음|아래|여기|إليك|فيما يلي|این|यहाँ|यहां|यह रहा|নিচে|এখানে|இதோ|นี่คือ|הנה)"
 )
+_IS = r"(?:is|are|(?:could|would|might|should|can) be|(?:should |would )?reads?)"
 LEAD_IN = (
     r"[*_\s¡]*(?:"
     rf"(?:{_CHATTER})[*_]*\s?[.!:。！：~]+\s*"  # Sure!
     rf"|(?:{_CHATTER_COMMA})\s?,\s*(?=\S)(?!(?:and|but|or)\b)"
-    rf"|(?:(?:{_CHATTER})[,\s，、]+)?{_HERE}[^:：\n]*[:：][*_]*\s*"  # Here is a caption:
+    rf"|(?:(?:{_CHATTER})(?:[,\s，、]|[-–—])+)?{_HERE}[^:：\n]*[:：][*_]*\s*"  # Here is a caption:
+    rf"|{_HERE}[^:：.\n]{{0,40}}\b(?:caption|title|description|sentence)\s[-–—]\s"
+    r"|(?:try this|how about(?: this)?)\s*[:：]\s*"
     r"|(?:(?:sure|of course)[,\s]+)?here\syou\s(?:go|are)\s*[.!:：]*\s*"  # Here you go!
-    rf"|[^.:：!?\"“\n]{{0,80}}\b{_NOUN}\b[^.:：!?\"“\n]{{0,30}}\b(?:is|are|could be|would be|reads?"
-    rf"|might be)\s*[:：][*_]*\s*"
+    rf"|(?:(?:based on|given|to|as)\b[^:：.\n]{{1,60}}, )(?:{_HERE})[^:：\n]{{0,60}}[:：][*_]*\s*"
+    rf"|[^.:：!?\"“\n]{{0,80}}\b{_NOUN}\b[^.:：!?\"“\n]{{0,30}}\b(?:{_IS}|as follows)\s*[:：][*_]*\s*"
+    rf"|(?:the|my|your|an?) (?:{_CHANGED} )?(?:caption|title|description|sentence) {_IS} "
+    r"(?=[\"“«„][^\"”»“]*(?:[.!?][\"”»“]|[\"”»“][.!]?\s*(?:$|\()))"
+    rf"|[^.:：。！？\"“\n]{{0,40}}{_NOUN_UNSPACED}(?:如下|是|为|為|は|です|는|은)?[^\w\s]?\s?[:：][*_]*\s*"
     r")+"
+)
+ANNOUNCEMENT = (
+    rf"[*_\s]*(?:(?:{_CHATTER})[,\s!.]+)*{_HERE}(?:[^:：.。!?\n]{{0,60}}{_NOUN})?(?:です|입니다|如下)?[*_\s]*[.。!]?"
 )
 
 NOTE = (
-    r"[\s(\[*_]*(?:note|remark|explanation|rationale|justification|disclaimer|hinweis|anmerkung"
+    r"[\s(\[（【*_]*(?:note|remark|explanation|rationale|justification|disclaimer|hinweis|anmerkung"
     r"|erkl[äa]rung|remarque|nota|observa[çc][ãa]o"
     r"|nota bene|uwaga|примечание|пояснение|注意?|备注|說明|说明|注記|補足|참고|ملاحظة|टिप्पणी"
-    r"|word count|p\.?s\.?)\b[*_]*\s*[:：]"
+    r"|word count|translation|ps|p\.s)\b\.?[*_]*\s*[:：]"
     r"|[\s(\[*_]*note that i\b"
-    r"|\s*(?:i hope|let me know|feel free|would you like|if you(?:['’]d| would) like|i(?:['’]ve"
+    r"|[\s(\[]*(?:i hope|hope (?:this|that|it) helps|is there anything else|let me know"
+    r"|feel free|would you like|if you(?:['’]d| would) like|i(?:['’]ve"
     r"| have) (?:kept|included|made|added|corrected)"
     r"|this (?:caption|title|version|sentence|description) (?:keeps|includes|captures|reflects|is|uses"
-    r"|incorporates))\b"
-    r"|\s*\(\d+ words?\)"
+    r"|incorporates)|this (?:keeps|includes|incorporates|covers) (?:all|both|each|every))\b"
+    r"|\s*\(\d+ (?:words?|characters?)\)"
 )
+_REMARK = r"(?:note|nota|hinweis|remarque|примечание|注意?|备注|補足|참고|translation|confidence)"
 TAIL = (
-    rf"(?<=[.!?…。！？\"”»」*)])\s*(?:{NOTE}).*\Z|\s+[(\[](?:note|nota|hinweis|remarque|примечание"
-    rf"|注)\b\s*[:：].*\Z|\s*\(\d+ words?\)\Z"
+    rf"(?:(?<=[.!?…。！？।۔”»」*)])\s*|(?<=\")\s+)(?:{NOTE}|p\.s\.|"
+    r"(?:reasoning|changes(?: made)?|facts(?: \w+)?)\s*[:：]).*\Z"
+    rf"|\s*[(\[（]{_REMARK}\b\s*[:：].*\Z|\s*\(\d+ (?:words?|characters?)\)\Z"
+    r"|(?<=[.!?…。！？।۔\"”])\s*[(\[（][^()（）\[\]]*[:：][^()（）\[\]]*[)\]）]\Z"  # (Facts included: a hat)
+    r"|(?<=[.!?…。！？।۔\"”])(?:\s*\#\w+)+\Z|\s[:;]-?[)DP]\Z"
 )
 
 _DOES = (
     r"(?:help|assist|provide|create|write|describe|identify|generate|fulfil|comply|answer|do|continue"
     r"|complete|see|view|determine|give"
     r"|make|offer|rewrite|process|access|engage|support|produce|correct|recogni[sz]e|comment|speculate"
-    r"|tell|caption|participate|discuss)"
+    r"|tell|caption|participate|discuss|judge|verify|confirm|name|share|say|be able)"
 )
 REFUSAL = (
-    r"[\s\"“*_]*(?:(?:(?:i['’]?m|i am) )?(?:really |very |so )?sorry\b,?(?: but)?,?\s*(?:i|as an|this"
-    r"|that|there|you|it|we)\b"
+    r"[\s\"“*_]*(?:(?:oops|hmm|oh)[,.!]+\s*)?(?:(?:(?:i['’]?m|i am) )?(?:really |very |so )?sorry\b[*_]*,?"
+    r"(?: but)?,?\s*(?:i|as an|this"
+    r"|that|there|you|it|we (?:can|could|are (?:un|not)))"
     r"|(?:(?:i['’]?m|i am) )?(?:really |very |so )?sorry[.!]"
     r"|(?:i apologi[sz]e|apologies|my apologies)\b[, ]*(?:but )?(?:i|there|as)\b"
     r"|(?:unfortunately|regrettably),? (?:i|there|as|the image)\b"
     rf"|i (?:cannot|can['’]?t|can not|won['’]?t|will not|could not|couldn['’]t|do not"
-    rf"|don['’]t) (?:\w+ ){{0,2}}{_DOES}\b"
+    rf"|don['’]t) (?:\w+ ){{0,4}}{_DOES}\b"
+    r"|(?:(?:happy|glad) to help[^.]*, but )?i (?:need|require|lack) (?:more |the |an? )*(?:information|details|context"
+    r"|image|picture|caption)\b"
+    r"|i(?:['’]d| would) be (?:happy|glad) to help[^.]{0,30} but\b|i refuse\b"
+    r"|(?:it (?:seems|looks|appears)\b[^.]{0,40} )?no (?:image|picture|caption)s? (?:was|were|is|has been) (?:\w+ )?"
+    r"(?:provided|attached|uploaded|given|shared|included)|it (?:seems|looks|appears)\b[^.]{0,30} forgot\b"
+    r"|this (?:content|request|image|prompt) (?:may|might|could|would)? ?violates? "
     rf"|i(?:['’]m| am) (?:unable|not able|not allowed|not comfortable|not permitted)\b"
-    r"|i (?:must|have to) decline\b|i (?:don['’]t|do not) (?:feel comfortable|have (?:access|enough"
+    r"|i (?:must|have to) (?:\w+ )?decline\b|i (?:don['’]t|do not) (?:feel comfortable|have (?:access|enough"
     r"|the ability))"
-    r"|as an? (?:ai|large language|language model|artificial)\b"
+    r"|as an? (?:\w+[- ]based )?(?:ai|large language|language model|artificial)\b"
     r"|(?:please|could you(?: please)?|can you(?: please)?) (?:provide|upload|share|attach|send"
-    r"|clarify)\b|(?:there is|i see) no (?:image|picture|caption)\b"
+    r"|clarify)\b|(?:there(?:['’]s| is)|i see) no (?:image|picture|caption)s?"
+    r"(?=\s*(?:[.,!;]|$)| (?:here|attached|provided|available|uploaded|included|to|for)\b)"
     r"|(?:lo siento|lo lamento|no puedo|no me es posible|(?:je suis )?d[ée]sol[ée]e?|je ne (?:peux"
-    r"|suis) pas|es tut mir leid|tut mir leid"
+    r"|suis) pas|als ki\b|como (?:modelo|ia|uma ia)\b|en tant qu['’]ia|come modello|es tut mir leid|tut mir leid"
     r"|ich kann (?:das |dies |dir |ihnen |dabei |diese |leider )|leider (?:kann|darf)|mi dispiace"
     r"|non posso|desculpe|sinto muito"
     r"|n[ãa]o posso|het spijt me|ik kan (?:dit|dat|niet|u|je|geen)|przepraszam|nie mog[ęe]"
     r"|jag kan (?:inte|tyvärr)|[üu]zg[üu]n[üu]m|извините"
     r"|к сожалению|я не могу|вибачте)\b"
-    r"|很?抱歉|对不起|對不起|我(?:无法|無法|不能)|申し訳|すみません|恐れ入りますが|죄송|آسف|عذر|أعتذر"
+    r"|作为(?:一个|一名|一款)?(?:ai|人工智能|语言模型)|很?抱歉|对不起|對不起|我(?:无法|無法|不能)|申し訳|すみません|恐れ入りますが|죄송|آسف|عذر|أعتذر"
     r"|لا أستطيع|क्षमा करें|माफ़|xin lỗi|maaf|ขออภัย)"
 )
 NOTHING = r"\W*(?:n/?a|none|null|nil|no answer|no caption|empty|unknown)\W*"
