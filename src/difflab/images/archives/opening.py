@@ -112,7 +112,7 @@ class Archive:
             if stream is None:
                 raise ValueError("no plain file")
             with stream:
-                return _whole(stream) if size < 0 else stream.read(size)
+                return whole(stream) if size < 0 else stream.read(size)
 
     def locate(self, ending: str) -> str:
         """The folder (with its trailing slash, or "") in which the path `ending` lies."""
@@ -124,8 +124,8 @@ class Archive:
         return found[0][: -len(ending)]
 
 
-def _whole(stream: IO[bytes]) -> bytes:
-    """The content of a member; what unpacks to more than any picture has is refused before it fills the memory."""
+def whole(stream: IO[bytes]) -> bytes:
+    """The content of a stream; what unpacks to more than any picture has is refused before it fills the memory."""
     parts, length = [], 0
     while part := stream.read(_CHUNK):
         parts.append(part)

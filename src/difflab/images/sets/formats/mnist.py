@@ -5,12 +5,14 @@ a big-endian 32-bit number; the values follow. Source: https://yann.lecun.com/ex
 """
 
 import gzip
+import io
 import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from difflab.core.base.errors import DifflabError, reading
+from difflab.images.archives.opening import whole
 from difflab.images.sets.formats.rows import Labelled
 
 if TYPE_CHECKING:
@@ -51,7 +53,7 @@ def _read_idx(archive: "Archive", file: str, ndim: int) -> tuple[str, np.ndarray
     content = archive.read(name)
     if name.endswith(".gz"):
         with reading(where, "truncated or no gzip file; fetch it again"):
-            content = gzip.decompress(content)
+            content = whole(gzip.GzipFile(fileobj=io.BytesIO(content)))
     start = 4 + 4 * ndim
     if content[:4] != bytes([0, 0, 8, ndim]) or len(content) < start:
         raise DifflabError(
