@@ -237,6 +237,7 @@ ANSWERS = {
     "an ampersand": ("A sign says R&B; a man reads.", "A sign says R&B; a man reads."),
     "what a waiter asks": ('A man asks: "Is there anything else?"', 'A man asks: "Is there anything else?"'),
     "at home": ("Try this at home: a poster.", "Try this at home: a poster."),
+    "a word in brackets": ('A sign ["Stop"] hangs.', 'A sign ["Stop"] hangs.'),
     "less than": ("2 < 3 is on a board.", "2 < 3 is on a board."),
     "Greek": ("Ένας άντρας με καπέλο.", "Ένας άντρας με καπέλο."),
     "Thai": ("ผู้ชายสวมหมวก", "ผู้ชายสวมหมวก"),

@@ -238,7 +238,8 @@ def _from_json(text: str, single: bool = False) -> list[str] | None:
             entries = [value for value in found.values() if isinstance(value, str)]
     except (ValueError, RecursionError):
         found = [content for _, content in _LIST_ENTRY.findall(part)] if part.startswith("[") else []
-        entries = found if len(found) > 1 or (single and found) else None
+        whole = single and part == text.strip()
+        entries = found if len(found) > 1 or (whole and found) else None
     if single:  # brackets may stand in any sentence: only what is nothing but them says nothing
         return entries or (None if part != text.strip() or not _is_json(part) else [])
     return [] if entries is None and part.startswith("{") else entries
