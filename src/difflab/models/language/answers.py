@@ -230,7 +230,9 @@ def _from_json(text: str, single: bool = False) -> list[str] | None:
         return [_unescaped(keyed["value"])]
     if not starts or ends < min(starts):
         return None
-    part = text[min(starts) : ends + 1]
+    before, part = text[: min(starts)].strip(), text[min(starts) : ends + 1]
+    if single and before and not before.endswith((":", "：")):  # brackets within a sentence
+        return None
     try:
         found = json.loads(part, strict=False)
         entries = _strings(found)
