@@ -156,6 +156,7 @@ ANSWERS = {
     "an object that is cut off": ('{"caption": "A man in a hat smiles', "A man in a hat smiles"),
     "an object of Python": (f"{{'caption': '{MAN}'}}", MAN),
     "escapes": ('{"caption": "A \\"caf\\u00e9\\" sign."}', 'A "café" sign.'),
+    "an object after a word": (f'Sure!\n{{"caption": "{MAN}"}}', MAN),
     "a list": (f'["{MAN}"]', MAN),
     "a wrapper": (f"<caption>{MAN}</caption>", MAN),
     "emoji": (f"📷 {MAN} ✨", MAN),

@@ -230,8 +230,8 @@ def _from_json(text: str, single: bool = False) -> list[str] | None:
         return [_unescaped(keyed["value"])]
     if not starts or ends < min(starts):
         return None
-    before, part = text[: min(starts)].strip(), text[min(starts) : ends + 1]
-    if single and before and not before.endswith((":", "：")):  # brackets within a sentence
+    before, part = text[: min(starts)].rstrip(" \t`"), text[min(starts) : ends + 1]
+    if single and before and not before.endswith((":", "：", "\n")):  # brackets within a sentence
         return None
     try:
         found = json.loads(part, strict=False)
