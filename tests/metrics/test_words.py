@@ -1,5 +1,7 @@
 """The words that scores compare, in any script, and how many of them differ."""
 
+import unicodedata
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,6 +26,10 @@ def test_words_are_lower_case_runs_of_letters_and_digits():
         ("모자를 쓴 남자.", ["모자를", "쓴", "남자"]),
         ("コーヒー3杯", ["コ", "ー", "ヒ", "ー", "3", "杯"]),
         ("ดี", ["ด", "ี"]),
+        ("བོད་ཡིག།", ["བ", "ོ", "ད", "ཡ", "ི", "ག"]),  # without its points
+        ("ខ។ မ။", ["ខ", "မ"]),
+        ("Ｈａｔ ３ ｶﾞ don＇t", ["hat", "3", "ガ", "don't"]),  # of any width
+        ("a\u00adb ක\u0dca\u200dෂ c\u200bd", ["ab", "ක\u0dcaෂ", "c", "d"]),  # invisible: one word, but for a space
     ],
 )
 def test_words_of_other_scripts(text, expected):
@@ -41,6 +47,11 @@ def test_chinese_is_cut_as_by_sacrebleu(text):
 def test_latin_words_are_runs_of_letters_and_figures(text):
     assert all(word.replace("'", "").isalnum() for word in words(text))
     assert sum(map(len, words(text))) <= len(text)
+
+
+@given(st.text())
+def test_every_word_has_a_letter_or_a_figure_or_a_sign_of_one(text):
+    assert all(any(unicodedata.category(c)[0] in "LNM" for c in word) for word in words(text))
 
 
 @given(st.text(min_size=1))

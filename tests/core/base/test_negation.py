@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from difflab.core.base.negation import affirms
+from difflab.core.base.negation import affirms, undenied
 
 
 @pytest.mark.parametrize(
@@ -28,6 +28,32 @@ from difflab.core.base.negation import affirms
         ("A hatless man.", "hat"),
         ("He lacks a hat.", "hat"),
         ("There is no sign of a hat.", "hat"),
+        # other cues
+        ("He rarely wears a hat.", "hat"),
+        ("He ain't wearing a hat.", "hat"),
+        ("She doesnt wear a hat.", "hat"),
+        ("A man w/o a hat.", "hat"),
+        ("A man with everything but a hat.", "hat"),
+        ("He almost smiles.", "smiles"),
+        ("He stopped smiling.", "smiling"),
+        ("He shaved off his beard.", "beard"),
+        ("Nowhere is a hat.", "hat"),
+        # a person is denied
+        ("No man wears a hat.", "hat"),
+        ("Nobody in the picture wears a hat.", "hat"),
+        ("Neither of the men is wearing a hat.", "hat"),
+        # said afterwards
+        ("Hat: none.", "hat"),
+        ("hat - no", "hat"),
+        ("The smile is gone from his face.", "smile"),
+        ("A smile is nowhere to be seen.", "smile"),
+        ("The smile on her face has faded.", "smile"),
+        ("A hat is not being worn.", "hat"),
+        ("The hat isn't there.", "hat"),
+        ("He took his hat off.", "hat"),
+        ("A hat cannot be seen.", "hat"),
+        # within a word
+        ("A non-smiling man.", "smiling"),
     ],
 )
 def test_denied(caption, word):
@@ -49,6 +75,19 @@ def test_denied(caption, word):
         ("There is no doubt a hat.", "hat"),
         ("A hat, no beard.", "hat"),
         ("No hat at first. Then a hat.", "hat"),  # once is enough
+        ("A man without a beard\nA hat", "hat"),
+        ("No-bake cookies and a hat.", "hat"),
+        ("The not-so-young man in a hat.", "hat"),
+        ("If not for the hat, he would be young.", "hat"),
+        ("The hat is not red.", "hat"),
+        ("His smile is not broad.", "smile"),
+        ("Nobody smiles, but she wears a hat.", "hat"),
+        ("A man with no beard wears a hat.", "hat"),
+        ("He cannot hide his smile.", "smile"),
+        # twice denied
+        ("He is never without a hat.", "hat"),
+        ("Not a day goes by without a hat.", "hat"),
+        ("No man here lacks a hat.", "hat"),
     ],
 )
 def test_affirmed(caption, word):
@@ -76,3 +115,23 @@ def test_a_list_that_or_closes_is_denied_whole(things):
 def test_a_text_without_a_cue_denies_nothing(text):
     letters = "".join(c for c in text if c in "hat ")
     assert affirms("x", f"{letters} x")
+
+
+def test_of_a_match_over_the_border_of_a_denial_both_ends_count():
+    pattern = r"hair is(?:n't)? (?:\w+ but )?brown"
+    assert affirms(pattern, "His hair isn't black but brown.")
+    assert not affirms(pattern, "His hair isn't brown.")
+
+
+@given(st.lists(st.sampled_from(["No hat", "a Three", "Not red", "but", ",", "\n", "İ", "’", "with"])).map(" ".join))
+def test_what_is_denied_is_blanked_and_nothing_else(text):
+    left = undenied(text)
+    assert left.split() == [word for word in left.split() if word in text.replace("’", "'")]
+    assert "hat" not in left
+    assert "red" not in left
+    assert left.lower().count("no") == text.lower().count("no")
+
+
+@pytest.mark.parametrize("space", ["  ", "\t", "\u00a0", "\u2003"])
+def test_spaces_and_accents_read_alike(space):
+    assert affirms("café hat", f"A cafe\u0301{space}hat.")

@@ -24,6 +24,13 @@ def test_each_number_is_found_as_a_word_and_as_a_figure(number):
         ("3.5 cups, 1/2 spoon, B2", set()),
         ("the Number Three, the Digit 4", {3, 4}),
         ("Coffee with a Nine", {9}),
+        ("twenty three, five hundred and six, a three thousand", set()),
+        ("10,000 and 1 000", set()),
+        ("a dozen, two dozen, three million", set()),
+        ("no one, any one", set()),
+        ("3%, 3°, $3", set()),
+        ("three\u2011bean", set()),
+        ("the ３, the ٤ and the ५", {3, 4, 5}),
     ],
 )
 def test_numbers_are_whole_words(text, numbers):

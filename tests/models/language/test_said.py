@@ -5,9 +5,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from difflab.models.language.answers import sentence
-from difflab.models.language.plain_text import is_mark
 
 from .said import ANSWERS, MAN
+
+INVISIBLE = "\u200b\u200e\u200f\u2060\ufeff\u00ad\u202a\u202c\u2068\u2069\u0007"
 
 
 @pytest.mark.parametrize("name", ANSWERS)
@@ -23,7 +24,7 @@ def test_what_was_read_reads_the_same_again(name):
 
 
 def test_the_corpus_is_large():
-    assert len(ANSWERS) >= 80
+    assert len(ANSWERS) >= 180
     assert sum(not said for _, said in ANSWERS.values()) >= 15
 
 
@@ -39,18 +40,16 @@ def test_no_word_of_reasoning_comes_through(marks, thought):
         assert sentence(f"{begin}{thought}{end}\n{MAN}") == MAN
 
 
-@pytest.mark.parametrize(
-    ("token", "kept"),
-    [
-        ("<|channel|>", True),
-        ("[THINK]", True),
-        ("[/THINK]", True),
-        ("<think>", True),
-        ("</think>", True),
-        ("<|begin_of_text|>", False),
-        ("<pad>", False),
-        ("<image>", False),
-    ],
-)
-def test_marks_of_reasoning_are_kept_for_the_reader(token, kept):
-    assert is_mark(token) is kept
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, len(MAN)), st.sampled_from(INVISIBLE)), max_size=8))
+def test_what_cannot_be_seen_changes_nothing(inserted):
+    text = MAN
+    for place, character in inserted:
+        text = text[:place] + character + text[place:]
+    assert sentence(text) == MAN
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.sampled_from("[(<*_ \n\"'#~\\{-."), st.integers(1, 20_000))
+def test_a_long_run_of_one_mark_is_read_at_once(mark, count):
+    assert len(sentence(f"{mark * count}a")) < 200

@@ -230,7 +230,9 @@ def _from_json(text: str, single: bool = False) -> list[str] | None:
         return [_unescaped(keyed["value"])]
     if not starts or ends < min(starts):
         return None
-    part = text[min(starts) : ends + 1]
+    before, part = text[: min(starts)].rstrip(" \t`"), text[min(starts) : ends + 1]
+    if single and before and not before.endswith((":", "：", "\n")):  # brackets within a sentence
+        return None
     try:
         found = json.loads(part, strict=False)
         entries = _strings(found)
@@ -238,7 +240,8 @@ def _from_json(text: str, single: bool = False) -> list[str] | None:
             entries = [value for value in found.values() if isinstance(value, str)]
     except (ValueError, RecursionError):
         found = [content for _, content in _LIST_ENTRY.findall(part)] if part.startswith("[") else []
-        entries = found if len(found) > 1 or (single and found) else None
+        whole = single and part == text.strip()
+        entries = found if len(found) > 1 or (whole and found) else None
     if single:  # brackets may stand in any sentence: only what is nothing but them says nothing
         return entries or (None if part != text.strip() or not _is_json(part) else [])
     return [] if entries is None and part.startswith("{") else entries
