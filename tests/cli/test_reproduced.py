@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from math import comb
+from pathlib import Path
 
 import pytest
 
@@ -93,6 +94,15 @@ stages:
     deps: [models/weights, work.py]
     metrics: [metrics/summary.json: {{cache: false}}]
 """
+CLAIM = f"""# What is claimed.
+
+- statement: One cell is better than another.
+  stage: report
+  metrics: [{CELLS[0]}]
+  below: 10.5
+  verdict: holds
+  command: dvc repro
+"""
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +112,7 @@ def origin(tmp_path_factory):
     (origin / "work.py").write_text(f"CELLS = {CELLS}\n{WORK}")
     (origin / "dvc.yaml").write_text(PIPELINE)
     (origin / "params.yaml").write_text("seed: 0\n")
+    (origin / "claims.yaml").write_text(CLAIM)
     run("git", "init", "-q", folder=origin)
     dvc("init", "-q", folder=origin)
     dvc("config", "core.autostage", "true", folder=origin)
@@ -150,9 +161,10 @@ def test_a_recorded_repetition_widens_the_intervals_of_the_next(clone):
     dvc("repro", folder=clone, SHIFT="3")
     page, _ = reproduced(name="another machine")
     assert "wrote 6 numbers as the repetition 'another machine'" in page
+    assert Path("claims.yaml").read_text() == CLAIM.replace("holds\n", "holds\n  repeated: {another machine: open}\n")
     assert not reproduced()[1], "what is not committed yet does not judge itself"
     run("git", "stash", "-q", folder=clone)
-    run("git", "add", "metrics/repetitions.csv", folder=clone)
+    run("git", "add", "metrics/repetitions.csv", "claims.yaml", folder=clone)
     run("git", "commit", "-qm", "repetition", folder=clone)
     run("git", "stash", "pop", "-q", folder=clone)
     assert known_spreads("HEAD").keys() == {("sd3", "fid")}

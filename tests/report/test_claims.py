@@ -5,7 +5,7 @@ import pytest
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import read_json
 from difflab.core.params.loading import addresses
-from difflab.report.claims import Claim, claims_table, find, known_findings, read
+from difflab.report.claims import Claim, claims_table, find, known_findings, read, record, repeated
 from difflab.report.summary import PREFIXES, metrics_file, prefixed
 
 SUMMARY = {
@@ -55,8 +55,37 @@ def test_a_claim_whose_number_is_absent_is_one_line():
 
 def test_the_table_shows_what_decides_and_what_is_not_as_stated():
     text = claims_table([find(claim(above="b"), SUMMARY)])
-    assert "| S | **fails, stated: holds** | `a 5.00 ± 1 > 9.00 ± 1` | `run` |" in text
+    assert "| S | **fails, stated: holds** | – | `a 5.00 ± 1 > 9.00 ± 1` | `run` |" in text
     assert claims_table([]) == ""
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "told"),
+    [
+        ({}, "–"),
+        ({"one": "holds", "two": "holds"}, "the same"),
+        ({"one": "open", "two": "holds", "three": "fails"}, "**open** (one), **fails** (three)"),
+    ],
+)
+def test_the_table_shows_what_whole_runs_elsewhere_say_otherwise(verdicts, told):
+    assert repeated(claim(below="b", repeated=verdicts)) == told
+
+
+def test_a_run_elsewhere_is_noted_beside_what_is_stated(tmp_path):
+    path = tmp_path / "claims.yaml"
+    first, second = ({"statement": s, "stage": "s", "command": "c"} for s in ("First.", "Second."))
+    entries = [first | {"metrics": ["a"], "below": "b"}, second | {"metrics": ["gone"], "below": 1}]
+    lines = "".join(
+        f"- statement: {e['statement']}\n  stage: s\n  metrics: {e['metrics']}\n  below: {e['below']}\n"
+        "  verdict: open\n  command: c  # as written\n"
+        for e in entries
+    )
+    path.write_text(f"# head\n\n{lines}")
+    for name in ("one", "two", "one"):  # a name twice counts once
+        record(name, known_findings(read(path), SUMMARY)[0], path)
+    assert [found.repeated for found in read(path)] == [{"one": "holds", "two": "holds"}, {}]
+    kept = [line for line in path.read_text().splitlines(keepends=True) if not line.startswith("  repeated")]
+    assert "".join(kept) == f"# head\n\n{lines}"
 
 
 @pytest.mark.parametrize(
@@ -70,6 +99,14 @@ def test_the_table_shows_what_decides_and_what_is_not_as_stated():
         (
             "- {statement: S, stage: s, metrics: [a], verdict: holds, command: c, abov: 1}",
             "'abov' .* did you mean 'above'",
+        ),
+        (
+            "- {statement: S, stage: s, metrics: [a], verdict: holds, command: c, above: 1, repeated: {one: maybe}}",
+            "its verdict is 'maybe'",
+        ),
+        (
+            "- {statement: S, stage: s, metrics: [a], verdict: holds, command: c, above: 1, repeated: open}",
+            "'repeated' gives no verdict to a name",
         ),
     ],
 )

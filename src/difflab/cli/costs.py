@@ -13,7 +13,8 @@ from difflab.cli.own_folder import count_own
 from difflab.cli.personal_costs import personal_cost
 from difflab.cli.times import read_run
 from difflab.cli.work import BLIP2_T5, GEMMA_1B, LLAMA_1B, LLAMA_8B, LLAVA_7B, TEXT_ENCODERS, Language
-from difflab.sd3.artifacts.cells import ADAPTERS, OWN, PUBLISHED
+from difflab.report.summary import WRITTEN
+from difflab.sd3.artifacts.cells import ADAPTERS, OWN
 from difflab.sd3.blocks.ways import WAYS
 
 CELEBA_HQ, CELEBA_ADDITION, RECIPES = 30_000, 6_000, 13_471  # rows of the tables; about as many pass a side of 768
@@ -63,7 +64,7 @@ class _Study:
     def __init__(self, params: Any, cells: list[str]) -> None:
         self.params, self.cells, self.hardware = params, cells, params.hardware
         rows, addition = split_rows(params)
-        self.images, self.kinds = rows + addition, len(PUBLISHED) + (params.trained_on[OWN] == OWN)
+        self.images, self.kinds = rows + addition, len(WRITTEN) + (params.trained_on[OWN] == OWN)
         self.held_out = {
             "val": round(rows * params.split.val_fraction),
             "test": round(rows * params.split.test_fraction),

@@ -11,6 +11,7 @@ from difflab.cli.results import Result, read
 from difflab.cli.revisions import WORKSPACE, git, read_files
 from difflab.core.base.errors import DifflabError
 from difflab.core.environment import processor
+from difflab.report import claims
 from difflab.report.tables import table
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def reproduced(rev: str = "HEAD", name: str | None = None) -> tuple[str, bool]:
 
     Args:
         rev: the results to reproduce.
-        name: add those of the working tree to metrics/repetitions.csv under this name.
+        name: add those of the working tree to metrics/repetitions.csv, and to claims.yaml what they say, under this name.
 
     Raises:
         DifflabError: there are no results on either side, their parameters differ, or the name is taken.
@@ -72,8 +73,10 @@ def reproduced(rev: str = "HEAD", name: str | None = None) -> tuple[str, bool]:
     for key in changed_params(committed, here):
         parts[0] += f"\nComputed another way: {key} {committed.params.get(key)} -> {here.params.get(key)}."
     if name is not None:
+        said, _ = claims.known_findings(claims.read(), here.summary)
         count = record(name, committed.summary, here.summary, processor())
-        parts[0] += f"\nwrote {count} numbers as the repetition '{name}' to {REPETITIONS}"
+        claims.record(name, said)
+        parts[0] += f"\nwrote {count} numbers as the repetition '{name}' to {REPETITIONS}, verdicts to {claims.CLAIMS}"
     parts.append(table(["score", "committed", "prediction interval", "here", ""], map(_row, numbers)))
     if alone := without_repetition(numbers, spreads):
         parts.append(alone)

@@ -3,11 +3,12 @@
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from difflab.core.base.errors import DifflabError, suggestion
+from difflab.core.base.files import write_text
 from difflab.core.params.loading import read_yaml
 from difflab.metrics.uncertainty.intervals import Interval, apart
 from difflab.report.tables import decimals, interval, plus_minus, table
@@ -30,6 +31,7 @@ class Claim:
     says: str | None = None
     times: float = 1.0
     exact: bool = False
+    repeated: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def bounds(self) -> list[str | float]:
@@ -67,19 +69,36 @@ def read(path: Path = Path(CLAIMS)) -> list[Claim]:
 
 def _claim(position: int, entry: Any, path: Path) -> Claim:
     where = f"{path}, claim {position}"
-    known = {field.name: field.default is dataclasses.MISSING for field in dataclasses.fields(Claim)}
+    missing = dataclasses.MISSING
+    known = {f.name: f.default is missing and f.default_factory is missing for f in dataclasses.fields(Claim)}
     if not isinstance(entry, dict) or (
-        missing := [name for name, needed in known.items() if needed and name not in entry]
+        lacking := [name for name, needed in known.items() if needed and name not in entry]
     ):
-        raise DifflabError(f"{where}: it lacks {', '.join(missing) if isinstance(entry, dict) else 'names'}")
+        raise DifflabError(f"{where}: it lacks {', '.join(lacking) if isinstance(entry, dict) else 'names'}")
     if odd := sorted(entry.keys() - known):
         raise DifflabError(f"{where}: '{odd[0]}' is no part of a claim{suggestion(odd[0], known)}")
     claim = Claim(**entry)
     if sum(value is not None for value in (claim.above, claim.below, claim.says)) != 1 or not claim.metrics:
         raise DifflabError(f"{where}: give metrics, and one of above, below and says")
-    if claim.verdict not in (HOLDS, OPEN, FAILS):
-        raise DifflabError(f"{where}: its verdict is '{claim.verdict}', not {HOLDS}, {OPEN} or {FAILS}")
+    if not isinstance(claim.repeated, dict):
+        raise DifflabError(f"{where}: 'repeated' gives no verdict to a name, as {{other-machine: holds}} does")
+    for verdict in (claim.verdict, *claim.repeated.values()):
+        if verdict not in (HOLDS, OPEN, FAILS):
+            raise DifflabError(f"{where}: its verdict is '{verdict}', not {HOLDS}, {OPEN} or {FAILS}")
     return claim
+
+
+def record(name: str, findings: Sequence[Finding], path: Path = Path(CLAIMS)) -> None:
+    """Note in the file what a run of the whole study, called `name`, says of each claim, beside the stated verdicts."""
+    found = {finding.claim.statement: finding.verdict for finding in findings}
+    noted = [dict(c.repeated) | ({name: found[c.statement]} if c.statement in found else {}) for c in read(path)]
+    lines = [line for line in path.read_text().splitlines() if not line.startswith("  repeated:")]
+    after = [at for at, line in enumerate(lines) if line.startswith("  verdict:")]
+    if len(after) != len(noted):
+        raise DifflabError(f"{path}: give each claim its verdict on a line of its own, two blanks before it")
+    for at, verdicts in reversed([*zip(after, noted, strict=True)]):
+        lines.insert(at + 1, f"  repeated: {{{', '.join(f'{run}: {verdict}' for run, verdict in verdicts.items())}}}")
+    write_text(path, "\n".join(lines) + "\n")
 
 
 def find(claim: Claim, summary: Mapping[str, Any]) -> Finding:
@@ -139,8 +158,16 @@ def known_findings(claims: Sequence[Claim], summary: Mapping[str, Any]) -> tuple
 
 def claims_table(findings: Sequence[Finding]) -> str:
     """The claims, what the numbers say of each, and the comparison that decides."""
-    rows = [[f.claim.statement, told(f), f"`{f.evidence}`", f"`{f.claim.command}`"] for f in findings]
-    return table(["claim", "verdict", "decided by", "made by"], rows, numbers=False) if rows else ""
+    rows = [
+        [f.claim.statement, told(f), repeated(f.claim), f"`{f.evidence}`", f"`{f.claim.command}`"] for f in findings
+    ]
+    return table(["claim", "verdict", "run anew", "decided by", "made by"], rows, numbers=False) if rows else ""
+
+
+def repeated(claim: Claim) -> str:
+    """What runs of the whole study on other machines say: the same as is stated, or what else and which; or nothing yet."""
+    others = [f"**{verdict}** ({name})" for name, verdict in claim.repeated.items() if verdict != claim.verdict]
+    return ", ".join(others) or ("the same" if claim.repeated else "–")
 
 
 def told(finding: Finding) -> str:

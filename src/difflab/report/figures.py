@@ -23,16 +23,15 @@ from difflab.images.generated.writer import tiles
 from difflab.images.sheet import rows_sheet
 from difflab.metrics.uncertainty.intervals import with_intervals
 from difflab.report import attention, block_figures, findings
+from difflab.report.line_styles import DRAWN, STYLES
 from difflab.report.study_tables import DATA_NAMES, published
 from difflab.report.summary import kinds_of, part
 from difflab.report.tables import interval, number
 from difflab.sd3.artifacts.cells import (
     ADAPTERS,
-    BOTH,
     CAPTION_NAMES,
     FINE_TUNED,
     MINUS,
-    OWN,
     PUBLISHED,
     adapter_name,
     mean_on_sigma,
@@ -41,7 +40,6 @@ from difflab.sd3.artifacts.cells import (
 TEXT, MUTED = "#1c2230", "#667085"
 COLOURS = {"pretrained": "#8a93a3", "minus": "#0072b2", "zero": "#d98200", "plus": "#009e73"}
 """Of the columns of the SD3 study; the colour-blind can tell them apart too (Okabe and Ito)."""
-LINE_STYLES = dict(zip((*PUBLISHED, BOTH, OWN), ("-", (0, (4, 2)), ":", "-."), strict=True))
 LEVEL = {"color": TEXT, "linewidth": 1, "linestyle": (0, (2, 2))}  # of a horizontal line to compare with
 
 COMPARED = 6  # samples of the before and after
@@ -200,7 +198,7 @@ def loss_curves(curves: Curves, logit_means: dict[str, float]) -> Figure:
             if "val_loss" in rows:
                 held_out = rows.dropna(subset=["val_loss"])
                 axis.plot(held_out.step, held_out.val_loss, color=colour, label=adapter_name(adapter, logit_means))
-        axis.set_title(CAPTION_NAMES.get(captions, "captions of both kinds"))
+        axis.set_title(CAPTION_NAMES.get(captions, "a caption of either kind"))
         axis.set_xlabel("training step")
         _legend(axis)
     axes[0].set_ylabel("loss: held-out thick, training thin")
@@ -215,7 +213,7 @@ def loss_by_sigma(curves: Curves, logit_means: dict[str, float]) -> Figure:
         for (captions, adapter), rows in curves.items():
             held_out = rows.dropna(subset=[column]) if column in rows else rows.iloc[:0]
             label = adapter_name(adapter, logit_means) if captions == next(iter(curves))[0] else None
-            style = {"color": COLOURS[adapter], "linestyle": LINE_STYLES[captions], "linewidth": 1.3}
+            style = {"color": COLOURS[adapter], "linestyle": STYLES[DRAWN[captions]], "linewidth": 1.3}
             axis.plot(held_out.step, held_out.get(column, []), label=label, **style)
         axis.set_title(f"σ = {sigma:g}")
         axis.tick_params(labelsize=7)

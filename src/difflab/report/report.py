@@ -13,13 +13,13 @@ from difflab.core.base.files import read_csv
 from difflab.core.environment import LIBRARIES, installed, mismatches, processor
 from difflab.core.params.loading import dotted, load_params
 from difflab.report import attention, claims, findings, study_tables
+from difflab.report.line_styles import DRAWN
 from difflab.report.summary import kinds_of, part
 from difflab.report.tables import bullets, number
 from difflab.sd3.artifacts.cells import BOTH, CAPTION_NAMES, CAPTIONS, PUBLISHED
 
 DEFAULT = "tiny"
 """The profile whose results the claims speak of."""
-DRAWN = {"blip2": "solid", "llama3": "dashed", "both": "dotted", "own": "dash-dotted"}  # as figures.LINE_STYLES
 BEFORE_AFTER = "plots/report/before_after_{}.png"
 CAPTION_MEASURES = (
     "n_unique", "digit_accuracy_held_out", "photo_accuracy_held_out", "facts_kept", "captions_complete", "contradictory",

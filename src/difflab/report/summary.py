@@ -7,6 +7,9 @@ from typing import Any
 from difflab.core.base.files import read_json
 from difflab.sd3.artifacts.cells import ADAPTERS, BOTH, CAPTIONS, FINE_TUNED, OWN, PUBLISHED, mean_on_sigma
 
+WRITTEN = tuple(kind for kind in CAPTIONS if kind != OWN)
+"""The kinds of captions that stages write, which every study has."""
+
 Numbers = dict[str, Any]  # numbers, and the texts of `TEXTS`
 PREFIXES = {
     "prepare_celeba_hq": "images_celeba_hq",
@@ -18,7 +21,7 @@ PREFIXES = {
     "zoo_transformer": "models_transformer",
     "zoo_classifier": "models_classifier",
     "zoo_image_vae": "models_image_vae",
-    **{f"caption_{kind}": f"sd3_captions_{kind}" for kind in PUBLISHED},
+    **{f"caption_{kind}": f"sd3_captions_{kind}" for kind in WRITTEN},
     "cache_latents": "sd3_latents",
     "cache_prompts": "sd3_prompts",
     **{f"finetune@{c}-{a}": f"sd3_finetune_{c}_{a}" for c in (*CAPTIONS, BOTH) for a in FINE_TUNED},

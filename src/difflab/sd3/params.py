@@ -104,9 +104,9 @@ class TrainedOnParams(Group):
         if given.keys() != set(CAPTIONS):
             raise ValueError(f"the kinds of captions are {', '.join(CAPTIONS)} (given: {', '.join(given)})")
         for kind, trained_on in given.items():
-            known = [*CAPTIONS, BOTH] if kind == OWN else [kind, BOTH]
+            known = [*CAPTIONS, BOTH] if kind == OWN else [kind, BOTH] if kind in PUBLISHED else [kind]
             if trained_on not in known:
-                raise ValueError(f"{kind} is '{trained_on}': give {', '.join(known[:-1])} or {BOTH}")
+                raise ValueError(f"{kind} is '{trained_on}': give {' or '.join(known)}")
         if given[OWN] not in (OWN, *(trained_on for kind, trained_on in given.items() if kind != OWN)):
             raise ValueError(f"{OWN} is '{given[OWN]}', on which no other kind's adapters are trained")
         return self
@@ -148,7 +148,7 @@ class ScoreParams(Group):
 class PromptedParams(Group):
     """Prompts of one kind of captions, and how many of them."""
 
-    captions: str = Field(pattern=f"^({'|'.join(PUBLISHED)})$")
+    captions: str = Field(pattern=f"^({'|'.join(kind for kind in CAPTIONS if kind != OWN)})$")
     num_images: int = Field(ge=2)
 
 

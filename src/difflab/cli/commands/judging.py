@@ -35,7 +35,9 @@ def compare(revs: tuple[str, ...]) -> None:
 
 @click.command()
 @click.argument("rev", default="HEAD")
-@click.option("--record", "name", metavar="NAME", help="Add this run to metrics/repetitions.csv under this name.")
+@click.option(
+    "--record", "name", metavar="NAME", help="Add this run to metrics/repetitions.csv and claims.yaml as NAME."
+)
 def reproduced(rev: str, name: str | None) -> None:
     """Say whether the study reproduced here.
 
