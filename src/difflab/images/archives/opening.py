@@ -124,7 +124,7 @@ class Archive:
         return found[0][: -len(ending)]
 
 
-def whole(stream: IO[bytes]) -> bytes:
+def whole(stream: IO[bytes] | gzip.GzipFile) -> bytes:
     """The content of a stream; what unpacks to more than any picture has is refused before it fills the memory."""
     parts, length = [], 0
     while part := stream.read(_CHUNK):

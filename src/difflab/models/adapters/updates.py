@@ -147,7 +147,7 @@ def update(
     return Update(down, up, value)
 
 
-def put(updates: Updates, more: Updates, source: str) -> None:
+def put(updates: Updates, more: Mapping[str, Update], source: str) -> None:
     """Add updates to others; a DifflabError where both have one of a layer, which several names of it may hide."""
     if twice := sorted(updates.keys() & more.keys()):
         raise DifflabError(f"{source} adapts '{twice[0]}' twice, under two names: keep one")

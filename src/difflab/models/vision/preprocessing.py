@@ -103,7 +103,7 @@ def _load(folder: Path):
     except Unreadable as error:
         raise DifflabError(f"{folder}: its preprocessor configuration is of no known kind ({error})") from None
     with reading(folder, REMEDY):
-        values = [float(value) for value in (*(own.image_mean or ()), *(own.image_std or ()))]
+        values = [float(value) for value in (*np.ravel(own.image_mean or ()), *np.ravel(own.image_std or ()))]
         white = 255 * float(own.rescale_factor) if own.do_rescale else 255.0
     if not 0 < white < math.inf:
         raise DifflabError(f"{folder}: rescale_factor of its preprocessor is {own.rescale_factor}: it must be above 0")

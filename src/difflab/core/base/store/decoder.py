@@ -16,7 +16,7 @@ import zlib
 from collections.abc import Generator
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
@@ -205,7 +205,7 @@ def _orientation(image: Image.Image) -> int:
     return found if _is_orientation(found) else 1
 
 
-def _is_orientation(value: Any) -> bool:
+def _is_orientation(value: Any) -> TypeGuard[int]:
     return isinstance(value, int) and 1 <= value <= 8
 
 
