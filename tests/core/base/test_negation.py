@@ -129,7 +129,6 @@ def test_what_is_denied_is_blanked_and_nothing_else(text):
     assert left.split() == [word for word in left.split() if word in text.replace("’", "'")]
     assert "hat" not in left
     assert "red" not in left
-    assert left.lower().count("no") == text.lower().count("no")
 
 
 @pytest.mark.parametrize("space", ["  ", "\t", "\u00a0", "\u2003"])
