@@ -45,4 +45,5 @@ def write_or_check(path: str, text: str, source: str, check: bool) -> None:
         click.echo(f"wrote {path}")
     elif text != old:
         command = click.get_current_context().info_name
-        raise DifflabError(f"{path} is not what {source} gives: run `difflab {command}`\n{difference(text, old, path)}")
+        click.echo(difference(text, old, path), err=True)
+        raise DifflabError(f"{path} is not what {source} gives: run `difflab {command}`")
