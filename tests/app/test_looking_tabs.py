@@ -25,9 +25,13 @@ def tab(page, name):
     page.wait_for_timeout(400)  # the panels slide
 
 
-def make(page, prompt=PROMPT, steps=2):
+def ask(page, prompt=PROMPT, steps=2):
     page.get_by_label("Prompt", exact=True).fill(prompt)
     page.get_by_label("Steps", exact=True).fill(str(steps))
+
+
+def make(page, prompt=PROMPT, steps=2):
+    ask(page, prompt, steps)
     page.get_by_role("button", name="Make").click()
 
 
@@ -152,9 +156,9 @@ def test_what_waits_and_what_runs_can_be_cancelled(visit):
     first, second = visit(), visit()
     for page in (first, second):
         tab(page, "Generate")
+    ask(second)
     make(first, steps=1000)
-    first.get_by_text("of 2000").wait_for()
-    make(second)
+    second.get_by_role("button", name="Make").click()
     second.get_by_text("Waiting").wait_for()
     second.get_by_role("button", name="Cancel").click()
     second.get_by_text("Cancelled").wait_for()  # while the other goes on
