@@ -171,6 +171,12 @@ def test_a_recorded_repetition_widens_the_intervals_of_the_next(clone):
     assert reproduced()[1]
 
 
+@pytest.mark.parametrize("name", ["", "a: b", "a, b", "1"])
+def test_a_name_that_claims_yaml_cannot_hold_is_refused(clone, name):
+    with pytest.raises(DifflabError, match=f"'{name}' cannot name a repetition"):
+        reproduced(name=name)
+
+
 def test_other_parameters_are_another_experiment(clone):
     (clone / "params.yaml").write_text("seed: 1\n")
     with pytest.raises(

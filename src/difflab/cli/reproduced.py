@@ -1,5 +1,6 @@
 """Did the study reproduce here? Committed results against those of the working tree, number by number."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -61,6 +62,10 @@ def reproduced(rev: str = "HEAD", name: str | None = None) -> tuple[str, bool]:
     Raises:
         DifflabError: there are no results on either side, their parameters differ, or the name is taken.
     """
+    if name is not None and not re.fullmatch(r"[A-Za-z][\w .-]*", name):
+        raise DifflabError(
+            f"'{name}' cannot name a repetition: begin with a letter, then letters, digits, blanks, . _ or -"
+        )
     committed, here = read(rev), read(WORKSPACE)
     if changed := deciding_params(committed, here):
         values = ", ".join(f"{key} {committed.params.get(key)} -> {here.params.get(key)}" for key in changed[:3])
