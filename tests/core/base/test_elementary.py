@@ -38,6 +38,13 @@ def test_no_other_float32_is_nearer_to_a_square_root(numbers):
         assert halves[0] ** 2 <= Fraction(x) <= halves[1] ** 2
 
 
+def test_a_power_of_a_half_is_the_root(numbers):
+    power, keys = elementary._power(), torch._C.DispatchKeySet(torch._C.DispatchKey.CPU)
+    assert torch.equal(power(keys, numbers, 0.5), kernel("sqrt")(numbers))
+    assert torch.equal(power(keys, numbers, 2), numbers * numbers)
+    assert torch.equal(power(keys, torch.tensor([4]), 0.5), torch.tensor([2.0]))
+
+
 def test_every_form_gives_the_same(numbers):
     expected = kernel("log")(numbers)
     changed, out = numbers.clone(), torch.empty(0)

@@ -6,7 +6,7 @@ MKL_CBWR says; its float32 exp and log differ in the last bit between makers, an
 
 import warnings
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -33,6 +33,19 @@ def replace() -> None:
         for name, function in FUNCTIONS.items():
             for suffix, kernel in zip(("", "_", ".out"), _kernels(function), strict=True):
                 _library.impl(name + suffix, kernel, "CPU")
+        _library.impl("pow.Tensor_Scalar", _power(), "CPU", with_keyset=True)
+
+
+def _power() -> "Callable[..., Tensor]":
+    """x to the power of a number: the root, where that is 1/2."""
+    import torch
+
+    of_library, root = torch.library.get_kernel("aten::pow.Tensor_Scalar", "CPU"), _kernels(np.sqrt)[0]
+
+    def power(keys: Any, x: "Tensor", exponent: complex) -> "Tensor":
+        return root(x) if exponent == 0.5 and x.is_floating_point() else of_library.call_boxed(keys, x, exponent)
+
+    return power
 
 
 def _kernels(function: np.ufunc) -> "tuple[Callable[..., Tensor], ...]":

@@ -41,9 +41,11 @@ def configure(num_threads: int, dtype: str = "float32") -> None:
         if process_index()[1] > 1 and torch.cuda.device_count() > (own := _launched("LOCAL_RANK", 0)):
             torch.cuda.set_device(own)
         if numerics.is_pinned():
-            from difflab.core.base import elementary
+            from difflab.core.base import elementary, fused_attention, products
 
             elementary.replace()
+            products.replace()
+            fused_attention.replace()
 
 
 @contextmanager

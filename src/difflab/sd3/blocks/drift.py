@@ -7,6 +7,7 @@ singular values, which are those of the small matrix s R_B R_A^T of the factors 
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -25,8 +26,8 @@ class Update:
     @property
     def singular_values(self) -> Tensor:
         """Of the update, descending, [rank]."""
-        left, right = (torch.linalg.qr(factor, mode="r").R for factor in (self.left, self.right.T))
-        return torch.linalg.svdvals(left @ right.T)
+        left, right = (np.linalg.qr(factor.numpy()).R for factor in (self.left, self.right.T))
+        return torch.from_numpy(np.linalg.svd(left @ right.T, compute_uv=False))
 
     def inner(self, other: "Update") -> float:
         """The Frobenius inner product of two updates of the same layer, without either of them in full."""

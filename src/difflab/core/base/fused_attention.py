@@ -1,0 +1,104 @@
+"""torch's fused attention for CPUs, written out where it depends on the maker of the processor.
+
+The fused kernel multiplies tiles of queries, keys and values and calls MKL for each, whose code for some sizes is one for
+each maker: `difflab.core.base.products` computes those.
+"""
+
+import itertools
+import warnings
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from difflab.core.base.products import depends_on_maker
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+_FORWARD = "_scaled_dot_product_flash_attention_for_cpu"
+_BACKWARD = f"{_FORWARD}_backward"
+_QUERIES = {768: 256, 192: 64, 0: 32}  # of a tile, by the number of queries from which on
+_KEYS = 512  # of a tile
+_library: "torch.library.Library | None" = None  # lives as long as its kernels are to be used
+
+
+def replace() -> None:
+    """Let torch compute such attention on CPUs by `products`, in this process, from here on."""
+    global _library
+    import torch
+
+    if _library is not None:
+        return
+    _library = torch.library.Library("aten", "IMPL")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that a kernel is overridden
+        for name, function in kernels().items():
+            _library.impl(name, function, "CPU", with_keyset=True)
+
+
+def kernels() -> dict[str, Callable[..., "tuple[Tensor, ...]"]]:
+    """The kernels of attention and of its gradient, by the names of the operators; each takes the dispatch keys first.
+
+    Queries are [batch, heads, m, width], keys and values [batch, heads, n, width].
+    """
+    import torch
+
+    fused, fused_backward = (torch.library.get_kernel(f"aten::{name}", "CPU") for name in (_FORWARD, _BACKWARD))
+
+    def forward(
+        keys: Any, q: "Tensor", k: "Tensor", v: "Tensor", dropout: float = 0.0, causal: bool = False,
+        *, attn_mask: "Tensor | None" = None, scale: float | None = None,
+    ) -> "tuple[Tensor, ...]":  # fmt: skip
+        if not in_unlike_tiles(q, k):
+            return fused.call_boxed(keys, q, k, v, dropout, causal, attn_mask=attn_mask, scale=scale)
+        weights = _weights(q, k, causal, attn_mask, scale)
+        return weights @ v, q.new_zeros(q.shape[:-1])  # the sums of exponentials, which only `backward` asks for
+
+    def backward(
+        keys: Any, grad: "Tensor", q: "Tensor", k: "Tensor", v: "Tensor", out: "Tensor", logsumexp: "Tensor",
+        dropout: float, causal: bool, *, attn_mask: "Tensor | None" = None, scale: float | None = None,
+    ) -> "tuple[Tensor, ...]":  # fmt: skip
+        if not in_unlike_tiles(q, k):
+            given = (grad, q, k, v, out, logsumexp, dropout, causal)
+            return fused_backward.call_boxed(keys, *given, attn_mask=attn_mask, scale=scale)
+        weights = _weights(q, k, causal, attn_mask, scale)
+        of_scores = weights * (grad @ v.mT - (grad * out).sum(-1, keepdim=True)) * _scale(q, scale)
+        return of_scores @ k, of_scores.mT @ q, weights.mT @ grad
+
+    return {_FORWARD: forward, _BACKWARD: backward}
+
+
+def in_unlike_tiles(q: "Tensor", k: "Tensor") -> bool:
+    """Whether a product of two tiles is one whose bytes depend on the maker of the processor."""
+    import torch
+
+    if q.dtype != torch.float32 or not q.numel() or not k.numel():
+        return False
+    size = next(size for least, size in _QUERIES.items() if q.shape[-2] >= least)
+    tiles, width = itertools.product(_lengths(q.shape[-2], size), _lengths(k.shape[-2], _KEYS)), q.shape[-1]
+    return any(
+        depends_on_maker(queries, keys, width)  # scores
+        or depends_on_maker(queries, width, keys)  # results, and gradients of queries
+        or depends_on_maker(keys, width, queries)  # gradients of keys and values
+        for queries, keys in tiles
+    )
+
+
+def _lengths(length: int, size: int) -> set[int]:
+    """Of the tiles that cover `length`."""
+    return {size, length % size} - {0} if length >= size else {length}
+
+
+def _weights(q: "Tensor", k: "Tensor", causal: bool, mask: "Tensor | None", scale: float | None) -> "Tensor":
+    """Attention [batch, heads, m, n]; 0 in rows that see nothing."""
+    import torch
+
+    scores = (q @ k.mT) * _scale(q, scale)
+    if causal:
+        seen = torch.ones(scores.shape[-2:], dtype=torch.bool).tril()
+        scores = scores.masked_fill(~seen, float("-inf"))
+    return torch._safe_softmax(scores if mask is None else scores + mask, -1)
+
+
+def _scale(q: "Tensor", scale: float | None) -> float:
+    return q.shape[-1] ** -0.5 if scale is None else scale
