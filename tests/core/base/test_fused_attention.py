@@ -41,6 +41,18 @@ def test_results_and_gradients_are_those_of_float64(queries, keys, width, masked
         torch.testing.assert_close(gradient.double(), leaf.grad, **near)
 
 
+def test_heads_share_keys_and_values_of_their_group(monkeypatch):
+    """Grouped queries (Ainslie et al. 2023, arXiv:2305.13245): what is written out agrees with the fused kernel."""
+    q, k, v = torch.randn(2, 6, 58, 16), torch.randn(2, 3, 58, 16), torch.randn(2, 3, 58, 16)
+    grad, found = torch.randn(q.shape), []
+    for apart in (False, True):
+        monkeypatch.setattr(fused_attention, "in_unlike_tiles", lambda q, k, apart=apart: apart)
+        kernels = fused_attention.kernels()
+        out, sums = kernels[FORWARD](CPU, q, k, v, 0.0, True)
+        found.append([out, *kernels[BACKWARD](CPU, grad, q, k, v, out, sums, 0.0, True)])
+    torch.testing.assert_close(found[1], found[0], rtol=1e-4, atol=1e-5)
+
+
 def test_a_query_that_sees_nothing_gets_nothing():
     q, k = torch.randn(1, 1, 2, 4), torch.randn(1, 1, 3, 4)
     mask = torch.tensor([[float("-inf")] * 3, [0.0] * 3])

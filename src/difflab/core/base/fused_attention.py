@@ -39,7 +39,7 @@ def replace() -> None:
 def kernels() -> dict[str, Callable[..., "tuple[Tensor, ...]"]]:
     """The kernels of attention and of its gradient, by the names of the operators; each takes the dispatch keys first.
 
-    Queries are [batch, heads, m, width], keys and values [batch, heads, n, width].
+    Queries are [batch, heads, m, width], keys and values [batch, groups, n, width]: the heads of a group share them.
     """
     import torch
 
@@ -52,7 +52,9 @@ def kernels() -> dict[str, Callable[..., "tuple[Tensor, ...]"]]:
         if not in_unlike_tiles(q, k):
             return fused.call_boxed(keys, q, k, v, dropout, causal, attn_mask=attn_mask, scale=scale)
         weights = _weights(q, k, causal, attn_mask, scale)
-        return weights @ v, q.new_zeros(q.shape[:-1])  # the sums of exponentials, which only `backward` asks for
+        return weights @ _repeated(v, q), q.new_zeros(
+            q.shape[:-1]
+        )  # the sums of exponentials, which only `backward` asks for
 
     def backward(
         keys: Any, grad: "Tensor", q: "Tensor", k: "Tensor", v: "Tensor", out: "Tensor", logsumexp: "Tensor",
@@ -62,8 +64,9 @@ def kernels() -> dict[str, Callable[..., "tuple[Tensor, ...]"]]:
             given = (grad, q, k, v, out, logsumexp, dropout, causal)
             return fused_backward.call_boxed(keys, *given, attn_mask=attn_mask, scale=scale)
         weights = _weights(q, k, causal, attn_mask, scale)
-        of_scores = weights * (grad @ v.mT - (grad * out).sum(-1, keepdim=True)) * _scale(q, scale)
-        return of_scores @ k, of_scores.mT @ q, weights.mT @ grad
+        of_weights = grad @ _repeated(v, q).mT
+        of_scores = weights * (of_weights - (grad * out).sum(-1, keepdim=True)) * _scale(q, scale)
+        return of_scores @ _repeated(k, q), _summed(of_scores.mT @ q, k), _summed(weights.mT @ grad, v)
 
     return {_FORWARD: forward, _BACKWARD: backward}
 
@@ -93,11 +96,21 @@ def _weights(q: "Tensor", k: "Tensor", causal: bool, mask: "Tensor | None", scal
     """Attention [batch, heads, m, n]; 0 in rows that see nothing."""
     import torch
 
-    scores = (q @ k.mT) * _scale(q, scale)
+    scores = (q @ _repeated(k, q).mT) * _scale(q, scale)
     if causal:
         seen = torch.ones(scores.shape[-2:], dtype=torch.bool).tril()
         scores = scores.masked_fill(~seen, float("-inf"))
     return torch._safe_softmax(scores if mask is None else scores + mask, -1)
+
+
+def _repeated(x: "Tensor", q: "Tensor") -> "Tensor":
+    """Keys or values for each head of the queries."""
+    return x if x.shape[1] == q.shape[1] else x.repeat_interleave(q.shape[1] // x.shape[1], dim=1)
+
+
+def _summed(gradients: "Tensor", x: "Tensor") -> "Tensor":
+    """Of keys or values, over the heads that share them."""
+    return gradients if gradients.shape == x.shape else gradients.unflatten(1, (x.shape[1], -1)).sum(2)
 
 
 def _scale(q: "Tensor", scale: float | None) -> float:
