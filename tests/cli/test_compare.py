@@ -132,7 +132,7 @@ def test_only_what_changed_is_shown_and_what_did_not_run_is_said():
     )
     page = compare([a, b], {})
     assert "b: finetune.lora.rank 4 -> 8" in page
-    assert "2 scores did not change, 1 of them of stages that did not run (ddpm_score)." in page
+    assert "2 scores did not change, 1 of them of stages that did not run, or gave the same bytes (ddpm_score)." in page
     assert [line.split("|")[1].strip() for line in page.splitlines() if line.startswith("| ")] == ["score", "---", CELL]
     assert "| 8 ± 0.5 | 6 ± 0.5 | -2 ± 0.71, clear |" in page
 

@@ -194,13 +194,13 @@ def _ran(first: Sequence["Result"], other: Sequence["Result"], headline: Headlin
 
 
 def _unchanged(groups: list[list["Result"]], headlines: Sequence[Headline]) -> str:
-    """How many numbers are the same, and how many of these because their stage did not run."""
+    """How many numbers are the same, and of how many the stage did not run or gave the same bytes."""
     if not headlines:
         return ""
     idle = [h for h in headlines if not any(_ran(groups[0], other, h) for other in groups[1:])]
     stages = ", ".join(dict.fromkeys(h.stage for h in idle))
     many = "all" if len(idle) == len(headlines) else f"{len(idle)} of them"
-    why = f", {many} of stages that did not run ({stages})" if idle else ""
+    why = f", {many} of stages that did not run, or gave the same bytes ({stages})" if idle else ""
     return f"{len(headlines)} scores did not change{why}."
 
 
