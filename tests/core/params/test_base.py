@@ -45,6 +45,7 @@ class Kinds(Group):
     choice: Literal[1, 2] | None = None
     flag: bool = True
     auto: Literal["auto"] | int = "auto"
+    text: str = ""
 
 
 @pytest.mark.parametrize(
@@ -61,6 +62,7 @@ class Kinds(Group):
         ({"rate": 1e39}, "the most that float32 holds"),
         ({"rate": float("nan")}, "finite number"),
         ({"rate": float("inf")}, "finite number"),
+        ({"text": " \t"}, "more than spaces"),
     ],
 )
 def test_one_kind_of_value_does_not_stand_for_another_nor_is_it_beyond_tensors(values, message):

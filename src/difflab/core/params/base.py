@@ -43,8 +43,10 @@ class Group(BaseModel):
 
     @field_validator("*", mode="after")
     @classmethod
-    def _reject_what_no_tensor_holds(cls, value: Any) -> Any:
+    def _reject_what_nothing_holds(cls, value: Any) -> Any:
         for number in _given(value):
+            if isinstance(number, str) and number.isspace():
+                raise ValueError("Input should hold more than spaces")
             if isinstance(number, int) and not -(2**63) <= number < 2**63:
                 raise ValueError(f"Input should be less than {2**63}, which int64 cannot hold")
             if isinstance(number, float) and abs(number) > _FLOAT32:
