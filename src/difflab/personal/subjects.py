@@ -150,7 +150,8 @@ def _masks(archive: "Archive", files: Sequence[str], images: np.ndarray) -> np.n
         path = str(file.parent / MASKS / f"{file.stem}.png")
         if not archive.has(path):
             continue
-        mask, picture = decode_image(archive.read(path), path), decode_image(archive.read(str(file)), str(file))
+        mask = decode_image(archive.read(path), path, ground="black")
+        picture = decode_image(archive.read(str(file)), str(file))
         if mask.size != picture.size:
             raise DifflabError(f"{path} is {mask.size[0]} x {mask.size[1]} pixels and its picture is not: draw it anew")
         masks[number] = np.asarray(resized_square(mask.convert("L"), images.shape[1]), np.float32) / 255

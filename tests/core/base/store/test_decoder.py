@@ -214,6 +214,30 @@ def test_of_an_animation_the_first_frame_counts(form):
     assert (np.asarray(decode_image(content, "a")) == (255, 0, 0)).all()
 
 
+def test_what_the_first_frame_of_a_gif_leaves_free_is_white():
+    """As browsers show it, whatever the colour of its background."""
+    frame = Image.new("P", (4, 3), 1)
+    frame.putpalette([0, 0, 255, 255, 0, 0])
+    frame.putpixel((0, 0), 0)
+    frame.save(buffer := io.BytesIO(), "GIF", optimize=False)
+    content = bytearray(buffer.getvalue())
+    content[6:10] = struct.pack("<HH", 8, 8)  # the screen; the frame lies at 2, 1
+    at = content.index(b"\x2c\0\0\0\0")
+    content[at + 1 : at + 5] = struct.pack("<HH", 2, 1)
+    pixels = np.asarray(decode_image(bytes(content), "x.gif"))
+    expected = np.full((8, 8, 3), 255)
+    expected[1:4, 2:6] = (255, 0, 0)
+    expected[1, 2] = (0, 0, 255)
+    assert (pixels == expected).all()
+
+
+def test_a_mask_shows_black_where_it_is_transparent():
+    image = Image.new("RGBA", (2, 1), (255, 255, 255, 0))
+    image.putpixel((0, 0), (255, 255, 255, 255))
+    image.save(buffer := io.BytesIO(), "PNG")
+    assert np.asarray(decode_image(buffer.getvalue(), "x.png", ground="black"))[0].tolist() == [[255] * 3, [0] * 3]
+
+
 @pytest.mark.parametrize("kind", [b"zTXt", b"iTXt", b"tEXt", b"iCCP"])
 def test_a_long_text_or_profile_in_a_png_leaves_its_pixels_whole(kind):
     plain = pictures.saved(pictures.smooth())

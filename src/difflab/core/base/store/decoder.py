@@ -2,7 +2,7 @@
 
 - It is turned once as its camera or editor noted: EXIF, where that holds no orientation XMP.
 - Colours are converted to sRGB by the embedded ICC profile; one that cannot be used is passed over, as viewers do.
-- Transparent pixels show white, blended in sRGB.
+- Transparent pixels show white, blended in sRGB, as does what the first frame of a GIF leaves free.
 - 12 and 16 bits of grey are scaled to 8; grey in floating point is 0 to 1. Ranges that no file states are refused.
 - Of several frames or pages the first counts. What a PNG holds beside its pixels is not looked at, however long it is.
 - Truncated files, previews of camera raw files, pictures without pixels or of more than 100 megapixels and formats beyond
@@ -16,12 +16,13 @@ import zlib
 from collections.abc import Generator
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import Image, ImageChops, UnidentifiedImageError
 
 from difflab.core.base.errors import Unreadable, reading
+from difflab.core.base.store.orientation import TURNS, orientation, turned_as_loaded, turned_size
 
 if TYPE_CHECKING:
     from PIL import ImageCms
@@ -29,19 +30,9 @@ if TYPE_CHECKING:
 # Those that are known by their first bytes and need no other program.
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "PPM", "TIFF", "AVIF", "JPEG2000", "ICO", "QOI")
 MAX_PIXELS = 100_000_000
-_ORIENTATION, _BITS, _PHOTOMETRIC = ExifTags.Base.Orientation, 258, 262  # tags of EXIF and TIFF
+_BITS, _PHOTOMETRIC = 258, 262  # tags of TIFF
 _SUBFILE, _DNG, _SAMPLE_FORMAT = 254, 50706, 339
 _SIGNED = 2  # of `_SAMPLE_FORMAT`
-_XMP_ORIENTATION = re.compile(rb"tiff:Orientation(?:\s*=\s*[\"']|>)\s*([1-8])")
-_TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
 _PNG, _JP2 = b"\x89PNG\r\n\x1a\n", b"\0\0\0\x0cjP  \r\n\x87\n"
 _PNG_TEXTS = (b"XML:com.adobe.xmp\0", b"Raw profile type ")  # that may hold an orientation
 _LARGEST = 16 * 1024**2  # bytes of a profile or a text; some have several MB
@@ -61,22 +52,26 @@ class UnreadableImage(Unreadable):
     """Bytes that are no image, a damaged one, or one whose pixels have no stated range."""
 
 
-def decode_image(content: bytes, name: str) -> Image.Image:
+def decode_image(content: bytes, name: str, ground: str = "white") -> Image.Image:
     """An encoded image (one of `FORMATS`) as 8-bit sRGB without any metadata; `name` names it in an error.
+
+    Transparent pixels show `ground`: white, but black for masks, where they are no part of what is meant.
 
     Raises:
         UnreadableImage: "unreadable: name (reason)".
     """
     with _opened(content, name) as image:
-        turned_by_pillow = _is_turned(image)
+        turned_by_pillow, drawn = turned_as_loaded(image), _drawn(image)
         image.load()
         pixels, alpha = _channels(image, content)
+        if drawn is not None:
+            alpha = ImageChops.multiply(alpha, drawn) if alpha else drawn
         rgb = _srgb(pixels, image.info.get("icc_profile") or _jpeg2000_profile(content))
         if alpha is not None:
             rgb.putalpha(alpha)
-            rgb = Image.alpha_composite(Image.new("RGBA", rgb.size, "white"), rgb)
+            rgb = Image.alpha_composite(Image.new("RGBA", rgb.size, ground), rgb)
         rgb = rgb.convert("RGB")
-        if not turned_by_pillow and (turn := _TURNS.get(_orientation(image))) is not None:
+        if not turned_by_pillow and (turn := TURNS.get(orientation(image))) is not None:
             rgb = rgb.transpose(turn)
         rgb.info = {}  # a profile or a transparent colour, written with the new pixels, would be applied twice
         return rgb
@@ -85,7 +80,7 @@ def decode_image(content: bytes, name: str) -> Image.Image:
 def image_size(content: bytes, name: str) -> tuple[int, int]:
     """Width and height that `decode_image` will give, from the image's header."""
     with _opened(content, name) as image:
-        return _turned_size(image)
+        return turned_size(image)
 
 
 def is_image(head: bytes) -> bool:
@@ -189,35 +184,6 @@ def _tiff_tag(image: Image.Image, tag: int) -> Any:
     return getattr(image, "tag_v2", {}).get(tag)
 
 
-def _is_turned(image: Image.Image) -> bool:
-    """Whether Pillow turns it as it loads it: a TIFF, by a tag of its own."""
-    return _is_orientation(_tiff_tag(image, _ORIENTATION))
-
-
-def _orientation(image: Image.Image) -> int:
-    """1 to 8 as in EXIF; 1 where it is damaged. Of a PNG this may read the pixels, behind which EXIF may stand."""
-    try:
-        found: Any = image.getexif().get(_ORIENTATION)
-    except Exception:  # whatever Pillow raises over damaged EXIF: the pixels are whole
-        found = None
-    if not _is_orientation(found) and (match := _XMP_ORIENTATION.search(_bytes(image.info.get("xmp")))):
-        found = int(match[1])
-    return found if _is_orientation(found) else 1
-
-
-def _is_orientation(value: Any) -> TypeGuard[int]:
-    return isinstance(value, int) and 1 <= value <= 8
-
-
-def _bytes(value: Any) -> bytes:
-    return value if isinstance(value, bytes) else value.encode() if isinstance(value, str) else b""
-
-
-def _turned_size(image: Image.Image) -> tuple[int, int]:
-    swapped = not _is_turned(image) and _orientation(image) >= 5  # Pillow turns a TIFF's own size
-    return image.size[::-1] if swapped else image.size
-
-
 def _channels(image: Image.Image, content: bytes) -> tuple[Image.Image, Image.Image | None]:
     """The colours of a loaded image, 8-bit of a mode of `_SPACES`, and how opaque they are (L; None: wholly)."""
     mode, key = image.mode, image.info.get("transparency")
@@ -233,6 +199,16 @@ def _channels(image: Image.Image, content: bytes) -> tuple[Image.Image, Image.Im
     elif mode not in _SPACES:
         image = image.convert("L" if mode == "1" else "RGB")
     return image, alpha
+
+
+def _drawn(image: Image.Image) -> Image.Image | None:
+    """255 where the first frame of a GIF that is not yet loaded draws anything, else 0; None where it draws all."""
+    tiles = getattr(image, "tile", ()) if image.format == "GIF" else ()
+    if not tiles or tiles[0].extents == (0, 0, *image.size):
+        return None
+    drawn = Image.new("L", image.size, 0)
+    drawn.paste(255, tiles[0].extents)
+    return drawn
 
 
 def _other_than(image: Image.Image, key: int | tuple[int, ...], bits: int) -> Image.Image:
