@@ -46,7 +46,7 @@ def test_heads_share_keys_and_values_of_their_group(monkeypatch):
     q, k, v = torch.randn(2, 6, 58, 16), torch.randn(2, 3, 58, 16), torch.randn(2, 3, 58, 16)
     grad, found = torch.randn(q.shape), []
     for apart in (False, True):
-        monkeypatch.setattr(fused_attention, "in_unlike_tiles", lambda q, k, apart=apart: apart)
+        monkeypatch.setattr(fused_attention, "in_unlike_tiles", lambda q, k, gradients=False, apart=apart: apart)
         kernels = fused_attention.kernels()
         out, sums = kernels[FORWARD](CPU, q, k, v, 0.0, True)
         found.append([out, *kernels[BACKWARD](CPU, grad, q, k, v, out, sums, 0.0, True)])
@@ -60,20 +60,22 @@ def test_a_query_that_sees_nothing_gets_nothing():
     assert torch.equal(out[0, 0, 0], torch.zeros(4))
 
 
-@given(st.integers(1, 1200), st.integers(1, 1200), st.sampled_from([4, 8, 12, 16, 64, 192, 256]))
-def test_what_is_left_to_the_fused_kernel_has_no_tile_that_depends_on_the_maker(queries, keys, width):
+@given(st.integers(1, 1200), st.integers(1, 1200), st.sampled_from([4, 8, 12, 16, 64, 192, 256]), st.booleans())
+def test_what_is_left_to_the_fused_kernel_has_no_tile_that_depends_on_the_maker(queries, keys, width, gradients):
     q, k = torch.empty(1, 1, queries, width), torch.empty(1, 1, keys, width)
-    if fused_attention.in_unlike_tiles(q, k):
+    if fused_attention.in_unlike_tiles(q, k, gradients=gradients):
         return
     size = 256 if queries >= 768 else 64 if queries >= 192 else 32
     for start in range(0, queries, size):
         for other in range(0, keys, 512):
             m, n = min(size, queries - start), min(512, keys - other)
-            assert not any(depends_on_maker(*x) for x in [(m, n, width), (m, width, n), (n, width, m)])
+            products = [(m, n, width), (m, width, n), *([(n, width, m)] if gradients else [])]
+            assert not any(depends_on_maker(*product) for product in products)
 
 
 @pytest.mark.parametrize(("queries", "keys", "width"), [(58, 58, 32), (64, 64, 16), (107, 107, 32), (1024, 1024, 16)])
-def test_usual_sizes(queries, keys, width):
-    """Of the study: left to the fused kernel but for 1,024 queries, 256 of which a tile holds."""
+def test_usual_sizes_are_left_to_it(queries, keys, width):
+    """But for the gradients of 768 queries and more, of which a tile holds 256."""
     q, k = torch.empty(1, 1, queries, width), torch.empty(1, 1, keys, width)
-    assert fused_attention.in_unlike_tiles(q, k) == (queries == 1024)
+    assert not fused_attention.in_unlike_tiles(q, k)
+    assert fused_attention.in_unlike_tiles(q, k, gradients=True) == (queries == 1024)

@@ -60,7 +60,7 @@ def kernels() -> dict[str, Callable[..., "tuple[Tensor, ...]"]]:
         keys: Any, grad: "Tensor", q: "Tensor", k: "Tensor", v: "Tensor", out: "Tensor", logsumexp: "Tensor",
         dropout: float, causal: bool, *, attn_mask: "Tensor | None" = None, scale: float | None = None,
     ) -> "tuple[Tensor, ...]":  # fmt: skip
-        if not in_unlike_tiles(q, k):
+        if not in_unlike_tiles(q, k, gradients=True):
             given = (grad, q, k, v, out, logsumexp, dropout, causal)
             return fused_backward.call_boxed(keys, *given, attn_mask=attn_mask, scale=scale)
         weights = _weights(q, k, causal, attn_mask, scale)
@@ -71,8 +71,8 @@ def kernels() -> dict[str, Callable[..., "tuple[Tensor, ...]"]]:
     return {_FORWARD: forward, _BACKWARD: backward}
 
 
-def in_unlike_tiles(q: "Tensor", k: "Tensor") -> bool:
-    """Whether a product of two tiles is one whose bytes depend on the maker of the processor."""
+def in_unlike_tiles(q: "Tensor", k: "Tensor", *, gradients: bool = False) -> bool:
+    """Whether a product of two tiles, of results or of `gradients`, is one whose bytes depend on the processor's maker."""
     import torch
 
     if q.dtype != torch.float32 or not q.numel() or not k.numel():
@@ -81,8 +81,8 @@ def in_unlike_tiles(q: "Tensor", k: "Tensor") -> bool:
     tiles, width = itertools.product(_lengths(q.shape[-2], size), _lengths(k.shape[-2], _KEYS)), q.shape[-1]
     return any(
         depends_on_maker(queries, keys, width)  # scores
-        or depends_on_maker(queries, width, keys)  # results, and gradients of queries
-        or depends_on_maker(keys, width, queries)  # gradients of keys and values
+        or depends_on_maker(queries, width, keys)  # results, gradients of queries
+        or (gradients and depends_on_maker(keys, width, queries))  # of keys and values
         for queries, keys in tiles
     )
 
