@@ -60,6 +60,22 @@ def test_a_query_that_sees_nothing_gets_nothing():
     assert torch.equal(out[0, 0, 0], torch.zeros(4))
 
 
+@pytest.mark.parametrize(("queries", "keys", "masked"), [(1024, 1024, False), (900, 58, True), (1025, 64, False)])
+def test_gradients_of_many_queries_are_those_of_the_fused_kernel(queries, keys, masked):
+    """Taken in parts; of 1,025 queries the last is alone, and all are written out."""
+    q, k, v = torch.randn(1, 2, queries, 16), torch.randn(1, 2, keys, 16), torch.randn(1, 2, keys, 16)
+    grad, mask, kernels = (
+        torch.randn(q.shape),
+        torch.randn(queries, keys) if masked else None,
+        fused_attention.kernels(),
+    )
+    out, sums = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(q, k, v, attn_mask=mask)
+    backward = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward
+    expected = backward(grad, q, k, v, out, sums, 0.0, False, attn_mask=mask)
+    found = kernels[BACKWARD](CPU, grad, q, k, v, out, sums, 0.0, False, attn_mask=mask)
+    torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-5)
+
+
 @given(st.integers(1, 1200), st.integers(1, 1200), st.sampled_from([4, 8, 12, 16, 64, 192, 256]), st.booleans())
 def test_what_is_left_to_the_fused_kernel_has_no_tile_that_depends_on_the_maker(queries, keys, width, gradients):
     q, k = torch.empty(1, 1, queries, width), torch.empty(1, 1, keys, width)

@@ -19,6 +19,7 @@ _FORWARD = "_scaled_dot_product_flash_attention_for_cpu"
 _BACKWARD = f"{_FORWARD}_backward"
 _QUERIES = {768: 256, 192: 64, 0: 32}  # of a tile, by the number of queries from which on
 _KEYS = 512  # of a tile
+_PART = 512  # queries whose gradients are taken at once where there are more than 768: their tiles hold 64
 _library: "torch.library.Library | None" = None  # lives as long as its kernels are to be used
 
 
@@ -60,9 +61,17 @@ def kernels() -> dict[str, Callable[..., "tuple[Tensor, ...]"]]:
         keys: Any, grad: "Tensor", q: "Tensor", k: "Tensor", v: "Tensor", out: "Tensor", logsumexp: "Tensor",
         dropout: float, causal: bool, *, attn_mask: "Tensor | None" = None, scale: float | None = None,
     ) -> "tuple[Tensor, ...]":  # fmt: skip
-        if not in_unlike_tiles(q, k, gradients=True):
-            given = (grad, q, k, v, out, logsumexp, dropout, causal)
-            return fused_backward.call_boxed(keys, *given, attn_mask=attn_mask, scale=scale)
+        parts = [slice(None)] if causal or q.shape[-2] < max(_QUERIES) else _parts(q.shape[-2])
+        if not any(in_unlike_tiles(q[..., part, :], k, gradients=True) for part in parts):
+            found = [
+                fused_backward.call_boxed(
+                    keys, grad[..., part, :], q[..., part, :], k, v, out[..., part, :], logsumexp[..., part], dropout,
+                    causal, attn_mask=_rows(attn_mask, part), scale=scale,
+                )
+                for part in parts
+            ]  # fmt: skip
+            of_q, of_k, of_v = zip(*found, strict=True)
+            return (torch.cat(of_q, -2), sum(of_k), sum(of_v)) if len(parts) > 1 else found[0]
         weights = _weights(q, k, causal, attn_mask, scale)
         of_weights = grad @ _repeated(v, q).mT
         of_scores = weights * (of_weights - (grad * out).sum(-1, keepdim=True)) * _scale(q, scale)
@@ -90,6 +99,15 @@ def in_unlike_tiles(q: "Tensor", k: "Tensor", *, gradients: bool = False) -> boo
 def _lengths(length: int, size: int) -> set[int]:
     """Of the tiles that cover `length`."""
     return {size, length % size} - {0} if length >= size else {length}
+
+
+def _parts(length: int) -> list[slice]:
+    return [slice(start, start + _PART) for start in range(0, length, _PART)]
+
+
+def _rows(mask: "Tensor | None", part: slice) -> "Tensor | None":
+    """The rows of a mask for some queries; it may have one row for all."""
+    return mask if mask is None or mask.shape[-2] == 1 else mask[..., part, :]
 
 
 def _weights(q: "Tensor", k: "Tensor", causal: bool, mask: "Tensor | None", scale: float | None) -> "Tensor":
