@@ -29,6 +29,8 @@ from difflab.core.base import numerics, runtime  # noqa: E402
 
 SKIPPED = ("check_params", "acquire", "prepare", "report")  # stages without torch
 MOST_NUMBERS, MOST_PRODUCTS = 1 << 19, 1e7  # of an operation that is computed again: emulation is slow
+MOST_SHAPES = 40  # of an operator, at even distances
+PRODUCTS = {"mm": (0, 1), "bmm": (0, 1), "addmm": (1, 2), "baddbmm": (1, 2), "linear": (0, 1)}  # which are multiplied
 # Operators that move numbers, draw them or give none.
 IDLE = (
     "view", "detach", "t.default", "transpose", "empty", "zeros", "ones", "expand", "permute", "lift_fresh",
@@ -131,10 +133,8 @@ def hash_all(lines: list[str]) -> None:
     runtime.configure(1)
     bits = torch.arange(1 << 22) * 0x9E3779B1 % (1 << 32)  # integers: the same on every processor
     pool = (bits.double() / 2**31 - 1).float()
-    for line in lines:
+    for line in chosen(lines):
         name, given, named = ast.literal_eval(line)
-        if not name.startswith("aten.") or name[5:].startswith(IDLE) or is_long(name, given):
-            continue
         operator, overload = name[5:].split(".")
         function = getattr(getattr(torch.ops.aten, operator), overload)
         try:
@@ -145,16 +145,27 @@ def hash_all(lines: list[str]) -> None:
         print(f"{digest([result, *(arguments if operator.endswith('_') else [])])} {line}", flush=True)
 
 
-def is_long(name: str, given: Any) -> bool:
+def chosen(lines: list[str]) -> Iterator[str]:
+    """Of each operator that computes anything up to `MOST_SHAPES`, none of them long."""
+    by_operator: dict[str, list[str]] = {}
+    for line in lines:
+        name, given, _ = ast.literal_eval(line)
+        if name.startswith("aten.") and not name[5:].startswith(IDLE) and not is_long(name[5:].split(".")[0], given):
+            by_operator.setdefault(name, []).append(line)
+    for several in by_operator.values():
+        yield from several[:: -(-len(several) // MOST_SHAPES)]
+
+
+def is_long(operator: str, given: Any) -> bool:
     """Whether an operation is too long for an emulator."""
     shapes = [x[1] for x in given if isinstance(x, tuple) and x[0] == "T"]
     products = 0.0
-    if "conv" in name:
-        result, weight = shapes[0], shapes[2 if "backward" in name else 1]
+    if operator.startswith("conv"):
+        result, weight = shapes[0], shapes[2 if "backward" in operator else 1]
         products = math.prod(result) / max(result[1], 1) * math.prod(weight)
-    elif "mm" in name or "linear" in name:
-        a, b = shapes[-2:] if "mm" in name else shapes[:2]
-        products = math.prod(a) * (b[-1] if "mm" in name else b[0])
+    elif operator in PRODUCTS:
+        a, b = (shapes[i] for i in PRODUCTS[operator])
+        products = math.prod(a) * (b[0] if operator == "linear" else b[-1])
     return products > MOST_PRODUCTS or sum(math.prod(shape) for shape in shapes) > MOST_NUMBERS
 
 

@@ -2,8 +2,11 @@
 
 from pathlib import Path
 
+import pytest
+
 from difflab.cli import repro
 from difflab.cli.changed import _parameters_parsed_once, changed
+from difflab.core.base.errors import DifflabError
 from fakes.pipeline import change
 
 
@@ -47,3 +50,17 @@ def study_fs():
     from dvc.fs import LocalFileSystem
 
     return LocalFileSystem()
+
+
+@pytest.mark.parametrize(("content", "reason"), [(b"", "is empty"), (b"stages: [a]", "is damaged"), (b"\xff", "UTF-8")])
+@pytest.mark.usefixtures("study")
+def test_a_damaged_lock_names_what_brings_it_back(content, reason):
+    Path("dvc.lock").write_bytes(content)
+    with pytest.raises(DifflabError, match=rf"^dvc.lock .*{reason}.*`git restore dvc.lock` brings it back"):
+        changed([])
+
+
+@pytest.mark.usefixtures("study")
+def test_the_empty_list_of_locks_that_a_full_disk_leaves_is_put_away():
+    Path(".dvc/tmp/rwlock").write_text("")
+    assert changed([])

@@ -22,7 +22,7 @@ def commit(tmp_path, monkeypatch):
     train = {
         "cmd": "python -m stages.sd3.train --captions a",
         "params": {"params.yaml": {"seed": 0, "finetune": {"lora": {"blocks": [0, 1]}, "learning_rate": 0.0001}}},
-        "outs": [{"path": p} for p in ("models/a", "metrics/a.json", "plots/a.csv", "plots/a.png")],
+        "outs": [{"path": p} for p in ("models/a", "metrics/a.json", "plots/a.csv", "plots/a.png", "plots/b.csv")],
     }
     files = {
         "dvc.lock": yaml.safe_dump(
@@ -31,6 +31,7 @@ def commit(tmp_path, monkeypatch):
         "metrics/a.json": '{"loss": 0.5, "n": 3, "name": "text"}',
         "plots/a.csv": "step,loss,note\n0,2.0,x\n10,0.5,y\n",
         "plots/a.png": "picture",
+        "plots/b.csv": "step,hits\n0,1\nmean,2\n",
     }
     for name, text in files.items():
         Path(name).parent.mkdir(exist_ok=True)

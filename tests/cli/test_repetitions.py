@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import t
 
 from difflab.cli.headlines import Headline
-from difflab.cli.repetitions import ARITHMETIC, HEADER, Repetition, between, parse, prediction, record
+from difflab.cli.repetitions import ARITHMETIC, HEADER, Repetition, between, parse, prediction, read, record
 from difflab.core.base.errors import DifflabError
 from difflab.metrics.uncertainty.intervals import Spread
 
@@ -81,3 +81,11 @@ def test_a_run_is_recorded_with_what_it_repeats(tmp_path, monkeypatch):
 def test_a_damaged_line_is_named(line):
     with pytest.raises(DifflabError, match=r"repetitions.csv, line 2 is no repetition: it needs repetition, processor"):
         parse(f"{','.join(HEADER)}\n{line}\n")
+
+
+@pytest.mark.parametrize("content", [b"", ",".join(HEADER).encode(), b"repetition\xff"])
+def test_a_file_without_repetitions_is_no_absent_one(tmp_path, content):
+    (tmp_path / "repetitions.csv").write_bytes(content)
+    with pytest.raises(DifflabError, match="git restore"):
+        read(tmp_path / "repetitions.csv")
+    assert read(tmp_path / "absent.csv") == []

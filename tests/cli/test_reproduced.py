@@ -8,6 +8,7 @@ from math import comb
 from pathlib import Path
 
 import pytest
+import yaml
 
 from difflab.cli.headlines import Headline
 from difflab.cli.reproduced import Number, by_chance, known_spreads, reproduced, verdict, without_repetition
@@ -183,6 +184,27 @@ def test_other_parameters_are_another_experiment(clone):
         DifflabError, match=r"params.yaml is not that of HEAD \(seed 0 -> 1\): that is another experiment"
     ):
         reproduced()
+
+
+def test_a_lock_that_was_cut_short_is_no_reproduction(clone):
+    lock = yaml.safe_load((clone / "dvc.lock").read_text())
+    lock["stages"].popitem()
+    (clone / "dvc.lock").write_text(yaml.safe_dump(lock))
+    with pytest.raises(DifflabError, match=r"dvc.lock lacks 1 stages of HEAD .*`git restore dvc.lock` brings it back"):
+        reproduced()
+
+
+def test_a_record_that_could_not_be_finished_can_be_made_again(clone, monkeypatch):
+    def full(*args):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as context:
+        context.setattr("difflab.cli.reproduced.record", full)
+        with pytest.raises(OSError, match="No space left"):
+            reproduced(name="other")
+    reproduced(name="other")
+    assert "other" in (clone / "metrics/repetitions.csv").read_text()
+    assert "other: " in (clone / "claims.yaml").read_text()
 
 
 def test_numbers_of_another_ruler_are_left_out(clone):

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from difflab.cli.compare import compare
-from difflab.cli.results import Result, lock_stages, read
+from difflab.cli.results import Result, lock_stages, mapping, read
 from difflab.core.base.errors import DifflabError
 
 CELL = "sd3_minus_blip2_fid"
@@ -27,6 +27,12 @@ def test_scores_of_stages_that_ran_with_other_parameters_are_marked():
 def test_a_lock_that_is_none_is_one_line(text):
     with pytest.raises(DifflabError, match=r"dvc.lock of 'HEAD' is damaged .*`git restore dvc.lock`"):
         lock_stages(text, "dvc.lock of 'HEAD'")
+
+
+@pytest.mark.parametrize("text", [b"seed: \xff", b"# nothing"])
+def test_a_text_that_is_none_names_what_brings_it_back(text):
+    with pytest.raises(DifflabError, match=r"params.yaml .*`git restore params.yaml` brings it back"):
+        mapping(text, "params.yaml of 'HEAD'")
 
 
 @pytest.fixture
@@ -81,6 +87,14 @@ def test_an_older_commit_with_other_names_of_metrics_says_so(tmp_path):
 def test_a_damaged_summary_is_one_line(tmp_path, text):
     (tmp_path / "metrics" / "summary.json").write_text(text)
     with pytest.raises(DifflabError, match=r"summary.json of 'workspace' .*`dvc repro -f report`"):
+        read("workspace")
+
+
+@pytest.mark.usefixtures("repository")
+@pytest.mark.parametrize("name", ["params.yaml", "dvc.lock"])
+def test_an_empty_file_is_not_taken_for_one_of_other_values(tmp_path, name):
+    (tmp_path / name).write_text("")
+    with pytest.raises(DifflabError, match=f"{name} of 'workspace' is empty: `git restore {name}` brings it back"):
         read("workspace")
 
 

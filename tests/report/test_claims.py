@@ -116,6 +116,19 @@ def test_a_malformed_claim_is_one_line(tmp_path, text, message):
         read(tmp_path / "claims.yaml")
 
 
+def test_a_file_that_cannot_be_read_names_what_brings_it_back(tmp_path):
+    path = tmp_path / "claims.yaml"
+    with pytest.raises(DifflabError, match=r"is missing; `git restore .*claims.yaml` brings it back"):
+        read(path)
+    path.write_bytes(b"- {statement: \xff}")
+    with pytest.raises(DifflabError, match=r"claims.yaml is not UTF-8 .*`git restore .*claims.yaml`"):
+        read(path)
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(DifflabError, match=r"claims.yaml is a folder: move it away"):
+        read(path)
+
+
 def claims_of(root):
     return read(root / "claims.yaml")
 

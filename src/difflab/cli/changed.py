@@ -8,6 +8,7 @@ from collections.abc import Collection, Generator, Mapping
 from pathlib import Path
 from typing import Any
 
+from difflab.cli.results import lock_stages
 from difflab.core.base.errors import DifflabError, suggestion
 from difflab.core.params.loading import FILE, addresses, read_values
 
@@ -24,6 +25,7 @@ def changed(targets: Collection[str], values: Mapping[str, Any] | None = None) -
     if wrong := [target for target in targets if target not in known and ":" not in target]:
         near = suggestion(wrong[0], known) or "; `dvc stage list` names them"
         raise DifflabError(f"dvc.yaml has no stage '{wrong[0]}'{near}")
+    _check_files_of_dvc()
     import networkx
     from dvc.exceptions import DvcException
     from dvc.repo import Repo, lock_repo
@@ -48,6 +50,19 @@ def changed(targets: Collection[str], values: Mapping[str, Any] | None = None) -
         if not (stale - {CHECK}).isdisjoint(needs[stage]):
             stale.add(stage)
     return {stage: [n for n in needs[stage] if n in stale] for stage in order if stage in stale}
+
+
+def _check_files_of_dvc() -> None:
+    """Refuse a damaged dvc.lock with its remedy, and put away the empty list of locks that a full disk leaves."""
+    lock, locks = Path("dvc.lock"), Path(".dvc/tmp/rwlock")
+    if lock.is_dir() or (lock.exists() and not lock.stat().st_size):
+        raise DifflabError(
+            f"dvc.lock is {'a folder' if lock.is_dir() else 'empty'}: `git restore dvc.lock` brings it back"
+        )
+    if lock.exists():
+        lock_stages(lock.read_bytes(), "dvc.lock")
+    if locks.is_file() and not locks.stat().st_size:
+        locks.unlink()
 
 
 @contextlib.contextmanager

@@ -123,8 +123,8 @@ def _take(result: StageResult, path: str, content: bytes) -> None:
             result.metrics |= {k: float(v) for k, v in parse_json(content).items() if isinstance(v, int | float)}
     elif path.endswith(".png"):
         result.pictures[path] = content
-    elif path.endswith(".csv") and "step" in (table := read_csv(io.BytesIO(content), path)):
-        for row in table.select_dtypes("number").to_dict("records"):
+    elif path.endswith(".csv") and "step" in (table := read_csv(io.BytesIO(content), path).select_dtypes("number")):
+        for row in table.to_dict("records"):
             step, prefix = int(row.pop("step")), CURVE
             if "seed" in row:  # several trainings in one table, each with curves of its own
                 prefix += f"seed-{int(row.pop('seed'))}/"

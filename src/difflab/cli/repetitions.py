@@ -14,7 +14,7 @@ from pathlib import Path
 
 from difflab.cli.headlines import Headline, Summary, headline_names, interval
 from difflab.core.base.errors import DifflabError
-from difflab.core.base.files import write_text
+from difflab.core.base.files import decoded, write_text
 from difflab.metrics.uncertainty.intervals import Interval, Spread, pooled_spread, scale_of, student, widened
 
 REPETITIONS = "metrics/repetitions.csv"
@@ -47,8 +47,23 @@ def parse(text: str, source: str = REPETITIONS) -> list[Repetition]:
             repetition, processor, setting, name = texts
             rows.append(Repetition(repetition, processor, setting, name, float(committed), float(value)))
         except (KeyError, TypeError, ValueError):
-            raise DifflabError(f"{source}, line {number} is no repetition: it needs {', '.join(HEADER)}") from None
+            raise DifflabError(
+                f"{source}, line {number} is no repetition: it needs {', '.join(HEADER)}; see `git diff {source}`"
+            ) from None
+    if not rows:
+        raise DifflabError(f"{source} holds no repetition: `git restore {source}` brings it back")
     return rows
+
+
+def read(path: Path = Path(REPETITIONS)) -> list[Repetition]:
+    """The repetitions of a file; none where it is absent."""
+    return parse(decoded(path.read_bytes(), str(path)), str(path)) if path.exists() else []
+
+
+def check_free(name: str, path: Path = Path(REPETITIONS)) -> None:
+    """Refuse the name of a repetition that is there."""
+    if any(row.repetition == name for row in read(path)):
+        raise DifflabError(f"{path} has a repetition '{name}' already: give another name")
 
 
 def record(name: str, committed: Summary, found: Summary, processor: str, path: Path = Path(REPETITIONS)) -> int:
@@ -57,9 +72,8 @@ def record(name: str, committed: Summary, found: Summary, processor: str, path: 
     Raises:
         DifflabError: there is a repetition of this name.
     """
-    rows = parse(path.read_text()) if path.is_file() else []
-    if any(row.repetition == name for row in rows):
-        raise DifflabError(f"{path} has a repetition '{name}' already: give another name")
+    check_free(name, path)
+    rows = read(path)
     setting = " ".join(f"{key}={os.environ[key]}" for key in ARITHMETIC if os.environ.get(key))
     new = [
         Repetition(

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from difflab.cli.experiments import changed_params, deciding_params
 from difflab.cli.headlines import Headline, headline_names
-from difflab.cli.repetitions import REPETITIONS, between, parse, prediction, record
+from difflab.cli.repetitions import REPETITIONS, between, check_free, parse, prediction, record
 from difflab.cli.results import Result, read
 from difflab.cli.revisions import WORKSPACE, git, read_files
 from difflab.core.base.errors import DifflabError
+from difflab.core.base.files import decoded
 from difflab.core.environment import processor
 from difflab.report import claims
 from difflab.report.tables import table
@@ -49,7 +50,7 @@ class Number:
 def known_spreads(rev: str = WORKSPACE) -> dict[tuple[str, str], "Spread"]:
     """The spreads between runs of the whole study that a revision's metrics/repetitions.csv tells; empty without one."""
     found = read_files(rev, [REPETITIONS])
-    return between(parse(found[REPETITIONS].decode(errors="replace"))) if found else {}
+    return between(parse(decoded(found[REPETITIONS], REPETITIONS))) if found else {}
 
 
 def reproduced(rev: str = "HEAD", name: str | None = None) -> tuple[str, bool]:
@@ -72,6 +73,11 @@ def reproduced(rev: str = "HEAD", name: str | None = None) -> tuple[str, bool]:
         raise DifflabError(
             f"params.yaml is not that of {rev} ({values}): that is another experiment, which `difflab compare` shows"
         )
+    if lost := sorted(committed.lock.keys() - here.lock.keys()):
+        raise DifflabError(
+            f"dvc.lock lacks {len(lost)} stages of {rev} ({', '.join(lost[:3])}): `git restore dvc.lock` brings it back, "
+            "`dvc repro` runs what did not run"
+        )
     spreads = known_spreads(rev)
     numbers = _numbers(committed, here, spreads)
     parts = [_bytes(rev, committed, here)]
@@ -79,8 +85,9 @@ def reproduced(rev: str = "HEAD", name: str | None = None) -> tuple[str, bool]:
         parts[0] += f"\nComputed another way: {key} {committed.params.get(key)} -> {here.params.get(key)}."
     if name is not None:
         said, _ = claims.known_findings(claims.read(), here.summary)
+        check_free(name)
+        claims.record(name, said)  # first: should the other fail, the same command writes both
         count = record(name, committed.summary, here.summary, processor())
-        claims.record(name, said)
         parts[0] += f"\nwrote {count} numbers as the repetition '{name}' to {REPETITIONS}, verdicts to {claims.CLAIMS}"
     parts.append(table(["score", "committed", "prediction interval", "here", ""], map(_row, numbers)))
     if alone := without_repetition(numbers, spreads):

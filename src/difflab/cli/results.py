@@ -8,7 +8,7 @@ from typing import Any
 from difflab.cli.headlines import Headline, ruler
 from difflab.cli.revisions import read_files
 from difflab.core.base.errors import DifflabError, reading
-from difflab.core.base.files import parse_json
+from difflab.core.base.files import decoded, parse_json
 from difflab.core.params.loading import dotted, parse_yaml
 from difflab.report.summary import PREFIXES, metrics_file, prefixed
 
@@ -69,6 +69,9 @@ def read(rev: str) -> Result:
     summary = numbers(SUMMARY)
     for path in newer.keys() & texts.keys():
         summary |= prefixed(newer[path], numbers(path))
+    if not all(texts.get(file, b"-") for file in ("params.yaml", "dvc.lock")):
+        file = "dvc.lock" if texts.get("params.yaml", b"-") else "params.yaml"
+        raise DifflabError(f"{file} of '{rev}' is empty: `git restore {file}` brings it back")
     params = mapping(texts.get("params.yaml", b""), f"params.yaml of '{rev}'")
     return Result(rev, dotted(params), summary, lock_stages(texts.get("dvc.lock", b""), f"dvc.lock of '{rev}'"))
 
@@ -91,8 +94,8 @@ def mapping(text: bytes, source: str) -> dict[str, Any]:
     Raises:
         DifflabError: it holds something else.
     """
-    found = parse_yaml(text.decode(errors="replace"), source)
-    if found is not None and not isinstance(found, dict):
-        file = source.split()[0]
-        raise DifflabError(f"{source} is damaged (a {type(found).__name__}): `git restore {file}` brings it back")
+    found = parse_yaml(decoded(text, source), source)
+    if text and not isinstance(found, dict):
+        file, what = source.split()[0], "nothing" if found is None else f"a {type(found).__name__}"
+        raise DifflabError(f"{source} is damaged ({what}): `git restore {file}` brings it back")
     return found or {}

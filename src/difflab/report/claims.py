@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from difflab.core.base.errors import DifflabError, suggestion
-from difflab.core.base.files import write_text
-from difflab.core.params.loading import read_yaml
+from difflab.core.base.files import decoded, write_text
+from difflab.core.params.loading import parse_yaml
 from difflab.metrics.uncertainty.intervals import Interval, apart
 from difflab.report.tables import decimals, interval, plus_minus, table
 
@@ -60,8 +60,9 @@ def read(path: Path = Path(CLAIMS)) -> list[Claim]:
         DifflabError: it is missing, or one is not as the file's head says.
     """
     if not path.is_file():
-        raise DifflabError(f"{path} is missing: `git restore {path}` brings it back")
-    entries = read_yaml(path)
+        what = "is a folder: move it away" if path.is_dir() else "is missing"
+        raise DifflabError(f"{path} {what}; `git restore {path}` brings it back")
+    entries = parse_yaml(decoded(path.read_bytes(), str(path)), str(path))
     if not isinstance(entries, list):
         raise DifflabError(f"{path} is no list of claims: `git diff {path}` shows what changed")
     return [_claim(number, entry, path) for number, entry in enumerate(entries, 1)]

@@ -279,3 +279,26 @@ def write_weights(path, tensors, inside):
         if inside:
             (temporary / inside).mkdir(parents=True)
         save_file(tensors, temporary / inside / "w.safetensors" if inside else temporary)
+
+
+def test_a_file_does_not_replace_a_folder_of_its_name(tmp_path):
+    (tmp_path / "picture.png").mkdir()
+    (tmp_path / "picture.png" / "thesis.txt").write_text("mine")
+    with pytest.raises(OSError, match="Is a directory") as told:
+        files.write_text(tmp_path / "picture.png", "pixels")
+    assert one_line(told.value).endswith("picture.png is a folder where a file is needed: move it away, then run again")
+    assert (tmp_path / "picture.png" / "thesis.txt").read_text() == "mine"
+    assert [path.name for path in tmp_path.iterdir()] == ["picture.png"]
+
+
+def test_an_error_of_the_last_step_names_the_file_and_not_the_temporary_one(tmp_path, monkeypatch):
+    def mounted(source, target):
+        raise OSError(errno.EBUSY, "Device or resource busy", str(source), None, str(target))
+
+    monkeypatch.setattr(os, "replace", mounted)
+    with pytest.raises(OSError, match="busy") as told:
+        files.write_text(tmp_path / "a", "")
+    assert (
+        one_line(told.value) == f"{tmp_path / 'a'} is mounted as a file of its own, which cannot be replaced: "
+        "unmount it, then run again"
+    )

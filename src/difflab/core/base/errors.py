@@ -43,6 +43,7 @@ _PLACES = {  # errors of opening, making or renaming one path
     errno.EROFS: "{0} is on a disk that is mounted read-only: work in a copy elsewhere",
     errno.EISDIR: "{0} is a folder where a file is needed: move it away, then run again",
     errno.ENOTDIR: "{0} lies in a file where a folder is needed: move that file away, then run again",
+    errno.EBUSY: "{0} is mounted as a file of its own, which cannot be replaced: unmount it, then run again",
     errno.EEXIST: "{0} is a file where a folder is needed: move it away, then run again",
 }
 _DAMAGED = {"SafetensorError", "ArrowInvalid", "JSONDecodeError", "BadZipFile", "UnidentifiedImageError"}

@@ -51,14 +51,24 @@ def atomic_path(path: str | Path) -> Generator[Path]:
                 _check_tensors(file, path)
         _complete(temporary)
         if path.is_dir() and not path.is_symlink():
+            if temporary.is_file():  # what lies there is somebody's, and no earlier result
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
             path.rename(folder / "replaced")
-        os.replace(temporary, path)
+        _rename(temporary, path)
     except Exception as error:
         if problem := _lack_of_space(error, path):
             raise DifflabError(f"{problem} while writing {path}: free some space, then run again") from error
         raise
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _rename(temporary: Path, path: Path) -> None:
+    """Where it fails, the error names the final place and not the temporary one."""
+    try:
+        os.replace(temporary, path)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 @contextmanager
@@ -120,6 +130,20 @@ def _complete(path: Path) -> None:
             with file.open("rb") as stream:
                 os.fsync(stream.fileno())
             file.chmod(0o666 & ~mask)
+
+
+def decoded(content: bytes, name: str) -> str:
+    """The text of a file that Git keeps.
+
+    Raises:
+        DifflabError: it is not UTF-8.
+    """
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        raise DifflabError(
+            f"{name} is not UTF-8 (byte {error.start:,}): `git restore {name.split()[0]}` brings it back"
+        ) from None
 
 
 def write_bytes(path: str | Path, content: bytes) -> None:

@@ -111,7 +111,8 @@ def parse_yaml(text: str, source: str) -> Any:
             raise DifflabError(
                 f"{source} holds an unfinished merge (<<<<<<<): take one side of each, then go on"
             ) from None
-        raise DifflabError(f"{source} is not valid YAML: {' '.join(str(error).split())}") from None
+        reason = " ".join(str(error).split()).replace(' in "<unicode string>",', " at")
+        raise DifflabError(f"{source} is not valid YAML: {reason}") from None
 
 
 @cache
