@@ -89,3 +89,8 @@ def test_a_file_without_repetitions_is_no_absent_one(tmp_path, content):
     with pytest.raises(DifflabError, match="git restore"):
         read(tmp_path / "repetitions.csv")
     assert read(tmp_path / "absent.csv") == []
+
+
+def test_a_line_that_is_cut_is_one_line():
+    with pytest.raises(DifflabError, match=r"^unreadable: metrics/repetitions.csv .*`git restore"):
+        parse(f"{','.join(HEADER)}\none\r,two\n")

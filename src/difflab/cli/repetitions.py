@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from difflab.cli.headlines import Headline, Summary, headline_names, interval
-from difflab.core.base.errors import DifflabError
+from difflab.core.base.errors import DifflabError, reading
 from difflab.core.base.files import decoded, write_text
 from difflab.metrics.uncertainty.intervals import Interval, Spread, pooled_spread, scale_of, student, widened
 
@@ -41,7 +41,9 @@ def parse(text: str, source: str = REPETITIONS) -> list[Repetition]:
         DifflabError: a line is not one.
     """
     rows = []
-    for number, row in enumerate(csv.DictReader(io.StringIO(text)), 2):
+    with reading(source, f"`git restore {source}` brings it back"):
+        lines = list(csv.DictReader(io.StringIO(text)))
+    for number, row in enumerate(lines, 2):
         try:
             *texts, committed, value = (row[name] for name in HEADER)
             repetition, processor, setting, name = texts

@@ -236,6 +236,9 @@ def test_what_cannot_run_is_refused_before_it_runs(override, message, root):
     [
         ("stages: [", "is not valid YAML"),
         ("", "has no stages"),
+        ("stages: {mix: {deps: [a]}}", r"is damaged \(stage 'mix'\): `git diff dvc.yaml`"),
+        ("stages: {mix: {cmd: a, matrix: {x: words}}}", r"is damaged \(stage 'mix'\)"),
+        ("stages: {mix: {foreach: {a: b}, do: {cmd: a}}}", r"is damaged \(stage 'mix'\)"),
         (None, r"is missing: run this in the root of the repository"),
     ],
 )
@@ -246,6 +249,12 @@ def test_a_broken_pipeline_file_is_one_line(tmp_path, text, message):
     with pytest.raises(DifflabError, match=message) as caught:
         read_pipeline(str(path))
     assert "\n" not in str(caught.value)
+
+
+def test_an_axis_that_asks_for_an_unknown_parameter_is_one_line(tmp_path):
+    (tmp_path / "dvc.yaml").write_text("stages: {mix: {cmd: a, matrix: {x: ['${sizes.smal}']}}}")
+    with pytest.raises(DifflabError, match=r"dvc.yaml asks for \$\{sizes.smal\}, which params.yaml lacks"):
+        addresses(str(tmp_path / "dvc.yaml"), {"sizes": {"small": 1}})
 
 
 @pytest.mark.parametrize(

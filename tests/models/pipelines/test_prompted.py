@@ -6,7 +6,7 @@ import torch
 
 from difflab.core.base import rng
 from difflab.core.base.errors import DifflabError
-from difflab.models.pipelines.prompted import Options, PromptedSampler
+from difflab.models.pipelines.prompted import Options, PromptedSampler, components
 from difflab.models.sampling.latent_images import initial_noise
 from difflab.models.sampling.schedulers import pipeline_scheduler
 from fakes import tiny_pipelines
@@ -193,3 +193,11 @@ def test_images_that_are_not_finite_are_an_error(monkeypatch):
     pipeline.unet.conv_out.bias.fill_(float("nan"))
     with pytest.raises(DifflabError, match=r"is not finite .*: set runtime.dtype"):
         images(pipeline, options())
+
+
+def test_a_component_without_a_class_is_damage():
+    assert components({"_class_name": "a", "unet": ["diffusers", "UNet2DConditionModel"], "vae": [None, None]}).keys() == {
+        "unet", "vae",
+    }  # fmt: skip
+    with pytest.raises(DifflabError, match=r"model_index.json is damaged \('unet' has no library and class\)"):
+        components({"unet": ["diffusers"]})

@@ -159,8 +159,23 @@ def read_pipeline(path: str) -> dict[str, Any]:
         raise DifflabError(f"{path} has no stages: `git checkout {Path(path).name}` brings them back")
     if not isinstance(content["stages"], dict) or not all(isinstance(s, dict) for s in content["stages"].values()):
         raise DifflabError(f"{path} is no pipeline: its stages need a name and keys (`git diff {Path(path).name}`)")
+    for name, stage in content["stages"].items():
+        if not _is_stage(stage):
+            raise DifflabError(f"{path} is damaged (stage '{name}'): `git diff {Path(path).name}` shows what changed")
     stages = {name: _as_matrix(s) if "foreach" in s else s for name, s in content["stages"].items()}
     return content | {"stages": stages}
+
+
+def _is_stage(stage: dict[str, Any]) -> bool:
+    """Whether it has a command, and axes that are lists."""
+    does, axes = stage.get("do", {}) if "foreach" in stage else stage, stage.get("matrix") or {}
+    items = isinstance(does, dict) and ("foreach" not in stage or "${key}" in str(does.get("cmd")))
+    return (
+        items
+        and isinstance(does.get("cmd"), str | list)
+        and isinstance(axes, dict)
+        and all(isinstance(cells, list) for cells in axes.values())
+    )
 
 
 def _as_matrix(stage: dict[str, Any]) -> dict[str, Any]:
@@ -195,8 +210,12 @@ def axes_of(
     if "${" not in str(axes):
         return axes
     flat = dotted(read_values(Path(path).with_name(FILE)) if values is None else values)
+    if lacking := [name for name in re.findall(r"\$\{([\w.]+)\}", str(axes)) if name not in flat]:
+        raise DifflabError(
+            f"{path} asks for ${{{lacking[0]}}}, which {FILE} lacks: `git diff` shows which of them changed"
+        )
     return {
-        name: list(dict.fromkeys(re.sub(r"\$\{([\w.]+)\}", lambda m: str(flat[m[1]]), cell) for cell in cells))
+        name: list(dict.fromkeys(re.sub(r"\$\{([\w.]+)\}", lambda m: str(flat[m[1]]), str(cell)) for cell in cells))
         for name, cells in axes.items()
     }
 

@@ -88,8 +88,15 @@ def load_pipeline(
 
 
 def components(index: Mapping[str, Any]) -> dict[str, list]:
-    """The components that a model_index.json names: [library, class] each, both null where there is none."""
-    return {name: value for name, value in index.items() if isinstance(value, list)}
+    """The components that a model_index.json names: [library, class] each, both null where there is none.
+
+    Raises:
+        DifflabError: one has no class.
+    """
+    found = {name: value for name, value in index.items() if isinstance(value, list)}
+    if damaged := [name for name, value in found.items() if len(value) < 2]:
+        raise DifflabError(f"{INDEX} is damaged ('{damaged[0]}' has no library and class): fetch or make it anew")
+    return found
 
 
 @dataclass(frozen=True)
