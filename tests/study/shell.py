@@ -22,13 +22,16 @@ def environment(**more: str) -> dict[str, str]:
 def run(folder: Path, *command: str, check: bool = True, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run a program to its end; a failure shows the ends of what it printed."""
     env = environment(**variables)
-    if command[0] in ("dvc", "difflab") and command[1:3] != ("queue", "start"):  # whose worker outlives the command
-        with tempfile.TemporaryDirectory() as temporary:
-            out, err = Path(temporary, "out"), Path(temporary, "err")
+    with tempfile.TemporaryDirectory() as temporary:  # files: a pipe is waited for until all that inherit it have ended
+        out, err = Path(temporary, "out"), Path(temporary, "err")
+        if command[0] in ("dvc", "difflab") and command[1:3] != ("queue", "start"):  # whose worker outlives the command
             code = programs.finished(command, folder, env, out, err)
-            done = subprocess.CompletedProcess(command, code, out.read_text(), err.read_text())
-    else:
-        done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False)
+        else:
+            with out.open("w") as stdout, err.open("w") as stderr:
+                code = subprocess.run(
+                    command, cwd=folder, env=env, stdout=stdout, stderr=stderr, check=False
+                ).returncode
+        done = subprocess.CompletedProcess(command, code, out.read_text(), err.read_text())
     if check:
         assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
     return done

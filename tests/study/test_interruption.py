@@ -172,20 +172,14 @@ def test_a_queued_experiment_goes_on_too(longer):
     more = ["-S", f"finetune.training.steps={STEPS}", "-S", "finetune.training.checkpoint_interval=4"]
     queue = ["dvc", "exp", "run", "--queue", *more, "-n"]
     run(longer, *queue, "first", CELL)
-    start_queue(longer)
+    run(longer, "dvc", "queue", "start")
     wait(lambda: state_of(longer))
     wait(lambda: [p.kill() for p in queued_stages(longer)] or None)
     wait(lambda: "Failed" in run(longer, "dvc", "queue", "status").stdout)
     run(longer, *queue, "second", CELL)
-    start_queue(longer)
+    run(longer, "dvc", "queue", "start")
     wait(lambda: "Success" in run(longer, "dvc", "queue", "status").stdout)
     assert "resuming from step" in run(longer, "dvc", "queue", "logs", "second").stdout
-
-
-def start_queue(folder: Path) -> None:
-    """`dvc queue start`, whose worker keeps what it inherits: a pipe would be waited for until it ends."""
-    command, nowhere = ["dvc", "queue", "start"], subprocess.DEVNULL
-    subprocess.run(command, cwd=folder, env=environment(), stdout=nowhere, stderr=nowhere, check=True)
 
 
 def queued_stages(folder: Path) -> list[psutil.Process]:
