@@ -4,36 +4,30 @@ torch hands these functions to MKL's vector mathematics. That chooses its code b
 MKL_CBWR says; its float32 exp and log differ in the last bit between makers, and its sqrt is not the rounded one.
 """
 
-import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from difflab.core.base import kernels
+
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
 
 FUNCTIONS = {
     "exp": np.exp, "log": np.log, "log10": np.log10, "sqrt": np.sqrt, "acos": np.arccos, "atan": np.arctan, "tan": np.tan,
 }  # fmt: skip
-_library: "torch.library.Library | None" = None  # lives as long as its kernels are to be used
 
 
 def replace() -> None:
     """Let torch compute `FUNCTIONS` of CPU tensors by numpy, in this process, from here on."""
-    global _library
-    import torch
-
-    if _library is not None:
-        return
-    _library = torch.library.Library("aten", "IMPL")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that a kernel is overridden
-        for name, function in FUNCTIONS.items():
-            for suffix, kernel in zip(("", "_", ".out"), _kernels(function), strict=True):
-                _library.impl(name + suffix, kernel, "CPU")
-        _library.impl("pow.Tensor_Scalar", _power(), "CPU", with_keyset=True)
+    forms = ("", "_", ".out")
+    kernels.replace(
+        "elementary functions",
+        lambda: {n + form: k for n, f in FUNCTIONS.items() for form, k in zip(forms, _kernels(f), strict=True)},
+        with_keyset=False,
+    )
+    kernels.replace("powers", lambda: {"pow.Tensor_Scalar": _power()})
 
 
 def _power() -> "Callable[..., Tensor]":

@@ -5,14 +5,13 @@ each maker: `difflab.core.base.products` computes those.
 """
 
 import itertools
-import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from difflab.core.base import kernels as overriding
 from difflab.core.base.products import depends_on_maker
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
 
 _FORWARD = "_scaled_dot_product_flash_attention_for_cpu"
@@ -20,21 +19,11 @@ _BACKWARD = f"{_FORWARD}_backward"
 _QUERIES = {768: 256, 192: 64, 0: 32}  # of a tile, by the number of queries from which on
 _KEYS = 512  # of a tile
 _PART = 512  # queries whose gradients are taken at once where there are more than 768: their tiles hold 64
-_library: "torch.library.Library | None" = None  # lives as long as its kernels are to be used
 
 
 def replace() -> None:
     """Let torch compute such attention on CPUs by `products`, in this process, from here on."""
-    global _library
-    import torch
-
-    if _library is not None:
-        return
-    _library = torch.library.Library("aten", "IMPL")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that a kernel is overridden
-        for name, function in kernels().items():
-            _library.impl(name, function, "CPU", with_keyset=True)
+    overriding.replace("attention", kernels)
 
 
 def kernels() -> dict[str, Callable[..., "tuple[Tensor, ...]"]]:

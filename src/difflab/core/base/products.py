@@ -6,31 +6,21 @@ which change no sum. Convolutions that torch leaves to MKL go where the others g
 """
 
 import math
-import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from difflab.core.base import kernels
+
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
 
 MIN_ROWS, MIN_COLUMNS = 4, 12
 APART = range(193, 272)  # terms of a sum
-_library: "torch.library.Library | None" = None  # lives as long as its kernels are to be used
 
 
 def replace() -> None:
     """Let torch compute products and convolutions of CPU tensors so, in this process, from here on."""
-    global _library
-    import torch
-
-    if _library is not None:
-        return
-    _library = torch.library.Library("aten", "IMPL")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that a kernel is overridden
-        for name, function in {**products(), **convolutions()}.items():
-            _library.impl(name, function, "CPU", with_keyset=True)
+    kernels.replace("products", lambda: {**products(), **convolutions()})
 
 
 def depends_on_maker(rows: int, columns: int, terms: int) -> bool:
