@@ -59,11 +59,18 @@ def test_a_stage_of_an_unknown_study_is_named(tmp_path):
         graphs(str(path))
 
 
-@pytest.mark.parametrize("cmd", ["", "cmd: echo a", "cmd: [echo a, echo b]"])
+@pytest.mark.parametrize("cmd", ["echo a", "[echo a, echo b]"])
 def test_a_stage_without_a_script_is_named(tmp_path, cmd):
     path = tmp_path / "dvc.yaml"
-    path.write_text(f"stages: {{x: {{desc: d, {cmd}}}}}")
+    path.write_text(f"stages: {{x: {{desc: d, cmd: {cmd}}}}}")
     with pytest.raises(DifflabError, match="runs no `python -m stages"):
+        graphs(str(path))
+
+
+def test_a_stage_without_a_command_is_damage(tmp_path):
+    path = tmp_path / "dvc.yaml"
+    path.write_text("stages: {x: {desc: d}}")
+    with pytest.raises(DifflabError, match="damaged .stage 'x'.*git diff dvc.yaml"):
         graphs(str(path))
 
 
