@@ -1,12 +1,13 @@
 """The image decoder: encoded bytes become 8-bit sRGB by one rule in every place, or one line says why not.
 
 - It is turned once as its camera or editor noted: EXIF, where that holds no orientation XMP.
-- Colours are converted to sRGB by the embedded ICC profile; one that cannot be used is passed over, as viewers do.
+- Colours are converted to sRGB by the embedded ICC profile, or by the numbers that a PNG or an AVIF states in its place;
+  what cannot be used is passed over, as viewers do.
 - Transparent pixels show white, blended in sRGB, as does what the first frame of a GIF leaves free.
 - 12 and 16 bits of grey are scaled to 8; grey in floating point is 0 to 1. Ranges that no file states are refused.
 - Of several frames or pages the first counts. What a PNG holds beside its pixels is not looked at, however long it is.
-- Truncated files, previews of camera raw files, pictures without pixels or of more than 100 megapixels and formats beyond
-  `FORMATS` are refused.
+- Truncated files, HDR, previews of camera raw files, pictures without pixels or of more than 100 megapixels and formats
+  beyond `FORMATS` are refused.
 """
 
 import io
@@ -23,6 +24,7 @@ from PIL import Image, ImageChops, UnidentifiedImageError
 
 from difflab.core.base.errors import Unreadable, reading
 from difflab.core.base.store.orientation import TURNS, orientation, turned_as_loaded, turned_size
+from difflab.core.base.store.stated_colours import stated_profile
 
 if TYPE_CHECKING:
     from PIL import ImageCms
@@ -31,8 +33,9 @@ if TYPE_CHECKING:
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "PPM", "TIFF", "AVIF", "JPEG2000", "ICO", "QOI")
 MAX_PIXELS = 100_000_000
 _BITS, _PHOTOMETRIC = 258, 262  # tags of TIFF
-_SUBFILE, _DNG, _SAMPLE_FORMAT = 254, 50706, 339
+_SUBFILE, _DNG, _SAMPLE_FORMAT, _COMPRESSION, _PLANAR = 254, 50706, 339, 259, 284
 _SIGNED = 2  # of `_SAMPLE_FORMAT`
+_PLAIN, _APART = 1, 2  # of `_COMPRESSION` and `_PLANAR`
 _PNG, _JP2 = b"\x89PNG\r\n\x1a\n", b"\0\0\0\x0cjP  \r\n\x87\n"
 _PNG_TEXTS = (b"XML:com.adobe.xmp\0", b"Raw profile type ")  # that may hold an orientation
 _LARGEST = 16 * 1024**2  # bytes of a profile or a text; some have several MB
@@ -66,7 +69,8 @@ def decode_image(content: bytes, name: str, ground: str = "white") -> Image.Imag
         pixels, alpha = _channels(image, content)
         if drawn is not None:
             alpha = ImageChops.multiply(alpha, drawn) if alpha else drawn
-        rgb = _srgb(pixels, image.info.get("icc_profile") or _jpeg2000_profile(content))
+        embedded = image.info.get("icc_profile") or _jpeg2000_profile(content)
+        rgb = _srgb(pixels, stated_profile(content, embedded))
         if alpha is not None:
             rgb.putalpha(alpha)
             rgb = Image.alpha_composite(Image.new("RGBA", rgb.size, ground), rgb)
@@ -119,11 +123,19 @@ def _opened(content: bytes, name: str) -> Generator[Image.Image]:
 
 
 def _check_tiff(image: Image.Image, content: bytes) -> None:
-    """Refuse camera raw files, whose first picture is a preview, and signed numbers, which Pillow may take for others."""
+    """Refuse previews, as camera raw files start with, and numbers that Pillow takes for others: signed, 16 bits apart."""
     if image.format != "TIFF":
         return
     if _SIGNED in (_tiff_tag(image, _SAMPLE_FORMAT) or ()):
         raise ValueError(_NO_RANGE)
+    long = max(_tiff_tag(image, _BITS) or (8,)) > 8
+    if (
+        long
+        and _tiff_tag(image, _PLANAR) == _APART
+        and _tiff_tag(image, _COMPRESSION) == _PLAIN
+        and image.mode[0] != "I"
+    ):
+        raise ValueError("its 16-bit channels lie one behind another, uncompressed: save it interleaved, or as PNG")
     subfile = _tiff_tag(image, _SUBFILE)
     if content[8:10] == b"CR" or _tiff_tag(image, _DNG) is not None or (isinstance(subfile, int) and subfile & 1):
         raise ValueError("its first picture is a preview, as in camera raw files: save it as JPEG or PNG")
@@ -282,6 +294,8 @@ def _transform(profile: bytes | None, mode: str) -> "ImageCms.ImageCmsTransform 
         levels = np.stack(np.meshgrid(steps, steps, steps), -1).reshape(64, 64, 3) if mode == "RGB" else steps[None]
         probe = Image.fromarray(levels)
         found = np.asarray(ImageCms.applyTransform(probe, transform), np.int64)
+        if not np.ptp(found):  # of damaged primaries or curves: nothing would be seen
+            return None
         if np.abs(found - np.asarray(probe.convert("RGB"), np.int64)).max() <= 1:
             return None
     return transform
