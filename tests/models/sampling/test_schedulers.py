@@ -131,7 +131,7 @@ def test_other_levels_than_those_of_betas_are_not_taken_for_diffusers_defaults(n
         f"{name}: the model's EDMEulerScheduler has other noise levels than a schedule of betas, take own"
     )
     assert refusal("own", model, 20) == ""
-    with pytest.raises(DifflabError, match="^base: its EDMEulerScheduler has other noise levels"):
+    with pytest.raises(DifflabError, match=r"^base: its EDMEulerScheduler has other noise levels"):
         noise_schedule(model, "base")
 
 

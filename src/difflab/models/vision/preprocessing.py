@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from PIL import Image
     from torch import Tensor
 
+_FILTERS = {0: "nearest", 1: "Lanczos", 2: "bilinear", 3: "bicubic", 4: "box", 5: "Hamming"}
 CONFIGS = ("preprocessor_config.json", "processor_config.json")  # as transformers writes it alone, and with a tokenizer
 
 
@@ -49,6 +50,8 @@ class Preprocessor:
                 )
             return
         self._own = _load(Path(folder))
+        if not isinstance(size, int):
+            raise DifflabError(f"{folder}: image_size of its config.json is {size}: one number is needed, for squares")
         with reading(folder, "correct its preprocessor configuration"):
             given = self([np.zeros((size, size + 1, 3), np.uint8)]).shape[1:]
         if given != (3, size, size):
@@ -57,8 +60,7 @@ class Preprocessor:
                 "correct size and crop_size in its configuration"
             )
         self.mean, self.std = _of_unit_range(self._own)
-        filters = {0: "nearest", 1: "Lanczos", 2: "bilinear", 3: "bicubic", 4: "box", 5: "Hamming"}
-        resample = filters.get(self._own.resample, str(self._own.resample))
+        resample = _FILTERS[self._own.resample] if self._own.do_resize else "as they are"
         cut = "resized and cropped" if getattr(self._own, "do_center_crop", False) else "resized"
         self.rule = f"{cut} to {size}, {resample}, mean {self.mean}, deviation {self.std} (the model's own)"
 
@@ -102,18 +104,33 @@ def _load(folder: Path):
         own = pretrained(AutoImageProcessor, folder, backend="pil", local_files_only=True)
     except Unreadable as error:
         raise DifflabError(f"{folder}: its preprocessor configuration is of no known kind ({error})") from None
+    _check_values(own, folder)
+    return own
+
+
+def _check_values(own: Any, folder: Path) -> None:
+    """Refuse what an image processor would take for something else, in silence, or for pixels of another range."""
+    what = "of its preprocessor"
+    for name in ("do_resize", "do_rescale", "do_normalize"):
+        if not isinstance(given := getattr(own, name, None), bool | None):
+            raise DifflabError(f"{folder}: {name} {what} is {given!r}: it must be true or false")
+    if own.do_resize and own.resample is not None and own.resample not in _FILTERS:  # another name becomes bilinear
+        raise DifflabError(
+            f"{folder}: resample {what} is {own.resample!r}: it must be a number from 0 to 5, as Pillow's"
+        )
     with reading(folder, REMEDY):
-        values = [float(value) for value in (*np.ravel(own.image_mean or ()), *np.ravel(own.image_std or ()))]
+        given = [*np.ravel(own.image_mean or ()), *np.ravel(own.image_std or ())]
+        values = [math.nan if isinstance(value, str) else float(value) for value in given]
         white = 255 * float(own.rescale_factor) if own.do_rescale else 255.0
     if not 0 < white < math.inf:
-        raise DifflabError(f"{folder}: rescale_factor of its preprocessor is {own.rescale_factor}: it must be above 0")
-    if own.do_normalize and (len(values) != 6 or not all(np.isfinite(values)) or min(values[3:]) <= 0):
-        raise DifflabError(
-            f"{folder}: image_mean and image_std of its preprocessor must be three numbers each, std > 0"
-        )
-    if own.do_normalize and any(mean and not white / 100 <= mean <= white for mean in values[:3]):  # of another range
-        raise DifflabError(
-            f"{folder}: image_mean of its preprocessor is {values[:3]}, and its pixels are 0 to {white:g}: "
-            "correct image_mean, do_rescale or rescale_factor"
-        )
-    return own
+        raise DifflabError(f"{folder}: rescale_factor {what} is {own.rescale_factor}: it must be above 0")
+    if not own.do_normalize:
+        return
+    if len(values) != 6 or not all(np.isfinite(values)) or min(values[3:]) <= 0:
+        raise DifflabError(f"{folder}: image_mean and image_std {what} must be three numbers each, std > 0")
+    for name, numbers, least in (("image_mean", values[:3], white / 100), ("image_std", values[3:], white / 300)):
+        if any(number and not least <= number <= white for number in numbers):  # of another range
+            raise DifflabError(
+                f"{folder}: {name} {what} is {numbers}, and its pixels are 0 to {white:g}: "
+                f"correct {name}, do_rescale or rescale_factor"
+            )
