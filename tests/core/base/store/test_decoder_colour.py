@@ -8,7 +8,7 @@ import pytest
 from PIL import Image, ImageCms
 from tifffile import imwrite
 
-from difflab.core.base.store.decoder import UnreadableImage, decode_image
+from difflab.core.base.store.decoder import UnreadableImage, decode_image, image_size
 from fakes import pictures
 
 GREEN = (60, 180, 70)
@@ -61,9 +61,16 @@ def test_the_profile_of_a_jpeg_2000_file_is_found():
 @pytest.mark.parametrize(("bits", "kind"), [(8, "i1"), (16, "<i2")])
 def test_signed_numbers_are_refused(bits, kind):
     values = np.arange(-8, 8, dtype=kind).reshape(4, 4)
-    buffer = io.BytesIO(pictures.saved(Image.fromarray(values.view(f"<u{bits // 8}")), "TIFF", tiffinfo={339: 2}))
+    content = pictures.saved(Image.fromarray(values.view(f"<u{bits // 8}")), "TIFF", tiffinfo={339: 2})
     with pytest.raises(UnreadableImage, match="signed integers do not say what is white"):
-        decode_image(buffer.getvalue(), "a")
+        decode_image(content, "a")
+
+
+def test_what_the_header_refuses_takes_up_no_place_in_a_split():
+    """A folder's own pictures are counted by their headers, before they are decoded."""
+    content = pictures.saved(Image.new("I", (8, 8)), "TIFF")
+    with pytest.raises(UnreadableImage, match="32-bit or signed integers do not say what is white"):
+        image_size(content, "a")
 
 
 def test_what_is_converted_stays_so_when_it_is_written_again():
@@ -156,8 +163,11 @@ def test_other_primaries_than_those_of_srgb_are_converted():
 def test_hdr_is_refused(transfer, kind):
     png = pictures.with_chunk(pictures.saved(pictures.smooth()), b"cICP", bytes([9, transfer, 0, 1]))
     for content in (png, avif(9, transfer)):
-        with pytest.raises(UnreadableImage, match=rf"unreadable: a \(its colours are HDR \({kind}\): save it as sRGB"):
-            decode_image(content, "a")
+        for function in (decode_image, image_size):
+            with pytest.raises(
+                UnreadableImage, match=rf"unreadable: a \(its colours are HDR \({kind}\): save it as sRGB"
+            ):
+                function(content, "a")
 
 
 def test_a_profile_that_shows_all_levels_alike_is_passed_over():

@@ -69,8 +69,7 @@ def decode_image(content: bytes, name: str, ground: str = "white") -> Image.Imag
         pixels, alpha = _channels(image, content)
         if drawn is not None:
             alpha = ImageChops.multiply(alpha, drawn) if alpha else drawn
-        embedded = image.info.get("icc_profile") or _jpeg2000_profile(content)
-        rgb = _srgb(pixels, stated_profile(content, embedded))
+        rgb = _srgb(pixels, _profile(image, content))
         if alpha is not None:
             rgb.putalpha(alpha)
             rgb = Image.alpha_composite(Image.new("RGBA", rgb.size, ground), rgb)
@@ -119,6 +118,9 @@ def _opened(content: bytes, name: str) -> Generator[Image.Image]:
             if not image.width * image.height:
                 raise ValueError(f"it has {image.width} x {image.height} pixels")
             _check_tiff(image, content)
+            if image.mode == "I" and image.format != "PPM":
+                raise ValueError(_NO_RANGE)
+            _profile(image, content)  # refuses HDR
             yield image
 
 
@@ -238,7 +240,7 @@ def _grey(image: Image.Image) -> Image.Image:
     """Grey of more than 8 bits as L.
 
     Raises:
-        ValueError: no file of this kind says what is white.
+        ValueError: floating point beyond 0 to 1.
     """
     values, inverted = np.asarray(image), _tiff_tag(image, _PHOTOMETRIC) == 0
     if image.mode == "F":
@@ -246,13 +248,15 @@ def _grey(image: Image.Image) -> Image.Image:
         if not (low >= 0 and high <= 1):  # NaN is neither
             raise ValueError(f"its values are {low:.4g} to {high:.4g}; those of floating point must be 0 to 1")
         grey = np.rint(values * np.float32(255)).astype(np.uint8)
-    elif image.mode.startswith("I;16") or image.format == "PPM":
+    else:
         bits = _tiff_tag(image, _BITS)
         top = 2 ** (bits[0] if bits else 16) - 1
         grey = ((values.astype(np.uint32) * 255 + top // 2) // top).astype(np.uint8)
-    else:
-        raise ValueError(_NO_RANGE)
     return Image.fromarray(255 - grey if inverted else grey)
+
+
+def _profile(image: Image.Image, content: bytes) -> bytes | None:
+    return stated_profile(content, image.info.get("icc_profile") or _jpeg2000_profile(content))
 
 
 def _jpeg2000_profile(content: bytes) -> bytes | None:

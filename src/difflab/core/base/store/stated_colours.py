@@ -31,12 +31,10 @@ def stated_profile(content: bytes, embedded: bytes | None) -> bytes | None:
         ValueError: its colours are HDR, which eight bits of sRGB do not hold.
     """
     chunks = _chunks(content)
-    codes = chunks.get(b"cICP") or (b"" if embedded else _nclx(content))
-    if codes:
-        primaries, transfer = codes[0], codes[1]
-        if transfer in _HDR:
-            raise ValueError(f"its colours are HDR ({_HDR[transfer]}): save it as sRGB")
-        return _profile(_PRIMARIES.get(primaries, _SRGB), _EXPONENTS.get(transfer))
+    if codes := chunks.get(b"cICP") or (b"" if embedded else _nclx(content)):
+        if (kind := _HDR.get(codes[1])) is not None:
+            raise ValueError(f"its colours are HDR ({kind}): save it as sRGB")
+        return _profile(_PRIMARIES.get(codes[0], _SRGB), _EXPONENTS.get(codes[1]))
     if embedded or b"sRGB" in chunks or b"gAMA" not in chunks:
         return embedded
     gamma = int.from_bytes(chunks[b"gAMA"]) / 100_000
