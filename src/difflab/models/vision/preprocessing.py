@@ -12,14 +12,14 @@ import numpy as np
 
 from difflab.core.base.errors import DifflabError, Unreadable, reading
 from difflab.core.base.files import read_json
-from difflab.core.base.pretrained import REMEDY, pretrained
+from difflab.core.base.image_processors import FILTERS, check_image_processor
+from difflab.core.base.pretrained import pretrained
 from difflab.core.base.store.tensors import to_tensor
 
 if TYPE_CHECKING:
     from PIL import Image
     from torch import Tensor
 
-_FILTERS = {0: "nearest", 1: "Lanczos", 2: "bilinear", 3: "bicubic", 4: "box", 5: "Hamming"}
 CONFIGS = ("preprocessor_config.json", "processor_config.json")  # as transformers writes it alone, and with a tokenizer
 
 
@@ -60,7 +60,7 @@ class Preprocessor:
                 "correct size and crop_size in its configuration"
             )
         self.mean, self.std = _of_unit_range(self._own)
-        resample = _FILTERS[self._own.resample] if self._own.do_resize else "as they are"
+        resample = FILTERS[self._own.resample] if self._own.do_resize else "as they are"
         cut = "resized and cropped" if getattr(self._own, "do_center_crop", False) else "resized"
         self.rule = f"{cut} to {size}, {resample}, mean {self.mean}, deviation {self.std} (the model's own)"
 
@@ -104,33 +104,5 @@ def _load(folder: Path):
         own = pretrained(AutoImageProcessor, folder, backend="pil", local_files_only=True)
     except Unreadable as error:
         raise DifflabError(f"{folder}: its preprocessor configuration is of no known kind ({error})") from None
-    _check_values(own, folder)
+    check_image_processor(own, folder)
     return own
-
-
-def _check_values(own: Any, folder: Path) -> None:
-    """Refuse what an image processor would take for something else, in silence, or for pixels of another range."""
-    what = "of its preprocessor"
-    for name in ("do_resize", "do_rescale", "do_normalize"):
-        if not isinstance(given := getattr(own, name, None), bool | None):
-            raise DifflabError(f"{folder}: {name} {what} is {given!r}: it must be true or false")
-    if own.do_resize and own.resample is not None and own.resample not in _FILTERS:  # another name becomes bilinear
-        raise DifflabError(
-            f"{folder}: resample {what} is {own.resample!r}: it must be a number from 0 to 5, as Pillow's"
-        )
-    with reading(folder, REMEDY):
-        given = [*np.ravel(own.image_mean or ()), *np.ravel(own.image_std or ())]
-        values = [math.nan if isinstance(value, str) else float(value) for value in given]
-        white = 255 * float(own.rescale_factor) if own.do_rescale else 255.0
-    if not 0 < white < math.inf:
-        raise DifflabError(f"{folder}: rescale_factor {what} is {own.rescale_factor}: it must be above 0")
-    if not own.do_normalize:
-        return
-    if len(values) != 6 or not all(np.isfinite(values)) or min(values[3:]) <= 0:
-        raise DifflabError(f"{folder}: image_mean and image_std {what} must be three numbers each, std > 0")
-    for name, numbers, least in (("image_mean", values[:3], white / 100), ("image_std", values[3:], white / 300)):
-        if any(number and not least <= number <= white for number in numbers):  # of another range
-            raise DifflabError(
-                f"{folder}: {name} {what} is {numbers}, and its pixels are 0 to {white:g}: "
-                f"correct {name}, do_rescale or rescale_factor"
-            )
