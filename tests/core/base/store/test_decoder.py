@@ -289,9 +289,10 @@ def test_formats_that_start_other_programs_are_not_opened(head):
         decode_image(head, "a")
 
 
-def test_heic_is_named():
+@pytest.mark.parametrize("brand", [b"heic", b"heix", b"mif1", b"msf1", b"hevc", b"hevs"])  # single pictures, bursts
+def test_heic_is_named(brand):
     with pytest.raises(UnreadableImage, match="HEIC, which is not read: save it as JPEG or PNG"):
-        decode_image(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "a")
+        decode_image(b"\0\0\0\x18ftyp" + brand + b"\0\0\0\0mif1heic", "a")
 
 
 @pytest.mark.parametrize(

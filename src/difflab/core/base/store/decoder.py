@@ -38,6 +38,7 @@ _SIGNED = 2  # of `_SAMPLE_FORMAT`
 _PLAIN, _APART = 1, 2  # of `_COMPRESSION` and `_PLANAR`
 _PNG, _JP2 = b"\x89PNG\r\n\x1a\n", b"\0\0\0\x0cjP  \r\n\x87\n"
 _PNG_TEXTS = (b"XML:com.adobe.xmp\0", b"Raw profile type ")  # that may hold an orientation
+_HEIC = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1")  # ISO 23008-12, B.4
 _LARGEST = 16 * 1024**2  # bytes of a profile or a text; some have several MB
 _SPACES = {"RGB": "RGB", "L": "GRAY", "CMYK": "CMYK", "LAB": "Lab"}  # of a profile, by the mode of pixels
 _NO_RANGE = "32-bit or signed integers do not say what is white: save it with 8 or 16 bits"
@@ -144,7 +145,7 @@ def _check_tiff(image: Image.Image, content: bytes) -> None:
 
 
 def _unknown(content: bytes) -> str:
-    if content[4:8] == b"ftyp" and content[8:12] in (b"heic", b"heix", b"hevc", b"mif1", b"heim"):
+    if content[4:8] == b"ftyp" and content[8:12] in _HEIC:
         return "of the format HEIC, which is not read: save it as JPEG or PNG"
     if is_image(content[:32]):
         return "of a kind that is not read, or damaged at its beginning: save it as JPEG or PNG"
