@@ -3,7 +3,15 @@
 import numpy as np
 import pytest
 import torch
-from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, CLIPProcessor, CLIPTextConfig, CLIPVisionConfig
+from transformers import (
+    AutoImageProcessor,
+    CLIPConfig,
+    CLIPImageProcessor,
+    CLIPModel,
+    CLIPProcessor,
+    CLIPTextConfig,
+    CLIPVisionConfig,
+)
 
 from difflab.captioning.sweep_cells import SweepJudge
 from difflab.metrics.clip_score import ClipScorer
@@ -46,6 +54,14 @@ def test_it_is_the_mean_of_a_hundred_times_the_positive_cosines(folder, images):
         read = scorer.model.text_projection(scorer.model.text_model(ids).pooler_output)
     cosines = [max(0.0, torch.dot(a, b).item() / (a.norm() * b.norm()).item()) for a, b in zip(seen, read, strict=True)]
     assert scorer(images, TEXTS) == pytest.approx(100 * sum(cosines) / 3, rel=1e-4)
+
+
+def test_pictures_are_resized_by_pillow_as_published(folder):
+    """torchvision's filter, which transformers prefers where it is installed, rounds otherwise."""
+    large = list(np.random.default_rng(1).integers(0, 256, (2, 40, 50, 3), dtype=np.uint8))
+    scorer = ClipScorer(folder)
+    right = AutoImageProcessor.from_pretrained(folder, backend="pil")(large, return_tensors="pt")["pixel_values"]
+    assert torch.equal(scorer.preprocess(large), right)
 
 
 def test_a_long_text_is_cut_not_an_error(folder, images):

@@ -1,5 +1,8 @@
 """Captions by BLIP-2: alone or in batches, with T5 or OPT, in any precision."""
 
+import json
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -125,6 +128,26 @@ def test_a_caption_is_the_greedy_continuation_of_the_prompt(folder, images, requ
             break
     expected = " ".join(processor.tokenizer.decode(written, skip_special_tokens=True).split())
     assert captioner(images[:1], ["a"], GREEDY, seed=0) == [expected]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"size": {"height": 48, "width": 48}},
+            r"makes pictures \(48, 48\), the network takes \(32, 32\): correct its size",
+        ),
+        ({"image_std": [58.4, 57.1, 57.4]}, "image_std of its preprocessor is .*: correct image_std"),
+    ],
+)
+def test_a_preprocessor_that_does_not_fit_is_refused_before_any_picture(t5_folder, tmp_path, change, message):
+    folder = shutil.copytree(t5_folder, tmp_path / "blip2")
+    path = folder / "processor_config.json"
+    said = json.loads(path.read_text())
+    said["image_processor"] |= change
+    path.write_text(json.dumps(said))
+    with pytest.raises(DifflabError, match=message):
+        blip2.load(folder, CPU, torch.float32)
 
 
 def test_a_t5_without_a_first_token_and_a_config_without_image_token_still_caption(t5_folder, images, tmp_path):

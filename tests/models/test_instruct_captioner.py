@@ -1,5 +1,6 @@
 """Captions by an instruction model: one chat for each picture, alone or in batches, of any class."""
 
+import json
 import shutil
 
 import numpy as np
@@ -166,3 +167,12 @@ def test_what_a_folder_lacks_is_one_line_with_its_remedy(folder, tmp_path, absen
     with pytest.raises(DifflabError, match=f"role {message}.*: run `dvc repro zoo_instruct`") as error:
         load_instruct_captioner(tmp_path / "role", CPU, torch.float32)
     assert "\n" not in str(error.value)
+
+
+def test_a_preprocessor_for_pixels_of_another_range_is_refused(folder, tmp_path):
+    path = shutil.copytree(folder, tmp_path / "role") / "processor_config.json"
+    said = json.loads(path.read_text())
+    said["image_processor"]["image_std"] = [58.4, 57.1, 57.4]
+    path.write_text(json.dumps(said))
+    with pytest.raises(DifflabError, match=r"image_std of its preprocessor is .*: correct image_std"):
+        load_instruct_captioner(tmp_path / "role", CPU, torch.float32)

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from diffusers import EulerDiscreteScheduler
 
 from difflab.core.base.errors import DifflabError
 from difflab.personal.base import Base
@@ -26,6 +27,15 @@ def test_stable_diffusion_sees_the_noise_of_its_scheduler(prediction):
     torch.testing.assert_close(noisy, abar.sqrt() * x0 + (1 - abar).sqrt() * noise)
     expected = noise if prediction == "epsilon" else scheduler.get_velocity(x0, noise, timesteps)
     torch.testing.assert_close(target, expected)
+
+
+def test_the_scheduler_that_a_model_is_sampled_with_does_not_change_what_it_learns_from():
+    """Euler's own noise is x0 + sigma noise, which no U-Net of Stable Diffusion has seen."""
+    pipeline = tiny_pipelines.pipeline("sd")
+    expected = Base(pipeline).noised(*draws(), PLACES)
+    pipeline.scheduler = EulerDiscreteScheduler.from_config(pipeline.scheduler.config)
+    for found, right in zip(Base(pipeline).noised(*draws(), PLACES), expected, strict=True):
+        assert torch.equal(found, right)
 
 
 def test_a_flow_model_goes_on_straight_paths():
@@ -73,6 +83,8 @@ def test_a_base_that_cannot_be_trained_is_refused():
         Base(tiny_pipelines.pipeline("sdxl"))
     with pytest.raises(DifflabError, match="predicts 'sample'"):
         Base(tiny_pipelines.pipeline("sd", prediction_type="sample"))
+    with pytest.raises(DifflabError, match="noise levels depend on the size of the picture"):
+        Base(tiny_pipelines.pipeline("sd3", use_dynamic_shifting=True))
 
 
 def test_a_base_without_a_text_encoder_to_tune_is_refused(base):

@@ -65,6 +65,22 @@ def test_pictures_of_any_size_and_number_are_seen(dino):
     assert ImageEncoder(dino[0])(many).shape == (40, 16)
 
 
+@pytest.mark.parametrize("wrong", [{"size": 16}, {"image_std": [58.4, 57.1, 57.4]}])
+def test_a_preprocessor_that_does_not_fit_is_refused(dino, wrong):
+    eyes(
+        dino[0],
+        **{"feature_extractor_type": "ViTFeatureExtractor", "image_mean": dino[2], "image_std": dino[3]} | wrong,
+    )
+    with pytest.raises(DifflabError, match="correct"):
+        ImageEncoder(dino[0])
+
+
+def test_without_a_preprocessor_a_released_model_is_refused(dino):
+    (dino[0] / "preprocessor_config.json").unlink()
+    with pytest.raises(DifflabError, match=r"has no preprocessor_config\.json"):
+        ImageEncoder(dino[0])
+
+
 def test_another_kind_of_model_is_refused(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "bert"}))
     with pytest.raises(DifflabError, match=r"is a bert: personal.encoders takes a ViT \(DINO\) or a CLIP"):

@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 
-from difflab.core.base.errors import DifflabError
+from difflab.core.base.errors import DifflabError, reading
+from difflab.core.base.image_processors import check_image_processor
 from difflab.core.base.pretrained import pretrained, pretrained_model
 from difflab.models.language.keyed_sampling import generate, generation_arguments
 
@@ -52,11 +54,23 @@ def load(folder: str | Path, device: torch.device, dtype: torch.dtype) -> Blip2C
     """Read a captioner from a `save_pretrained` folder (`difflab.core.base.roles.resolve`).
 
     In float16 the Q-Former stays in float32, as transformers asks for.
+
+    Raises:
+        DifflabError: the folder holds none, or a preprocessor that does not fit it.
     """
     from transformers import AutoProcessor, Blip2ForConditionalGeneration
 
     if not (Path(folder) / "config.json").exists():
         raise DifflabError(f"{folder} holds no BLIP-2: run `dvc repro zoo_blip2` (or `dvc pull`) to make it")
     processor = pretrained(AutoProcessor, folder, local_files_only=True)
+    check_image_processor(processor.image_processor, folder)
     model = pretrained_model(Blip2ForConditionalGeneration, folder, dtype=dtype, local_files_only=True)
+    size = model.config.vision_config.image_size
+    with reading(folder, "correct its preprocessor configuration"):
+        blank = np.zeros((size, size + 1, 3), np.uint8)
+        given = tuple(processor.image_processor(blank, return_tensors="pt")["pixel_values"].shape[2:])
+    if given != (size, size):
+        raise DifflabError(
+            f"{folder}: its preprocessor makes pictures {given}, the network takes ({size}, {size}): correct its size"
+        )
     return Blip2Captioner(model.to(device), processor)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from difflab.core.base.errors import DifflabError, Unreadable
+from difflab.core.base.image_processors import check_image_processor
 from difflab.core.base.pretrained import pretrained, pretrained_model
 from difflab.models.language.answers import sentence
 from difflab.models.language.chat_model import decoded
@@ -73,6 +74,8 @@ def load_instruct_captioner(folder: str | Path, device: torch.device | str, dtyp
         processor = None
     if not hasattr(processor, "image_processor"):  # without a processor, AutoProcessor returns the tokenizer
         raise DifflabError(f"{folder} has no processor of pictures and text: {remedy}")
+    if hasattr(processor.image_processor, "do_rescale"):  # all but few have these values
+        check_image_processor(processor.image_processor, folder)
     if processor.chat_template is None:
         raise DifflabError(f"{folder} has no chat template: {remedy}")
     try:

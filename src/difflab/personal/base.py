@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.store.tensors import per_sample, to_tensor
 from difflab.models.sampling.latent_images import latent_scaling
-from difflab.models.sampling.schedulers import is_flow
+from difflab.models.sampling.schedulers import flow_scheduler, is_flow, noise_schedule
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,7 +31,7 @@ class Base:
         network: the U-Net, or the transformer of Stable Diffusion 3.
 
     Raises:
-        DifflabError: it is of another kind (SDXL), or predicts neither the noise nor v.
+        DifflabError: it is of another kind (SDXL), predicts neither the noise nor v, or has other levels of noise.
     """
 
     def __init__(self, pipeline: "DiffusionPipeline") -> None:
@@ -47,6 +47,8 @@ class Base:
             raise DifflabError(
                 f"personal.base predicts '{self.prediction}': epsilon, v_prediction and flow are trained"
             )
+        made = flow_scheduler if self.flow else noise_schedule
+        self._levels: Any = made(pipeline.scheduler, "personal.base")
 
     @property
     def device(self) -> torch.device:
@@ -109,16 +111,15 @@ class Base:
             places: in (0, 1), [n]: where in the distribution of timesteps each sample lies, 1 at the most noise. It is
                 uniform over the levels of Stable Diffusion, and logit-normal in sigma (m 0, s 1) for flow models.
         """
-        scheduler = self.pipeline.scheduler
-        total = scheduler.config.num_train_timesteps
+        total = self._levels.config.num_train_timesteps
         if self.flow:
             sigma = torch.special.ndtri(places.double()).sigmoid().float()
-            shift = scheduler.config.shift
+            shift = self._levels.config.shift
             sigma = per_sample(shift * sigma / (1 + (shift - 1) * sigma), x0)
             return (1 - sigma) * x0 + sigma * noise, sigma.flatten() * total, noise - x0
         timesteps = (places * total).long().clamp(max=total - 1)
-        noisy = scheduler.add_noise(x0, noise, timesteps)
-        target = noise if self.prediction == "epsilon" else _velocity(scheduler, x0, noise, timesteps)
+        noisy = self._levels.add_noise(x0, noise, timesteps)
+        target = noise if self.prediction == "epsilon" else _velocity(self._levels, x0, noise, timesteps)
         return noisy, timesteps, target
 
     def predict(self, noisy: Tensor, timesteps: Tensor, condition: Condition) -> Tensor:

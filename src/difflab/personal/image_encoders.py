@@ -12,6 +12,7 @@ import torch
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.pretrained import pretrained, pretrained_model
 from difflab.core.base.runtime import full_float32, resolve_device
+from difflab.models.vision.preprocessing import Preprocessor
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,11 +24,11 @@ class ImageEncoder:
     """A released ViT (DINO) or CLIP from its resolved folder, in float32.
 
     Raises:
-        DifflabError: the folder holds another model, or no preprocessor configuration.
+        DifflabError: the folder holds another model, or no preprocessor configuration that fits it.
     """
 
     def __init__(self, folder: str | Path, device: str = "cpu") -> None:
-        from transformers import AutoConfig, AutoImageProcessor, CLIPVisionModelWithProjection, ViTModel
+        from transformers import AutoConfig, CLIPVisionModelWithProjection, ViTModel
 
         kind = pretrained(AutoConfig, folder, local_files_only=True).model_type
         classes = {
@@ -40,14 +41,14 @@ class ImageEncoder:
         self.device = resolve_device(device)
         options = {"add_pooling_layer": False} if kind == "vit" else {}  # DINO was released without one
         self.model = pretrained_model(classes[kind], folder, local_files_only=True, **options).to(self.device).eval()
-        self.processor = pretrained(AutoImageProcessor, folder, backend="pil", local_files_only=True)
+        self.preprocess = Preprocessor(folder, self.model.config.image_size, trained_here=False)
 
     @torch.no_grad()
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """Features float32 [n, d] of pictures uint8 [n, H, W, 3]."""
         parts = []
         for start in range(0, len(images), _BATCH):
-            pixels = self.processor(list(images[start : start + _BATCH]), return_tensors="pt")["pixel_values"]
+            pixels = self.preprocess(images[start : start + _BATCH])
             with full_float32():
                 parts.append(self._embedded(self.model(pixel_values=pixels.to(self.device))).cpu().numpy())
         return np.concatenate(parts)

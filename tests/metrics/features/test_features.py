@@ -44,6 +44,12 @@ def test_images_of_different_sizes_share_no_batch():
     assert [b.shape[:2] for b in batches([picture("x", s) for s in sizes], 10)] == [(2, 16), (1, 8), (1, 16)]
 
 
+@pytest.mark.parametrize("mode", ["RGBA", "I;16", "F", "P"])
+def test_a_picture_that_no_decoder_brought_to_srgb_is_refused(mode):
+    with pytest.raises(DifflabError, match=f"an image has the mode {mode}: RGB is needed"):
+        extract([Image.new(mode, (8, 8))], Extractor())
+
+
 @pytest.mark.parametrize("bad", [np.zeros((8, 8), np.uint8), np.zeros((8, 8, 3), np.float32)])
 def test_an_array_that_is_no_rgb_image_of_bytes_is_refused(bad):
     with pytest.raises(DifflabError, match=r"uint8 \[H, W, 3\] is needed"):

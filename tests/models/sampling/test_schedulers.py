@@ -2,10 +2,17 @@
 
 import pytest
 import torch
-from diffusers import DDIMScheduler, EulerDiscreteScheduler, FlowMatchEulerDiscreteScheduler
+from diffusers import DDIMScheduler, EulerDiscreteScheduler, FlowMatchEulerDiscreteScheduler, schedulers
 
 from difflab.core.base.errors import DifflabError
-from difflab.models.sampling.schedulers import SCHEDULERS, flow_scheduler, is_flow, pipeline_scheduler, refusal
+from difflab.models.sampling.schedulers import (
+    SCHEDULERS,
+    flow_scheduler,
+    is_flow,
+    noise_schedule,
+    pipeline_scheduler,
+    refusal,
+)
 
 BETAS = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "steps_offset": 1}
 FLOW = FlowMatchEulerDiscreteScheduler(shift=3.0)
@@ -97,6 +104,35 @@ def test_ddpm_with_trailing_timesteps_takes_any_number_of_steps():
 def test_every_scheduler_is_taken_by_flow_models_or_by_the_others(name):
     taken = [not refusal(name, model, 20) for model in (FLOW, own())]
     assert taken == ([True, True] if name == "own" else [name == "flow-match", name != "flow-match"])
+
+
+@pytest.mark.parametrize("kind", ["DDPM", "PNDM", "EulerDiscrete", "DPMSolverMultistep", "UniPCMultistep"])
+def test_whatever_a_model_is_sampled_with_it_was_trained_on_noise_of_one_scaling(kind):
+    shared = {k: v for k, v in BETAS.items() if k != "steps_offset"}
+    model = getattr(schedulers, f"{kind}Scheduler")(**shared, prediction_type="v_prediction")
+    model.set_timesteps(7)
+    generator = torch.Generator().manual_seed(0)
+    x0, noise = (torch.randn(3, 4, generator=generator) for _ in range(2))
+    places = torch.tensor([0, 421, 999])
+    made = noise_schedule(model, "base")
+    assert torch.equal(made.alphas_cumprod, own().alphas_cumprod)
+    assert torch.equal(made.add_noise(x0, noise, places), own().add_noise(x0, noise, places))
+
+
+def test_noise_up_to_the_last_level_is_kept():
+    made = noise_schedule(EulerDiscreteScheduler(rescale_betas_zero_snr=True, prediction_type="v_prediction"), "base")
+    assert made.alphas_cumprod[-1] == 0
+
+
+@pytest.mark.parametrize("name", [name for name in SCHEDULERS if name not in ("own", "flow-match")])
+def test_other_levels_than_those_of_betas_are_not_taken_for_diffusers_defaults(name):
+    model = schedulers.EDMEulerScheduler()
+    assert refusal(name, model, 20) == (
+        f"{name}: the model's EDMEulerScheduler has other noise levels than a schedule of betas, take own"
+    )
+    assert refusal("own", model, 20) == ""
+    with pytest.raises(DifflabError, match=r"^base: its EDMEulerScheduler has other noise levels"):
+        noise_schedule(model, "base")
 
 
 def test_an_unknown_name_is_an_error():

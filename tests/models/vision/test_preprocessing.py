@@ -81,6 +81,11 @@ def test_without_a_configuration_it_is_the_rule_of_models_that_are_trained_here(
         ({"rescale_factor": None}, "unreadable"),
         ({"do_rescale": False}, "its pixels are 0 to 255: correct image_mean, do_rescale"),
         ({"image_mean": [123.7, 116.3, 103.5]}, "its pixels are 0 to 1: correct image_mean, do_rescale"),
+        ({"image_std": [58.4, 57.1, 57.4]}, "its pixels are 0 to 1: correct image_std, do_rescale"),
+        ({"do_rescale": False, "image_mean": [0, 0, 0]}, "its pixels are 0 to 255: correct image_std, do_rescale"),
+        ({"image_mean": ["0.5", "0.5", "0.5"]}, "three numbers each"),
+        ({"do_normalize": "false"}, "do_normalize of its preprocessor is 'false': it must be true or false"),
+        ({"resample": "bicubic"}, "resample of its preprocessor is 'bicubic': it must be a number from 0 to 5"),
     ],
 )
 def test_a_configuration_that_does_not_fit_is_refused(tmp_path, change, message):
@@ -89,6 +94,12 @@ def test_a_configuration_that_does_not_fit_is_refused(tmp_path, change, message)
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
     with pytest.raises(DifflabError, match=message):
         Preprocessor(tmp_path, 16)
+
+
+def test_a_network_of_other_pictures_than_squares_is_refused(tmp_path):
+    ViTImageProcessor(size={"height": 16, "width": 24}).save_pretrained(tmp_path)
+    with pytest.raises(DifflabError, match=r"image_size of its config.json is \[16, 24\]: one number is needed"):
+        Preprocessor(tmp_path, [16, 24])
 
 
 def test_a_damaged_configuration_is_refused(tmp_path):

@@ -76,8 +76,10 @@ class VisionEncoderExtractor:
 
 
 def as_array(image) -> np.ndarray:
-    """A PIL image or an array as uint8 [H, W, 3]; features of floats in an unknown range would be wrong silently."""
+    """A PIL image (RGB or L) or an array as uint8 [H, W, 3]; features of another range would be wrong silently."""
     if not isinstance(image, np.ndarray):
+        if image.mode not in ("RGB", "L"):
+            raise DifflabError(f"an image has the mode {image.mode}: RGB is needed, as the decoder gives it")
         image = np.asarray(image.convert("RGB"))
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
         raise DifflabError(f"an image is {image.dtype} {image.shape}: uint8 [H, W, 3] is needed")

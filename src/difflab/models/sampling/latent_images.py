@@ -39,11 +39,12 @@ def latent_scaling(vae: "AutoencoderKL") -> tuple[float, float]:
     """Shift and scale of an autoencoder's configuration: latents are (z - shift) * scale.
 
     Raises:
-        DifflabError: the scale is absent or not above 0, or one of both is not finite.
+        DifflabError: the scale is absent or not above 0, or one of both is no finite number.
     """
     shift, scale = vae.config.get("shift_factor") or 0.0, vae.config.get("scaling_factor")
-    if scale is None or not math.isfinite(scale) or scale <= 0 or not math.isfinite(shift):
+    numbers = all(isinstance(value, int | float) and math.isfinite(value) for value in (shift, scale))
+    if not numbers or scale <= 0:
         raise DifflabError(
-            f"the autoencoder's configuration has scaling_factor {scale} and shift_factor {shift}: set them"
+            f"the autoencoder's configuration has scaling_factor {scale!r} and shift_factor {shift!r}: set them"
         )
     return shift, scale

@@ -21,7 +21,7 @@ from difflab.core.base.pretrained import pretrained
 from difflab.models.params import SchedulerName
 
 if TYPE_CHECKING:
-    from diffusers.schedulers import FlowMatchEulerDiscreteScheduler, SchedulerMixin
+    from diffusers.schedulers import DDPMScheduler, FlowMatchEulerDiscreteScheduler, SchedulerMixin
 
 SCHEDULERS = get_args(SchedulerName)
 TRAINED = (
@@ -57,6 +57,8 @@ def refusal(name: str, own: "SchedulerMixin", num_inference_steps: int) -> str:
         return f"{name}: a flow model predicts velocities on straight paths, take flow-match" if unfit else ""
     if name == "flow-match":
         return "flow-match: the model was not trained on straight paths, take ddim or euler"
+    if name != "own" and not _has_betas(own):
+        return f"{name}: the model's {type(own).__name__} has other noise levels than a schedule of betas, take own"
     if name != "own" and (predicted := own.config.get("prediction_type", "epsilon")) not in _PREDICTIONS:
         return f"{name}: the model predicts '{predicted}', which is none of {', '.join(_PREDICTIONS)}"
     # DDIM, and any scheduler with leading timesteps, steps by T // steps: some numbers miss the noisiest levels.
@@ -86,6 +88,28 @@ def pipeline_scheduler(name: str, own: "SchedulerMixin") -> "SchedulerMixin":
         return _made(kind, own, (*TRAINED, *_TIMES), clip_sample=False)  # latents have no range to be clipped to
     kind = schedulers.EulerDiscreteScheduler if name == "euler" else schedulers.DPMSolverMultistepScheduler
     return _made(kind, own, TRAINED, timestep_spacing="trailing")
+
+
+def noise_schedule(own: "SchedulerMixin", name: object) -> "DDPMScheduler":
+    """The noise that a model of discrete levels was trained on: sqrt(abar) x0 + sqrt(1 - abar) noise at each timestep.
+
+    A scheduler's own `add_noise` may have another scaling (Euler's x0 + sigma noise) and the timesteps of a sampling.
+
+    Raises:
+        DifflabError: the model `name` has no schedule of betas.
+    """
+    from diffusers.schedulers import DDPMScheduler
+
+    if not _has_betas(own):
+        raise DifflabError(
+            f"{name}: its {type(own).__name__} has other noise levels than a schedule of betas: such a model is not trained"
+        )
+    known = DDPMScheduler().config
+    return DDPMScheduler.from_config({k: own.config[k] for k in TRAINED if k in known and k in own.config})
+
+
+def _has_betas(own: "SchedulerMixin") -> bool:
+    return "beta_schedule" in own.config
 
 
 def flow_scheduler(own: "SchedulerMixin", name: object) -> "FlowMatchEulerDiscreteScheduler":

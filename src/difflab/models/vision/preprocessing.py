@@ -12,7 +12,8 @@ import numpy as np
 
 from difflab.core.base.errors import DifflabError, Unreadable, reading
 from difflab.core.base.files import read_json
-from difflab.core.base.pretrained import REMEDY, pretrained
+from difflab.core.base.image_processors import FILTERS, check_image_processor
+from difflab.core.base.pretrained import pretrained
 from difflab.core.base.store.tensors import to_tensor
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ class Preprocessor:
                 )
             return
         self._own = _load(Path(folder))
+        if not isinstance(size, int):
+            raise DifflabError(f"{folder}: image_size of its config.json is {size}: one number is needed, for squares")
         with reading(folder, "correct its preprocessor configuration"):
             given = self([np.zeros((size, size + 1, 3), np.uint8)]).shape[1:]
         if given != (3, size, size):
@@ -57,8 +60,7 @@ class Preprocessor:
                 "correct size and crop_size in its configuration"
             )
         self.mean, self.std = _of_unit_range(self._own)
-        filters = {0: "nearest", 1: "Lanczos", 2: "bilinear", 3: "bicubic", 4: "box", 5: "Hamming"}
-        resample = filters.get(self._own.resample, str(self._own.resample))
+        resample = FILTERS[self._own.resample] if self._own.do_resize else "as they are"
         cut = "resized and cropped" if getattr(self._own, "do_center_crop", False) else "resized"
         self.rule = f"{cut} to {size}, {resample}, mean {self.mean}, deviation {self.std} (the model's own)"
 
@@ -102,18 +104,5 @@ def _load(folder: Path):
         own = pretrained(AutoImageProcessor, folder, backend="pil", local_files_only=True)
     except Unreadable as error:
         raise DifflabError(f"{folder}: its preprocessor configuration is of no known kind ({error})") from None
-    with reading(folder, REMEDY):
-        values = [float(value) for value in (*np.ravel(own.image_mean or ()), *np.ravel(own.image_std or ()))]
-        white = 255 * float(own.rescale_factor) if own.do_rescale else 255.0
-    if not 0 < white < math.inf:
-        raise DifflabError(f"{folder}: rescale_factor of its preprocessor is {own.rescale_factor}: it must be above 0")
-    if own.do_normalize and (len(values) != 6 or not all(np.isfinite(values)) or min(values[3:]) <= 0):
-        raise DifflabError(
-            f"{folder}: image_mean and image_std of its preprocessor must be three numbers each, std > 0"
-        )
-    if own.do_normalize and any(mean and not white / 100 <= mean <= white for mean in values[:3]):  # of another range
-        raise DifflabError(
-            f"{folder}: image_mean of its preprocessor is {values[:3]}, and its pixels are 0 to {white:g}: "
-            "correct image_mean, do_rescale or rescale_factor"
-        )
+    check_image_processor(own, folder)
     return own

@@ -289,9 +289,10 @@ def test_formats_that_start_other_programs_are_not_opened(head):
         decode_image(head, "a")
 
 
-def test_heic_is_named():
+@pytest.mark.parametrize("brand", [b"heic", b"heix", b"mif1", b"msf1", b"hevc", b"hevs"])  # single pictures, bursts
+def test_heic_is_named(brand):
     with pytest.raises(UnreadableImage, match="HEIC, which is not read: save it as JPEG or PNG"):
-        decode_image(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "a")
+        decode_image(b"\0\0\0\x18ftyp" + brand + b"\0\0\0\0mif1heic", "a")
 
 
 @pytest.mark.parametrize(
@@ -333,7 +334,9 @@ def test_exif_counts_where_xmp_says_otherwise_and_holds_an_orientation(form, exi
 
 
 PLAIN = pictures.saved(pictures.smooth())
-ANCILLARY = st.from_regex(rb"[a-z][A-Za-z][A-Z][A-Za-z]", fullmatch=True).filter(lambda kind: kind != b"tRNS")
+ANCILLARY = st.from_regex(rb"[a-z][A-Za-z][A-Z][A-Za-z]", fullmatch=True).filter(
+    lambda kind: kind not in (b"tRNS", b"gAMA", b"cICP")
+)
 
 
 @given(ANCILLARY, st.binary(max_size=40), st.booleans())
@@ -344,6 +347,8 @@ ANCILLARY = st.from_regex(rb"[a-z][A-Za-z][A-Z][A-Za-z]", fullmatch=True).filter
 @example(b"zTXt", b"Raw profile type exif\0\0" + zlib.compress(b"x" * 20_000_000), False)
 @example(b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + zlib.compress(b"x" * 20_000_000), False)
 @example(b"acTL", b"\0", False)
+@example(b"gAMA", b"\0", False)
+@example(b"cICP", b"\x09\x10", False)
 @example(b"tIME", b"", True)
 def test_what_a_png_holds_beside_its_pixels_never_costs_them(kind, data, is_behind):
     end = -12 if is_behind else 33

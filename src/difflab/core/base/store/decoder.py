@@ -1,12 +1,13 @@
 """The image decoder: encoded bytes become 8-bit sRGB by one rule in every place, or one line says why not.
 
 - It is turned once as its camera or editor noted: EXIF, where that holds no orientation XMP.
-- Colours are converted to sRGB by the embedded ICC profile; one that cannot be used is passed over, as viewers do.
+- Colours are converted to sRGB by the embedded ICC profile, or by the numbers that a PNG or an AVIF states in its place;
+  what cannot be used is passed over, as viewers do.
 - Transparent pixels show white, blended in sRGB, as does what the first frame of a GIF leaves free.
 - 12 and 16 bits of grey are scaled to 8; grey in floating point is 0 to 1. Ranges that no file states are refused.
 - Of several frames or pages the first counts. What a PNG holds beside its pixels is not looked at, however long it is.
-- Truncated files, previews of camera raw files, pictures without pixels or of more than 100 megapixels and formats beyond
-  `FORMATS` are refused.
+- Truncated files, HDR, previews of camera raw files, pictures without pixels or of more than 100 megapixels and formats
+  beyond `FORMATS` are refused.
 """
 
 import io
@@ -23,6 +24,7 @@ from PIL import Image, ImageChops, UnidentifiedImageError
 
 from difflab.core.base.errors import Unreadable, reading
 from difflab.core.base.store.orientation import TURNS, orientation, turned_as_loaded, turned_size
+from difflab.core.base.store.stated_colours import stated_profile
 
 if TYPE_CHECKING:
     from PIL import ImageCms
@@ -31,10 +33,12 @@ if TYPE_CHECKING:
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "PPM", "TIFF", "AVIF", "JPEG2000", "ICO", "QOI")
 MAX_PIXELS = 100_000_000
 _BITS, _PHOTOMETRIC = 258, 262  # tags of TIFF
-_SUBFILE, _DNG, _SAMPLE_FORMAT = 254, 50706, 339
+_SUBFILE, _DNG, _SAMPLE_FORMAT, _COMPRESSION, _PLANAR = 254, 50706, 339, 259, 284
 _SIGNED = 2  # of `_SAMPLE_FORMAT`
+_PLAIN, _APART = 1, 2  # of `_COMPRESSION` and `_PLANAR`
 _PNG, _JP2 = b"\x89PNG\r\n\x1a\n", b"\0\0\0\x0cjP  \r\n\x87\n"
 _PNG_TEXTS = (b"XML:com.adobe.xmp\0", b"Raw profile type ")  # that may hold an orientation
+_HEIC = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1")  # ISO 23008-12, B.4
 _LARGEST = 16 * 1024**2  # bytes of a profile or a text; some have several MB
 _SPACES = {"RGB": "RGB", "L": "GRAY", "CMYK": "CMYK", "LAB": "Lab"}  # of a profile, by the mode of pixels
 _NO_RANGE = "32-bit or signed integers do not say what is white: save it with 8 or 16 bits"
@@ -66,7 +70,7 @@ def decode_image(content: bytes, name: str, ground: str = "white") -> Image.Imag
         pixels, alpha = _channels(image, content)
         if drawn is not None:
             alpha = ImageChops.multiply(alpha, drawn) if alpha else drawn
-        rgb = _srgb(pixels, image.info.get("icc_profile") or _jpeg2000_profile(content))
+        rgb = _srgb(pixels, _profile(image, content))
         if alpha is not None:
             rgb.putalpha(alpha)
             rgb = Image.alpha_composite(Image.new("RGBA", rgb.size, ground), rgb)
@@ -115,22 +119,33 @@ def _opened(content: bytes, name: str) -> Generator[Image.Image]:
             if not image.width * image.height:
                 raise ValueError(f"it has {image.width} x {image.height} pixels")
             _check_tiff(image, content)
+            if image.mode == "I" and image.format != "PPM":
+                raise ValueError(_NO_RANGE)
+            _profile(image, content)  # refuses HDR
             yield image
 
 
 def _check_tiff(image: Image.Image, content: bytes) -> None:
-    """Refuse camera raw files, whose first picture is a preview, and signed numbers, which Pillow may take for others."""
+    """Refuse previews, as camera raw files start with, and numbers that Pillow takes for others: signed, 16 bits apart."""
     if image.format != "TIFF":
         return
     if _SIGNED in (_tiff_tag(image, _SAMPLE_FORMAT) or ()):
         raise ValueError(_NO_RANGE)
+    long = max(_tiff_tag(image, _BITS) or (8,)) > 8
+    if (
+        long
+        and _tiff_tag(image, _PLANAR) == _APART
+        and _tiff_tag(image, _COMPRESSION) == _PLAIN
+        and image.mode[0] != "I"
+    ):
+        raise ValueError("its 16-bit channels lie one behind another, uncompressed: save it interleaved, or as PNG")
     subfile = _tiff_tag(image, _SUBFILE)
     if content[8:10] == b"CR" or _tiff_tag(image, _DNG) is not None or (isinstance(subfile, int) and subfile & 1):
         raise ValueError("its first picture is a preview, as in camera raw files: save it as JPEG or PNG")
 
 
 def _unknown(content: bytes) -> str:
-    if content[4:8] == b"ftyp" and content[8:12] in (b"heic", b"heix", b"hevc", b"mif1", b"heim"):
+    if content[4:8] == b"ftyp" and content[8:12] in _HEIC:
         return "of the format HEIC, which is not read: save it as JPEG or PNG"
     if is_image(content[:32]):
         return "of a kind that is not read, or damaged at its beginning: save it as JPEG or PNG"
@@ -226,7 +241,7 @@ def _grey(image: Image.Image) -> Image.Image:
     """Grey of more than 8 bits as L.
 
     Raises:
-        ValueError: no file of this kind says what is white.
+        ValueError: floating point beyond 0 to 1.
     """
     values, inverted = np.asarray(image), _tiff_tag(image, _PHOTOMETRIC) == 0
     if image.mode == "F":
@@ -234,13 +249,15 @@ def _grey(image: Image.Image) -> Image.Image:
         if not (low >= 0 and high <= 1):  # NaN is neither
             raise ValueError(f"its values are {low:.4g} to {high:.4g}; those of floating point must be 0 to 1")
         grey = np.rint(values * np.float32(255)).astype(np.uint8)
-    elif image.mode.startswith("I;16") or image.format == "PPM":
+    else:
         bits = _tiff_tag(image, _BITS)
         top = 2 ** (bits[0] if bits else 16) - 1
         grey = ((values.astype(np.uint32) * 255 + top // 2) // top).astype(np.uint8)
-    else:
-        raise ValueError(_NO_RANGE)
     return Image.fromarray(255 - grey if inverted else grey)
+
+
+def _profile(image: Image.Image, content: bytes) -> bytes | None:
+    return stated_profile(content, image.info.get("icc_profile") or _jpeg2000_profile(content))
 
 
 def _jpeg2000_profile(content: bytes) -> bytes | None:
@@ -282,6 +299,8 @@ def _transform(profile: bytes | None, mode: str) -> "ImageCms.ImageCmsTransform 
         levels = np.stack(np.meshgrid(steps, steps, steps), -1).reshape(64, 64, 3) if mode == "RGB" else steps[None]
         probe = Image.fromarray(levels)
         found = np.asarray(ImageCms.applyTransform(probe, transform), np.int64)
+        if not np.ptp(found):  # of damaged primaries or curves: nothing would be seen
+            return None
         if np.abs(found - np.asarray(probe.convert("RGB"), np.int64)).max() <= 1:
             return None
     return transform
