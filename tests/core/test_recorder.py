@@ -168,3 +168,14 @@ def test_a_server_that_dies_in_the_middle_costs_one_line(server, repo, monkeypat
     run.end("FINISHED")
     (line,) = capfd.readouterr().err.splitlines()
     assert "the stage goes on without MLflow" in line
+
+
+def test_a_damaged_file_of_another_stage_keeps_no_run_from_its_store(repo, store, capfd):
+    folder = repo / ".scratch" / "tracking"
+    folder.mkdir(parents=True)
+    (folder / "0-left.jsonl").write_bytes(bytes(4) + b"\n")
+    tracking.start(a_stage("score")).end("FINISHED")
+    assert [run.info.status for run in runs(store)] == ["FINISHED"]
+    assert (folder / "0-left.failed").read_text().startswith("JSONDecodeError")
+    assert not (folder / "0-left.jsonl").exists()
+    assert capfd.readouterr().err == ""

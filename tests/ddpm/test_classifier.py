@@ -149,3 +149,10 @@ def test_training_learns_the_classes_and_says_how_many_are_right(tmp_path):
     assert rows[-1]["train_loss"] < 0.5 * rows[0]["train_loss"]
     assert rows[-1]["accuracy"] > 0.9
     assert np.isfinite(rows[-1]["train_loss"])
+
+
+def test_classes_of_numbers_that_are_not_finite_are_refused():
+    network = classifier.build(CLASSES, seed=0).eval()
+    next(network.parameters()).data.fill_(float("nan"))
+    with pytest.raises(DifflabError, match="what the classifier sees in picture number 0 is not finite"):
+        classifier.judge(network, pixels(2))

@@ -263,3 +263,30 @@ def test_a_wrong_row_is_named_by_file_and_line(tmp_path, row, message):
     folder = write(tmp_path / "in", numbered(1) | {"some pictures/metadata.jsonl": table({"file_name": "x.png"}, row)})
     with pytest.raises(DifflabError, match=rf"metadata.jsonl, line 2: .*{message}"):
         own_pictures.read(open_archive(folder))
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "parquet"])
+def test_what_a_table_of_pandas_leaves_open_says_nothing(tmp_path, kind):
+    """NaN stands for it, which as a name of a group would tie all such pictures together."""
+    frame = pd.DataFrame({"file_name": sorted(n.partition("/")[2] for n in numbered(3))})
+    frame["group"], frame["outdoors"] = [1.0, np.nan, np.nan], [1.0, 0.0, np.nan]
+    if kind == "jsonl":
+        content = table(*frame.to_dict("records"))
+        assert "NaN" in content
+    else:
+        frame.to_parquet(tmp_path / "t")
+        content = (tmp_path / "t").read_bytes()
+    folder = write(tmp_path / "in", numbered(3) | {f"some pictures/metadata.{kind}": content})
+    pictures = own_pictures.read(open_archive(folder))
+    assert list(pictures.groups.values()) == ["1.0"]
+    assert pictures.table.set_index("file").sort_index()["outdoors"].tolist() == [True, False, False]
+
+
+@pytest.mark.parametrize("name", ["", "Unnamed: 0", "__index_level_0__"])
+def test_row_numbers_are_no_attribute(tmp_path, name):
+    content = f"{name},file_name\n0,IMG 0000.JPG\n1,IMG 0001.JPG\n"
+    pictures = own_pictures.read(
+        open_archive(write(tmp_path / "in", numbered(2) | {"some pictures/metadata.csv": content}))
+    )
+    assert list(pictures.table) == ["file"]
+    assert pictures.unused == [name or "(no name)"]

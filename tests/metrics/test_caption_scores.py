@@ -195,3 +195,17 @@ def test_captions_of_other_images_are_refused():
         scorer.score({"a": "apple"})
     with pytest.raises(DifflabError, match="2 images have a caption but no reference, first c"):
         scorer.score({"a": "apple", "b": "tart", "d": "", "c": ""})
+
+
+@pytest.mark.parametrize("caption", [None, float("nan"), ["apple"]])
+def test_what_is_no_text_is_refused_by_name(caption):
+    scorer = CaptionScorer({"a": ["apple"], "b": ["tart"]})
+    with pytest.raises(DifflabError, match=r"captions: that of b is .*, no text"):
+        scorer.score({"a": "apple", "b": caption})
+    with pytest.raises(DifflabError, match="the references of b are no list of texts"):
+        CaptionScorer({"a": ["apple"], "b": [caption]})
+
+
+def test_a_text_is_no_list_of_references():
+    with pytest.raises(DifflabError, match="the references of a are no list of texts: 'apple pie'"):
+        CaptionScorer({"a": "apple pie", "b": ["tart"]})

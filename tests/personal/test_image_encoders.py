@@ -85,3 +85,13 @@ def test_another_kind_of_model_is_refused(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "bert"}))
     with pytest.raises(DifflabError, match=r"is a bert: personal.encoders takes a ViT \(DINO\) or a CLIP"):
         ImageEncoder(tmp_path)
+
+
+def test_features_that_are_not_finite_are_refused(dino):
+    folder, *_ = dino
+    encoder = ImageEncoder(folder)
+    next(encoder.model.parameters()).data.fill_(float("nan"))
+    with pytest.raises(
+        DifflabError, match="of the pictures from 0 on, what the encoder sees in number 0 is not finite"
+    ):
+        encoder(IMAGES)

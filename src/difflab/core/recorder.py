@@ -142,7 +142,12 @@ class Spool:
         """Record what has arrived since the last call, at intervals; whether the stage has ended and all is done."""
         alive = is_locked(self._path)  # asked before reading: what a dead stage wrote is then all there
         *lines, self._pending = (self._pending + self._stream.read()).split(b"\n")
-        self._messages += map(json.loads, lines)
+        try:
+            self._messages += map(json.loads, lines)
+        except ValueError as error:  # a disk that was full, or power that failed: it must not keep others from theirs
+            self._fail(error)
+            self._path.unlink()
+            return True
         last = bool(self._messages) and self._messages[-1]["kind"] == "end"
         if not last and not alive:
             self._messages.append({"kind": "end", "status": "KILLED"})
@@ -155,11 +160,15 @@ class Spool:
         except Exception as error:  # the server may come back: the rest is tried again, and once more at the end
             self._next = time.monotonic() + _RETRY_SECONDS
             if last:
-                reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
-                self._path.with_suffix(".failed").write_text(reason[:300])
+                self._fail(error)
         if last:
             self._path.unlink()
         return last
+
+    def _fail(self, error: Exception) -> None:
+        """Say why the run is not stored, or not all of it."""
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        self._path.with_suffix(".failed").write_text(reason[:300])
 
     def _record(self) -> None:
         if self._run is None:

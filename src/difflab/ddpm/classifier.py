@@ -15,6 +15,7 @@ from torch.nn import functional
 from difflab.core.base import rng
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import read_json, read_tensors, write_json
+from difflab.core.base.store.tensors import check_finite
 
 SIZE, DIM = 32, 64
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of the published weights, on [0, 1]
@@ -138,4 +139,5 @@ def judge(network: ResNet20, pixels: Tensor, batch_size: int = 256) -> tuple[Ten
     device = network.linear.weight.device
     features = [network.features(p.to(device).float().div(127.5).sub(1)) for p in pixels.split(batch_size)]
     joined = torch.cat(features)
+    check_finite(joined, (), "what the classifier sees in picture", "look at the pictures and its weights")
     return joined.cpu(), network.linear(joined).argmax(1).cpu()

@@ -9,6 +9,7 @@ captions, pictures of one `group` stay in one split, columns of true and false a
 the column `split` or a folder's name says it (`sets.formats.splits`).
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -37,6 +38,7 @@ MOST_CAPTIONS = 5  # of a picture; further ones are left out
 CAPTIONS, VARIANT = "captions.parquet", "own"  # the table beside the pictures, and the kind of its captions
 _CAPTIONS = ("text", "caption", "captions")
 _TAKEN = ("id", "file", "present", "source", "sha256", "width", "height")  # columns of an image store
+_ROW_NUMBERS = re.compile(r"\s*|Unnamed: \d+|__index_level_\d+__")  # columns that pandas adds
 _FLAGS = {
     **dict.fromkeys(("true", "yes", "1", "1.0"), True),
     **dict.fromkeys(("false", "no", "0", "0.0", "-1", ""), False),
@@ -116,9 +118,9 @@ def _attributes(rows: Mapping[str, Mapping[str, Any]]) -> tuple[dict[str, set[st
     unused: list[str] = []
     for name in names:
         values = {id: str(row[name]).strip().lower() for id, row in rows.items() if name in row}
-        unnamed = name in _TAKEN or printable(name) != name
+        unnamed = name in _TAKEN or printable(name) != name or _ROW_NUMBERS.fullmatch(name)
         if unnamed or not {*values.values()} <= _FLAGS.keys() or {*values.values()} == {""}:
-            unused.append(printable(name))
+            unused.append(printable(name).strip() or "(no name)")
         else:
             found[name] = {id for id, value in values.items() if _FLAGS[value]}
     return found, unused

@@ -56,7 +56,7 @@ class CaptionScorer:
 
     Raises:
         DifflabError: fewer than two images (CIDEr-D weighs words by how many images' references have them), or
-            an image has no reference with a word.
+            an image has no reference with a word, or what is no text.
     """
 
     def __init__(self, references: Mapping[str, Sequence[str]]) -> None:
@@ -65,6 +65,9 @@ class CaptionScorer:
             raise DifflabError(
                 f"captions of {len(self.ids)} images cannot be scored: CIDEr-D needs the references of two or more"
             )
+        for id, texts in references.items():
+            if isinstance(texts, str) or not all(isinstance(text, str) for text in texts):
+                raise DifflabError(f"the references of {id} are no list of texts: {texts!r:.60}")
         found = {i: [tokens for text in references[i] if (tokens := words(text))] for i in self.ids}
         if bare := [i for i in self.ids if not found[i]]:
             raise DifflabError(
@@ -79,7 +82,7 @@ class CaptionScorer:
         """Scores of one caption for each image id; one without any word scores 0 in every measure.
 
         Raises:
-            DifflabError: the captions, which the message calls `what`, are not those of exactly these images.
+            DifflabError: the captions, which the message calls `what`, are not those of exactly these images, or no texts.
         """
         for lack, ids in (
             ("have no caption", set(self.ids) - set(captions)),
@@ -89,6 +92,10 @@ class CaptionScorer:
                 raise DifflabError(
                     f"{what}: {len(ids)} images {lack}, first {min(ids)}: give exactly the scored images a caption"
                 )
+        if other := [i for i in self.ids if not isinstance(captions[i], str)]:
+            raise DifflabError(
+                f"{what}: that of {other[0]} is {captions[other[0]]!r}, no text: an empty one says that there is none"
+            )
         predicted = [tuple(words(captions[i])) for i in self.ids]
         pairs = list(zip(predicted, self.references, strict=True))
         table = np.array([self._alone(number, caption) for number, caption in enumerate(predicted)], dtype=np.float64)

@@ -12,6 +12,7 @@ import torch
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.pretrained import pretrained, pretrained_model
 from difflab.core.base.runtime import full_float32, resolve_device
+from difflab.core.base.store.tensors import check_finite
 from difflab.models.vision.preprocessing import Preprocessor
 
 if TYPE_CHECKING:
@@ -45,12 +46,14 @@ class ImageEncoder:
 
     @torch.no_grad()
     def __call__(self, images: np.ndarray) -> np.ndarray:
-        """Features float32 [n, d] of pictures uint8 [n, H, W, 3]."""
+        """Features float32 [n, d], finite, of pictures uint8 [n, H, W, 3]."""
         parts = []
         for start in range(0, len(images), _BATCH):
             pixels = self.preprocess(images[start : start + _BATCH])
             with full_float32():
-                parts.append(self._embedded(self.model(pixel_values=pixels.to(self.device))).cpu().numpy())
+                seen = self._embedded(self.model(pixel_values=pixels.to(self.device)))
+            check_finite(seen, (), f"of the pictures from {start} on, what the encoder sees in", "look at its weights")
+            parts.append(seen.cpu().numpy())
         return np.concatenate(parts)
 
     def _embedded(self, output) -> "Tensor":

@@ -249,6 +249,28 @@ def test_json_never_holds_a_number_that_is_not_finite(tmp_path, value, wrap):
     assert names(tmp_path) == []
 
 
+@pytest.mark.parametrize("number", ["NaN", "-Infinity", "1e999", "-1e400"])
+def test_json_with_a_number_that_is_not_finite_is_unreadable(tmp_path, number):
+    (tmp_path / "a.json").write_text(f'{{"loss": [{number}]}}')
+    with pytest.raises(DifflabError, match=rf"^unreadable: .*a\.json \({number} is no number of JSON\)"):
+        files.read_json(tmp_path / "a.json")
+
+
+def test_a_name_that_is_no_text_is_no_traceback(tmp_path):
+    for write in (files.write_text, files.write_json):
+        with pytest.raises(DifflabError, match=r"a is not written: .*F\\udce9rias.* is no text: rename"):
+            write(tmp_path / "a", "F\udce9rias")
+    assert names(tmp_path) == []
+
+
+def test_what_stands_for_a_file_that_was_not_fetched_is_named(tmp_path):
+    (tmp_path / "a.safetensors").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n")
+    with pytest.raises(
+        DifflabError, match=r"\(a\.safetensors is a pointer of Git LFS: `git lfs pull` fetches the file\)"
+    ):
+        files.read_tensors(tmp_path / "a.safetensors")
+
+
 @pytest.mark.parametrize("write", [files.write_csv, files.write_parquet])
 @given(st.sampled_from(NOT_FINITE), st.sampled_from(["float32", "float64", "object"]), st.booleans())
 def test_a_table_holds_gaps_only_where_they_are_named_and_never_infinity(tmp_path_factory, write, value, dtype, named):
@@ -262,6 +284,13 @@ def test_a_table_holds_gaps_only_where_they_are_named_and_never_infinity(tmp_pat
     with pytest.raises(DifflabError, match=r"1 of its 2 rows have .* as loss"):
         write(path, frame, gaps=gaps)
     assert names(path.parent) == []
+
+
+def test_numbers_of_numpy_among_objects_are_looked_at_too(tmp_path):
+    with pytest.raises(DifflabError, match=r"1 of its 2 rows have inf as loss"):
+        files.write_csv(
+            tmp_path / "t.csv", pd.DataFrame({"loss": pd.Series([None, np.float32("inf")], dtype="object")})
+        )
 
 
 @pytest.mark.parametrize("value", NOT_FINITE)

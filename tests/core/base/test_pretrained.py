@@ -89,3 +89,10 @@ def test_a_damaged_file_is_one_line_with_the_remedy(model, damaged):
 def test_options_reach_the_library(model):
     folder, kind, *_ = model
     assert pretrained(kind, folder, torch_dtype=torch.float16).dtype == torch.float16
+
+
+def test_weights_that_git_lfs_has_not_fetched_are_named(model):
+    folder, kind, file, _ = model
+    file.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n")
+    with pytest.raises(Unreadable, match=f"{file.name} is a pointer of Git LFS: `git lfs pull` fetches the file"):
+        pretrained_model(kind, folder)

@@ -46,6 +46,13 @@ def test_an_unfinished_merge_is_named():
         parse_yaml(text, "params.yaml")
 
 
+@pytest.mark.parametrize("value", ["2024-13-45", "!!int x", "!!float x", "!!timestamp x", "!!set 3", "9" * 5000])
+def test_a_value_that_there_is_not_is_one_line(value):
+    with pytest.raises(DifflabError, match=r"params\.yaml is not valid YAML: ") as caught:
+        parse_yaml(f"a: {value}", "params.yaml")
+    assert "\n" not in str(caught.value)
+
+
 @pytest.mark.parametrize("text", ["[1, 2]: 3", "? {a: 1}\n: 2", "? [a]\n: 1\n? [a]\n: 2"])
 def test_names_that_are_no_text_are_one_line(text):
     with pytest.raises(DifflabError, match="is not valid YAML") as caught:

@@ -307,3 +307,47 @@ def test_what_is_passed_over_is_one_line_whatever_its_name(tmp_path_factory, nam
     archive.pass_over("no such file", [name])
     (line,) = archive.describe_passed_over()
     assert line.encode().splitlines() == [line.encode()]
+
+
+ENTRIES = [("a.txt", b"1"), ("b.txt", b"2"), ("c.txt", b"3")]  # each takes two blocks of 512 bytes in a tar
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        (lambda raw: raw[:1027] + b"?" + raw[1028:], "a header in it is damaged"),
+        (lambda raw: raw[:1024], "it is cut off"),
+        (lambda raw: raw[:2100], "it is cut off"),
+        (lambda raw: raw[:3072], "it is cut off"),
+        (lambda raw: raw + raw, "more stands behind its end"),
+        (lambda raw: raw[:1024] + bytes(1024) + raw[2048:], "more stands behind its end"),
+    ],
+)
+def test_of_a_tar_no_member_is_lost_in_silence(tmp_path, damage, reason):
+    path = written(tmp_path, "tar", ENTRIES)
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(DifflabError, match=rf"^unreadable: .*a\.tar \({reason}.*\): fetch it again"):
+        open_archive(path)
+
+
+def test_two_zips_in_one_file_are_refused_and_a_program_before_a_zip_is_not(tmp_path):
+    path = written(tmp_path, "zip", ENTRIES)
+    raw = path.read_bytes()
+    path.write_bytes(b"#!/bin/sh\n" + raw)
+    assert len(list(open_archive(path).names())) == len(ENTRIES)
+    path.write_bytes(raw + raw)
+    with pytest.raises(DifflabError, match=r"^unreadable: .*a\.zip \(only its last part is listed"):
+        open_archive(path)
+
+
+def test_a_hidden_link_is_passed_over_and_another_refused_with_what_to_do(tmp_path):
+    for name in (".git/hooks", "link.png"):
+        with tarfile.open(tmp_path / "a.tar", "w") as archive:
+            member = tarfile.TarInfo(name)
+            member.type, member.linkname = tarfile.SYMTYPE, "elsewhere"
+            archive.addfile(member)
+        if name.startswith("."):
+            assert open_archive(tmp_path / "a.tar").passed_over == {"hidden or the system's own": [name]}
+            continue
+        with pytest.raises(DifflabError, match=r"no plain file: refused, pack what links lead to \(tar -h"):
+            open_archive(tmp_path / "a.tar")

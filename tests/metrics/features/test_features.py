@@ -155,3 +155,11 @@ def test_one_pass_gives_the_features_and_the_classes_that_two_give(n, batch_size
     np.testing.assert_array_equal(features, extract(images, extractor, batch_size))
     for name, classes in classify(images, extractor, batch_size).items():
         np.testing.assert_array_equal(seen[name], classes)
+
+
+def test_classes_of_numbers_that_are_not_finite_are_refused():
+    extractor = Extractor()
+    heads = extractor.vision_encoder
+    extractor.vision_encoder = lambda images: {name: logits * float("nan") for name, logits in heads(images).items()}
+    with pytest.raises(DifflabError, match="what the head 'digit' sees in picture number 0 is not finite"):
+        classify([picture("a")], extractor)

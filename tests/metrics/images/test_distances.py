@@ -177,3 +177,9 @@ def test_subsets_estimate_the_distance_of_the_whole_sets():
 def test_sets_that_do_not_compare_are_refused(shapes, message):
     with pytest.raises(DifflabError, match=message):
         kernel_distance(normal("a", *shapes[0]), normal("b", *shapes[1]))
+
+
+@pytest.mark.parametrize("sizes", [{"subset_size": 1}, {"subset_size": 0}, {"num_subsets": 0, "subset_size": 5}])
+def test_subsets_that_have_no_distance_are_refused(sizes):
+    with pytest.raises(DifflabError, match=r"it needs one or more, of 2 or more each"):
+        kernel_distance(normal("a", 9, 4), normal("b", 9, 4), **sizes)

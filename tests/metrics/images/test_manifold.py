@@ -96,6 +96,7 @@ def test_fewer_images_than_dimensions_have_the_extrapolation_of_their_covariance
     [
         (lambda: precision_recall(np.zeros((3, 2)), np.zeros((9, 2))), "3 images have no 3. nearest neighbours"),
         (lambda: density_coverage(np.zeros((9, 2)), np.zeros((5, 2))), "5 images have no 5. nearest neighbours"),
+        (lambda: density_coverage(np.zeros((0, 2)), np.zeros((9, 2))), "there is no generated image"),
         (lambda: radii(np.zeros((9, 2)), 0), "no 0. nearest neighbours"),
         (lambda: precision_recall(np.zeros((9, 2)), np.zeros((9, 3))), "2 and 3 dimensions cannot be compared"),
         (lambda: density_coverage(np.full((9, 2), np.nan), np.zeros((9, 2))), "features that are not finite"),

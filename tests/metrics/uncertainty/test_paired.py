@@ -146,6 +146,7 @@ def test_draws_are_paired_by_seed_only_where_the_seeds_are_the_same():
         (simulated(0, images=1), "an interval over images needs two or more of them, not 1"),
         (simulated(0).iloc[[0, 1, 1]], "seeds occur twice, first 1"),
         (simulated(0).replace(simulated(0).iloc[2, 5], np.nan), "the value of seed 2 and image image-005 is missing"),
+        (simulated(0).replace(simulated(0).iloc[2, 5], np.inf), "the value of seed 2 and image image-005 is infinite"),
     ],
 )
 def test_values_without_an_interval_are_refused(values, message):

@@ -105,6 +105,12 @@ def test_what_does_not_fit_is_one_line(tmp_path, pipeline):
     save_file({"a": torch.ones(WIDTH)}, tmp_path / "a.safetensors")
     with pytest.raises(DifflabError, match="the base knows 'a' already"):
         read_trained(tmp_path / "a.safetensors").check_fit(pipeline)
+    save_file({TOKEN: torch.ones(WIDTH, dtype=torch.int8)}, tmp_path / "whole.safetensors")
+    with pytest.raises(DifflabError, match=f"'{TOKEN}' holds int8, no fractions: it is quantised"):
+        read_trained(tmp_path / "whole.safetensors")
+    save_file({TOKEN: torch.ones(2, 0)}, tmp_path / "empty.safetensors")
+    with pytest.raises(DifflabError, match=f"its tensor '{TOKEN}' belongs to none"):
+        read_trained(tmp_path / "empty.safetensors")
     save_file({TOKEN: torch.full((WIDTH,), torch.nan)}, tmp_path / "nan.safetensors")
     with pytest.raises(DifflabError, match=f"'{TOKEN}' holds NaN"):
         read_trained(tmp_path / "nan.safetensors")

@@ -69,7 +69,9 @@ def test_the_header_says_the_scale(tmp_path, header, scale):
         ({A: torch.full((2, 4), 1e6).half()}, None, f"'{A}' holds NaN or infinity"),
         ({A: torch.ones(2, 4, dtype=torch.int8)}, None, f"'{A}' holds int8, no fractions: it is quantised"),
         ({A: torch.ones(3, 4)}, None, "[3, 4] and [6, 2], which have no rank in common"),
+        ({A: torch.ones(2, 0)}, None, "[2, 0] and [6, 2], which have no rank in common"),
         ({}, told(r=4, lora_alpha=8), "says rank 4 of"),
+        ({}, told(r=2, lora_alpha=8, init_lora_weights="pissa_niter_16"), "holds PiSSA, which changes the base too"),
         ({}, told(r=2, lora_alpha=0), "says alpha 0 of"),
         ({}, told(r=2, lora_alpha=-1.0), "says alpha -1 of"),
         ({f"{LAYER}.alpha": torch.tensor(0.0)}, None, "says alpha 0 of"),
@@ -148,6 +150,8 @@ def test_other_kinds_of_peft(tmp_path):
     assert "holds LOHA" in message(tmp_path)
     (tmp_path / "adapter_config.json").write_text(json.dumps({"peft_type": "LORA", "use_dora": True}))
     assert "holds DoRA" in message(tmp_path)
+    (tmp_path / "adapter_config.json").write_text(json.dumps({"init_lora_weights": "olora"}))
+    assert "holds OLoRA, which changes the base too" in message(tmp_path)
     (tmp_path / "adapter_config.json").write_text("{")
     assert "unreadable" in message(tmp_path)
 

@@ -21,6 +21,7 @@ from difflab.models.language.answers import entries, sentence, unwrapped
         ("1. Soup\n\nwith Rice\n2. Stew", ["Soup", "Stew"]),
         ("1. Warm:\nSoup\n2. Cold:\nSalad", ["Soup", "Salad"]),
         ("1. Warm:\n2. Cold:", []),
+        (r'["Soup \ud83d", "\u0000Ste\u0007w"]', ["Soup", "Stew"]),  # half an emoji is no text
         ("- Soup\n  - Rice\n  - Beans\n- Stew", ["Soup", "Stew"]),
         ("  * Soup\n  * Stew", ["Soup", "Stew"]),
         ("We have 3 soups and 4 stews", ["We have 3 soups and 4 stews"]),

@@ -98,3 +98,16 @@ def test_a_checkpoint_says_what_ends_a_text():
 def test_less_than_one_token_is_refused():
     with pytest.raises(DifflabError, match="at least 1"):
         generate(tiny_captioner.language_model(), input_ids=torch.tensor([[5]]), max_new_tokens=0)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+@pytest.mark.parametrize("num_beams", [1, 3])
+def test_scores_that_are_not_finite_become_no_text(value, num_beams):
+    model = tiny_captioner.language_model()
+    hook = model.lm_head.register_forward_hook(lambda module, given, logits: logits.index_fill(0, rows, value))
+    rows = torch.arange(num_beams, 2 * num_beams)
+    asked = {"input_ids": torch.tensor([[5, 6], [7, 8]]), "max_new_tokens": 3, "num_beams": num_beams}
+    with pytest.raises(DifflabError, match="scores for text number 2 of its batch are not finite"):
+        generate(model, **asked)
+    hook.remove()
+    generate(model, **asked)

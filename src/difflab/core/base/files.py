@@ -14,9 +14,9 @@ import zipfile
 from collections.abc import Collection, Generator, Iterable
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
-from difflab.core.base.errors import NO_SPACE, DifflabError, reading
+from difflab.core.base.errors import NO_SPACE, DifflabError, printable, reading
 
 _ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
 _FULL = 64 * 1024  # bytes that may be left of a full disk
@@ -152,7 +152,17 @@ def write_bytes(path: str | Path, content: bytes) -> None:
 
 
 def write_text(path: str | Path, content: str) -> None:
-    write_bytes(path, content.encode())
+    """Write a text as UTF-8.
+
+    Raises:
+        DifflabError: it holds half a character, as names of files do that are not UTF-8.
+    """
+    try:
+        encoded = content.encode()
+    except UnicodeEncodeError as error:
+        near = content[max(0, error.start - 20) : error.end + 20]
+        raise DifflabError(f"{path} is not written: '{printable(near)}' is no text: rename what is called so") from None
+    write_bytes(path, encoded)
 
 
 def write_json(path: str | Path, value: object) -> None:
@@ -186,7 +196,7 @@ def check_table(path: str | Path, frame, gaps: Collection[str] = ()) -> None:
     for name in frame.columns:
         values = frame[name].to_numpy()
         if values.dtype == object:
-            values = np.array([v for v in values if isinstance(v, float)], np.float64)
+            values = np.array([v for v in values if isinstance(v, float | np.floating)], np.float64)
         if not np.issubdtype(values.dtype, np.floating):
             continue
         wrong = np.isinf(values) if name in gaps else ~np.isfinite(values)
@@ -207,24 +217,48 @@ def read_json(path: str | Path) -> Any:
     """The value in a JSON file.
 
     Raises:
-        Unreadable: it is damaged, or holds NaN or Infinity, which JSON does not have.
+        Unreadable: it is damaged, or holds NaN, Infinity or a number beyond the greatest.
     """
     with reading(path, _remedy(path)):
         return parse_json(Path(path).read_bytes())
 
 
 def parse_json(text: str | bytes) -> Any:
-    """The value of a JSON text; a ValueError for NaN and Infinity, which Python would read as numbers."""
-    return json.loads(text, parse_constant=_refuse_constant)
+    """The value of a JSON text; a ValueError for NaN, Infinity and 1e999, which Python would read as numbers."""
+    return json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
 
 
-def _refuse_constant(name: str) -> None:
+def _finite(digits: str) -> float:
+    return value if math.isfinite(value := float(digits)) else _refuse_constant(digits)
+
+
+def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no number of JSON")
 
 
 def _remedy(path: str | Path) -> str:
     scratch = ".scratch" in Path(path).parts
     return "delete it" if scratch else f"`git checkout` or `dvc checkout {path}` restores it"
+
+
+_STAND_INS = {
+    b"version https://git-lfs": "a pointer of Git LFS: `git lfs pull` fetches the file",
+    b"<!doctype html": "a page of the web: its download has failed",
+    b"<html": "a page of the web: its download has failed",
+}
+
+
+def stand_in(head: bytes) -> str:
+    """What a file is that was not fetched, by its first 64 bytes; nothing where it is none."""
+    start = head.lstrip().lower()
+    return next((what for beginning, what in _STAND_INS.items() if start.startswith(beginning)), "")
+
+
+def refuse_stand_in(path: str | Path) -> None:
+    """Raise a ValueError over a file that stands for one that was not fetched."""
+    with Path(path).open("rb") as stream:
+        if what := stand_in(stream.read(64)):
+            raise ValueError(f"{Path(path).name} is {what}")
 
 
 def read_tensors(path: str | Path, remedy: str = "") -> dict[str, Any]:
@@ -239,6 +273,7 @@ def read_tensors(path: str | Path, remedy: str = "") -> dict[str, Any]:
     from safetensors.torch import load_file
 
     with reading(path, remedy or _remedy(path)):
+        refuse_stand_in(path)
         return load_file(path)
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from difflab.core.base.errors import DifflabError, reading
+from difflab.core.base.files import refuse_stand_in
 
 REMEDY = "`dvc checkout` restores what was trained here; what the Hub gave is fetched again once it is deleted"
 
@@ -19,6 +20,8 @@ def pretrained(kind: Any, folder: str | Path, **options: Any) -> Any:
     if kind.__module__.startswith("transformers.models.auto"):  # the only ones that would run it
         options = {"trust_remote_code": False, **options}
     with reading(folder, REMEDY):
+        for file in sorted(Path(folder).rglob("*.safetensors")):
+            refuse_stand_in(file)
         return kind.from_pretrained(folder, **options)
 
 

@@ -106,7 +106,13 @@ def parse_yaml(text: str, source: str) -> Any:
 
     try:
         return yaml.load(text, Loader=_loader())
-    except yaml.YAMLError as error:
+    except (
+        yaml.YAMLError,
+        ValueError,
+        TypeError,
+        AttributeError,
+        RecursionError,
+    ) as error:  # the others: of its values
         if re.search(r"^<{7} ", text, re.MULTILINE):
             raise DifflabError(
                 f"{source} holds an unfinished merge (<<<<<<<): take one side of each, then go on"

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from typing import IO, Any, Self
 
 from difflab.core.base.errors import DifflabError, printable, reading
 from difflab.core.base.files import read_json, write_json
@@ -156,6 +156,10 @@ def open_archive(path: str | Path) -> Archive:
 def _open_zip(path: Path) -> Archive:
     with reading(path, "fetch it again"):
         content = zipfile.ZipFile(path)
+        with path.open("rb") as stream:
+            starts = stream.read(4) == b"PK\3\4"
+        if starts and min((info.header_offset for info in content.infolist()), default=0) > 0:
+            raise ValueError("only its last part is listed, as in several zip files joined to one")
         found = [(_zip_name(info), info) for info in content.infolist() if not info.is_dir()]
     for name, info in found:
         _check_member(path, name, not stat.S_ISLNK(info.external_attr >> 16))
@@ -193,14 +197,30 @@ def _zip_name(info: zipfile.ZipInfo) -> str:
     return name.replace("\\", "/")
 
 
+class _Member(tarfile.TarInfo):
+    """A member of a tar file. Where no header follows one, tarfile takes the file for ended, and what is left for none."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        try:
+            return super().frombuf(buf, encoding, errors)
+        except tarfile.HeaderError as error:
+            if len(buf) < tarfile.BLOCKSIZE:
+                raise ValueError("it is cut off") from None
+            if any(buf):
+                raise ValueError(f"a header in it is damaged: {error}") from None
+            raise  # the zeros at its end
+
+
 def _open_tar(path: Path, unpack: Callable[..., Any]) -> Archive:
     """A tar file, read to its end once; fastest when members are read in order: going back in a packed one starts anew."""
     with reading(path, "fetch it again"):
         stream = unpack(path, "rb")
-        content = tarfile.TarFile(fileobj=stream)
+        content = tarfile.TarFile(fileobj=stream, tarinfo=_Member)
         members = [member for member in content.getmembers() if not member.isdir()]
-        while stream.read(_CHUNK):  # to the end, where the checksum stands
-            pass
+        while rest := stream.read(_CHUNK):  # to the end, where the checksum stands
+            if rest.strip(b"\0"):
+                raise ValueError("more stands behind its end, as in several tar files joined to one")
     for member in members:
         _check_member(path, member.name, member.isfile())
     return _of_members(path, [(member.name, member) for member in members], content.extractfile)
@@ -209,8 +229,11 @@ def _open_tar(path: Path, unpack: Callable[..., Any]) -> Archive:
 def _check_member(path: Path, name: str, plain: bool) -> None:
     if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
         raise DifflabError(f"{path} holds '{printable(name)}', which leads out of it: refused, fetch it again")
-    if not plain:
-        raise DifflabError(f"{path} holds '{printable(name)}', which is no plain file: refused, fetch it again")
+    if not plain and not is_hidden(name):
+        raise DifflabError(
+            f"{path} holds '{printable(name)}', which is no plain file: refused, pack what links lead to "
+            "(tar -h --hard-dereference), or give the folder"
+        )
 
 
 def write_source(folder: Path, source: str, name: str, archive: Path) -> str:

@@ -19,7 +19,7 @@ from difflab.core.base.errors import DifflabError, Unreadable
 from difflab.core.base.files import atomic_path, read_tensors, sha256_bytes
 from difflab.core.base.roles import ruler
 from difflab.core.base.runtime import full_float32, resolve_device
-from difflab.core.base.store.tensors import resized_square
+from difflab.core.base.store.tensors import check_finite, resized_square
 
 if TYPE_CHECKING:
     from difflab.images.facts.data_set import ClassSet
@@ -234,6 +234,7 @@ def _no_classes(extractor: VisionEncoderExtractor) -> dict[str, list[np.ndarray]
 @torch.inference_mode()
 def _add_classes(seen: dict[str, list[np.ndarray]], batch: np.ndarray, extractor: VisionEncoderExtractor) -> None:
     for name, logits in extractor.vision_encoder(extractor.tensor(batch)).items():
+        check_finite(logits, (), f"what the head '{name}' sees in picture", "look at the pictures and the encoder")
         seen[name].append(logits.argmax(dim=1).cpu().numpy())
 
 

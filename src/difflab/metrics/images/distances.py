@@ -145,11 +145,15 @@ def kernel_distance(
     generation seeds.
 
     Raises:
-        DifflabError: fewer than two samples, different dimensions, or features that are not finite.
+        DifflabError: fewer than two samples, in a subset or in all, different dimensions, or features that are not finite.
     """
     a, b = checked_pair(features_a, features_b)
     if min(len(a), len(b)) < 2:
         raise DifflabError(f"KID needs at least 2 images in each set: there are {len(a)} and {len(b)}")
+    if subset_size < 2 or num_subsets < 1:
+        raise DifflabError(
+            f"KID of {num_subsets} subsets of {subset_size} images: it needs one or more, of 2 or more each"
+        )
     if max(len(a), len(b)) <= subset_size:
         return squared_mmd(a, b)
     found = []

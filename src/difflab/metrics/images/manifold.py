@@ -43,9 +43,12 @@ def density_coverage(features: np.ndarray, reference: np.ndarray, k: int = 5) ->
         k: neighbours; 5 as published, at which coverage of one distribution is expected to be 0.97.
 
     Raises:
-        DifflabError: the reference has no more than k samples, dimensions differ, or features are not finite.
+        DifflabError: the reference has no more than k samples, there are no others, dimensions differ, or features are
+            not finite.
     """
     features, reference = checked_pair(features, reference)
+    if not len(features):
+        raise DifflabError("there is no generated image, of which density and coverage need one")
     widths, held, covered = radii(reference, k), 0, np.zeros(len(reference), bool)
     for distances in _distances(features, reference):
         within = distances <= widths

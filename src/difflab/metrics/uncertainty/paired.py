@@ -57,7 +57,7 @@ def interval(values: "pd.DataFrame") -> Interval:
         values: one value for each training seed (index) and image (columns), in any order.
 
     Raises:
-        DifflabError: fewer than two seeds or images, one of them twice, or a value is missing.
+        DifflabError: fewer than two seeds or images, one of them twice, or a value is missing or infinite.
     """
     table = _checked(values)
     if not np.ptp(table):
@@ -141,9 +141,11 @@ def _checked(values: "pd.DataFrame") -> np.ndarray:
         if not labels.is_unique:
             raise DifflabError(f"{what} occur twice, first {labels[labels.duplicated()][0]}: give each one value")
     ordered = values.sort_index(axis=0).sort_index(axis=1)
-    if ordered.isna().to_numpy().any():
-        row, column = np.argwhere(ordered.isna().to_numpy())[0]
+    table = ordered.to_numpy(dtype=np.float64)
+    if not np.isfinite(table).all():
+        row, column = np.argwhere(~np.isfinite(table))[0]
+        said = "missing" if np.isnan(table[row, column]) else "infinite"
         raise DifflabError(
-            f"the value of seed {ordered.index[row]} and image {ordered.columns[column]} is missing: score it first"
+            f"the value of seed {ordered.index[row]} and image {ordered.columns[column]} is {said}: score it first"
         )
-    return ordered.to_numpy(dtype=np.float64)
+    return table

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from difflab.core.base.errors import DifflabError
-from difflab.models.adapters.updates import OWN
+from difflab.models.adapters.updates import OWN, check_fractions
 
 if TYPE_CHECKING:
     from diffusers import DiffusionPipeline
@@ -81,7 +81,7 @@ class Embedding:
 
 def is_embedding(tensors: "Mapping[str, Tensor]") -> bool:
     """Whether a file's tensors are those of a token: one alone, a vector or a few, or one for each of two encoders."""
-    small = all(tensor.ndim in (1, 2) and len(tensor) for tensor in tensors.values())
+    small = all(tensor.ndim in (1, 2) and tensor.numel() for tensor in tensors.values())
     return bool(tensors) and small and (len(tensors) == 1 or tensors.keys() == _TWO_ENCODERS)
 
 
@@ -89,11 +89,12 @@ def read(tensors: "Mapping[str, Tensor]", header: Mapping[str, str], path: Path)
     """The token of a file; where no name stands in it, that of the file.
 
     Raises:
-        DifflabError: it is for two text encoders (SDXL), or not finite.
+        DifflabError: it is for two text encoders (SDXL), quantised, or not finite.
     """
     if tensors.keys() == _TWO_ENCODERS:
         raise DifflabError(f"{path} is a token for the two text encoders of SDXL: those for one can be read")
     ((name, vectors),) = tensors.items()
+    check_fractions(name, vectors, str(path))
     if not vectors.float().isfinite().all():
         raise DifflabError(f"{path}: '{name}' holds NaN or infinity: the training that wrote it had diverged")
     token = header.get(TOKEN) or (f"<{path.stem}>" if name in _PLAIN else name)

@@ -14,6 +14,8 @@ _UNSUPPORTED = {
     **{"alora_invocation_tokens": "activated LoRA", "layer_replication": "replicated layers"},
 }
 
+_CHANGE_THE_BASE = {"pissa": "PiSSA", "olora": "OLoRA", "corda": "CorDA", "loftq": "LoftQ"}  # PEFT's init_lora_weights
+
 
 def config(updates: Mapping[str, "Update"]) -> dict[str, Any]:
     """Rank, alpha and targets for the updates of one model; layers that differ from most have patterns of their own.
@@ -50,8 +52,11 @@ def alpha_of_layer(told: Mapping[str, Any], module: str, rank: int) -> float:
 
 def unsupported(told: Mapping[str, Any]) -> str:
     """What a configuration asks for that is no plain LoRA, by name; empty where there is nothing."""
-    kind = told.get("peft_type", "LORA")
-    return str(kind) if kind != "LORA" else next((name for key, name in _UNSUPPORTED.items() if told.get(key)), "")
+    kind, start = told.get("peft_type", "LORA"), str(told.get("init_lora_weights")).lower()
+    if kind != "LORA":
+        return str(kind)
+    changed = (f"{name}, which changes the base too" for key, name in _CHANGE_THE_BASE.items() if start.startswith(key))
+    return next(changed, next((name for key, name in _UNSUPPORTED.items() if told.get(key)), ""))
 
 
 def _of(patterns: object, module: str, default: Any) -> Any:

@@ -81,6 +81,13 @@ def other_kind(names: Iterable[str]) -> str:
     return ""
 
 
+def check_fractions(name: str, tensor: "Tensor", source: str) -> None:
+    """Refuse, as a DifflabError, a tensor of whole numbers: their scale stands elsewhere."""
+    if not tensor.is_floating_point():
+        kind = str(tensor.dtype).removeprefix("torch.")
+        raise DifflabError(f"{source}: '{name}' holds {kind}, no fractions: it is quantised, take the file before that")
+
+
 def paired(tensors: Mapping[str, "Tensor"], down: str, up: str, source: str) -> dict[str, dict[str, "Tensor"]]:
     """The tensors of each layer under "down", "up" and, where the file has it, "alpha".
 
@@ -99,11 +106,8 @@ def paired(tensors: Mapping[str, "Tensor"], down: str, up: str, source: str) -> 
             raise DifflabError(
                 f"{source} holds '{name}', which is no part of a LoRA adapter (*.{down}, *.{up}, *.alpha)"
             )
-        if not (tensor.is_floating_point() or suffixes[suffix] == ALPHA):
-            kind = str(tensor.dtype).removeprefix("torch.")
-            raise DifflabError(
-                f"{source}: '{name}' holds {kind}, no fractions: it is quantised, take the file before that"
-            )
+        if suffixes[suffix] != ALPHA:
+            check_fractions(name, tensor, source)
         if not tensor.float().isfinite().all():
             raise DifflabError(f"{source}: '{name}' holds NaN or infinity: the training that wrote it had diverged")
         found.setdefault(name.removesuffix(suffix), {})[suffixes[suffix]] = tensor
@@ -131,7 +135,12 @@ def update(
         DifflabError: shapes, rank or alpha contradict one another.
     """
     down, up = parts["down"], parts["up"]
-    if down.ndim not in (2, 4) or up.ndim != down.ndim or down.shape[0] != up.shape[1] or not len(down):
+    if (
+        down.ndim not in (2, 4)
+        or up.ndim != down.ndim
+        or down.shape[0] != up.shape[1]
+        or not (down.numel() and up.numel())
+    ):
         shapes = f"{list(down.shape)} and {list(up.shape)}"
         raise DifflabError(f"{source}: the two matrices of '{layer}' are {shapes}, which have no rank in common")
     if rank not in (None, len(down)):

@@ -163,7 +163,10 @@ def unwrapped(entry: str, whole: bool = False) -> str:
     Args:
         whole: the entry is a sentence: what follows a quotation, and its full stop, belong to it.
     """
-    text = " ".join(unicodedata.normalize("NFC", entry).split())
+    seen = (
+        c for c in unicodedata.normalize("NFC", entry) if c.isspace() or unicodedata.category(c) not in ("Cc", "Cs")
+    )
+    text = " ".join("".join(seen).split())  # JSON spells control characters and halves of characters too
     while (shorter := _without_one_wrapping(text, whole)) != text:
         text = shorter
     return text

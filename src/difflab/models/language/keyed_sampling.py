@@ -41,6 +41,22 @@ class KeyedSampling(LogitsProcessor):
         return scores - torch.log(-torch.log(uniform))
 
 
+class _Finite(LogitsProcessor):
+    """Refuses logits that are NaN or infinite, of which the first token of the vocabulary would be the choice."""
+
+    def __init__(self, num_beams: int) -> None:
+        self._num_beams = num_beams
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        if not (known := (scores < torch.inf).all(dim=1)).all():
+            row = int((~known).nonzero()[0]) // self._num_beams
+            raise DifflabError(
+                f"the language model's scores for text number {row + 1} of its batch are not finite (NaN or infinite): "
+                "set runtime.dtype to float32 or bfloat16, or look at the weights"
+            )
+        return scores
+
+
 def generation_arguments(ids: Sequence[str], seed: int, settings: "GenerationParams") -> dict[str, Any]:
     """Arguments of `generate` for the samples `ids`, one per row of the batch."""
     arguments: dict[str, Any] = {"max_new_tokens": settings.max_new_tokens}
@@ -60,12 +76,13 @@ def generate(model: "PreTrainedModel", *, max_new_tokens: int, num_beams: int = 
     for any that is not given, and some of them look at the padding, so that an answer would depend on its batch.
 
     Raises:
-        DifflabError: a number of new tokens or beams below 1.
+        DifflabError: a number of new tokens or beams below 1, or the model computes NaN or infinity.
     """
     from transformers import GenerationConfig
 
     if max_new_tokens < 1 or num_beams < 1:
         raise DifflabError(f"{max_new_tokens} new tokens and {num_beams} beams: at least 1 of each is needed")
+    processors = LogitsProcessorList([_Finite(num_beams), *arguments.pop("logits_processor", ())])
     # BLIP-2 speaks through a language model inside, which has settings of its own.
     speakers = [m for m in (model, getattr(model, "language_model", None)) if hasattr(m, "generation_config")]
     own = [speaker.generation_config for speaker in speakers]
@@ -74,7 +91,7 @@ def generate(model: "PreTrainedModel", *, max_new_tokens: int, num_beams: int = 
     try:
         for speaker in speakers:
             speaker.generation_config = GenerationConfig(**tokens)
-        return model.generate(**arguments, generation_config=asked)
+        return model.generate(**arguments, logits_processor=processors, generation_config=asked)
     finally:
         for speaker, settings in zip(speakers, own, strict=True):
             speaker.generation_config = settings

@@ -78,3 +78,10 @@ def test_the_real_archive(data_root):
     train = np.concatenate([batch.labels for batch in batches["train"]])
     assert np.bincount(train).tolist() == [517, 524, 490, 493, 537, 475, 503, 516, 529, 501]
     assert np.bincount(batches["test"][0].labels).tolist() == [105, 93, 100, 104, 92, 87, 114, 102, 110, 110]
+
+
+@pytest.mark.parametrize("form", ["utf-8-sig", "utf-16"])
+def test_names_of_classes_are_without_the_mark_of_their_encoding(tmp_path, form):
+    members = cifar10_members() | {f"{FOLDER}batches.meta.txt": "\r\n".join(CLASSES).encode(form)}
+    names, _ = cifar10.read(open_archive(write_folder(tmp_path / "cifar", members)))
+    assert names == CLASSES

@@ -44,7 +44,7 @@ def refused(tmp_path, members, message):
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("content", [b"{", b"", b"\xff\xfe", b"<html>"])
+@pytest.mark.parametrize("content", [b"{", b"", b"\xff\xfe", b"<html>", b'{"images": [], "images": []}'])
 def test_what_is_not_json_is_named(tmp_path, content):
     refused(tmp_path, {NAME: content}, rf"{NAME} \(.*\): not JSON; fetch it again")
 
@@ -57,6 +57,10 @@ def test_what_is_not_json_is_named(tmp_path, content):
         ({"images": [{"id": 1}]}, "image 1 lacks 'file_name'"),
         ({"images": [{"id": "1", "file_name": "1.jpg"}]}, "image 1: 'id' is '1', not of type int"),
         ({"images": [{"id": 1, "file_name": "1.jpg"}] * 2}, "image 2: the id 1 occurs twice"),
+        (
+            {"images": [{"id": 1, "file_name": "1.jpg"}, {"id": 2, "file_name": "1.jpg"}]},
+            "image 2: '1.jpg' occurs twice; give its captions to one image",
+        ),
         ({"annotations": [{"caption": "A"}]}, "annotation 1 lacks 'image_id'"),
         ({"annotations": [{"image_id": 7}]}, "annotation 1 lacks 'caption'"),
         ({"annotations": [{"image_id": 7, "caption": None}]}, "annotation 1: 'caption' is None"),

@@ -96,3 +96,10 @@ def test_the_real_files(data_root):
     assert np.bincount(splits["test"][0].labels).tolist() == [
         980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009,
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_files_are_found_in_any_case(tmp_path, packed):
+    members = {name.upper(): content for name, content in mnist_members(packed=packed).items()}
+    splits = mnist.read(open_archive(write_folder(tmp_path / "mnist", members)))
+    assert splits["test"][0].labels.tolist() == [0, 1, 2, 3, 4]

@@ -23,6 +23,7 @@ import numpy as np
 from PIL import Image, ImageChops, UnidentifiedImageError
 
 from difflab.core.base.errors import Unreadable, reading
+from difflab.core.base.files import stand_in
 from difflab.core.base.store.orientation import TURNS, orientation, turned_as_loaded, turned_size
 from difflab.core.base.store.stated_colours import stated_profile
 
@@ -46,9 +47,6 @@ _OTHERS = {  # what else is found under a picture's name, by its first bytes
     b"\xff\x0a": "of the format JPEG XL, which is not read: save it as JPEG or PNG",
     b"\0\0\0\x0cJXL ": "of the format JPEG XL, which is not read: save it as JPEG or PNG",
     b"8BPS": "of the format PSD, which is not read: save it as JPEG or PNG",
-    b"version https://git-lfs": "a pointer of Git LFS: `git lfs pull` fetches the picture",
-    b"<!doctype html": "a page of the web: its download has failed",
-    b"<html": "a page of the web: its download has failed",
 }
 
 
@@ -149,9 +147,8 @@ def _unknown(content: bytes) -> str:
         return "of the format HEIC, which is not read: save it as JPEG or PNG"
     if is_image(content[:32]):
         return "of a kind that is not read, or damaged at its beginning: save it as JPEG or PNG"
-    head = content[:32].lstrip().lower()
-    known = (what for start, what in _OTHERS.items() if content.startswith(start) or head.startswith(start))
-    return next(known, "of no known image format")
+    known = (what for start, what in _OTHERS.items() if content.startswith(start))
+    return next(known, stand_in(content[:64]) or "of no known image format")
 
 
 def _pixels_alone(content: bytes) -> bytes:

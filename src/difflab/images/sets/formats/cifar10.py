@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from difflab.core.base.errors import DifflabError
-from difflab.images.sets.formats.rows import Labelled
+from difflab.images.sets.formats.rows import Labelled, decoded_text
 
 if TYPE_CHECKING:
     from difflab.images.archives.opening import Archive
@@ -24,7 +24,7 @@ _CLASSES = 10
 def read(archive: "Archive") -> tuple[tuple[str, ...], dict[str, list[Labelled]]]:
     """The class names, and the batches of each split with images uint8 [n, 32, 32, 3]."""
     folder = archive.locate(NAMES)
-    lines = archive.read(folder + NAMES).decode("latin-1").splitlines()
+    lines = decoded_text(archive.read(folder + NAMES), f"{archive.path}: {folder + NAMES}").splitlines()
     names = tuple(line.strip() for line in lines if line.strip())
     if len(set(names)) != _CLASSES or len(names) != _CLASSES:
         raise DifflabError(

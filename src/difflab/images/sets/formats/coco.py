@@ -8,9 +8,9 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from difflab.core.base.errors import DifflabError, reading
+from difflab.core.base.errors import DifflabError, printable, reading
 from difflab.images.archives.pictures import pass_over_others
-from difflab.images.sets.formats.rows import Captioned, clean
+from difflab.images.sets.formats.rows import Captioned, clean, once_each
 from difflab.images.sets.formats.splits import split_named, two_splits
 
 if TYPE_CHECKING:
@@ -51,14 +51,18 @@ def read(archive: "Archive") -> dict[str, list[Captioned]]:
 def _read_file(archive: "Archive", name: str, folder: str) -> list[Captioned]:
     where = f"{archive.path}: {name}"
     with reading(where, "not JSON; fetch it again"):
-        content = json.loads(archive.read(name))
+        content = json.loads(archive.read(name), object_pairs_hook=once_each)
     files: dict[int, str] = {}
+    seen: set[str] = set()
     for place, image in enumerate(_value(content, "images", list, where), start=1):
         entry = f"{where}, image {place}"
         number = _value(image, "id", int, entry)
         if number in files:
             raise DifflabError(f"{entry}: the id {number} occurs twice; correct it")
-        files[number] = folder + _value(image, "file_name", str, entry)
+        files[number] = folder + (file := _value(image, "file_name", str, entry))
+        if file in seen:
+            raise DifflabError(f"{entry}: '{printable(file)}' occurs twice; give its captions to one image")
+        seen.add(file)
     captions: dict[int, list[str]] = {number: [] for number in sorted(files)}
     for place, annotation in enumerate(_value(content, "annotations", list, where), start=1):
         entry = f"{where}, annotation {place}"

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 from difflab.core.base.errors import DifflabError, printable, reading
 from difflab.core.base.files import write_bytes, write_text
 from difflab.images.archives.pictures import NO_CAPTION, list_pictures, pass_over_others
-from difflab.images.sets.formats.rows import Captioned, clean, decoded_text
+from difflab.images.sets.formats.rows import Captioned, clean, decoded_text, once_each
 from difflab.images.sets.formats.splits import split_of, two_splits
 
 if TYPE_CHECKING:
@@ -102,6 +102,8 @@ def named_rows(archive: "Archive") -> Iterator[tuple[str, str, dict[str, Any]]]:
             raise DifflabError(f"{archive.path} has {other} and {name}: keep one")
     for name in tables.values():
         for where, row in _rows(archive, name):
+            if isinstance(row, dict):  # pandas writes what is missing as NaN
+                row = {key: None if value != value else value for key, value in row.items()}
             path = str(PurePosixPath(name).parent / _file(row, where))
             yield where, archive.find(path) or path, row
 
@@ -123,15 +125,8 @@ def _rows(archive: "Archive", name: str) -> Iterator[tuple[str, Any]]:
         for number, line in enumerate(decoded_text(content, where).split("\n"), start=1):
             if line.strip():
                 with reading(f"{where}, line {number}", "not JSON; correct it"):
-                    row = json.loads(line, object_pairs_hook=_object)
+                    row = json.loads(line, object_pairs_hook=once_each)
                 yield f"{where}, line {number}", row
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError("a name occurs twice")
-    return found
 
 
 def _csv_rows(text: str) -> Iterator[tuple[int, dict[str | None, Any]]]:

@@ -44,7 +44,7 @@ def _read_split(archive: "Archive", prefix: str) -> Labelled:
 
 def _read_idx(archive: "Archive", file: str, ndim: int) -> tuple[str, np.ndarray]:
     """The name in the archive and the values, uint8 with `ndim` dimensions, of an idx file or its gzip."""
-    base = {name.rpartition("/")[2] for name in archive.names()}
+    base = {name.rpartition("/")[2].casefold() for name in archive.names()}
     found = next((name for name in (file, f"{file}.gz") if name in base), None)
     if found is None:
         raise DifflabError(f"{archive.path} has neither {file} nor {file}.gz: put it there")

@@ -1,7 +1,7 @@
 """What the readers of the formats give: images with classes, or images with captions."""
 
 import unicodedata
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -33,6 +33,14 @@ def clean(caption: str) -> str:
         caption = "".join(" " if unicodedata.category(c) in ("Cc", "Cs") else c for c in caption)
     text = " ".join(caption.split())
     return text if any(unicodedata.category(c) != "Cf" for c in text.replace(" ", "")) else ""
+
+
+def once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON (an `object_pairs_hook`); a ValueError where it has a name twice, of which json takes the last."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a name occurs twice")
+    return found
 
 
 def decoded_text(content: bytes, where: str) -> str:
