@@ -319,4 +319,11 @@ ANSWERS = {
     "a user": ("User: a sign on a door.", "User: a sign on a door."),
     "numbers in a sentence": ("A list with 1. milk 2. eggs.", "A list with 1. milk 2. eggs."),
     "a table that is set": ("A table (set for two) stands here.", "A table (set for two) stands here."),
+    "words on a screen": ("Hello, world is written on a screen.", "Hello, world is written on a screen."),
+    "a stamp": ("Complete - a stamp on paper.", "Complete - a stamp on paper."),
+    "an equation": ("Answer = 42 on a board.", "Answer = 42 on a board."),
+    "a name": ("I am an Ai Weiwei fan, says a shirt.", "I am an Ai Weiwei fan, says a shirt."),
+    "a fence in Spanish": ("Disculpe las molestias sign on a fence.", "Disculpe las molestias sign on a fence."),
+    "a sign in brackets": ("A [END] sign on a road.", "A [END] sign on a road."),
+    "a key": ("** on a key.", "** on a key."),
 }

@@ -36,7 +36,8 @@ _NUMBERED = re.compile(
 _INLINE_NUMBER = re.compile(r"(?:^|(?<=\s))\(?([1-9])[.):]\s")
 _BULLETED = re.compile(r"\s*(?:[-‒–—*+~]\s+(?:\[[ xX]?\]\s+)?|[•‣⁃·◦▪●○■►→・]\s*|-(?=[^\W\d]))")
 _OWN_LABEL = re.compile(
-    rf"[*_]*{_LABEL}(?:\s*\#?(?:\d{{1,2}}|[a-c]))?[*_]*(?:\s*\([^()]{{1,30}}\))?[*_]*(?:\s*[:：=]|\s[-–—](?=\s))[*_]*\s*"
+    rf"[*_]*{_LABEL}(?:\s*\#?(?:\d{{1,2}}|[a-c]))?[*_]*(?:\s*\([^()]{{1,30}}\))?[*_]*\s*[:：][*_]*\s*"
+    r"|(?:new |final )?(?:caption|title|description)(?:\s?=|\s[-–—]\s)\s*"
     rf"|[【\[]{_LABEL}[】\]]\s*",
     re.IGNORECASE,
 )
@@ -200,7 +201,7 @@ def _without_one_wrapping(text: str, whole: bool) -> str:
             return inner
     if closed := re.fullmatch(r"([^*_]+)[*_]+", text):  # its beginning stood before the number
         return closed[1]
-    if (opened := re.match(r"```|\*{2,3}|`", text)) and text.count(opened[0]) == 1:
+    if (opened := re.match(r"(?:```|\*{2,3}|`)(?=\w)", text)) and text.count(opened[0]) == 1:
         return text[opened.end() :]
     alone = sum(text.count(c) for c in _DOUBLE_QUOTES) == 1
     return text.strip(_DOUBLE_QUOTES) if alone else text
