@@ -130,6 +130,12 @@ def test_captions_come_from_tables_and_from_texts_beside_pictures(tmp_path):
     assert archive.passed_over == {"said of a picture that is not there": ["some pictures/gone.jpg"]}
 
 
+def test_captions_of_coco_that_are_not_read_are_passed_over_by_name(tmp_path):
+    files = numbered(2) | {"annotations/captions_part.json": "{}"}
+    archive = read(write(tmp_path / "in", files))[2]
+    assert archive.passed_over == {"no picture": ["annotations/captions_part.json"]}
+
+
 def test_names_in_another_unicode_form_are_the_same(tmp_path):
     name = unicodedata.normalize("NFD", "café.png")
     rows = table({"file_name": "café.png", "text": "coffee"})
@@ -258,6 +264,7 @@ def test_what_is_no_folder_of_pictures_is_refused_in_one_line(tmp_path, monkeypa
     ({"file_name": "IMG 0000.JPG", "text": 4}, "'text' is not a text or a list of texts"),
     ({"text": "a"}, "there is no 'file_name'"),
     ({"file_name": "../x.png"}, "leads out of the folder"),
+    ({"file_name": "IMG 0000.JPG", "split": "hidden"}, "'split' is 'hidden', which is none of train, val and test"),
 ])  # fmt: skip
 def test_a_wrong_row_is_named_by_file_and_line(tmp_path, row, message):
     folder = write(tmp_path / "in", numbered(1) | {"some pictures/metadata.jsonl": table({"file_name": "x.png"}, row)})

@@ -1,6 +1,7 @@
 """A subject's folder: captions or the instance prompt, squares, masks, what is left out, and what is refused."""
 
 import json
+import unicodedata
 
 import numpy as np
 import pytest
@@ -80,6 +81,33 @@ def test_masks_that_fit_no_picture_are_refused(folder, params, size, white, mess
     mask(folder, "0.png", size, white)
     with pytest.raises(DifflabError, match=message):
         read(folder, params(masks=True))
+
+
+def test_a_mask_has_its_pictures_name_and_any_ending(folder, params):
+    mask(folder, "0.png", (20, 16), 10)
+    expected = read(folder, params(masks=True))["dog"].masks
+    (folder / "dog" / "masks").rename(folder / "dog" / "Masks")
+    (folder / "dog" / "Masks" / "0.png").rename(folder / "dog" / "Masks" / "0.TIFF")
+    assert np.array_equal(read(folder, params(masks=True))["dog"].masks, expected)
+    assert read(folder, params(masks=True))["cat"].masks is None
+
+
+def test_a_mask_of_no_picture_and_two_of_one_are_refused(folder, params):
+    mask(folder, "0_mask.png", (20, 16), 10)
+    with pytest.raises(DifflabError, match=r"dog/masks/0_mask\.png is the mask of no picture: call it as"):
+        read(folder, params(masks=True))
+    assert read(folder, params())["dog"].masks is None
+    (folder / "dog" / "masks" / "0_mask.png").rename(folder / "dog" / "masks" / "0.png")
+    mask(folder, "0.bmp", (20, 16), 10)
+    with pytest.raises(DifflabError, match=r"dog/masks/0\.bmp and dog/masks/0\.png are masks of one picture"):
+        read(folder, params(masks=True))
+
+
+@pytest.mark.parametrize(("stored", "said"), [("NFD", "NFC"), ("NFC", "NFD")])
+def test_a_subject_is_found_in_any_unicode_form(folder, params, stored, said):
+    (folder / "dog").rename(folder / unicodedata.normalize(stored, "Hündin"))
+    name = unicodedata.normalize(said, "Hündin")
+    assert len(read(folder, params(subjects=[{"name": name, "class_word": "dog"}]))[name].images) == 4
 
 
 def test_one_picture_is_too_few(folder, params):

@@ -26,7 +26,7 @@ from difflab.images.archives.pictures import NO_CAPTION, NO_PICTURE, list_pictur
 from difflab.images.preparing.samples import Skipped, ordered_map, prepare, read_image, square_png
 from difflab.images.sets.formats import coco, image_folder
 from difflab.images.sets.formats.rows import clean
-from difflab.images.sets.formats.splits import split_named, split_of
+from difflab.images.sets.formats.splits import splits_of
 
 if TYPE_CHECKING:
     from difflab.images.archives.opening import Archive
@@ -64,19 +64,19 @@ def read(archive: "Archive") -> OwnPictures:
     archive.pass_over("said of a picture that is not there", sorted({*rows, *captions} - {*files}))
     known = {*files, *(name for names in archive.passed_over.values() for name in names)}
     stems = image_folder.stems_of(files)
-    telling = [n for n in archive.names() if image_folder.tells(n, stems) or coco.ANNOTATIONS.fullmatch(n)]
+    telling = [n for n in archive.names() if image_folder.tells(n, stems)] + list(coco.annotations(archive))
     archive.pass_over(NO_PICTURE, sorted({*archive.names()} - known - {*telling}))
     told = {files[file]: row for file, row in rows.items() if file in files}
     attributes, unused = _attributes(told)
     table = pd.DataFrame({"file": {id: file for file, id in files.items()}}).sort_index()
     for name, true in attributes.items():
         table[name] = table.index.isin(list(true))
-    named = {file: split_named(str(rows.get(file, {}).get("split", ""))) or split_of(file) for file in files}
+    splits = splits_of(files) | {file: row["split"] for file, row in rows.items() if file in files and "split" in row}
     return OwnPictures(
         table,
         {files[file]: texts for file, texts in captions.items() if file in files},
         {id: str(row["group"]) for id, row in told.items() if row.get("group") not in (None, "")},
-        {files[file]: split for file, split in named.items() if split},
+        {files[file]: split for file, split in splits.items()},
         unused,
     )
 
@@ -92,7 +92,9 @@ def _rows(archive: "Archive") -> dict[str, dict[str, Any]]:
                 raise DifflabError(f"{where}: '{name}' is not a text or a list of texts; correct it")
             texts += value
         before = found.get(file, {})
-        said = {name: value for name, value in row.items() if value is not None and name not in _CAPTIONS}
+        said = {name: value for name, value in row.items() if value is not None and name not in (*_CAPTIONS, "split")}
+        if split := image_folder.row_split(row, where):
+            said["split"] = split
         found[file] = {**before, **said, "captions": [*before.get("captions", []), *texts]}
     return found
 

@@ -2,7 +2,8 @@
 
 dog/IMG_1.jpg  dog/IMG_2.webp ...     pictures; their files are read, never written
 dog/metadata.jsonl                    captions, or a .txt beside each picture; without one the instance prompt
-dog/masks/IMG_1.png                   optional: white where the subject is, which is then all that the loss sees
+dog/masks/IMG_1.png                   optional: white where the subject is, which is then all that the loss sees; its name
+                                      is the picture's, its ending any
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,6 +17,7 @@ from difflab.core.base import rng
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.store.decoder import decode_image
 from difflab.core.base.store.tensors import resized_square
+from difflab.images.archives.folder import composed
 from difflab.images.archives.pictures import list_pictures
 from difflab.images.sets.formats.image_folder import captions
 from difflab.personal.words import Words, class_text, instance_text
@@ -80,7 +82,7 @@ def read_subjects(archive: "Archive", params: "PersonalParams", size: int) -> li
 
     Raises:
         DifflabError: a folder or its pictures are absent, two pictures share a name, a caption belongs to no picture or
-            can name no subject, a picture cannot be read, or a mask fits none.
+            can name no subject, a picture cannot be read, or a mask fits no picture.
     """
     pictures = _by_folder(archive)
     found = captions(archive)
@@ -91,14 +93,15 @@ def read_subjects(archive: "Archive", params: "PersonalParams", size: int) -> li
             )
     for line in archive.describe_passed_over():
         print(line, flush=True)
-    wanted = [subject.name for subject in params.subjects]
+    wanted = [composed(subject.name) for subject in params.subjects]
     if absent := [name for name in wanted if name not in pictures]:
         there = f"it has {', '.join(sorted(pictures)[:10])}" if pictures else "it has no pictures in folders"
         raise DifflabError(f"{archive.path} has no pictures of the subject {absent[0]}: {there}; see personal.subjects")
     subjects = []
     for settings in params.subjects:
         words = Words(params.token, settings.class_word)
-        subjects.append(_subject(archive, settings.name, pictures[settings.name], found, words, params, size))
+        files = pictures[composed(settings.name)]
+        subjects.append(_subject(archive, settings.name, files, found, words, params, size))
     return subjects
 
 
@@ -107,9 +110,13 @@ def _by_folder(archive: "Archive") -> dict[str, list[str]]:
     folders: dict[str, list[str]] = {}
     for name in list_pictures(archive):
         parent = PurePosixPath(name).parent.name
-        if parent and parent != MASKS:
+        if parent and not _is_mask(name):
             folders.setdefault(parent, []).append(name)
     return folders
+
+
+def _is_mask(name: str) -> bool:
+    return PurePosixPath(name).parent.name.casefold() == MASKS
 
 
 def _subject(
@@ -146,12 +153,13 @@ def _square(content: bytes, file: str, size: int) -> np.ndarray:
 def _masks(archive: "Archive", files: Sequence[str], images: np.ndarray) -> np.ndarray | None:
     """The mask of each picture from `masks/` beside it, cropped as the picture is."""
     masks, found = np.ones(images.shape[:3], np.float32), 0
-    for number, file in enumerate(map(PurePosixPath, files)):
-        path = str(file.parent / MASKS / f"{file.stem}.png")
-        if not archive.has(path):
+    there = _masks_beside(archive, files)
+    for number, file in enumerate(files):
+        path = there.get(_place(file))
+        if path is None:
             continue
         mask = decode_image(archive.read(path), path, ground="black")
-        picture = decode_image(archive.read(str(file)), str(file))
+        picture = decode_image(archive.read(file), file)
         if mask.size != picture.size:
             raise DifflabError(f"{path} is {mask.size[0]} x {mask.size[1]} pixels and its picture is not: draw it anew")
         masks[number] = np.asarray(resized_square(mask.convert("L"), images.shape[1]), np.float32) / 255
@@ -159,3 +167,25 @@ def _masks(archive: "Archive", files: Sequence[str], images: np.ndarray) -> np.n
             raise DifflabError(f"{path} is black: white says where the subject is, and no loss would be left")
         found += 1
     return masks if found else None
+
+
+def _masks_beside(archive: "Archive", files: Sequence[str]) -> dict[tuple[str, str], str]:
+    """The masks in `masks/` beside these pictures, by the `_place` of the picture that each is of."""
+    places = {_place(file) for file in files}
+    found: dict[tuple[str, str], str] = {}
+    for mask in filter(_is_mask, list_pictures(archive)):
+        path = PurePosixPath(mask)
+        place = str(path.parent.parent), path.stem.casefold()
+        if place[0] not in {folder for folder, _ in places}:  # of another subject
+            continue
+        if place not in places:
+            raise DifflabError(f"{mask} is the mask of no picture: call it as the picture that it is of, or remove it")
+        if (other := found.setdefault(place, mask)) != mask:
+            raise DifflabError(f"{other} and {mask} are masks of one picture: remove one")
+    return found
+
+
+def _place(file: str) -> tuple[str, str]:
+    """The folder of a picture, and its name without ending, in any case."""
+    path = PurePosixPath(file)
+    return str(path.parent), path.stem.casefold()

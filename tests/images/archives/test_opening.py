@@ -200,6 +200,18 @@ def test_what_is_read_is_hashed_and_nothing_else(tmp_path, change):
     assert sha256_listed(folder) != before
 
 
+def test_backups_and_what_is_unfinished_are_neither_read_nor_hashed(tmp_path):
+    folder = write_folder(tmp_path / "a", {"a.jpg": "1", "old~/b.jpg": "2"})
+    before = sha256_listed(folder)
+    left = [f"a.jpg{ending}" for ending in (".BAK", ".crdownload", ".orig", ".part", ".tmp", "~")]
+    write_folder(folder, dict.fromkeys(left, "1"))
+    packed = write_members(tmp_path / "a.zip", {"a.jpg": "1", "old~/b.jpg": "2", **dict.fromkeys(left, "1")})
+    for archive in (open_archive(folder), open_archive(packed)):
+        assert list(archive.names()) == ["a.jpg", "old~/b.jpg"]
+        assert archive.passed_over == {"backup, or unfinished": left}
+    assert sha256_listed(folder) == before
+
+
 @given(
     st.dictionaries(st.from_regex(r"[a-c]{1,2}(/[a-c.]{1,3}){0,2}", fullmatch=True), st.binary(max_size=4), max_size=5)
 )

@@ -1,7 +1,8 @@
 """What an unpacked folder holds: by one rule for what is read, what is hashed and what is passed over.
 
 Names are compared in Unicode's composed form (macOS stores another). Links are followed wherever they lead, and what they
-lead to is hashed; those in a circle and those to nothing are passed over, and so is what systems add and what is hidden.
+lead to is hashed; those in a circle and those to nothing are passed over, and so is what systems add, what is hidden, and
+what programs leave beside a file: it is a picture by its content, and one too many.
 """
 
 import hashlib
@@ -13,11 +14,15 @@ from difflab.core.base.errors import printable
 from difflab.core.base.files import sha256_file
 
 HIDDEN, TWICE = "hidden or the system's own", "second file of one name"
+LEFT_BEHIND = "backup, or unfinished"
 CIRCLE, BROKEN, SPECIAL, NO_TEXT = "link in a circle", "link to nothing", "no plain file", "name that is no text"
 _OF_SYSTEMS = {  # in any case; what starts with a dot (.DS_Store, ._photo.jpg, .git) is hidden anyway
     *("__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "@eadir", "#recycle", "$recycle.bin"),
-    *("system volume information", "lost+found"),
+    *("system volume information", "lost+found", "recycler", "@recycle", "#snapshot", "__pycache__"),
 }
+_LEFT_BEHIND = (  # endings, in any case
+    *("~", ".bak", ".orig", ".tmp", ".part", ".partial", ".crdownload", ".download", ".opdownload"),
+)
 
 
 def composed(name: str) -> str:
@@ -28,6 +33,11 @@ def composed(name: str) -> str:
 def is_hidden(name: str) -> bool:
     """Whether a path inside an archive is hidden, or one that a system adds."""
     return any(part.startswith(".") or part.casefold() in _OF_SYSTEMS for part in PurePosixPath(name).parts)
+
+
+def is_left_behind(name: str) -> bool:
+    """Whether a file is a backup of another, or one that a program did not finish."""
+    return name.casefold().endswith(_LEFT_BEHIND)
 
 
 def list_folder(folder: Path) -> tuple[dict[str, Path], dict[str, list[str]]]:
@@ -51,6 +61,8 @@ def list_folder(folder: Path) -> tuple[dict[str, Path], dict[str, list[str]]]:
                 reason = BROKEN if entry.is_symlink() else SPECIAL
             elif printable(name) != name:
                 reason, name = NO_TEXT, printable(name)
+            elif is_left_behind(name):
+                reason = LEFT_BEHIND
             elif name in files:
                 reason = TWICE
             else:

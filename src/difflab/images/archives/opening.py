@@ -20,7 +20,17 @@ from typing import IO, Any, Self
 
 from difflab.core.base.errors import DifflabError, printable, reading
 from difflab.core.base.files import read_json, write_json
-from difflab.images.archives.folder import HIDDEN, NO_TEXT, TWICE, composed, is_hidden, list_folder, sha256_listed
+from difflab.images.archives.folder import (
+    HIDDEN,
+    LEFT_BEHIND,
+    NO_TEXT,
+    TWICE,
+    composed,
+    is_hidden,
+    is_left_behind,
+    list_folder,
+    sha256_listed,
+)
 
 SOURCE_FILE = "source.json"
 ENDINGS = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar", ".zip")
@@ -31,7 +41,7 @@ _ENCRYPTED, _UTF8 = 0x1, 0x800  # flags of a member of a zip
 
 
 class Archive:
-    """The files of an archive by their path inside it, without what is hidden or a system's own.
+    """The files of an archive by their path inside it, without what is hidden, a system's own or left behind.
 
     Names are found whatever their Unicode form and, where only one file is meant, their case. The upstream top folder may
     be missing, or lie deeper: `locate` finds where the known layout starts.
@@ -48,6 +58,10 @@ class Archive:
             elif self._members.setdefault(composed(name), member) is not member:
                 self.pass_over(TWICE, [name])
         for name in filter(is_hidden, list(self._members)):
+            del self._members[name]
+        left_behind = [name for name in self._members if is_left_behind(name)]
+        self.pass_over(LEFT_BEHIND, left_behind)
+        for name in left_behind:
             del self._members[name]
         self._opener = opener
 

@@ -14,7 +14,7 @@ from difflab.core.base.numerals import NUMBER_WORDS
 from difflab.images.archives.pictures import NO_PICTURE, list_pictures
 from difflab.images.preparing import samples as preparing
 from difflab.images.sets.formats import cifar10, coco, image_folder, mnist, recipes
-from difflab.images.sets.formats.splits import split_of, two_splits
+from difflab.images.sets.formats.splits import splits_of, two_splits
 
 if TYPE_CHECKING:
     from difflab.images.archives.opening import Archive
@@ -116,7 +116,7 @@ def _scenes(archive: "Archive", seed: int, test_fraction: float) -> dict[str, li
     if not files:
         raise DifflabError(f"{archive.path} has no photographs (JPEG, PNG, WebP, TIFF, ...): put some there")
     archive.pass_over(NO_PICTURE, sorted(set(archive.names()) - set(files)))
-    named = {file: split_of(file) or "train" for file in files}
+    named = dict.fromkeys(files, "train") | splits_of(files)
     if set(named.values()) == {"train"}:
         for file in files:
             draw = keyed.key(seed, "scenes test", sha256_bytes(preparing.read_image(archive, file))) / 2**63

@@ -25,7 +25,8 @@ _NUMBERED = re.compile(
     rf"""[\s>*_\#(\[（]*(?:
         {_LABEL}\s*\#?(?:\d{{1,2}}|[a-c]|one|two|three)\b[\s*_]*      # Variation 1:  Option A (warm):
             (?:[.:)\]：–—-]+|\([^()]*\)[\s*_]*:|$)
-        |[①-⑳❶-❿]\s*|[一二三四五六七八九十]{{1,2}}、|[가나다라]\.(?=\s)|[абв]\)(?=\s)|[אבג]\.(?=\s)
+        |(?:案|选项|選項|版本|バージョン|옵션|버전)\s?\d{{1,2}}\s?[.:：]
+        |[①-⑳❶-❿]\s*|第?[一二三四五六七八九十]{{1,2}}[、：]|[가나다라]\.(?=\s)|[абв]\)(?=\s)|[אבג]\.(?=\s)
         |(?:no\.?|n[°º])\s?\d{{1,2}}(?:[.:)]+|(?=\s))|(?:first|second|third):(?=\s)|(?:one|two|three)\.(?=\s)
         |\d{{1,2}}(?:\s?[.):\]．、）：]+(?!\d)|\s?[-–—](?=\s))         # 1.  1)  (1)  1:  1 -
         |(?:[a-c]|i{{1,3}})[.)](?=\s)                                 # a)  ii.
@@ -34,7 +35,12 @@ _NUMBERED = re.compile(
 )
 _INLINE_NUMBER = re.compile(r"(?:^|(?<=\s))\(?([1-9])[.):]\s")
 _BULLETED = re.compile(r"\s*(?:[-‒–—*+~]\s+(?:\[[ xX]?\]\s+)?|[•‣⁃·◦▪●○■►→・]\s*|-(?=[^\W\d]))")
-_OWN_LABEL = re.compile(rf"[*_]*{_LABEL}(?:\s*\#?\d{{1,2}})?[*_]*\s*[:：][*_]*\s*", re.IGNORECASE)
+_OWN_LABEL = re.compile(
+    rf"[*_]*{_LABEL}(?:\s*\#?(?:\d{{1,2}}|[a-c]))?[*_]*(?:\s*\([^()]{{1,30}}\))?[*_]*\s*[:：][*_]*\s*"
+    r"|(?:new |final )?(?:caption|title|description)(?:\s?=|\s[-–—]\s)\s*"
+    rf"|[【\[]{_LABEL}[】\]]\s*",
+    re.IGNORECASE,
+)
 _HEADING = re.compile(rf"[\s#*_]*{_LABEL}[\s*_]*", re.IGNORECASE)
 _ROW = re.compile(r"\s*\|(.+)\|\s*")
 _LOOP = re.compile(
@@ -87,11 +93,20 @@ _QUOTES = (
     "‚’",
     "›‹",
     "‟”",
+    "”“",
+    "´´",
     "``",
     "`'",
     "＇＇",
 )
-_PAIRS = (("``", "''"), *((mark, mark) for mark in _EMPHASIS), *(tuple(pair) for pair in _QUOTES))
+_PAIRS = (
+    ("``", "''"),
+    ('"""', '"""'),
+    ("'''", "'''"),
+    ('\\"', '\\"'),
+    *((mark, mark) for mark in _EMPHASIS),
+    *(tuple(pair) for pair in _QUOTES),
+)
 _QUOTES_INSIDE = re.compile(r'(?:(?:[^"]*\s)?"[^"]+")+[^"]*')
 _REMARK = re.compile(r"\s*[-–—(]|\s*$")
 _DOUBLE_QUOTES = '"“”„«»「」『』'
@@ -115,7 +130,7 @@ def sentence(answer: str) -> str:
     """
     text = plain(untagged(answer))
     stated = _from_json(text, single=True)
-    for line in text.splitlines() if stated is None else stated:
+    for line in _said_lines(text) if stated is None else stated:
         said = _led_in(_cell(line))
         if _REFUSAL.match(said):
             return ""
@@ -126,6 +141,12 @@ def sentence(answer: str) -> str:
         if any(c.isalnum() for c in said):
             return said
     return ""
+
+
+def _said_lines(text: str) -> Iterator[str]:
+    """The lines of a text; of one that begins with "1." and goes on with "2.", each number's."""
+    for line in text.splitlines():
+        yield from _split_inline(line) if _INLINE_NUMBER.match(line) else (line,)
 
 
 def _led_in(line: str) -> str:
@@ -183,6 +204,8 @@ def _without_one_wrapping(text: str, whole: bool) -> str:
             return inner
     if closed := re.fullmatch(r"([^*_]+)[*_]+", text):  # its beginning stood before the number
         return closed[1]
+    if (opened := re.match(r"(?:```|\*{2,3}|`)(?=\w)", text)) and text.count(opened[0]) == 1:
+        return text[opened.end() :]
     alone = sum(text.count(c) for c in _DOUBLE_QUOTES) == 1
     return text.strip(_DOUBLE_QUOTES) if alone else text
 
@@ -208,6 +231,8 @@ def _inside(text: str, end: str, whole: bool) -> str:
     while quoted and mark and end in "'’" and inner[-1:].isalpha() and rest[:1].isalpha():  # an apostrophe
         more, mark, rest = rest.partition(end)
         inner += end + more
+    if whole and quoted and mark and rest in (".", "。"):  # the full stop of a quotation, after it
+        return inner.strip() + ("" if inner.strip().endswith(_PROSE_ENDS) else rest)
     ends = not rest if whole else _REMARK.match(rest) or (quoted and rest.startswith(":"))
     return inner.strip() if mark and ends and (quoted or not inner.endswith(":")) else ""
 
@@ -242,7 +267,8 @@ def _from_json(text: str, single: bool = False) -> list[str] | None:
         if single and not entries and isinstance(found, dict):
             entries = [value for value in found.values() if isinstance(value, str)]
     except (ValueError, RecursionError):
-        found = [content for _, content in _LIST_ENTRY.findall(part)] if part.startswith("[") else []
+        listed = _LIST_ENTRY.findall(part) if part.startswith("[") else []
+        found = [content.replace("\\'", "'") for _, content in listed]
         whole = single and part == text.strip()
         entries = found if len(found) > 1 or (whole and found) else None
     if single:  # brackets may stand in any sentence: only what is nothing but them says nothing
@@ -261,6 +287,9 @@ def _is_json(text: str) -> bool:
 def _strings(value: object) -> list[str] | None:
     if isinstance(value, dict):
         lists = [v for v in value.values() if isinstance(v, list)]
+        inner = next(iter(value.values()), None)
+        if len(value) == 1 and isinstance(inner, dict):
+            return _strings(inner)
         value = lists[0] if len(lists) == 1 else list(value.values())
     if not isinstance(value, list):
         return None
@@ -269,11 +298,13 @@ def _strings(value: object) -> list[str] | None:
 
 
 def _single(entry: dict) -> object:
-    return entry.get("title") if len(entry) > 1 else next(iter(entry.values()), None)
+    texts = [value for value in entry.values() if isinstance(value, str)]
+    return entry.get("title", texts[0] if len(texts) == 1 else None)
 
 
 def _unescaped(text: str) -> str:
     """A string of JSON, without its quotes, as it reads."""
+    text = text.replace("\\'", "'")  # of Python
     try:
         return str(json.loads(f'"{text}"', strict=False))
     except ValueError:
@@ -341,7 +372,9 @@ def _bare(lines: Iterable[str]) -> list[str]:
     """Lines that are no sentences; quoted parts of a line; the parts of a single line between ; or |."""
     entries: list[str] = []
     for line in filter(None, map(str.strip, lines)):
-        quoted = ["".join(groups) for groups in _QUOTED.findall(line)]
+        cut_off = line.startswith(("{", "["))  # JSON, whose keys are no entries
+        found = [m for m in _QUOTED.finditer(line) if not (cut_off and line[m.end() :].lstrip().startswith(":"))]
+        quoted = ["".join(filter(None, m.groups())) for m in found]
         if len(quoted) > 1:
             entries += quoted
         elif not (_is_sentence(line) or _NOTE.match(line) or _REFUSAL.match(line) or _HEADING.fullmatch(line)):

@@ -11,6 +11,7 @@ from difflab.models.language import phrases
 
 JOINERS = "\u200c\u200d"  # some scripts need them inside words
 _EMOJI = re.compile("[\u2600-\u27bf\u2b00-\u2bff\U0001f000-\U0001faff\ufe0e\ufe0f\u20e3]+\u200d?")
+_BEFORE_MARK = re.compile(rf"\s*{_EMOJI.pattern}\s*(?=[.,;:!?])")
 _KEYCAP = re.compile("([0-9])\ufe0f?\u20e3")
 _FENCED = re.compile(r"(?:```|^~~~)[^\n]*\n(.*?)(?:```|^~~~|\Z)", re.DOTALL | re.MULTILINE)
 _TABLE_HEAD = re.compile(r"^\s*\|.*\|\s*\n\s*\|[\s:|-]+\|\s*$\n?", re.MULTILINE)
@@ -24,6 +25,7 @@ _PROMPT = re.compile(phrases.PROMPT, re.DOTALL)
 _TURN_BEGINS, _MARK = re.compile(phrases.TURN_BEGINS), re.compile(phrases.MARK)
 _BOX_MARKS, _BOXED = re.compile(phrases.BOX_MARKS), re.compile(phrases.BOXED)
 _WRAPPER = re.compile(phrases.WRAPPER, re.DOTALL | re.IGNORECASE)
+_WRAPPER_END = re.compile(phrases.WRAPPER_END, re.IGNORECASE)
 _BLOCK_TAG, _TAG = (re.compile(p, re.IGNORECASE) for p in (phrases.BLOCK_TAG, phrases.TAG))
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#x[0-9a-f]{1,6}|[a-z][a-z0-9]{1,30});", re.IGNORECASE)
 _ESCAPE = re.compile(r"\x1b(?:\[[0-9;?]*[A-Za-z]|\][^\x07\x1b]*(?:\x07|\x1b\\)?)")
@@ -39,15 +41,20 @@ def plain(answer: str) -> str:
     text = _MARK.split(text, maxsplit=1)[0]
     if wrapped := [content for _, content in _WRAPPER.findall(text)] or _BOXED.findall(text):
         text = "\n".join(wrapped)
+    text = _WRAPPER_END.sub("", text)
     text = _TABLE_HEAD.sub("", text)
     text = _KEYCAP.sub(r"\1. ", text)
-    text = "".join(c for c in _EMOJI.sub(" ", text) if unicodedata.category(c) != "Cf" or c in JOINERS)
+    text = "".join(
+        c for c in _EMOJI.sub(" ", _BEFORE_MARK.sub("", text)) if unicodedata.category(c) != "Cf" or c in JOINERS
+    )
     return "\n".join(_FENCED.findall(text)) or text
 
 
 def untagged(answer: str) -> str:
     """The answer as a page would show it: HTML read, control characters and what broke off within a character gone."""
-    text = _ENTITY.sub(lambda found: html.unescape(found[0]), _ESCAPE.sub("", answer))
+    text = _ESCAPE.sub("", answer)
+    while (shorter := _ENTITY.sub(lambda found: html.unescape(found[0]), text)) != text:  # some are escaped twice
+        text = shorter
     text = _TAG.sub("", _BLOCK_TAG.sub("\n", text))
     text = "".join(c for c in text if c not in _BLANK and (unicodedata.category(c) != "Cc" or c.isspace()))
     return text.rstrip("\ufffd")

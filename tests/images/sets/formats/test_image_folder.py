@@ -183,6 +183,32 @@ def test_validation_beside_a_test_split_is_passed_over_by_name(tmp_path):
     assert archive.passed_over == {"validation, beside a test split": ["validation/a.png"]}
 
 
+def test_a_column_says_the_split_before_the_folder_does(tmp_path):
+    table = "file_name,text,split\na.png,a,train\nb.png,b,Validation\ntest/c.png,c,\ntest/d.png,d,train\n"
+    members = {"metadata.csv": table} | dict.fromkeys(("a.png", "b.png", "test/c.png", "test/d.png"), PICTURE)
+    archive, splits = found_in(tmp_path / "f", members)
+    assert {split: list(images) for split, images in splits.items()} == {
+        "train": ["a.png", "test/d.png"],
+        "test": ["test/c.png"],
+    }
+    assert archive.passed_over == {"validation, beside a test split": ["b.png"]}
+
+
+def test_a_split_that_is_none_is_refused_by_file_and_line(tmp_path):
+    members = {"metadata.jsonl": rows({"file_name": "a.png", "text": "a", "split": 3}), "a.png": PICTURE}
+    with pytest.raises(DifflabError, match=r"line 1: 'split' is '3', which is none of train, val and test; correct it"):
+        found_in(tmp_path / "f", members)
+
+
+def test_folders_of_splits_with_a_name_before_them_are_no_classes(tmp_path):
+    members = {f"seg_{split}/{kind}/a.png": PICTURE for split in ("train", "test") for kind in ("sea", "forest")}
+    assert found_in(tmp_path / "f", members)[1] == {
+        split: {f"seg_{split}/{kind}/a.png": (kind,) for kind in ("forest", "sea")} for split in ("train", "test")
+    }
+    with pytest.raises(DifflabError, match="has no captions"):
+        found_in(tmp_path / "g", {"seg_train/a.png": PICTURE, "seg_test/a.png": PICTURE})
+
+
 def test_texts_beside_images_are_captions_one_a_line(tmp_path):
     members = {
         "train/a.JPG": encoded(8, 8, form="JPEG"),
@@ -200,6 +226,22 @@ def test_texts_beside_images_are_captions_one_a_line(tmp_path):
 def test_a_text_beside_two_images_of_one_name_is_refused(tmp_path):
     with pytest.raises(DifflabError, match=r"a\.txt stands beside a\.jpg and a\.png: rename one"):
         found_in(tmp_path / "f", {"a.jpg": PICTURE, "a.png": PICTURE, "a.txt": "x"})
+
+
+def test_of_two_images_that_differ_in_case_a_text_stands_beside_that_of_its_name(tmp_path):
+    members = {"a.jpg": PICTURE, "a.txt": "low", "A.JPG": PICTURE, "A.TXT": "high", "B.png": PICTURE, "b.txt": "any"}
+    assert found_in(tmp_path / "f", members)[1] == {"train": {"A.JPG": ("high",), "B.png": ("any",), "a.jpg": ("low",)}}
+
+
+def test_an_image_with_the_ending_of_a_text_is_an_image(tmp_path):
+    archive, splits = found_in(tmp_path / "f", {"a.png": PICTURE, "a.txt": "a cat", "b.txt": PICTURE})
+    assert splits == {"train": {"a.png": ("a cat",)}}
+    assert archive.passed_over == {"no caption": ["b.txt"]}
+
+
+def test_only_the_ends_of_lines_part_captions(tmp_path):
+    members = {"a.png": PICTURE, "a.txt": "one\x85more\u2028of it\x0b\r\ntwo\rthree"}
+    assert found_in(tmp_path / "f", members)[1] == {"train": {"a.png": ("one more of it", "two", "three")}}
 
 
 def test_a_text_in_another_encoding_is_refused_by_name(tmp_path):

@@ -16,18 +16,18 @@ from difflab.images.sets.formats.splits import split_named, two_splits
 if TYPE_CHECKING:
     from difflab.images.archives.opening import Archive
 
-ANNOTATIONS = re.compile(r"(.*/)?annotations/captions_(\w+)\.json", re.IGNORECASE)
+_ANNOTATIONS = re.compile(r"(.*/)?annotations/captions_(\w+)\.json", re.IGNORECASE)
 
 
 def is_coco(archive: "Archive") -> bool:
     """Whether the archive has COCO's annotations."""
-    return bool(_annotations(archive))
+    return bool(annotations(archive))
 
 
-def _annotations(archive: "Archive") -> dict[str, tuple[str, str]]:
+def annotations(archive: "Archive") -> dict[str, tuple[str, str]]:
     """Files of captions by name, with their split and the folder of the images."""
     found = {}
-    for match in filter(None, map(ANNOTATIONS.fullmatch, sorted(archive.names()))):
+    for match in filter(None, map(_ANNOTATIONS.fullmatch, sorted(archive.names()))):
         if split := split_named(match[2]):
             found[match[0]] = split, f"{match[1] or ''}{match[2]}/"
     return found
@@ -36,7 +36,7 @@ def _annotations(archive: "Archive") -> dict[str, tuple[str, str]]:
 def read(archive: "Archive") -> dict[str, list[Captioned]]:
     """The images of each split by their number in COCO, captions in the order of the file."""
     result: dict[str, list[Captioned]] = {}
-    for name, (split, folder) in _annotations(archive).items():
+    for name, (split, folder) in annotations(archive).items():
         if split in result:
             raise DifflabError(f"{archive.path} has several files of {split} captions: keep one")
         result[split] = _read_file(archive, name, folder)
@@ -44,7 +44,7 @@ def read(archive: "Archive") -> dict[str, list[Captioned]]:
         raise DifflabError(f"{archive.path} has no annotations/captions_train2017.json: put COCO's annotations there")
     files = {split: [archive.find(image.file) or image.file for image in found] for split, found in result.items()}
     told = two_splits(result, archive, files)
-    pass_over_others(archive, {*_annotations(archive), *(file for found in files.values() for file in found)})
+    pass_over_others(archive, {*annotations(archive), *(file for found in files.values() for file in found)})
     return told
 
 

@@ -7,9 +7,9 @@
     train/Siamese_cat/a.png        the class is the caption: "Siamese cat"
 
 The first of the three that a folder has counts. Several rows with the same file name are several captions of that image; an
-empty text is none. `text`, `caption`, and `captions` with a list, are read, or the column that a parameter names. Folders
-say the split (`splits`). Images that no table names, or without a text, are passed over; texts are UTF-8, or UTF-16 with
-its mark.
+empty text is none. `text`, `caption`, and `captions` with a list, are read, or the column that a parameter names. The
+column `split` says the split, else folders do (`splits`). Images that no table names, or without a text, are passed over;
+texts are UTF-8, or UTF-16 with its mark.
 Source: https://huggingface.co/docs/datasets/image_dataset#imagefolder
 """
 
@@ -25,7 +25,7 @@ from difflab.core.base.errors import DifflabError, printable, reading
 from difflab.core.base.files import write_bytes, write_text
 from difflab.images.archives.pictures import NO_CAPTION, list_pictures, pass_over_others
 from difflab.images.sets.formats.rows import Captioned, clean, decoded_text, once_each
-from difflab.images.sets.formats.splits import split_of, two_splits
+from difflab.images.sets.formats.splits import split_named, splits_of, two_splits
 
 if TYPE_CHECKING:
     from difflab.images.archives.opening import Archive
@@ -38,6 +38,7 @@ _COLUMNS = ("text", "caption", "captions")
 _PARAMETER = "images.caption_column"
 
 Captions = dict[str, list[str]]  # by the image's path in the archive
+Row = tuple[str, str, dict[str, Any]]  # where it stands, the image's path in the archive, its values by column
 
 
 def write(folder: Path, images: Iterable[tuple[str, bytes, Sequence[str]]]) -> int:
@@ -57,15 +58,17 @@ def read(archive: "Archive", column: str | None = None) -> dict[str, list[Captio
     Args:
         column: of the captions in tables; None: the only one of text, caption and captions.
     """
-    found = captions(archive, column) or _by_classes(archive)
+    rows = list(named_rows(archive))
+    found = _by_tables(archive, rows, column) or texts_beside(archive) or _by_classes(archive)
     if not found:
         raise DifflabError(
             f"{archive.path} has no captions: write a {METADATA} or metadata.csv (file_name, text), "
             "a .txt beside each image, or put the images into a folder for each class"
         )
+    said = splits_of(found) | {file: split for where, file, row in rows if (split := row_split(row, where))}
     splits: dict[str, list[Captioned]] = {}
     for file, texts in found.items():
-        images = splits.setdefault(split_of(file) or "train", [])
+        images = splits.setdefault(said.get(file, "train"), [])
         images.append(Captioned(len(images), file, tuple(texts)))
     files = {split: [image.file for image in images] for split, images in splits.items()}
     told = two_splits(splits, archive, files)
@@ -81,20 +84,30 @@ def tells(name: str, stems: Mapping[str, list[str]]) -> bool:
 
 def captions(archive: "Archive", column: str | None = None) -> Captions:
     """The captions of the first two kinds; empty where there are none. Of a table they may be of files that are absent."""
-    return _by_tables(archive, column) or texts_beside(archive)
+    return _by_tables(archive, named_rows(archive), column) or texts_beside(archive)
 
 
-def _by_tables(archive: "Archive", column: str | None) -> Captions:
+def _by_tables(archive: "Archive", rows: Iterable[Row], column: str | None) -> Captions:
     found: Captions = {}
-    for where, file, row in named_rows(archive):
+    for where, file, row in rows:
         found.setdefault(file, []).extend(_texts(row, where, column))
     if found:
         archive.pass_over(NO_CAPTION, [n for n in list_pictures(archive) if n not in found])
     return found
 
 
-def named_rows(archive: "Archive") -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """(where it stands, image's path in the archive, row) of every row of all tables, one table a folder."""
+def row_split(row: Mapping[str, Any], where: str) -> str | None:
+    """The split that the column of this name says; None where it is absent or empty."""
+    said = row.get("split")
+    if said is None or not str(said).strip():
+        return None
+    if split := split_named(str(said).strip()):
+        return split
+    raise DifflabError(f"{where}: 'split' is '{printable(said)}', which is none of train, val and test; correct it")
+
+
+def named_rows(archive: "Archive") -> Iterator[Row]:
+    """Every row of all tables, one table a folder."""
     tables: dict[str, str] = {}
     for name in sorted(archive.names()):
         path = PurePosixPath(name)
@@ -179,8 +192,10 @@ def _texts(row: dict[str, Any], where: str, column: str | None) -> list[str]:
 
 def texts_beside(archive: "Archive") -> Captions:
     """The captions of pictures that have a text of their name beside them; other pictures are passed over."""
-    texts = sorted(name for name in archive.names() if name.lower().endswith(TEXTS))
-    pictures = list_pictures(archive) if texts else []
+    named = sorted(name for name in archive.names() if name.lower().endswith(TEXTS))
+    pictures = list_pictures(archive) if named else []
+    shown = set(pictures)
+    texts = [name for name in named if name not in shown]
     stems = stems_of(pictures)
     found: Captions = {}
     for name in texts:
@@ -188,7 +203,7 @@ def texts_beside(archive: "Archive") -> Captions:
         if len(beside) > 1:
             raise DifflabError(f"{archive.path}: {name} stands beside {' and '.join(beside)}: rename one of them")
         if beside:
-            lines = decoded_text(archive.read(name), f"{archive.path}: {name}").splitlines()
+            lines = re.split(r"\r\n?|\n", decoded_text(archive.read(name), f"{archive.path}: {name}"))
             found.setdefault(beside[0], []).extend(text for text in map(clean, lines) if text)
     if found:
         archive.pass_over(NO_CAPTION, [name for name in pictures if name not in found])
@@ -200,18 +215,22 @@ def stems_of(pictures: Iterable[str]) -> dict[str, list[str]]:
     """Pictures by what a text beside them may be called before its ending: `a` or `a.png`, in any case."""
     stems: dict[str, list[str]] = {}
     for name in pictures:
-        for stem in {_stem(name), name.casefold()}:
+        for stem in {_stem(name).casefold(), name.casefold()}:
             stems.setdefault(stem, []).append(name)
     return stems
 
 
 def _beside(name: str, stems: Mapping[str, list[str]]) -> list[str]:
-    """The pictures that a text stands beside; none where it is no text."""
-    return stems.get(_stem(name), []) if name.lower().endswith(TEXTS) else []
+    """The pictures that a text stands beside, of its very name if there are such; none where it is no text."""
+    if not name.lower().endswith(TEXTS):
+        return []
+    stem = _stem(name)
+    found = stems.get(stem.casefold(), [])
+    return [picture for picture in found if stem in (picture, _stem(picture))] or found
 
 
 def _stem(name: str) -> str:
-    return str(PurePosixPath(name).with_suffix("")).casefold()
+    return str(PurePosixPath(name).with_suffix(""))
 
 
 def _by_classes(archive: "Archive") -> Captions:
@@ -219,6 +238,7 @@ def _by_classes(archive: "Archive") -> Captions:
     pictures = list_pictures(archive)
     parents = {name: PurePosixPath(name).parent.name for name in pictures}
     classes = {clean(parent.replace("_", " ")) for parent in parents.values()}
-    if len(classes) < 2 or any(not parent or split_of(f"{parent}/x") for parent in parents.values()):
+    folders = {f"{parent}/" for parent in parents.values()}
+    if len(classes) < 2 or "/" in folders or splits_of(f"{folder}x" for folder in folders):
         return {}
     return {name: [clean(parents[name].replace("_", " "))] for name in pictures}
