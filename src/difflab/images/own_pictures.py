@@ -85,12 +85,7 @@ def _rows(archive: "Archive") -> dict[str, dict[str, Any]]:
     """What the tables say by file; of several rows about one the captions are put together, else the last counts."""
     found: dict[str, dict[str, Any]] = {}
     for where, file, row in image_folder.named_rows(archive):
-        texts: list[str] = []
-        for name in filter(row.get, _CAPTIONS):
-            value = row[name] if isinstance(row[name], list) else [row[name]]
-            if not all(isinstance(text, str) for text in value):
-                raise DifflabError(f"{where}: '{name}' is not a text or a list of texts; correct it")
-            texts += value
+        texts = [text for name in _CAPTIONS for text in image_folder.texts_of(row, name, where)]
         before = found.get(file, {})
         said = {name: value for name, value in row.items() if value is not None and name not in (*_CAPTIONS, "split")}
         if split := image_folder.row_split(row, where):

@@ -79,10 +79,8 @@ def test_columns_subfolders_and_splits(tmp_path, write):
         ({"file_name": "/a.jpg", "text": "x"}, r"'/a\.jpg' leads out of the folder"),
         ({"file_name": "a.jpg"}, "there must be one of text, caption, captions, not 0"),
         ({"file_name": "a.jpg", "text": "x", "caption": "y"}, "there must be one of text, caption, captions, not 2"),
-        ({"file_name": "a.jpg", "text": None}, "'text' is not a text"),
-        ({"file_name": "a.jpg", "caption": ["x"]}, "'caption' is not a text"),
-        ({"file_name": "a.jpg", "captions": "x"}, "'captions' is not a list of texts"),
-        ({"file_name": "a.jpg", "captions": ["x", 1]}, "'captions' is not a list of texts"),
+        ({"file_name": "a.jpg", "text": 0}, "'text' is not a text or a list of texts"),
+        ({"file_name": "a.jpg", "captions": ["x", None]}, "'captions' is not a text or a list of texts"),
     ],
 )
 def test_a_wrong_row_is_named_by_file_and_line(tmp_path, row, message):
@@ -136,7 +134,6 @@ def test_parquet_is_read_too(tmp_path):
     [
         (b"file_name,text\na.png,Caf\xe9\n", r"metadata\.csv, line 2: not UTF-8 text; save it as such"),
         (b"file_name,text\na.png,x,y\n", r"metadata\.csv, row 2: it has more values than there are columns"),
-        (b"file_name,text\na.png\n", r"metadata\.csv, row 2: 'text' is not a text"),
         (b'file_name,text\n"a.png', r"^unreadable: .*metadata\.csv \("),
         (b"file_name,notes\na.png,x\n", r"row 2: there must be one of .*images\.caption_column \(there is notes\)"),
     ],
@@ -149,6 +146,12 @@ def test_a_csv_that_cannot_be_read_is_one_line(tmp_path, content, message):
 def test_two_tables_of_a_folder_are_refused(tmp_path):
     with pytest.raises(DifflabError, match=r"has metadata\.csv and metadata\.jsonl: keep one"):
         found_in(tmp_path / "f", {"metadata.csv": "file_name,text\n", "metadata.jsonl": ""})
+
+
+@pytest.mark.parametrize("value", ["null", '""', "NaN", "[]"])
+def test_a_picture_may_have_no_caption(tmp_path, value):
+    members = {"metadata.jsonl": f'{{"file_name": "a.png", "text": {value}}}\n{{"file_name": "b.png", "text": ["x"]}}'}
+    assert found_in(tmp_path / "f", members)[1] == {"train": {"a.png": (), "b.png": ("x",)}}
 
 
 def test_the_column_of_captions_can_be_named(tmp_path):

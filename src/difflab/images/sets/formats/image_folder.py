@@ -183,11 +183,16 @@ def _texts(row: dict[str, Any], where: str, column: str | None) -> list[str]:
             f"{where}: there must be one of {', '.join(known)}, not {len(found)}; correct it, or name the column in "
             f"{_PARAMETER} (there is {printable(other)})"
         )
-    value, several = row[found[0]], found[0] == "captions" or (column and isinstance(row[found[0]], list))
-    texts = value if several else [value]
-    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
-        raise DifflabError(f"{where}: '{found[0]}' is not {'a list of texts' if several else 'a text'}; correct it")
-    return [text for text in map(clean, texts) if text]
+    return [text for text in map(clean, texts_of(row, found[0], where)) if text]
+
+
+def texts_of(row: Mapping[str, Any], name: str, where: str) -> list[str]:
+    """The texts of a column of captions: one, several in a list, or none."""
+    value = row.get(name)
+    texts = value if isinstance(value, list) else [] if value is None else [value]
+    if not all(isinstance(text, str) for text in texts):
+        raise DifflabError(f"{where}: '{name}' is not a text or a list of texts; correct it")
+    return texts
 
 
 def texts_beside(archive: "Archive") -> Captions:
