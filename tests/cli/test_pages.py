@@ -70,7 +70,7 @@ def test_a_stage_without_a_script_is_named(tmp_path, cmd):
 def test_a_stage_without_a_command_is_damage(tmp_path):
     path = tmp_path / "dvc.yaml"
     path.write_text("stages: {x: {desc: d}}")
-    with pytest.raises(DifflabError, match="damaged .stage 'x'.*git diff dvc.yaml"):
+    with pytest.raises(DifflabError, match=r"damaged .stage 'x'.*git diff dvc.yaml"):
         graphs(str(path))
 
 
