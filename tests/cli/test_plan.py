@@ -126,5 +126,11 @@ def test_items_of_a_matrix_are_those_that_the_values_give_it(tmp_path, monkeypat
 
 def test_where_dvc_cannot_tell_the_plan_says_so(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(DifflabError, match=r"^what is to run is not known: "):
+    with pytest.raises(DifflabError, match=r"dvc\.yaml is missing"):
+        runs({})
+    (tmp_path / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"a": {"cmd": "true"}}}))
+    (tmp_path / "params.yaml").write_text("a: 1\n")
+    assert runs({}).startswith("to run: not known (")  # no repository of DVC
+    (tmp_path / "dvc.lock").write_text("schema: [broken")
+    with pytest.raises(DifflabError, match=r"dvc\.lock is not valid YAML"):
         runs({})

@@ -102,7 +102,7 @@ def sweep(
 @click.option(
     "--model", type=NAME, default="models/captioner/original/seed-0", show_default=True, help="A trained captioner."
 )
-@click.option("--beam", type=click.IntRange(min=1), metavar="N", help="Search with N beams; default: as in training.")
+@click.option("--beam", type=click.IntRange(1, 1024), metavar="N", help="Search with N beams; default: as in training.")
 def caption(paths: tuple[str, ...], model: str, beam: int | None) -> None:
     """Print captions of IMAGES: files, or folders of them."""
     from difflab.cli.caption import caption

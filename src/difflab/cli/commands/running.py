@@ -127,7 +127,7 @@ def rehearse(
     if full and not on_gpu:
         raise DifflabError("--full needs an NVIDIA GPU, and none is visible: without --full networks are small")
     sizes = Sizes(
-        images if images is not None else 64 if full else 8, steps, size or (1024 if full else 256),
+        images if images is not None else 64 if full else 8, steps, size if size is not None else 1024 if full else 256,
         None if full else width, on_gpu,
     )  # fmt: skip
     try:
