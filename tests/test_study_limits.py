@@ -39,6 +39,24 @@ def changed(values, **changes):
             dict(split__max_rows=200),
             r"of 200 rows the split val gets 20, and score needs 100 of it: raise split\.max_rows",
         ),
+        (
+            dict(personal__lora__targets=["to_q", "nosuch"]),
+            r"personal\.lora\.targets: 'nosuch' matches no linear layer",
+        ),
+        (
+            dict(personal__lora__text_targets=["q_prj"]),
+            r"personal\.lora\.text_targets: 'q_prj' .*did you mean 'q_proj'",
+        ),
+        (dict(personal__lora__rank=1000), r"personal\.lora\.rank is 1000, above the width 96"),
+        (
+            dict(sweep__presets__guidance__guidance_scales=[3.0, 3.0000001]),
+            r"3\.0 and 3\.0000001 have the same name in results, 3",
+        ),
+        (
+            dict(sweep__presets__guidance__guidance_scales=[3.0000001]),
+            r"presets list guidance 3\.0 and 3\.0000001, whose cells have the same name",
+        ),
+        (dict(guidance_curve__guidance_scales=[1.0, 1.0000001]), "have the same name in results"),
         (dict(personal__base__scheduler="flow-match"), "its base is no flow model: take ddim or euler"),
         (
             dict(zoo__diffusion__prompt_dropout=0, synthesize__guidance_scale=1.0),

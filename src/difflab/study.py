@@ -50,6 +50,10 @@ CLASSES = 10  # of the set that `process` follows
 _SD3_LAYERS = ("attn.to_q", "attn.to_k", "attn.to_v", "attn.to_out.0", "attn.add_q_proj", "attn.add_k_proj",
     "attn.add_v_proj", "attn.to_add_out", "attn2.to_q", "attn2.to_k", "attn2.to_v", "attn2.to_out.0", "ff.net.0.proj",
     "ff.net.2", "ff_context.net.0.proj", "ff_context.net.2", "norm1.linear", "norm1_context.linear")  # fmt: skip
+_UNET_LAYERS = ("attn1.to_q", "attn1.to_k", "attn1.to_v", "attn1.to_out.0", "attn2.to_q", "attn2.to_k", "attn2.to_v",
+    "attn2.to_out.0", "ff.net.0.proj", "ff.net.2", "proj_in", "proj_out", "time_emb_proj", "linear_1", "linear_2",
+    "pool.q_proj", "pool.k_proj", "pool.v_proj", "add_embedding.proj")  # fmt: skip
+_CLIP_LAYERS = ("q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2")
 _LLAMA_LAYERS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
 
@@ -208,6 +212,26 @@ class Params(Group):
                 )
         if zoo.language.hub is None:
             _check_rank("captioner", self.captioner.lora.rank, zoo.language.hidden_size)
+        return self
+
+    @model_validator(mode="after")
+    def _personal_adapters_fit(self) -> "Params":
+        """Of the base that is trained here; a released one is looked into by its stage."""
+        lora = self.personal.lora
+        if self.personal.base.hub is not None:
+            return self
+        for name, targets, layers in (
+            ("targets", lora.targets, _UNET_LAYERS),
+            ("text_targets", lora.text_targets, _CLIP_LAYERS),
+        ):
+            for target in targets:
+                if not any(
+                    f".{layer}".endswith(f".{target}") or f".{target}".endswith(f".{layer}") for layer in layers
+                ):
+                    raise ValueError(
+                        f"personal.lora.{name}: '{target}' matches no linear layer{suggestion(target, layers)}"
+                    )
+        _check_rank("personal", lora.rank, max(self.zoo.diffusion.block_out_channels))
         return self
 
     @model_validator(mode="after")

@@ -78,7 +78,12 @@ def test_a_card_is_refused_where_it_would_change_the_miniatures_training(conf):
         ("experiment=nope", "there is no experiment 'nope', only "),
         ("quite.else=1", r"^unknown parameter 'quite.else'$"),
         ("finetune.lora.rnk=3", r"^unknown parameter 'finetune.lora.rnk'; did you mean 'finetune.lora.rank'"),
-        ("seed=[1", r"-S seed=\[1: "),
+        ("seed=[1", r"^-S 'seed=\[1' cannot be read: .* a bracket is closed$"),
+        ("data.own=~/my pictures", r"^-S 'data\.own=~/my pictures' cannot be read: .* in quotes of its own, as -S"),
+        ("foo", r"^-S 'foo' is no value of a parameter: write -S KEY=VALUE"),
+        ("", r"^-S '' is no value of a parameter: "),
+        ("=3", r"^-S '=3' is no value of a parameter: "),
+        ("seed=range(1,3)", r"^-S seed=range\(1,3\) names several values: "),
         ("seed=1,2", r"^-S seed=1,2 names several values: `dvc exp run --queue` .* -S 'seed=\[1,2\]'$"),
     ],
 )

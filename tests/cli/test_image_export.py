@@ -57,9 +57,10 @@ def test_a_folder_with_files_is_left_alone(tmp_path, sets):
     (tmp_path / "out").mkdir()
     export("coco", tmp_path / "out", sets)  # an empty one may be there
     before = sha256_file(tmp_path / "out")
-    for place in (tmp_path / "out", tmp_path / "out" / "train" / "metadata.jsonl"):
-        with pytest.raises(DifflabError, match="is not empty: name a folder"):
-            export("coco", place, sets)
+    with pytest.raises(DifflabError, match="is not empty: name a folder"):
+        export("coco", tmp_path / "out", sets)
+    with pytest.raises(DifflabError, match="is a file: name a folder"):
+        export("coco", tmp_path / "out" / "train" / "metadata.jsonl", sets)
     assert sha256_file(tmp_path / "out") == before
 
 

@@ -10,6 +10,7 @@ import yaml
 
 from difflab.cli.compose import compose, validate
 from difflab.cli.plan import hub_models, plan, runs
+from difflab.core.base.errors import DifflabError
 from fakes.face_archives import celeba_hq_members, write_members
 from fakes.set_archives import write_folder
 
@@ -125,4 +126,11 @@ def test_items_of_a_matrix_are_those_that_the_values_give_it(tmp_path, monkeypat
 
 def test_where_dvc_cannot_tell_the_plan_says_so(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert runs({}).startswith("to run: not known (")
+    with pytest.raises(DifflabError, match=r"dvc\.yaml is missing"):
+        runs({})
+    (tmp_path / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"a": {"cmd": "true"}}}))
+    (tmp_path / "params.yaml").write_text("a: 1\n")
+    assert runs({}).startswith("to run: not known (")  # no repository of DVC
+    (tmp_path / "dvc.lock").write_text("schema: [broken")
+    with pytest.raises(DifflabError, match=r"dvc\.lock is not valid YAML"):
+        runs({})

@@ -169,8 +169,16 @@ def test_nothing_is_replaced_but_a_picture(workspace, tmp_path):
     assert [p.name for p in tmp_path.iterdir() if p.name.startswith(".")] == []
 
 
-@pytest.mark.parametrize("scale", ["nan", "inf"])
-def test_a_guidance_scale_that_is_not_finite_is_refused(workspace, scale):
+@pytest.mark.parametrize("option", ["--out", "--model", "--base", "--scheduler"])
+def test_an_empty_name_is_refused(option):
+    """As of a variable of the shell that is not set."""
+    result = run("--prompt", "a", option, "")
+    assert result.exit_code == 2
+    assert f"Invalid value for '{option}': it is empty" in result.output
+
+
+@pytest.mark.parametrize("scale", ["nan", "inf", "101", "1e30"])
+def test_a_guidance_scale_that_no_parameter_takes_is_refused(workspace, scale):
     assert "not a valid guidance scale" in one_line(run("--prompt", "a", "--guidance-scale", scale).exception)
 
 

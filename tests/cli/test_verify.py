@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from difflab.cli.verify import damaged_objects, verify
+from difflab.cli.verify import _reason, damaged_objects, verify
 from difflab.core.base.errors import DifflabError
 from study.shell import run
 
@@ -113,3 +113,15 @@ def test_a_damaged_object_is_named(tmp_path, monkeypatch):
     assert damaged_objects() == (3, [object.resolve()])
     with pytest.raises(DifflabError, match=rf"damaged in the cache: .*{object.name}; delete them"):
         list(verify(objects=True))
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("[Errno 30] Read-only file system: '/a/lock'", "/a/lock is on a disk that is mounted read-only: name another"),
+        ("[Errno 28] No space left on device", "the disk is full: free some space"),
+    ],
+)
+def test_a_disk_that_dvc_cannot_write_to_is_named(said, told):
+    done = subprocess.CompletedProcess([], 255, "", f"ERROR: unexpected error - {said}\n\nHaving any troubles?\n")
+    assert _reason(done).startswith(told)

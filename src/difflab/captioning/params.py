@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, PositiveInt, model_validator
 
-from difflab.core.params.base import COMMON, Distinct, Group, Seeds, share
+from difflab.core.params.base import COMMON, Distinct, Group, Seeds, same_names, share
 from difflab.core.params.common import HubRef, Seeded, VaeBatch, WithRuntime
 from difflab.models.known.pipelines import known_pipelines
 from difflab.models.params import GenerationParams, SchedulerName
@@ -80,6 +80,8 @@ class SweepParams(Group):
                 raise ValueError(f"presets.{name} has the unknown model '{unknown[0]}': one of {', '.join(known)}")
             if True in axes.negative and not self.negative:
                 raise ValueError(f"presets.{name} asks for a negative prompt, but negative is empty")
+        if alike := same_names(scale for axes in self.presets.values() for scale in axes.guidance_scales):
+            raise ValueError(f"presets list guidance {alike[0]!r} and {alike[1]!r}, whose cells have the same name")
         return self
 
 

@@ -12,11 +12,12 @@ from difflab.attention.records import Records, StoredRecords, recorded, streamed
 from difflab.attention.views import Made
 from difflab.cli.adapters import adapted, fitted
 from difflab.cli.bases import STUDY, check_text
-from difflab.cli.sampling import PROMPT_ID
+from difflab.cli.sampling import MOST_GUIDANCE, PROMPT_ID
 from difflab.cli.side_by_side import BASE
 from difflab.core.base.errors import DifflabError
 from difflab.models.adapters.reading import read_adapter
 from difflab.models.pipelines.prompted import Options, PromptedSampler
+from difflab.models.sampling.schedulers import NUM_TRAIN_TIMESTEPS
 
 if TYPE_CHECKING:
     from diffusers import StableDiffusion3Pipeline
@@ -48,10 +49,10 @@ def check_sampling(sampling: Sampling, blocks: Sequence[int] | None = None, step
     count, scale = sampling.num_inference_steps, sampling.guidance_scale
     if not 1 <= len(sampling.prompts) <= MOST_PROMPTS:
         raise DifflabError(f"{len(sampling.prompts)} prompts: attention is shown of one to {MOST_PROMPTS}")
-    if count < 1:
-        raise DifflabError(f"{count} sampling steps: take one or more")
-    if not 1 <= scale <= 100:
-        raise DifflabError(f"{scale:g} is not a valid guidance scale: take 1 (none) to 100")
+    if not 1 <= count <= NUM_TRAIN_TIMESTEPS:
+        raise DifflabError(f"{count} sampling steps: the base knows 1 to {NUM_TRAIN_TIMESTEPS} levels of noise")
+    if not 1 <= scale <= MOST_GUIDANCE:
+        raise DifflabError(f"{scale:g} is not a valid guidance scale: take 1 (none) to {MOST_GUIDANCE}")
     check_numbers("step", steps or (), count, "this sampling")
 
 

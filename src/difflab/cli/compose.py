@@ -12,6 +12,8 @@ from typing import Any, cast
 from difflab.core.base.errors import DifflabError, suggestion
 from difflab.core.params.loading import check_params, dotted, parse_yaml
 
+_OVERRIDE = re.compile(r"[+~]{0,2}[\w./@]+=|~[\w./@]+$")  # the last takes a value away
+
 
 def compose(overrides: Sequence[str] = (), conf: Path = Path("conf")) -> str:
     """The text of params.yaml for these Hydra overrides, e.g. `profile=paper` or `finetune.lora.rank=8`.
@@ -21,13 +23,17 @@ def compose(overrides: Sequence[str] = (), conf: Path = Path("conf")) -> str:
     """
     from hydra import compose as hydra_compose
     from hydra import initialize_config_dir
-    from hydra.errors import HydraException
+    from hydra.errors import HydraException, OverrideParseException
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
     if not (conf / "config.yaml").exists():
         raise DifflabError(f"{conf}/config.yaml is missing: run this in the root of the repository")
     for override in overrides:
+        if not _OVERRIDE.match(override):
+            raise DifflabError(
+                f"-S '{override}' is no value of a parameter: write -S KEY=VALUE, as finetune.lora.rank=8"
+            )
         group, _, value = override.partition("=")
         if group in ("profile", "base", "hardware", "experiment") and value not in (known := choices(group, conf)):
             raise DifflabError(f"there is no {group} '{value}', only {', '.join(known) or 'none'}")
@@ -39,6 +45,10 @@ def compose(overrides: Sequence[str] = (), conf: Path = Path("conf")) -> str:
         OmegaConf.resolve(config)
     except (HydraException, OmegaConfBaseException, ValueError) as error:
         message = _one_line(error)
+        if several := re.match(r"Sweep parameters '(.+?)' requires", message):
+            raise DifflabError(
+                f"-S {several[1]} names several values: `dvc exp run --queue` runs one experiment for each"
+            ) from None
         if sweep := re.match(r"Ambiguous value for argument '(.+?)=(.*?)'", message):
             raise DifflabError(
                 f"-S {sweep[1]}={sweep[2]} names several values: `dvc exp run --queue` runs one experiment for each; "
@@ -47,6 +57,11 @@ def compose(overrides: Sequence[str] = (), conf: Path = Path("conf")) -> str:
         if unknown := re.match(r"Could not override '(.+?)'.*is not in struct", message):
             known = dotted(cast("dict[str, Any]", OmegaConf.to_container(OmegaConf.create(compose(conf=conf)))))
             raise DifflabError(f"unknown parameter '{unknown[1]}'{suggestion(unknown[1], known)}") from None
+        if isinstance(error, OverrideParseException):  # it tells of its grammar
+            raise DifflabError(
+                f"-S '{error.override}' cannot be read: what holds more than ASCII letters, figures and / . - _ stands "
+                "in quotes of its own, as -S 'data.own=\"~/my pictures\"', and a bracket is closed"
+            ) from None
         raise DifflabError(f"-S {' '.join(overrides)}: {message}") from None
     return OmegaConf.to_yaml(config)
 

@@ -21,7 +21,9 @@ def export(dataset: str, folder: Path, root: Path = Path("data/images")) -> int:
     """
     if dataset not in DATASETS:
         raise DifflabError(f"there is no image set '{dataset}', only {', '.join(DATASETS)}")
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if folder.exists() and not folder.is_dir():
+        raise DifflabError(f"{folder} is a file: name a folder that is empty, or a new one")
+    if folder.exists() and any(folder.iterdir()):
         raise DifflabError(f"{folder} is not empty: name a folder that is, or a new one")
     store = ImageStore(root / dataset)
     texts: dict[str, Sequence[str]] = {}

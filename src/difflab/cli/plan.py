@@ -186,6 +186,9 @@ def runs(values: Mapping[str, Any], estimated: bool = True) -> str:
 
     Args:
         estimated: whether to say how long they take, by the times of the default profile.
+
+    Raises:
+        DifflabError: dvc.yaml or dvc.lock is missing or damaged.
     """
     from difflab.cli.changed import changed
     from difflab.cli.progress import remaining_seconds
@@ -195,6 +198,8 @@ def runs(values: Mapping[str, Any], estimated: bool = True) -> str:
     try:
         stale = _of_values(changed((), values), values)
     except DifflabError as error:
+        if error.__cause__ is None:  # a damaged file; else DVC cannot tell now, as while it runs
+            raise
         return f"to run: not known ({str(error).splitlines()[0].rstrip(' .:')})"
     if not stale:
         return "to run: nothing, all is up to date"

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 TITLES, JUDGE = Path("data/titles/variations.parquet"), Path("models/zoo/vision_encoder")
 TABLE, GRID = "sweep.csv", "sweep.png"
+MOST_GUIDANCE = 100  # as of the parameters
 PROMPT_ID = "prompt-00000"  # of a lone prompt; with the seed it decides the noise
 _SHARES = ("digit_accuracy", "photo_accuracy", "both_accuracy")
 
@@ -58,13 +59,15 @@ def generate(request: Request, out: Path, known: "dict[str, PipelineParams]", ma
     name = find(known, request.model)
     model = known[name]
     options = Options(
-        request.scheduler or model.scheduler,
+        model.scheduler if request.scheduler is None else request.scheduler,
         model.num_inference_steps if request.num_inference_steps is None else request.num_inference_steps,
         model.guidance_scale if request.guidance_scale is None else request.guidance_scale,
         request.negative_prompt,
     )
-    if not math.isfinite(options.guidance_scale):
-        raise DifflabError(f"{options.guidance_scale:g} is not a valid guidance scale: take 1 to 15")
+    if not (math.isfinite(options.guidance_scale) and options.guidance_scale <= MOST_GUIDANCE):
+        raise DifflabError(
+            f"{options.guidance_scale:g} is not a valid guidance scale: take 1 (none) to {MOST_GUIDANCE}"
+        )
     if reason := options.refusal(model.distilled):  # before anything is downloaded
         raise DifflabError(f"{name} cannot take {reason}")
     runtime.configure(machine.num_threads)

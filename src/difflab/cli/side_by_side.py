@@ -10,7 +10,7 @@ from PIL import Image
 
 from difflab.cli.adapters import adapted, is_adapter, open_adapters, unnamed
 from difflab.cli.bases import STUDY, check_text, find_base
-from difflab.cli.sampling import PROMPT_ID, Request, generate, require_picture
+from difflab.cli.sampling import MOST_GUIDANCE, PROMPT_ID, Request, generate, require_picture
 from difflab.core.base import runtime
 from difflab.core.base.errors import DifflabError
 from difflab.core.base.files import png_bytes, write_bytes
@@ -146,6 +146,8 @@ def options_of(request: Request, usual: "Options") -> "Options":
     options = replace(
         usual, negative_prompt=request.negative_prompt, **{k: v for k, v in given.items() if v is not None}
     )
-    if not math.isfinite(options.guidance_scale):
-        raise DifflabError(f"{options.guidance_scale:g} is not a valid guidance scale: take 1 to 15")
+    if not (math.isfinite(options.guidance_scale) and options.guidance_scale <= MOST_GUIDANCE):
+        raise DifflabError(
+            f"{options.guidance_scale:g} is not a valid guidance scale: take 1 (none) to {MOST_GUIDANCE}"
+        )
     return options

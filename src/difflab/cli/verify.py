@@ -9,8 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from difflab.cli.doctor import without_secrets
-from difflab.core.base.errors import DifflabError
+from difflab.core.base.errors import DifflabError, one_line
 from difflab.core.params.loading import addresses
+
+_OF_THE_DISK = re.compile(r"unexpected error - \[Errno (\d+)\] ([^:]+)(?:: '([^']+)')?")
 
 
 def verify(objects: bool = False) -> Iterator[str]:
@@ -74,4 +76,7 @@ def _reason(done: subprocess.CompletedProcess) -> str:
     """The last error that DVC printed; else all it said, in one line: a broken YAML file has no such line."""
     lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
     errors = [line for line in lines if line.startswith("ERROR: ")] or [" ".join(lines)]
+    if found := _OF_THE_DISK.search(errors[-1]):  # what DVC calls an unexpected error
+        error = OSError(int(found[1]), found[2], *filter(None, [found[3]]))
+        return without_secrets(one_line(error) or found[2])
     return without_secrets(errors[-1].removeprefix("ERROR: ") or "DVC failed without a word")

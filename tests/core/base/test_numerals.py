@@ -30,6 +30,10 @@ def test_each_number_is_found_as_a_word_and_as_a_figure(number):
         ("no one, any one", set()),
         ("3%, 3°, $3", set()),
         ("three\u2011bean", set()),
+        ("3 %, 3 °C, € 3, 3 kg, 3 ml", set()),
+        ("-3, −3 and +3", set()),
+        ("3–4, ３．５, ٣٫٥", set()),
+        ("3, 4 - 5", {3, 4, 5}),
         ("the ３, the ٤ and the ५", {3, 4, 5}),
     ],
 )

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from difflab.cli.commands.options import SEED, params_of
+from difflab.cli.commands.options import NAME, PATH, SEED, params_of
 
 
 def _patch(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> tuple[tuple[int, int], ...]:
@@ -22,10 +22,13 @@ def _patch(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) 
 @click.option(
     "--model",
     "models",
+    type=NAME,
     multiple=True,
     help="sd3 (the base, the default), models/finetune/blip2-minus/seed-0 or another adapter; models/ddpm/text/seed-0.",
 )
-@click.option("--token", "words", multiple=True, help="A word of a prompt; repeatable. Default: every token.")
+@click.option(
+    "--token", "words", type=NAME, multiple=True, help="A word of a prompt; repeatable. Default: every token."
+)
 @click.option(
     "--patch", "patches", multiple=True, metavar="ROW,COLUMN", callback=_patch, help="Of the picture; as --token."
 )
@@ -42,7 +45,7 @@ def _patch(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) 
 @click.option("--guidance-scale", type=float, help="1: none. Default: generate.guidance_scale.")
 @click.option("--size", type=int, help="Pixels; only the size that the base was trained on.")
 @SEED
-@click.option("--out", type=click.Path(path_type=Path), default=Path("attention"), show_default=True, help="A folder.")
+@click.option("--out", type=PATH, default=Path("attention"), show_default=True, help="A folder.")
 @click.option("--keep", is_flag=True, help="Keep queries, keys, values and outputs in OUT/capture.")
 def attention(out: Path, keep: bool, **options) -> None:
     """Draw where words and patches attend to.
@@ -60,12 +63,12 @@ def attention(out: Path, keep: bool, **options) -> None:
 
 
 @click.command("adapter-report")
-@click.argument("folders", nargs=-1, required=True, metavar="FOLDER...", type=click.Path(path_type=Path))
+@click.argument("folders", nargs=-1, required=True, metavar="FOLDER...", type=PATH)
 @click.option(
     "--captions", type=click.Choice(["blip2", "llama3"]), default="llama3", show_default=True, help="Whose prompts."
 )
 @click.option("--prompts", type=click.IntRange(min=1), default=4, show_default=True, help="How many are shown.")
-@click.option("--out", type=click.Path(path_type=Path), default=Path("adapters"), show_default=True, help="A folder.")
+@click.option("--out", type=PATH, default=Path("adapters"), show_default=True, help="A folder.")
 def adapter_report(folders: tuple[Path, ...], captions: str, prompts: int, out: Path) -> None:
     """Say where LoRA adapters act and how alike they are.
 
@@ -79,7 +82,7 @@ def adapter_report(folders: tuple[Path, ...], captions: str, prompts: int, out: 
 
 
 @click.command()
-@click.option("--out", type=click.Path(path_type=Path), default=Path("blocks"), show_default=True, help="A folder.")
+@click.option("--out", type=PATH, default=Path("blocks"), show_default=True, help="A folder.")
 def blocks(out: Path) -> None:
     """Print which blocks of the base matter, as it was found.
 

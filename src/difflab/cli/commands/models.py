@@ -4,21 +4,25 @@ from pathlib import Path
 
 import click
 
-from difflab.cli.commands.options import BASE, MODEL, NEGATIVE, SEED, params_of
+from difflab.cli.commands.options import BASE, MODEL, NAME, NEGATIVE, PATH, SEED, params_of
 
 
 @click.command()
 @click.option("--prompt", required=True, help="What to show.")
 @click.option(
-    "--model", "models", multiple=True, help=f"{MODEL}, the path of an adapter, or sd3, their base; repeatable."
+    "--model",
+    "models",
+    type=NAME,
+    multiple=True,
+    help=f"{MODEL}, the path of an adapter, or sd3, their base; repeatable.",
 )
 @BASE
 @click.option("--negative-prompt", default="", help=NEGATIVE)
 @click.option("--guidance-scale", type=float, help="1: none. Default: the model's, as for the next two.")
 @click.option("--num-inference-steps", type=int)
-@click.option("--scheduler", help="own, ddpm, ddim, euler, dpm++ or flow-match.")
+@click.option("--scheduler", type=NAME, help="own, ddpm, ddim, euler, dpm++ or flow-match.")
 @SEED
-@click.option("--out", type=click.Path(path_type=Path), default=Path("generated.png"), show_default=True)
+@click.option("--out", type=PATH, default=Path("generated.png"), show_default=True)
 def generate(out: Path, models: tuple[str, ...], base: str | None, **options) -> None:
     """Make one picture for a prompt.
 
@@ -33,11 +37,11 @@ def generate(out: Path, models: tuple[str, ...], base: str | None, **options) ->
 
 
 @click.command()
-@click.argument("adapter", type=click.Path(path_type=Path))
-@click.option("--to", "format", required=True, metavar="FORMAT", help="diffusers, peft, kohya, comfyui, onnx.")
+@click.argument("adapter", type=PATH)
 @click.option(
-    "--out", type=click.Path(path_type=Path), help="A folder, or a .safetensors file; default: under exports/."
+    "--to", "format", type=NAME, required=True, metavar="FORMAT", help="diffusers, peft, kohya, comfyui, onnx."
 )
+@click.option("--out", type=PATH, help="A folder, or a .safetensors file; default: under exports/.")
 @BASE
 def export(adapter: Path, format: str, out: Path | None, base: str | None) -> None:
     """Write an adapter, or a token, for another program.
@@ -52,8 +56,8 @@ def export(adapter: Path, format: str, out: Path | None, base: str | None) -> No
 
 
 @click.command()
-@click.argument("adapter", required=False, type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), help="A folder that is not there yet; default: under exports/.")
+@click.argument("adapter", required=False, type=PATH)
+@click.option("--out", type=PATH, help="A folder that is not there yet; default: under exports/.")
 @click.option(
     "--bits", type=click.Choice(["8", "4"]), help="Bits of the denoiser's weights: 8 by torchao, 4 by bitsandbytes."
 )
@@ -70,14 +74,14 @@ def merge(adapter: Path | None, out: Path | None, bits: str | None, base: str | 
 
 @click.command()
 @click.argument("presets", nargs=-1)
-@click.option("--model", "models", multiple=True, help=f"{MODEL}; these options repeat.")
-@click.option("--scheduler", "schedulers", multiple=True)
+@click.option("--model", "models", type=NAME, multiple=True, help=f"{MODEL}; these options repeat.")
+@click.option("--scheduler", "schedulers", type=NAME, multiple=True)
 @click.option("--guidance-scale", "guidance_scales", type=float, multiple=True)
 @click.option("--num-inference-steps", "num_inference_steps", type=int, multiple=True)
 @click.option("--negative-prompt", default="", help=f"{NEGATIVE} Makes each cell without and with it.")
 @click.option("--prompt", "prompts", multiple=True, help="Default: the first variations of titles.")
 @SEED
-@click.option("--out", type=click.Path(path_type=Path), default=Path("sweep"), show_default=True, help="A folder.")
+@click.option("--out", type=PATH, default=Path("sweep"), show_default=True, help="A folder.")
 def sweep(
     presets: tuple[str, ...], prompts: tuple[str, ...], negative_prompt: str, seed: int, out: Path, **axes
 ) -> None:
@@ -94,9 +98,11 @@ def sweep(
 
 
 @click.command()
-@click.argument("paths", nargs=-1, required=True, metavar="IMAGE...")
-@click.option("--model", default="models/captioner/original/seed-0", show_default=True, help="A trained captioner.")
-@click.option("--beam", type=click.IntRange(min=1), metavar="N", help="Search with N beams; default: as in training.")
+@click.argument("paths", type=NAME, nargs=-1, required=True, metavar="IMAGE...")
+@click.option(
+    "--model", type=NAME, default="models/captioner/original/seed-0", show_default=True, help="A trained captioner."
+)
+@click.option("--beam", type=click.IntRange(1, 1024), metavar="N", help="Search with N beams; default: as in training.")
 def caption(paths: tuple[str, ...], model: str, beam: int | None) -> None:
     """Print captions of IMAGES: files, or folders of them."""
     from difflab.cli.caption import caption

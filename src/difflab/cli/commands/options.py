@@ -10,6 +10,27 @@ from difflab.core.base.errors import DifflabError
 if TYPE_CHECKING:
     from difflab.study import Params
 
+
+class GivenPath(click.Path):
+    """A path that is not empty: `--out "$UNSET"` would be the working folder."""
+
+    def convert(self, value, param, ctx):
+        if not str(value):
+            self.fail("it is empty: give a path", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+class GivenName(click.types.StringParamType):
+    """A name that is not empty."""
+
+    def convert(self, value, param, ctx):
+        if not str(value).strip():
+            self.fail("it is empty: give a name, or leave it out", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+PATH = GivenPath(path_type=Path)
+NAME = GivenName()
 SEED = click.option(
     "--seed", type=click.IntRange(min=0, max=2**63 - 1), default=0, show_default=True, help="Random seed of the noise."
 )
@@ -17,6 +38,7 @@ NEGATIVE = "Text to steer away from."
 MODEL = "Name in src/difflab/models/known/pipelines.yaml, or the repository of one of them"
 BASE = click.option(
     "--base",
+    type=NAME,
     help="What an adapter was trained on: sd3 (the study's), a name or repository as for a model, or a folder.",
 )
 CHECK = click.option("--check", is_flag=True, help="Write nothing; fail if the file is out of date.")

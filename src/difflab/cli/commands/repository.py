@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from difflab.cli.commands.options import CHECK, OVERRIDES, write_or_check
+from difflab.cli.commands.options import CHECK, OVERRIDES, PATH, write_or_check
 
 
 @click.group()
@@ -14,7 +14,7 @@ def images() -> None:
 
 @images.command("export")
 @click.argument("dataset")
-@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("folder", type=PATH)
 def export_images(dataset: str, folder: Path) -> None:
     """Write the prepared images of DATASET and their texts to FOLDER as an image folder with metadata.jsonl."""
     from difflab.cli.image_export import export

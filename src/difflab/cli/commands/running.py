@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from difflab.cli.commands.options import OVERRIDES, params_of
+from difflab.cli.commands.options import OVERRIDES, PATH, params_of
 from difflab.core.base.errors import DifflabError
 
 
@@ -96,7 +96,7 @@ def repro(targets: tuple[str, ...], jobs: int | None) -> None:
 @click.option(
     "--full", is_flag=True, help="Networks and batches of full size, with random weights. Needs an NVIDIA GPU."
 )
-@click.option("--folder", type=click.Path(path_type=Path), help="Where. Default: beside the repository.")
+@click.option("--folder", type=PATH, help="Where. Default: beside the repository.")
 @click.option("-j", "--jobs", type=click.IntRange(min=1), help="Stages at once, as of `difflab repro`.")
 def rehearse(
     overrides: tuple[str, ...],
@@ -127,7 +127,7 @@ def rehearse(
     if full and not on_gpu:
         raise DifflabError("--full needs an NVIDIA GPU, and none is visible: without --full networks are small")
     sizes = Sizes(
-        images if images is not None else 64 if full else 8, steps, size or (1024 if full else 256),
+        images if images is not None else 64 if full else 8, steps, size if size is not None else 1024 if full else 256,
         None if full else width, on_gpu,
     )  # fmt: skip
     try:

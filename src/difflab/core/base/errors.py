@@ -40,7 +40,7 @@ _PLACES = {  # errors of opening, making or renaming one path
     errno.ENOENT: "{0} is missing: `dvc status` names what else is, `dvc checkout` or `dvc repro` puts results back",
     errno.EACCES: "{0} may not be read or written: `ls -ld {0}` shows whose it is; give it to yourself, then run again",
     errno.EPERM: "{0} may not be changed: `ls -ld {0}` shows whose it is; give it to yourself, then run again",
-    errno.EROFS: "{0} is on a disk that is mounted read-only: work in a copy elsewhere",
+    errno.EROFS: "{0} is on a disk that is mounted read-only: name another place, or work in a copy elsewhere",
     errno.EISDIR: "{0} is a folder where a file is needed: move it away, then run again",
     errno.ENOTDIR: "{0} lies in a file where a folder is needed: move that file away, then run again",
     errno.EBUSY: "{0} is mounted as a file of its own, which cannot be replaced: unmount it, then run again",

@@ -8,8 +8,9 @@ A cue ("no", "not", "without", "neither", "isn't", ...) denies the words after i
 - a comma, unless a list goes on that "or" or "nor" closes: "no hat, glasses, or beard"
 - a second cue, of lack, which takes the denial back: "never without a hat"
 
-"or" and "nor" go on. "not only", "no doubt" and the like are no cues, and one within a hyphenated word ("no-bake") denies
-that word alone. What is said afterwards denies, too: "hat-free", "the hat is missing", "hat: none".
+"or" and "nor" go on. "not only", "no doubt", "no less than" and the like are no cues. One within a hyphenated word
+("no-bake") denies that word alone, one between an article and an adjective ("a barely visible smile") the adjective.
+What is said afterwards denies, too: "hat-free", "the hat is missing", "hat: none".
 """
 
 import re
@@ -17,19 +18,23 @@ import unicodedata
 from collections.abc import Iterator
 
 _NOT_CUES = (
-    r"not (?:only|just|merely|without)|no (?:doubt|wonder|question)|without (?:a )?doubt|nothing (?:but|except)|if not for"
-    r"|(?:never|not|can't|cannot|don't|doesn't|didn't|couldn't|can (?:hardly|barely)) (?:help|stops?|hide|suppress)"
+    r"not (?:only|just|merely|without)|no (?:doubt|wonder|question|ordinary|(?:less|fewer|more|other) than)"
+    r"|none other than|without (?:a )?doubt|nothing (?:but|except)|if not for|hard not to"
+    r"|(?:never|not|can ?not|(?:ca|do|does|did|could) ?n't|can (?:hardly|barely))"
+    r" (?:help|stops?|hide|suppress|miss|overlook|ignore)"
 )
 _LACK = (
     r"w/o(?:ut)?|without|lack(?:s|ing)?|sans|minus|excluding|avoid(?:s|ed|ing)?|(?:free|devoid|absence|instead) of"
     r"|(?:everything|anything) (?:but|except)|(?:refus\w+|fail(?:s|ed)?|unable) to"
 )
 _CUES = (
-    rf"{_LACK}|no longer|no one|no|not|non|neither|nor|never|none|nobody|nothing|nowhere|cannot|rather than"
+    rf"{_LACK}|(?:not (?:true|clear|certain|sure)|false|unclear|uncertain) (?:that|whether|if)"
+    r"|not yet|nowhere near|far from(?= (?:being|bald|young|\w+ing)\b)|no longer"
+    r"|no one|no|not|non|neither|nor|never|none|nobody|nothing|nowhere|cannot|rather than"
     r"|hardly|barely|scarcely|rarely|seldom|(?:almost|nearly)(?= \w+(?:s|ing)\b)|(?:un)?able to avoid"
     r"|(?:tak(?:es|ing|en)|took|shav(?:es|ed|ing)) off|remov(?:ed|es|ing)"
     r"|(?:stop(?:s|ped)|quits?|ceas(?:es|ed))(?= \w+ing\b)"
-    r"|(?:is|are|was|were|does|do|did|has|have|had|ca|wo|could|would|should|ai|must|need|might)n't"
+    r"|(?:is|are|was|were|does|do|did|has|have|had|ca|wo|could|would|should|ai|must|need|might) ?n't"
     r"|(?:is|are|was|were|does|do|did|has|have|had|ca|could|would|should|ai)nt"
 )
 _CUE = re.compile(rf"\b(?P<not_a_cue>{_NOT_CUES})\b|\b(?P<cue>{_CUES})\b")
@@ -45,26 +50,15 @@ _VERBS = {
     "smiles", "smiling", "shows", "showing", "stands", "standing", "sits", "sitting", "appears", "seems", "poses", "posing",
 }  # fmt: skip
 _RULING = {
-    "to",
-    "be",
-    "been",
-    "being",
-    "seen",
-    "shown",
-    "seem",
-    "appear",
-    "even",
-    "or",
-    "nor",
-    "do",
-    "does",
-    "did",
-    "is",
-}
+    "to", "be", "been", "being", "seen", "shown", "seem", "appear", "even", "ever", "quite", "or", "nor", "do", "does",
+    "did", "is", "have", "put", "dressed",
+}  # fmt: skip
 _PRONOUNS = {"he", "she", "they", "it", "anyone"}
 _NOBODY = re.compile(r"(?:^|[.,;!?\n] ?|\b(?:and|but|that|because|where) )(?:no one|nobody|none|neither)$")
 _PERSON = re.compile(r" (?:m[ae]n|wom[ae]n|person|people|child|boy|girl|face)\b")
-_LISTED = re.compile(r"(?:,\s*(?:[^\s,.;:!?]+\s*){1,4})*?,?\s*(?:or|nor)\b")
+_LISTED = re.compile(r"(?:,\s*(?:[^\s,.;:!?]+\s*){1,4})*?,?\s*(?:or|nor)\b|,\s*(?:such as|including)\b")
+_OF_AN_ADJECTIVE = re.compile(r"\b(?:an?|the) (?:not|hardly|barely|scarcely)$")  # behind it: the adjective
+_ADJECTIVE = re.compile(r"(?: (?:so|too|very|quite|all|that|\w+ly))* (?!(?:so|too|very|quite)\b)[\w'-]+")
 _ABSENT = "absent|missing|lacking|gone|removed|nowhere|invisible|faded|vanished|disappeared|(?:taken )?off(?!-)"
 _SHOWN = (
     "visible|present|shown|seen|there|worn|on|apparent|evident|included|depicted"
@@ -72,11 +66,11 @@ _SHOWN = (
 )
 _DENIED_AFTER = re.compile(
     r"(?:-free|-?less)\b"
-    r"|(?: ?[:=?] ?| [-–—] )(?:no|none|absent)\b(?= ?(?:$|[.,;!)\n]))"
+    r"|(?: ?[:=?] ?| [-–—] )(?:no|none|absent|false)\b(?= ?(?:$|[.,;!)\n]))"
     r"| (?:absent|missing|lacking|off)(?= ?(?:$|[.,;!)\n]))"
     r"|(?: (?:on|from|in|around|under|over|above) (?:his|her|their|its|the|a) \w+)? (?:"
     rf"(?:is|are|was|were|has|have|had)(?: been)?(?: \w+ly)? (?:{_ABSENT}|not(?: being| to be| \w+ly)? (?:{_SHOWN}))"
-    rf"|(?:(?:is|are|was|were)n't|cannot|can't)(?: be| being| \w+ly)? (?:{_SHOWN}))\b"
+    rf"|(?:(?:is|are|was|were) ?n't|cannot|ca ?n't)(?: be| being| \w+ly)? (?:{_SHOWN}))\b"
 )
 _SAME = str.maketrans({c: "'" for c in "’ʼ‘＇`´"} | {c: "-" for c in "‐‑﹣－"})
 
@@ -121,6 +115,8 @@ def _scopes(text: str) -> Iterator[tuple[int, int]]:
         if cue["cue"] and cue.start() != taken_back:
             nobody = _NOBODY.search(text[: cue.end()]) or (cue["cue"] == "no" and _PERSON.match(text, cue.end()))
             end = _scope_end(text, cue.end(), cue["cue"], subject=bool(nobody))
+            if _OF_AN_ADJECTIVE.search(text[: cue.end()]) and (word := _ADJECTIVE.match(text, cue.end())):
+                end = end if word[0].split()[-1] in _VERBS else word.end()
             taken_back = end if _LACKING.match(text, end) else -1
             yield cue.end(), end
 

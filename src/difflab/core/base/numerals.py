@@ -1,9 +1,9 @@
 """The words of the numbers 0 to 9, and the numbers that a text names.
 
-A number that is part of a name or of a measure is none: "7-Up", "One-Pot", "B2", "3.5", "Route 6", "Apollo Eight",
-"Five Guys". That is one that a hyphen, a letter or a mark between figures joins to something, or one beside a word with
-a capital letter that does not speak of numbers ("Digit", "Handwritten"). Neither is one that is part of a larger number
-("twenty three", "five hundred") or a pronoun ("no one"). Figures are those of any script.
+A number that is part of a name or of a measure is none: "7-Up", "One-Pot", "B2", "3.5", "3 kg", "Route 6", "Apollo
+Eight", "Five Guys". That is one that a hyphen, a sign, a letter, a unit or a mark between figures joins to something, or
+one beside a word with a capital letter that does not speak of numbers ("Digit", "Handwritten"). Neither is one that is
+part of a larger number ("twenty three", "five hundred") or a pronoun ("no one"). Figures are those of any script.
 """
 
 import re
@@ -14,7 +14,11 @@ _NUMBERS = {word: number for number, word in enumerate(NUMBER_WORDS)}
 _TOKEN = re.compile(r"[a-z]+|\d+", re.IGNORECASE)
 _WORD_BEFORE, _WORD_AFTER = re.compile(r"([A-Z][\w'’]+) $"), re.compile(r" ([A-Z][\w'’]+)")
 _HYPHEN_BEFORE, _HYPHEN_AFTER = re.compile(r"(\w+)[-‐‑]$"), re.compile(r"[-‐‑](\w+)")
-_JOINED_BEFORE, _JOINED_AFTER = re.compile(r"(?:[^\W_]|\d[.,:/]|[$€£])$"), re.compile(r"[^\W_]|[.,:/]\d|['’]\w|[%°$€£]")
+_MARK = r"[.,:/．，：／٫٬⁄]"  # between the figures of one number, in any script
+_JOINED_BEFORE = re.compile(rf"(?:[^\W_]|\d{_MARK}|\d[–—]|(?<![^\s(])[-−+]|[$€£¥₹] ?)$")
+_JOINED_AFTER = re.compile(
+    rf"[^\W_]|{_MARK}\d|[–—]\d|['’]\w| ?[%°$€£¥₹‰]| (?:[kmcd]?[gml]|mg|k?cal|oz|lbs?|ft|km|min|hours?|percent|degrees)\b"
+)
 _LARGE = r"(?:hundred|thousand|[mb]illion|dozen|point)"
 _LARGER_BEFORE = re.compile(rf"\b(?:(?:twen|thir|for|fif|six|seven|eigh|nine)ty|{_LARGE}(?: and)?) $", re.IGNORECASE)
 _LARGER_AFTER = re.compile(rf" (?:{_LARGE}|\d{{3}})\b", re.IGNORECASE)

@@ -1,6 +1,6 @@
 """What every parameter group has in common, and how groups side by side share values."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, TypeVar, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
@@ -14,7 +14,15 @@ _FLOAT32 = 3.4028234e38
 def _distinct(values: list[T]) -> list[T]:
     if twice := [v for v in values if values.count(v) > 1]:
         raise ValueError(f"{twice[0]!r} is listed twice")
+    if alike := same_names(v for v in values if isinstance(v, float)):
+        raise ValueError(f"{alike[0]!r} and {alike[1]!r} have the same name in results, {alike[0]:g}")
     return values
+
+
+def same_names(values: Iterable[float]) -> tuple[float, float] | None:
+    """Two different numbers that names of results, which have six digits, do not tell apart."""
+    named: dict[str, float] = {}
+    return next(((first, v) for v in values if (first := named.setdefault(f"{v:g}", v)) != v), None)
 
 
 Distinct = Annotated[list[T], AfterValidator(_distinct)]

@@ -12,25 +12,37 @@ _ADJECTIVES = (
     r"smooth|fine|silky|layered|parted|loose|neat|\w+-(?:length|cropped|cut)|cropped|slicked-back|and|or|to)[ ,]+)*"
 )
 _SET = (
-    r"(?:(?:that|which) )?(?:is|are|was|were|looks?|appears?)(?:n't)?"
+    r"(?:(?:that|which) )?(?:is|are|was|were|looks?|appears?|(?:is |has )?(?:turn(?:ing|ed)|gone|going))(?:n't)?"
     r"(?: (?:\w+ly|very|a little|a bit|quite|rather|long|short|thick|and|as))*"
+)
+_TONE = r"(?:(?:a|dark|light|medium|rich|deep|warm|soft|jet|pale|shade|colou?r|tone|mix|of)(?:er)?[- ])*"
+_OTHER_COLOURS = r"(?:\w+ish|black|brown|blonde?|gr[ae]y|red|chestnut|auburn|golden)"
+# A blurred background is no blurred picture; what `re` looks back at has one length.
+_SHARP_BEFORE = "".join(
+    f"(?<!{place} {said} )"
+    for place in ("background", "backdrop")
+    for said in ("is", "appears", "looks", "that is", "is slightly", "is softly", "is heavily", "is a bit")
 )
 _LOOKING = r"(?:,? \w+)?"  # what else is said between the size of a thing and its name: "a big red nose"
 _SHAPED = r"(?:with|has|and|her|his|a|blunt|short|long|thick|side)"
 
 
 def _hair(colours: str) -> str:
-    """Hair of some colours: "black hair", "black-haired", "hair is long and black", "hair, black"."""
+    """Hair of some colours: "black hair", "black-haired", "hair is long and black", "hair: dark brown".
+
+    Dark hair is black where no other colour follows: "dark brown hair" is brown.
+    """
+    colours = colours.replace("dark", rf"dark(?!(?:er)?[ ,-]+(?:\w+[ ,-]+)?{_OTHER_COLOURS}\b)")
     hair = r"(?:hair\b|locks\b|curls\b|strands\b|ponytail\b|braids?\b|bob\b)"
     return (
-        rf"\b(?:{colours})[ ,]+{_ADJECTIVES}{hair}|\b(?:{colours})[- ]haired\b"
-        rf"|\bhair,? (?:as |{_SET} (?:not )?(?:\w+,? but )?)?(?:{colours})\b"
+        rf"\b(?:{colours})(?:[- ]colou?red)?[ ,]+{_ADJECTIVES}{hair}|\b(?:{colours})[- ]haired\b"
+        rf"|\bhair(?: colou?r)?[:,]? (?:as |{_SET} (?:not )?(?:\w+,? but )?)?{_TONE}(?:{colours})\b"
         rf"(?! (?:eyes?|dress|shirt|suit|jacket|hat|coat))"
     )
 
 
 FACTS = (
-    Fact("Male", "This is a man.", r"\b(man|male|he|his|boy|gentleman)\b"),
+    Fact("Male", "This is a man.", r"\b(man|male|guy|he|his|boy|gentleman)\b"),
     Fact("not Male", "This is a woman.", r"\b(woman|female|she|her|girl|lady)\b"),
     Fact("Young", "They look young.", r"\b(young|youthful|girl|boy)\b"),
     Fact(
@@ -95,10 +107,10 @@ FACTS = (
         rf"\b(mouth|lips) ({_SET} )?((slightly|partly|partially|a little|half|wide)[- ])*(open|parted|ajar)\b"
         r"|\b(open|parted) (mouth|lips)\b|\bopen-mouthed\b",
     ),
-    Fact("Black_Hair", "The hair is black.", _hair("black|dark|jet-black|raven")),
+    Fact("Black_Hair", "The hair is black.", _hair("black|dark|jet[- ]black|raven")),
     Fact("Blond_Hair", "The hair is blond.", rf"{_hair('blonde?|golden|fair')}|\bblonde?\b"),
-    Fact("Brown_Hair", "The hair is brown.", rf"{_hair('brown|brunette|chestnut|auburn')}|\bbrunette\b"),
-    Fact("Gray_Hair", "The hair is gray.", rf"{_hair('gr[ae]y|gr[ae]ying|silver|white')}"),
+    Fact("Brown_Hair", "The hair is brown.", rf"{_hair('brown(?:ish)?|brunette|chestnut|auburn')}|\bbrunette\b"),
+    Fact("Gray_Hair", "The hair is gray.", rf"{_hair('gr[ae]y(?:ish|ing)?|silvery?|white|salt[- ]and[- ]pepper')}"),
     Fact("Bald", "The head is bald.", r"\bbald(ing|ness)?\b(?! eagle)"),
     Fact(
         "Bangs",
@@ -129,23 +141,28 @@ FACTS = (
     Fact(
         "Heavy_Makeup",
         "The makeup is heavy.",
-        r"(?<!light )(?<!minimal )(?<!natural )(?<!little )(?<!subtle )\bmake-?up\b",
+        r"(?<!light )(?<!minimal )(?<!natural )(?<!natural-looking )(?<!little )(?<!subtle )(?<!soft )\bmake-?up\b"
+        rf"(?! {_SET} (?:light|minimal|natural|subtle|soft)\b)",
     ),
     Fact("Wearing_Lipstick", "There is lipstick on the lips.", r"\blipstick\b"),
     Fact(
         "Eyeglasses",
         "They wear glasses.",
-        r"(?<!wine )(?<!champagne )(?<!drinking )(?<!beer )\b(eye|sun)?glasses\b(?! of\b)|\b(be)?spectacle[ds]\b",
+        r"(?<!wine[ -])(?<!champagne[ -])(?<!drinking[ -])(?<!beer[ -])(?<!opera )(?<!magnifying )"
+        r"\b(eye|sun)?glasses\b(?! of\b)|\b(be)?spectacle[ds]\b",
     ),
     Fact("Wearing_Earrings", "They wear earrings.", r"\bear-?rings?\b"),
     Fact("Wearing_Hat", "They wear a hat.", r"\b(hats?|caps?|beanies?|fedoras?|berets?)\b(?!-)"),
     Fact("Wearing_Necklace", "They wear a necklace.", r"\bnecklaces?\b"),
-    Fact("Wearing_Necktie", "They wear a necktie.", r"(?<!bow[ -])\b(neck)?ties?\b(?! (her|his|their|it|up|back)\b)"),
+    Fact(
+        "Wearing_Necktie",
+        "They wear a necktie.",
+        r"(?<!bow[ -])(?<!hair[ -])\b(neck)?ties?\b(?!-dye)(?! (a|the|her|his|their|it|up|back)\b)",
+    ),
     Fact(
         "Blurry",
         "The picture is blurry.",
-        r"\b(blur(ry|red)?|out[- ]of[- ]focus)\b(?! (background|backdrop))"
-        r"(?<!background is blurry)(?<!background is blurred)",
+        rf"{_SHARP_BEFORE}\b(blur(ry|red)?|out[- ]of[- ]focus)\b(?![, ]+(?:\w+ )?(background|backdrop))",
     ),
 )
 
