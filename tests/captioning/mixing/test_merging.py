@@ -26,10 +26,11 @@ def nothing() -> dict[str, list[str]]:
 def test_titles_become_clean_lines_and_bad_ones_are_named():
     left = nothing()
     titles = {"b": ["Soup ", None, "  "], "a": ["Pie\n of\tplums"], "c": [float("nan")], "e": ["Tea"]}
-    rows = clean(ORIGINAL, ["d", "a", "b", "c"], titles, left)
+    titles["f"] = ["???", "\U0001f355", "\u200b"]  # no word, so no reference to score a caption by
+    rows = clean(ORIGINAL, ["d", "a", "b", "c", "f"], titles, left)
     assert rows == [original("a", "Pie of plums"), original("b", "Soup")]
     assert left == nothing() | {
-        "empty_titles": ["b", "b", "c"],
+        "empty_titles": ["b", "b", "c", "f", "f", "f"],
         "images_without_title": ["d"],
         "titles_without_image": ["e"],
     }

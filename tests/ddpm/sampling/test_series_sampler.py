@@ -1,17 +1,23 @@
 """Images of a trained setting: what is asked for, which noise, and back to pixels."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
 from diffusers.models import AutoencoderKL
+from stages.ddpm import ddpm_sample
 from stages.ddpm.ddpm_sample import spread
 
 from difflab.core.base.errors import DifflabError
+from difflab.core.params import load_params
 from difflab.ddpm.common.conditions import digit_of
 from difflab.ddpm.common.networks import save_denoiser
 from difflab.ddpm.sampling.samplers import sample
 from difflab.ddpm.sampling.series_sampler import SeriesSampler, load_sampler
+from difflab.images.generated.reader import GeneratedImages
 from difflab.models.sampling.latent_images import decode
+from fakes.running_stage import RunningStage
 from fakes.tiny import CLASSES, KINDS, denoiser, names, noise, sampling, schedule_params
 
 IDS = names(7)
@@ -147,6 +153,24 @@ def test_the_first_batch_alone_is_shown_step_by_step(method):
     torch.testing.assert_close(shown[-1], whole[-1])
 
 
+def test_no_two_studies_trainings_and_draws_share_noise(root, tmp_path, monkeypatch):
+    """Seeds that were added would give draw 1 of one study the images of draw 0 of the next."""
+    monkeypatch.chdir(tmp_path)
+    for training in (0, 1):  # the same network twice
+        save(tmp_path / "models/ddpm/single_class", "plain", training)
+    setting = sampling(num_images=4, seeds=(0, 1))
+    params = load_params(root / "params.yaml").ddpm_sample.model_copy(update={"single_class": setting})
+    made = []
+    for seed in (0, 1):
+        stage = RunningStage(tmp_path / f"study {seed}", ddpm_sample=params, seed=seed)
+        ddpm_sample.main(stage, setting="single_class")
+        for training, draw in itertools.product((0, 1), repeat=2):
+            archive = GeneratedImages(f"data/samples/single_class/seed-{training}/images.zip")
+            made.append(np.stack([np.asarray(image, np.int64) for image in archive.read(draw)]))
+    for one, two in itertools.combinations(made, 2):
+        assert np.abs(one - two).mean() > 1
+
+
 @pytest.mark.parametrize(("count", "chosen"), [(4, [0, 3, 6, 9]), (20, list(range(10))), (1, [0])])
 def test_frames_of_a_strip_are_spread_evenly(count, chosen):
     assert spread(list(range(10)), count) == chosen
@@ -178,8 +202,8 @@ def test_an_autoencoder_that_lacks_its_files_is_refused(tmp_path):
         load_sampler(folder, torch.device("cpu"))
 
 
-def save(setting, kind):
-    made, folder = sampler(kind), setting / "seed-0"
+def save(setting, kind, training=0):
+    made, folder = sampler(kind), setting / f"seed-{training}"
     folder.mkdir(parents=True)
     save_denoiser(folder, made.denoiser, schedule_params(), shape=list(made.shape), classes=CLASSES)
     return folder

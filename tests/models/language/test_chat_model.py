@@ -1,5 +1,7 @@
 """A chat model answers each conversation by itself, whatever it is batched with."""
 
+import copy
+
 import pytest
 import torch
 from hypothesis import given
@@ -53,6 +55,20 @@ def test_answers_do_not_depend_on_the_batch_or_its_order(model, do_sample):
     assert model.answer(asked, chosen.model_copy(update={"batch_size": 18}), seed=0) == alone
     assert model.answer(asked[::-1], chosen, seed=0) == alone[::-1]
     assert len({reply.text for reply in alone}) > 2
+
+
+@pytest.mark.parametrize("own", [{"repetition_penalty": 1.3}, {"no_repeat_ngram_size": 3}], ids=["repeated", "n-grams"])
+def test_penalties_of_a_model_without_a_padding_token_change_no_answer(model, tmp_path, own):
+    """They count what pads a shorter conversation, which is then the end of a turn."""
+    built, tokenizer = copy.deepcopy(model.model), copy.deepcopy(model.tokenizer)
+    tokenizer.pad_token = built.generation_config.pad_token_id = None
+    built.generation_config.update(**own)
+    built.save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    loaded = ChatModel(tmp_path, "cpu", torch.float32)
+    expected = model.answer(chats(18), settings(batch_size=1), seed=0)
+    for batch_size in (1, 18):
+        assert loaded.answer(chats(18), settings(batch_size=batch_size), seed=0) == expected
 
 
 def test_sampling_is_keyed_by_seed_and_id(model):

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from difflab.core.base.errors import DifflabError
-from difflab.core.base.store.captions import read_captions, write_captions
+from difflab.core.base.store.captions import has_word, read_captions, write_captions
 
 
 def table(*rows: tuple[str, str, str]) -> pd.DataFrame:
@@ -51,3 +51,13 @@ def test_anything_else_is_refused_and_nothing_is_written(tmp_path, frame, messag
 def test_a_missing_table_says_how_to_make_it(tmp_path):
     with pytest.raises(DifflabError, match="is missing: run `dvc repro`"):
         read_captions(tmp_path / "captions.parquet")
+
+
+@pytest.mark.parametrize("text", ["Soup", "7", "\u756a\u8304", "\u0633\u0644\u0637\u0629", "\U0001f355 pie"])
+def test_a_letter_or_digit_of_any_script_is_a_word(text):
+    assert has_word(text)
+
+
+@pytest.mark.parametrize("text", ["", " \n", "???", "\U0001f355\U0001f355", "\u200b", None, float("nan"), 7, ["Soup"]])
+def test_marks_pictures_and_what_is_no_text_are_none(text):
+    assert not has_word(text)

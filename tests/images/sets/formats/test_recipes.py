@@ -104,7 +104,7 @@ def test_a_missing_column_is_named_beside_those_that_are_there(tmp_path, header,
     refused(tmp_path, f"{header}\n1,2\n" if header else "", f"has {message}")
 
 
-@pytest.mark.parametrize("title", ["", "nan", "NaN", " \n "])
+@pytest.mark.parametrize("title", ["", "nan", "NaN", " \n ", "???", "\U0001f355\U0001f355", "\u200b"])
 def test_a_csv_of_which_half_has_no_title_is_refused(tmp_path, title):
     rows = [("a", "Cake"), ("b", title), ("c", "Pie"), ("d", title)]
     refused(
