@@ -149,6 +149,7 @@ CORPUS = {
     "an escape sequence": (f"1. \x1b[31m{A}\x1b[0m\n2. {B}\n3. {C}", Reason.UNREADABLE),
     "a broken character": (f"1. {A}\n2. Caf\ufffd Three\n3. {C}", Reason.UNREADABLE),
     "half a character": (f"1. {A}\n2. Three \ud83d\n3. {C}", Reason.UNREADABLE),
+    "half a character in JSON": (f'["{A}", "Three \\ud83d", "{C}"]', Reason.UNREADABLE),
     "HTML": (f"<ol><li>{A}</li>\n<li>{B}</li>\n<li>{C}</li></ol>", Reason.MARKS),
     "an entity": (f"1. {A}\n2. Coffee &amp; Three\n3. {C}", Reason.MARKS),
     "placeholders": ("1. [Title 1]\n2. [Title 2]\n3. [Title 3]", Reason.MARKS),

@@ -184,10 +184,10 @@ def unwrapped(entry: str, whole: bool = False) -> str:
     Args:
         whole: the entry is a sentence: what follows a quotation, and its full stop, belong to it.
     """
-    seen = (
-        c for c in unicodedata.normalize("NFC", entry) if c.isspace() or unicodedata.category(c) not in ("Cc", "Cs")
-    )
-    text = " ".join("".join(seen).split())  # JSON spells control characters and halves of characters too
+    text = unicodedata.normalize("NFC", entry)
+    if whole:  # JSON spells control characters and halves of characters; a title with such is asked for again
+        text = "".join(c for c in text if c.isspace() or unicodedata.category(c) not in ("Cc", "Cs"))
+    text = " ".join(text.split())
     while (shorter := _without_one_wrapping(text, whole)) != text:
         text = shorter
     return text
