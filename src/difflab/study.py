@@ -117,6 +117,15 @@ class Params(Group):
         return self
 
     @model_validator(mode="after")
+    def _models_trained_here_are_not_the_published_ones(self) -> "Params":
+        if self.report.comparable and self.zoo.transformer.hub is None:
+            raise ValueError(
+                "report.comparable is true, and zoo.transformer.hub is null: scores of models that are trained here do "
+                "not compare with the published ones; set it to false, or take profile=paper"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _groups_allow_each_other(self) -> "Params":
         check_limits(self)
         return self

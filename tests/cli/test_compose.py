@@ -63,6 +63,12 @@ def test_a_card_keeps_the_published_training_and_spares_memory(conf, card):
     assert fitted.finetune.base == "full"
 
 
+def test_models_that_are_trained_here_are_never_called_comparable(conf):
+    with pytest.raises(DifflabError, match=r"report\.comparable is true, and zoo\.transformer\.hub is null"):
+        validate(compose(["report.comparable=true"], conf), "here")
+    assert validate(compose(["profile=paper"], conf), "here").report.comparable
+
+
 def test_a_card_is_refused_where_it_would_change_the_miniatures_training(conf):
     with pytest.raises(
         DifflabError, match=r"hardware is 24gb, whose batch sizes are for released models.*profile=paper"

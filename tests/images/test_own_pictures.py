@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import unicodedata
 from pathlib import Path
 
@@ -206,6 +207,41 @@ def test_folders_and_rows_say_the_split_and_what_they_leave_open_is_drawn(tmp_pa
     split = index.set_index("file")["split"]
     assert set(split.index[split == "test"]) == {f"test/{n}.png" for n in range(4)}
     assert list(split.index[split == "val"]) == ["some pictures/IMG 0050.JPG"]
+
+
+def test_what_is_called_train_is_held_out_last_and_named(tmp_path, capsys):
+    names = [f"some pictures/IMG {n:04d}.JPG" for n in range(24)]
+    said = [{"file_name": name, "split": "train"} for name in names]
+    files = numbered(24) | {"metadata.jsonl": table(*said[:14])}
+    _, index, *_ = read(write(tmp_path / "some", files))
+    assert set(index.loc[index["file"].isin(names[:14]), "split"]) == {"train"}
+    assert capsys.readouterr().out == ""
+    _, index, *_ = read(write(tmp_path / "all", files | {"metadata.jsonl": table(*said)}))
+    assert set(index["split"]) == set(SPLITS)
+    told = capsys.readouterr().out
+    assert re.search(
+        r"^\d of what a folder or row calls train go to test, which none names: some pictures/IMG 00", told
+    )
+    assert "go to val" in told
+
+
+def test_a_group_follows_the_split_of_those_that_say_one(tmp_path):
+    rows = [{"file_name": f"some pictures/IMG {n:04d}.JPG", "group": "Rex"} for n in range(6)]
+    rows[2]["split"] = "test"
+    files = numbered(30) | {"metadata.jsonl": table(*rows)}
+    _, index, *_ = read(write(tmp_path / "in", files))
+    assert set(index.set_index("file")["split"][[row["file_name"] for row in rows]]) == {"test"}
+    rows[4]["split"] = "train"
+    with pytest.raises(
+        DifflabError, match=r"in the group 'Rex' are .*IMG 000\d\.JPG of .* and .*: a group shares a split"
+    ):
+        read(write(tmp_path / "torn", files | {"metadata.jsonl": table(*rows)}))
+
+
+def test_a_picture_is_of_one_split(tmp_path):
+    rows = [{"file_name": "some pictures/IMG 0000.JPG", "split": split} for split in ("train", "test")]
+    with pytest.raises(DifflabError, match=r"line 2: '.*IMG 0000.JPG' is of test here and of train before; correct it"):
+        read(write(tmp_path / "in", numbered(20) | {"metadata.jsonl": table(*rows)}))
 
 
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=30), st.integers(0, 3))

@@ -10,7 +10,7 @@ from difflab.core.base.store.image_store import ImageStore
 from difflab.images.archives.acquire import acquire
 from difflab.images.params import ArchiveParams
 from fakes.face_archives import prepare_params
-from images.test_own_pictures import SIDE, numbered, split_params, table, write
+from images.test_own_pictures import SIDE, encoded, numbered, split_params, table, write
 
 
 class Stage:
@@ -35,7 +35,7 @@ def prepared(tmp_path, root, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     files = numbered(20)
-    files["near.PNG"] = files["some pictures/IMG 0000.JPG"]
+    files["near.PNG"] = encoded(0)  # the same pixels, before they became a JPEG
     files |= {"some pictures/IMG 0002.txt": "a caption", "broken.jpg": b"\xff\xd8\xff"}
     rows = [{"file_name": "near.PNG", "split": "test", "outdoors": True, "stars": 3}]
     for split, numbers in (("test", range(16, 19)), ("val", range(10, 14))):

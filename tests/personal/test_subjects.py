@@ -50,10 +50,11 @@ def test_fewer_pictures_than_the_largest_training_takes_are_refused(folder, para
     dog = read(folder, params())["dog"]  # four pictures
     dog.check_pictures(3, 1)
     with pytest.raises(
-        DifflabError, match=r"lists 4, but of the 4 pictures of subject dog 1 are left out: list 3 at most"
+        DifflabError,
+        match=r"lists 4, but subject dog has 4 pictures and personal\.leave_out keeps 1 to measure: list 3 at most",
     ):
         dog.check_pictures(4, 1)
-    with pytest.raises(DifflabError, match="subject dog has 4 pictures, of which 4 are left out"):
+    with pytest.raises(DifflabError, match=r"subject dog has 4 pictures and personal\.leave_out keeps 4 to measure"):
         dog.check_pictures(1, 4)
 
 
@@ -75,7 +76,8 @@ def test_masks_are_cropped_as_their_pictures_are(folder, params):
 
 
 @pytest.mark.parametrize(
-    ("size", "white", "message"), [((9, 9), 4, "9 x 9 pixels and its picture is not"), ((20, 16), 0, "is black")]
+    ("size", "white", "message"),
+    [((9, 9), 4, "and its picture are 9 x 9 and 20 x 16 pixels: draw the mask"), ((20, 16), 0, "is black")],
 )
 def test_masks_that_fit_no_picture_are_refused(folder, params, size, white, message):
     mask(folder, "0.png", size, white)
@@ -94,7 +96,7 @@ def test_a_mask_has_its_pictures_name_and_any_ending(folder, params):
 
 def test_a_mask_of_no_picture_and_two_of_one_are_refused(folder, params):
     mask(folder, "0_mask.png", (20, 16), 10)
-    with pytest.raises(DifflabError, match=r"dog/masks/0_mask\.png is the mask of no picture: call it as"):
+    with pytest.raises(DifflabError, match=r"dog/masks/0_mask\.png is the mask of no picture: name it like"):
         read(folder, params(masks=True))
     assert read(folder, params())["dog"].masks is None
     (folder / "dog" / "masks" / "0_mask.png").rename(folder / "dog" / "masks" / "0.png")
@@ -113,15 +115,30 @@ def test_a_subject_is_found_in_any_unicode_form(folder, params, stored, said):
 def test_one_picture_is_too_few(folder, params):
     for number in (1, 2):
         (folder / "cat" / f"{number}.png").unlink()
-    with pytest.raises(DifflabError, match=r"subject cat has 1 picture, of which 1 are left out .*: add pictures"):
+    with pytest.raises(
+        DifflabError, match=r"subject cat has 1 picture and personal\.leave_out keeps 1 to measure: add pictures"
+    ):
         read(folder, params())["cat"].split(1, 0)
 
 
 def test_two_hundred_pictures_are_said_to_be_many(folder, params, capsys):
     for number in range(200):
-        (folder / "cat" / f"more-{number}.png").write_bytes(encoded(16, 16))
+        (folder / "cat" / f"more-{number}.png").write_bytes(encoded(16, 16, seed=1000 + number))
     assert len(read(folder, params())["cat"].images) == 203
     assert "subject cat has 203 pictures, of which at most 4 are trained on" in capsys.readouterr().out
+
+
+def test_a_picture_without_a_mask_is_named(folder, params, capsys):
+    mask(folder, "0.png", (20, 16), 10)
+    read(folder, params(masks=True))
+    assert "without a mask, and counted whole: dog/1.png" in capsys.readouterr().out
+
+
+def test_the_same_picture_twice_is_refused(folder, params):
+    picture = next((folder / "cat").glob("*.png"))
+    Image.open(picture).save(folder / "cat" / "again.bmp")
+    with pytest.raises(DifflabError, match=r"subject cat has the same picture twice, cat/\d\.png and cat/again\.bmp"):
+        read(folder, params())
 
 
 def test_no_pictures_at_all(folder, params):

@@ -9,11 +9,12 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from PIL import Image
 
 from difflab.captioning import answer
-from difflab.core.base.files import png_bytes, read_json, write_bytes, write_json
+from difflab.core.base.files import png_bytes, read_json, write_bytes, write_csv, write_json
 from difflab.core.params import Declared, declared_groups, load_params
 from difflab.core.params.base import dotted
 from difflab.report import figures, report
@@ -219,3 +220,11 @@ def test_the_published_design_is_said_and_its_curves_are_drawn(study, params):
     missing = figures.draw(summary, drawn, density["logit_std"], density["convention"], study, ["both", "both"])
     assert not [path for path in missing if path.startswith("plots/finetune")]
     assert (drawn / "loss.png").is_file()
+
+
+@pytest.mark.parametrize("captions", [["", "", "", ""], ["nan", "2.5", "", "None"]])
+def test_prompts_are_texts_whatever_they_say(study, params, captions):
+    prompts = pd.DataFrame({"id": list("abcd"), "blip2": captions, "llama3": captions})
+    write_csv(study / "data/scores/prompts.csv", prompts)
+    written(study, params)
+    assert (study / "plots/report/before_after_blip2.png").is_file()

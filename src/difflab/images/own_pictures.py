@@ -89,6 +89,10 @@ def _rows(archive: "Archive") -> dict[str, dict[str, Any]]:
         before = found.get(file, {})
         said = {name: value for name, value in row.items() if value is not None and name not in (*_CAPTIONS, "split")}
         if split := image_folder.row_split(row, where):
+            if before.get("split", split) != split:
+                raise DifflabError(
+                    f"{where}: '{printable(file)}' is of {split} here and of {before['split']} before; correct it"
+                )
             said["split"] = split
         found[file] = {**before, **said, "captions": [*before.get("captions", []), *texts]}
     return found
@@ -128,8 +132,12 @@ def split_pictures(
 ) -> pd.Series:
     """train, val or test by id of the rows of `table`: pictures of one group, and equal ones, are kept together.
 
-    Groups are drawn by their content and taken into the first of test and val that has room for the whole; a part that has
-    too few then gets the smallest. What a folder or row says stands; a part that none names is drawn from the others'.
+    What a folder or row says stands, and what is together with it follows. A part that none names is drawn from the
+    others, those of which nothing is said before those called train: by their content, into the first of test and val
+    that has room for the whole group; a part that has too few then gets the smallest.
+
+    Raises:
+        DifflabError: the pictures of a group are said to be of several splits.
     """
     ids = table.index.tolist()
     contents = {
@@ -137,26 +145,66 @@ def split_pictures(
         for id, file in table["file"].items()
         if _is_usable(content := read_image(archive, file), min_side)
     }
+    _check_groups(archive, pictures, table)
     split = {id: pictures.splits.get(id, "train") for id in ids}
-    parts = [part for part in ("test", "val") if part not in split.values()]
+    free: list[list[str]] = []
+    for group in _together(list(contents), pictures.groups, contents):
+        said = {pictures.splits[id] for id in group if id in pictures.splits}
+        held_out = next((part for part in ("test", "val") if part in said), None)
+        if held_out is None:
+            free.append(group)
+        else:
+            split |= {id: held_out for id in group if id not in pictures.splits}
+    drawn = _drawn(free, [part for part in ("test", "val") if part not in split.values()], contents, pictures, settings)
+    for part, members in drawn.items():
+        if called := [table["file"][id] for id in members if id in pictures.splits]:
+            files = ", ".join(map(printable, called[:3])) + ", ..." * (len(called) > 3)
+            print(f"{len(called)} of what a folder or row calls train go to {part}, which none names: {files}")
+    return pd.Series(split | {id: part for part, members in drawn.items() for id in members}, name="split").loc[ids]
+
+
+def _check_groups(archive: "Archive", pictures: OwnPictures, table: pd.DataFrame) -> None:
+    said: dict[str, str] = {}
+    for id in filter(table.index.__contains__, pictures.groups.keys() & pictures.splits.keys()):
+        other = said.setdefault(pictures.groups[id], id)
+        if pictures.splits[other] != pictures.splits[id]:
+            names = " and ".join(f"{printable(table['file'][i])} of {pictures.splits[i]}" for i in sorted((id, other)))
+            raise DifflabError(
+                f"data.own: {archive.path}: in the group '{printable(pictures.groups[id])}' are {names}: a group shares "
+                "a split, correct one of the two"
+            )
+
+
+def _drawn(
+    groups: list[list[str]],
+    parts: list[str],
+    contents: Mapping[str, str],
+    pictures: OwnPictures,
+    settings: "SplitParams",
+) -> dict[str, list[str]]:
+    """Whom of these groups the parts get."""
     fractions = {"test": settings.test_fraction, "val": settings.val_fraction}
     room = {part: max(LEAST[part], round(fractions[part] * len(contents))) for part in parts}
-    free = [id for id in contents if split[id] == "train"]
-    groups = _together(free, pictures.groups, contents)
-    groups.sort(key=lambda group: rng.key(settings.seed, "own split", min(contents[id] for id in group)))
+
+    def is_told(group: list[str]) -> bool:
+        return any(id in pictures.splits for id in group)
+
+    def place(group: list[str]) -> int:
+        return rng.key(settings.seed, "own split", min(contents[id] for id in group))
+
     taken: dict[str, list[str]] = {part: [] for part in parts}
     left: list[list[str]] = []
-    for group in groups:
+    for group in sorted(groups, key=lambda group: (is_told(group), place(group))):
         part = next((p for p in parts if len(taken[p]) + len(group) <= room[p]), None)
         if part is None:
             left.append(group)
         else:
             taken[part] += group
-    left.sort(key=lambda group: -len(group))  # of one size in the order that they were drawn in
+    left.sort(key=lambda group: (not is_told(group), -len(group)))  # of one size in the order that they were drawn in
     for part in parts:
         while len(taken[part]) < LEAST[part] and len(left) > 1:
             taken[part] += left.pop()
-    return pd.Series(split | {id: part for part, members in taken.items() for id in members}, name="split").loc[ids]
+    return taken
 
 
 def _is_usable(content: bytes, min_side: int) -> bool:
@@ -202,7 +250,8 @@ def check_counts(archive: "Archive", index: pd.DataFrame, skipped: Skipped, min_
     found = ", ".join(f"{counts[split]} to {split} (of {least} at least)" for split, least in LEAST.items())
     problems = [f"{len(skipped.small):,} are smaller than prepare.min_side {min_side}"] * bool(skipped.small)
     problems += [f"{len(skipped.unreadable):,} cannot be read"] * bool(skipped.unreadable)
-    remedy = "; ".join([*problems, "add pictures, or make groups smaller"])
+    problems += ["equal pictures share a split"] * (index["sha256"].nunique() < len(index))
+    remedy = "; ".join([*problems, "add pictures, make groups smaller, or call fewer of them train, val or test"])
     raise DifflabError(f"data.own: {archive.path} gives {found}: {remedy}")
 
 

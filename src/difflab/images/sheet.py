@@ -39,7 +39,7 @@ def rows_sheet(
     font = ImageFont.load_default(_FONT_SIZE)
     names = [wrapped(name, _NAME_WIDTH, font) for name, _ in rows]
     heads = [wrapped(title, side, font) for title in titles]
-    left = round(max(font.getlength(line) for lines in names for line in lines)) + 2 * _GAP
+    left = round(max((font.getlength(line) for lines in names for line in lines), default=0)) + 2 * _GAP
     top = 2 + _LINE * max(map(len, heads), default=0)
     heights = [max(side, _LINE * len(lines)) + 2 for lines in names]
     width = left + max(len(images) for _, images in rows) * (side + 2)

@@ -18,7 +18,7 @@ from difflab.core.base.errors import DifflabError
 from difflab.core.base.store.decoder import decode_image
 from difflab.core.base.store.tensors import resized_square
 from difflab.images.archives.folder import composed
-from difflab.images.archives.pictures import list_pictures
+from difflab.images.archives.pictures import NO_CAPTION, list_pictures
 from difflab.images.sets.formats.image_folder import captions
 from difflab.personal.words import Words, class_text, instance_text
 
@@ -54,8 +54,8 @@ class Subject:
         kept, _ = self.split(leave_out, 0)
         if most > len(kept):
             raise DifflabError(
-                f"personal.pictures lists {most}, but of the {len(self.files)} pictures of subject {self.name} {leave_out} "
-                f"are left out: list {len(kept)} at most, or add pictures"
+                f"personal.pictures lists {most}, but subject {self.name} has {_pictures(len(self.files))} and "
+                f"personal.leave_out keeps {leave_out} to measure: list {len(kept)} at most, or add pictures"
             )
 
     def split(self, leave_out: int, seed: int) -> tuple[list[int], list[int]]:
@@ -69,8 +69,8 @@ class Subject:
         count = len(self.files)
         if count <= leave_out:
             raise DifflabError(
-                f"subject {self.name} has {count} picture{'s' * (count != 1)}, of which {leave_out} are left out to "
-                f"measure: add pictures (5 to 10 are usual), or lower personal.leave_out"
+                f"subject {self.name} has {_pictures(count)} and personal.leave_out keeps {leave_out} to measure: "
+                "add pictures (5 to 10 are usual), or lower it"
             )
         order = rng.numpy_rng(0, "personal order", self.name).permutation(count).tolist()
         left_out = [order[(seed * leave_out + n) % count] for n in range(leave_out)]
@@ -81,8 +81,8 @@ def read_subjects(archive: "Archive", params: "PersonalParams", size: int) -> li
     """The subjects that the parameters name, each from its folder, as squares of `size` pixels.
 
     Raises:
-        DifflabError: a folder or its pictures are absent, two pictures share a name, a caption belongs to no picture or
-            can name no subject, a picture cannot be read, or a mask fits no picture.
+        DifflabError: a folder or its pictures are absent, two pictures share a name or are the same, a caption belongs to
+            no picture or can name no subject, a picture cannot be read, or a mask fits no picture.
     """
     pictures = _by_folder(archive)
     found = captions(archive)
@@ -91,6 +91,7 @@ def read_subjects(archive: "Archive", params: "PersonalParams", size: int) -> li
             raise DifflabError(
                 f"{archive.path}: there is a caption for {file}, which is absent: add it or drop the row"
             )
+    archive.passed_over.pop(NO_CAPTION, None)  # these get the instance prompt
     for line in archive.describe_passed_over():
         print(line, flush=True)
     wanted = [composed(subject.name) for subject in params.subjects]
@@ -142,8 +143,21 @@ def _subject(
         texts.append(tuple(given))
         class_texts.append(tuple(class_text(text, words) for text in given) if words.class_word else ())
     images = np.stack([_square(archive.read(file), file, size) for file in files])
+    _check_distinct(name, files, images)
     masks = _masks(archive, files, images) if params.masks else None
     return Subject(name, words, tuple(files), images, tuple(texts), tuple(class_texts), masks)
+
+
+def _check_distinct(name: str, files: Sequence[str], images: np.ndarray) -> None:
+    """Refuse a picture that is there twice: left out to measure, it would be trained on all the same."""
+    seen: dict[bytes, str] = {}
+    for file, image in zip(files, images, strict=True):
+        if (other := seen.setdefault(image.tobytes(), file)) != file:
+            raise DifflabError(f"subject {name} has the same picture twice, {other} and {file}: remove one")
+
+
+def _pictures(count: int) -> str:
+    return f"{count} picture{'s' * (count != 1)}"
 
 
 def _square(content: bytes, file: str, size: int) -> np.ndarray:
@@ -161,11 +175,14 @@ def _masks(archive: "Archive", files: Sequence[str], images: np.ndarray) -> np.n
         mask = decode_image(archive.read(path), path, ground="black")
         picture = decode_image(archive.read(file), file)
         if mask.size != picture.size:
-            raise DifflabError(f"{path} is {mask.size[0]} x {mask.size[1]} pixels and its picture is not: draw it anew")
+            sizes = " and ".join(f"{image.size[0]} x {image.size[1]}" for image in (mask, picture))
+            raise DifflabError(f"{path} and its picture are {sizes} pixels: draw the mask in the size of the picture")
         masks[number] = np.asarray(resized_square(mask.convert("L"), images.shape[1]), np.float32) / 255
         if not masks[number].any():
             raise DifflabError(f"{path} is black: white says where the subject is, and no loss would be left")
         found += 1
+    if found and (without := [file for file in files if _place(file) not in there]):
+        print(f"without a mask, and counted whole: {', '.join(without)}", flush=True)
     return masks if found else None
 
 
@@ -179,7 +196,7 @@ def _masks_beside(archive: "Archive", files: Sequence[str]) -> dict[tuple[str, s
         if place[0] not in {folder for folder, _ in places}:  # of another subject
             continue
         if place not in places:
-            raise DifflabError(f"{mask} is the mask of no picture: call it as the picture that it is of, or remove it")
+            raise DifflabError(f"{mask} is the mask of no picture: name it like its picture, or remove it")
         if (other := found.setdefault(place, mask)) != mask:
             raise DifflabError(f"{other} and {mask} are masks of one picture: remove one")
     return found

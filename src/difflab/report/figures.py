@@ -3,6 +3,7 @@
 import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 
@@ -57,9 +58,9 @@ def draw(
     """Draw every figure whose inputs exist below `root` into `folder`; return the inputs that do not exist."""
     missing: list[str] = []
 
-    def read(path: str) -> pd.DataFrame | None:
+    def read(path: str, **options: Any) -> pd.DataFrame | None:
         if (root / path).is_file():
-            return read_csv(root / path)
+            return read_csv(root / path, **options)
         missing.append(path)
         return None
 
@@ -99,7 +100,8 @@ def draw(
     for name, function in {**drawn, **block_charts(read, part(summary, "blocks_tuned"))}.items():
         with reading(f"the tables behind {name}.png", "`dvc status` names the stage that makes them again"):
             render(function, folder / f"{name}.png")
-    if (prompts := read("data/scores/prompts.csv")) is not None:
+    # as texts: a caption may be empty, "nan" or a number
+    if (prompts := read("data/scores/prompts.csv", dtype=str, keep_default_na=False)) is not None:
         for captions in kinds_of(sd3):
             if sheet := before_after(root / "plots/grids", captions, prompts, means):
                 write_bytes(folder / f"before_after_{captions}.png", png_bytes(sheet))

@@ -125,6 +125,12 @@ def test_a_checkpoint_of_a_whole_model_is_no_adapter(tmp_path):
     assert "holds no adapter" in message(tmp_path)
 
 
+def test_of_several_files_in_a_folder_one_must_be_named(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.safetensors").touch()
+    assert "holds 2 adapters (a.safetensors, b.safetensors): name one of the files" in message(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("name", "kind"),
     [

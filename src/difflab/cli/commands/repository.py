@@ -53,7 +53,7 @@ def verify(objects: bool) -> None:
 def compose(overrides: tuple[str, ...], check: bool) -> None:
     """Write params.yaml from conf/ as `dvc exp run` does.
 
-    With -S it writes nothing: it says whether the values can be, and what they change in params.yaml.
+    With -S it writes nothing: it says whether the values are valid, and what they change in params.yaml.
     """
     from difflab.cli import compose
     from difflab.committed_rulers import check_rulers

@@ -122,8 +122,12 @@ def located(path: Path) -> Path:
         return path
     if seeds := sorted((int(found[1]), entry) for entry in path.iterdir() if (found := _SEED.fullmatch(entry.name))):
         return located(seeds[0][1])
-    if len(files := sorted(path.glob("*.safetensors"))) == 1 and not (path / "config.json").exists():
+    files = [] if (path / "config.json").exists() else sorted(path.glob("*.safetensors"))
+    if len(files) == 1:
         return files[0]
+    if files:
+        names = ", ".join(file.name for file in files[:5]) + ", ..." * (len(files) > 5)
+        raise DifflabError(f"{path} holds {len(files)} adapters ({names}): name one of the files")
     raise DifflabError(
         f"{path} holds no adapter: neither {diffusers_format.FILE_NAME} nor {peft_format.CONFIG} nor "
         f"{embeddings.FILE_NAME} nor one other .safetensors file"
