@@ -12,7 +12,7 @@ def test_a_run_holds_what_the_stage_logged(repo, store, monkeypatch, capfd):
     monkeypatch.setenv("DVC_EXP_BASELINE_REV", "f" * 40)
     run = tracking.start(a_stage())
     for step in range(2500):
-        run.log_metrics({"loss": 1 / (step + 1), "broken": float("nan"), "name": "text"}, step=step)
+        run.log_metrics({"loss": 1 / (step + 1), "broken": float("nan"), "absent": None, "name": "text"}, step=step)
     run.log_metrics({"fid": 3.5, "n": 150, "loss": 0.25})
     run.end("FINISHED")
 

@@ -70,7 +70,7 @@ class Run(NoRun):
 
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
         prefix = "" if step is None else CURVE
-        numbers = {prefix + k: float(v) for k, v in metrics.items() if not isinstance(v, str)}
+        numbers = {prefix + k: float(v) for k, v in metrics.items() if v is not None and not isinstance(v, str)}
         if values := {k: v for k, v in numbers.items() if math.isfinite(v)}:
             self._send(kind="metrics", values=values, step=step or 0, time=int(time.time() * 1000))
 
